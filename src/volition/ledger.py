@@ -1,0 +1,439 @@
+"""The append-only log of everything that decides: entries, their Merkle tree, and signed checkpoints of it.
+
+- An entry is canonical JSON; its hash is a leaf of the tree of RFC 9162. Entries are never changed or removed.
+- An append is acknowledged once it is durable, together with the signed checkpoint of the tree that it makes. Times
+  never run backwards: an entry's time is the clock's, or the last entry's if that is later.
+- Nothing read from the store is believed: every entry, root and proof that leaves this module was checked against a
+  checkpoint that carries this log's signature, and that checkpoint against all that this process saw before. What
+  does not fit raises `ProofError`, before anything is appended to it.
+
+    >>> from volition.stores.memory import MemoryStore
+    >>> ledger = Ledger(MemoryStore(), Signer.from_seed("log.example", bytes(32)), clock=lambda: 0)
+    >>> [entry] = ledger.append(Draft(kind="region", body={"party": "account:acme", "region": "GB"}))
+    >>> entry.leaf_bytes.decode()[:53]
+    '{"at":"1970-01-01T00:00:00.000000Z","body":{"party":"'
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, Self
+
+from volition import merkle
+from volition.canonical import canonical_json, now_us, text_to_us, us_to_text
+from volition.errors import InvalidInputError, ProofError
+from volition.signing import (
+    Checkpoint,
+    Signer,
+    VerifierKey,
+    checkpoint_text,
+    open_note,
+    parse_checkpoint,
+    sign_note,
+)
+
+KINDS = (
+    "terms",
+    "acceptance",
+    "decision",
+    "region",
+    "signal",
+    "notice",
+    "snapshot",
+    "model",
+    "release",
+    "forgetting",
+    "erasure",
+)
+"""Every kind of entry. A reader refuses others: what it does not understand, it must not pass over."""
+
+MAX_ENTRY_BYTES = 65_535
+"""Longer entries are refused: the tiles in which a log is published give their length in 16 bits."""
+
+MAX_DEPTH = 64
+"""Bodies nested deeper are refused: what every reader must be able to read must not depend on a reader's stack."""
+
+_CHUNK = 1024
+_CHANGED = "the ledger was changed behind its back. Restore it from a copy that verifies, and find out who wrote to it."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An entry to be: what is said, before the ledger gives it a place and a time."""
+
+    kind: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One thing that was decided or done.
+
+    Attributes:
+        seq: Its place in the ledger, counted from 0.
+        at_us: When it was appended, microseconds since the Unix epoch, UTC.
+        kind: One of `KINDS`.
+        body: A JSON object; what it holds depends on the kind.
+    """
+
+    seq: int
+    at_us: int
+    kind: str
+    body: dict[str, Any]
+
+    @property
+    def leaf_bytes(self) -> bytes:
+        """The entry as it is stored and hashed; `from_leaf` reads it back unchanged.
+
+        Raises:
+            InvalidInputError: The body has no canonical JSON form.
+        """
+        value = {"at": us_to_text(self.at_us), "body": self.body, "kind": self.kind, "seq": self.seq}
+        try:
+            return canonical_json(value)
+        except (RecursionError, UnicodeError) as error:
+            raise InvalidInputError(
+                f"This {self.kind} is nested too deeply, or has text that is not Unicode."
+            ) from error
+
+    @property
+    def leaf_hash(self) -> bytes:
+        """The entry's hash as a leaf of the tree, 32 bytes."""
+        return merkle.leaf_hash(self.leaf_bytes)
+
+    @classmethod
+    def from_leaf(cls, leaf_bytes: bytes) -> Self:
+        """Read an entry.
+
+        Raises:
+            ProofError: The bytes are no entry that this ledger could have written.
+        """
+        try:
+            match json.loads(leaf_bytes):
+                case {"at": str(at), "body": dict(body), "kind": str(kind), "seq": int(seq)} if kind in KINDS:
+                    return cls(seq=seq, at_us=text_to_us(at), kind=kind, body=body)
+        except (ValueError, RecursionError, InvalidInputError) as error:
+            raise ProofError(f"An entry cannot be read ({error}): {_CHANGED}") from error
+        raise ProofError("An entry is of an unknown kind or form. A newer version of Volition may have written it.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """Where a store's ledger ends, unverified.
+
+    Attributes:
+        size: How many entries there are.
+        note: The newest signed checkpoint; empty before the first append.
+    """
+
+    size: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """What one append adds.
+
+    Attributes:
+        leaves: The new entries' bytes, the first at place `Head.size`.
+        nodes: The complete subtrees that they complete.
+        checkpoint: The tree with the new entries.
+        note: The same, signed.
+    """
+
+    leaves: tuple[bytes, ...]
+    nodes: tuple[merkle.Node, ...]
+    checkpoint: Checkpoint
+    note: str
+
+
+class Store(Protocol):
+    """Keeps a ledger's bytes, judging nothing. It may be used from several threads, and its file by several processes.
+
+    What was stored never changes, so reading needs no lock: whatever belongs to a size that `head` gave is there.
+    Every method raises `BackendError` if the store fails.
+    """
+
+    def head(self) -> Head:
+        """Return where the ledger ends."""
+        ...
+
+    def leaves(self, start: int, end: int) -> list[bytes]:
+        """Return the entries from `start` (included) to `end` (not included), fewer if there are fewer."""
+        ...
+
+    def node(self, level: int, number: int) -> bytes:
+        """Return a node's hash; no bytes if there is none."""
+        ...
+
+    def note(self, size: int) -> str:
+        """Return the signed checkpoint stored for a size; empty if there is none."""
+        ...
+
+    def append(self, extend: Callable[[Head], Growth]) -> Growth:
+        """Store what `extend` makes of the head, and return it, once it will survive a loss of power.
+
+        Nobody else appends meanwhile, in any process. If `extend` or the store raises, nothing is stored.
+
+        Raises:
+            ConflictError: Others kept appending for so long that this one gave up.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files; the store is not used again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The newest head that this process verified: its note, what that says, and the last entry's time."""
+
+    note: str
+    checkpoint: Checkpoint
+    at_us: int
+
+
+class Ledger:
+    """A store's entries, verified. It may be used from several threads."""
+
+    def __init__(self, store: Store, signer: Signer | VerifierKey, clock: Callable[[], int] = now_us) -> None:
+        """Open the ledger and verify its head: the signature, and that the tree in the store is the tree signed.
+
+        Args:
+            store: Where the bytes are.
+            signer: The key of this log, or only its public half for a ledger that will just be read.
+            clock: Gives the time, microseconds since the Unix epoch, UTC.
+
+        Raises:
+            ProofError: The store's head does not verify with this key.
+        """
+        self._store = store
+        self._signer = signer if isinstance(signer, Signer) else None
+        self._key = signer.key if isinstance(signer, Signer) else signer
+        self._clock = clock
+        self._seen = _Seen(
+            note="", checkpoint=Checkpoint(origin=self._key.name, size=0, root=merkle.EMPTY_ROOT), at_us=0
+        )
+        self._seen = self._verify_head(store.head(), self._seen)
+
+    @property
+    def head(self) -> Checkpoint:
+        """The ledger as it is now, verified: origin, size and root.
+
+        Raises:
+            ProofError: The store does not hold what was signed, or not what it held before.
+        """
+        seen = self._seen  # before the store's head: another thread may append in between, but never the other way
+        self._seen = self._verify_head(self._store.head(), seen)
+        return self._seen.checkpoint
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        return self.head.size
+
+    def append(self, *drafts: Draft) -> tuple[Entry, ...]:
+        """Append entries: all of them, durably, or none. They share one time and one checkpoint.
+
+        Raises:
+            InvalidInputError: A draft's kind is unknown, its body has no canonical JSON form, or it is too long; or
+                the ledger was opened without its private key.
+            ProofError: The store does not hold what was signed; nothing is appended to that.
+            ConflictError: Others kept appending for so long that this one gave up.
+            BackendError: The store failed, for example because the disk is full.
+        """
+        if self._signer is None:
+            raise InvalidInputError(
+                f"The ledger {self._key.name} was opened for reading. Appending needs its private key."
+            )
+        for draft in drafts:
+            if draft.kind not in KINDS:
+                raise InvalidInputError(f"{draft.kind!r} is no kind of entry. Use one of: {', '.join(KINDS)}.")
+            if not isinstance(draft.body, dict):
+                raise InvalidInputError(f"The body of a {draft.kind} is a JSON object, not {draft.body!r}.")
+            if _is_deeper(draft.body, MAX_DEPTH):
+                raise InvalidInputError(f"This {draft.kind} is nested deeper than {MAX_DEPTH} levels. Make it flatter.")
+        if not drafts:
+            return ()
+        growth = self._store.append(partial(self._grow, drafts, self._signer, self._seen))
+        entries = tuple(Entry.from_leaf(leaf) for leaf in growth.leaves)
+        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=entries[-1].at_us)
+        return entries
+
+    def entries(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
+        """Yield the entries from `start` (included) to `end` (not included; by default all), each verified before.
+
+        Raises:
+            InvalidInputError: The ledger has no such range.
+            ProofError: The store does not hold what was signed.
+        """
+        head = self.head
+        stop = head.size if end is None else end
+        if not 0 <= start <= stop <= head.size:
+            raise InvalidInputError(f"The ledger has entries 0 to {head.size}; there is no range {start} to {stop}.")
+        return self._verified_entries(start, stop, head)
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the root of the tree at a size, by default now, 32 bytes.
+
+        Raises:
+            InvalidInputError: The ledger never had that size.
+            ProofError: The store does not hold what was signed.
+        """
+        head = self.head
+        return self._root(head.size if size is None else size, head)
+
+    def checkpoint(self, size: int | None = None) -> str:
+        """Return the signed checkpoint of a size, by default now, as a signed note.
+
+        It is the one stored when the ledger had that size; within an append of several entries, it is signed now.
+
+        Raises:
+            InvalidInputError: The ledger never had that size, or nothing is stored for it and the key is not here.
+            ProofError: The store does not hold what was signed.
+        """
+        head = self.head
+        at = head.size if size is None else size
+        checkpoint = Checkpoint(origin=head.origin, size=at, root=self._root(at, head))
+        note = self._store.note(at)
+        if note:
+            self._verify_note(note, checkpoint)
+            return note
+        if self._signer is None:
+            raise InvalidInputError(f"No checkpoint of size {at} is stored, and signing one needs the private key.")
+        return sign_note(checkpoint_text(checkpoint), self._signer)
+
+    def prove_inclusion(self, seq: int, size: int | None = None) -> list[bytes]:
+        """Prove that an entry is in the tree at a size, by default now; `merkle.verify_inclusion` checks it.
+
+        Raises:
+            InvalidInputError: The ledger never had that size, or that size no such entry.
+            ProofError: The store does not hold what was signed.
+        """
+        head = self.head
+        at = head.size if size is None else size
+        root = self._root(at, head)
+        proof = merkle.prove_inclusion(seq, at, self._read)
+        [leaf] = self._store.leaves(seq, seq + 1) or [b""]
+        merkle.verify_inclusion(merkle.leaf_hash(leaf), seq, at, proof, root)
+        return proof
+
+    def prove_consistency(self, old_size: int, new_size: int | None = None) -> list[bytes]:
+        """Prove that the tree at one size extends that at another; `merkle.verify_consistency` checks it.
+
+        Raises:
+            InvalidInputError: The ledger never had one of the sizes, or the first is larger.
+            ProofError: The store does not hold what was signed.
+        """
+        head = self.head
+        at = head.size if new_size is None else new_size
+        root = self._root(at, head)
+        proof = merkle.prove_consistency(old_size, at, self._read)
+        merkle.verify_consistency(old_size, at, proof, self._root(old_size, head), root)
+        return proof
+
+    def verify(self) -> Checkpoint:
+        """Verify everything in the store: every entry, node and checkpoint; return the head that they make up.
+
+        Raises:
+            ProofError: Something was changed, is missing, or runs backwards.
+        """
+        head = self.head
+        frontier = merkle.Frontier()
+        at_us = 0
+        for entry in self._verified_entries(0, head.size, head):
+            if entry.at_us < at_us:
+                raise ProofError(f"Entry {entry.seq} is older than the one before: {_CHANGED}")
+            at_us = entry.at_us
+            for node in frontier.append(entry.leaf_hash):
+                if self._store.node(node.level, node.number) != node.hash:
+                    raise ProofError(f"Node {node.number} of level {node.level} is not its entries': {_CHANGED}")
+            note = self._store.note(frontier.size)
+            if note:
+                self._verify_note(note, Checkpoint(origin=head.origin, size=frontier.size, root=frontier.root()))
+        return head
+
+    def _grow(self, drafts: tuple[Draft, ...], signer: Signer, seen: _Seen, head: Head) -> Growth:
+        """Make entries of drafts, on top of a head that only this process can move while it is called."""
+        last = self._verify_head(head, seen)
+        at_us = max(self._clock(), last.at_us)
+        frontier = merkle.Frontier(head.size, self._read)
+        if frontier.root() != last.checkpoint.root:  # the head's signature was verified before, its nodes may be new
+            raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {_CHANGED}")
+        leaves, nodes = [], []
+        for seq, draft in enumerate(drafts, head.size):
+            leaf = Entry(seq=seq, at_us=at_us, kind=draft.kind, body=draft.body).leaf_bytes
+            if len(leaf) > MAX_ENTRY_BYTES:
+                raise InvalidInputError(
+                    f"This {draft.kind} takes {len(leaf)} bytes, more than the {MAX_ENTRY_BYTES} of an entry. "
+                    "Keep the long part in a file and append its digest."
+                )
+            leaves.append(leaf)
+            nodes += frontier.append(merkle.leaf_hash(leaf))
+        checkpoint = Checkpoint(origin=last.checkpoint.origin, size=frontier.size, root=frontier.root())
+        return Growth(
+            leaves=tuple(leaves),
+            nodes=tuple(nodes),
+            checkpoint=checkpoint,
+            note=sign_note(checkpoint_text(checkpoint), signer),
+        )
+
+    def _verify_head(self, head: Head, seen: _Seen) -> _Seen:
+        """Verify a head's signature, its tree, its last entry, and that it extends what was seen before."""
+        size = seen.checkpoint.size
+        if (head.note, head.size) == (seen.note, size):
+            return seen
+        if head.size < size or not head.note:
+            raise ProofError(f"There were {size} entries, now there are {head.size}: {_CHANGED}")
+        checkpoint = parse_checkpoint(open_note(head.note, self._key).text)
+        if (checkpoint.origin, checkpoint.size) != (self._key.name, head.size):
+            raise ProofError(f"{head.size} entries, but a checkpoint of {checkpoint.size}: {_CHANGED}")
+        if merkle.root(head.size, self._read) != checkpoint.root:
+            raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {_CHANGED}")
+        proof = merkle.prove_consistency(size, head.size, self._read)
+        merkle.verify_consistency(size, head.size, proof, seen.checkpoint.root, checkpoint.root)
+        last = [*self._verified_entries(max(head.size - 1, 0), head.size, checkpoint)]
+        return _Seen(note=head.note, checkpoint=checkpoint, at_us=last[0].at_us if last else 0)
+
+    def _verify_note(self, note: str, expected: Checkpoint) -> None:
+        if parse_checkpoint(open_note(note, self._key).text) != expected:
+            raise ProofError(f"The checkpoint of size {expected.size} is not that of its entries: {_CHANGED}")
+
+    def _verified_entries(self, start: int, end: int, head: Checkpoint) -> Iterator[Entry]:
+        """Yield entries chunk by chunk, each chunk once the tree that it makes proved to be a part of the head's."""
+        frontier = merkle.Frontier(start, self._read)
+        for chunk_start in range(start, end, _CHUNK):
+            chunk_end = min(chunk_start + _CHUNK, end)
+            leaves = self._store.leaves(chunk_start, chunk_end)
+            for leaf in leaves:
+                frontier.append(merkle.leaf_hash(leaf))
+            if frontier.size != chunk_end or frontier.root() != self._root(chunk_end, head):
+                raise ProofError(f"Entries {chunk_start} to {chunk_end} are not those that were signed: {_CHANGED}")
+            for seq, leaf in enumerate(leaves, chunk_start):
+                entry = Entry.from_leaf(leaf)
+                if entry.seq != seq:
+                    raise ProofError(f"Entry {seq} says that it is number {entry.seq}: {_CHANGED}")
+                yield entry
+
+    def _root(self, size: int, head: Checkpoint) -> bytes:
+        """Return the root at a size, once it is proved that the head extends it."""
+        if not 0 <= size <= head.size:
+            raise InvalidInputError(f"The ledger has {head.size} entries; it has no size {size}.")
+        root = merkle.root(size, self._read)
+        proof = merkle.prove_consistency(size, head.size, self._read)
+        merkle.verify_consistency(size, head.size, proof, root, head.root)
+        return root
+
+    def _read(self, level: int, number: int) -> bytes:
+        """Read a node; a missing one reads as no bytes and so fails whatever is verified with it."""
+        return self._store.node(level, number)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Return whether a JSON value has more than so many levels of objects and lists; a cycle has."""
+    if not isinstance(value, dict | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(child, levels - 1) for child in inner)
