@@ -1,0 +1,438 @@
+"""The permits against their definition: an oracle that asks every instant, over every short history and long random ones.
+
+Time is discrete here: instants are whole microseconds, everything that happens happens at one of them, so "unbroken
+from t to T" is a check of each instant in between. Three answers must agree: the oracle's, the reference's (`permit`)
+and the compiled form's (`Permits`).
+"""
+
+from functools import cache
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from volition.canonical import us_to_text
+from volition.ledger import Entry
+from volition.permits import (
+    BEGINNING_US,
+    UNKNOWN_PERSON,
+    History,
+    Permit,
+    Permits,
+    Reason,
+    Refusal,
+    Role,
+    Use,
+    extend_history,
+    permit,
+    read_history,
+)
+from volition.terms import Basis, Rule, Terms
+
+START = 10  # the first instant at which anything happens
+INSTANTS = range(START, START + 5)
+ASKED = START + 5
+COLLECTED = range(START - 3, ASKED + 1)
+
+ACCOUNT, PERSON = "account:acme", "person:ada"
+CATEGORY, PURPOSE = "content/chat", "train/search"
+ROLES = {Role.ACCOUNT: ACCOUNT, Role.FIRST: PERSON, Role.OTHER: PERSON}
+
+
+def rule(basis=Basis.CONSENT, asks=(), refusable_by=(), **more):
+    return Rule(data=("content",), purpose=("train",), basis=basis, asks=asks, refusable_by=refusable_by, **more)
+
+
+CONSENT = rule(asks=("account", "everyone"))
+SPEAKER = rule(asks=("account", "person"))
+CONTRACT = rule(Basis.CONTRACT, refusable_by=("account", "person"))
+NEVER = rule(Basis.NEVER)
+RULES = {
+    "consent": ((CONSENT,), {}),
+    "speaker": ((SPEAKER,), {}),
+    "contract": ((CONTRACT,), {}),
+    "never": ((NEVER,), {}),
+    "regional": ((CONTRACT, rule(asks=("account", "person"), region=("EEA",))), {}),
+    "signalled": ((rule(Basis.CONTRACT, refusable_by=("account", "everyone")),), {"gpc": ("train",)}),
+    "aged": ((rule(asks=("account",), refusable_by=("everyone",), max_age_us=2),), {}),
+}
+
+
+@cache
+def terms(name, *, kind, acceptance="continued-use"):
+    rules, signals = RULES[kind]
+    return Terms(
+        id=name, title=name, effective_us=0, acceptance=acceptance, text="prose", rules=rules, signals=signals
+    )
+
+
+RULE_JSON = {kind: (made["rule"], made["signal"]) for kind in RULES for made in [terms("x", kind=kind).to_json()]}
+
+
+def publish(name, kind, *, binds, acceptance="continued-use"):
+    return ("terms", {"terms": terms(name, kind=kind, acceptance=acceptance).to_json(), "binds": us_to_text(binds)})
+
+
+def accept(name):
+    return ("acceptance", {"account": "acme", "terms": name})
+
+
+def answer(party, word, covers=None):
+    covers = us_to_text(covers) if isinstance(covers, int) else covers
+    body = {"party": party, "answer": word, "data": ["content"], "purpose": ["train"], "covers": covers}
+    return ("decision", body)
+
+
+def entries_of(events):
+    return [Entry(seq=number, at_us=at, kind=kind, body=body) for number, (at, (kind, body)) in enumerate(events)]
+
+
+def history_of(events):
+    """Make a history from (instant, (kind, body)), in order; terms, slow to read, are read once for all."""
+    history = History()
+    for entry in entries_of(events):
+        if entry.kind == "terms":
+            told = entry.body["terms"]
+            known = terms(told["id"], kind=kind_of(entry.body), acceptance=told["acceptance"])
+            history.publish(known, binds_us=us_of(entry.body["binds"]))
+        else:
+            extend_history(history, entry)
+    return history
+
+
+def us_of(text):
+    return int(text.rsplit(".", 1)[1].rstrip("Z"))
+
+
+def kind_of(body):
+    return next(kind for kind in RULES if RULE_JSON[kind] == (body["terms"]["rule"], body["terms"]["signal"]))
+
+
+# --- the oracle ----------------------------------------------------------------------------------------------------
+
+
+def bound_terms(events):
+    """Replay which terms bind the account, instant by instant: instant -> name, from the first binding on."""
+    published, accepted, bound = {}, [], {}
+    for now in range(START, ASKED + 1):
+        for at, (kind, body) in events:
+            if at == now and kind == "terms":
+                published[body["terms"]["id"]] = (len(published), body)
+            if at == now and kind == "acceptance":
+                accepted.append((now, body["terms"]))
+        due = []
+        for name, (order, body) in published.items():
+            if (now, name) in accepted:
+                due.append((order, True, name))
+            by_use = body["terms"]["acceptance"] == "continued-use" and body["binds"] == us_to_text(now)
+            if by_use and accepted and accepted[0][0] < now:
+                due.append((order, False, name))
+        name = bound.get(now - 1)
+        for order, by_acceptance, newer in sorted(due):
+            if by_acceptance or name is None or order > published[name][0]:
+                name = newer
+        if name is not None:
+            bound[now] = name
+    return bound
+
+
+def allowed_at(events, role, instant, bound):
+    """Judge one instant by replaying everything up to it, with the rules written down again in plain words."""
+    party = ROLES[role]
+    happened = [(at, kind, body) for at, (kind, body) in events if at <= instant]
+    if any(kind == "erasure" and body["party"] == party for _, kind, body in happened):
+        return False
+    name = bound.get(instant)
+    if name is None and role is not Role.ACCOUNT and bound:
+        name = bound[min(bound)]  # people are judged, before the first terms, as those would have
+    if name is None:
+        return False
+    kind_of_terms = next(kind_of(body) for _, (kind, body) in events if kind == "terms" and body["terms"]["id"] == name)
+    regions = {
+        who: [body["region"] for _, kind, body in happened if kind == "region" and body["party"] == who]
+        for who in (party, ACCOUNT)
+    }
+    region = (regions[party] or regions[ACCOUNT] or [None])[-1]
+    asked_of = {
+        "consent": {"account", "first", "other"},
+        "speaker": {"account", "first"},
+        "regional": {"account", "first"} if region == "DE" else set(),
+        "aged": {"account"},
+    }.get(kind_of_terms, set())
+    may_refuse = {
+        "contract": {"account", "first"},
+        "regional": set() if region == "DE" else {"account", "first"},
+        "signalled": {"account", "first", "other"},
+        "aged": {"first", "other"},
+    }.get(kind_of_terms, set())
+    if kind_of_terms == "never":
+        return False
+    if role.value not in asked_of | may_refuse:
+        return True
+    answers = [(at, body["answer"] == "no") for at, kind, body in happened if kind == "decision" and body["party"] == party]
+    if kind_of_terms == "signalled":
+        answers += [(at, True) for at, kind, body in happened if kind == "signal" and body["party"] == party]
+    if not answers:
+        return role.value not in asked_of
+    return not max(answers)[1]  # the last answer; at one instant a no (True) beats a yes
+
+
+def covered(events, role):
+    """Return the instants of collection whose records may be used at ASKED, retention apart."""
+    bound = bound_terms(events)
+    allowed = {now: allowed_at(events, role, now, bound) for now in range(COLLECTED.start, ASKED + 1)}
+
+    def unbroken(start):
+        return all(allowed[now] for now in range(start, ASKED + 1))
+
+    reaches = [
+        COLLECTED.start if body["covers"] == "past" else us_of(body["covers"])
+        for at, (kind, body) in events
+        if kind == "decision" and body["party"] == ROLES[role] and body["covers"] and unbroken(at)
+    ]
+    return {at for at in COLLECTED if unbroken(at) or (unbroken(ASKED) and any(reach <= at for reach in reaches))}
+
+
+def covered_by(found):
+    return set() if isinstance(found, Refusal) else {at for at in COLLECTED if at >= found.since_us}
+
+
+def check(events, roles):
+    history = history_of(events)
+    compiled = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    for role in roles:
+        party = ROLES[role]
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        reference = permit(history, use, ASKED)
+        assert compiled.of("acme", party, role, CATEGORY) == reference, (events, role)
+        assert covered_by(reference) == covered(events, role), (events, role)
+
+
+# --- every short history ---------------------------------------------------------------------------------------------
+
+
+def answers_of(party):
+    return [answer(party, "yes"), answer(party, "yes", "past"), answer(party, "yes", START + 1), answer(party, "no")]
+
+
+MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON)}
+OF_ACCOUNT = [*answers_of(ACCOUNT), MOVES_TO_DE[ACCOUNT], ("erasure", {"party": ACCOUNT}), accept("new")]
+OF_PERSON = [
+    *answers_of(PERSON),
+    *MOVES_TO_DE.values(),
+    ("signal", {"party": PERSON, "signal": "gpc"}),
+    ("erasure", {"party": PERSON}),
+]
+
+
+def histories(alphabet, length):
+    """Yield every sequence of up to `length` events, each at one of the instants, times never running backwards."""
+    moments = list(product(INSTANTS, alphabet))
+    for size in range(length + 1):
+        for sequence in product(moments, repeat=size):
+            if all(sequence[i][0] <= sequence[i + 1][0] for i in range(size - 1)):
+                yield list(sequence)
+
+
+@pytest.mark.parametrize("new", RULES)
+@pytest.mark.parametrize("old", RULES)
+def test_every_short_history_agrees_with_the_definition(old, new):
+    start = [
+        (START, publish("old", old, binds=START)),
+        (START, publish("new", new, binds=START + 3)),
+        (START + 1, accept("old")),
+    ]
+    for alphabet, roles in ((OF_ACCOUNT, [Role.ACCOUNT]), (OF_PERSON, [Role.FIRST, Role.OTHER])):
+        for events in histories(alphabet, 1):
+            check(sorted(start + events, key=lambda event: event[0]), roles)
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_every_history_of_two_events_agrees_under_one_version(kind):
+    start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
+    for alphabet, roles in ((OF_ACCOUNT, [Role.ACCOUNT]), (OF_PERSON, [Role.FIRST, Role.OTHER])):
+        for events in histories(alphabet, 2):
+            check(start + events, roles)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RULES)
+def test_every_history_of_three_answers_agrees_under_changing_terms(kind):
+    for old in ("contract", "consent"):
+        start = [
+            (START, publish("old", old, binds=START)),
+            (START, publish("new", kind, binds=START + 2)),
+            (START, accept("old")),
+        ]
+        for events in histories([answer(PERSON, "yes"), answer(PERSON, "yes", "past"), answer(PERSON, "no")], 3):
+            check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
+
+
+# --- long random ones ------------------------------------------------------------------------------------------------
+
+versions = st.builds(
+    publish,
+    st.sampled_from([f"v{number}" for number in range(4)]),
+    st.sampled_from(list(RULES)),
+    binds=st.sampled_from(list(INSTANTS)),
+    acceptance=st.sampled_from(["continued-use", "explicit"]),
+)
+events_at = st.tuples(st.sampled_from(list(INSTANTS)), st.one_of(versions, st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON)))
+
+
+@st.composite
+def long_histories(draw):
+    events = sorted(draw(st.lists(events_at, max_size=14)), key=lambda event: event[0])
+    kept, names = [], []
+    for at, (kind, body) in events:
+        if kind == "terms":
+            if body["terms"]["id"] in names:
+                continue
+            names.append(body["terms"]["id"])
+            body = body | {"binds": us_to_text(max(at, us_of(body["binds"])))}
+        kept.append((at, (kind, body)))
+        if kind == "terms" and draw(st.booleans()):
+            kept.append((at, accept(body["terms"]["id"])))
+    return kept
+
+
+@given(long_histories())
+def test_long_histories_agree_with_the_definition(events):
+    check(events, list(Role))
+
+
+@given(long_histories())
+def test_a_history_read_from_the_ledger_is_the_same(events):
+    read, made = read_history(entries_of(events)), history_of(events)
+    for role, party in ROLES.items():
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        assert permit(read, use, ASKED) == permit(made, use, ASKED)
+
+
+@given(long_histories(), st.sampled_from(list(INSTANTS)))
+def test_an_answer_about_the_past_does_not_change_when_the_ledger_grows(events, asked):
+    grown, then = history_of(events), history_of([event for event in events if event[0] <= asked])
+    for role, party in ROLES.items():
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        assert permit(grown, use, asked) == permit(then, use, asked)
+        assert Permits(grown, purpose=PURPOSE, at_us=asked).of("acme", party, role, CATEGORY) == permit(then, use, asked)
+
+
+# --- consequences of the definition, each a sentence of the design ----------------------------------------------------
+
+CONSENTED = [(START, publish("v", "consent", binds=START)), (START, accept("v"))]
+
+
+def permit_of(events, role=Role.FIRST, at=ASKED, party=None, category=CATEGORY, purpose=PURPOSE):
+    use = Use(account="acme", party=party or ROLES[role], role=role, category=category, purpose=purpose)
+    history = history_of(events)
+    found = permit(history, use, at)
+    assert Permits(history, purpose=purpose, at_us=at).of("acme", use.party, role, category) == found
+    return found
+
+
+def test_silence_is_never_a_yes():
+    assert permit_of(CONSENTED) == Refusal(reason=Reason.NOT_ASKED)
+
+
+def test_data_from_before_the_yes_is_not_covered():
+    assert permit_of([*CONSENTED, (12, answer(PERSON, "yes"))]) == Permit(since_us=12)
+
+
+def test_a_yes_covers_the_past_when_it_says_so():
+    assert permit_of([*CONSENTED, (12, answer(PERSON, "yes", "past"))]) == Permit(since_us=BEGINNING_US)
+    assert permit_of([*CONSENTED, (12, answer(PERSON, "yes", 7))]) == Permit(since_us=7)
+
+
+def test_agreeing_again_does_not_bring_back_the_data_from_before_the_withdrawal():
+    again = [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no")), (13, answer(PERSON, "yes"))]
+    assert permit_of(CONSENTED + again) == Permit(since_us=13)
+
+
+def test_at_one_instant_a_no_beats_a_yes_in_either_order():
+    yes, no = (12, answer(PERSON, "yes")), (12, answer(PERSON, "no"))
+    assert permit_of([*CONSENTED, yes, no]) == permit_of([*CONSENTED, no, yes]) == Refusal(reason=Reason.SAID_NO)
+
+
+def test_a_no_after_a_yes_is_a_withdrawal():
+    told = [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no"))]
+    assert permit_of(CONSENTED + told) == Refusal(reason=Reason.WITHDRAWN)
+
+
+def test_stretches_break_when_new_terms_ask_for_more():
+    changed = [
+        (START, publish("old", "contract", binds=START)),
+        (START, publish("new", "consent", binds=START + 2)),
+        (START, accept("old")),
+    ]
+    assert permit_of(changed, at=START + 1) == Permit(since_us=BEGINNING_US)
+    assert permit_of(changed) == Refusal(reason=Reason.NOT_ASKED)
+    assert permit_of([*changed, (14, answer(PERSON, "yes"))]) == Permit(since_us=14)
+
+
+def test_no_terms_means_no():
+    assert permit_of([(11, answer(ACCOUNT, "yes"))], Role.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
+    assert permit_of([(START, publish("v", "contract", binds=START))], Role.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
+
+
+def test_a_use_without_a_rule_is_never_allowed():
+    assert permit_of(CONSENTED, category="service/usage") == Refusal(reason=Reason.NEVER)
+
+
+def test_explicit_terms_change_nothing_until_accepted():
+    changed = [
+        (START, publish("old", "never", binds=START)),
+        (START, accept("old")),
+        (11, publish("new", "contract", binds=11, acceptance="explicit")),
+    ]
+    assert permit_of(changed) == Refusal(reason=Reason.NEVER)
+    assert permit_of([*changed, (13, accept("new"))]) == Permit(since_us=13)
+
+
+def test_a_rule_for_a_region_asks_whom_the_others_need_not_ask():
+    regional = [(START, publish("v", "regional", binds=START)), (START, accept("v"))]
+    assert permit_of(regional) == Permit(since_us=BEGINNING_US)
+    assert permit_of([*regional, (11, MOVES_TO_DE[PERSON])]) == Refusal(reason=Reason.NOT_ASKED)
+    assert permit_of([*regional, (11, MOVES_TO_DE[ACCOUNT])]) == Refusal(reason=Reason.NOT_ASKED)
+
+
+def test_a_signal_refuses_what_the_terms_name_and_a_later_yes_lifts_it():
+    signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    seen = [(12, ("signal", {"party": PERSON, "signal": "gpc"}))]
+    assert permit_of(signalled + seen) == Refusal(reason=Reason.SAID_NO)
+    assert permit_of(signalled + seen + [(13, answer(PERSON, "yes"))]) == Permit(since_us=13)
+
+
+def test_retention_travels_with_the_permit():
+    aged = [(START, publish("v", "aged", binds=START)), (START, accept("v")), (11, answer(ACCOUNT, "yes"))]
+    assert permit_of(aged, Role.ACCOUNT) == Permit(since_us=11, max_age_us=2)
+
+
+def test_nobody_in_particular_has_no_permit_where_people_have_a_say():
+    assert permit_of(CONSENTED, party=UNKNOWN_PERSON) == Refusal(reason=Reason.UNKNOWN_PARTY)
+    speaker = [(START, publish("v", "speaker", binds=START)), (START, accept("v"))]
+    assert permit_of(speaker, Role.OTHER, party=UNKNOWN_PERSON) == Permit(since_us=BEGINNING_US)
+
+
+def test_erasure_is_for_good():
+    erased = [(11, answer(PERSON, "yes")), (12, ("erasure", {"party": PERSON})), (13, answer(PERSON, "yes"))]
+    assert permit_of(CONSENTED + erased) == Refusal(reason=Reason.ERASED)
+
+
+def test_a_decision_speaks_of_what_it_names_and_nothing_else():
+    narrow = ("decision", {**answer(PERSON, "yes")[1], "data": ["content/chat"], "purpose": ["train/search"]})
+    events = [*CONSENTED, (12, narrow)]
+    assert permit_of(events) == Permit(since_us=12)
+    assert permit_of(events, category="content/files") == Refusal(reason=Reason.NOT_ASKED)
+    assert permit_of(events, purpose="train/summary") == Refusal(reason=Reason.NOT_ASKED)
+
+
+def test_a_version_published_later_is_not_replaced_by_an_earlier_one_that_binds_after_it():
+    events = [
+        (START, publish("old", "consent", binds=START)),
+        (START, accept("old")),
+        (11, publish("slow", "contract", binds=14)),
+        (12, publish("quick", "never", binds=12)),
+    ]
+    assert permit_of(events) == Refusal(reason=Reason.NEVER)
