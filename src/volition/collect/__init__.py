@@ -1,0 +1,157 @@
+"""Ways in: each module here reads one kind of export into drafts of records.
+
+Every `read_...` keeps the same promises:
+
+- each cue, message or event of the input comes out once: as a `Draft`, as a `Reject` that says what is wrong and
+  where, or counted in a `Skipped`; nothing is lost silently;
+- a bad piece never takes the good ones with it;
+- reading the same input again gives the same keys, so that sending twice stores once;
+- input that cannot be read at all, or that is built to exhaust the reader, raises `InvalidInputError`.
+
+A draft names people as the source does. Who they are, and whether the record may be kept, is decided later.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from volition.errors import InvalidInputError
+
+LAST_US = 253_402_300_799_999_999  # the last microsecond of the year 9999: no later instant can be written as text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonRef:
+    """A person as a source names them. All absent means: somebody, but nobody knows who.
+
+    Attributes:
+        name: Name as shown to people.
+        id: The source's own identifier (a Slack user id, the attribute `volition.person`).
+        email: E-mail address.
+        pseudonym: The person's pseudonym, where the record is derived from records whose people are known to us.
+    """
+
+    name: str | None = None
+    id: str | None = None
+    email: str | None = None
+    pseudonym: str | None = None
+
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """Sort key: by name, then identifier, then address; what is absent comes first."""
+        return (self.name or "", self.id or "", self.email or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A record as read, before its people are known to us.
+
+    Attributes:
+        key: Identity within the account that stays the same when the input is read again.
+        account: Id of the account whose terms govern the record.
+        people: Everyone concerned, the speaker, author or actor first.
+        category: A leaf of `terms.CATEGORIES`.
+        at_us: Instant of collection, microseconds since the Unix epoch, UTC. It may lie in the future.
+        payload: The content, as a JSON object.
+
+    Raises:
+        InvalidInputError: The account is empty, the instant lies outside 1970 to 9999, or a text or number has no
+            JSON form (half a surrogate pair, a NaN), so that the record could be stored nowhere.
+    """
+
+    key: str
+    account: str
+    people: tuple[PersonRef, ...]
+    category: str
+    at_us: int
+    payload: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Check once, so that whatever holds a draft can store it."""
+        if not self.account:
+            raise InvalidInputError("The record names no account. Say whose terms govern it.")
+        if not 0 <= self.at_us <= LAST_US:
+            raise InvalidInputError("The time lies outside the years 1970 to 9999. Correct it at the source.")
+        texts = [self.key, self.account, *(text for person in self.people for text in person.order)]
+        try:
+            json.dumps([texts, self.payload], ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, TypeError, RecursionError) as error:
+            raise InvalidInputError(f"The content has no JSON form: {error}. Correct it at the source.") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A piece of the input that could not be read, to be set aside in quarantine.
+
+    Attributes:
+        source: File or endpoint that it came from.
+        where: Place within the source: "line 12", "general/2019-01-02.json message 3".
+        why: What is wrong, for the person who can mend it.
+        raw: The piece itself, as text that can be written as UTF-8.
+    """
+
+    source: str
+    where: str
+    why: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Sound pieces of the input that hold nobody's words or acts, counted.
+
+    Attributes:
+        source: File that they came from.
+        why: Why they are no records, out of a closed list of reasons.
+        count: How many, at least 1.
+    """
+
+    source: str
+    why: str
+    count: int
+
+
+def raw_text(data: bytes) -> str:
+    r"""Return bytes as text for `Reject.raw`; bytes that are not UTF-8 are written as `\xNN`."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def raw_json(value: object) -> str:
+    """Return a JSON value as text for `Reject.raw`."""
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return "(nested too deeply to be written)"
+
+
+def read_capped(stream: BinaryIO, *, limit_bytes: int, what: str) -> bytes:
+    """Read a stream to its end, trusting no header about its size.
+
+    Args:
+        stream: Read in pieces, so that memory stays within the limit plus one piece.
+        limit_bytes: Most bytes accepted.
+        what: Name of the content, for the message.
+
+    Raises:
+        InvalidInputError: The stream holds more than `limit_bytes`.
+    """
+    pieces, size_bytes = [], 0
+    while piece := stream.read(min(1 << 20, limit_bytes - size_bytes + 1)):
+        size_bytes += len(piece)
+        if size_bytes > limit_bytes:
+            raise InvalidInputError(f"{what} holds more than {limit_bytes:,} bytes. Split it into smaller files.")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def load_json(data: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse JSON as RFC 8259 has it: UTF-8, no NaN; a failure of any kind is a `ValueError`."""
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8-sig")
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

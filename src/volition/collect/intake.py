@@ -1,0 +1,211 @@
+"""From drafts to records: who the people are, whether the record may be kept, and into the lake with it.
+
+Collection is gated too: what no purpose could permit is counted and not kept. What cannot be read, belongs to nobody
+we know, or claims to come from the future, is set aside in the lake's quarantine with the reason. Batches are stored
+one after the other, each whole; a killed collection is simply run again, and stores the rest once.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from volition.canonical import us_to_text
+from volition.collect import Draft, PersonRef, Reject, Skipped
+from volition.errors import ConflictError
+from volition.gate import Record, keepable
+from volition.lake import Lake, NewRecord, record_id, source_id
+from volition.parties import Parties
+from volition.permits import UNKNOWN_PERSON, History, Permits
+from volition.terms import PURPOSES
+
+Piece = Draft | Reject | Skipped
+
+BATCH: Final = 20_000
+CLOCK_SKEW_US: Final = 5 * 60 * 1_000_000
+"""How far ahead of ours a source's clock may be. Later than that is set aside: a record from the future would be
+later than every yes."""
+
+_UNKNOWN: Final = UNKNOWN_PERSON.removeprefix("person:")
+
+
+@dataclass(slots=True, kw_only=True)
+class Collected:
+    """What became of an input, piece by piece.
+
+    Attributes:
+        stored: Records that are in the lake now and were not before.
+        known: Records that the lake had already.
+        not_kept: Records that no purpose could permit, by reason.
+        rejected: Pieces that were set aside, in the order of the input.
+        skipped: Pieces that hold nobody's words or acts, by why.
+        quarantine: Where the rejected pieces lie.
+    """
+
+    stored: int = 0
+    known: int = 0
+    not_kept: Counter[str] = field(default_factory=Counter)
+    rejected: list[Reject] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    quarantine: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the outcome as a JSON object."""
+        return {
+            "stored": self.stored,
+            "known": self.known,
+            "not_kept": dict(self.not_kept),
+            "rejected": [
+                {"source": reject.source, "where": reject.where, "why": reject.why} for reject in self.rejected
+            ],
+            "skipped": dict(self.skipped),
+            "quarantine": self.quarantine,
+        }
+
+
+def take_in(  # noqa: PLR0913 - each is a room that collection needs
+    pieces: Iterable[Piece],
+    *,
+    account: str | None,
+    parties: Parties,
+    lake: Lake,
+    history: History,
+    now_us: int,
+    progress: Callable[[str, int, int], None],
+) -> Collected:
+    """Store what may be kept of a read input.
+
+    Args:
+        pieces: What a way in yields.
+        account: The account whose input it is; none where each piece names its own.
+        parties: Knows the people; whoever is new becomes a guest of the account.
+        lake: Where records go.
+        history: What the gate must know, as of now.
+        now_us: The present instant.
+        progress: Told after each batch how many pieces are done (the total is not known: 0).
+
+    Raises:
+        BackendError: The disk is full or cannot be written. Batches before are stored; collect again for the rest.
+    """
+    outcome = Collected()
+    permits = [Permits(history, purpose=purpose, at_us=now_us) for purpose in PURPOSES]
+    directory = _Directory(parties)
+    stream = iter(pieces)
+    done = 0
+    while batch := list(islice(stream, BATCH)):
+        records: list[NewRecord] = []
+        rejects: list[tuple[str | None, Reject]] = []
+        for piece in batch:
+            match piece:
+                case Skipped():
+                    outcome.skipped[piece.why] += piece.count
+                case Reject():
+                    rejects.append((account, piece))
+                case Draft():
+                    why = _unacceptable(piece, parties, now_us)
+                    if why:
+                        rejects.append((piece.account, _reject(piece, why)))
+                        continue
+                    record = _record(piece, directory, now_us)
+                    objection = keepable(permits, _question(record))
+                    if objection is None:
+                        records.append(record)
+                    else:
+                        outcome.not_kept[objection.value] += 1
+        _set_aside(rejects, parties, lake, outcome)
+        appended = lake.append(records)
+        outcome.stored += appended.stored
+        outcome.known += appended.known
+        done += len(batch)
+        progress("collecting", done, 0)
+    return outcome
+
+
+def _unacceptable(draft: Draft, parties: Parties, now_us: int) -> str | None:
+    if not parties.has_account(draft.account):
+        return f"the account {draft.account!r} is not known; add it with `volition account add`"
+    if draft.at_us > now_us + CLOCK_SKEW_US:
+        return f"its time {us_to_text(draft.at_us)} lies in the future; check the source's clock"
+    return None
+
+
+def _reject(draft: Draft, why: str) -> Reject:
+    return Reject(source=draft.account, where=draft.key, why=why, raw=repr(draft.payload))
+
+
+def _record(draft: Draft, directory: "_Directory", now_us: int) -> NewRecord:
+    group = draft.payload.get("meeting") or draft.payload.get("channel")
+    return NewRecord(
+        record_id=record_id(draft.account, draft.key),
+        account=draft.account,
+        people=directory.pseudonyms(draft.account, draft.people),
+        category=draft.category,
+        collected_us=min(draft.at_us, now_us),
+        source=source_id(draft.account, group) if isinstance(group, str) else "",
+        payload=draft.payload,
+    )
+
+
+def _question(record: NewRecord) -> Record:
+    people = tuple(f"person:{pseudonym}" for pseudonym in record.people)
+    return Record(account=record.account, people=people, category=record.category, collected_us=record.collected_us)
+
+
+def _set_aside(rejects: Sequence[tuple[str | None, Reject]], parties: Parties, lake: Lake, outcome: Collected) -> None:
+    for owner, mine in _by_owner(rejects):
+        lines = [
+            {"source": reject.source, "where": reject.where, "why": reject.why, "raw": reject.raw} for reject in mine
+        ]
+        path = lake.quarantine(owner if owner and parties.has_account(owner) else None, lines)
+        if path is not None:
+            outcome.quarantine.append(str(path))
+        outcome.rejected.extend(mine)
+
+
+def _by_owner(rejects: Sequence[tuple[str | None, Reject]]) -> Iterator[tuple[str | None, list[Reject]]]:
+    owners = dict.fromkeys(owner for owner, _ in rejects)
+    for owner in owners:
+        yield owner, [reject for known, reject in rejects if known == owner]
+
+
+class _Directory:
+    """Finds the pseudonym of whom a source names, making a guest of whoever is new."""
+
+    def __init__(self, parties: Parties) -> None:
+        self._parties = parties
+        self._known: dict[tuple[str, PersonRef], str] = {}
+
+    def pseudonyms(self, account: str, people: Sequence[PersonRef]) -> tuple[str, ...]:
+        """Return the pseudonyms of a record's people in their order, nobody twice."""
+        return tuple(dict.fromkeys(self._pseudonym(account, person) for person in people)) or (_UNKNOWN,)
+
+    def _pseudonym(self, account: str, person: PersonRef) -> str:
+        if person == PersonRef():
+            return _UNKNOWN
+        if person.pseudonym is not None:
+            return person.pseudonym
+        key = (account, person)
+        if key not in self._known:
+            try:
+                self._known[key] = self._find(account, person)
+            except ConflictError:  # erased, so nobody can be asked: the gate refuses
+                self._known[key] = _UNKNOWN
+        return self._known[key]
+
+    def _find(self, account: str, person: PersonRef) -> str:
+        """Look by identifier and address; by name only where the source gives nothing surer, since names repeat."""
+        handles = [handle for handle in (person.id, person.email) if handle] or [person.name or ""]
+        for handle in handles:
+            found = self._parties.find_person(account, handle)
+            if found is not None:
+                return found.pseudonym
+        if person.id is None and person.email is None:
+            return self._parties.guest(account, handles[0]).pseudonym
+        return self._parties.add_person(
+            f"{account}:{handles[0]}",
+            account=account,
+            name=person.name,
+            aliases=(person.id,) if person.id else (),
+            emails=(person.email,) if person.email else (),
+        ).pseudonym

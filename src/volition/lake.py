@@ -1,0 +1,682 @@
+"""The lake: where records lie, laid out for the gate.
+
+- Parquet, one folder per category and day, one file per batch and account bucket, sorted by account and time.
+- Accounts are spread over 64 buckets. Inside a bucket, accounts, people and *circles* (an account with the people of
+  a record, the first one first) get small dense integers as they are collected, so that the gate is one equi-join.
+- Content is sealed from the first day: `payload` of `content/...` is AES-256-GCM under the account's data key, and so
+  is everything derived from it. Keys, times, categories and dense ids stay readable for the gate.
+- A file exists for readers once `index.db` names it, in one transaction for a whole batch. A process killed while
+  it writes leaves a file nobody reads, swept away by the next writer; sending the same thing twice stores it once.
+- Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits.
+- Written once; rewritten only by erasure.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from volition.canonical import canonical_json, digest, us_to_datetime
+from volition.errors import BackendError, InvalidInputError
+from volition.gate import Engine, Record, Standings, fold
+from volition.parties import Parties
+from volition.permits import Permits, Reason
+from volition.terms import CATEGORIES
+
+BUCKETS: Final = 64
+EMBEDDING_SIZE: Final = 384
+
+_PERSON: Final = "person:"
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS accounts (bucket INTEGER, number INTEGER, account TEXT UNIQUE, PRIMARY KEY (bucket, number));
+CREATE TABLE IF NOT EXISTS people (bucket INTEGER, number INTEGER, pseudonym TEXT, PRIMARY KEY (bucket, number),
+                                   UNIQUE (bucket, pseudonym));
+CREATE TABLE IF NOT EXISTS circles (bucket INTEGER, number INTEGER, account INTEGER, people TEXT,
+                                    PRIMARY KEY (bucket, number), UNIQUE (bucket, account, people));
+CREATE TABLE IF NOT EXISTS records (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embedded (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, kind TEXT, category TEXT, bucket INTEGER, rows INTEGER);
+CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, category, bucket);
+"""
+
+_RECORDS: Final = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("account", pa.int32()),
+        ("circle", pa.int32()),
+        ("collected_us", pa.int64()),
+        ("source", pa.string()),
+        ("payload", pa.binary()),
+    ]
+)
+_KEY_COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
+_EMBEDDINGS: Final = pa.schema(
+    [("record_id", pa.string()), ("account", pa.int32()), ("circle", pa.int32()), ("embedding", pa.binary())]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecord:
+    """A record on its way into the lake.
+
+    Attributes:
+        record_id: Identity of the record, 32 hexadecimal characters, from `record_id`.
+        account: Id of the account whose terms govern the record.
+        people: Pseudonyms of the people concerned, the speaker or actor first, nobody twice.
+        category: A leaf of `terms.CATEGORIES`.
+        collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        source: Identity of the meeting or channel that the record belongs to, from `source_id`; empty if none.
+        payload: What was collected, as a JSON object.
+    """
+
+    record_id: str
+    account: str
+    people: tuple[str, ...]
+    category: str
+    collected_us: int
+    source: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A record that the gate has let through, opened.
+
+    Attributes:
+        record_id: Identity of the record, 32 hexadecimal characters.
+        account: Id of the account whose terms govern the record.
+        people: Pseudonyms of the people concerned, the speaker or actor first.
+        category: A leaf of `terms.CATEGORIES`.
+        collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        payload: What was collected, as a JSON object.
+        embedding: Sentence embedding of the payload's text, shape (384,), float32, unit norm; none if not derived.
+    """
+
+    record_id: str
+    account: str
+    people: tuple[str, ...]
+    category: str
+    collected_us: int
+    payload: dict[str, Any]
+    embedding: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What became of a batch: how many records were stored, and how many the lake had already."""
+
+    stored: int
+    known: int
+
+
+class TextEncoder(Protocol):
+    """Turns texts into unit vectors: `encoder.Encoder`, or any that gives the same vector for the same text."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return the embeddings of n texts, shape (n, 384), float32, unit norm."""
+        ...
+
+
+class Counting(Protocol):
+    """Told how far long work has come: `done` of `total` units of `stage`."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Take note."""
+        ...
+
+
+def record_id(account: str, key: str) -> str:
+    """Return the identity of a record from its account and its key at the source: 32 hexadecimal characters."""
+    return digest(canonical_json([account, key]))[:32]
+
+
+def source_id(account: str, name: str) -> str:
+    """Return the identity of a meeting or channel: 16 hexadecimal characters that do not tell its name."""
+    return digest(canonical_json(["source", account, name]))[:16]
+
+
+def bucket_of(account: str) -> int:
+    """Return the bucket of an account, from 0 to 63, the same on every machine."""
+    return int(digest(account.encode())[:8], 16) % BUCKETS
+
+
+class Lake:
+    """Records in a folder. Writers take turns; readers never wait."""
+
+    def __init__(self, folder: Path, parties: Parties, engine: Engine) -> None:
+        """Open the lake in `folder`, creating it if it is not there.
+
+        Args:
+            folder: Where the records lie.
+            parties: Seals and opens content with the accounts' keys.
+            engine: Runs the gate's SQL.
+
+        Raises:
+            BackendError: The folder or its index cannot be opened.
+        """
+        self._folder = folder
+        self._parties = parties
+        self._engine = engine
+        self._mutex = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._index = sqlite3.connect(
+                folder / "index.db", check_same_thread=False, isolation_level=None, timeout=30
+            )
+            self._index.execute("PRAGMA journal_mode = WAL")
+            self._index.execute("PRAGMA synchronous = FULL")
+            self._index.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            msg = f"The lake in {folder} cannot be opened: {error}. Check that the folder can be written."
+            raise BackendError(msg) from error
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    # --- writing ---
+
+    def append(self, records: Sequence[NewRecord]) -> Appended:
+        """Store a batch of records: all of it or, on failure, none of it. Known records are passed over.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; nothing of the batch is visible, send it again.
+        """
+        with self._writing("the records"):
+            fresh: dict[str, NewRecord] = {}
+            for record in records:
+                known = (
+                    record.record_id in fresh
+                    or self._index.execute(
+                        "SELECT 1 FROM records WHERE id = ?", (bytes.fromhex(record.record_id),)
+                    ).fetchone()
+                )
+                if not known:
+                    fresh[record.record_id] = record
+            groups: dict[tuple[str, str, int], list[NewRecord]] = defaultdict(list)
+            for record in fresh.values():
+                day = us_to_datetime(record.collected_us).date().isoformat()
+                groups[record.category, day, bucket_of(record.account)].append(record)
+            numbers = _Numbers(self._index)
+            for (category, day, bucket), members in sorted(groups.items()):
+                table = self._table(members, bucket, numbers)
+                self._write(table, kind="records", category=category, bucket=bucket, under=f"{category}/{day}")
+            self._index.executemany(
+                "INSERT INTO records VALUES (?)", ((bytes.fromhex(identity),) for identity in sorted(fresh))
+            )
+        return Appended(stored=len(fresh), known=len(records) - len(fresh))
+
+    def _table(self, records: list[NewRecord], bucket: int, numbers: "_Numbers") -> pa.Table:
+        records = sorted(records, key=lambda record: (record.account, record.collected_us, record.record_id))
+        payloads = [canonical_json(record.payload) for record in records]
+        if records[0].category.startswith("content/"):
+            payloads = self._seal(records, payloads, suffix=b"")
+        accounts = [numbers.account(bucket, record.account) for record in records]
+        circles = [
+            numbers.circle(bucket, account, record.people) for account, record in zip(accounts, records, strict=True)
+        ]
+        columns = {
+            "record_id": [record.record_id for record in records],
+            "account": accounts,
+            "circle": circles,
+            "collected_us": [record.collected_us for record in records],
+            "source": [record.source for record in records],
+            "payload": payloads,
+        }
+        return pa.table(columns, schema=_RECORDS)
+
+    def embed(  # noqa: PLR0913 - which rows, under whose permits, how, and who is told
+        self,
+        permits: Permits,
+        encoder: TextEncoder,
+        *,
+        categories: Iterable[str],
+        accounts: Sequence[str] | None = None,
+        source: str | None = None,
+        progress: Counting,
+    ) -> int:
+        """Derive the missing sentence embeddings of permitted content, and keep them beside their source.
+
+        An embedding is derived data: computed only under a permit for the purpose at hand, once per record, sealed
+        under the account's key and erased with its source. Interrupted, it goes on where it stopped.
+
+        Returns:
+            How many embeddings were computed.
+        """
+        batch_size = 1024
+        computed = 0
+        for category in sorted(categories):
+            missing = [
+                row
+                for row in self.rows(permits, categories=[category], accounts=accounts, source=source)
+                if row.embedding is None and isinstance(row.payload.get("text"), str)
+            ]
+            missing.sort(key=lambda row: (bucket_of(row.account), row.account, row.collected_us, row.record_id))
+            for start in range(0, len(missing), batch_size):
+                progress(f"embedding {category}", start, len(missing))
+                batch = missing[start : start + batch_size]
+                vectors = encoder.encode([row.payload["text"] for row in batch]).astype(np.float16)
+                computed += self._keep_embeddings(category, batch, vectors)
+            if missing:
+                progress(f"embedding {category}", len(missing), len(missing))
+        return computed
+
+    def _keep_embeddings(self, category: str, rows: Sequence[Row], vectors: NDArray[np.float16]) -> int:
+        kept = 0
+        with self._writing("the embeddings"):
+            numbers = _Numbers(self._index)
+            buckets: dict[int, list[int]] = defaultdict(list)
+            for position, row in enumerate(rows):
+                identity = (bytes.fromhex(row.record_id),)
+                still_there = self._index.execute("SELECT 1 FROM records WHERE id = ?", identity).fetchone()
+                if still_there and not self._index.execute("SELECT 1 FROM embedded WHERE id = ?", identity).fetchone():
+                    buckets[bucket_of(row.account)].append(position)
+            for bucket, positions in sorted(buckets.items()):
+                members = [rows[position] for position in positions]
+                accounts = [numbers.account(bucket, row.account) for row in members]
+                circles = [
+                    numbers.circle(bucket, account, row.people) for account, row in zip(accounts, members, strict=True)
+                ]
+                sealed = self._seal(
+                    members, [vectors[position].tobytes() for position in positions], suffix=b"/embedding"
+                )
+                columns = {
+                    "record_id": [row.record_id for row in members],
+                    "account": accounts,
+                    "circle": circles,
+                    "embedding": sealed,
+                }
+                table = pa.table(columns, schema=_EMBEDDINGS)
+                self._write(table, kind="embeddings", category=category, bucket=bucket, under=f"{category}/embeddings")
+                self._index.executemany(
+                    "INSERT INTO embedded VALUES (?)", ((bytes.fromhex(row.record_id),) for row in members)
+                )
+                kept += len(members)
+        return kept
+
+    def quarantine(self, account: str | None, lines: Sequence[dict[str, Any]]) -> Path | None:
+        """Set bad input aside as JSON lines: source, where, why, raw.
+
+        The raw text is sealed under the account's key (`sealed_raw`, hexadecimal); only where nobody knows whose it
+        is does it stay as it came. The file is named by its content: the same input is set aside once.
+
+        Returns:
+            The quarantine file, or none when there is nothing to set aside.
+
+        Raises:
+            BackendError: The disk is full or cannot be written.
+        """
+        if not lines:
+            return None
+        kept = [dict(line) for line in lines]
+        if account is not None:
+            raws = [(b"quarantine", str(line.pop("raw")).encode(errors="backslashreplace")) for line in kept]
+            for line, sealed in zip(kept, self._parties.seal_many(account, raws), strict=True):
+                line["sealed_raw"] = sealed.hex()
+        data = b"".join(canonical_json(line) + b"\n" for line in kept)
+        path = self._folder / "quarantine" / f"{digest(data)[:32]}.jsonl"
+        if not path.exists():
+            try:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                _write_durably(path, data)
+            except OSError as error:
+                msg = f"Bad input could not be set aside in {path}: {error}. Free space, then send the input again."
+                raise BackendError(msg) from error
+        return path
+
+    # --- reading, through the gate ---
+
+    def rows(
+        self,
+        permits: Permits,
+        *,
+        categories: Iterable[str],
+        accounts: Sequence[str] | None = None,
+        source: str | None = None,
+    ) -> Iterator[Row]:
+        """Yield the records that `permits` lets through, opened, by category and bucket, else in no order.
+
+        Args:
+            permits: Decide, for their purpose at their instant.
+            categories: Leaves of `terms.CATEGORIES`.
+            accounts: Only these accounts' records; none for all.
+            source: Only the records of one meeting or channel, from `source_id`.
+
+        Raises:
+            BackendError: A file cannot be read.
+            RefusedError: An account was erased meanwhile.
+        """
+        for category in categories:
+            for bucket, files in self._files("records", category):
+                circles = self._circles(bucket, accounts)
+                if not circles:
+                    continue
+                standings = self._standings(permits, circles, category)
+                derived = [
+                    path for place, paths in self._files("embeddings", category) if place == bucket for path in paths
+                ]
+                for batch in self._engine.permitted(files, standings, derived=derived, source=source):
+                    yield from self._open(batch, circles, category)
+
+    def reasons(
+        self, permits: Permits, *, categories: Iterable[str], source: str | None = None
+    ) -> dict[str, dict[Reason | None, int]]:
+        """Count the records of each category, or of one meeting or channel, by the gate's reason; none: permitted."""
+        found: dict[str, dict[Reason | None, int]] = {}
+        for category in categories:
+            counts: dict[Reason | None, int] = defaultdict(int)
+            for bucket, files in self._files("records", category):
+                standings = self._standings(permits, self._circles(bucket, None), category)
+                for reason, total in self._engine.reasons(files, standings, source=source).items():
+                    counts[reason] += total
+            if counts:
+                found[category] = dict(counts)
+        return found
+
+    def key_of(self, record: str) -> Record:
+        """Return what the gate must know of a record, without opening it.
+
+        Raises:
+            InvalidInputError: The lake holds no such record.
+        """
+        for category in CATEGORIES:
+            for bucket, files in self._files("records", category):
+                table = pq.read_table(files, columns=_KEY_COLUMNS, filters=[("record_id", "=", record)])
+                if table.num_rows:
+                    row = table.to_pylist()[0]
+                    account, people = self._circles(bucket, None)[row["circle"]]
+                    return Record(
+                        account=account,
+                        people=tuple(_PERSON + pseudonym for pseudonym in people),
+                        category=category,
+                        collected_us=row["collected_us"],
+                    )
+        msg = f"The lake holds no record {record!r}. Search results and `volition may` name records by their id."
+        raise InvalidInputError(msg)
+
+    def meeting(self, account: str, name: str) -> tuple[tuple[str, ...], int] | None:
+        """Return whom a meeting concerns (pseudonyms, in the order of speaking) and when its last part was collected.
+
+        None if no such meeting was collected.
+        """
+        bucket = bucket_of(account)
+        files = dict(self._files("records", "content/transcript")).get(bucket, [])
+        if not files:
+            return None
+        table = pq.read_table(files, columns=_KEY_COLUMNS, filters=[("source", "=", source_id(account, name))])
+        if not table.num_rows:
+            return None
+        circles = self._circles(bucket, [account])
+        parts = sorted(zip(table["collected_us"].to_pylist(), table["circle"].to_pylist(), strict=True))
+        people = dict.fromkeys(pseudonym for _, circle in parts for pseudonym in circles[circle][1][:1])
+        everyone = dict.fromkeys(pseudonym for _, circle in parts for pseudonym in circles[circle][1])
+        return tuple(people | everyone), parts[-1][0]
+
+    def size(self) -> dict[str, int]:
+        """Return how many records lie in the lake, by category, whether or not anything may use them."""
+        with self._mutex:
+            found = self._index.execute(
+                "SELECT category, SUM(rows) FROM files WHERE kind = 'records' GROUP BY category ORDER BY category"
+            ).fetchall()
+        return dict(found)
+
+    def _files(self, kind: str, category: str) -> list[tuple[int, list[str]]]:
+        with self._mutex:
+            found = self._index.execute(
+                "SELECT bucket, path FROM files WHERE kind = ? AND category = ? AND rows > 0 ORDER BY bucket, path",
+                (kind, category),
+            ).fetchall()
+        by_bucket: dict[int, list[str]] = defaultdict(list)
+        for bucket, path in found:
+            by_bucket[bucket].append(str(self._folder / path))
+        return list(by_bucket.items())
+
+    def _circles(self, bucket: int, accounts: Sequence[str] | None) -> dict[int, tuple[str, tuple[str, ...]]]:
+        """Return a bucket's circles: dense id -> (account, pseudonyms)."""
+        with self._mutex:
+            names = dict(self._index.execute("SELECT number, account FROM accounts WHERE bucket = ?", (bucket,)))
+            people = dict(self._index.execute("SELECT number, pseudonym FROM people WHERE bucket = ?", (bucket,)))
+            found = self._index.execute(
+                "SELECT number, account, people FROM circles WHERE bucket = ?", (bucket,)
+            ).fetchall()
+        return {
+            number: (names[account], tuple(people[person] for person in json.loads(members)))
+            for number, account, members in found
+            if accounts is None or names[account] in accounts
+        }
+
+    @staticmethod
+    def _standings(permits: Permits, circles: dict[int, tuple[str, tuple[str, ...]]], category: str) -> Standings:
+        asked = (
+            (number, account, [_PERSON + pseudonym for pseudonym in people])
+            for number, (account, people) in circles.items()
+        )
+        return fold(permits, asked, category)
+
+    def _open(
+        self, batch: pa.RecordBatch, circles: dict[int, tuple[str, tuple[str, ...]]], category: str
+    ) -> Iterator[Row]:
+        columns = batch.to_pydict()
+        identities: list[str] = columns["record_id"]
+        payloads: list[bytes] = columns["payload"]
+        embeddings: list[bytes | None] = columns.get("embedding") or [None] * len(identities)
+        by_owner: dict[str, list[int]] = defaultdict(list)
+        for position, circle in enumerate(columns["circle"]):
+            by_owner[circles[circle][0]].append(position)
+        for account, positions in by_owner.items():
+            plain = [payloads[position] for position in positions]
+            if category.startswith("content/"):
+                pairs = [(identities[position].encode(), payloads[position]) for position in positions]
+                plain = self._parties.open_many(account, pairs)
+            vectors = self._open_embeddings(
+                account, [(identities[position], embeddings[position]) for position in positions]
+            )
+            for position, payload, vector in zip(positions, plain, vectors, strict=True):
+                yield Row(
+                    record_id=identities[position],
+                    account=account,
+                    people=circles[columns["circle"][position]][1],
+                    category=category,
+                    collected_us=columns["collected_us"][position],
+                    payload=json.loads(payload),
+                    embedding=vector,
+                )
+
+    def _open_embeddings(
+        self, account: str, sealed: Sequence[tuple[str, bytes | None]]
+    ) -> list[NDArray[np.float32] | None]:
+        there = [(identity.encode() + b"/embedding", data) for identity, data in sealed if data is not None]
+        opened = iter(self._parties.open_many(account, there))
+        return [
+            None if data is None else np.frombuffer(next(opened), dtype=np.float16).astype(np.float32)
+            for _, data in sealed
+        ]
+
+    def _seal(self, rows: Sequence[NewRecord] | Sequence[Row], plain: Sequence[bytes], *, suffix: bytes) -> list[bytes]:
+        """Seal one plaintext per row under its account's key, bound to the record's identity."""
+        sealed: list[bytes] = [b""] * len(plain)
+        by_account: dict[str, list[int]] = defaultdict(list)
+        for position, row in enumerate(rows):
+            by_account[row.account].append(position)
+        for account, positions in by_account.items():
+            pairs = [(rows[position].record_id.encode() + suffix, plain[position]) for position in positions]
+            for position, data in zip(positions, self._parties.seal_many(account, pairs), strict=True):
+                sealed[position] = data
+        return sealed
+
+    # --- erasing ---
+
+    def erase_account(self, account: str) -> int:
+        """Rewrite the files without an account's records and what was derived from them; return how many records."""
+        bucket = bucket_of(account)
+        found = self._index.execute("SELECT number FROM accounts WHERE account = ?", (account,)).fetchone()
+        return 0 if found is None else self._rewrite_without(bucket, column="account", values=[found[0]])
+
+    def erase_person(self, pseudonym: str) -> int:
+        """Rewrite the files without the records whose first person it is; return how many records.
+
+        Records of others that merely concern the person stay where they are: the gate refuses them (`erased`)
+        wherever the person has a say.
+        """
+        removed = 0
+        for bucket, number in self._index.execute(
+            "SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)
+        ).fetchall():
+            circles = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,)).fetchall()
+            own = [circle for circle, people in circles if json.loads(people)[:1] == [number]]
+            removed += self._rewrite_without(bucket, column="circle", values=own)
+        return removed
+
+    def _rewrite_without(self, bucket: int, *, column: str, values: Sequence[int]) -> int:
+        removed = 0
+        with self._writing("the files without the erased records") as obsolete:
+            unwanted = pa.array(values, pa.int32())
+            for path, kind, category in self._index.execute(
+                "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
+            ).fetchall():
+                table = pq.read_table(self._folder / path, partitioning=None)
+                mask = pa.compute.is_in(table[column], unwanted)
+                kept = table.filter(pa.compute.invert(mask))
+                if kept.num_rows == table.num_rows:
+                    continue
+                if kind == "records":
+                    removed += table.num_rows - kept.num_rows
+                else:
+                    gone = table.filter(mask)["record_id"].to_pylist()
+                    self._index.executemany(
+                        "DELETE FROM embedded WHERE id = ?", ((bytes.fromhex(identity),) for identity in gone)
+                    )
+                self._index.execute("DELETE FROM files WHERE path = ?", (path,))
+                if kept.num_rows:
+                    self._write(kept, kind=kind, category=category, bucket=bucket, under=str(Path(path).parent))
+                obsolete.append(self._folder / path)
+        return removed
+
+    # --- files that appear whole or not at all ---
+
+    def _write(self, table: pa.Table, *, kind: str, category: str, bucket: int, under: str) -> None:
+        """Write one Parquet file durably and name it in the open transaction."""
+        stem = f"{bucket:02d}-{digest(canonical_json(table['record_id'].to_pylist()))[:16]}.parquet"
+        relative = under if under.startswith("records/") else f"records/{under}"
+        path = self._folder / relative / stem
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        _write_durably(path, sink.getvalue())
+        self._index.execute(
+            "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (f"{relative}/{stem}", kind, category, bucket, table.num_rows)
+        )
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[list[Path]]:
+        """Hold the writers' turn, sweep what a killed writer left, and commit everything at once or nothing.
+
+        Yields a list for the files that the commit makes obsolete; they are removed after it.
+        """
+        with self._mutex, (self._folder / "writers.lock").open("a") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            try:
+                self._sweep()
+                self._index.execute("BEGIN IMMEDIATE")
+                obsolete: list[Path] = []
+                try:
+                    yield obsolete
+                    self._index.execute("COMMIT")
+                except BaseException:
+                    if self._index.in_transaction:
+                        self._index.execute("ROLLBACK")
+                    raise  # the mark stays: the next writer sweeps
+                for path in obsolete:
+                    path.unlink(missing_ok=True)
+                self._dirty.unlink(missing_ok=True)
+            except (OSError, sqlite3.Error, pa.ArrowException) as error:
+                msg = f"The lake could not write {what}: {error}. Nothing of this batch was stored; free space, send again."
+                raise BackendError(msg) from error
+
+    @property
+    def _dirty(self) -> Path:
+        return self._folder / "writing"
+
+    def _sweep(self) -> None:
+        """Remove the files that an interrupted writer left; mark that a writer is at work."""
+        if self._dirty.exists():
+            named = {path for (path,) in self._index.execute("SELECT path FROM files")}
+            for path in (self._folder / "records").rglob("*.parquet*"):
+                if str(path.relative_to(self._folder)) not in named:
+                    path.unlink()
+        self._dirty.touch()
+
+
+class _Numbers:
+    """Gives accounts, people and circles their dense numbers inside a bucket, in the open transaction."""
+
+    def __init__(self, index: sqlite3.Connection) -> None:
+        self._index = index
+        self._accounts: dict[str, int] = {}
+        self._people: dict[tuple[int, str], int] = {}
+        self._circles: dict[tuple[int, int, tuple[str, ...]], int] = {}
+
+    def account(self, bucket: int, account: str) -> int:
+        if account not in self._accounts:
+            self._accounts[account] = self._number("accounts", bucket, {"account": account})
+        return self._accounts[account]
+
+    def circle(self, bucket: int, account: int, people: tuple[str, ...]) -> int:
+        key = (bucket, account, people)
+        if key not in self._circles:
+            members = json.dumps([self._person(bucket, pseudonym) for pseudonym in people])
+            self._circles[key] = self._number("circles", bucket, {"account": account, "people": members})
+        return self._circles[key]
+
+    def _person(self, bucket: int, pseudonym: str) -> int:
+        key = (bucket, pseudonym)
+        if key not in self._people:
+            self._people[key] = self._number("people", bucket, {"pseudonym": pseudonym})
+        return self._people[key]
+
+    def _number(self, table: str, bucket: int, values: dict[str, Any]) -> int:
+        where = " AND ".join(f"{column} = ?" for column in values)
+        found = self._index.execute(
+            f"SELECT number FROM {table} WHERE bucket = ? AND {where}",  # noqa: S608 - our own names
+            (bucket, *values.values()),
+        ).fetchone()
+        if found:
+            return int(found[0])
+        (number,) = self._index.execute(
+            f"SELECT COALESCE(MAX(number) + 1, 0) FROM {table} WHERE bucket = ?",  # noqa: S608 - our own names
+            (bucket,),
+        ).fetchone()
+        columns = ", ".join(values)
+        self._index.execute(
+            f"INSERT INTO {table} (bucket, number, {columns}) VALUES (?, ?{', ?' * len(values)})",  # noqa: S608
+            (bucket, number, *values.values()),
+        )
+        return int(number)
+
+
+def _write_durably(path: Path, data: bytes | pa.Buffer) -> None:
+    """Write a file so that after a crash it is there whole or not at all (write aside, fsync, rename, fsync)."""
+    aside = path.with_name(path.name + ".part")
+    with aside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

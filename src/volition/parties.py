@@ -1,0 +1,494 @@
+"""Accounts and people: their names, pseudonyms and keys. The one part of a workspace that can be destroyed.
+
+- The ledger, the lake and every snapshot name a person by a pseudonym: HMAC-SHA256 of the person's id under a key of
+  their own. Destroying the key and the row makes that person's entries unlinkable, while the log still verifies.
+- Content is sealed under a data key of its account (AES-256-GCM). Destroying the key makes the content unreadable in
+  every copy, snapshots and backups included.
+- Data keys and person keys lie wrapped (AES Key Wrap) under the master key, a file of its own with mode 0600. Nothing
+  works without it: back it up, apart from the rest.
+- Sealing draws its nonce from what it seals (HMAC-SHA256 under a second key), so the same content gives the same
+  bytes and snapshots can be reproduced; two different contents never share a nonce but by a collision of 96 bits.
+- Other processes notice a destruction: keys held in memory are dropped as soon as the file says that any was destroyed.
+
+Sources: AES-GCM NIST SP 800-38D; AES Key Wrap RFC 3394; synthetic nonces after RFC 5297 section 3 (the idea of SIV).
+"""
+
+import base64
+import hmac
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
+
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_VERSION: Final = b"\x01"
+_PSEUDONYM_LENGTH: Final = 32
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS accounts (id TEXT PRIMARY KEY, name TEXT NOT NULL, wrapped BLOB);
+CREATE TABLE IF NOT EXISTS people (id TEXT PRIMARY KEY, account TEXT, name TEXT, wrapped BLOB NOT NULL,
+                                   pseudonym TEXT NOT NULL UNIQUE, aliases TEXT NOT NULL, emails TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS handles (account TEXT NOT NULL, handle TEXT NOT NULL, person TEXT NOT NULL,
+                                    PRIMARY KEY (account, handle, person)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS destroyed (party TEXT PRIMARY KEY);
+"""
+
+
+class ErasedError(RefusedError):
+    """The key was destroyed: what it sealed cannot be read by anyone any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A customer organisation."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user of an account, or a guest.
+
+    Attributes:
+        id: Identity within the workspace.
+        account: Id of the account; none for a guest of no account.
+        name: Name as shown to people; none if unknown.
+        aliases: Other names and identifiers under which sources know the person.
+        emails: E-mail addresses.
+        pseudonym: The name in ledger, lake and snapshots: 32 hexadecimal characters.
+    """
+
+    id: str
+    account: str | None
+    name: str | None
+    aliases: tuple[str, ...]
+    emails: tuple[str, ...]
+    pseudonym: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """An account's keys in memory: one seals, one makes nonces. Both come from the one data key that is kept."""
+
+    cipher: AESGCM
+    nonce_key: bytes
+
+    @classmethod
+    def of(cls, data_key: bytes) -> Self:
+        derived = [hmac.digest(data_key, purpose, "sha256") for purpose in (b"volition/seal/1", b"volition/nonce/1")]
+        return cls(AESGCM(derived[0]), derived[1])
+
+    def seal(self, associated: bytes, plaintext: bytes) -> bytes:
+        length = len(associated).to_bytes(8, "big")
+        nonce = hmac.digest(self.nonce_key, length + associated + plaintext, "sha256")[:_NONCE_BYTES]
+        return _VERSION + nonce + self.cipher.encrypt(nonce, plaintext, associated)
+
+    def open(self, associated: bytes, sealed: bytes) -> bytes:
+        if sealed[:1] != _VERSION:
+            msg = "The sealed content has an unknown form. It was changed, or written by a newer version."
+            raise ProofError(msg)
+        nonce, text = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
+        try:
+            return self.cipher.decrypt(nonce, text, associated)
+        except (InvalidTag, ValueError) as error:
+            msg = "The sealed content was changed, moved to another record, or sealed under another key."
+            raise ProofError(msg) from error
+
+
+class Parties:
+    """The accounts and people of a workspace, in `parties.db` beside `master.key`. May be used from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open what `create` made.
+
+        Raises:
+            BackendError: A file is missing or cannot be read, or others can read the master key.
+        """
+        self._master = read_secret(folder / "master.key")
+        self._lock = threading.RLock()
+        self._keys: dict[str, _Keys] = {}
+        self._people: dict[str, Person] = {}
+        self._seen_version = -1
+        try:
+            self._db = sqlite3.connect(
+                f"file:{folder / 'parties.db'}?mode=rw", uri=True, check_same_thread=False, isolation_level=None, timeout=30
+            )
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._db.execute("SELECT 1 FROM accounts")
+        except sqlite3.Error as error:
+            msg = f"{folder / 'parties.db'} cannot be opened: {error}. Restore it from your backup."
+            raise BackendError(msg) from error
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Make the files in `folder` and open them.
+
+        Raises:
+            ConflictError: There is a master key already; nothing is changed.
+            BackendError: The folder cannot be written.
+        """
+        try:
+            write_secret(folder / "master.key")
+            with sqlite3.connect(folder / "parties.db") as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.executescript(_SCHEMA)
+            db.close()
+        except FileExistsError as error:
+            msg = f"{folder} has a master key already. Open the workspace instead, or choose a new folder."
+            raise ConflictError(msg) from error
+        except (OSError, sqlite3.Error) as error:
+            msg = f"The accounts and people cannot be kept in {folder}: {error}. Check that the folder can be written."
+            raise BackendError(msg) from error
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open what `create` made. Raises as the constructor does."""
+        return cls(folder)
+
+    def close(self) -> None:
+        """Close the file and drop the keys held in memory."""
+        with self._lock:
+            self._keys.clear()
+            self._db.close()
+
+    # --- accounts ---
+
+    def add_account(self, account: str, name: str) -> Account:
+        """Add an account, with a data key of its own.
+
+        Raises:
+            InvalidInputError: The id cannot be one.
+            ConflictError: The account is there already, or was erased.
+        """
+        _check_id(account, "account")
+        with self._writing():
+            self._refuse_known("accounts", account, f"account:{account}")
+            wrapped = aes_key_wrap(self._master, os.urandom(_KEY_BYTES))
+            self._db.execute("INSERT INTO accounts VALUES (?, ?, ?)", (account, name, wrapped))
+        return Account(id=account, name=name)
+
+    def account(self, account: str) -> Account:
+        """Return an account by its id.
+
+        Raises:
+            InvalidInputError: There is none.
+        """
+        found = self._one("SELECT id, name FROM accounts WHERE id = ?", account)
+        if found is None:
+            there = ", ".join(known.id for known in self.accounts()) or "none"
+            msg = f"There is no account {account!r}. There are: {there}."
+            raise InvalidInputError(msg)
+        return Account(id=found[0], name=found[1])
+
+    def has_account(self, account: str) -> bool:
+        """Tell whether an account is known."""
+        return self._one("SELECT 1 FROM accounts WHERE id = ?", account) is not None
+
+    def accounts(self) -> list[Account]:
+        """Return every account, by id."""
+        return [Account(id=found[0], name=found[1]) for found in self._all("SELECT id, name FROM accounts ORDER BY id")]
+
+    def erased_accounts(self) -> frozenset[str]:
+        """Return the accounts whose key was destroyed."""
+        return frozenset(found[0] for found in self._all("SELECT id FROM accounts WHERE wrapped IS NULL"))
+
+    # --- people ---
+
+    def add_person(
+        self,
+        person: str,
+        *,
+        account: str | None = None,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        emails: Sequence[str] = (),
+    ) -> Person:
+        """Add a person, with a key and so a pseudonym of their own; without an account, a guest.
+
+        Raises:
+            InvalidInputError: The id cannot be one, or the account is not known.
+            ConflictError: The person is there already, or was erased.
+        """
+        _check_id(person, "person")
+        if account is not None:
+            self.account(account)
+        key = os.urandom(_KEY_BYTES)
+        pseudonym = hmac.digest(key, b"volition/person/" + person.encode(), "sha256").hex()[:_PSEUDONYM_LENGTH]
+        added = Person(
+            id=person, account=account, name=name, aliases=tuple(aliases), emails=tuple(emails), pseudonym=pseudonym
+        )
+        with self._writing():
+            self._refuse_known("people", person, f"person:{sha256(person.encode()).hexdigest()}")
+            self._db.execute(
+                "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    person,
+                    account,
+                    name,
+                    aes_key_wrap(self._master, key),
+                    pseudonym,
+                    json.dumps(added.aliases),
+                    json.dumps(added.emails),
+                ),
+            )
+            handles = {_fold(handle) for handle in (person, name, *aliases, *emails) if handle}
+            self._db.executemany(
+                "INSERT INTO handles VALUES (?, ?, ?)", ((account or "", handle, person) for handle in sorted(handles))
+            )
+        return added
+
+    def person(self, person: str) -> Person:
+        """Return a person by their id.
+
+        Raises:
+            InvalidInputError: There is none.
+        """
+        found = self._person("SELECT * FROM people WHERE id = ?", person)
+        if found is None:
+            msg = f"There is no person {person!r}. Add them with `volition person add`; guests are named when collected."
+            raise InvalidInputError(msg)
+        return found
+
+    def person_by_pseudonym(self, pseudonym: str) -> Person | None:
+        """Return whom a pseudonym stands for; none if nobody, or not any more."""
+        self._drop_what_was_destroyed()
+        if pseudonym not in self._people:
+            found = self._person("SELECT * FROM people WHERE pseudonym = ?", pseudonym)
+            if found is None:
+                return None
+            self._people[pseudonym] = found
+        return self._people[pseudonym]
+
+    def people(self, account: str | None = None) -> list[Person]:
+        """Return the people of an account, or everyone, by id."""
+        where, values = ("WHERE account = ?", (account,)) if account is not None else ("", ())
+        return [_to_person(found) for found in self._all(f"SELECT * FROM people {where} ORDER BY id", *values)]  # noqa: S608
+
+    def find_person(self, account: str, handle: str) -> Person | None:
+        """Return who goes by a name, alias, address or id in an account, whatever the case.
+
+        None if nobody does, or more than one: a record must not be laid at the door of the wrong person, so who is
+        named like two becomes a guest of their own, who has said nothing.
+        """
+        found = self._all("SELECT person FROM handles WHERE account = ? AND handle = ?", account, _fold(handle))
+        return self.person(found[0][0]) if len(found) == 1 else None
+
+    def guest(self, account: str, name: str) -> Person:
+        """Return the guest of that name in an account's data, making one if there is none yet.
+
+        Raises:
+            ConflictError: The guest was erased.
+        """
+        identity = f"{account}:guest:{sha256(_fold(name).encode()).hexdigest()[:12]}"
+        with self._lock:
+            known = self._person("SELECT * FROM people WHERE id = ?", identity)
+            if known is not None:
+                return known
+            try:
+                return self.add_person(identity, account=account, name=name)
+            except ConflictError:
+                known = self._person("SELECT * FROM people WHERE id = ?", identity)
+                if known is None:  # not another process that was quicker: the guest was erased
+                    raise
+                return known
+
+    # --- sealing ---
+
+    def seal(self, account: str, associated: bytes, plaintext: bytes) -> bytes:
+        """Seal one content under an account's key, bound to `associated`. Raises as `seal_many` does."""
+        return self.seal_many(account, [(associated, plaintext)])[0]
+
+    def open_sealed(self, account: str, associated: bytes, sealed: bytes) -> bytes:
+        """Open what `seal` sealed with the same `associated`. Raises as `open_many` does."""
+        return self.open_many(account, [(associated, sealed)])[0]
+
+    def seal_many(self, account: str, contents: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Seal (associated, plaintext) pairs under an account's key. The same pair gives the same bytes.
+
+        Returns:
+            For each pair: a version byte, the nonce (12 bytes), and AES-256-GCM ciphertext with tag.
+
+        Raises:
+            InvalidInputError: There is no such account.
+            ErasedError: Its key was destroyed.
+        """
+        keys = self._keys_of(account)
+        return [keys.seal(associated, plaintext) for associated, plaintext in contents]
+
+    def open_many(self, account: str, contents: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Open (associated, sealed) pairs.
+
+        Raises:
+            ProofError: A content was changed, or belongs to another record.
+            ErasedError: The account's key was destroyed.
+        """
+        keys = self._keys_of(account)
+        return [keys.open(associated, sealed) for associated, sealed in contents]
+
+    def _keys_of(self, account: str) -> _Keys:
+        self._drop_what_was_destroyed()
+        with self._lock:
+            if account not in self._keys:
+                found = self._one("SELECT wrapped FROM accounts WHERE id = ?", account)
+                if found is None:
+                    self.account(account)  # says that there is none
+                    raise AssertionError
+                if found[0] is None:
+                    msg = f"The account {account} was erased. What its key sealed cannot be read by anyone any more."
+                    raise ErasedError(msg)
+                try:
+                    self._keys[account] = _Keys.of(aes_key_unwrap(self._master, found[0]))
+                except InvalidUnwrap as error:
+                    msg = f"The master key does not open the key of {account}. Restore the master.key of this workspace."
+                    raise BackendError(msg) from error
+            return self._keys[account]
+
+    # --- destroying ---
+
+    def destroy_account_key(self, account: str) -> None:
+        """Destroy an account's data key: overwritten in the file, gone from its write-ahead log. Nothing undoes it."""
+        self.account(account)
+        with self._writing():
+            self._db.execute("UPDATE accounts SET wrapped = NULL WHERE id = ?", (account,))
+            self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (f"account:{account}",))
+        self._forget_old_pages()
+
+    def destroy_person(self, person: str) -> None:
+        """Destroy a person's key, names and handles: the pseudonym in the ledger stands for nobody any more."""
+        self.person(person)
+        with self._writing():
+            self._db.execute("DELETE FROM people WHERE id = ?", (person,))
+            self._db.execute("DELETE FROM handles WHERE person = ?", (person,))
+            mark = f"person:{sha256(person.encode()).hexdigest()}"
+            self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (mark,))
+        self._forget_old_pages()
+
+    def _forget_old_pages(self) -> None:
+        """Empty the write-ahead log, in which the old pages still lie; what is deleted in the file is zeroed already."""
+        with self._lock:
+            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._keys.clear()
+            self._people.clear()
+        if busy:
+            msg = "The key is destroyed, but another process still reads, so its bytes lie in parties.db-wal for now. "
+            msg += "Close the other processes and erase again."
+            raise ConflictError(msg)
+
+    def _drop_what_was_destroyed(self) -> None:
+        """Drop what is held in memory once another process has written: it may have destroyed a key."""
+        with self._lock:
+            version = self._db.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._seen_version:
+                self._keys.clear()
+                self._people.clear()
+                self._seen_version = version
+
+    # --- the file ---
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                msg = f"parties.db could not be written: {error}. Nothing was changed; free space, or try again."
+                raise BackendError(msg) from error
+            finally:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+
+    def _refuse_known(self, table: str, identity: str, mark: str) -> None:
+        if self._db.execute("SELECT 1 FROM destroyed WHERE party = ?", (mark,)).fetchone():
+            msg = f"{identity!r} was erased, for good. Choose another id."
+            raise ConflictError(msg)
+        if self._db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (identity,)).fetchone():  # noqa: S608 - our own names
+            msg = f"{identity!r} is there already. Choose another id."
+            raise ConflictError(msg)
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:  # noqa: ANN401 - what SQLite takes
+        with self._lock:
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                msg = f"parties.db could not be read: {error}."
+                raise BackendError(msg) from error
+
+    def _one(self, sql: str, *values: Any) -> Any:  # noqa: ANN401 - what SQLite gives
+        return next(iter(self._all(sql, *values)), None)
+
+    def _person(self, sql: str, *values: Any) -> Person | None:  # noqa: ANN401 - what SQLite takes
+        found = self._one(sql, *values)
+        return None if found is None else _to_person(found)
+
+
+def _to_person(found: Sequence[Any]) -> Person:
+    identity, account, name, _, pseudonym, aliases, emails = found
+    return Person(
+        id=identity,
+        account=account,
+        name=name,
+        aliases=tuple(json.loads(aliases)),
+        emails=tuple(json.loads(emails)),
+        pseudonym=pseudonym,
+    )
+
+
+def _fold(handle: str) -> str:
+    return " ".join(handle.casefold().split())
+
+
+def _check_id(identity: str, what: str) -> None:
+    if not identity.strip() or identity != identity.strip() or any(ord(character) < ord(" ") for character in identity):
+        msg = f"{identity!r} cannot be the id of a {what}: it is empty, or has control characters or spaces at its ends."
+        raise InvalidInputError(msg)
+
+
+def write_secret(path: Path) -> None:
+    """Make a secret of 32 random bytes in a file that nobody but its owner can read, from its first byte on.
+
+    Raises:
+        FileExistsError: There is one already; it is left as it is.
+    """
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(base64.b64encode(os.urandom(_KEY_BYTES)) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_secret(path: Path) -> bytes:
+    """Return the 32 bytes that `write_secret` made.
+
+    Raises:
+        BackendError: The file cannot be read, or others can read it.
+    """
+    try:
+        mode = path.stat().st_mode
+        secret = base64.b64decode(path.read_bytes().strip(), validate=True)
+    except (OSError, ValueError) as error:
+        msg = f"The key {path} cannot be read: {error}. Restore it from your backup; nothing opens without it."
+        raise BackendError(msg) from error
+    if mode & 0o077:
+        msg = f"Others can read the key {path}. Run `chmod 600 {path}`, and consider it known to them."
+        raise BackendError(msg)
+    if len(secret) != _KEY_BYTES:
+        msg = f"The key {path} has {len(secret)} bytes instead of {_KEY_BYTES}. Restore it from your backup."
+        raise BackendError(msg)
+    return secret
