@@ -1,0 +1,418 @@
+"""Recommend: the channels, documents and features that a person may want next (EASE, popularity for newcomers).
+
+What is learned is one table of integers per account: how many people use both item i and item j. Nothing crosses
+from one account to another, and because integers subtract exactly, forgetting is subtraction: the bytes that remain are
+the bytes that a model trained without the party would have. The weights are floating-point and are therefore solved
+when an account's table is opened, never stored: a saved model is the same whatever machine and BLAS made it.
+
+Source: H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, arXiv:1905.03375.
+"""
+
+import hashlib
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from volition.canonical import canonical_json
+from volition.errors import InvalidInputError
+from volition.families import Model, Parts, Progress, Scores
+from volition.lake import Row
+
+ITEM: Final = "volition.item"  # the event attribute that names what was used
+
+# An item that one person alone uses is never suggested: the suggestion would tell a colleague what that person does.
+MIN_PEOPLE: Final = 2
+# The solve is cubic in the items of an account; beyond this many, the most used ones take part (4 s, 0.6 GB here).
+MAX_ITEMS: Final = 4000
+# Scores are compared after rounding, so that the last bits of a BLAS never decide an order.
+DECIMALS: Final = 9
+# Held out of a person's items: the last fifth by time, at least one, and only from people who keep at least two.
+HELD_SHARE: Final = 0.2
+MIN_KEPT: Final = 2
+DEPTH: Final = 10  # of NDCG@10
+
+Uses = dict[str, dict[str, set[str]]]  # account -> person -> items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestion:
+    """One item to try next.
+
+    Attributes:
+        item: Name of the item as the events spell it, such as "channel/general".
+        score: How strongly it is suggested: an EASE score for those who use something, the number of people who use the
+            item for newcomers. Comparable only within one answer.
+        because: The reason in words.
+    """
+
+    item: str
+    score: float
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What an account's people use together.
+
+    Attributes:
+        items: Names, sorted.
+        gram: Shape (items, items), int64, symmetric: people who use both; the diagonal counts the people of each item.
+    """
+
+    items: tuple[str, ...]
+    gram: scipy.sparse.csr_array[np.int64]
+
+
+class Recommend:
+    """The recommend family (see `volition.families.Family`)."""
+
+    name = "recommend"
+    purpose = "train/recommend"
+
+    def fit(self, rows: Sequence[Row], *, parts: Parts, progress: Progress) -> Model:
+        """Count, in each account, how many people use each pair of items.
+
+        Args:
+            rows: Permitted rows; those that are not usage of an item are passed over. Their order does not matter.
+            parts: Unused: counting takes less time than saving it would.
+            progress: Told of each account counted.
+
+        Returns:
+            The model; it holds integers and names only, so its bytes depend on nothing but the set of uses.
+        """
+        del parts
+        uses = _uses(rows)
+        tables: dict[str, Table] = {}
+        for done, account in enumerate(sorted(uses), start=1):
+            tables[account] = _count(uses[account])
+            progress("count", done, len(uses))
+        return _model(tables)
+
+    def forget(
+        self, model: Model, *, before: Sequence[Row], after: Sequence[Row], parts: Parts, progress: Progress
+    ) -> Model:
+        """Subtract what the rows that went away had added.
+
+        Args:
+            model: Fitted on `before`.
+            before: The rows of the snapshot that the model was trained from.
+            after: The rows that may still be used.
+            parts: Unused.
+            progress: Told of each account whose people changed.
+
+        Returns:
+            The model that `fit(after)` gives, in the same bytes. An item that nobody else used is gone from it.
+
+        Raises:
+            InvalidInputError: The model was not fitted on `before`, so that counts would fall below zero.
+        """
+        del parts
+        old, new = _uses(before), _uses(after)
+        tables = _tables(model)
+        changed = [account for account in sorted(old.keys() | new.keys()) if old.get(account) != new.get(account)]
+        for done, account in enumerate(changed, start=1):
+            was, now = old.get(account, {}), new.get(account, {})
+            people = [person for person in sorted(was.keys() | now.keys()) if was.get(person) != now.get(person)]
+            table = _subtract(
+                tables.pop(account, _count({})),
+                _count({person: was[person] for person in people if person in was}),
+                _count({person: now[person] for person in people if person in now}),
+                account,
+            )
+            if table.items:
+                tables[account] = table
+            progress("subtract", done, len(changed))
+        return _model(tables)
+
+    def holdout(self, rows: Sequence[Row], fold: int, folds: int) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+        """Hold out the last items of the people of one fold.
+
+        An item counts from its first use; all rows of a held-out item go, or its later uses would give it away.
+
+        Args:
+            rows: Rows of the snapshot.
+            fold: Which people are asked, from 0.
+            folds: How many groups the people are dealt into, by a hash of their pseudonym.
+
+        Returns:
+            Rows to learn from, and held-out rows; both in the order given.
+        """
+        first: dict[tuple[str, str], dict[str, tuple[int, str]]] = defaultdict(dict)
+        for row in rows:
+            if (item := _item(row)) is not None and _fold(row.people[0], folds) == fold:
+                seen = first[row.account, row.people[0]]
+                seen[item] = min(seen.get(item, (row.collected_us, item)), (row.collected_us, item))
+        held: set[tuple[str, str, str]] = set()
+        for (account, person), seen in first.items():
+            number = max(1, int(len(seen) * HELD_SHARE))
+            if len(seen) - number >= MIN_KEPT:
+                held.update((account, person, item) for item in sorted(seen, key=seen.__getitem__)[-number:])
+        known, heldout = [], []
+        for row in rows:
+            item = _item(row)
+            hold = item is not None and (row.account, row.people[0], item) in held
+            (heldout if hold else known).append(row)
+        return tuple(known), tuple(heldout)
+
+    def evaluate(self, model: Model | None, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
+        """Measure NDCG@10 per person: how high the held-out items stand among the account's items not yet used.
+
+        Args:
+            model: Fitted on `rows_known`; none means the untrained form, the same candidates in an arbitrary stable
+                order. (Popularity is already learning: `evaluate_popularity` gives it as a rival.)
+            rows_known: What people are known to use.
+            rows_heldout: What they used next.
+
+        Returns:
+            One value per person with held-out items, from 0 to 1; held-out items that cannot be suggested count as
+            missed.
+        """
+        if model is None:
+            return _evaluate(rows_known, rows_heldout, _Arbitrary(rows_known))
+        return _evaluate(rows_known, rows_heldout, Recommender(model))
+
+
+class Recommender:
+    """A model opened: an account's table is solved when it is first asked for, and kept."""
+
+    def __init__(self, model: Model, *, personal: bool = True) -> None:
+        """Open a model.
+
+        Args:
+            model: Of the recommend family.
+            personal: Whether to use what the person uses; false gives popularity to everybody.
+        """
+        self._tables = _tables(model)
+        self._personal = personal
+        self._solved: dict[str, _Solved] = {}
+
+    def suggest(self, account: str, used: Iterable[str], limit: int) -> tuple[Suggestion, ...]:
+        """Suggest items of an account to somebody who uses some of them.
+
+        Args:
+            account: Whose items.
+            used: Items the person uses; they are not suggested again.
+            limit: Most suggestions to return.
+
+        Returns:
+            The best first. Empty for an account that the model does not know.
+        """
+        if account not in self._tables:
+            return ()
+        if account not in self._solved:
+            self._solved[account] = _solve(self._tables[account])
+        return self._solved[account].suggest(set(used), limit, personal=self._personal)
+
+
+def recommend(
+    model: Model | None, rows_of_person: Sequence[Row], *, account: str, limit: int = 10
+) -> tuple[Suggestion, ...]:
+    """Suggest what a person may want to use next.
+
+    Args:
+        model: A released model. Without one nothing is known of what others use: the answer is then the person's own
+            items, the most recently used first.
+        rows_of_person: The person's usage rows that the gate let through; rows of other accounts are passed over.
+        account: The person's account; only its items are suggested.
+        limit: Most suggestions to return.
+
+    Returns:
+        Suggestions with reasons, the best first. Each solves the account's table anew: open a `Recommender` to serve many.
+    """
+    own = [(row.collected_us, item) for row in rows_of_person if row.account == account and (item := _item(row))]
+    if model is not None:
+        return Recommender(model).suggest(account, (item for _, item in own), limit)
+    latest = {item: at_us for at_us, item in sorted(own)}
+    order = sorted(latest, key=lambda item: (-latest[item], item))[:limit]
+    return tuple(Suggestion(item=item, score=0.0, because="you used it recently") for item in order)
+
+
+def evaluate_popularity(model: Model, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
+    """Measure the rival: every person is suggested the most used items of the account (see `Recommend.evaluate`)."""
+    return _evaluate(rows_known, rows_heldout, Recommender(model, personal=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Solved:
+    """Weights of one account: `weights[i, j]` is what using item i says for item j."""
+
+    items: tuple[str, ...]
+    people: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def suggest(self, used: set[str], limit: int, *, personal: bool) -> tuple[Suggestion, ...]:
+        mine = np.array([item in used for item in self.items], dtype=bool)
+        newcomer = not (personal and mine.any())
+        scores = self.people.astype(np.float64) if newcomer else np.round(self.weights[mine].sum(axis=0), DECIMALS)
+        # Popularity, then the name, settle equal scores, so that the order never depends on anything else.
+        order = [j for j in np.lexsort((np.arange(len(scores)), -self.people, -scores)) if not mine[j]][:limit]
+        return tuple(
+            Suggestion(
+                item=self.items[j],
+                score=float(scores[j]),
+                because=self._popular(j) if newcomer else self._because(mine, j),
+            )
+            for j in order
+            if self.people[j] >= MIN_PEOPLE
+        )
+
+    def _popular(self, j: int) -> str:
+        return f"{self.people[j]} people in your account use it"
+
+    def _because(self, mine: NDArray[np.bool_], j: int) -> str:
+        """Name the used item that spoke loudest for the suggestion, if any spoke for it."""
+        reasons = np.where(mine, np.round(self.weights[:, j], DECIMALS), -np.inf)
+        best = int(reasons.argmax())
+        return f"because you use {self.items[best]}" if reasons[best] > 0 else self._popular(j)
+
+
+class _Arbitrary:
+    """The untrained form: the items that a model could suggest, in the order of a hash of their names."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._items: dict[str, list[str]] = {}
+        for account, people in _uses(rows).items():
+            table = _count(people)
+            known = [item for item, n in zip(table.items, table.gram.diagonal(), strict=True) if n >= MIN_PEOPLE]
+            self._items[account] = sorted(known, key=lambda item: hashlib.sha256(item.encode()).digest())
+
+    def suggest(self, account: str, used: Iterable[str], limit: int) -> tuple[Suggestion, ...]:
+        skip = set(used)
+        items = [item for item in self._items.get(account, []) if item not in skip]
+        return tuple(Suggestion(item=item, score=0.0, because="in no particular order") for item in items[:limit])
+
+
+def _item(row: Row) -> str | None:
+    """Tell which item a row is a use of; none if it is no use of an item by somebody."""
+    if row.category != "service/usage" or not row.people or row.payload.get("kind") != "event":
+        return None
+    item = row.payload.get("attributes", {}).get(ITEM)
+    return item if isinstance(item, str) and item else None
+
+
+def _uses(rows: Iterable[Row]) -> Uses:
+    uses: Uses = {}
+    for row in rows:
+        if (item := _item(row)) is not None:
+            uses.setdefault(row.account, {}).setdefault(row.people[0], set()).add(item)
+    return uses
+
+
+def _count(people: Mapping[str, set[str]]) -> Table:
+    """Count pairs of items by people: the integer Gram matrix of the binary person-by-item matrix."""
+    items = tuple(sorted(set().union(*people.values())))
+    place = {item: j for j, item in enumerate(items)}
+    cells = [(i, place[item]) for i, used in enumerate(people.values()) for item in used]
+    rows, columns = np.array(cells, dtype=np.int64).reshape(-1, 2).T
+    ones = np.ones(len(cells), dtype=np.int64)
+    matrix = scipy.sparse.csr_array((ones, (rows, columns)), shape=(len(people), len(items)))
+    return Table(items=items, gram=scipy.sparse.csr_array(matrix.T @ matrix))
+
+
+def _spread(table: Table, items: tuple[str, ...]) -> scipy.sparse.csr_array[np.int64]:
+    """Lay a table out over a larger list of items."""
+    place = {item: j for j, item in enumerate(items)}
+    own = np.array([place[item] for item in table.items], dtype=np.int64)
+    cells = table.gram.tocoo()
+    return scipy.sparse.csr_array((cells.data, (own[cells.row], own[cells.col])), shape=(len(items), len(items)))
+
+
+def _subtract(table: Table, gone: Table, come: Table, account: str) -> Table:
+    items = tuple(sorted({*table.items, *gone.items, *come.items}))
+    gram = _spread(table, items) - _spread(gone, items) + _spread(come, items)
+    if gram.nnz and gram.data.min() < 0:
+        raise InvalidInputError(
+            f"cannot forget: the model counts fewer uses in account {account!r} than the rows it is said to come from; "
+            "pass the rows of the snapshot that this model was trained from"
+        )
+    keep = np.flatnonzero(gram.diagonal())
+    left = scipy.sparse.csr_array(gram[keep][:, keep])
+    return Table(items=tuple(items[j] for j in keep), gram=left)
+
+
+def _model(tables: Mapping[str, Table]) -> Model:
+    """Lay tables out as arrays: the nonzero upper triangle of each, in the order of accounts, rows and columns."""
+    accounts = sorted(tables)
+    cells = []
+    for number, account in enumerate(accounts):
+        upper = scipy.sparse.triu(tables[account].gram).tocoo()
+        block = np.column_stack([np.full(upper.nnz, number), upper.row, upper.col, upper.data]).astype(np.int64)
+        block = block[block[:, 3] != 0]
+        cells.append(block[np.lexsort((block[:, 2], block[:, 1]))])
+    table = np.concatenate(cells) if cells else np.zeros((0, 4), dtype=np.int64)
+    vocabulary = [[account, list(tables[account].items)] for account in accounts]
+    return Model(
+        family=Recommend.name,
+        settings={"format": 1},
+        arrays={"cells": table},
+        texts={"vocabulary": canonical_json(vocabulary).decode()},
+    )
+
+
+def _tables(model: Model) -> dict[str, Table]:
+    if model.family != Recommend.name:
+        raise InvalidInputError(f"expected a model of the recommend family, got one of {model.family!r}")
+    vocabulary: list[Any] = json.loads(model.texts["vocabulary"])
+    cells = model.arrays["cells"]
+    starts = np.searchsorted(cells[:, 0], np.arange(len(vocabulary) + 1))
+    tables = {}
+    for number, (account, items) in enumerate(vocabulary):
+        _, i, j, count = cells[starts[number] : starts[number + 1]].T
+        off = i != j  # the lower triangle mirrors the upper one
+        where = (np.concatenate([i, j[off]]), np.concatenate([j, i[off]]))
+        gram = scipy.sparse.csr_array((np.concatenate([count, count[off]]), where), shape=(len(items), len(items)))
+        tables[account] = Table(items=tuple(items), gram=gram)
+    return tables
+
+
+def _solve(table: Table) -> _Solved:
+    """Solve EASE: with P = (G + lambda I)^-1, weights are -P_ij / P_jj and zero on the diagonal (equation 8).
+
+    Lambda is the mean number of people per item: a rule of the counts alone, so that nothing needs tuning on anybody's
+    data. It lets an item's own evidence weigh as much as the prior once the item is used as much as the average one.
+    """
+    people = table.gram.diagonal()
+    if len(people) > MAX_ITEMS:
+        keep = np.sort(np.lexsort((np.arange(len(people)), -people))[:MAX_ITEMS])
+        gram = table.gram[keep][:, keep].toarray()
+        items = tuple(table.items[j] for j in keep)
+        people = people[keep]
+    else:
+        gram, items = table.gram.toarray(), table.items
+    inverse = np.linalg.inv(gram + np.diag(np.full(len(people), people.mean())))
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return _Solved(items=items, people=people, weights=weights)
+
+
+def _evaluate(known: Sequence[Row], heldout: Sequence[Row], suggester: Recommender | _Arbitrary) -> Scores:
+    used, wanted = _uses(known), _uses(heldout)
+    people = [(account, person) for account in sorted(wanted) for person in sorted(wanted[account])]
+    values = np.zeros(len(people))
+    for number, (account, person) in enumerate(people):
+        mine = used.get(account, {}).get(person, set())
+        answers = suggester.suggest(account, mine, DEPTH)
+        values[number] = _ndcg([answer.item for answer in answers], wanted[account][person])
+    return Scores(
+        metric=f"ndcg@{DEPTH}",
+        units=tuple(person for _, person in people),
+        accounts=tuple(account for account, _ in people),
+        values=values,
+    )
+
+
+def _ndcg(answers: Sequence[str], wanted: set[str]) -> float:
+    """Normalised discounted cumulative gain with binary gains (Järvelin and Kekäläinen 2002)."""
+    gain = sum(1 / math.log2(rank + 2) for rank, item in enumerate(answers) if item in wanted)
+    return gain / sum(1 / math.log2(rank + 2) for rank in range(min(len(wanted), DEPTH)))
+
+
+def _fold(person: str, folds: int) -> int:
+    return int.from_bytes(hashlib.sha256(person.encode()).digest()[:8], "big") % folds

@@ -1,0 +1,124 @@
+"""Features: released models at work, gated again.
+
+A feature reads the lake for its own purpose (`feature/search`, not `train/search`): a yes to training is no yes to the
+feature, and the other way round. What it returns is what the asking person may see: records of the person's own
+account, and of a private conversation only to those who took part.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from volition.canonical import us_to_text
+from volition.encoder import Encoder
+from volition.errors import InvalidInputError, RefusedError
+from volition.families import Model
+from volition.families.recommend import Suggestion, recommend
+from volition.families.search import Found, search
+from volition.families.summary import Summary, summarize
+from volition.gate import remedy
+from volition.lake import Lake, Row, source_id
+from volition.parties import Person
+from volition.permits import Permits, Refusal, Role
+
+CONTENT: Final = ("content/chat", "content/files", "content/transcript")
+SERVICE: Final = ("service/usage",)
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who asks, where, and when: what every feature needs.
+
+    Attributes:
+        person: The asking person.
+        account: The person's account.
+        lake: Read through the gate only.
+        permits: The permits of the feature's purpose, now.
+        model: The family's model at work; none if none was released, then the feature runs untrained.
+    """
+
+    person: Person
+    account: str
+    lake: Lake
+    permits: Permits
+    model: Model | None
+
+
+def run_search(asking: Asking, query: str, *, encoder: Encoder | None, limit: int, progress: Progress) -> Found:
+    """Search the meetings and chats that the asking person may see.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off, with the reason and what would change it.
+        InvalidInputError: The query is empty.
+    """
+    if not query.strip():
+        raise InvalidInputError("The query is empty. Say what to look for.")
+    check_feature(asking.permits, asking.account, CONTENT)
+    if encoder is not None:
+        asking.lake.embed(asking.permits, encoder, categories=CONTENT, accounts=[asking.account], progress=progress)
+    rows = [row for row in _visible(asking, CONTENT) if row.payload.get("kind") in ("segment", "message")]
+    return search(asking.model, query, rows, encoder=encoder, limit=limit)
+
+
+def run_summarize(asking: Asking, meeting: str, *, words: int, encoder: Encoder | None, progress: Progress) -> Summary:
+    """Summarise a meeting of the asking person's account in quotes.
+
+    Raises:
+        RefusedError: The account's switch is off, or nobody in the meeting has left it usable.
+        InvalidInputError: There is no such meeting.
+    """
+    category = ("content/transcript",)
+    check_feature(asking.permits, asking.account, category)
+    source = source_id(asking.account, meeting)
+    if encoder is not None:
+        asking.lake.embed(
+            asking.permits, encoder, categories=category, accounts=[asking.account], source=source, progress=progress
+        )
+    rows = [row for row in _visible(asking, category, source=source) if row.payload.get("kind") == "segment"]
+    if not rows:
+        told = asking.lake.reasons(asking.permits, categories=category, source=source)
+        if not told:
+            msg = f"The account {asking.account} has no meeting {meeting!r}. `volition status` counts what is there."
+            raise InvalidInputError(msg)
+        reasons = ", ".join(f"{total} {reason.value}" for reason, total in told[category[0]].items() if reason)
+        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
+        raise RefusedError(msg)
+    return summarize(asking.model, rows, words=words)
+
+
+def run_recommend(asking: Asking, *, limit: int) -> tuple[Suggestion, ...]:
+    """Recommend what the asking person may like to open next.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off.
+    """
+    check_feature(asking.permits, asking.account, SERVICE)
+    own = [row for row in _visible(asking, SERVICE) if row.people[0] == asking.person.pseudonym]
+    return recommend(asking.model, own, account=asking.account, limit=limit)
+
+
+def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> None:
+    """Refuse a feature that an account has not allowed for any of the categories it reads.
+
+    Raises:
+        RefusedError: With the reason and what would change it.
+    """
+    party = f"account:{account}"
+    answers = [permits.of(account, party, Role.ACCOUNT, category) for category in categories]
+    refusals = [answer for answer in answers if isinstance(answer, Refusal)]
+    if len(refusals) == len(answers):
+        reason = refusals[0].reason
+        msg = (
+            f"{permits.purpose} is off for the account {account} ({reason.value}) at {us_to_text(permits.at_us)}. "
+            f"{remedy(reason, party, since_us=0)}"
+        )
+        raise RefusedError(msg)
+
+
+def _visible(asking: Asking, categories: Sequence[str], *, source: str | None = None) -> list[Row]:
+    """Return the permitted rows that the asking person may see, in canonical order."""
+    rows = asking.lake.rows(asking.permits, categories=categories, accounts=[asking.account], source=source)
+    seen = [row for row in rows if not row.payload.get("private") or asking.person.pseudonym in row.people]
+    return sorted(seen, key=lambda row: (row.collected_us, row.record_id))

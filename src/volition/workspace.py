@@ -1,0 +1,897 @@
+"""The workspace: one folder, and one function per use case. No printing, no HTTP; back ends are chosen here alone.
+
+volition.toml     settings, for people to edit
+master.key        wraps every other key (mode 0600): back it up apart from the rest
+signing.key       signs the log's checkpoints and the releases (mode 0600)
+ledger.db         the append-only log
+parties.db        accounts and people: names, pseudonyms, keys; the part that can be destroyed
+lake/             records
+snapshots/ models/ releases/ runs/
+
+>>> workspace = Workspace.open(Path("acme"))                                     # doctest: +SKIP
+>>> workspace.decide("account:helio", yes=True, data=["content"], purpose=["train"])  # doctest: +SKIP
+>>> snapshot = workspace.snapshot("train/search")                                # doctest: +SKIP
+>>> trained = workspace.train("search", snapshot.id)                             # doctest: +SKIP
+"""
+
+import json
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from volition import canonical
+from volition.audit import Finding
+from volition.audit.benefit import measure_benefit
+from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
+from volition.collect import PersonRef
+from volition.collect.intake import Collected, Piece, take_in
+from volition.collect.otlp import read_otlp
+from volition.collect.slack import read_slack
+from volition.collect.summaries import read_summaries
+from volition.collect.webvtt import read_webvtt
+from volition.encoder import Encoder, EncoderMissingError
+from volition.engines.duckdb import DuckDBEngine
+from volition.errors import BackendError, ConflictError, InvalidInputError, RefusedError
+from volition.families import Family, Model, NoParts, silent
+from volition.families.recommend import Recommend, Suggestion
+from volition.families.search import Found, SearchFamily
+from volition.families.summary import Summary, SummaryFamily
+from volition.features import Asking, run_recommend, run_search, run_summarize
+from volition.forget import Owed, erase_retired, owed_by
+from volition.gate import Explanation, Record, Verdict, decide, explain
+from volition.lake import Lake
+from volition.ledger import Draft, Entry, Ledger
+from volition.parties import Account, Parties, Person, read_secret, write_secret
+from volition.permits import History, Permits, extend_history
+from volition.prove import prove_person, write_bundle
+from volition.release import ModelState, at_work, check_releasable, models_in, write_release
+from volition.signing import Signer, VerifierKey
+from volition.snapshot import Snapshot, freeze
+from volition.stores.sqlite import SqliteStore
+from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
+from volition.terms_diff import newly_allows
+from volition.train import Trained, keep, train
+
+FAMILIES: Final = ("search", "recommend", "summary")
+
+LEARNS_FROM: Final = {
+    "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
+    "train/recommend": ("service/usage",),
+    "train/summary": ("content/transcript",),
+}
+"""What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
+
+_DAY_US: Final = 24 * 60 * 60 * 1_000_000
+_SETTINGS_FILE: Final = "volition.toml"
+_SETTINGS: Final = """\
+# A Volition workspace.
+
+# The log's name: it is the origin of every checkpoint and stays for ever. No spaces, no plus.
+origin = "{origin}"
+
+# Days from a no to the day on which every model must have forgotten.
+due_days = 30
+"""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """May this be used? The verdict, and every party's part in it."""
+
+    verdict: Verdict
+    parties: tuple[Explanation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A forgetting that was done.
+
+    Attributes:
+        model: The model that was retired.
+        successor: The model that never saw the parties; none if nothing was left to learn from, or none was needed.
+        parties: Who was forgotten.
+        rows: How many rows.
+    """
+
+    model: str
+    successor: str | None
+    parties: tuple[str, ...]
+    rows: int
+
+
+class Workspace:
+    """A folder with everything in it. Open it with `with`, or close it."""
+
+    def __init__(self, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> None:
+        """Open the workspace in `folder`; `Workspace.create` makes one.
+
+        Args:
+            folder: Where it lies.
+            clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+
+        Raises:
+            InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
+            BackendError: A file of it cannot be opened.
+            ProofError: The ledger was changed by somebody else than this software.
+        """
+        self.folder = folder
+        settings = _read_settings(folder)
+        self.origin: str = settings["origin"]
+        self.due_days: int = settings["due_days"]
+        self._clock = clock
+        self._signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
+        self.parties = Parties.open(folder)
+        self._store = SqliteStore(folder / "ledger.db")
+        self.ledger = Ledger(self._store, self._signer, clock=clock)
+        self._lake = Lake(folder / "lake", self.parties, DuckDBEngine())
+        self._history = History()
+        self._entries: list[Entry] = []
+        self._encoder: Encoder | None = None
+        self._encoder_sought = False
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        origin: str = "volition.local/workspace",
+        profile: str | None = "granular",
+        clock: Callable[[], int] = canonical.now_us,
+    ) -> Self:
+        """Make a workspace and publish its first terms.
+
+        Args:
+            folder: A folder that is empty or not there.
+            origin: Name of its log, such as "log.example/volition".
+            profile: The shipped terms to publish at once; none to publish none.
+            clock: Gives the present instant.
+
+        Raises:
+            InvalidInputError: The folder holds something already, or the origin is no log name.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            msg = f"{folder} is not empty. Name a new folder for the workspace."
+            raise InvalidInputError(msg)
+        if not origin or any(character.isspace() or character in '+"\\' for character in origin):
+            msg = f"{origin!r} cannot name a log: no spaces, quotes or plus. Take something like log.example/volition."
+            raise InvalidInputError(msg)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_secret(folder / "signing.key")
+        Parties.create(folder).close()
+        SqliteStore.create(folder / "ledger.db").close()
+        for name in ("snapshots", "models", "releases", "runs"):
+            (folder / name).mkdir()
+        # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
+        (folder / _SETTINGS_FILE).write_text(_SETTINGS.format(origin=origin), encoding="utf-8")
+        workspace = cls(folder, clock=clock)
+        if profile is not None:
+            workspace.publish_terms(load_profile(profile))
+        return workspace
+
+    @classmethod
+    def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
+        """Open the workspace in `folder`. Raises as the constructor does."""
+        return cls(folder, clock=clock)
+
+    def close(self) -> None:
+        """Close every file."""
+        self._lake.close()
+        self.parties.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        """Open for a `with` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close at its end."""
+        self.close()
+
+    # --- what is known now ---
+
+    @property
+    def now_us(self) -> int:
+        """The present instant, never before the ledger's last entry."""
+        entries = self.entries()
+        return max(self._clock(), entries[-1].at_us if entries else 0)
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public key with which anyone checks this workspace's evidence."""
+        return self._signer.key
+
+    def entries(self) -> Sequence[Entry]:
+        """Return every ledger entry, oldest first."""
+        for entry in self.ledger.entries(len(self._entries)):
+            self._entries.append(entry)
+            extend_history(self._history, entry)
+        return self._entries
+
+    def history(self) -> History:
+        """Return what the gate must know, up to the ledger's head."""
+        self.entries()
+        return self._history
+
+    def permits(self, purpose: str, *, at_us: int | None = None) -> Permits:
+        """Return the permits of a purpose now, or as they stood at an instant.
+
+        Raises:
+            InvalidInputError: There is no such purpose.
+        """
+        if purpose not in PURPOSES:
+            msg = f"There is no purpose {purpose!r}. The purposes are: {', '.join(PURPOSES)}."
+            raise InvalidInputError(msg)
+        history = self.history()
+        return Permits(history, purpose=purpose, at_us=self.now_us if at_us is None else at_us)
+
+    def models(self) -> dict[str, ModelState]:
+        """Return every model that was ever trained, by id, oldest first."""
+        return models_in(self.entries())
+
+    # --- terms ---
+
+    def publish_terms(self, terms: Terms) -> Entry:
+        """Publish a terms version. What newly allows something is announced and binds only after its notice period.
+
+        Raises:
+            ConflictError: A version with this id was published before.
+        """
+        history = self.history()
+        published = history.published()
+        if any(known.id == terms.id for known in published):
+            msg = f"Terms {terms.id!r} were published before and cannot be changed. Give the new version a new id."
+            raise ConflictError(msg)
+        now_us = self.now_us
+        binds_us = max(terms.effective_us, now_us)
+        bound = history.accounts()
+        loosens = bool(published) and newly_allows(published[-1], terms)
+        if loosens:
+            binds_us = max(binds_us, now_us + terms.notice_days * _DAY_US)
+        notices = [
+            Draft(kind="notice", body={"account": account, "terms": terms.id, "ends": us_to_text(binds_us)})
+            for account in bound
+        ]
+        body = {"terms": terms.to_json(), "binds": us_to_text(binds_us)}
+        return self.ledger.append(Draft(kind="terms", body=body), *notices)[0]
+
+    def terms(self) -> Sequence[Terms]:
+        """Return every published version, oldest first."""
+        return self.history().published()
+
+    def accept(self, account: str, terms_id: str | None = None) -> Entry:
+        """Let an account accept a published version; by default the newest.
+
+        Raises:
+            InvalidInputError: The account or the version is not known, or the account is bound by a newer one.
+        """
+        self.parties.account(account)
+        published = [terms.id for terms in self.terms()]
+        if not published:
+            raise InvalidInputError("No terms were published yet. Publish some with `volition terms publish FILE`.")
+        chosen = published[-1] if terms_id is None else terms_id
+        if chosen not in published:
+            msg = f"No terms {chosen!r} were published. There are: {', '.join(published)}."
+            raise InvalidInputError(msg)
+        bound = [terms.id for start_us, terms in self.history().terms_of(account) if start_us <= self.now_us]
+        if bound and published.index(chosen) < published.index(bound[-1]):
+            msg = (
+                f"The account {account} is bound by {bound[-1]!r}, which is newer than {chosen!r}. Accept a newer one."
+            )
+            raise InvalidInputError(msg)
+        return self.ledger.append(Draft(kind="acceptance", body={"account": account, "terms": chosen}))[0]
+
+    # --- parties and their decisions ---
+
+    def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
+        """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
+        added = self.parties.add_account(account, name)
+        if region is not None:
+            self._locate(f"account:{account}", region)
+        return added
+
+    def add_person(  # noqa: PLR0913 - the handles by which sources name a person
+        self,
+        person: str,
+        *,
+        account: str | None = None,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        emails: Sequence[str] = (),
+        region: str | None = None,
+    ) -> Person:
+        """Add a person; without an account it is a guest. The region, if known, overrides the account's."""
+        added = self.parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
+        if region is not None:
+            self._locate(f"person:{added.pseudonym}", region)
+        return added
+
+    def _locate(self, party: str, region: str) -> None:
+        self.ledger.append(Draft(kind="region", body={"party": party, "region": region}))
+
+    def decide(
+        self,
+        party: str,
+        *,
+        yes: bool,
+        data: Sequence[str],
+        purpose: Sequence[str],
+        covers: str | None = None,
+    ) -> Entry:
+        """Record a party's yes or no. Once this returns, every later answer knows it.
+
+        Args:
+            party: "account:ID" or "person:ID".
+            yes: Whether it is a yes.
+            data: Categories; a name covers all below it.
+            purpose: Purposes, likewise.
+            covers: How far a yes reaches back: "past", or an instant as text; none: from now on.
+
+        Raises:
+            InvalidInputError: The party, a category or a purpose is not known, or `covers` makes no sense.
+        """
+        leaves(data, CATEGORIES)
+        leaves(purpose, PURPOSES)
+        if covers is not None:
+            if not yes:
+                raise InvalidInputError("A no covers everything from now on; `covers` goes with a yes only.")
+            if covers != "past":
+                covers_us = text_to_us(covers)
+                if covers_us > self.now_us:
+                    msg = f"A yes cannot cover only from {covers} on: that lies in the future. Decide then."
+                    raise InvalidInputError(msg)
+                covers = us_to_text(covers_us)
+        body = {
+            "party": self.party(party),
+            "answer": "yes" if yes else "no",
+            "data": sorted(set(data)),
+            "purpose": sorted(set(purpose)),
+            "covers": covers,
+        }
+        return self.ledger.append(Draft(kind="decision", body=body))[0]
+
+    def signal(self, person: str, name: str = "gpc") -> Entry | None:
+        """Record a standing signal (Global Privacy Control) of a person, once.
+
+        Returns:
+            The entry, or none if it was recorded before.
+        """
+        party = self.party(f"person:{person}")
+        if any(known == name for _, known in self.history().party(party).signals):
+            return None
+        return self.ledger.append(Draft(kind="signal", body={"party": party, "signal": name}))[0]
+
+    def party(self, text: str) -> str:
+        """Return a party as the ledger names it, from "account:ID" or "person:ID".
+
+        Raises:
+            InvalidInputError: The text names no party that is known.
+        """
+        kind, _, name = text.partition(":")
+        if kind == "account" and name:
+            return f"account:{self.parties.account(name).id}"
+        if kind == "person" and name:
+            return f"person:{self.parties.person(name).pseudonym}"
+        msg = f"{text!r} is no party. Write account:ID or person:ID."
+        raise InvalidInputError(msg)
+
+    def party_name(self, party: str) -> str:
+        """Return a party of the ledger in a form for people: "account:ID", "person:ID", or the bare pseudonym."""
+        kind, _, name = party.partition(":")
+        if kind == "person":
+            person = self.parties.person_by_pseudonym(name)
+            return party if person is None else f"person:{person.id}"
+        return party
+
+    def may(  # noqa: PLR0913 - a record, or what would make one
+        self,
+        purpose: str,
+        *,
+        record: str | None = None,
+        account: str | None = None,
+        people: Sequence[str] = (),
+        category: str | None = None,
+        collected: datetime | None = None,
+        at: datetime | None = None,
+    ) -> Answer:
+        """Answer whether something may be used for a purpose, now or at an instant, and why.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            record: Id of a record in the lake; or else:
+            account: The account, with
+            people: the ids of its people, the first one first,
+            category: the category, and
+            collected: when it would have been collected (by default at the instant asked about).
+            at: The instant asked about; by default now.
+
+        Raises:
+            InvalidInputError: Something named is not known, or too little is named.
+        """
+        at_us = self.now_us if at is None else datetime_to_us(at)
+        permits = self.permits(purpose, at_us=at_us)
+        if record is not None:
+            question = self._lake.key_of(record)
+        else:
+            if account is None or category is None or not people:
+                raise InvalidInputError("Name a record, or an account, its people and a category.")
+            if category not in CATEGORIES:
+                msg = f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}."
+                raise InvalidInputError(msg)
+            question = Record(
+                account=self.parties.account(account).id,
+                people=tuple(self.party(f"person:{person}") for person in people),
+                category=category,
+                collected_us=at_us if collected is None else datetime_to_us(collected),
+            )
+        return Answer(
+            verdict=decide(permits, question),
+            parties=tuple(explain(self.history(), question, purpose=purpose, at_us=at_us)),
+        )
+
+    def erase(self, party: str) -> int:
+        """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
+
+        Models that learned from it owe a forgetting from then on.
+
+        Returns:
+            How many records were removed from the lake.
+        """
+        ledger_name = self.party(party)
+        kind, _, name = party.partition(":")
+        self.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
+        if kind == "account":
+            removed = self._lake.erase_account(name)
+            self.parties.destroy_account_key(name)
+        else:
+            removed = self._lake.erase_person(ledger_name.removeprefix("person:"))
+            self.parties.destroy_person(name)
+        return removed
+
+    # --- ways in ---
+
+    def collect_webvtt(  # noqa: PLR0913 - what a transcript does not say about itself
+        self,
+        path: Path,
+        *,
+        account: str,
+        started: datetime,
+        meeting: str | None = None,
+        participants: Sequence[str] = (),
+        progress: Progress = silent,
+    ) -> Collected:
+        """Collect a meeting's transcript.
+
+        Args:
+            path: The WebVTT file.
+            account: Whose meeting it was.
+            started: When it started; a transcript's times count from there.
+            meeting: Its name; by default the file's.
+            participants: Names of people who were there, whether or not they spoke.
+            progress: Told how far it has come.
+
+        Raises:
+            InvalidInputError: The file is no WebVTT, or the account is not known.
+        """
+        pieces = read_webvtt(
+            _read_file(path),
+            source=path.name,
+            account=self.parties.account(account).id,
+            meeting=meeting or path.stem,
+            start_us=datetime_to_us(started),
+            participants=[PersonRef(name=name) for name in participants],
+        )
+        return self._take_in(pieces, account, progress)
+
+    def collect_summaries(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
+        """Collect edited summaries of meetings that were collected before: JSON lines with `meeting` and `text`.
+
+        A summary is derived data: it concerns everyone whom its meeting concerns.
+        """
+        account = self.parties.account(account).id
+        pieces = read_summaries(
+            _read_file(path),
+            source=path.name,
+            account=account,
+            meeting_of=lambda name: self._lake.meeting(account, name),
+        )
+        return self._take_in(pieces, account, progress)
+
+    def collect_slack(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
+        """Collect a Slack export (zip)."""
+        pieces = read_slack(path, account=self.parties.account(account).id)
+        return self._take_in(pieces, account, progress)
+
+    def collect_otlp(self, path: Path, *, account: str | None = None, progress: Progress = silent) -> Collected:
+        """Collect OTLP logs (JSON lines or protobuf); each record names its account unless `account` is given."""
+        if account is not None:
+            self.parties.account(account)
+        return self._take_in(read_otlp(path, account=account), account, progress)
+
+    def _take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
+        return take_in(
+            pieces,
+            account=account,
+            parties=self.parties,
+            lake=self._lake,
+            history=self.history(),
+            now_us=self.now_us,
+            progress=progress,
+        )
+
+    # --- snapshots, models, releases ---
+
+    def snapshot(self, purpose: str, *, until: datetime | None = None, progress: Progress = silent) -> Snapshot:
+        """Freeze what may be used for a purpose now.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            until: Leave out what was collected later.
+            progress: Told how far it has come.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; no snapshot appears.
+        """
+        permits = self.permits(purpose)
+        until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
+        return self._freeze(permits, until_us, None, progress)
+
+    def _freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
+        encoder = self.encoder()
+        categories = LEARNS_FROM.get(permits.purpose, CATEGORIES)
+        if encoder is not None:
+            content = [name for name in categories if name.startswith("content/")]
+            self._lake.embed(permits, encoder, categories=content, progress=progress)
+        snapshot = freeze(
+            self.folder / "snapshots",
+            lake=self._lake,
+            parties=self.parties,
+            permits=permits,
+            checkpoint=self.ledger.checkpoint(len(self._entries)),
+            categories=categories,
+            collected_until_us=until_us,
+            within=within,
+            encoder_id=None if encoder is None else encoder.id,
+            progress=progress,
+        )
+        body = {
+            "snapshot": snapshot.id,
+            "purpose": snapshot.purpose,
+            "at": snapshot.manifest["at"],
+            "manifest": snapshot.digest,
+        }
+        self.ledger.append(Draft(kind="snapshot", body=body))
+        return snapshot
+
+    def open_snapshot(self, snapshot: str) -> Snapshot:
+        """Open a snapshot by its id."""
+        return Snapshot.open(self.folder / "snapshots" / snapshot)
+
+    def snapshots(self) -> list[str]:
+        """Return the ids of every snapshot that the ledger names, oldest first."""
+        return [entry.body["snapshot"] for entry in self.entries() if entry.kind == "snapshot"]
+
+    def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
+        """Train a model from a snapshot; by default from a new one.
+
+        Killed, it is called again with the same snapshot and goes on where it stopped.
+
+        Raises:
+            InvalidInputError: There is no such family or snapshot, or it holds too little to learn from.
+        """
+        learner = self.family(family)
+        frozen = self.snapshot(learner.purpose, progress=progress) if snapshot is None else self.open_snapshot(snapshot)
+        trained = train(
+            learner,
+            frozen,
+            parties=self.parties,
+            models=self.folder / "models",
+            runs=self.folder / "runs",
+            progress=progress,
+        )
+        if trained.id not in self.models():
+            self.ledger.append(self._model_draft(trained, frozen))
+        return trained
+
+    @staticmethod
+    def _model_draft(trained: Trained, snapshot: Snapshot) -> Draft:
+        body = {
+            "model": trained.id,
+            "family": trained.model.family,
+            "snapshot": snapshot.id,
+            "digest": trained.model.digest,
+        }
+        return Draft(kind="model", body=body)
+
+    def open_model(self, model: str) -> Trained:
+        """Open a trained model by its id.
+
+        Raises:
+            RefusedError: It was forgotten.
+        """
+        state = self.models().get(model)
+        if state is not None and state.forgotten_us is not None:
+            successor = f" {state.successor} took its place." if state.successor else ""
+            msg = f"Model {model} was forgotten at {us_to_text(state.forgotten_us)} and is erased.{successor}"
+            raise RefusedError(msg)
+        return Trained.open(self.folder / "models" / model)
+
+    def audit(self, model: str, *, progress: Progress = silent) -> list[Finding]:
+        """Audit a model and keep the findings for its release."""
+        trained = self.open_model(model)
+        return self._audit(trained, self.open_snapshot(trained.record["snapshot"]), progress)
+
+    def _audit(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
+        rows = snapshot.rows(self.parties)
+        findings = [measure_benefit(self.family(trained.model.family), rows, progress=progress)]
+        data = canonical_json([finding.to_json() for finding in findings])
+        aside = trained.folder / "findings.part"
+        aside.write_bytes(data)
+        aside.replace(trained.folder / "findings.json")
+        return findings
+
+    def findings(self, trained: Trained) -> list[Finding]:
+        """Return what the audits found of a model; nothing if it was not audited."""
+        path = trained.folder / "findings.json"
+        return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
+
+    def release(self, model: str) -> Entry:
+        """Put a model to work, with a signed card.
+
+        Raises:
+            RefusedError: It is stale, or was not audited.
+        """
+        trained = self.open_model(model)
+        snapshot = self.open_snapshot(trained.record["snapshot"])
+        check_releasable(trained, snapshot, self.permits(snapshot.purpose), self.findings(trained))
+        return self.ledger.append(self._release_draft(trained, snapshot))[0]
+
+    def _release_draft(self, trained: Trained, snapshot: Snapshot) -> Draft:
+        bound = {
+            terms.id
+            for account in snapshot.manifest["accounts"]
+            for start_us, terms in self.history().terms_of(account)[-1:]
+            if start_us <= self.now_us
+        }
+        card = write_release(
+            self.folder / "releases",
+            trained=trained,
+            snapshot=snapshot,
+            findings=self.findings(trained),
+            terms=sorted(bound),
+            checkpoint=self.ledger.checkpoint(),
+            signer=self._signer,
+            at_us=self.now_us,
+        )
+        return Draft(kind="release", body={"model": trained.id, "card": card})
+
+    def family(self, name: str) -> Family:
+        """Return a family by its name.
+
+        Raises:
+            InvalidInputError: There is no such family.
+        """
+        match name:
+            case "search":
+                return SearchFamily(self.encoder())
+            case "recommend":
+                return Recommend()
+            case "summary":
+                return SummaryFamily()
+        msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
+        raise InvalidInputError(msg)
+
+    def encoder(self) -> Encoder | None:
+        """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
+        if not self._encoder_sought:
+            self._encoder_sought = True
+            try:
+                self._encoder = Encoder.load()
+            except EncoderMissingError:
+                self._encoder = None
+        return self._encoder
+
+    # --- features ---
+
+    def search(self, query: str, *, person: str, limit: int = 10, progress: Progress = silent) -> Found:
+        """Search what a person may see. Raises RefusedError where the account's switch is off."""
+        asking = self._asking(person, family="search")
+        return run_search(asking, query, encoder=self.encoder(), limit=limit, progress=progress)
+
+    def summarize(self, meeting: str, *, person: str, words: int = 110, progress: Progress = silent) -> Summary:
+        """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
+        asking = self._asking(person, family="summary")
+        return run_summarize(asking, meeting, words=words, encoder=self.encoder(), progress=progress)
+
+    def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
+        """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
+        return run_recommend(self._asking(person, family="recommend"), limit=limit)
+
+    def _asking(self, person: str, *, family: str) -> Asking:
+        known = self.parties.person(person)
+        if known.account is None:
+            msg = f"{person} is a guest of no account, so there is nothing that they may see."
+            raise RefusedError(msg)
+        return Asking(
+            person=known,
+            account=known.account,
+            lake=self._lake,
+            permits=self.permits(f"feature/{family}"),
+            model=self._model_at_work(family),
+        )
+
+    def _model_at_work(self, family: str) -> Model | None:
+        """Return the family's model at work; one that should have forgotten by now works no more."""
+        state = at_work(self.models(), family)
+        if state is None:
+            return None
+        owed = self._owed_by(state)
+        if owed is not None and owed.due_us < self.now_us:
+            return None
+        return self.open_model(state.id).model
+
+    # --- forgetting ---
+
+    def owed(self) -> list[Owed]:
+        """Return every forgetting that a model owes now, the earliest due first."""
+        found = [self._owed_by(model) for model in self.models().values() if model.forgotten_us is None]
+        return sorted((owed for owed in found if owed is not None), key=lambda owed: (owed.due_us, owed.model))
+
+    def _owed_by(self, model: ModelState) -> Owed | None:
+        snapshot = self.open_snapshot(model.snapshot)
+        return owed_by(model, snapshot, self.history(), at_us=self.now_us, due_days=self.due_days)
+
+    def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
+        """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.
+
+        A model that is not at work has no successor; it is erased.
+        """
+        done = []
+        for owed in self.owed():
+            state = self.models()[owed.model]
+            working = at_work(self.models(), state.family)
+            is_at_work = working is not None and working.id == state.id
+            drafts, successor = self._successor(state, progress) if is_at_work else ([], None)
+            body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
+            self.ledger.append(*drafts, Draft(kind="forgetting", body=body))
+            done.append(
+                Forgotten(model=state.id, successor=successor, parties=tuple(sorted(owed.parties)), rows=owed.rows)
+            )
+        self._erase_retired()
+        return done
+
+    def _successor(self, state: ModelState, progress: Progress) -> tuple[list[Draft], str | None]:
+        """Make and audit the model without the refused rows; return the drafts that record and release it."""
+        old = self.open_model(state.id)
+        before = self.open_snapshot(state.snapshot)
+        permits = self.permits(before.purpose)
+        after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
+        family = self.family(state.family)
+        try:
+            model = family.forget(
+                old.model,
+                before=before.rows(self.parties, without=self.parties.erased_accounts()),
+                after=after.rows(self.parties),
+                parts=NoParts(),
+                progress=progress,
+            )
+        except InvalidInputError:  # nothing is left to learn from: the model retires without a successor
+            return [], None
+        trained = keep(model, after, models=self.folder / "models")
+        self._audit(trained, after, progress)
+        self.entries()
+        check_releasable(trained, after, self.permits(after.purpose), self.findings(trained))
+        return [self._model_draft(trained, after), self._release_draft(trained, after)], trained.id
+
+    def _erase_retired(self) -> list[str]:
+        return erase_retired(
+            self.models(),
+            model_folder=self.folder / "models",
+            snapshots=self.folder / "snapshots",
+            runs=self.folder / "runs",
+        )
+
+    # --- proofs ---
+
+    def prove(self, path: Path) -> int:
+        """Write the evidence bundle; return how many ledger entries it holds. `prove.verify_bundle` checks it."""
+        return write_bundle(
+            path, ledger=self.ledger, snapshots=self.folder / "snapshots", releases=self.folder / "releases"
+        )
+
+    def prove_person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
+        """Prove for each model (or one) whether it learned from a person; forgotten models included."""
+        pseudonym = self.parties.person(person).pseudonym
+        models = self.models()
+        if model is not None and model not in models:
+            msg = f"There is no model {model!r}. `volition status` lists them."
+            raise InvalidInputError(msg)
+        return [
+            prove_person(self.ledger, self.open_snapshot(state.snapshot), model=state.id, pseudonym=pseudonym)
+            for state in models.values()
+            if model is None or state.id == model
+        ]
+
+    def status(self) -> dict[str, Any]:
+        """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""
+        models = self.models()
+        at_work_ids = {state.id for family in FAMILIES if (state := at_work(models, family)) is not None}
+        entries = self.entries()
+        return {
+            "origin": self.origin,
+            "key": self.verifier.to_text(),
+            "ledger": {"size": len(entries), "last": us_to_text(entries[-1].at_us) if entries else None},
+            "terms": [terms.id for terms in self.terms()],
+            "accounts": [account.id for account in self.parties.accounts()],
+            "people": len(self.parties.people()),
+            "records": self._lake.size(),
+            "snapshots": self.snapshots(),
+            "models": [
+                {
+                    "id": state.id,
+                    "family": state.family,
+                    "snapshot": state.snapshot,
+                    "state": _state_name(state, state.id in at_work_ids),
+                }
+                for state in models.values()
+            ],
+            "owed": [owed.to_json() for owed in self.owed()],
+            "encoder": "there" if self.encoder() is not None else "missing: search and summary work without it",
+        }
+
+
+def find_workspace(start: Path) -> Path:
+    """Return the nearest folder, from `start` upwards, that holds a workspace.
+
+    Raises:
+        InvalidInputError: None does.
+    """
+    for folder in (start, *start.parents):
+        if (folder / _SETTINGS_FILE).exists():
+            return folder
+    msg = f"There is no workspace in {start} or above. Make one with `volition init FOLDER`, or name it: --workspace."
+    raise InvalidInputError(msg)
+
+
+def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - told by the caller, not chosen
+    if state.forgotten_us is not None:
+        return "forgotten"
+    if working:
+        return "at work"
+    return "trained" if state.released_us is None else "superseded"
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    path = folder / _SETTINGS_FILE
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"There is no workspace in {folder}. Make one with `volition init {folder}`."
+        raise InvalidInputError(msg) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{path} cannot be read: {error}."
+        raise InvalidInputError(msg) from error
+    for key, kind in (("origin", str), ("due_days", int)):
+        if not isinstance(settings.get(key), kind):
+            msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
+            raise InvalidInputError(msg)
+    unknown = sorted(settings.keys() - {"origin", "due_days"})
+    if unknown:
+        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin and due_days."
+        raise InvalidInputError(msg)
+    return settings
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}. Check the path."
+        raise InvalidInputError(msg) from error
