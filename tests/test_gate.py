@@ -50,8 +50,7 @@ def entries(answers, accepted=("acme", "other")):
 PARTIES = ["account:acme", "account:other", "person:ada", "person:bob"]
 PEOPLE = [("person:ada",), ("person:ada", "person:bob"), ("person:bob", "person:ada"), (UNKNOWN_PERSON, "person:ada")]
 CIRCLES = [
-    (number, account, people)
-    for number, (account, people) in enumerate(product(["acme", "other", "nobody"], PEOPLE))
+    (number, account, people) for number, (account, people) in enumerate(product(["acme", "other", "nobody"], PEOPLE))
 ]
 
 answers = st.tuples(
@@ -65,12 +64,18 @@ def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, e
     history = read_history(entries(answers))
     permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
     path = tmp_path_factory.mktemp("rows") / "rows.parquet"
-    columns = {"record_id": [str(n) for n in range(len(rows))], "circle": [c for c, _ in rows], "collected_us": [t for _, t in rows]}
+    columns = {
+        "record_id": [str(n) for n in range(len(rows))],
+        "circle": [c for c, _ in rows],
+        "collected_us": [t for _, t in rows],
+    }
     schema = pa.schema([("record_id", pa.string()), ("circle", pa.int32()), ("collected_us", pa.int64())])
     pq.write_table(pa.table(columns, schema=schema), path)
     standings = fold(permits, CIRCLES, CATEGORY)
 
-    kept = [identity for batch in engine.permitted([str(path)], standings) for identity in batch["record_id"].to_pylist()]
+    kept = [
+        identity for batch in engine.permitted([str(path)], standings) for identity in batch["record_id"].to_pylist()
+    ]
     counts = engine.reasons([str(path)], standings)
 
     verdicts = [

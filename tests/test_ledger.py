@@ -396,6 +396,11 @@ BIGGER = "UPDATE checkpoint SET size = size + 1 WHERE size = (SELECT max(size) F
         [("UPDATE node SET hash = ? WHERE level = 4 AND number = 0", bytes(32))],
         [("DELETE FROM node WHERE level = 4",)],
         [("DELETE FROM leaf",), ("DELETE FROM node",), ("DELETE FROM checkpoint WHERE size < 21",)],
+        [
+            ("CREATE TABLE weak AS SELECT level, number, hex(hash) AS hash FROM node",),
+            ("DROP TABLE node",),
+            ("ALTER TABLE weak RENAME TO node",),
+        ],
     ],
 )
 def test_a_changed_end_of_the_file_is_found_when_it_is_opened(closed, statements):
@@ -545,17 +550,30 @@ def test_a_checkpoint_of_another_log_is_refused(closed):
         Ledger(store, SIGNER)
 
 
-def test_times_that_run_backwards_are_found(store):
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (Entry(seq=1, at_us=0, kind="region", body={}), "older than the one before"),
+        (Entry(seq=5, at_us=2_000_000, kind="region", body={}), "number 5"),
+    ],
+)
+def test_an_entry_out_of_order_is_found_though_the_right_key_signed_it(store, entry, message):
     Ledger(store, SIGNER, _still).append(_draft())
-    early = Entry(seq=1, at_us=0, kind="region", body={}).leaf_bytes
     frontier = merkle.Frontier(1, store.node)
-    nodes = frontier.append(merkle.leaf_hash(early))
+    nodes = tuple(frontier.append(entry.leaf_hash))
     checkpoint = Checkpoint(origin=SIGNER.key.name, size=2, root=frontier.root())
-    forged = sign_note(checkpoint_text(checkpoint), SIGNER)
-    store.append(lambda _: Growth(leaves=(early,), nodes=tuple(nodes), checkpoint=checkpoint, note=forged))
+    note = sign_note(checkpoint_text(checkpoint), SIGNER)
+    store.append(lambda _: Growth(leaves=(entry.leaf_bytes,), nodes=nodes, checkpoint=checkpoint, note=note))
 
-    with pytest.raises(ProofError, match="older than the one before"):
+    with pytest.raises(ProofError, match=message):
         Ledger(store, SIGNER).verify()
+
+
+def test_a_changed_tree_is_told_from_a_changed_entry(closed):
+    _tamper(closed, ("UPDATE node SET hash = ? WHERE level = 4 AND number = 0", bytes(32)))
+
+    with closing(SqliteStore(closed)) as store, pytest.raises(ProofError, match="tree of 21 entries is not the one"):
+        Ledger(store, SIGNER)
 
 
 def test_accidents_cannot_change_or_remove_rows(closed):
@@ -668,7 +686,7 @@ def test_several_processes_append_to_one_file(path):
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX thing")
 def test_a_process_killed_at_any_moment_loses_nothing_that_it_acknowledged(path):
     SqliteStore.create(path).close()
-    moments = random.Random(27)  # noqa: S311 - no secret
+    moments = random.Random(27)
     expected_size = 0
     for attempt in range(6):
         worker = _start(path, str(attempt))

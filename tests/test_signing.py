@@ -178,6 +178,20 @@ def test_a_known_key_whose_signature_fails_rejects_the_note_though_another_verif
         open_note(note, LOG.key, OTHERS[0].key)
 
 
+def test_a_second_signature_by_a_known_key_that_fails_rejects_the_note():
+    false_line = sign_note("something else\n", LOG).rpartition("\n\n")[2]
+
+    for lines in (NOTE + false_line, NOTE.replace("\n\n", f"\n\n{false_line}")):
+        with pytest.raises(ProofError, match="not by"):
+            open_note(lines, LOG.key)
+
+
+@pytest.mark.parametrize("line", ["— a+b AAAAAAA=\n", "—  AAAAAAA=\n", "— a\u00a0b AAAAAAA=\n", "— a AAAAAA==\n", "\n"])
+def test_a_malformed_signature_line_rejects_the_note_though_another_verifies(line):
+    with pytest.raises(ProofError):
+        open_note(NOTE + line, LOG.key)
+
+
 def test_a_note_signed_by_nobody_known_fails():
     with pytest.raises(ProofError, match=r"other\.example/0"):
         open_note(NOTE, OTHERS[0].key)

@@ -1,11 +1,11 @@
-"""The one byte form of a value (RFC 8785), its digest, and the one form of an instant.
+r"""The one byte form of a value (RFC 8785), its digest, and the one form of an instant.
 
 Everything that is hashed or signed passes through `canonical_json`, so two parties that hold the same value hold
 the same bytes. An instant is an integer number of microseconds since the Unix epoch in UTC (`..._us`); outside the
 process it is written as RFC 3339 text with microseconds and a `Z`, which also sorts as text.
 
     >>> canonical_json({"b": 1, "a": "é"})
-    b'{"a":"\\xc3\\xa9","b":1}'
+    b'{"a":"\xc3\xa9","b":1}'
     >>> us_to_text(0)
     '1970-01-01T00:00:00.000000Z'
 """

@@ -243,7 +243,7 @@ def explain(history: History, record: Record, *, purpose: str, at_us: int) -> li
             Explanation(
                 party=party,
                 role=role,
-                terms_id=here.terms and here.terms.id,
+                terms_id=None if here.terms is None else here.terms.id,
                 rule=here.rule,
                 say=here.say,
                 answer=answer,
@@ -264,7 +264,7 @@ def _objection(answer: Permit | Refusal, record: Record, at_us: int) -> Reason |
     return None
 
 
-def remedy(reason: Reason, party: str, *, since_us: int) -> str:
+def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 - one line a reason
     """Say in words what would change a refusal.
 
     Args:
@@ -372,12 +372,11 @@ def permitted_sql(at_us: int, *, source: str | None = None) -> str:
 def reasons_sql(at_us: int, *, source: str | None = None) -> str:
     """Return the SQL that counts the rows of `records` by reason code, 0 for permitted, in `reason` and `total`."""
     return f"""
-        SELECT COALESCE(
-                   CASE WHEN standings.reason <> 0 THEN standings.reason
-                        WHEN records.collected_us < standings.since_us THEN {REASON_CODES[Reason.BEFORE_YES]}
-                        WHEN records.collected_us < standings.oldest_us THEN {REASON_CODES[Reason.TOO_OLD]}
-                        ELSE 0 END,
-                   {REASON_CODES[Reason.UNKNOWN_PARTY]}) AS reason,
+        SELECT CASE WHEN standings.circle IS NULL THEN {REASON_CODES[Reason.UNKNOWN_PARTY]}
+                    WHEN standings.reason <> 0 THEN standings.reason
+                    WHEN records.collected_us < standings.since_us THEN {REASON_CODES[Reason.BEFORE_YES]}
+                    WHEN records.collected_us < standings.oldest_us THEN {REASON_CODES[Reason.TOO_OLD]}
+                    ELSE 0 END AS reason,
                COUNT(*) AS total
         FROM records LEFT JOIN standings ON records.circle = standings.circle
         WHERE records.collected_us <= {int(at_us)}{_of_source(source)}

@@ -17,7 +17,7 @@ import os
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,12 +130,8 @@ class TextEncoder(Protocol):
         ...
 
 
-class Counting(Protocol):
-    """Told how far long work has come: `done` of `total` units of `stage`."""
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        """Take note."""
-        ...
+Progress = Callable[[str, int, int], None]
+"""Told how far long work has come, as `progress(stage, done, total)`."""
 
 
 def record_id(account: str, key: str) -> str:
@@ -246,7 +242,7 @@ class Lake:
         categories: Iterable[str],
         accounts: Sequence[str] | None = None,
         source: str | None = None,
-        progress: Counting,
+        progress: Progress,
     ) -> int:
         """Derive the missing sentence embeddings of permitted content, and keep them beside their source.
 
@@ -505,7 +501,7 @@ class Lake:
             for _, data in sealed
         ]
 
-    def _seal(self, rows: Sequence[NewRecord] | Sequence[Row], plain: Sequence[bytes], *, suffix: bytes) -> list[bytes]:
+    def _seal(self, rows: Sequence[NewRecord | Row], plain: Sequence[bytes], *, suffix: bytes) -> list[bytes]:
         """Seal one plaintext per row under its account's key, bound to the record's identity."""
         sealed: list[bytes] = [b""] * len(plain)
         by_account: dict[str, list[int]] = defaultdict(list)
@@ -603,7 +599,7 @@ class Lake:
                     path.unlink(missing_ok=True)
                 self._dirty.unlink(missing_ok=True)
             except (OSError, sqlite3.Error, pa.ArrowException) as error:
-                msg = f"The lake could not write {what}: {error}. Nothing of this batch was stored; free space, send again."
+                msg = f"The lake could not write {what}: {error}. Nothing of this batch is stored; free space and repeat."
                 raise BackendError(msg) from error
 
     @property

@@ -9,8 +9,12 @@
 - Sealing draws its nonce from what it seals (HMAC-SHA256 under a second key), so the same content gives the same
   bytes and snapshots can be reproduced; two different contents never share a nonce but by a collision of 96 bits.
 - Other processes notice a destruction: keys held in memory are dropped as soon as the file says that any was destroyed.
+- What is destroyed leaves no bytes behind in the folder: the file is written anew without it and its log emptied. A
+  destruction that was killed in between is finished when the file is next opened. (The memory of a running process,
+  the medium below the file system and backups of this folder are beyond what a program can wipe.)
 
-Sources: AES-GCM NIST SP 800-38D; AES Key Wrap RFC 3394; synthetic nonces after RFC 5297 section 3 (the idea of SIV).
+Sources: AES-GCM NIST SP 800-38D; AES Key Wrap RFC 3394; synthetic nonces after RFC 5297 section 3 (the idea of SIV);
+canonical caseless matching, Unicode 3.13, D145.
 """
 
 import base64
@@ -19,8 +23,9 @@ import json
 import os
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -35,7 +40,9 @@ from volition.errors import BackendError, ConflictError, InvalidInputError, Proo
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _VERSION: Final = b"\x01"
+_LONGEST_SECRET: Final = 1024
 _PSEUDONYM_LENGTH: Final = 32
+_PATIENCE_S: Final = 10.0
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS accounts (id TEXT PRIMARY KEY, name TEXT NOT NULL, wrapped BLOB);
@@ -44,7 +51,13 @@ CREATE TABLE IF NOT EXISTS people (id TEXT PRIMARY KEY, account TEXT, name TEXT,
 CREATE TABLE IF NOT EXISTS handles (account TEXT NOT NULL, handle TEXT NOT NULL, person TEXT NOT NULL,
                                     PRIMARY KEY (account, handle, person)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS destroyed (party TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
+_FIT: Final = "fit"
+"""State: something wrapped by the master key, by which a wrong one is known before anything is wrapped under it."""
+
+_STALE: Final = "stale"
+"""State: something was destroyed, and its old bytes may still lie in the file or its log."""
 
 
 class ErasedError(RefusedError):
@@ -116,7 +129,7 @@ class Parties:
         """Open what `create` made.
 
         Raises:
-            BackendError: A file is missing or cannot be read, or others can read the master key.
+            BackendError: A file is missing or cannot be read, others can read the master key, or it is another's.
         """
         self._master = read_secret(folder / "master.key")
         self._lock = threading.RLock()
@@ -125,14 +138,29 @@ class Parties:
         self._seen_version = -1
         try:
             self._db = sqlite3.connect(
-                f"file:{folder / 'parties.db'}?mode=rw", uri=True, check_same_thread=False, isolation_level=None, timeout=30
+                f"{(folder / 'parties.db').absolute().as_uri()}?mode=rw",
+                uri=True,
+                check_same_thread=False,
+                isolation_level=None,
+                timeout=_PATIENCE_S,
             )
+        except sqlite3.Error as error:
+            raise _unopened(folder, error) from error
+        try:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
-            self._db.execute("SELECT 1 FROM accounts")
+            self._db.execute("PRAGMA temp_store = MEMORY")  # writing the file anew must leave no copy elsewhere
+            fit = self._db.execute("SELECT value FROM state WHERE name = ?", (_FIT,)).fetchone()
+            self._unwrap(fit[0] if fit else b"", "this workspace")
+            if self._db.execute("SELECT 1 FROM state WHERE name = ?", (_STALE,)).fetchone():
+                with suppress(sqlite3.OperationalError):  # busy or full: it stays marked, and is tried again
+                    self._wipe()
         except sqlite3.Error as error:
-            msg = f"{folder / 'parties.db'} cannot be opened: {error}. Restore it from your backup."
-            raise BackendError(msg) from error
+            self._db.close()
+            raise _unopened(folder, error) from error
+        except BackendError:
+            self._db.close()
+            raise
 
     @classmethod
     def create(cls, folder: Path) -> Self:
@@ -144,10 +172,12 @@ class Parties:
         """
         try:
             write_secret(folder / "master.key")
-            with sqlite3.connect(folder / "parties.db") as db:
+            fit = aes_key_wrap(read_secret(folder / "master.key"), os.urandom(_KEY_BYTES))
+            with closing(sqlite3.connect(folder / "parties.db")) as db:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.executescript(_SCHEMA)
-            db.close()
+                with db:
+                    db.execute("INSERT INTO state VALUES (?, ?)", (_FIT, fit))
         except FileExistsError as error:
             msg = f"{folder} has a master key already. Open the workspace instead, or choose a new folder."
             raise ConflictError(msg) from error
@@ -178,7 +208,7 @@ class Parties:
         """
         _check_id(account, "account")
         with self._writing():
-            self._refuse_known("accounts", account, f"account:{account}")
+            self._refuse_known("accounts", account)
             wrapped = aes_key_wrap(self._master, os.urandom(_KEY_BYTES))
             self._db.execute("INSERT INTO accounts VALUES (?, ?, ?)", (account, name, wrapped))
         return Account(id=account, name=name)
@@ -191,8 +221,7 @@ class Parties:
         """
         found = self._one("SELECT id, name FROM accounts WHERE id = ?", account)
         if found is None:
-            there = ", ".join(known.id for known in self.accounts()) or "none"
-            msg = f"There is no account {account!r}. There are: {there}."
+            msg = f"There is no account {account!r}. Add it with `volition account add`."
             raise InvalidInputError(msg)
         return Account(id=found[0], name=found[1])
 
@@ -222,10 +251,12 @@ class Parties:
         """Add a person, with a key and so a pseudonym of their own; without an account, a guest.
 
         Raises:
-            InvalidInputError: The id cannot be one, or the account is not known.
+            InvalidInputError: The id cannot be one, a name is broken text, or the account is not known.
             ConflictError: The person is there already, or was erased.
         """
         _check_id(person, "person")
+        for text in (name, *aliases, *emails):
+            _check_text(text or "")
         if account is not None:
             self.account(account)
         key = os.urandom(_KEY_BYTES)
@@ -234,7 +265,10 @@ class Parties:
             id=person, account=account, name=name, aliases=tuple(aliases), emails=tuple(emails), pseudonym=pseudonym
         )
         with self._writing():
-            self._refuse_known("people", person, f"person:{sha256(person.encode()).hexdigest()}")
+            if self._db.execute("SELECT 1 FROM destroyed WHERE party = ?", (self._mark(person),)).fetchone():
+                msg = f"{person!r} was erased, for good. Choose another id."
+                raise ConflictError(msg)
+            self._refuse_known("people", person)
             self._db.execute(
                 "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -258,22 +292,26 @@ class Parties:
 
         Raises:
             InvalidInputError: There is none.
+            ErasedError: There was, and they were erased.
         """
         found = self._person("SELECT * FROM people WHERE id = ?", person)
         if found is None:
-            msg = f"There is no person {person!r}. Add them with `volition person add`; guests are named when collected."
+            if self._one("SELECT 1 FROM destroyed WHERE party = ?", self._mark(person)):
+                msg = f"The person {person!r} was erased. Nothing says any more who that was."
+                raise ErasedError(msg)
+            msg = f"There is no person {person!r}. Add them with `volition person add`; guests come with their data."
             raise InvalidInputError(msg)
         return found
 
     def person_by_pseudonym(self, pseudonym: str) -> Person | None:
         """Return whom a pseudonym stands for; none if nobody, or not any more."""
         self._drop_what_was_destroyed()
-        if pseudonym not in self._people:
+        found = self._people.get(pseudonym)
+        if found is None:
             found = self._person("SELECT * FROM people WHERE pseudonym = ?", pseudonym)
-            if found is None:
-                return None
-            self._people[pseudonym] = found
-        return self._people[pseudonym]
+            if found is not None:
+                self._people[pseudonym] = found
+        return found
 
     def people(self, account: str | None = None) -> list[Person]:
         """Return the people of an account, or everyone, by id."""
@@ -283,20 +321,33 @@ class Parties:
     def find_person(self, account: str, handle: str) -> Person | None:
         """Return who goes by a name, alias, address or id in an account, whatever the case.
 
-        None if nobody does, or more than one: a record must not be laid at the door of the wrong person, so who is
-        named like two becomes a guest of their own, who has said nothing.
+        None if nobody does, or more than one: a record must not be laid at the door of the wrong person.
         """
-        found = self._all("SELECT person FROM handles WHERE account = ? AND handle = ?", account, _fold(handle))
-        return self.person(found[0][0]) if len(found) == 1 else None
+        named = self._all(
+            "SELECT people.* FROM handles JOIN people ON people.id = handles.person"
+            " WHERE handles.account = ? AND handles.handle = ?",
+            account,
+            _fold(handle),
+        )
+        return _to_person(named[0]) if len(named) == 1 else None
 
     def guest(self, account: str, name: str) -> Person:
         """Return the guest of that name in an account's data, making one if there is none yet.
 
+        A guest stays a person of their own when somebody of the same name is added later: nobody's yes is stretched
+        over what another may have said.
+
         Raises:
-            ConflictError: The guest was erased.
+            ConflictError: The guest was erased, or several people of the account go by that name. A guest would hide
+                that each of them may have said no, so there is nobody whose yes would do.
         """
         identity = f"{account}:guest:{sha256(_fold(name).encode()).hexdigest()[:12]}"
         with self._lock:
+            others = "SELECT count(*) FROM handles WHERE account = ? AND handle = ? AND person <> ?"
+            if self._one(others, account, _fold(name), identity)[0] > 1:
+                msg = f"Several people of {account} go by the name {name!r}, so it is unknown whose data this is. "
+                msg += "Tell them apart by an identifier or an e-mail address in the source."
+                raise ConflictError(msg)
             known = self._person("SELECT * FROM people WHERE id = ?", identity)
             if known is not None:
                 return known
@@ -347,53 +398,86 @@ class Parties:
             if account not in self._keys:
                 found = self._one("SELECT wrapped FROM accounts WHERE id = ?", account)
                 if found is None:
-                    self.account(account)  # says that there is none
-                    raise AssertionError
+                    msg = f"There is no account {account!r}, so nothing is sealed for it. Check the id."
+                    raise InvalidInputError(msg)
                 if found[0] is None:
                     msg = f"The account {account} was erased. What its key sealed cannot be read by anyone any more."
                     raise ErasedError(msg)
-                try:
-                    self._keys[account] = _Keys.of(aes_key_unwrap(self._master, found[0]))
-                except InvalidUnwrap as error:
-                    msg = f"The master key does not open the key of {account}. Restore the master.key of this workspace."
-                    raise BackendError(msg) from error
+                self._keys[account] = _Keys.of(self._unwrap(found[0], account))
             return self._keys[account]
+
+    def _unwrap(self, wrapped: bytes, whose: str) -> bytes:
+        try:
+            return aes_key_unwrap(self._master, wrapped)
+        except (InvalidUnwrap, ValueError) as error:
+            msg = f"The master key does not open the key of {whose}: one of the two was changed. Restore master.key, "
+            msg += "or parties.db, from the backup of this very workspace."
+            raise BackendError(msg) from error
 
     # --- destroying ---
 
     def destroy_account_key(self, account: str) -> None:
-        """Destroy an account's data key: overwritten in the file, gone from its write-ahead log. Nothing undoes it."""
+        """Destroy an account's data key. Nothing undoes it; its name stays, so that the ledger can be read.
+
+        Raises:
+            InvalidInputError: There is no such account.
+            ConflictError: The key is destroyed, but its old bytes are not wiped yet, since another process reads.
+        """
         self.account(account)
-        with self._writing():
+        with self._destroying():
             self._db.execute("UPDATE accounts SET wrapped = NULL WHERE id = ?", (account,))
-            self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (f"account:{account}",))
-        self._forget_old_pages()
 
     def destroy_person(self, person: str) -> None:
-        """Destroy a person's key, names and handles: the pseudonym in the ledger stands for nobody any more."""
+        """Destroy a person's key, names and handles: the pseudonym in the ledger stands for nobody any more.
+
+        Raises:
+            InvalidInputError: There is no such person.
+            ErasedError: They were erased before.
+            ConflictError: All is destroyed, but the old bytes are not wiped yet, since another process reads.
+        """
         self.person(person)
-        with self._writing():
+        with self._destroying():
             self._db.execute("DELETE FROM people WHERE id = ?", (person,))
             self._db.execute("DELETE FROM handles WHERE person = ?", (person,))
-            mark = f"person:{sha256(person.encode()).hexdigest()}"
-            self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (mark,))
-        self._forget_old_pages()
+            self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (self._mark(person),))
 
-    def _forget_old_pages(self) -> None:
-        """Empty the write-ahead log, in which the old pages still lie; what is deleted in the file is zeroed already."""
+    @contextmanager
+    def _destroying(self) -> Iterator[None]:
         with self._lock:
-            busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            with self._writing():
+                yield
+                self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (_STALE, b""))
             self._keys.clear()
             self._people.clear()
-        if busy:
-            msg = "The key is destroyed, but another process still reads, so its bytes lie in parties.db-wal for now. "
-            msg += "Close the other processes and erase again."
+            try:
+                wiped = self._wipe()
+            except sqlite3.Error:
+                wiped = False
+        if not wiped:
+            msg = "It is destroyed, but old bytes still lie in parties.db or its log, since another process reads them "
+            msg += "or the disk is full. They are wiped when the workspace is next opened: close the others, then open."
             raise ConflictError(msg)
+
+    def _wipe(self) -> bool:
+        """Write the file anew and empty its write-ahead log; tell whether that was possible.
+
+        `secure_delete` alone is not enough: when SQLite splits a page, what moved to the new page may stay behind in
+        the gap of the old one, where no later deletion finds it.
+        """
+        self._db.execute("VACUUM")
+        if self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            return False
+        self._db.execute("DELETE FROM state WHERE name = ?", (_STALE,))
+        return True
+
+    def _mark(self, person: str) -> str:
+        """Return the mark that keeps an erased id from coming back; without the master key it tells nothing."""
+        return hmac.digest(self._master, b"volition/erased/" + person.encode(), "sha256").hex()
 
     def _drop_what_was_destroyed(self) -> None:
         """Drop what is held in memory once another process has written: it may have destroyed a key."""
         with self._lock:
-            version = self._db.execute("PRAGMA data_version").fetchone()[0]
+            version = self._one("PRAGMA data_version")[0]
             if version != self._seen_version:
                 self._keys.clear()
                 self._people.clear()
@@ -415,10 +499,7 @@ class Parties:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
 
-    def _refuse_known(self, table: str, identity: str, mark: str) -> None:
-        if self._db.execute("SELECT 1 FROM destroyed WHERE party = ?", (mark,)).fetchone():
-            msg = f"{identity!r} was erased, for good. Choose another id."
-            raise ConflictError(msg)
+    def _refuse_known(self, table: str, identity: str) -> None:
         if self._db.execute(f"SELECT 1 FROM {table} WHERE id = ?", (identity,)).fetchone():  # noqa: S608 - our own names
             msg = f"{identity!r} is there already. Choose another id."
             raise ConflictError(msg)
@@ -452,12 +533,26 @@ def _to_person(found: Sequence[Any]) -> Person:
 
 
 def _fold(handle: str) -> str:
-    return " ".join(handle.casefold().split())
+    """Make one form of a handle: whatever its case, however its accents are composed, however its words are spaced."""
+    _check_text(handle)
+    folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", handle).casefold())
+    return " ".join(folded.split())
+
+
+def _unopened(folder: Path, error: sqlite3.Error) -> BackendError:
+    return BackendError(f"{folder / 'parties.db'} cannot be opened: {error}. Restore it from your backup.")
+
+
+def _check_text(text: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        msg = f"{text!r} holds half of a character, so it cannot be kept as text. Mend it in the source."
+        raise InvalidInputError(msg)
 
 
 def _check_id(identity: str, what: str) -> None:
+    _check_text(identity)
     if not identity.strip() or identity != identity.strip() or any(ord(character) < ord(" ") for character in identity):
-        msg = f"{identity!r} cannot be the id of a {what}: it is empty, or has control characters or spaces at its ends."
+        msg = f"{identity!r} cannot be the id of a {what}: it is empty, or has control characters or spaces around it."
         raise InvalidInputError(msg)
 
 
@@ -471,6 +566,11 @@ def write_secret(path: Path) -> None:
         file.write(base64.b64encode(os.urandom(_KEY_BYTES)) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)  # the name must last as well, before anything is wrapped under the key
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def read_secret(path: Path) -> bytes:
@@ -480,8 +580,10 @@ def read_secret(path: Path) -> bytes:
         BackendError: The file cannot be read, or others can read it.
     """
     try:
-        mode = path.stat().st_mode
-        secret = base64.b64decode(path.read_bytes().strip(), validate=True)
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(_LONGEST_SECRET)
+        secret = base64.b64decode(text.strip(), validate=True)
     except (OSError, ValueError) as error:
         msg = f"The key {path} cannot be read: {error}. Restore it from your backup; nothing opens without it."
         raise BackendError(msg) from error

@@ -231,9 +231,11 @@ class History:
         for at_us, terms_id in accepted:
             version = self._published[terms_id]
             steps.append((max(at_us, version.terms.effective_us), version.order, True, version.terms))
-        for version in self._published.values():
-            if version.terms.acceptance == "continued-use" and version.binds_us > first_us:
-                steps.append((version.binds_us, version.order, False, version.terms))
+        steps += [
+            (version.binds_us, version.order, False, version.terms)
+            for version in self._published.values()
+            if version.terms.acceptance == "continued-use" and version.binds_us > first_us
+        ]
         bindings: list[tuple[int, Terms]] = []
         bound_order = -1
         for start_us, order, by_acceptance, terms in sorted(steps, key=lambda step: step[:2]):

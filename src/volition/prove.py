@@ -23,22 +23,23 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
-
-import pyarrow.parquet as pq
+from typing import Any, Final, TypeVar
 
 from volition import merkle
 from volition.canonical import canonical_json, digest, text_to_us
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
 from volition.gate import concerned
 from volition.ledger import Entry, Ledger
-from volition.permits import History, Permit, Refusal, Use, permit, read_history
-from volition.release import models_in
+from volition.permits import Permit, Refusal, Use, permit, read_history
+from volition.release import ModelState, models_in
 from volition.signing import Checkpoint, VerifierKey, open_envelope, open_note, parse_checkpoint
 from volition.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
 
 PROOF_FORMAT: Final = "volition/person-proof/1"
+
+_Found = TypeVar("_Found")
 
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _LARGEST_MEMBER: Final = 4 * 1024**3
@@ -143,34 +144,35 @@ def verify_bundle(path: Path, verifier: VerifierKey) -> Verified:
 
 
 def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Check]:
-    log: list[_Log] = []
-    yield _check("ledger", lambda: log.append(_read_log(members, verifier)) or log[0].told())
-    if not log:
+    check, log = _check("ledger", partial(_read_log, members, verifier), _Log.told)
+    yield check
+    if log is None:
         return
-    for model in models_in(log[0].entries).values():
+    for model in models_in(log.entries).values():
         if model.forgotten_us is not None:
             continue
-        evidence: list[_Evidence] = []
-        yield _check(
-            f"snapshot {model.snapshot}",
-            lambda snapshot=model.snapshot: evidence.append(_read_evidence(members, snapshot, log[0])) or evidence[0].told(),
-        )
-        if evidence:
-            yield _check(f"permits of {model.snapshot}", lambda: _replay(evidence[0], log[0]))
+        read = partial(_read_evidence, members, model.snapshot, log)
+        check, evidence = _check(f"snapshot {model.snapshot}", read, _Evidence.told)
+        yield check
+        if evidence is not None:
+            yield _check(f"permits of {model.snapshot}", partial(_replay, evidence, log), str)[0]
         if model.released_us is not None:
-            yield _check(
-                f"release {model.id}", lambda model=model: _check_release(members, model.id, model.snapshot, log[0])
-            )
+            yield _check(f"release {model.id}", partial(_check_release, members, model, log), str)[0]
 
 
-def _check(name: str, claim: Callable[[], str]) -> Check:
-    """Make one check. Whatever goes wrong while reading foreign bytes is a failed check, told, never a crash."""
+def _check(name: str, claim: Callable[[], _Found], told: Callable[[_Found], str]) -> tuple[Check, _Found | None]:
+    """Make one check; return it with what was found, or none where it fails.
+
+    Whatever goes wrong while reading foreign bytes is a failed check that says so, never a crash.
+    """
     try:
-        return Check(name=name, holds=True, detail=claim())
+        found = claim()
+        check = Check(name=name, holds=True, detail=told(found))
     except VolitionError as error:
-        return Check(name=name, holds=False, detail=str(error))
+        return Check(name=name, holds=False, detail=str(error)), None
     except Exception as error:  # noqa: BLE001 - evidence is foreign: a parser's own error is a failed check, too
-        return Check(name=name, holds=False, detail=f"It cannot be read: {error!r}.")
+        return Check(name=name, holds=False, detail=f"It cannot be read: {error!r}."), None
+    return check, found
 
 
 def _open_checkpoint(note: str | bytes, verifier: VerifierKey) -> Checkpoint:
@@ -283,18 +285,18 @@ def _check_row(key: Key, party: str, answer: Permit | Refusal, at_us: int) -> No
         raise ProofError(msg)
 
 
-def _check_release(members: Mapping[str, bytes], model: str, snapshot: str, log: _Log) -> str:
-    card = members[f"releases/{model}/card.json"]
-    named = [entry for entry in log.entries if entry.kind == "release" and entry.body["model"] == model]
+def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -> str:
+    card = members[f"releases/{model.id}/card.json"]
+    named = [entry for entry in log.entries if entry.kind == "release" and entry.body["model"] == model.id]
     if named[-1].body["card"] != digest(card):
         msg = "The card is not the one that the ledger names."
         raise ProofError(msg)
-    payload = open_envelope(json.loads(members[f"releases/{model}/attestation.json"]), log.verifier).payload
+    payload = open_envelope(json.loads(members[f"releases/{model.id}/attestation.json"]), log.verifier).payload
     statement = json.loads(payload)
     told = json.loads(card)
     subjects = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
-    manifest = digest(members[f"snapshots/{snapshot}/manifest.json"])
-    trained = [entry for entry in log.entries if entry.kind == "model" and entry.body["model"] == model]
+    manifest = digest(members[f"snapshots/{model.snapshot}/manifest.json"])
+    trained = [entry for entry in log.entries if entry.kind == "model" and entry.body["model"] == model.id]
     predicate = statement["predicate"]
     if (
         predicate["card"] != digest(card)
@@ -368,7 +370,9 @@ def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: s
 
 def verify_person(proof: Mapping[str, Any], verifier: VerifierKey) -> Verified:
     """Check a proof of a person offline, with the log's public key alone."""
-    return Verified(checks=(_check(f"person in {proof.get('model')}", lambda: _check_person(proof, verifier)),))
+    return Verified(
+        checks=(_check(f"person in {proof.get('model')}", partial(_check_person, proof, verifier), str)[0],)
+    )
 
 
 def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:

@@ -132,7 +132,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
     Returns:
         The card's digest, for the ledger.
     """
-    card = {
+    card: dict[str, Any] = {
         "format": FORMAT,
         "model": trained.id,
         "family": trained.model.family,
@@ -194,12 +194,12 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     lines = [
         f"# {card['model']}",
         "",
-        f"A `{card['family']}` model, released {card['released']}. It learned for `{card['purpose']}` and nothing else.",
+        f"A `{card['family']}` model, released {card['released']}, for `{card['purpose']}` and nothing else.",
         "",
         "## What it learned from",
         "",
-        f"Snapshot `{learned['snapshot']}`, frozen at {learned['at']}: {learned['people']} people in "
-        f"{len(learned['accounts'])} accounts, every one with the yes that the terms ask for.",
+        f"Snapshot `{learned['snapshot']}`, frozen at {learned['at']}.",
+        f"{learned['people']} people in {len(learned['accounts'])} accounts, each with the yes that the terms ask for.",
         "",
         "| category | read | kept | dropped, by reason |",
         "|---|---:|---:|---|",
@@ -229,7 +229,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         f"- model digest `{card['digest']}`",
         f"- manifest digest `{learned['manifest']}`",
         f"- terms: {', '.join(card['terms']) or 'none'}",
-        "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles it all.",
+        "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles all.",
         "",
     ]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ A snapshot is a folder of four files, named by the digest of its manifest:
 
     manifest.json   what it is: purpose, instant, ledger checkpoint, rows kept and dropped by reason, digests
     keys.parquet    one line a row without its content: record id, account, people, category, instant of collection
-    rows.parquet    the content, scrubbed; sealed under the accounts' keys, so an erased account's rows are gone here too
+    rows.parquet    the content, scrubbed; sealed under the accounts' keys, so that erasing one erases it here
     people.json     the people in it as leaves of a sorted Merkle tree
 
 The same lake, ledger and instant give the same bytes: rows are in one order (account, instant, record id), sealing
@@ -342,9 +342,7 @@ def _permitted(
     return rows
 
 
-def _tally(
-    lake: Lake, permits: Permits, categories: Sequence[str], rows: Sequence[Row]
-) -> dict[str, dict[str, Any]]:
+def _tally(lake: Lake, permits: Permits, categories: Sequence[str], rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     kept = Counter(row.category for row in rows)
     tally: dict[str, dict[str, Any]] = {}
     for category, reasons in lake.reasons(permits, categories=categories).items():
@@ -398,7 +396,7 @@ def _label(pseudonym: str) -> str:
     return f"person-{pseudonym[:8]}"
 
 
-def _by_account(rows: Sequence[Row] | Sequence[Key]) -> Iterator[tuple[str, list[int]]]:
+def _by_account(rows: Sequence[Row | Key]) -> Iterator[tuple[str, list[int]]]:
     positions: dict[str, list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         positions[row.account].append(position)
@@ -435,7 +433,7 @@ def _rows_file(rows: Sequence[Row], payloads: Sequence[bytes], parties: Parties)
 def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def _place(folder: Path, files: Mapping[str, bytes]) -> None:

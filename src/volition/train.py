@@ -87,7 +87,7 @@ class FolderParts:
             BackendError: The disk is full or cannot be written.
         """
         buffer = io.BytesIO()
-        np.savez(buffer, **dict(arrays))
+        np.savez(buffer, allow_pickle=False, **dict(arrays))
         aside = self._folder / f"{name}.part"
         try:
             aside.write_bytes(buffer.getvalue())
@@ -97,7 +97,7 @@ class FolderParts:
             raise BackendError(msg) from error
 
 
-def train(
+def train(  # noqa: PLR0913 - what a training is made of
     family: Family, snapshot: Snapshot, *, parties: Parties, models: Path, runs: Path, progress: Progress
 ) -> Trained:
     """Train a family's model from a snapshot.

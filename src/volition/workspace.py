@@ -35,7 +35,7 @@ from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.encoder import Encoder, EncoderMissingError
 from volition.engines.duckdb import DuckDBEngine
-from volition.errors import BackendError, ConflictError, InvalidInputError, RefusedError
+from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.families import Family, Model, NoParts, silent
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily

@@ -1,5 +1,6 @@
 """What every store promises, whatever it is made of."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -77,6 +78,17 @@ def test_an_append_can_read_the_store_it_extends(store):
     store.append(lambda head: _growth(head, store.leaves(0, 1)[0] + store.node(0, 0) + store.note(1).encode()))
 
     assert store.leaves(1, 2) == [b"onehash of onenote of 1"]
+
+
+def test_only_one_append_at_a_time_decides_what_to_add(store):
+    def slowly(head):
+        time.sleep(0.05)
+        return _growth(head, b"leaf after %d" % head.size)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(store.append, [slowly] * THREADS))
+
+    assert store.leaves(0, THREADS) == [b"leaf after %d" % size for size in range(THREADS)]
 
 
 def test_appends_of_several_threads_queue_up_while_others_read(store):

@@ -463,7 +463,7 @@ def _frames(stream: BinaryIO, length: Callable[[BinaryIO], int | None]) -> Itera
 
 def _big_endian(stream: BinaryIO) -> int | None:
     data = stream.read(4)
-    if 0 < len(data) < 4:  # noqa: PLR2004 - four bytes a length
+    if 0 < len(data) < 4:
         raise EOFError("the last message is cut short")
     return int.from_bytes(data, "big") if data else None
 
@@ -478,6 +478,6 @@ def _varint(stream: BinaryIO) -> int | None:
                 raise EOFError("the last message is cut short")
             return None
         value |= (byte[0] & 0x7F) << shift
-        if byte[0] < 0x80:  # noqa: PLR2004 - the high bit says that more follows
+        if byte[0] < 0x80:
             return value
     raise OSError("a message has no readable length")

@@ -26,11 +26,9 @@ def read_summaries(data: bytes, *, source: str, account: str, meeting_of: _MEETI
             continue
         try:
             value = load_json(line)
-            name, text = value["meeting"], value["text"]
-            if not isinstance(name, str) or not isinstance(text, str) or not text.strip():
-                raise TypeError("`meeting` and `text` must be texts that say something")
-        except (ValueError, TypeError, KeyError) as error:
-            why = f"this is no summary ({error}); write {{\"meeting\": ..., \"text\": ...}}"
+            name, text = value["meeting"].strip(), value["text"].strip()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            why = f'this is no summary ({error}); write {{"meeting": ..., "text": ...}}'
             yield Reject(source=source, where=f"line {number}", why=why, raw=raw_text(line))
             continue
         meeting = meeting_of(name)

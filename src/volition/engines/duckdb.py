@@ -1,6 +1,7 @@
 """The gate's SQL on DuckDB: embedded, streaming, no server."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import duckdb
 import pyarrow as pa
@@ -37,13 +38,8 @@ class DuckDBEngine:
                 SELECT permitted.*, derived.embedding
                 FROM ({sql}) AS permitted LEFT JOIN derived ON permitted.record_id = derived.record_id
             """  # noqa: S608 - our own text around our own text
-        with duckdb.connect() as connection:
-            self._bind(connection, files, standings, derived)
-            try:
-                yield from connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-            except duckdb.Error as error:
-                msg = f"DuckDB could not read the lake's files ({files[0]} and {len(files) - 1} more): {error}"
-                raise BackendError(msg) from error
+        with _bound(files, standings, derived) as connection:
+            yield from connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
 
     def reasons(
         self, files: Sequence[str], standings: Standings, *, source: str | None = None
@@ -55,28 +51,29 @@ class DuckDBEngine:
         """
         if not files:
             return {}
-        with duckdb.connect() as connection:
-            self._bind(connection, files, standings, ())
-            try:
-                found = connection.execute(reasons_sql(standings.at_us, source=source)).fetchall()
-            except duckdb.Error as error:
-                msg = f"DuckDB could not read the lake's files ({files[0]} and {len(files) - 1} more): {error}"
-                raise BackendError(msg) from error
+        with _bound(files, standings, ()) as connection:
+            found = connection.sql(reasons_sql(standings.at_us, source=source)).fetchall()
         return {reason_of(code): total for code, total in found}
 
-    @staticmethod
-    def _bind(
-        connection: duckdb.DuckDBPyConnection, files: Sequence[str], standings: Standings, derived: Sequence[str]
-    ) -> None:
-        table = pa.table(
-            {
-                "circle": pa.array(standings.circle, pa.int32()),
-                "since_us": pa.array(standings.since_us, pa.int64()),
-                "oldest_us": pa.array(standings.oldest_us, pa.int64()),
-                "reason": pa.array(standings.reason, pa.int8()),
-            }
-        )
-        connection.register("standings", table)
-        connection.read_parquet(list(files)).create_view("records")
-        if derived:
-            connection.read_parquet(list(derived)).create_view("derived")
+
+@contextmanager
+def _bound(files: Sequence[str], standings: Standings, derived: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a connection in which the gate's names stand for the files and the table; tell what DuckDB cannot read."""
+    table = pa.table(
+        {
+            "circle": pa.array(standings.circle, pa.int32()),
+            "since_us": pa.array(standings.since_us, pa.int64()),
+            "oldest_us": pa.array(standings.oldest_us, pa.int64()),
+            "reason": pa.array(standings.reason, pa.int8()),
+        }
+    )
+    with duckdb.connect() as connection:
+        try:
+            connection.register("standings", table)
+            connection.read_parquet(list(files)).create_view("records")
+            if derived:
+                connection.read_parquet(list(derived)).create_view("derived")
+            yield connection
+        except duckdb.Error as error:
+            msg = f"DuckDB could not read the lake's files ({files[0]} and {len(files) - 1} more): {error}"
+            raise BackendError(msg) from error

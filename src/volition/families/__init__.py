@@ -121,7 +121,7 @@ class Model:
             texts = {name: (folder / f"{_checked(name)}.txt").read_bytes().decode() for name in settings["texts"]}
             if sorted(arrays) != settings["arrays"]:
                 msg = f"arrays.npz holds {sorted(arrays)}, the settings list {settings['arrays']}"
-                raise ValueError(msg)
+                raise ValueError(msg)  # noqa: TRY301 - told like every other fault of a file
             return cls(family=settings["family"], settings=settings["settings"], arrays=arrays, texts=texts)
         except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
             msg = f"{folder} is not a whole model: {error}. Save it again from its training run."

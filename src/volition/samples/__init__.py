@@ -328,7 +328,7 @@ def _sessions(rng: random.Random, person: str, start_us: int) -> Iterator[_Event
     for _ in range(rng.randint(4, 9)):
         at_us = _moment(rng, start_us, rng.randrange(DAYS))
         client, jitter_ms, loss_percent = rng.choice(_CLIENTS), rng.expovariate(1 / 14), rng.expovariate(1 / 0.8)
-        risk = 0.03 + 0.2 * (client == "5.1.0") + 0.4 * (jitter_ms > 30) + 0.4 * (loss_percent > 2)  # noqa: PLR2004
+        risk = 0.03 + 0.2 * (client == "5.1.0") + 0.4 * (jitter_ms > 30) + 0.4 * (loss_percent > 2)
         failed = rng.random() < risk
         measured = (
             ("client.version", client),

@@ -1,0 +1,84 @@
+"""Volition trains AI on customer data only where each customer said yes, and proves it.
+
+    terms + decisions -> ledger -> permits -> gate -> snapshot -> train -> audit -> release -> features
+    withdrawal (a decision) -> ledger -> permits close -> gate shuts -> forget -> prove
+
+The story, module by module, in the order of the road. A module imports only from modules told before it.
+
+- `errors`, `canonical`: how an operation fails; the one byte form of a JSON value, and its digest.
+- `terms` (with `terms_file`, `terms_diff`, `regions`, `profiles/`): a published document and its rules: for which
+  category and which purpose whose yes is asked for.
+- `merkle`, `signing`: what makes a log checkable by strangers: tree proofs, signatures.
+- `ledger`: everything that decides is one entry of an append-only log: terms, decisions, snapshots, models, releases,
+  forgettings.
+- `parties`: accounts and people, with their names and keys. The one part that can be destroyed; everything else
+  knows a person by a pseudonym.
+- `permits`: the ledger compiled to one date a party: since when its yes has stood unbroken. **This module decides;
+  read it first.**
+- `gate`: "may this be used?", answered from permits and nothing else: for one record, aloud, or for a table.
+- `lake`: where records lie, sealed. Nothing reads them but through the gate.
+- `encoder`: turns text into vectors that tell how close two meanings are.
+- `collect/`: the ways in: transcripts, chat exports, telemetry. What no purpose could permit is not kept.
+- `scrub`, `snapshot`: what the gate let through, without personal identifiers, frozen and listed. Training accepts a
+  snapshot, never a table.
+- `families/`: the kinds of model: how each learns, forgets exactly, and is measured.
+- `train`: a snapshot and a family make a model. `audit/`: a model makes findings. `release`: findings and a snapshot
+  that is not stale make a signed card, or a refusal with reasons.
+- `features`: released models at work, gated again for the data that they read.
+- `forget`: a no touches models; each is replaced by the model that never saw the data.
+- `prove`: evidence that anyone checks offline, with the public key alone.
+- `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
+- `workspace`: all of it in one folder, one function for each use case. `demo` and `cli` call nothing else.
+
+Start with a workspace:
+
+    >>> from volition import Workspace
+    >>> with Workspace.create(folder) as workspace:                                   # doctest: +SKIP
+    ...     workspace.add_account("acme", "Acme")
+    ...     workspace.accept("acme")
+    ...     workspace.decide("account:acme", yes=True, data=["service"], purpose=["train/recommend"])
+
+Importing the package loads nothing else: each public name is fetched from its module when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from volition.errors import (
+        BackendError,
+        ConflictError,
+        InvalidInputError,
+        ProofError,
+        RefusedError,
+        VolitionError,
+    )
+    from volition.workspace import Workspace
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BackendError",
+    "ConflictError",
+    "InvalidInputError",
+    "ProofError",
+    "RefusedError",
+    "VolitionError",
+    "Workspace",
+    "__version__",
+]
+
+_HOMES: Final = {name: "workspace" if name == "Workspace" else "errors" for name in __all__[:-1]}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the language's own signature
+    """Fetch a public name from the module that is its home."""
+    if name not in _HOMES:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List what is there and what can be fetched."""
+    return sorted({*globals(), *__all__})
