@@ -144,7 +144,7 @@ def verify_bundle(path: Path, verifier: VerifierKey) -> Verified:
 
 
 def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Check]:
-    check, log = _check("ledger", partial(_read_log, members, verifier), _Log.told)
+    check, log = _check("ledger", partial(_read_log, members, verifier))
     yield check
     if log is None:
         return
@@ -152,22 +152,22 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
         if model.forgotten_us is not None:
             continue
         read = partial(_read_evidence, members, model.snapshot, log)
-        check, evidence = _check(f"snapshot {model.snapshot}", read, _Evidence.told)
+        check, evidence = _check(f"snapshot {model.snapshot}", read)
         yield check
         if evidence is not None:
-            yield _check(f"permits of {model.snapshot}", partial(_replay, evidence, log), str)[0]
+            yield _check(f"permits of {model.snapshot}", partial(_replay, evidence, log))[0]
         if model.released_us is not None:
-            yield _check(f"release {model.id}", partial(_check_release, members, model, log), str)[0]
+            yield _check(f"release {model.id}", partial(_check_release, members, model, log))[0]
 
 
-def _check(name: str, claim: Callable[[], _Found], told: Callable[[_Found], str]) -> tuple[Check, _Found | None]:
+def _check(name: str, claim: Callable[[], _Found]) -> tuple[Check, _Found | None]:
     """Make one check; return it with what was found, or none where it fails.
 
     Whatever goes wrong while reading foreign bytes is a failed check that says so, never a crash.
     """
     try:
         found = claim()
-        check = Check(name=name, holds=True, detail=told(found))
+        check = Check(name=name, holds=True, detail=str(found))
     except VolitionError as error:
         return Check(name=name, holds=False, detail=str(error)), None
     except Exception as error:  # noqa: BLE001 - evidence is foreign: a parser's own error is a failed check, too
@@ -192,7 +192,7 @@ class _Log:
     tree: merkle.Tree
     verifier: VerifierKey
 
-    def told(self) -> str:
+    def __str__(self) -> str:
         return f"{len(self.entries)} entries under the signed root {self.tree.root.hex()[:16]}..."
 
     def prefix(self, note: str) -> int:
@@ -225,7 +225,7 @@ class _Evidence:
     keys: Sequence[Key]
     size: int
 
-    def told(self) -> str:
+    def __str__(self) -> str:
         return f"{len(self.keys)} rows of {self.manifest['people']['size']} people, at ledger size {self.size}"
 
 
@@ -370,9 +370,7 @@ def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: s
 
 def verify_person(proof: Mapping[str, Any], verifier: VerifierKey) -> Verified:
     """Check a proof of a person offline, with the log's public key alone."""
-    return Verified(
-        checks=(_check(f"person in {proof.get('model')}", partial(_check_person, proof, verifier), str)[0],)
-    )
+    return Verified(checks=(_check(f"person in {proof.get('model')}", partial(_check_person, proof, verifier))[0],))
 
 
 def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
