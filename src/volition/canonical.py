@@ -27,11 +27,12 @@ def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Return the RFC 8785 bytes of a JSON value.
 
     Raises:
-        InvalidInputError: The value has no JSON form (a NaN, an integer beyond 2^53, a non-text key).
+        InvalidInputError: The value has no JSON form (a NaN, an integer beyond 2^53, a non-text key,
+            half a surrogate pair, nesting without end).
     """
     try:
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         msg = f"This value has no canonical JSON form: {error}. Use text for large or non-finite numbers."
         raise InvalidInputError(msg) from error
 
