@@ -8,7 +8,7 @@ name has not happened, and what it retired is erased by the next run.
 """
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,21 +99,25 @@ def _refused_us(row: Stale, history: History, *, purpose: str, at_us: int) -> in
     return refused_since(history, use, at_us)
 
 
-def erase_retired(models: Mapping[str, ModelState], *, model_folder: Path, snapshots: Path, runs: Path) -> list[str]:
-    """Erase the files of every model that the ledger has retired, and the content of snapshots no model needs.
+def erase_retired(
+    models: Mapping[str, ModelState], stale: Sequence[Snapshot], *, folder: Path, runs: Path
+) -> list[str]:
+    """Erase the files of every model that the ledger has retired, and the content of stale snapshots.
+
+    Args:
+        models: Every model that the ledger names.
+        stale: Snapshots with a row that is not permitted any more: nothing may learn from them again.
+        folder: Folder of models.
+        runs: Folder of the parts of unfinished training runs.
 
     Returns:
         The ids of the models whose files were still there.
     """
-    erased = []
-    needed = {model.snapshot for model in models.values() if model.forgotten_us is None}
-    for model in models.values():
-        if model.forgotten_us is None:
-            continue
-        if (model_folder / model.id).exists():
-            shutil.rmtree(model_folder / model.id)
-            erased.append(model.id)
-        shutil.rmtree(runs / f"{model.family}-{model.snapshot}", ignore_errors=True)
-        if model.snapshot not in needed and (snapshots / model.snapshot).exists():
-            Snapshot.open(snapshots / model.snapshot).erase_content()
+    erased = [model.id for model in models.values() if model.forgotten_us is not None and (folder / model.id).exists()]
+    for model in erased:
+        shutil.rmtree(folder / model)
+    for snapshot in stale:
+        snapshot.erase_content()
+        for run in runs.glob(f"*-{snapshot.id}"):
+            shutil.rmtree(run, ignore_errors=True)
     return erased

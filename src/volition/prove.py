@@ -30,9 +30,9 @@ from typing import Any, Final, TypeVar
 from volition import merkle
 from volition.canonical import canonical_json, digest, text_to_us
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
-from volition.gate import concerned
+from volition.gate import concerned, decide
 from volition.ledger import Entry, Ledger
-from volition.permits import Permit, Refusal, Use, permit, read_history
+from volition.permits import Permit, Permits, Refusal, Use, permit, read_history
 from volition.release import ModelState, models_in
 from volition.signing import Checkpoint, VerifierKey, open_envelope, open_note, parse_checkpoint
 from volition.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
@@ -272,7 +272,16 @@ def _replay(evidence: _Evidence, log: _Log) -> str:
             if use not in known:
                 known[use] = permit(history, use, at_us)
             _check_row(key, party, known[use], at_us)
-    return f"{len(evidence.keys)} rows replayed from {evidence.size} entries: none without a permit"
+    told = f"{len(evidence.keys)} rows replayed from {evidence.size} entries: none without a permit"
+    refused = _refused_by_now(evidence, log)
+    return f"{told}; {refused} refused since: a forgetting is owed" if refused else told
+
+
+def _refused_by_now(evidence: _Evidence, log: _Log) -> int:
+    """Count the rows that the log's last entry finds refused."""
+    history, now_us = read_history(log.entries), log.entries[-1].at_us
+    permits = Permits(history, purpose=evidence.manifest["purpose"], at_us=now_us)
+    return sum(not decide(permits, key.question()).permitted for key in evidence.keys)
 
 
 def _check_row(key: Key, party: str, answer: Permit | Refusal, at_us: int) -> None:

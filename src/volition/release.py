@@ -80,6 +80,29 @@ def at_work(models: Mapping[str, ModelState], family: str) -> ModelState | None:
     return latest if latest is not None and latest.forgotten_us is None else None
 
 
+def check_fresh(snapshot: Snapshot, permits: Permits, *, what: str, instead: str) -> None:
+    """Refuse to go on with a snapshot of which a row is not permitted any more.
+
+    Args:
+        snapshot: What was frozen.
+        permits: The permits of its purpose, now.
+        what: What is stale, for the message.
+        instead: What to do, for the message.
+
+    Raises:
+        RefusedError: With how many rows, and the reasons.
+    """
+    stale = snapshot.stale(permits)
+    if stale:
+        reasons = Counter(row.verdict.reason.value for row in stale if row.verdict.reason is not None)
+        told = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
+        msg = (
+            f"{what} is stale: {len(stale)} of the {len(snapshot.keys)} rows are not permitted any more ({told}). "
+            f"{instead}"
+        )
+        raise RefusedError(msg)
+
+
 def check_releasable(trained: Trained, snapshot: Snapshot, permits: Permits, findings: Sequence[Finding]) -> None:
     """Refuse to release a model that is stale or was not audited.
 
@@ -92,15 +115,8 @@ def check_releasable(trained: Trained, snapshot: Snapshot, permits: Permits, fin
     Raises:
         RefusedError: With the reasons, and what to do.
     """
-    stale = snapshot.stale(permits)
-    if stale:
-        reasons = Counter(row.verdict.reason.value for row in stale if row.verdict.reason is not None)
-        told = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
-        msg = (
-            f"Model {trained.id} is stale: {len(stale)} of the {len(snapshot.keys)} rows it learned from are not "
-            f"permitted any more ({told}). Run `volition forget`, or train from a new snapshot."
-        )
-        raise RefusedError(msg)
+    instead = "Run `volition forget`, or train from a new snapshot."
+    check_fresh(snapshot, permits, what=f"Model {trained.id}", instead=instead)
     if not findings:
         msg = f"Model {trained.id} was not audited. Run `volition audit {trained.id}` first."
         raise RefusedError(msg)

@@ -48,7 +48,7 @@ from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
 from volition.permits import History, Permits, extend_history
 from volition.prove import prove_person, write_bundle
-from volition.release import ModelState, at_work, check_releasable, models_in, write_release
+from volition.release import ModelState, at_work, check_fresh, check_releasable, models_in, write_release
 from volition.signing import Signer, VerifierKey
 from volition.snapshot import Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
@@ -585,9 +585,11 @@ class Workspace:
 
         Raises:
             InvalidInputError: There is no such family or snapshot, or it holds too little to learn from.
+            RefusedError: Somebody in the snapshot has said no since.
         """
         learner = self.family(family)
         frozen = self.snapshot(learner.purpose, progress=progress) if snapshot is None else self.open_snapshot(snapshot)
+        self._check_fresh(frozen)
         trained = train(
             learner,
             frozen,
@@ -624,9 +626,19 @@ class Workspace:
         return Trained.open(self.folder / "models" / model)
 
     def audit(self, model: str, *, progress: Progress = silent) -> list[Finding]:
-        """Audit a model and keep the findings for its release."""
+        """Audit a model and keep the findings for its release.
+
+        Raises:
+            RefusedError: It was forgotten, or somebody that it learned from has said no since.
+        """
         trained = self.open_model(model)
-        return self._audit(trained, self.open_snapshot(trained.record["snapshot"]), progress)
+        snapshot = self.open_snapshot(trained.record["snapshot"])
+        self._check_fresh(snapshot)
+        return self._audit(trained, snapshot, progress)
+
+    def _check_fresh(self, snapshot: Snapshot) -> None:
+        instead = f"Take a new one with `volition snapshot {snapshot.purpose}`."
+        check_fresh(snapshot, self.permits(snapshot.purpose), what=f"Snapshot {snapshot.id}", instead=instead)
 
     def _audit(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
         rows = snapshot.rows(self.parties)
@@ -791,10 +803,12 @@ class Workspace:
         return [self._model_draft(trained, after), self._release_draft(trained, after)], trained.id
 
     def _erase_retired(self) -> list[str]:
+        """Erase retired models, and the content of every snapshot that nothing may learn from any more."""
+        snapshots = [self.open_snapshot(name) for name in dict.fromkeys(self.snapshots())]
         return erase_retired(
             self.models(),
-            model_folder=self.folder / "models",
-            snapshots=self.folder / "snapshots",
+            [snapshot for snapshot in snapshots if snapshot.stale(self.permits(snapshot.purpose))],
+            folder=self.folder / "models",
             runs=self.folder / "runs",
         )
 
