@@ -1,0 +1,168 @@
+"""The shape of the house: imports point down, a heavy package has one home, and only the gate opens the lake."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+import volition
+from volition.lake import Lake
+from volition.permits import Permits
+
+PACKAGE = Path(volition.__file__).parent
+PROJECT = PACKAGE.parent.parent / "pyproject.toml"
+
+LAYERS = [  # a module may import only from earlier lines; a folder counts as one module
+    "errors",
+    "canonical",
+    "terms_file",
+    "regions",
+    "terms",
+    "terms_diff merkle signing",
+    "ledger parties",
+    "permits",
+    "gate",
+    "lake",
+    "encoder collect scrub samples",
+    "snapshot",
+    "families",
+    "train",
+    "audit",
+    "release",
+    "features forget",
+    "prove",
+    "stores engines",
+    "workspace",
+    "demo",
+    "cli",
+]
+RANK = {name: rank for rank, line in enumerate([*LAYERS, "__init__", "__main__"]) for name in line.split()}
+
+HOMES = {  # a package that is not Python's own, and the modules that may import it
+    "bm25s": "families",
+    "cryptography": "parties signing",
+    "duckdb": "engines",
+    "google": "collect",
+    "lightgbm": "families",
+    "msgspec": "families",
+    "numpy": "audit encoder engines families lake snapshot train",
+    "onnx": "encoder",
+    "onnxruntime": "encoder",
+    "opentelemetry": "collect",
+    "pyarrow": "engines lake prove snapshot",  # snapshot and prove: the files of a snapshot, never the lake's
+    "rfc8785": "canonical",
+    "rich": "cli demo",
+    "rouge_score": "families",
+    "safetensors": "encoder",
+    "scipy": "families",
+    "tokenizers": "encoder",
+    "typer": "cli",
+}
+HEAVY = set(HOMES) - {"rfc8785", "rich", "typer"} | {"torch", "pandas", "sklearn"}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _own(path):
+    """Return the name under which a module stands in LAYERS."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def _imported(path):
+    """Return the dotted name of everything a module imports, wherever in it: at the top, in a function, for types."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} line {node.lineno}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _imported_modules(path):
+    """Return the modules of this package that a module imports, as LAYERS names them."""
+    for dotted in _imported(path):
+        package, *rest = dotted.split(".")
+        if package == "volition":
+            yield rest[0] if rest and rest[0] in RANK else "__init__"
+
+
+def _imported_packages(path):
+    """Return the packages that are neither Python's own nor this one."""
+    return {dotted.split(".")[0] for dotted in _imported(path)} - sys.stdlib_module_names - {"volition"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    own = _own(path)
+    rank = RANK[own]  # a KeyError here means: give the new module a line in LAYERS
+    upward = {name for name in _imported_modules(path) if name != own and RANK[name] >= rank}
+    assert not upward, f"{own} must not import {sorted(upward)}"
+
+
+def test_every_line_of_the_layers_is_there():
+    assert {_own(path) for path in MODULES} == set(RANK)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_package_is_imported_only_in_its_homes(path):
+    strangers = {name for name in _imported_packages(path) if _own(path) not in HOMES.get(name, "").split()}
+    assert not strangers, f"{_own(path)} is no home of {sorted(strangers)}"
+
+
+def test_every_home_is_lived_in():
+    lived_in = {(name, _own(path)) for path in MODULES for name in _imported_packages(path)}
+    assert lived_in == {(name, home) for name, homes in HOMES.items() for home in homes.split()}
+
+
+def test_what_is_imported_is_what_is_declared():
+    """Nothing comes only by way of another package, and nothing is installed for nothing."""
+    distributions = packages_distributions()
+    imported = {
+        name: {found.lower().replace("_", "-") for found in distributions[name]}
+        for path in MODULES
+        for name in _imported_packages(path)
+    }
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    declared = {requirement.split(">")[0] for requirement in project["dependencies"]}
+    assert {name for name, found in imported.items() if not found & declared} == set()
+    assert declared - set().union(*imported.values()) == set()
+
+
+@pytest.mark.parametrize("module", ["volition", "volition.cli"])
+def test_importing_loads_no_heavy_package(module):
+    code = f"import sys, {module}; print(*sorted({HEAVY!r} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
+    assert done.stdout.split() == []
+
+
+def test_only_the_workspace_chooses_back_ends():
+    choosers = {_own(path) for path in MODULES if {"stores", "engines"} & set(_imported_modules(path))}
+    assert choosers <= {"workspace", "stores", "engines"}
+
+
+def test_rows_leave_the_lake_only_under_permits():
+    reading = {
+        name: get_type_hints(method)
+        for name, method in inspect.getmembers(Lake, inspect.isfunction)
+        if not name.startswith("_") and "Row" in str(get_type_hints(method).get("return"))
+    }
+    assert reading, "the lake can be read"
+    for name, hints in reading.items():
+        assert hints.get("permits") is Permits, f"Lake.{name} gives rows without asking for permits"
+        assert inspect.signature(getattr(Lake, name)).parameters["permits"].default is inspect.Parameter.empty
+
+
+def test_the_lake_is_opened_in_one_place():
+    openers = {
+        _own(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Lake"
+    }
+    assert openers == {"workspace"}
