@@ -5,7 +5,8 @@
 
 The story, module by module, in the order of the road. A module imports only from modules told before it.
 
-- `errors`, `canonical`: how an operation fails; the one byte form of a JSON value, and its digest.
+- `errors`, `canonical`, `files`: how an operation fails; the one byte form of a JSON value, and its digest; files that
+  appear whole or not at all.
 - `terms` (with `terms_file`, `terms_diff`, `regions`, `profiles/`): a published document and its rules: for which
   category and which purpose whose yes is asked for.
 - `merkle`, `signing`: what makes a log checkable by strangers: tree proofs, signatures.
@@ -22,13 +23,16 @@ The story, module by module, in the order of the road. A module imports only fro
 - `scrub`, `snapshot`: what the gate let through, without personal identifiers, frozen and listed. Training accepts a
   snapshot, never a table.
 - `families/`: the kinds of model: how each learns, forgets exactly, and is measured.
-- `train`: a snapshot and a family make a model. `audit/`: a model makes findings. `release`: findings and a snapshot
-  that is not stale make a signed card, or a refusal with reasons.
+- `train`: a snapshot and a family make a model.
+- `audit/`: a model makes findings.
+- `release`: findings and a snapshot that is not stale make a signed card, or a refusal with reasons.
 - `features`: released models at work, gated again for the data that they read.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
 - `prove`: evidence that anyone checks offline, with the public key alone.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
-- `workspace`: all of it in one folder, one function for each use case. `demo` and `cli` call nothing else.
+- `workspace`: all of it in one folder, one function for each use case.
+- `samples/`: the exports of invented customers, for whoever wants to see the road with data that reads like work.
+- `demo`, `cli/`: the story in the terminal, and the commands: each calls a use case and shows what it gave.
 
 Start with a workspace:
 
