@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -35,6 +36,13 @@ def test_the_example_of_rfc_8785_section_3_2_2_has_its_bytes():
     expected = '{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],'
     expected += '"string":"\u20ac$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
     assert canonical_json(value) == expected.encode()
+
+
+@given(
+    JSON | st.floats(allow_nan=False, allow_infinity=False) | st.lists(st.floats(allow_nan=False, allow_infinity=False))
+)
+def test_the_quick_way_gives_the_bytes_of_the_reference_implementation(value):
+    assert canonical_json(value) == rfc8785.dumps(value)
 
 
 @given(JSON)

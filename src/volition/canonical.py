@@ -11,6 +11,7 @@ process it is written as RFC 3339 text with microseconds and a `Z`, which also s
 """
 
 import hashlib
+import json
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from volition.errors import InvalidInputError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SAFE_INTEGER = 2**53 - 1
+_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -31,10 +34,27 @@ def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
             half a surrogate pair, nesting without end).
     """
     try:
+        if _is_plain(value):
+            return _PLAIN.encode(value).encode()
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         msg = f"This value has no canonical JSON form: {error}. Use text for large or non-finite numbers."
         raise InvalidInputError(msg) from error
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether the standard library writes a value as RFC 8785 does, at a sixth of the time.
+
+    It does where there is no fraction, no large integer, and no key that UTF-16 might sort elsewhere than Unicode does.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER  # type: ignore[operator] # known from its type
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())  # type: ignore[attr-defined]
+    return (kind is list or kind is tuple) and all(map(_is_plain, value))  # type: ignore[call-overload]
 
 
 def digest(data: bytes) -> str:

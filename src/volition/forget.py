@@ -7,16 +7,19 @@ old model's files and its snapshot's content are erased. Killed half-way, it is 
 name has not happened, and what it retired is erased by the next run.
 """
 
+import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from volition.canonical import us_to_text
-from volition.permits import History, Permits, Reason, Role, Use, refused_since
+from volition.canonical import text_to_us, us_to_text
+from volition.files import PART
+from volition.gate import concerned
+from volition.permits import History, Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.release import ModelState
-from volition.snapshot import Snapshot, Stale
+from volition.snapshot import Key, Snapshot, Stale
 
 _DAY_US = 24 * 60 * 60 * 1_000_000
 
@@ -69,7 +72,8 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     if not stale:
         return None
     parties = {row.verdict.party: row.verdict.reason for row in stale if row.verdict.reason is not None}
-    since_us = min(_refused_us(row, history, purpose=snapshot.purpose, at_us=at_us) for row in _one_each(stale))
+    answers = _Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+    since_us = min(answers.refused_us(key) for key in _earliest(stale))
     return Owed(
         model=model.id,
         family=model.family,
@@ -81,28 +85,57 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     )
 
 
-def _one_each(stale: Iterable[Stale]) -> Iterable[Stale]:
-    """Return one row for each party and category; when they were refused is the same for the others."""
-    return {(row.verdict.party, row.key.category): row for row in stale}.values()
+def _earliest(stale: Iterable[Stale]) -> Iterable[Key]:
+    """Return the row of each circle and category that was collected first: none of the others was refused earlier."""
+    newest_first = sorted((row.key for row in stale), key=lambda key: -key.collected_us)
+    return {(key.account, key.people, key.category): key for key in newest_first}.values()
 
 
-def _refused_us(row: Stale, history: History, *, purpose: str, at_us: int) -> int:
-    """Return since when a row has been refused, as far as it can be told from the party on whom it hangs."""
-    account, people = row.key.account, [f"person:{pseudonym}" for pseudonym in row.key.people]
-    party = row.verdict.party
-    role = Role.ACCOUNT if party.startswith("account:") else Role.FIRST if people[0] == party else Role.OTHER
-    use = Use(account=account, party=party, role=role, category=row.key.category, purpose=purpose)
-    if row.verdict.reason is Reason.BEFORE_YES and row.verdict.since_us is not None:
-        return row.verdict.since_us  # a no and a new yes lie between; the new stretch is the latest it can be
-    if row.verdict.reason is Reason.TOO_OLD:
-        return at_us
-    return refused_since(history, use, at_us)
+class _Answers:
+    """What the parties of a snapshot have answered since it was frozen."""
+
+    def __init__(self, history: History, purpose: str, *, frozen_us: int, at_us: int) -> None:
+        self._history = history
+        self._purpose = purpose
+        self._frozen_us = frozen_us
+        self._at_us = at_us
+        self._known: dict[Use, list[tuple[int, Permit | Refusal]]] = {}
+
+    def refused_us(self, key: Key) -> int:
+        """Return when a row was first not permitted any more.
+
+        A yes that followed the no does not count: it covers what comes, and the row is still to be forgotten.
+        """
+        found = [self._at_us]
+        question = key.question()
+        for role, party in concerned(question.account, question.people):
+            use = Use(account=key.account, party=party, role=role, category=key.category, purpose=self._purpose)
+            answers = self._of(use)
+            ends = [*(start_us for start_us, _ in answers[1:]), self._at_us]
+            for (start_us, answer), end_us in zip(answers, ends, strict=True):
+                if isinstance(answer, Refusal) or key.collected_us < answer.since_us:
+                    found.append(start_us)
+                    break
+                if answer.max_age_us is not None and key.collected_us + answer.max_age_us < end_us:
+                    found.append(max(start_us, key.collected_us + answer.max_age_us + 1))
+                    break
+        return min(found)
+
+    def _of(self, use: Use) -> list[tuple[int, Permit | Refusal]]:
+        """Return a party's permit or refusal when the snapshot was frozen, and at each change since."""
+        if use not in self._known:
+            changed_us = changes(self._history, use, after_us=self._frozen_us, until_us=self._at_us)
+            instants_us = [self._frozen_us, *changed_us]
+            self._known[use] = [(instant_us, permit(self._history, use, instant_us)) for instant_us in instants_us]
+        return self._known[use]
 
 
 def erase_retired(
     models: Mapping[str, ModelState], stale: Sequence[Snapshot], *, folder: Path, runs: Path
 ) -> list[str]:
     """Erase the files of every model that the ledger has retired, and the content of stale snapshots.
+
+    A model that the ledger does not name, since its training was killed, goes with its snapshot.
 
     Args:
         models: Every model that the ledger names.
@@ -113,11 +146,23 @@ def erase_retired(
     Returns:
         The ids of the models whose files were still there.
     """
-    erased = [model.id for model in models.values() if model.forgotten_us is not None and (folder / model.id).exists()]
-    for model in erased:
-        shutil.rmtree(folder / model)
+    gone = {snapshot.id for snapshot in stale}
+    erased = [path for path in sorted(folder.iterdir()) if _is_retired(path, models, gone)]
+    for path in erased:
+        shutil.rmtree(path)
     for snapshot in stale:
         snapshot.erase_content()
         for run in runs.glob(f"*-{snapshot.id}"):
             shutil.rmtree(run, ignore_errors=True)
-    return erased
+    return [path.name for path in erased]
+
+
+def _is_retired(path: Path, models: Mapping[str, ModelState], gone: Collection[str]) -> bool:
+    if path.suffix == PART:  # may be being written
+        return False
+    if path.name in models:
+        return models[path.name].forgotten_us is not None
+    try:
+        return json.loads((path / "record.json").read_bytes())["snapshot"] in gone
+    except (OSError, ValueError, KeyError):  # erasing it was killed
+        return True

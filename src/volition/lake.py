@@ -8,12 +8,11 @@
 - A file exists for readers once `index.db` names it, in one transaction for a whole batch. A process killed while
   it writes leaves a file nobody reads, swept away by the next writer; sending the same thing twice stores it once.
 - Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits.
-- Written once; rewritten only by erasure.
+- Written once; rewritten only by erasure. What was erased stays erased: its identity is remembered, so that collecting
+  it again does not bring it back.
 """
 
-import fcntl
 import json
-import os
 import sqlite3
 import threading
 from collections import defaultdict
@@ -25,11 +24,13 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest, us_to_datetime
 from volition.errors import BackendError, InvalidInputError
+from volition.files import flush, turn, write_file
 from volition.gate import Engine, Record, Standings, fold
 from volition.parties import Parties
 from volition.permits import Permits, Reason
@@ -166,6 +167,7 @@ class Lake:
         self._folder = folder
         self._parties = parties
         self._engine = engine
+        self._written: list[Path] = []  # files of the batch that is being written
         self._mutex = threading.RLock()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -277,8 +279,7 @@ class Lake:
             buckets: dict[int, list[int]] = defaultdict(list)
             for position, row in enumerate(rows):
                 identity = (bytes.fromhex(row.record_id),)
-                still_there = self._index.execute("SELECT 1 FROM records WHERE id = ?", identity).fetchone()
-                if still_there and not self._index.execute("SELECT 1 FROM embedded WHERE id = ?", identity).fetchone():
+                if not self._index.execute("SELECT 1 FROM embedded WHERE id = ?", identity).fetchone():
                     buckets[bucket_of(row.account)].append(position)
             for bucket, positions in sorted(buckets.items()):
                 members = [rows[position] for position in positions]
@@ -327,7 +328,7 @@ class Lake:
         if not path.exists():
             try:
                 path.parent.mkdir(mode=0o700, exist_ok=True)
-                _write_durably(path, data)
+                write_file(path, data)
             except OSError as error:
                 msg = f"Bad input could not be set aside in {path}: {error}. Free space, then send the input again."
                 raise BackendError(msg) from error
@@ -390,7 +391,9 @@ class Lake:
         """
         for category in CATEGORIES:
             for bucket, files in self._files("records", category):
-                table = pq.read_table(files, columns=_KEY_COLUMNS, filters=[("record_id", "=", record)])
+                table = pq.read_table(
+                    files, columns=_KEY_COLUMNS, partitioning=None, filters=[("record_id", "=", record)]
+                )
                 if table.num_rows:
                     row = table.to_pylist()[0]
                     account, people = self._circles(bucket, None)[row["circle"]]
@@ -403,16 +406,20 @@ class Lake:
         msg = f"The lake holds no record {record!r}. Search results and `volition may` name records by their id."
         raise InvalidInputError(msg)
 
-    def meeting(self, account: str, name: str) -> tuple[tuple[str, ...], int] | None:
+    def meeting(
+        self, account: str, name: str, *, category: str = "content/transcript"
+    ) -> tuple[tuple[str, ...], int] | None:
         """Return whom a meeting concerns (pseudonyms, in the order of speaking) and when its last part was collected.
 
-        None if no such meeting was collected.
+        With `content/chat`, the same of a channel. None if no such meeting was collected.
         """
         bucket = bucket_of(account)
-        files = dict(self._files("records", "content/transcript")).get(bucket, [])
+        files = dict(self._files("records", category)).get(bucket, [])
         if not files:
             return None
-        table = pq.read_table(files, columns=_KEY_COLUMNS, filters=[("source", "=", source_id(account, name))])
+        table = pq.read_table(
+            files, columns=_KEY_COLUMNS, partitioning=None, filters=[("source", "=", source_id(account, name))]
+        )
         if not table.num_rows:
             return None
         circles = self._circles(bucket, [account])
@@ -518,8 +525,9 @@ class Lake:
     def erase_account(self, account: str) -> int:
         """Rewrite the files without an account's records and what was derived from them; return how many records."""
         bucket = bucket_of(account)
-        found = self._index.execute("SELECT number FROM accounts WHERE account = ?", (account,)).fetchone()
-        return 0 if found is None else self._rewrite_without(bucket, column="account", values=[found[0]])
+        with self._writing("the files without the erased records") as obsolete:
+            numbers = self._index.execute("SELECT number FROM accounts WHERE account = ?", (account,)).fetchall()
+            return self._rewrite_without(bucket, "account", [number for (number,) in numbers], obsolete)
 
     def erase_person(self, pseudonym: str) -> int:
         """Rewrite the files without the records whose first person it is; return how many records.
@@ -528,50 +536,52 @@ class Lake:
         wherever the person has a say.
         """
         removed = 0
-        for bucket, number in self._index.execute(
-            "SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)
-        ).fetchall():
-            circles = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,)).fetchall()
-            own = [circle for circle, people in circles if json.loads(people)[:1] == [number]]
-            removed += self._rewrite_without(bucket, column="circle", values=own)
+        with self._writing("the files without the erased records") as obsolete:
+            for bucket, number in self._index.execute(
+                "SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)
+            ).fetchall():
+                circles = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,))
+                own = [circle for circle, people in circles if json.loads(people)[:1] == [number]]
+                removed += self._rewrite_without(bucket, "circle", own, obsolete)
         return removed
 
-    def _rewrite_without(self, bucket: int, *, column: str, values: Sequence[int]) -> int:
+    def _rewrite_without(self, bucket: int, column: str, values: Sequence[int], obsolete: list[Path]) -> int:
+        """Write a bucket's files anew, in the open transaction; return how many records are gone."""
         removed = 0
-        with self._writing("the files without the erased records") as obsolete:
-            unwanted = pa.array(values, pa.int32())
-            for path, kind, category in self._index.execute(
-                "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
-            ).fetchall():
-                table = pq.read_table(self._folder / path, partitioning=None)
-                mask = pa.compute.is_in(table[column], unwanted)
-                kept = table.filter(pa.compute.invert(mask))
-                if kept.num_rows == table.num_rows:
-                    continue
-                if kind == "records":
-                    removed += table.num_rows - kept.num_rows
-                else:
-                    gone = table.filter(mask)["record_id"].to_pylist()
-                    self._index.executemany(
-                        "DELETE FROM embedded WHERE id = ?", ((bytes.fromhex(identity),) for identity in gone)
-                    )
-                self._index.execute("DELETE FROM files WHERE path = ?", (path,))
-                if kept.num_rows:
-                    self._write(kept, kind=kind, category=category, bucket=bucket, under=str(Path(path).parent))
-                obsolete.append(self._folder / path)
+        unwanted = pa.array(values, pa.int32())
+        for path, kind, category in self._index.execute(
+            "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
+        ).fetchall():
+            table = pq.read_table(self._folder / path, partitioning=None)
+            mask = pc.is_in(table[column], unwanted)
+            gone, kept = table.filter(mask), table.filter(pc.invert(mask))
+            if not gone.num_rows:
+                continue
+            if kind == "records":
+                removed += gone.num_rows
+                # Whoever has read a record before may still be about to derive something from it: that comes too late.
+                self._index.executemany(
+                    "INSERT OR IGNORE INTO embedded VALUES (?)",
+                    ((bytes.fromhex(identity),) for identity in gone["record_id"].to_pylist()),
+                )
+            self._index.execute("DELETE FROM files WHERE path = ?", (path,))
+            if kept.num_rows:
+                self._write(kept, kind=kind, category=category, bucket=bucket, under=str(Path(path).parent))
+            obsolete.append(self._folder / path)
         return removed
 
     # --- files that appear whole or not at all ---
 
     def _write(self, table: pa.Table, *, kind: str, category: str, bucket: int, under: str) -> None:
-        """Write one Parquet file durably and name it in the open transaction."""
+        """Write one Parquet file and name it in the open transaction, which makes it durable before it commits."""
         stem = f"{bucket:02d}-{digest(canonical_json(table['record_id'].to_pylist()))[:16]}.parquet"
         relative = under if under.startswith("records/") else f"records/{under}"
         path = self._folder / relative / stem
         path.parent.mkdir(parents=True, exist_ok=True)
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd")
-        _write_durably(path, sink.getvalue())
+        path.write_bytes(sink.getvalue())
+        self._written.append(path)
         self._index.execute(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?)", (f"{relative}/{stem}", kind, category, bucket, table.num_rows)
         )
@@ -582,25 +592,45 @@ class Lake:
 
         Yields a list for the files that the commit makes obsolete; they are removed after it.
         """
-        with self._mutex, (self._folder / "writers.lock").open("a") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+        with self._mutex:
             try:
-                self._sweep()
-                self._index.execute("BEGIN IMMEDIATE")
-                obsolete: list[Path] = []
-                try:
-                    yield obsolete
-                    self._index.execute("COMMIT")
-                except BaseException:
-                    if self._index.in_transaction:
-                        self._index.execute("ROLLBACK")
-                    raise  # the mark stays: the next writer sweeps
-                for path in obsolete:
-                    path.unlink(missing_ok=True)
-                self._dirty.unlink(missing_ok=True)
+                with turn(self._folder):
+                    self._sweep()
+                    self._written.clear()
+                    self._index.execute("BEGIN IMMEDIATE")
+                    obsolete: list[Path] = []
+                    try:
+                        yield obsolete
+                        self._make_durable(self._written)
+                        self._index.execute("COMMIT")
+                    except BaseException:
+                        if self._index.in_transaction:
+                            self._index.execute("ROLLBACK")
+                        raise  # the mark stays: the next writer sweeps
+                    self._tidy(obsolete)
             except (OSError, sqlite3.Error, pa.ArrowException) as error:
-                msg = f"The lake could not write {what}: {error}. Nothing of this batch is stored; free space and repeat."
+                msg = (
+                    f"The lake could not write {what}: {error}. Nothing of this batch is stored; free space and repeat."
+                )
                 raise BackendError(msg) from error
+
+    def _make_durable(self, written: Sequence[Path]) -> None:
+        """Flush files, and every folder that names them, to the disk: all together, or each would wait for its own."""
+        folders = {folder for path in written for folder in path.parents if folder.is_relative_to(self._folder)}
+        for path in (*written, *sorted(folders | {self._folder})):  # which makes the mark of a writer last, too
+            flush(path)
+
+    def _tidy(self, obsolete: Sequence[Path]) -> None:
+        """Remove what the commit has made obsolete, and then the mark that a writer is at work."""
+        try:
+            for path in obsolete:
+                path.unlink(missing_ok=True)
+            for folder in {path.parent for path in obsolete}:
+                flush(folder)
+            self._dirty.unlink(missing_ok=True)
+        except OSError as error:
+            msg = f"The records are erased from the lake, but an old file is still there: {error}. Erase again."
+            raise BackendError(msg) from error
 
     @property
     def _dirty(self) -> Path:
@@ -661,18 +691,3 @@ class _Numbers:
             (bucket, number, *values.values()),
         )
         return int(number)
-
-
-def _write_durably(path: Path, data: bytes | pa.Buffer) -> None:
-    """Write a file so that after a crash it is there whole or not at all (write aside, fsync, rename, fsync)."""
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

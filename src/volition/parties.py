@@ -281,7 +281,7 @@ class Parties:
                     json.dumps(added.emails),
                 ),
             )
-            handles = {_fold(handle) for handle in (person, name, *aliases, *emails) if handle}
+            handles = {_fold(handle) for handle in (person, name, *aliases, *emails) if handle} - {""}
             self._db.executemany(
                 "INSERT INTO handles VALUES (?, ?, ?)", ((account or "", handle, person) for handle in sorted(handles))
             )
@@ -323,13 +323,25 @@ class Parties:
 
         None if nobody does, or more than one: a record must not be laid at the door of the wrong person.
         """
-        named = self._all(
+        named = self._named(account, handle)
+        return _to_person(named[0]) if len(named) == 1 else None
+
+    def is_shared(self, account: str, handle: str) -> bool:
+        """Tell whether several people of an account go by a handle, so that it says of nobody who it is."""
+        return len(self._named(account, handle)) > 1
+
+    def is_erased(self, account: str, handle: str) -> bool:
+        """Tell whether somebody of an account who went by a handle was erased."""
+        mark = self._mark_of_handle(account, _fold(handle))
+        return self._one("SELECT 1 FROM destroyed WHERE party = ?", mark) is not None
+
+    def _named(self, account: str, handle: str) -> list[Any]:
+        return self._all(
             "SELECT people.* FROM handles JOIN people ON people.id = handles.person"
             " WHERE handles.account = ? AND handles.handle = ?",
             account,
             _fold(handle),
         )
-        return _to_person(named[0]) if len(named) == 1 else None
 
     def guest(self, account: str, name: str) -> Person:
         """Return the guest of that name in an account's data, making one if there is none yet.
@@ -338,8 +350,8 @@ class Parties:
         over what another may have said.
 
         Raises:
-            ConflictError: The guest was erased, or several people of the account go by that name. A guest would hide
-                that each of them may have said no, so there is nobody whose yes would do.
+            ConflictError: Somebody of that name was erased, or several people of the account go by it. A guest would
+                hide that each of them may have said no, so there is nobody whose yes would do.
         """
         identity = f"{account}:guest:{sha256(_fold(name).encode()).hexdigest()[:12]}"
         with self._lock:
@@ -351,6 +363,9 @@ class Parties:
             known = self._person("SELECT * FROM people WHERE id = ?", identity)
             if known is not None:
                 return known
+            if self.is_erased(account, name):
+                msg = f"Somebody of {account} who went by the name {name!r} was erased, for good. No guest takes it."
+                raise ConflictError(msg)
             try:
                 return self.add_person(identity, account=account, name=name)
             except ConflictError:
@@ -437,9 +452,11 @@ class Parties:
         """
         self.person(person)
         with self._destroying():
+            handles = self._db.execute("SELECT account, handle FROM handles WHERE person = ?", (person,)).fetchall()
+            marks = [self._mark(person), *(self._mark_of_handle(*handle) for handle in handles)]
             self._db.execute("DELETE FROM people WHERE id = ?", (person,))
             self._db.execute("DELETE FROM handles WHERE person = ?", (person,))
-            self._db.execute("INSERT OR IGNORE INTO destroyed VALUES (?)", (self._mark(person),))
+            self._db.executemany("INSERT OR IGNORE INTO destroyed VALUES (?)", ((mark,) for mark in sorted(marks)))
 
     @contextmanager
     def _destroying(self) -> Iterator[None]:
@@ -473,6 +490,11 @@ class Parties:
     def _mark(self, person: str) -> str:
         """Return the mark that keeps an erased id from coming back; without the master key it tells nothing."""
         return hmac.digest(self._master, b"volition/erased/" + person.encode(), "sha256").hex()
+
+    def _mark_of_handle(self, account: str, folded: str) -> str:
+        """Return the mark that keeps a handle of somebody erased from making a guest of them anew."""
+        named = json.dumps([account, folded]).encode()
+        return hmac.digest(self._master, b"volition/erased-handle/" + named, "sha256").hex()
 
     def _drop_what_was_destroyed(self) -> None:
         """Drop what is held in memory once another process has written: it may have destroyed a key."""

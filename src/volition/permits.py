@@ -384,14 +384,9 @@ def permit(history: History, use: Use, at_us: int) -> Permit | Refusal:
     return Permit(since_us=min([since_us, *reaches]), max_age_us=rule.max_age_us if rule else None)
 
 
-def refused_since(history: History, use: Use, at_us: int) -> int:
-    """Return since when a use that is refused at `at_us` has been refused unbroken; `at_us` itself if it is allowed."""
-    since_us = at_us
-    for instant_us in reversed(_instants(history, use, at_us)):
-        if allowed(history, use, instant_us, asked_us=at_us) is None:
-            break
-        since_us = instant_us
-    return since_us
+def changes(history: History, use: Use, *, after_us: int, until_us: int) -> list[int]:
+    """Return every instant in between (after, until] at which anything that bears on the use changed, oldest first."""
+    return [instant_us for instant_us in _instants(history, use, until_us) if instant_us > after_us]
 
 
 def _instants(history: History, use: Use, at_us: int) -> list[int]:

@@ -4,13 +4,14 @@ A *bundle* (zip) holds the whole ledger, its signed checkpoint, and of each mode
 without its content and the signed release. `verify_bundle` checks, in this order:
 
 1. the checkpoint is signed by the log's key;
-2. the entries are those that the checkpoint's tree root commits to (RFC 9162);
+2. the entries are those that the checkpoint's tree root commits to (RFC 9162), and their times never run backwards;
 3. each snapshot's manifest and files are those that the ledger names, and the checkpoint in the manifest is signed and
-   is a beginning of this very log;
-4. the tree of people is that of the snapshot's rows;
-5. the replay: for every row of every snapshot, the ledger as it stood gives every party concerned a permit, by the
-   reference in `permits`, row by row;
-6. each release's card and attestation are signed and bind this model, this manifest.
+   is a beginning of this very log, from before the snapshot's own entry;
+4. the tree of people is that of the snapshot's rows, and so are the counts in the manifest;
+5. the replay: for every row of every snapshot, all that the ledger held before the snapshot's own entry gives every
+   party concerned a permit at the snapshot's instant, by the reference in `permits`, row by row;
+6. each release's card and attestation are those that the ledger names, signed, and bind this model, this manifest;
+7. nothing else lies in the bundle.
 
 A *proof of a person* shows presence in or absence from one model's snapshot to somebody who knows the pseudonym, and
 shows nobody else.
@@ -21,19 +22,22 @@ The bundle names people by pseudonyms only, and holds no content.
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from volition import merkle
 from volition.canonical import canonical_json, digest, text_to_us
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
+from volition.files import write_file
 from volition.gate import concerned, decide
 from volition.ledger import Entry, Ledger
 from volition.permits import Permit, Permits, Refusal, Use, permit, read_history
-from volition.release import ModelState, models_in
+from volition.release import PAYLOAD_TYPE, ModelState, card_markdown, models_in, settle_releases
 from volition.signing import Checkpoint, VerifierKey, open_envelope, open_note, parse_checkpoint
 from volition.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
 
@@ -42,7 +46,7 @@ PROOF_FORMAT: Final = "volition/person-proof/1"
 _Found = TypeVar("_Found")
 
 _ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
-_LARGEST_MEMBER: Final = 4 * 1024**3
+_LARGEST: Final = 4 << 30
 _EVIDENCE: Final = ("manifest.json", "keys.parquet", "people.json")
 _RELEASE: Final = ("card.json", "card.md", "attestation.json")
 
@@ -85,37 +89,35 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
         The number of ledger entries in it.
 
     Raises:
-        BackendError: The file cannot be written; an earlier one of that name is left as it was.
+        BackendError: A part of it is missing, or the file cannot be written; an earlier one of that name is left.
     """
     entries = list(ledger.entries())
+    models = models_in(entries)
+    working = [model for model in models.values() if model.forgotten_us is None]
     members: dict[str, bytes] = {
         "checkpoint": ledger.checkpoint(len(entries)).encode(),
         "entries.jsonl": b"".join(entry.leaf_bytes + b"\n" for entry in entries),
     }
-    for model in models_in(entries).values():
-        if model.forgotten_us is not None:
-            continue
-        for name in _EVIDENCE:
-            members[f"snapshots/{model.snapshot}/{name}"] = (snapshots / model.snapshot / name).read_bytes()
-        if model.released_us is not None:
-            for name in _RELEASE:
+    try:
+        settle_releases(releases, models)
+        for model in working:
+            for name in _EVIDENCE:
+                members[f"snapshots/{model.snapshot}/{name}"] = (snapshots / model.snapshot / name).read_bytes()
+            for name in _RELEASE if model.released_us is not None else ():
                 members[f"releases/{model.id}/{name}"] = (releases / model.id / name).read_bytes()
+    except OSError as error:
+        msg = f"The evidence cannot be gathered: {error}. Restore what is missing from a copy of the workspace."
+        raise BackendError(msg) from error
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name in sorted(members):
             bundle.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), members[name], zipfile.ZIP_DEFLATED)
-    _write(path, buffer.getvalue())
-    return len(entries)
-
-
-def _write(path: Path, data: bytes) -> None:
-    aside = path.with_name(f"{path.name}.part")
     try:
-        aside.write_bytes(data)
-        aside.replace(path)
+        write_file(path, buffer.getvalue())
     except OSError as error:
         msg = f"The evidence could not be written to {path}: {error}."
         raise BackendError(msg) from error
+    return len(entries)
 
 
 def verify_bundle(path: Path, verifier: VerifierKey) -> Verified:
@@ -132,15 +134,19 @@ def verify_bundle(path: Path, verifier: VerifierKey) -> Verified:
         InvalidInputError: The file is no bundle.
     """
     try:
-        with zipfile.ZipFile(path) as bundle:
-            if any(info.file_size > _LARGEST_MEMBER for info in bundle.infolist()):
-                msg = f"{path} holds a file of over 4 GiB, which no bundle of ours does."
-                raise InvalidInputError(msg)
-            members = {name: bundle.read(name) for name in bundle.namelist()}
-    except (OSError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        members = _read_members(path)
+    except Exception as error:  # a foreign archive can fail in as many ways as there are methods of compression
         msg = f"{path} is no evidence bundle: {error}. Make one with `volition prove`."
         raise InvalidInputError(msg) from error
     return Verified(checks=tuple(_checks(members, verifier)))
+
+
+def _read_members(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as bundle:
+        if sum(info.file_size for info in bundle.infolist()) > _LARGEST:
+            msg = f"it holds over {_LARGEST >> 30} GiB, which no bundle of ours does"
+            raise InvalidInputError(msg)
+        return {name: bundle.read(name) for name in bundle.namelist()}
 
 
 def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Check]:
@@ -148,9 +154,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
     yield check
     if log is None:
         return
-    for model in models_in(log.entries).values():
-        if model.forgotten_us is not None:
-            continue
+    for model in log.working:
         read = partial(_read_evidence, members, model.snapshot, log)
         check, evidence = _check(f"snapshot {model.snapshot}", read)
         yield check
@@ -158,6 +162,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
             yield _check(f"permits of {model.snapshot}", partial(_replay, evidence, log))[0]
         if model.released_us is not None:
             yield _check(f"release {model.id}", partial(_check_release, members, model, log))[0]
+    yield _check("nothing else", partial(_check_names, members, log))[0]
 
 
 def _check(name: str, claim: Callable[[], _Found]) -> tuple[Check, _Found | None]:
@@ -186,11 +191,20 @@ def _open_checkpoint(note: str | bytes, verifier: VerifierKey) -> Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Log:
-    """A log whose checkpoint and tree were verified."""
+    """A log whose checkpoint, tree and times were verified, and its models that were not forgotten."""
 
     entries: Sequence[Entry]
     tree: merkle.Tree
     verifier: VerifierKey
+    working: Sequence[ModelState]
+
+    def last(self, kind: str, **said: str) -> Entry:
+        """Return the last entry of a kind that says this."""
+        for entry in reversed(self.entries):
+            if entry.kind == kind and said.items() <= entry.body.items():
+                return entry
+        msg = f"The ledger has no {kind} of {', '.join(said.values())}."
+        raise ProofError(msg)
 
     def __str__(self) -> str:
         return f"{len(self.entries)} entries under the signed root {self.tree.root.hex()[:16]}..."
@@ -209,12 +223,31 @@ class _Log:
 
 def _read_log(members: Mapping[str, bytes], verifier: VerifierKey) -> _Log:
     checkpoint = _open_checkpoint(members["checkpoint"], verifier)
-    lines = members["entries.jsonl"].splitlines()
+    *lines, rest = members["entries.jsonl"].split(b"\n")
     tree = merkle.Tree(lines)
-    if (tree.size, tree.root) != (checkpoint.size, checkpoint.root):
+    if rest or (tree.size, tree.root) != (checkpoint.size, checkpoint.root):
         msg = f"The {tree.size} entries are not those that the signed checkpoint of size {checkpoint.size} commits to."
         raise ProofError(msg)
-    return _Log(entries=[Entry.from_leaf(line) for line in lines], tree=tree, verifier=verifier)
+    entries = [Entry.from_leaf(line) for line in lines]
+    if [entry.seq for entry in entries] != list(range(tree.size)):
+        raise ProofError("The entries are not numbered in their order.")
+    if any(later.at_us < earlier.at_us for earlier, later in pairwise(entries)):
+        raise ProofError("Time runs backwards in the ledger: an entry says that it is older than the one before it.")
+    working = [model for model in models_in(entries).values() if model.forgotten_us is None]
+    return _Log(entries=entries, tree=tree, verifier=verifier, working=working)
+
+
+def _check_names(members: Mapping[str, bytes], log: _Log) -> str:
+    expected = {"checkpoint", "entries.jsonl"}
+    for model in log.working:
+        expected.update(f"snapshots/{model.snapshot}/{name}" for name in _EVIDENCE)
+        if model.released_us is not None:
+            expected.update(f"releases/{model.id}/{name}" for name in _RELEASE)
+    strange = sorted(members.keys() - expected)
+    if strange:
+        msg = f"The bundle holds what nothing speaks of: {', '.join(strange)}."
+        raise ProofError(msg)
+    return f"the bundle's {len(members)} files are all spoken of"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,30 +256,34 @@ class _Evidence:
 
     manifest: Mapping[str, Any]
     keys: Sequence[Key]
-    size: int
+    entry: Entry
 
     def __str__(self) -> str:
-        return f"{len(self.keys)} rows of {self.manifest['people']['size']} people, at ledger size {self.size}"
+        return f"{len(self.keys)} rows of {self.manifest['people']['size']} people, entry {self.entry.seq}"
 
 
 def _read_evidence(members: Mapping[str, bytes], snapshot: str, log: _Log) -> _Evidence:
     """Check a snapshot's manifest against the ledger and its files against the manifest."""
     files = {name: members[f"snapshots/{snapshot}/{name}"] for name in _EVIDENCE}
     manifest = json.loads(files["manifest.json"])
-    named = [entry for entry in log.entries if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot]
-    if not named or named[-1].body["manifest"] != digest(files["manifest.json"]):
+    entry = log.last("snapshot", snapshot=snapshot)
+    told = {"snapshot": snapshot, "purpose": manifest["purpose"], "at": manifest["at"]}
+    if entry.body != told | {"manifest": digest(files["manifest.json"])}:
         msg = "The manifest is not the one that the ledger names."
         raise ProofError(msg)
     for name in ("keys.parquet", "people.json"):
         if digest(files[name]) != manifest["files"][name]:
             msg = f"{name} is not the file that the manifest names."
             raise ProofError(msg)
-    size = log.prefix(manifest["checkpoint"])
+    if log.prefix(manifest["checkpoint"]) > entry.seq:
+        msg = "The snapshot's checkpoint is from after the snapshot."
+        raise ProofError(msg)
     keys = Snapshot.read_keys(files["keys.parquet"])
-    rows: dict[str, int] = {}
-    for key in keys:
-        for pseudonym in key.people:
-            rows[pseudonym] = rows.get(pseudonym, 0) + 1
+    kept = {category: counts["kept"] for category, counts in manifest["rows"].items() if counts["kept"]}
+    if kept != Counter(key.category for key in keys) or manifest["accounts"] != Counter(key.account for key in keys):
+        msg = "The counts in the manifest are not those of the rows."
+        raise ProofError(msg)
+    rows = Counter(pseudonym for key in keys for pseudonym in key.people)
     leaves = []
     for pseudonym, total in rows.items():
         tag = person_tag(manifest["purpose"], manifest["at"], pseudonym)
@@ -254,25 +291,32 @@ def _read_evidence(members: Mapping[str, bytes], snapshot: str, log: _Log) -> _E
     if sorted(leaves) != json.loads(files["people.json"]):
         msg = "The tree of people is not that of the rows."
         raise ProofError(msg)
-    if merkle.Tree(person_leaf(*leaf) for leaf in sorted(leaves)).root.hex() != manifest["people"]["root"]:
-        msg = "The root of the tree of people is not the one in the manifest."
+    tree = merkle.Tree(person_leaf(*leaf) for leaf in sorted(leaves))
+    if manifest["people"] != {"size": tree.size, "root": tree.root.hex()}:
+        msg = "The tree of people is not the one in the manifest."
         raise ProofError(msg)
-    return _Evidence(manifest=manifest, keys=keys, size=size)
+    return _Evidence(manifest=manifest, keys=keys, entry=entry)
 
 
 def _replay(evidence: _Evidence, log: _Log) -> str:
-    """Judge every row by the reference, from the ledger as it stood when the snapshot was frozen."""
-    history = read_history(log.entries[: evidence.size])
+    """Judge every row by the reference, from all that the ledger held before it names the snapshot.
+
+    Not from the manifest's own checkpoint: whoever chose an older one could leave out a no.
+    """
+    history = read_history(log.entries[: evidence.entry.seq])
     purpose, at_us = evidence.manifest["purpose"], text_to_us(evidence.manifest["at"])
     known: dict[Use, Permit | Refusal] = {}
     for key in evidence.keys:
         question = key.question()
+        if not question.people:
+            msg = f"Row {key.record_id} concerns nobody, so nobody could be asked."
+            raise ProofError(msg)
         for role, party in concerned(question.account, question.people):
             use = Use(account=key.account, party=party, role=role, category=key.category, purpose=purpose)
             if use not in known:
                 known[use] = permit(history, use, at_us)
             _check_row(key, party, known[use], at_us)
-    told = f"{len(evidence.keys)} rows replayed from {evidence.size} entries: none without a permit"
+    told = f"{len(evidence.keys)} rows replayed from {evidence.entry.seq} entries: none without a permit"
     refused = _refused_by_now(evidence, log)
     return f"{told}; {refused} refused since: a forgetting is owed" if refused else told
 
@@ -295,28 +339,35 @@ def _check_row(key: Key, party: str, answer: Permit | Refusal, at_us: int) -> No
 
 
 def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -> str:
-    card = members[f"releases/{model.id}/card.json"]
-    named = [entry for entry in log.entries if entry.kind == "release" and entry.body["model"] == model.id]
-    if named[-1].body["card"] != digest(card):
-        msg = "The card is not the one that the ledger names."
+    card, markdown, attestation = (members[f"releases/{model.id}/{name}"] for name in _RELEASE)
+    entry = log.last("release", model=model.id)
+    if entry.body != {"model": model.id, "card": digest(card), "attestation": digest(attestation)}:
+        msg = "The card or the attestation is not the one that the ledger names."
         raise ProofError(msg)
-    payload = open_envelope(json.loads(members[f"releases/{model.id}/attestation.json"]), log.verifier).payload
-    statement = json.loads(payload)
     told = json.loads(card)
+    if markdown != card_markdown(told).encode():
+        msg = "The card for people does not say what the card for machines says."
+        raise ProofError(msg)
+    envelope = open_envelope(json.loads(attestation), log.verifier)
+    statement = json.loads(envelope.payload)
     subjects = {subject["name"]: subject["digest"]["sha256"] for subject in statement["subject"]}
-    manifest = digest(members[f"snapshots/{model.snapshot}/manifest.json"])
-    trained = [entry for entry in log.entries if entry.kind == "model" and entry.body["model"] == model.id]
     predicate = statement["predicate"]
+    bound = {
+        "model": model.id,
+        "snapshot": model.snapshot,
+        "manifest": digest(members[f"snapshots/{model.snapshot}/manifest.json"]),
+        "digest": log.last("model", model=model.id).body["digest"],
+        "card": digest(card),
+    }
     if (
-        predicate["card"] != digest(card)
+        envelope.payload_type != PAYLOAD_TYPE
+        or {name: predicate[name] for name in bound} != bound
         or subjects != told["files"]
-        or predicate["manifest"] != manifest
-        or predicate["digest"] != trained[-1].body["digest"]
-        or digest(canonical_json(told["files"])) != predicate["digest"]
+        or digest(canonical_json(subjects)) != bound["digest"]
+        or log.prefix(predicate["checkpoint"]) > entry.seq
     ):
         msg = "The attestation does not bind this model to this manifest and this card."
         raise ProofError(msg)
-    log.prefix(predicate["checkpoint"])
     return f"card and attestation are signed and bind {len(subjects)} model files to the manifest"
 
 
@@ -336,14 +387,16 @@ def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: s
         A JSON object that `verify_person` checks with the log's public key alone.
 
     Raises:
-        InvalidInputError: The ledger does not name the snapshot.
+        InvalidInputError: The ledger does not name the snapshot, or not the model.
+        ProofError: A file of the snapshot is not the one that was frozen.
     """
-    named = [entry for entry in ledger.entries() if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot.id]
-    if not named:
-        msg = f"The ledger does not name the snapshot {snapshot.id}, so nothing can be proved of it."
+    entries = list(ledger.entries())
+    named = [entry for entry in entries if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot.id]
+    trained = [entry for entry in entries if entry.kind == "model" and entry.body["model"] == model]
+    if not named or not trained:
+        msg = f"The ledger does not name the model {model} and its snapshot {snapshot.id}, so nothing can be proved."
         raise InvalidInputError(msg)
-    trained = [entry for entry in ledger.entries() if entry.kind == "model" and entry.body["model"] == model]
-    size = ledger.size
+    size = len(entries)
     leaves = snapshot.people_leaves()
     tree = merkle.Tree(leaves)
     tags = [json.loads(leaf)[0] for leaf in leaves]
@@ -377,12 +430,16 @@ def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: s
     }
 
 
-def verify_person(proof: Mapping[str, Any], verifier: VerifierKey) -> Verified:
+def verify_person(proof: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN401 - any JSON value may arrive
     """Check a proof of a person offline, with the log's public key alone."""
-    return Verified(checks=(_check(f"person in {proof.get('model')}", partial(_check_person, proof, verifier))[0],))
+    model = proof.get("model") if isinstance(proof, Mapping) else "no proof"
+    return Verified(checks=(_check(f"person in {model}", partial(_check_person, proof, verifier))[0],))
 
 
 def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
+    if proof["format"] != PROOF_FORMAT:
+        msg = f"The proof is of the form {proof['format']!r}, not {PROOF_FORMAT!r}."
+        raise ProofError(msg)
     checkpoint = _open_checkpoint(proof["checkpoint"], verifier)
     entries = {}
     for shown in proof["entries"]:
@@ -400,6 +457,9 @@ def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
         raise ProofError(msg)
     manifest = json.loads(manifest_bytes)
     size, root = manifest["people"]["size"], bytes.fromhex(manifest["people"]["root"])
+    if size == 0 and root != merkle.EMPTY_ROOT:
+        msg = "The manifest says that nobody is in it, and gives the root of a tree of people."
+        raise ProofError(msg)
     tag = person_tag(manifest["purpose"], manifest["at"], proof["pseudonym"])
     leaves = {}
     for shown in proof["leaves"]:
@@ -407,12 +467,15 @@ def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
         path = [bytes.fromhex(step) for step in shown["path"]]
         merkle.verify_inclusion(merkle.leaf_hash(leaf), shown["index"], size, path, root)
         leaves[shown["index"]] = json.loads(leaf)
-    if proof["present"]:
+    if proof["present"] is True:
         ((_, (shown_tag, commitment)),) = leaves.items()
         if shown_tag != tag or commitment != rows_commitment(tag, proof["pseudonym"], proof["rows"]):
             msg = "The leaf is not this person's, or the number of rows is not the one committed to."
             raise ProofError(msg)
         return f"present: {proof['rows']} of the snapshot's rows concern the person"
+    if proof["present"] is not False or proof["rows"] != 0:
+        msg = "The proof says neither that the person is there nor, with no rows, that the person is not."
+        raise ProofError(msg)
     _check_gap(leaves, tag, size)
     return f"absent: no leaf lies where the person's would, among {size} people"
 

@@ -8,7 +8,6 @@ the terms and the findings.
 Which models there are, which is at work and which were forgotten is not kept anywhere but in the ledger.
 """
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any, Final
 from volition.audit import Finding
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.errors import BackendError, RefusedError
+from volition.files import write_folder
 from volition.ledger import Entry
 from volition.permits import Permits
 from volition.signing import Signer, sign_envelope
@@ -41,6 +41,9 @@ class ModelState:
         snapshot: The snapshot it learned from.
         trained_us: When its training was recorded.
         released_us: When it was last released; none if never.
+        released_seq: Place of that release in the ledger: of two at one instant, the later one.
+        card: Digest of that release's card.
+        attestation: Digest of that release's attestation.
         forgotten_us: When it was forgotten, and so retired; none if it was not.
         successor: The model that took its place; none if none did.
     """
@@ -50,6 +53,9 @@ class ModelState:
     snapshot: str
     trained_us: int
     released_us: int | None = None
+    released_seq: int = -1
+    card: str = ""
+    attestation: str = ""
     forgotten_us: int | None = None
     successor: str | None = None
 
@@ -65,7 +71,13 @@ def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
                     id=body["model"], family=body["family"], snapshot=body["snapshot"], trained_us=entry.at_us
                 )
             case "release":
-                models[body["model"]] = replace(models[body["model"]], released_us=entry.at_us)
+                models[body["model"]] = replace(
+                    models[body["model"]],
+                    released_us=entry.at_us,
+                    released_seq=entry.seq,
+                    card=body["card"],
+                    attestation=body["attestation"],
+                )
             case "forgetting":
                 models[body["model"]] = replace(
                     models[body["model"]], forgotten_us=entry.at_us, successor=body["successor"]
@@ -76,7 +88,7 @@ def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
 def at_work(models: Mapping[str, ModelState], family: str) -> ModelState | None:
     """Return the model of a family that is at work: the one released last, unless it was forgotten since."""
     released = [model for model in models.values() if model.family == family and model.released_us is not None]
-    latest = max(released, key=lambda model: model.released_us or 0, default=None)
+    latest = max(released, key=lambda model: model.released_seq, default=None)
     return latest if latest is not None and latest.forgotten_us is None else None
 
 
@@ -132,8 +144,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
     checkpoint: str,
     signer: Signer,
     at_us: int,
-) -> str:
-    """Write card and attestation into a folder of their own, whole or not at all.
+) -> dict[str, str]:
+    """Write card and attestation into a folder beside their place, whole or not at all; see `settle_releases`.
 
     Args:
         releases: Folder of releases.
@@ -146,7 +158,10 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         at_us: The present instant.
 
     Returns:
-        The card's digest, for the ledger.
+        The digests of card and attestation, for the ledger.
+
+    Raises:
+        BackendError: The disk is full or cannot be written; nothing appears.
     """
     card: dict[str, Any] = {
         "format": FORMAT,
@@ -189,19 +204,30 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         "card.md": card_markdown(card).encode(),
         "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
     }
-    folder = releases / trained.id
-    aside = folder.with_name(f"{folder.name}.part")
+    named = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
+    folder = _staged(releases, trained.id, named["card"])
     try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for name, data in files.items():
-            (aside / name).write_bytes(data)
-        shutil.rmtree(folder, ignore_errors=True)  # an earlier try that never reached the ledger
-        aside.replace(folder)
+        write_folder(folder, files)
     except OSError as error:
         msg = f"The release could not be written to {folder}: {error}. Nothing was released; free space, try again."
         raise BackendError(msg) from error
-    return digest(card_bytes)
+    return named
+
+
+def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:
+    """Put the files of each release that the ledger names in their place, `releases/MODEL`.
+
+    Until the ledger names it, a release lies beside its place, so that a killed release leaves the earlier one whole.
+    """
+    for model in models.values():
+        staged = _staged(releases, model.id, model.card)
+        if model.card and staged.exists():
+            shutil.rmtree(releases / model.id, ignore_errors=True)
+            staged.replace(releases / model.id)
+
+
+def _staged(releases: Path, model: str, card: str) -> Path:
+    return releases / f"{model}.{card[:12]}"
 
 
 def card_markdown(card: Mapping[str, Any]) -> str:
@@ -249,17 +275,3 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def read_card(releases: Path, model: str) -> dict[str, Any]:
-    """Return the card of a released model.
-
-    Raises:
-        RefusedError: The model was never released.
-    """
-    try:
-        card: dict[str, Any] = json.loads((releases / model / "card.json").read_bytes())
-    except OSError as error:
-        msg = f"Model {model} was never released, so it has no card."
-        raise RefusedError(msg) from error
-    return card

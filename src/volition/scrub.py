@@ -2,10 +2,14 @@
 
 What is replaced, in this order:
 
+- web addresses: the host stays; a path that looks like a token, every query, fragment, user and port go, as in
+  `https://host/[link]`
 - e-mail addresses -> `[email]`
-- web addresses: the host stays; a path that looks like a token, every query and fragment go -> `https://host/[link]`
 - telephone and other long numbers (seven digits or more, however spaced) -> `[number]`
 - names of the people concerned by the record -> a label that is the same for the same person throughout
+
+A text is scrubbed until nothing is left to replace, so scrubbing it again changes nothing; labels stay as they are.
+It comes out in Unicode's composed form (NFC), so that a name is found however its accents were written.
 
 Scrubbing lowers risk; it is no permission and no anonymisation. It errs on the side of replacing: a build number of
 seven digits goes too. A nickname that nobody registered stays.
@@ -15,14 +19,19 @@ seven digits goes too. A nickname that nobody registered stays.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any, Final
-from urllib.parse import urlsplit
 
-_EMAIL: Final = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
-_URL: Final = re.compile(r"\b(?:https?|ftp|wss?)://[^\s<>\"')\]]+", re.IGNORECASE)
-_NUMBER: Final = re.compile(r"(?<![\w.])\+?\(?\d(?:[\s()./-]{0,2}\d){6,}(?!\w)")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_~%-]{16,}")
+_LABELS: Final = ("email", "link", "number")
+_LINK: Final = re.compile(r"(?<![a-z0-9])(?:([a-z][a-z0-9+.-]{1,20}://)|www\.)[^\s<>\"]+", re.IGNORECASE)
+_AFTER_A_LINK: Final = ".,;:!?'`)]}\N{RIGHT SINGLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+_AFTER_THE_HOST: Final = re.compile(r"[/?#\\]|$")
+_TOKEN: Final = re.compile(r"[\w~%.=+-]{16,}|(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[\w-]{8,}")
+_EMAIL: Final = re.compile(r"[\w.!#$%&'*+^`{|}~-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_NUMBER: Final = re.compile(r"\+?\(?\d(?:[\s()./\N{MIDDLE DOT}\u2010-\u2015\u2212-]{0,4}\d){6,}")
+_SHORTEST_NAME = 2
 _SHORTEST_NAME_PART = 3
 
 
@@ -34,36 +43,58 @@ class Scrubber:
 
         Args:
             names: Label of a person -> every name that the person goes by. A full name is replaced whatever its
-                case; its parts of three letters or more only where they are written with a capital.
+                case; its parts of three letters or more only where they are written with a capital. Parts in a script
+                without capitals count from two letters on.
         """
         whole: dict[str, str] = {}
         parts: dict[str, str] = {}
         for label, known in names.items():
-            for name in known:
-                if len(name.strip()) < _SHORTEST_NAME_PART - 1:
+            for name in (unicodedata.normalize("NFC", name) for name in known):
+                words = name.split()
+                if len("".join(words)) < _SHORTEST_NAME:
                     continue
-                whole.setdefault(name.strip().casefold(), label)
-                for part in name.split():
-                    if len(part) >= _SHORTEST_NAME_PART and part[:1].isupper():
+                whole.setdefault(" ".join(words), label)
+                if name.casefold() != name.lower():  # more letters than a comparison without case would find
+                    whole.setdefault(" ".join(words).casefold(), label)
+                for part in words:
+                    if len(part) >= (_SHORTEST_NAME if _is_caseless(part[0]) else _SHORTEST_NAME_PART) and (
+                        part[0].isupper() or _is_caseless(part[0])
+                    ):
                         parts.setdefault(part, label)
-        self._whole = whole
-        self._parts = parts
-        self._whole_pattern = _either(whole, re.IGNORECASE)
-        self._part_pattern = _either(parts, 0)
+                        parts.setdefault(part.upper(), label)
+        self._whole = _Names(whole, re.IGNORECASE)
+        self._parts = _Names(parts, re.NOFLAG)
+        labels = "|".join(map(re.escape, sorted({*_LABELS, *names})))
+        self._labels = re.compile(rf"(\[(?:{labels})\])")
 
     def scrub(self, text: str) -> str:
         """Return the text with every identifier replaced."""
-        text = _EMAIL.sub("[email]", text)
-        text = _URL.sub(_shorten_link, text)
-        text = _NUMBER.sub("[number]", text)
-        if self._whole_pattern:
-            text = self._whole_pattern.sub(lambda found: f"[{self._whole[found[0].casefold()]}]", text)
-        if self._part_pattern:
-            text = self._part_pattern.sub(lambda found: f"[{self._parts[found[0]]}]", text)
+        text = unicodedata.normalize("NFC", text)
+        while (scrubbed := self._scrub_once(text)) != text:
+            text = scrubbed
         return text
 
+    def _scrub_once(self, text: str) -> str:
+        if "://" in text or "." in text:  # cheaper to ask than to search
+            text = self._between_labels(partial(_LINK.sub, _shorten_link), text)
+        if "@" in text:
+            text = self._between_labels(partial(_EMAIL.sub, "[email]"), text)
+        text = self._between_labels(partial(_NUMBER.sub, "[number]"), text)
+        text = self._between_labels(self._whole.replace, text)
+        return self._between_labels(self._parts.replace, text)
+
+    def _between_labels(self, replace: Callable[[str], str], text: str) -> str:
+        """Replace in what lies between the labels that are there already."""
+        if "[" not in text:
+            return replace(text)
+        pieces = self._labels.split(text)
+        return "".join(piece if place % 2 else replace(piece) for place, piece in enumerate(pieces))
+
     def scrub_payload(self, payload: Mapping[str, Any], *, keep: Sequence[str] = ()) -> dict[str, Any]:
-        """Return a JSON object with every text in it scrubbed, however deep, but for the top-level keys in `keep`."""
+        """Return a JSON object with every text in it scrubbed, however deep, but for the top-level keys in `keep`.
+
+        The top-level keys themselves stay, since they are the record's own form; keys further down are texts, too.
+        """
         return {key: value if key in keep else self._scrub_value(value) for key, value in payload.items()}
 
     def _scrub_value(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -73,25 +104,75 @@ class Scrubber:
             case list():
                 return [self._scrub_value(item) for item in value]
             case dict():
-                return {key: self._scrub_value(item) for key, item in value.items()}
+                return {self.scrub(key): self._scrub_value(item) for key, item in value.items()}
         return value
 
 
-def _either(names: Mapping[str, str], flags: int) -> re.Pattern[str] | None:
-    """Return a pattern for any of the names as whole words, the longest first."""
-    if not names:
-        return None
-    longest_first = sorted(names, key=lambda name: (-len(name), name))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", flags)
+class _Names:
+    """Replaces any of a set of names, as whole words, by the label of whose name it is; the longest name first.
+
+    An underscore is no part of a word here, since it marks emphasis. Scripts without capitals often have no spaces
+    between words, so there a name is found inside.
+    """
+
+    def __init__(self, names: Mapping[str, str], flags: re.RegexFlag) -> None:
+        self._labels = names
+        self._flags = flags
+        first_words = {name.split()[0] for name in names}
+        self._hints = tuple(sorted({word.casefold() for word in first_words})) if _all_ascii(first_words) else ()
+
+    @cached_property
+    def _names(self) -> list[tuple[re.Pattern[str], str]]:
+        longest_first = sorted(self._labels, key=lambda name: (-len(name), name))
+        return [(re.compile(_spaced(name), self._flags), f"[{self._labels[name]}]") for name in longest_first]
+
+    @cached_property
+    def _any(self) -> re.Pattern[str]:
+        longest_first = [_spaced(name) for name in sorted(self._labels, key=lambda name: (-len(name), name))]
+        apart = [name for name in longest_first if not _is_caseless(name[0])]
+        inside = [name for name in longest_first if _is_caseless(name[0])]
+        patterns = [rf"(?<![^\W_])(?:{'|'.join(apart)})(?![^\W_])"] * bool(apart) + inside
+        return re.compile("|".join(patterns), self._flags)
+
+    def replace(self, text: str) -> str:
+        return self._any.sub(self._label, text) if self._may_stand_in(text) else text
+
+    def _may_stand_in(self, text: str) -> bool:
+        """Ask cheaply first: most texts name nobody, and preparing the search costs more than all of them."""
+        if not (self._hints and text.isascii()):
+            return bool(self._labels)
+        folded = text.lower()
+        return any(hint in folded for hint in self._hints)
+
+    def _label(self, found: re.Match[str]) -> str:
+        """Say whose name was found; how it was written need not be how it is known."""
+        return next(label for name, label in self._names if name.fullmatch(found[0]))
+
+
+def _all_ascii(words: Iterable[str]) -> bool:
+    return all(word.isascii() for word in words)
+
+
+def _spaced(name: str) -> str:
+    """Return a pattern for a name, however its words are spaced."""
+    return r"\s+".join(map(re.escape, name.split()))
+
+
+def _is_caseless(letter: str) -> bool:
+    return unicodedata.category(letter) == "Lo"
 
 
 def _shorten_link(found: re.Match[str]) -> str:
     """Keep scheme and host; keep the path only where nothing in it or after it can be a token."""
-    try:
-        parts = urlsplit(found[0])
-        host = parts.hostname or ""
-    except ValueError:
-        return "[link]"
-    if parts.query or parts.fragment or parts.username or _TOKEN.search(parts.path):
-        return f"{parts.scheme}://{host}/[link]"
-    return f"{parts.scheme}://{host}{parts.path}"
+    link = found[0].rstrip(_AFTER_A_LINK)
+    after = found[0][len(link) :]
+    scheme = found[1] or ""
+    rest = link[len(scheme) :]
+    host = _AFTER_THE_HOST.split(rest, maxsplit=1)[0]
+    path = rest[len(host) :]
+    name = re.sub(r":\d*$", "", host.rpartition("@")[2])
+    if "[" in host:  # an address of numbers
+        return f"[link]{after}"
+    if "@" in host or "?" in path or "#" in path or _TOKEN.search(path):
+        path = "/[link]"
+    return f"{scheme}{name}{path}{after}"

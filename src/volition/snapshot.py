@@ -16,7 +16,6 @@ of rows without telling it.
 """
 
 import json
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ import pyarrow.parquet as pq
 from volition import merkle
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.errors import BackendError, InvalidInputError, ProofError
+from volition.files import write_folder
 from volition.gate import Record, Standing, Verdict, decide, stand
 from volition.lake import Lake, Row
 from volition.parties import Parties
@@ -53,6 +53,9 @@ _ROWS: Final = pa.schema([("record_id", pa.string()), ("payload", pa.binary()), 
 
 _UNSCRUBBED: Final = ("kind", "meeting", "channel", "ts", "thread", "name")
 """Payload keys that identify a source rather than hold what somebody said."""
+
+_GROUPS: Final = {"meeting": "content/transcript", "channel": "content/chat"}
+"""What gathers people, by the payload key that names it, and the category of its records."""
 
 _UNSCRUBBED_ATTRIBUTES: Final = ("search.meeting", "search.channel", "search.ts", "volition.item")
 
@@ -114,11 +117,10 @@ class Snapshot:
         except OSError as error:
             msg = f"There is no snapshot {folder.name!r}. `volition status` lists those there are."
             raise InvalidInputError(msg) from error
-        snapshot = cls(folder=folder, manifest=json.loads(data))
-        if not folder.name.endswith(digest(data)[:12]):
+        if not folder.name.endswith(f"-{digest(data)[:12]}"):
             msg = f"The manifest of snapshot {folder.name} was changed after it was frozen. Do not train from it."
             raise ProofError(msg)
-        return snapshot
+        return cls(folder=folder, manifest=json.loads(data))
 
     @property
     def id(self) -> str:
@@ -137,8 +139,12 @@ class Snapshot:
 
     @cached_property
     def keys(self) -> tuple[Key, ...]:
-        """Every row without its content, in the snapshot's order."""
-        return self.read_keys((self.folder / "keys.parquet").read_bytes())
+        """Every row without its content, in the snapshot's order.
+
+        Raises:
+            ProofError: The file is not the one that was frozen.
+        """
+        return self.read_keys(self._read("keys.parquet"))
 
     @staticmethod
     def read_keys(data: bytes) -> "tuple[Key, ...]":
@@ -161,12 +167,10 @@ class Snapshot:
             RefusedError: An account in it was erased.
             ProofError: A file is not the one that was frozen.
         """
-        path = self.folder / "rows.parquet"
-        if not path.exists():
+        if not (self.folder / "rows.parquet").exists():
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
-        self.check()
-        columns = pq.read_table(path, partitioning=None).to_pydict()
+        columns = pq.read_table(pa.BufferReader(self._read("rows.parquet"))).to_pydict()
         payloads = self._opened(parties, columns["payload"], b"/snapshot", without)
         embeddings = self._opened(parties, columns["embedding"], b"/snapshot-embedding", without)
         return [
@@ -220,20 +224,29 @@ class Snapshot:
         return found
 
     def check(self) -> None:
-        """Compare every file that is there with the manifest's digest.
+        """Compare every file with the manifest's digest; the content may have been erased.
 
         Raises:
-            ProofError: A file was changed.
+            ProofError: A file was changed, or is missing.
         """
-        for name, expected in self.manifest["files"].items():
-            path = self.folder / name
-            if path.exists() and digest(path.read_bytes()) != expected:
-                msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
-                raise ProofError(msg)
+        for name in FILES:
+            if name != "rows.parquet" or (self.folder / name).exists():
+                self._read(name)
+
+    def _read(self, name: str) -> bytes:
+        try:
+            data = (self.folder / name).read_bytes()
+        except OSError as error:
+            msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a copy, or take a new one."
+            raise ProofError(msg) from error
+        if digest(data) != self.manifest["files"][name]:
+            msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
+            raise ProofError(msg)
+        return data
 
     def people_leaves(self) -> list[bytes]:
         """Return the leaves of the sorted tree of people, in order."""
-        leaves = json.loads((self.folder / "people.json").read_bytes())
+        leaves = json.loads(self._read("people.json"))
         return [person_leaf(tag, commitment) for tag, commitment in leaves]
 
     def erase_content(self) -> None:
@@ -288,7 +301,7 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
     """
     rows = _permitted(lake, permits, categories, collected_until_us, within)
     progress("scrubbing", 0, len(rows))
-    payloads = _scrubbed(rows, parties, permits)
+    payloads = _scrubbed(rows, lake, parties, permits)
     progress("sealing", len(rows), len(rows))
 
     at = us_to_text(permits.at_us)
@@ -325,7 +338,11 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
     }
     data = canonical_json(manifest)
     folder = snapshots / f"{permits.purpose.replace('/', '-')}-{digest(data)[:12]}"
-    _place(folder, files | {"manifest.json": data})
+    try:
+        write_folder(folder, files | {"manifest.json": data})
+    except OSError as error:
+        msg = f"The snapshot could not be written to {folder}: {error}. Nothing was frozen; free space, try again."
+        raise BackendError(msg) from error
     return Snapshot.open(folder)
 
 
@@ -354,12 +371,9 @@ def _tally(lake: Lake, permits: Permits, categories: Sequence[str], rows: Sequen
     return tally
 
 
-def _scrubbed(rows: Sequence[Row], parties: Parties, permits: Permits) -> list[bytes]:
+def _scrubbed(rows: Sequence[Row], lake: Lake, parties: Parties, permits: Permits) -> list[bytes]:
     """Return the rows' payloads as canonical JSON, identifiers replaced where the rule does not say otherwise."""
-    in_meeting: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    for row in rows:
-        if "meeting" in row.payload:
-            in_meeting[row.account, row.payload["meeting"]].update(dict.fromkeys(row.people))
+    mentioned = _Mentioned(rows, lake)
     scrubbers: dict[tuple[str, ...], Scrubber] = {}
     scrubs = {kind: permits.scrubs(*kind) for kind in {(row.account, row.category) for row in rows}}
     payloads = []
@@ -368,8 +382,7 @@ def _scrubbed(rows: Sequence[Row], parties: Parties, permits: Permits) -> list[b
             payloads.append(canonical_json(row.payload))
             continue
         attributes = row.payload.get("attributes", {})
-        mentioned = in_meeting.get((row.account, attributes.get("search.meeting", "")), {})
-        concerned = tuple(dict.fromkeys([*row.people, *mentioned]))
+        concerned = tuple(sorted({*row.people, *mentioned.people(row.account, attributes)}))
         if concerned not in scrubbers:
             scrubbers[concerned] = Scrubber(_names(concerned, parties))
         scrubber = scrubbers[concerned]
@@ -381,6 +394,31 @@ def _scrubbed(rows: Sequence[Row], parties: Parties, permits: Permits) -> list[b
                 payload[field] = f"[{_label(row.people[0])}]"
         payloads.append(canonical_json(payload))
     return payloads
+
+
+class _Mentioned:
+    """Tells whom the meeting or channel concerns that an event is about: their names may stand in its texts.
+
+    Also where nothing else of that meeting is in the snapshot, above all because somebody there said no.
+    """
+
+    def __init__(self, rows: Sequence[Row], lake: Lake) -> None:
+        self._lake = lake
+        self._known: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+        for row in rows:
+            for kind in _GROUPS:
+                if isinstance(row.payload.get(kind), str):
+                    self._known[row.account, kind, row.payload[kind]].update(dict.fromkeys(row.people))
+
+    def people(self, account: str, attributes: Mapping[str, Any]) -> Iterator[str]:
+        for kind, category in _GROUPS.items():
+            name = attributes.get(f"search.{kind}")
+            if not isinstance(name, str):
+                continue
+            if (account, kind, name) not in self._known:
+                found = self._lake.meeting(account, name, category=category)
+                self._known[account, kind, name] = dict.fromkeys(found[0] if found else ())
+            yield from self._known[account, kind, name]
 
 
 def _names(people: Sequence[str], parties: Parties) -> dict[str, list[str]]:
@@ -434,19 +472,3 @@ def _parquet(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue())
-
-
-def _place(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write a folder of files that appears whole or not at all; the same snapshot again changes nothing."""
-    if folder.exists():
-        return
-    aside = folder.with_name(f"{folder.name}.part")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for name, data in files.items():
-            (aside / name).write_bytes(data)
-        aside.replace(folder)
-    except OSError as error:
-        msg = f"The snapshot could not be written to {folder}: {error}. Nothing was frozen; free space, try again."
-        raise BackendError(msg) from error

@@ -11,6 +11,8 @@ model is there, whole, the parts are removed.
 import io
 import json
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 from volition.canonical import canonical_json, digest
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.families import Array, Family, Model, Progress
+from volition.files import write_file, write_folder
 from volition.parties import Parties
 from volition.snapshot import Snapshot
 
@@ -56,11 +59,17 @@ class Trained:
                 f"There is no model {folder.name!r}: never trained here, or forgotten. `volition status` lists models."
             )
             raise InvalidInputError(msg) from error
+        changed = f"Model {folder.name} was changed after it was trained. Do not use it; train again."
+        if not folder.name.endswith(f"-{digest(data)[:12]}"):
+            raise ProofError(changed)
         record = json.loads(data)
-        model = Model.load(folder / "model")
-        if not folder.name.endswith(digest(data)[:12]) or model.digest != record["digest"]:
-            msg = f"Model {folder.name} was changed after it was trained. Do not use it; train again."
-            raise ProofError(msg)
+        try:
+            model = Model.load(folder / "model")
+        except InvalidInputError as error:
+            msg = f"{changed} ({error})"
+            raise ProofError(msg) from error
+        if model.digest != record["digest"]:
+            raise ProofError(changed)
         return cls(id=folder.name, folder=folder, model=model, record=record)
 
 
@@ -68,17 +77,16 @@ class FolderParts:
     """Finished parts of a training run, one .npz file each, that survive a kill. Implements `families.Parts`."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep parts in `folder`, creating it."""
+        """Keep parts in `folder`, which is made with the first one."""
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, name: str) -> Mapping[str, Array] | None:
-        """Return a finished part, or none."""
-        path = self._folder / f"{name}.npz"
-        if not path.exists():
+        """Return a finished part; none if there is none, or none that can be read: then it is made again."""
+        try:
+            with np.load(self._folder / f"{name}.npz", allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
-        with np.load(path, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
 
     def put(self, name: str, arrays: Mapping[str, Array]) -> None:
         """Keep a finished part: whole, or not at all.
@@ -88,10 +96,9 @@ class FolderParts:
         """
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **dict(arrays))
-        aside = self._folder / f"{name}.part"
         try:
-            aside.write_bytes(buffer.getvalue())
-            aside.replace(self._folder / f"{name}.npz")
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._folder / f"{name}.npz", buffer.getvalue())
         except OSError as error:
             msg = f"A part of the training could not be kept in {self._folder}: {error}. Free space, then train again."
             raise BackendError(msg) from error
@@ -113,6 +120,7 @@ def train(  # noqa: PLR0913 - what a training is made of
     Raises:
         InvalidInputError: The snapshot was frozen for another purpose, or holds too little to learn from.
         RefusedError: An account in the snapshot was erased.
+        BackendError: The disk is full or cannot be written; no model appears.
     """
     if snapshot.purpose != family.purpose:
         msg = (
@@ -141,15 +149,10 @@ def keep(model: Model, snapshot: Snapshot, *, models: Path) -> Trained:
     }
     data = canonical_json(record)
     folder = models / f"{model.family}-{digest(data)[:12]}"
-    if not folder.exists():
-        aside = folder.with_name(f"{folder.name}.part")
-        try:
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(parents=True)
-            model.save(aside / "model")
-            (aside / "record.json").write_bytes(data)
-            aside.replace(folder)
-        except OSError as error:
-            msg = f"The model could not be written to {folder}: {error}. Free space, then train again."
-            raise BackendError(msg) from error
+    files = {f"model/{name}": content for name, content in model.files().items()}
+    try:
+        write_folder(folder, files | {"record.json": data})
+    except OSError as error:
+        msg = f"The model could not be written to {folder}: {error}. Free space, then train again."
+        raise BackendError(msg) from error
     return Trained(id=folder.name, folder=folder, model=model, record=record)

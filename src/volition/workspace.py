@@ -35,12 +35,13 @@ from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.encoder import Encoder, EncoderMissingError
 from volition.engines.duckdb import DuckDBEngine
-from volition.errors import ConflictError, InvalidInputError, RefusedError
+from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
 from volition.families import Family, Model, NoParts, silent
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
 from volition.features import Asking, run_recommend, run_search, run_summarize
+from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, owed_by
 from volition.gate import Explanation, Record, Verdict, decide, explain
 from volition.lake import Lake
@@ -48,7 +49,16 @@ from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
 from volition.permits import History, Permits, extend_history
 from volition.prove import prove_person, write_bundle
-from volition.release import ModelState, at_work, check_fresh, check_releasable, models_in, write_release
+from volition.regions import check_region
+from volition.release import (
+    ModelState,
+    at_work,
+    check_fresh,
+    check_releasable,
+    models_in,
+    settle_releases,
+    write_release,
+)
 from volition.signing import Signer, VerifierKey
 from volition.snapshot import Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
@@ -153,7 +163,7 @@ class Workspace:
             clock: Gives the present instant.
 
         Raises:
-            InvalidInputError: The folder holds something already, or the origin is no log name.
+            InvalidInputError: The folder holds something already, the origin names no log, or there is no such profile.
         """
         if folder.exists() and any(folder.iterdir()):
             msg = f"{folder} is not empty. Name a new folder for the workspace."
@@ -161,6 +171,7 @@ class Workspace:
         if not origin or any(character.isspace() or character in '+"\\' for character in origin):
             msg = f"{origin!r} cannot name a log: no spaces, quotes or plus. Take something like log.example/volition."
             raise InvalidInputError(msg)
+        first_terms = None if profile is None else load_profile(profile)
         folder.mkdir(parents=True, exist_ok=True)
         write_secret(folder / "signing.key")
         Parties.create(folder).close()
@@ -170,8 +181,8 @@ class Workspace:
         # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
         (folder / _SETTINGS_FILE).write_text(_SETTINGS.format(origin=origin), encoding="utf-8")
         workspace = cls(folder, clock=clock)
-        if profile is not None:
-            workspace.publish_terms(load_profile(profile))
+        if first_terms is not None:
+            workspace.publish_terms(first_terms)
         return workspace
 
     @classmethod
@@ -292,6 +303,8 @@ class Workspace:
 
     def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
         """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
+        if region is not None:
+            check_region(region)  # first: an entry of the log stays for ever
         added = self.parties.add_account(account, name)
         if region is not None:
             self._locate(f"account:{account}", region)
@@ -308,6 +321,8 @@ class Workspace:
         region: str | None = None,
     ) -> Person:
         """Add a person; without an account it is a guest. The region, if known, overrides the account's."""
+        if region is not None:
+            check_region(region)
         added = self.parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
         if region is not None:
             self._locate(f"person:{added.pseudonym}", region)
@@ -439,20 +454,32 @@ class Workspace:
     def erase(self, party: str) -> int:
         """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
 
-        Models that learned from it owe a forgetting from then on.
+        Models that learned from it owe a forgetting from then on. Killed half-way, the next `erase` or `forget`
+        finishes it; the gate refuses from the ledger's entry on.
 
         Returns:
             How many records were removed from the lake.
+
+        Raises:
+            InvalidInputError: The party is not known.
+            ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
         """
         ledger_name = self.party(party)
-        kind, _, name = party.partition(":")
-        self.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
-        if kind == "account":
-            removed = self._lake.erase_account(name)
-            self.parties.destroy_account_key(name)
-        else:
-            removed = self._lake.erase_person(ledger_name.removeprefix("person:"))
-            self.parties.destroy_person(name)
+        if self.history().party(ledger_name).erased_us is None:
+            self.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
+        return self._finish_erasures()
+
+    def _finish_erasures(self) -> int:
+        """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
+        removed = 0
+        for party in [entry.body["party"] for entry in self.entries() if entry.kind == "erasure"]:
+            kind, _, name = party.partition(":")
+            if kind == "account" and name not in self.parties.erased_accounts():
+                removed += self._lake.erase_account(name)
+                self.parties.destroy_account_key(name)
+            elif kind == "person" and (person := self.parties.person_by_pseudonym(name)) is not None:
+                removed += self._lake.erase_person(name)
+                self.parties.destroy_person(person.id)
         return removed
 
     # --- ways in ---
@@ -543,12 +570,31 @@ class Workspace:
         until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
         return self._freeze(permits, until_us, None, progress)
 
+    def embed(self, purpose: str, *, progress: Progress = silent) -> int:
+        """Derive the missing sentence embeddings of what may be used for a purpose; a snapshot does so by itself.
+
+        It is long work, done once for each record: interrupted, it is called again and goes on where it stopped.
+
+        Returns:
+            How many embeddings were computed; none where the encoder is missing.
+
+        Raises:
+            BackendError: The disk is full or cannot be written.
+        """
+        return self._embed(self.permits(purpose), progress)
+
+    def _embed(self, permits: Permits, progress: Progress) -> int:
+        encoder = self.encoder()
+        if encoder is None:
+            return 0
+        categories = LEARNS_FROM.get(permits.purpose, CATEGORIES)
+        content = [name for name in categories if name.startswith("content/")]
+        return self._lake.embed(permits, encoder, categories=content, progress=progress)
+
     def _freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
         encoder = self.encoder()
         categories = LEARNS_FROM.get(permits.purpose, CATEGORIES)
-        if encoder is not None:
-            content = [name for name in categories if name.startswith("content/")]
-            self._lake.embed(permits, encoder, categories=content, progress=progress)
+        self._embed(permits, progress)
         snapshot = freeze(
             self.folder / "snapshots",
             lake=self._lake,
@@ -571,8 +617,25 @@ class Workspace:
         return snapshot
 
     def open_snapshot(self, snapshot: str) -> Snapshot:
-        """Open a snapshot by its id."""
-        return Snapshot.open(self.folder / "snapshots" / snapshot)
+        """Open a snapshot by its id.
+
+        Raises:
+            InvalidInputError: The ledger names no such snapshot.
+            ProofError: It is not the one that the ledger names.
+        """
+        named = [
+            entry.body["manifest"]
+            for entry in self.entries()
+            if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot
+        ]
+        if not named:
+            msg = f"There is no snapshot {snapshot!r}. `volition status` lists those there are."
+            raise InvalidInputError(msg)
+        opened = Snapshot.open(self.folder / "snapshots" / snapshot)
+        if opened.digest != named[-1]:
+            msg = f"Snapshot {snapshot} is not the one that the ledger names. Do not train from it."
+            raise ProofError(msg)
+        return opened
 
     def snapshots(self) -> list[str]:
         """Return the ids of every snapshot that the ledger names, oldest first."""
@@ -644,9 +707,11 @@ class Workspace:
         rows = snapshot.rows(self.parties)
         findings = [measure_benefit(self.family(trained.model.family), rows, progress=progress)]
         data = canonical_json([finding.to_json() for finding in findings])
-        aside = trained.folder / "findings.part"
-        aside.write_bytes(data)
-        aside.replace(trained.folder / "findings.json")
+        try:
+            write_file(trained.folder / "findings.json", data)
+        except OSError as error:
+            msg = f"The findings could not be kept in {trained.folder}: {error}. Free space, then audit again."
+            raise BackendError(msg) from error
         return findings
 
     def findings(self, trained: Trained) -> list[Finding]:
@@ -663,7 +728,9 @@ class Workspace:
         trained = self.open_model(model)
         snapshot = self.open_snapshot(trained.record["snapshot"])
         check_releasable(trained, snapshot, self.permits(snapshot.purpose), self.findings(trained))
-        return self.ledger.append(self._release_draft(trained, snapshot))[0]
+        entry = self.ledger.append(self._release_draft(trained, snapshot))[0]
+        settle_releases(self.folder / "releases", self.models())
+        return entry
 
     def _release_draft(self, trained: Trained, snapshot: Snapshot) -> Draft:
         bound = {
@@ -672,7 +739,7 @@ class Workspace:
             for start_us, terms in self.history().terms_of(account)[-1:]
             if start_us <= self.now_us
         }
-        card = write_release(
+        named = write_release(
             self.folder / "releases",
             trained=trained,
             snapshot=snapshot,
@@ -682,7 +749,7 @@ class Workspace:
             signer=self._signer,
             at_us=self.now_us,
         )
-        return Draft(kind="release", body={"model": trained.id, "card": card})
+        return Draft(kind="release", body={"model": trained.id, **named})
 
     def family(self, name: str) -> Family:
         """Return a family by its name.
@@ -763,8 +830,10 @@ class Workspace:
     def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
         """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.
 
-        A model that is not at work has no successor; it is erased.
+        A model that is not at work has no successor; it is erased. What a killed forgetting or erasing has left is
+        finished, too.
         """
+        self._finish_erasures()
         done = []
         for owed in self.owed():
             state = self.models()[owed.model]
@@ -776,6 +845,7 @@ class Workspace:
             done.append(
                 Forgotten(model=state.id, successor=successor, parties=tuple(sorted(owed.parties)), rows=owed.rows)
             )
+        settle_releases(self.folder / "releases", self.models())
         self._erase_retired()
         return done
 
@@ -785,16 +855,14 @@ class Workspace:
         before = self.open_snapshot(state.snapshot)
         permits = self.permits(before.purpose)
         after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
+        if not after.keys:  # nothing is left to learn from: the model retires without a successor
+            return [], None
         family = self.family(state.family)
+        rows_before = before.rows(self.parties, without=self.parties.erased_accounts())
+        rows_after = after.rows(self.parties)
         try:
-            model = family.forget(
-                old.model,
-                before=before.rows(self.parties, without=self.parties.erased_accounts()),
-                after=after.rows(self.parties),
-                parts=NoParts(),
-                progress=progress,
-            )
-        except InvalidInputError:  # nothing is left to learn from: the model retires without a successor
+            model = family.forget(old.model, before=rows_before, after=rows_after, parts=NoParts(), progress=progress)
+        except InvalidInputError:  # too little is left to learn from
             return [], None
         trained = keep(model, after, models=self.folder / "models")
         self._audit(trained, after, progress)
@@ -803,11 +871,20 @@ class Workspace:
         return [self._model_draft(trained, after), self._release_draft(trained, after)], trained.id
 
     def _erase_retired(self) -> list[str]:
-        """Erase retired models, and the content of every snapshot that nothing may learn from any more."""
-        snapshots = [self.open_snapshot(name) for name in dict.fromkeys(self.snapshots())]
+        """Erase retired models, and the content of every snapshot that nothing may learn from any more.
+
+        That is told by what lies in the folders, so that what a killed process never told the ledger is found as well.
+        A snapshot that a model still has to forget from is kept until it has.
+        """
+        for name in ("snapshots", "models"):
+            sweep(self.folder / name)
+        models = self.models()
+        needed = {model.snapshot for model in models.values() if model.forgotten_us is None}
+        frozen = (self.folder / "snapshots").iterdir()
+        found = [Snapshot.open(path) for path in sorted(frozen) if path.suffix != PART and path.name not in needed]
         return erase_retired(
-            self.models(),
-            [snapshot for snapshot in snapshots if snapshot.stale(self.permits(snapshot.purpose))],
+            models,
+            [snapshot for snapshot in found if snapshot.stale(self.permits(snapshot.purpose))],
             folder=self.folder / "models",
             runs=self.folder / "runs",
         )

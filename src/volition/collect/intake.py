@@ -1,7 +1,8 @@
 """From drafts to records: who the people are, whether the record may be kept, and into the lake with it.
 
-Collection is gated too: what no purpose could permit is counted and not kept. What cannot be read, belongs to nobody
-we know, or claims to come from the future, is set aside in the lake's quarantine with the reason. Batches are stored
+Collection is gated too: what no purpose could permit is counted and not kept, and nobody becomes a guest for its sake.
+What cannot be read, belongs to nobody we know, or claims to come from the future, is set aside in the lake's quarantine
+with the reason; of an erased account nothing is kept there either. Batches are stored
 one after the other, each whole; a killed collection is simply run again, and stores the rest once.
 """
 
@@ -11,13 +12,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
-from volition.canonical import us_to_text
+from volition.canonical import canonical_json, us_to_text
 from volition.collect import Draft, PersonRef, Reject, Skipped
-from volition.errors import ConflictError
+from volition.errors import ConflictError, InvalidInputError
 from volition.gate import Record, keepable
 from volition.lake import Lake, NewRecord, record_id, source_id
 from volition.parties import Parties
-from volition.permits import UNKNOWN_PERSON, History, Permits
+from volition.permits import UNKNOWN_PERSON, History, Permits, Reason
 from volition.terms import PURPOSES
 
 Piece = Draft | Reject | Skipped
@@ -89,30 +90,32 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
         BackendError: The disk is full or cannot be written. Batches before are stored; collect again for the rest.
     """
     outcome = Collected()
-    permits = [Permits(history, purpose=purpose, at_us=now_us) for purpose in PURPOSES]
+    gate = _Gate([Permits(history, purpose=purpose, at_us=now_us) for purpose in PURPOSES])
     directory = _Directory(parties)
+    erased = parties.erased_accounts()
     stream = iter(pieces)
     done = 0
     while batch := list(islice(stream, BATCH)):
         records: list[NewRecord] = []
         rejects: list[tuple[str | None, Reject]] = []
         for piece in batch:
-            match piece:
-                case Skipped():
-                    outcome.skipped[piece.why] += piece.count
-                case Reject():
-                    rejects.append((account, piece))
-                case Draft():
-                    why = _unacceptable(piece, parties, now_us)
-                    if why:
-                        rejects.append((piece.account, _reject(piece, why)))
-                        continue
-                    record = _record(piece, directory, now_us)
-                    objection = keepable(permits, _question(record))
-                    if objection is None:
-                        records.append(record)
-                    else:
-                        outcome.not_kept[objection.value] += 1
+            owner = piece.account if isinstance(piece, Draft) else account
+            if isinstance(piece, Skipped):
+                outcome.skipped[piece.why] += piece.count
+            elif owner in erased:
+                outcome.not_kept[Reason.ERASED.value] += 1
+            elif isinstance(piece, Reject):
+                rejects.append((owner, piece))
+            else:
+                try:
+                    record = _record(piece, gate, directory, now_us)
+                except InvalidInputError as error:
+                    rejects.append((owner, _reject(piece, str(error))))
+                    continue
+                if isinstance(record, NewRecord):
+                    records.append(record)
+                else:
+                    outcome.not_kept[record.value] += 1
         _set_aside(rejects, parties, lake, outcome)
         appended = lake.append(records)
         outcome.stored += appended.stored
@@ -122,24 +125,32 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
     return outcome
 
 
-def _unacceptable(draft: Draft, parties: Parties, now_us: int) -> str | None:
-    if not parties.has_account(draft.account):
-        return f"the account {draft.account!r} is not known; add it with `volition account add`"
-    if draft.at_us > now_us + CLOCK_SKEW_US:
-        return f"its time {us_to_text(draft.at_us)} lies in the future; check the source's clock"
-    return None
-
-
 def _reject(draft: Draft, why: str) -> Reject:
     return Reject(source=draft.account, where=draft.key, why=why, raw=repr(draft.payload))
 
 
-def _record(draft: Draft, directory: "_Directory", now_us: int) -> NewRecord:
+def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -> NewRecord | Reason:
+    """Return a draft as a record, or why it is not kept.
+
+    Raises:
+        InvalidInputError: It belongs to an account that nobody knows, comes from the future, or cannot be stored.
+    """
+    if not directory.has_account(draft.account):
+        msg = f"The account {draft.account!r} is not known. Add it with `volition account add`, then collect again."
+        raise InvalidInputError(msg)
+    if draft.at_us > now_us + CLOCK_SKEW_US:
+        msg = f"Its time {us_to_text(draft.at_us)} lies in the future. Set the source's clock, then collect again."
+        raise InvalidInputError(msg)
+    canonical_json(draft.payload)  # what has no such form would take the whole batch with it
+    objection = gate.objection(draft.account, (), draft.category)  # the account's own, before anybody becomes a guest
+    if objection is not None:
+        return objection
+    people = directory.pseudonyms(draft.account, draft.people)
     group = draft.payload.get("meeting") or draft.payload.get("channel")
-    return NewRecord(
+    return gate.objection(draft.account, people, draft.category) or NewRecord(
         record_id=record_id(draft.account, draft.key),
         account=draft.account,
-        people=directory.pseudonyms(draft.account, draft.people),
+        people=people,
         category=draft.category,
         collected_us=min(draft.at_us, now_us),
         source=source_id(draft.account, group) if isinstance(group, str) else "",
@@ -147,9 +158,20 @@ def _record(draft: Draft, directory: "_Directory", now_us: int) -> NewRecord:
     )
 
 
-def _question(record: NewRecord) -> Record:
-    people = tuple(f"person:{pseudonym}" for pseudonym in record.people)
-    return Record(account=record.account, people=people, category=record.category, collected_us=record.collected_us)
+class _Gate:
+    """Says whether records may be kept at all: the same for all of one circle and category."""
+
+    def __init__(self, permits: Sequence[Permits]) -> None:
+        self._permits = permits
+        self._known: dict[tuple[str, tuple[str, ...], str], Reason | None] = {}
+
+    def objection(self, account: str, people: tuple[str, ...], category: str) -> Reason | None:
+        key = (account, people, category)
+        if key not in self._known:
+            parties = tuple(f"person:{pseudonym}" for pseudonym in people)
+            record = Record(account=account, people=parties, category=category, collected_us=0)
+            self._known[key] = keepable(self._permits, record)
+        return self._known[key]
 
 
 def _set_aside(rejects: Sequence[tuple[str | None, Reject]], parties: Parties, lake: Lake, outcome: Collected) -> None:
@@ -174,38 +196,53 @@ class _Directory:
 
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
+        self._accounts: dict[str, bool] = {}
         self._known: dict[tuple[str, PersonRef], str] = {}
+
+    def has_account(self, account: str) -> bool:
+        if account not in self._accounts:
+            self._accounts[account] = self._parties.has_account(account)
+        return self._accounts[account]
 
     def pseudonyms(self, account: str, people: Sequence[PersonRef]) -> tuple[str, ...]:
         """Return the pseudonyms of a record's people in their order, nobody twice."""
         return tuple(dict.fromkeys(self._pseudonym(account, person) for person in people)) or (_UNKNOWN,)
 
     def _pseudonym(self, account: str, person: PersonRef) -> str:
-        if person == PersonRef():
-            return _UNKNOWN
         if person.pseudonym is not None:
             return person.pseudonym
         key = (account, person)
         if key not in self._known:
-            try:
-                self._known[key] = self._find(account, person)
-            except ConflictError:  # erased, so nobody can be asked: the gate refuses
-                self._known[key] = _UNKNOWN
+            self._known[key] = self._find(account, person)
         return self._known[key]
 
     def _find(self, account: str, person: PersonRef) -> str:
-        """Look by identifier and address; by name only where the source gives nothing surer, since names repeat."""
-        handles = [handle for handle in (person.id, person.email) if handle] or [person.name or ""]
+        """Look by identifier and address; by name only where the source gives nothing surer, since names repeat.
+
+        Whoever was erased, or shares every handle with somebody else, cannot be asked: the gate refuses.
+        """
+        sure = [handle.strip() for handle in (person.id, person.email) if handle and handle.strip()]
+        name = (person.name or "").strip()
+        handles = sure or [name] * bool(name)
+        if not handles:
+            return _UNKNOWN
         for handle in handles:
             found = self._parties.find_person(account, handle)
             if found is not None:
                 return found.pseudonym
-        if person.id is None and person.email is None:
-            return self._parties.guest(account, handles[0]).pseudonym
-        return self._parties.add_person(
-            f"{account}:{handles[0]}",
-            account=account,
-            name=person.name,
-            aliases=(person.id,) if person.id else (),
-            emails=(person.email,) if person.email else (),
-        ).pseudonym
+        if any(self._parties.is_shared(account, handle) or self._parties.is_erased(account, handle) for handle in sure):
+            return _UNKNOWN
+        identity = f"{account}:{handles[0]}"
+        try:
+            if not sure:
+                return self._parties.guest(account, name).pseudonym
+            return self._parties.add_person(
+                identity,
+                account=account,
+                name=name or None,
+                aliases=[handle for handle in sure if handle != person.email],
+                emails=[handle for handle in sure if handle == person.email],
+            ).pseudonym
+        except ConflictError:  # erased; or another process was quicker
+            found = self._parties.find_person(account, identity) if sure else None
+            return found.pseudonym if found else _UNKNOWN

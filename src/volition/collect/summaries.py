@@ -27,6 +27,7 @@ def read_summaries(data: bytes, *, source: str, account: str, meeting_of: _MEETI
         try:
             value = load_json(line)
             name, text = value["meeting"].strip(), value["text"].strip()
+            f"{name}{text}".encode()  # half a surrogate pair could be stored nowhere
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             why = f'this is no summary ({error}); write {{"meeting": ..., "text": ...}}'
             yield Reject(source=source, where=f"line {number}", why=why, raw=raw_text(line))

@@ -1,0 +1,90 @@
+"""Run a benchmark by name: `python -m bench quality --data DIR`; without a name, list them."""
+
+import argparse
+import ast
+import importlib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from volition.errors import VolitionError
+
+
+def main() -> int:
+    """Run the benchmark that the command line names; return 1 if it missed a goal, 2 if it could not run."""
+    benches = dict(find_benches())
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", nargs="?", help="the benchmark; without it, they are listed")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    parser.add_argument("--data", metavar="DIR", help="the folder of real data, for benchmarks that need it")
+    parser.add_argument(
+        "--report", metavar="DIR", help="measure on the meetings in this folder (default: those in val)"
+    )
+    parser.add_argument("--cache", metavar="DIR", help="keep what is slow to compute here, for the next run")
+    parser.add_argument("--meetings", metavar="N", type=int, help="take only so many meetings (road)")
+    args = parser.parse_args()
+    if args.name is None:
+        for name, summary in benches.items():
+            print(f"{name:<12} {summary}")
+        return 0
+    if args.name not in benches:
+        parser.error(f"there is no benchmark {args.name!r}; there are: {', '.join(benches)}")
+    try:
+        result = importlib.import_module(f"bench.{args.name}").run(args)
+    except VolitionError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if args.json:
+        print(json.dumps(result, ensure_ascii=False, indent=2))
+    else:
+        show(result)
+    return 0 if all(goal["met"] for goal in result["goals"]) else 1
+
+
+def find_benches() -> Iterator[tuple[str, str]]:
+    """Yield the name of each benchmark and the first line about it, without running any of their code."""
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
+            yield path.stem, (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print a result as tables."""
+    console = Console()
+    figures = Table("figure", "value", title=f"bench {result['bench']}", title_justify="left")
+    for name, value in _flat(result["figures"]):
+        figures.add_row(name, value)
+    console.print(figures)
+    goals = Table("goal", "value", "bound", "met")
+    for goal in result["goals"]:
+        bound = f"at least {goal['at_least']}" if "at_least" in goal else f"at most {goal['at_most']}"
+        goals.add_row(goal["name"], _text(goal["value"]), bound, "yes" if goal["met"] else "NO")
+    console.print(goals)
+    console.print("machine: " + ", ".join(f"{name} {value}" for name, value in result["machine"].items()))
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _flat(inner, f"{prefix}{name} / ")
+        else:
+            yield f"{prefix}{name}", _text(inner)
+
+
+def _text(value: object) -> str:
+    match value:
+        case float():
+            return f"{value:.4g}"
+        case list():
+            return " to ".join(_text(item) for item in value)
+    return str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""How good search and summary are on real meetings, with training and without. `python -m bench quality --data DIR`.
+
+Trains on the meetings in DIR/meetings/train and measures on those in DIR/meetings/val, or in the folder of `--report`.
+Nothing is chosen by looking at the latter: settings were chosen by cross-validation within the former.
+
+The first run computes sentence embeddings, some minutes; with `--cache DIR`, or in the system's folder for temporary
+files, they are kept for the next.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bench.meetings import CachedEncoder, default_cache, machine, tell
+from bench.quality_search import search_quality
+from bench.quality_summary import summary_quality
+from volition.encoder import Encoder
+from volition.errors import InvalidInputError
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure the quality of search and summary.
+
+    Args:
+        args: `data`, the folder of real data; `report`, the folder of meetings to measure on, or none for those in val;
+            `cache`, a folder for embeddings, or none for one among the temporary files.
+
+    Raises:
+        InvalidInputError: No data was named, or it is not there.
+        EncoderMissingError: The sentence encoder is not installed.
+    """
+    if args.data is None:
+        raise InvalidInputError("This benchmark needs real data. Name its folder with --data DIR.")
+    meetings = Path(args.data).resolve() / "meetings"
+    report = Path(args.report).resolve() if args.report else meetings / "val"
+    encoder = CachedEncoder(Encoder.load(), Path(args.cache) if args.cache else default_cache())
+    progress = tell()
+    search_figures, search_goals = search_quality(meetings / "train", report, encoder, progress)
+    summary_figures, summary_goals = summary_quality(meetings / "train", report, encoder, progress)
+    return {
+        "bench": "quality",
+        "figures": {"search": search_figures, "summary": summary_figures},
+        "goals": [*search_goals, *summary_goals],
+        "machine": machine(),
+    }

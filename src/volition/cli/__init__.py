@@ -1,0 +1,106 @@
+"""The command line: `volition COMMAND`. Thin: a command parses, calls one use case and names a view; nothing else.
+
+    call.py       what every command shares: --workspace, --json, and the result it hands back
+    codes.py      exit codes, one table
+    setup.py data.py models.py features.py undo.py proofs.py     the commands, by what they are about
+    views.py      from a result to what people read
+    output.py     where it is printed: JSON, tables, progress
+    help.py       how help looks
+    reference.py  writes docs/cli.md from the commands' own help
+
+`volition --help` loads none of the heavy modules; a command loads those it needs when it runs.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from volition.cli import codes, data, features, models, output, proofs, setup, undo
+from volition.cli.help import group
+from volition.errors import VolitionError
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only here
+
+        sys.stdout.write(f"volition {version('volition')}\n")
+        raise typer.Exit
+
+
+app = group(
+    "Train AI on customer data only where each customer said yes, and prove it.",
+    epilog="Every command takes --json and --workspace. Exit codes and more: docs/cli.md.",
+)
+
+
+@app.callback()
+def volition(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train AI on customer data only where each customer said yes, and prove it."""
+
+
+for _module in (setup, data, models, features, undo, proofs):
+    _module.register(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: The command line without the program's name; by default the process's own.
+
+    Returns:
+        The exit code, of `codes.OUTCOMES`.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    as_json = "--json" in given  # an error may come before the options are understood
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name that is no text must not stop an answer
+    try:
+        code = _run(given, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = codes.UNREAD.code
+    if code == codes.UNREAD.code:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its exit
+    return code
+
+
+def _run(arguments: Sequence[str], *, as_json: bool) -> int:
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=arguments or ["--help"], prog_name="volition", standalone_mode=False)
+    except VolitionError as error:
+        return _failed(codes.outcome_of(error), str(error), as_json=as_json)
+    except typer.TyperException as error:  # the command line itself is wrong
+        return _failed(codes.INVALID, _usage(error), as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - the last net: told as a fault of our own, with all that a report needs
+        traceback.print_exc()
+        told = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
+        return _failed(codes.UNEXPECTED, told, as_json=as_json)
+    if code == codes.INTERRUPTED.code:  # typer turns an interrupt into an exit
+        return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
+    return int(code or 0)
+
+
+def _failed(outcome: codes.Outcome, message: str, *, as_json: bool) -> int:
+    output.fail(message, kind=outcome.kind, as_json=as_json)
+    return outcome.code
+
+
+def _usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    path = "volition" if context is None else context.command_path
+    return f"{error.format_message().strip().rstrip('.')}. See `{path} --help`."

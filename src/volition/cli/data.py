@@ -1,0 +1,263 @@
+"""Commands for what comes in: records, and each party's yes or no."""
+
+# ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from volition.cli import codes, output, views
+from volition.cli.call import Call, Result, command, instant, owed_json, recorded
+from volition.cli.help import group
+from volition.errors import InvalidInputError, VolitionError
+
+if TYPE_CHECKING:
+    from volition.collect.intake import Collected
+    from volition.gate import Explanation
+    from volition.workspace import Workspace
+
+PANEL = "Data, and who says yes"
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="The files.")]
+Account = Annotated[str, typer.Option(metavar="ACCOUNT", help="Whose data it is.")]
+
+
+class YesNo(StrEnum):
+    """An answer."""
+
+    YES = "yes"
+    NO = "no"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    collect = group(
+        "Collect records from exports and telemetry.",
+        epilog="What cannot be read is set aside in the lake's quarantine, and told: nothing is lost, the good part is "
+        "kept, and collecting the same file again stores it once.",
+    )
+    app.add_typer(collect, name="collect", rich_help_panel=PANEL)
+    command(
+        collect,
+        "webvtt",
+        example="volition collect webvtt kickoff.vtt --account helio --started 2026-01-05T09:00:00Z",
+    )(collect_webvtt)
+    command(collect, "slack", example="volition collect slack export.zip --account helio")(collect_slack)
+    command(collect, "otlp", example="volition collect otlp usage.jsonl")(collect_otlp)
+    command(collect, "summaries", example="volition collect summaries minutes.jsonl --account helio")(collect_summaries)
+    command(
+        app,
+        "decide",
+        panel=PANEL,
+        example="volition decide yes --party account:helio --data content --purpose train --covers past",
+    )(decide)
+    command(
+        app,
+        "may",
+        panel=PANEL,
+        example="volition may train/search --account helio --person ada --category content/chat",
+    )(may)
+
+
+def collect_webvtt(
+    call: Call,
+    files: Files,
+    account: Account,
+    started: Annotated[
+        str, typer.Option(metavar="INSTANT", help="When the meeting started, such as 2026-01-05T09:00:00Z.")
+    ],
+    meeting: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The meeting; by default the file's name.")
+    ] = None,
+    participant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Somebody who was there, even if silent. Repeatable.")
+    ] = None,
+) -> Result:
+    """Collect meeting transcripts (WebVTT, as Zoom, Teams and Meet export them)."""
+    started_at = instant(started)
+    if meeting is not None and len(files) > 1:
+        raise InvalidInputError("--meeting names one meeting, and there are several files. Collect them one by one.")
+    return _collect(
+        call,
+        files,
+        lambda workspace, path, progress: workspace.collect_webvtt(
+            path,
+            account=account,
+            started=started_at,
+            meeting=meeting,
+            participants=participant or (),
+            progress=progress,
+        ),
+    )
+
+
+def collect_slack(
+    call: Call,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The export, a zip.")],
+    account: Account,
+) -> Result:
+    """Collect the messages of a Slack export."""
+    return _collect(
+        call,
+        [file],
+        lambda workspace, path, progress: workspace.collect_slack(path, account=account, progress=progress),
+    )
+
+
+def collect_otlp(
+    call: Call,
+    files: Files,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="Whose data it is; by default as each record says.")
+    ] = None,
+) -> Result:
+    """Collect OpenTelemetry logs (OTLP as JSON lines or protobuf)."""
+    return _collect(
+        call,
+        files,
+        lambda workspace, path, progress: workspace.collect_otlp(path, account=account, progress=progress),
+    )
+
+
+def collect_summaries(
+    call: Call,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help='JSON lines: {"meeting": ..., "text": ...}.')],
+    account: Account,
+) -> Result:
+    """Collect edited summaries of meetings that were collected before."""
+    return _collect(
+        call,
+        [file],
+        lambda workspace, path, progress: workspace.collect_summaries(path, account=account, progress=progress),
+    )
+
+
+def _collect(
+    call: Call,
+    files: Sequence[Path],
+    collect: "Callable[[Workspace, Path, output.Progress], Collected]",
+) -> Result:
+    """Collect each file; one that cannot be read at all takes no other with it."""
+    told: list[dict[str, Any]] = []
+    warnings: list[str] = []
+    code = codes.OK.code
+    with call.workspace() as workspace, output.progress() as progress:
+        for path in files:
+            try:
+                outcome = collect(workspace, path, progress).to_json()
+            except InvalidInputError as error:
+                if len(files) == 1:
+                    raise
+                told.append({"file": str(path), "error": str(error)})
+                warnings.append(str(error))
+                code = codes.INVALID.code
+                continue
+            told.append({"file": str(path), **outcome})
+            if outcome["rejected"]:
+                places = ", ".join(outcome["quarantine"])
+                warnings.append(f"{path}: {len(outcome['rejected'])} pieces were set aside in {places}")
+                if not any(outcome[good] for good in ("stored", "known", "not_kept", "skipped")):
+                    code = codes.INVALID.code
+    total = {
+        "stored": sum(file.get("stored", 0) for file in told),
+        "known": sum(file.get("known", 0) for file in told),
+        "not_kept": _sum(file.get("not_kept", {}) for file in told),
+        "rejected": sum(len(file.get("rejected", ())) for file in told),
+        "skipped": _sum(file.get("skipped", {}) for file in told),
+    }
+    return Result(value={"files": told, "total": total}, view=views.collected, code=code, warnings=tuple(warnings))
+
+
+def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for count in counts:
+        total.update(count)
+    return dict(sorted(total.items()))
+
+
+def decide(
+    call: Call,
+    answer: Annotated[YesNo, typer.Argument(metavar="yes|no", help="The answer.")],
+    party: Annotated[str, typer.Option(metavar="PARTY", help="Whose answer it is: account:ID or person:ID.")],
+    data: Annotated[
+        list[str], typer.Option(metavar="CATEGORY", help='For which data: "content", "service/usage", ... Repeatable.')
+    ],
+    purpose: Annotated[
+        list[str], typer.Option(metavar="PURPOSE", help='For which use: "train", "feature/search", ... Repeatable.')
+    ],
+    covers: Annotated[
+        str | None,
+        typer.Option(metavar="past|DATE", help="How far back a yes reaches; by default it does not reach back."),
+    ] = None,
+) -> Result:
+    """Record a party's yes or no.
+
+    It works at once. After a no, every model that learned from what is not permitted any more is named, with the date
+    by which it must have forgotten.
+    """
+    with call.workspace() as workspace:
+        entry = workspace.decide(party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers)
+        value = recorded(entry) | {"party": party, "owed": []}
+        try:
+            value["owed"] = owed_json(workspace)
+        except VolitionError as error:
+            warning = f"The answer stands. Which models must forget could not be told: {error}"
+            return Result(value=value, view=views.decision, warnings=(warning,))
+    return Result(value=value, view=views.decision)
+
+
+def may(
+    call: Call,
+    purpose: Annotated[str, typer.Argument(metavar="PURPOSE", help='The use, such as "train/search".')],
+    record: Annotated[str | None, typer.Option(metavar="ID", help="A record in the lake; or else:")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="the account whose record it would be,")
+    ] = None,
+    person: Annotated[
+        list[str] | None, typer.Option(metavar="PERSON", help="its people, the speaker or actor first (repeatable),")
+    ] = None,
+    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="its category,")] = None,
+    collected: Annotated[
+        str | None,
+        typer.Option(metavar="INSTANT", help="and when it was collected; by default at the instant asked about."),
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="INSTANT", help="The instant asked about; by default now.")] = None,
+) -> Result:
+    """Answer whether something may be used, now or at an instant, and why.
+
+    Names every party concerned, the rule that judges it, and what would change the answer. Exits with 3 if the answer
+    is no.
+    """
+    if record is not None and any((account, person, category, collected)):
+        raise InvalidInputError(
+            "--record says whose, what and when already. Name either a record or what would make one."
+        )
+    with call.workspace() as workspace:
+        answer = workspace.may(
+            purpose,
+            record=record,
+            account=account,
+            people=person or (),
+            category=category,
+            collected=instant(collected),
+            at=instant(at),
+        )
+        verdict = answer.verdict.to_json()
+        value = {
+            "purpose": purpose,
+            "record": record,
+            **verdict,
+            "party": workspace.party_name(verdict["party"]),
+            "parties": [_explained(workspace, line) for line in answer.parties],
+        }
+    code = codes.OK if answer.verdict.permitted else codes.REFUSED
+    return Result(value=value, view=views.answer, code=code.code)
+
+
+def _explained(workspace: "Workspace", line: "Explanation") -> dict[str, Any]:
+    told = line.to_json()
+    return told | {"party": workspace.party_name(told["party"])}

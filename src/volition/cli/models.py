@@ -1,0 +1,96 @@
+"""Commands that make models: snapshot, train, audit, release."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from volition.canonical import us_to_text
+from volition.cli import output, views
+from volition.cli.call import Call, Result, command, instant
+
+if TYPE_CHECKING:
+    from volition.snapshot import Snapshot
+    from volition.train import Trained
+
+PANEL = "Learn"
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Id of the model; `volition status` lists them.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "snapshot", panel=PANEL, example="volition snapshot train/search")(snapshot)
+    command(app, "train", panel=PANEL, example="volition train search")(train)
+    command(app, "audit", panel=PANEL, example="volition audit search-0123456789ab")(audit)
+    command(app, "release", panel=PANEL, example="volition release search-0123456789ab")(release)
+
+
+def snapshot(
+    call: Call,
+    purpose: Annotated[str, typer.Argument(metavar="PURPOSE", help='The use, such as "train/search".')],
+    until: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Leave out what was collected later; by default nothing.")
+    ] = None,
+) -> Result:
+    """Freeze what may be used for a purpose now."""
+    with call.workspace() as workspace, output.progress() as progress:
+        frozen = workspace.snapshot(purpose, until=instant(until), progress=progress)
+        value = _snapshot_json(frozen)
+    return Result(value=value, view=views.snapshot)
+
+
+def _snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
+    manifest = snapshot.manifest
+    return {
+        "snapshot": snapshot.id,
+        "purpose": snapshot.purpose,
+        "at": manifest["at"],
+        "collected_until": manifest["collected_until"],
+        "rows": manifest["rows"],
+        "people": manifest["people"]["size"],
+        "accounts": manifest["accounts"],
+        "manifest": snapshot.digest,
+        "folder": str(snapshot.folder),
+    }
+
+
+def train(
+    call: Call,
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="search, recommend or summary.")],
+    snapshot: Annotated[
+        str | None, typer.Option(metavar="ID", help="The snapshot to learn from; by default a new one.")
+    ] = None,
+) -> Result:
+    """Train a model from a snapshot.
+
+    Interrupted, it goes on where it stopped when it is called again with the same snapshot.
+    """
+    with call.workspace() as workspace, output.progress() as progress:
+        trained = workspace.train(family, snapshot, progress=progress)
+    return Result(value=_trained_json(trained), view=views.trained)
+
+
+def _trained_json(trained: "Trained") -> dict[str, Any]:
+    return {"model": trained.id, **trained.record, "folder": str(trained.folder)}
+
+
+def audit(call: Call, model: Model) -> Result:
+    """Measure what training gives: the feature with and without it, with an interval."""
+    with call.workspace() as workspace, output.progress() as progress:
+        findings = workspace.audit(model, progress=progress)
+    return Result(
+        value={"model": model, "findings": [finding.to_json() for finding in findings]},
+        view=views.findings,
+    )
+
+
+def release(call: Call, model: Model) -> Result:
+    """Put an audited model to work, with a signed card.
+
+    Refused when the model is stale: when somebody it learned from has said no since.
+    """
+    with call.workspace() as workspace:
+        entry = workspace.release(model)
+        folder = workspace.folder / "releases" / model
+    value = {"model": model, "released": us_to_text(entry.at_us), "card": entry.body["card"], "folder": str(folder)}
+    return Result(value=value, view=views.release)

@@ -1,0 +1,146 @@
+"""Output: one JSON document for machines, calm tables for people, progress on a terminal.
+
+- JSON goes to stdout and nothing else does.
+- Warnings, errors and progress go to stderr; progress only where a person is watching.
+- In a pipe there are no frames, no colours and no line breaks inside a cell: one row, one line.
+- What records hold is never taken for a command to the terminal: control characters are shown, not sent.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from volition.cli.views import Block, Grid
+
+Progress = Callable[[str, int, int], None]
+
+_PIPE_WIDTH = 1_000_000  # in a pipe no line is broken
+_LONGEST_NAME = 40
+
+
+def show(
+    value: Mapping[str, Any],
+    view: Callable[[Mapping[str, Any]], Iterable[Block]],
+    *,
+    warnings: Sequence[str] = (),
+    as_json: bool,
+) -> None:
+    """Show what a command found.
+
+    Args:
+        value: The JSON document.
+        view: Turns it into what people read.
+        warnings: What people should know besides.
+        as_json: Whether machines read it.
+    """
+    if as_json:
+        print_json(value)
+    else:
+        show_blocks(view(value))
+    sys.stdout.flush()
+    for warning in warnings:
+        warn(warning)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Print one JSON document on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+
+
+def show_blocks(blocks: Iterable[Block]) -> None:
+    """Print what people read on stdout."""
+    from rich import box  # noqa: PLC0415 - `--help` and `--json` do without
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    piped = not sys.stdout.isatty()
+    console = Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH if piped else None)
+    for block in blocks:
+        with console.capture() as captured:
+            if isinstance(block, Grid):
+                table = Table(
+                    box=None if piped else box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold"
+                )
+                for number, column in enumerate(block.columns):
+                    cells = [row[number] for row in block.rows]
+                    table.add_column(
+                        Text(column),
+                        justify="right" if all(isinstance(cell, int | float) for cell in cells) else "left",
+                        no_wrap=all(_is_name(cell) for cell in cells),
+                        overflow="fold",
+                    )
+                for row in block.rows:
+                    table.add_row(*(Text(printable(_cell(cell)), style=block.style(cell)) for cell in row))
+                console.print(table)
+            else:
+                console.print(Text(printable(block.text), style=block.style))
+        text = captured.get()
+        if piped:
+            text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        sys.stdout.write(text)
+
+
+def _is_name(cell: object) -> bool:
+    """Say whether a cell is better left whole: a name, a number, nothing."""
+    return not isinstance(cell, str) or (" " not in cell and len(cell) <= _LONGEST_NAME)
+
+
+def _cell(cell: object) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
+
+
+def printable(text: str) -> str:
+    """Return text in which control characters but the newline are shown as they are written in Python."""
+    return "".join(
+        character if character == "\n" or character.isprintable() else repr(character)[1:-1] for character in text
+    )
+
+
+def warn(message: str) -> None:
+    """Tell a person on stderr something besides."""
+    sys.stderr.write(f"warning: {printable(message)}\n")
+
+
+def fail(message: str, *, kind: str, as_json: bool) -> None:
+    """Tell what went wrong: one line on stderr and, for machines, one JSON document on stdout."""
+    sys.stderr.write(f"error: {' '.join(printable(message).split())}\n")
+    if as_json:
+        print_json({"error": {"kind": kind, "message": message}})
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """Give what long work tells its progress to: bars on a terminal, nobody otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where a person is watching
+    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bars  # noqa: PLC0415
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    # What is printed meanwhile goes above the bar, unless it goes into a pipe.
+    with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bars:
+        current: dict[str, TaskID] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in current:
+                for task in current.values():
+                    bars.remove_task(task)
+                current.clear()
+                current[stage] = bars.add_task(printable(stage), total=total or None)
+            bars.update(current[stage], completed=done, total=total or None)
+
+        yield tell

@@ -1,0 +1,492 @@
+"""Views: from a command's JSON document to what people read. Every figure shown is in the document, too."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from volition.canonical import us_to_text
+
+if TYPE_CHECKING:
+    from volition.demo import Step
+
+Value = Mapping[str, Any]
+
+_STYLES: Final = {
+    "yes": "green",
+    "permitted": "green",
+    "holds": "green",
+    "at work": "green",
+    "no": "red",
+    "FAILS": "bold red",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A paragraph, and how it looks on a terminal."""
+
+    text: str
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table.
+
+    Attributes:
+        columns: Headings.
+        rows: Cells, as many in each row as there are headings; none is shown as a dash.
+    """
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+
+    @staticmethod
+    def style(cell: object) -> str:
+        """Return how a cell looks on a terminal."""
+        return _STYLES.get(cell, "") if isinstance(cell, str) else ""
+
+
+Block = Line | Grid
+
+
+def _line(text: str) -> Line:
+    return Line(text=text)
+
+
+def _heading(text: str) -> Line:
+    return Line(text=f"\n{text}", style="bold")
+
+
+def _list(values: Iterable[str]) -> str:
+    return ", ".join(values) or "-"
+
+
+def _instant(text: str | None) -> str | None:
+    """Shorten an instant: whole seconds are enough to read by, and the document has the rest."""
+    return f"{text[:19]}Z" if text and text.endswith("Z") else text
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+# --- set up --------------------------------------------------------------------------------------------------------
+
+
+def init(value: Value) -> Iterator[Block]:
+    """Show a new workspace."""
+    yield _line(f"A workspace in {value['workspace']}, with the terms: {_list(value['terms'])}.")
+    yield _line(f"Its public key, for those who check its evidence: {value['key']}")
+    yield _line("Back up master.key and signing.key, apart from the rest: nothing opens without them.")
+    yield _line("Next: volition account add ID --name NAME")
+
+
+def terms_published(value: Value) -> Iterator[Block]:
+    """Show a version that was published."""
+    yield _line(f"Published {value['terms']} ({value['title']}).")
+    for change in value["changes"]:
+        yield _line(f"  {change}")
+    if value["acceptance"] == "explicit":
+        yield _line(f"It binds an account that accepts it, from {_instant(value['binds'])} on.")
+    else:
+        yield _line(f"It binds from {_instant(value['binds'])} on.")
+    if value["notices"]:
+        yield _line(f"Announced to {_count(value['notices'], 'account')}.")
+
+
+def terms_list(value: Value) -> Iterator[Block]:
+    """Show the published versions."""
+    if not value["terms"]:
+        yield _line("No terms were published yet. Publish some: volition terms publish FILE_OR_PROFILE")
+        return
+    rows = [
+        (terms["id"], terms["title"], terms["acceptance"], _instant(terms["published"]), _instant(terms["binds"]))
+        for terms in value["terms"]
+    ]
+    yield Grid(columns=("id", "title", "acceptance", "published", "binds from"), rows=rows)
+
+
+def terms(value: Value) -> Iterator[Block]:
+    """Show one version."""
+    yield Line(text=f"{value['title']} ({value['id']})", style="bold")
+    effective = _instant(value["effective"])
+    yield _line(f"effective {effective}; acceptance {value['acceptance']}; notice {value['notice_days']} days")
+    rows = [
+        (
+            _list(rule["data"]),
+            _list(rule["purpose"]),
+            _list(rule.get("region", ())),
+            rule["basis"],
+            _list(rule.get("asks", ())),
+            _list(rule.get("refusable_by", ())),
+            rule.get("max_age"),
+        )
+        for rule in value["rule"]
+    ]
+    columns = ("data", "purpose", "region", "basis", "asks", "refusable by", "no older than")
+    yield Grid(columns=columns, rows=rows)
+    if value["switch"]:
+        yield _heading("Switches")
+        yield Grid(
+            columns=("switch", "title", "off refuses", "off disables"),
+            rows=[
+                (
+                    switch["name"],
+                    switch["title"],
+                    _list(switch["off"]["refuses"]),
+                    _list(switch["off"].get("disables", ())),
+                )
+                for switch in value["switch"]
+            ],
+        )
+    for name, signal in value["signal"].items():
+        yield _line(f"The signal {name} counts as a no for: {_list(signal['refuses'])}")
+    yield _heading("In words")
+    for line in value["in_words"]:
+        yield _line(line)
+    if value["text"]:
+        yield _heading("Text")
+        yield _line(value["text"].strip())
+
+
+def terms_diff(value: Value) -> Iterator[Block]:
+    """Show what a version changes."""
+    if value["changes"]:
+        for change in value["changes"]:
+            yield _line(change["text"])
+    elif value["same_words"]:
+        yield _line("Nothing changes.")
+    else:
+        yield _line("Only the wording changes: the same uses are allowed, and the same people are asked.")
+    if value["newly_allows"]:
+        yield _line("It newly allows something, so it binds nobody before its notice period is over.")
+
+
+def account(value: Value) -> Iterator[Block]:
+    """Show an account that was added."""
+    yield _line(f"Added the account {value['account']} ({value['name']}).")
+    yield _line(f"Next: volition account accept {value['account']}")
+
+
+def acceptance(value: Value) -> Iterator[Block]:
+    """Show an acceptance."""
+    yield _line(f"The account {value['account']} accepted the terms {value['terms']} at {_instant(value['at'])}.")
+
+
+def person(value: Value) -> Iterator[Block]:
+    """Show a person who was added."""
+    where = f"of the account {value['account']}" if value["account"] else "a guest"
+    yield _line(f"Added {value['person']}, {where}. The log names them {value['pseudonym']}.")
+
+
+# --- data, and who says yes ----------------------------------------------------------------------------------------
+
+
+def collected(value: Value) -> Iterator[Block]:
+    """Show what became of an input."""
+    rows = [
+        (
+            file["file"],
+            file["stored"],
+            file["known"],
+            sum(file["not_kept"].values()),
+            sum(file["skipped"].values()),
+            len(file["rejected"]),
+        )
+        for file in value["files"]
+        if "error" not in file
+    ]
+    total = value["total"]
+    yield Grid(columns=("collected", "stored", "known", "not kept", "skipped", "set aside"), rows=rows)
+    for reason, number in total["not_kept"].items():
+        yield _line(f"{number:,} not kept: no purpose could permit them ({reason})")
+    for why, number in total["skipped"].items():
+        yield _line(f"{number:,} skipped: {why}")
+    if total["rejected"]:
+        yield _heading("Set aside")
+        pieces = [piece for file in value["files"] for piece in file.get("rejected", ())]
+        alike = Counter((piece["source"], piece["why"]) for piece in pieces)
+        first = {(piece["source"], piece["why"]): piece["where"] for piece in reversed(pieces)}
+        yield Grid(
+            columns=("pieces", "source", "why", "the first at"),
+            rows=[(number, source, why, first[source, why]) for (source, why), number in alike.most_common(_SHOWN)],
+        )
+        if len(alike) > _SHOWN:
+            yield _line(f"and {len(alike) - _SHOWN:,} other faults; --json lists every piece")
+
+
+_SHOWN: Final = 20
+
+
+def decision(value: Value) -> Iterator[Block]:
+    """Show a decision, and what it obliges to."""
+    covers = "" if value["covers"] is None else f", covering {_instant(value['covers'])}"
+    yield _line(
+        f"Recorded at {_instant(value['at'])} (entry {value['seq']}): {value['party']} says {value['answer']} to "
+        f"{_list(value['data'])} for {_list(value['purpose'])}{covers}."
+    )
+    if value["owed"]:
+        yield _heading("These models must forget")
+        yield from owed(value)
+
+
+def answer(value: Value) -> Iterator[Block]:
+    """Show a verdict and every party's part in it."""
+    if value["permitted"]:
+        yield Line(text=f"yes: {value['purpose']} may use it, from {_instant(value['since'])} on.", style="green")
+    else:
+        yield Line(text=f"no: {value['reason']}, {value['party']}.", style="red")
+    rows = [
+        (
+            "no" if party["reason"] else "yes",
+            party["party"],
+            party["role"],
+            party["say"],
+            party["reason"],
+            _instant(party["since"]),
+            _rule(party["rule"]),
+            party["terms"],
+        )
+        for party in value["parties"]
+    ]
+    yield Grid(columns=("answer", "party", "role", "say", "reason", "since", "rule", "terms"), rows=rows)
+    remedies = dict.fromkeys(f"{party['party']}: {party['remedy']}" for party in value["parties"] if party["remedy"])
+    if remedies:
+        yield _heading("What would change it")
+        for remedy in remedies:
+            yield _line(remedy)
+
+
+def _rule(rule: Value | None) -> str:
+    if rule is None:
+        return "none speaks of it"
+    region = f" in {_list(rule['region'])}" if rule["region"] else ""
+    return f"{_list(rule['data'])} for {_list(rule['purpose'])}{region}: {rule['basis']}"
+
+
+# --- learn ---------------------------------------------------------------------------------------------------------
+
+
+def snapshot(value: Value) -> Iterator[Block]:
+    """Show a snapshot."""
+    kept = sum(rows["kept"] for rows in value["rows"].values())
+    yield _line(
+        f"{value['snapshot']}: {kept:,} rows of {value['people']:,} people in {len(value['accounts'])} accounts, "
+        f"frozen for {value['purpose']} at {_instant(value['at'])}."
+    )
+    yield Grid(
+        columns=("category", "read", "kept", "dropped, by reason"),
+        rows=[
+            (
+                category,
+                rows["read"],
+                rows["kept"],
+                _list(f"{reason} {total:,}" for reason, total in rows["dropped"].items()),
+            )
+            for category, rows in value["rows"].items()
+        ],
+    )
+
+
+def trained(value: Value) -> Iterator[Block]:
+    """Show a model that was trained."""
+    yield _line(
+        f"{value['model']}: learned from {value['rows']:,} rows of {value['people']:,} people "
+        f"({_list(value['accounts'])}), snapshot {value['snapshot']}."
+    )
+    yield _line(f"Next: volition audit {value['model']}, then volition release {value['model']}")
+
+
+def findings(value: Value) -> Iterator[Block]:
+    """Show what the audits found."""
+    for finding in value["findings"]:
+        if not finding["measured"]:
+            yield _line(f"{finding['audit']}: not measured. {finding['how']}")
+            continue
+        yield Grid(
+            columns=("audit", "metric", "trained", "untrained", "difference", "95 % interval", "units"),
+            rows=[
+                (
+                    finding["audit"],
+                    finding["metric"],
+                    finding["trained"],
+                    finding["untrained"],
+                    finding["difference"],
+                    f"{finding['low']:+.3f} to {finding['high']:+.3f}",
+                    finding["units"],
+                )
+            ],
+        )
+        yield Grid(
+            columns=("account", "trained", "untrained", "units"),
+            rows=[
+                (account, scores["trained"], scores["untrained"], int(scores["units"]))
+                for account, scores in finding["by_account"].items()
+            ],
+        )
+        yield _line(finding["how"])
+
+
+def release(value: Value) -> Iterator[Block]:
+    """Show a release."""
+    yield _line(f"{value['model']} is at work since {_instant(value['released'])}. Its card: {value['folder']}/card.md")
+
+
+# --- use -----------------------------------------------------------------------------------------------------------
+
+
+def found(value: Value) -> Iterator[Block]:
+    """Show what a search found."""
+    rows = [(_when(hit), hit["speaker"], hit["source"], hit["text"]) for hit in value["hits"]]
+    if rows:
+        yield Grid(columns=("at", "speaker", "where", "text"), rows=rows)
+    else:
+        yield _line("Nothing was found.")
+    if value["note"]:
+        yield _line(value["note"])
+
+
+def _when(hit: Value) -> str:
+    """Write when something was said: the time within the meeting, or the instant of a message."""
+    if hit["start_ms"] is not None:
+        return _clock(hit["start_ms"])
+    return us_to_text(int(hit["place"].partition(".")[0]) * 1_000_000)[:16]
+
+
+def summary(value: Value) -> Iterator[Block]:
+    """Show a meeting in quotes."""
+    rows = [(_clock(moment["start_ms"]), moment["speaker"], moment["quote"]) for moment in value["moments"]]
+    yield Grid(columns=("at", "speaker", f"{value['meeting']}, in quotes"), rows=rows)
+    if value["note"]:
+        yield _line(value["note"])
+
+
+def _clock(at_ms: int) -> str:
+    """Write a time within a meeting as mm:ss."""
+    minutes, seconds = divmod(at_ms // 1000, 60)
+    return f"{minutes:02}:{seconds:02}"
+
+
+def suggestions(value: Value) -> Iterator[Block]:
+    """Show recommendations."""
+    if not value["suggestions"]:
+        yield _line("Nothing to recommend yet.")
+        return
+    rows = [(found["item"], found["because"]) for found in value["suggestions"]]
+    yield Grid(columns=("item", "because"), rows=rows)
+
+
+# --- undo ----------------------------------------------------------------------------------------------------------
+
+
+def owed(value: Value) -> Iterator[Block]:
+    """Show the forgettings that are owed."""
+    if not value["owed"]:
+        yield _line("Nothing is owed: no model learned from anything that is not permitted any more.")
+        return
+    rows = [
+        (
+            owed["model"],
+            owed["rows"],
+            _list(f"{party} ({reason})" for party, reason in owed["parties"].items()),
+            _instant(owed["since"]),
+            _instant(owed["due"]),
+        )
+        for owed in value["owed"]
+    ]
+    yield Grid(columns=("model", "rows", "parties", "since", "due"), rows=rows)
+    yield _line("Next: volition forget")
+
+
+def forgotten(value: Value) -> Iterator[Block]:
+    """Show the forgettings that were done."""
+    if not value["forgotten"]:
+        yield _line("Nothing was owed.")
+        return
+    rows = [
+        (done["model"], done["rows"], _list(done["parties"]), done["successor"] or "none")
+        for done in value["forgotten"]
+    ]
+    yield Grid(columns=("forgotten", "rows", "parties", "successor"), rows=rows)
+
+
+def erased(value: Value) -> Iterator[Block]:
+    """Show an erasure."""
+    yield _line(f"{value['party']} is erased, with {value['records']:,} records.")
+    if value["owed"]:
+        yield _heading("These models must forget")
+        yield from owed(value)
+
+
+# --- prove, look ---------------------------------------------------------------------------------------------------
+
+
+def proved(value: Value) -> Iterator[Block]:
+    """Show an evidence bundle."""
+    yield _line(f"{value['file']}: the log's {value['entries']:,} entries and the evidence for every model.")
+    yield _line(f"Anyone checks it with: volition verify {value['file']} --key KEY")
+
+
+def proved_person(value: Value) -> Iterator[Block]:
+    """Show the proofs of a person."""
+    rows = [
+        (proof["model"], "learned from them" if proof["present"] else "never saw them", proof["rows"])
+        for proof in value["proofs"]
+    ]
+    yield Grid(columns=("model", value["person"], "rows"), rows=rows)
+    yield _line(
+        f"The proofs are in {value['file']}. Anyone checks them with: volition verify {value['file']} --key KEY"
+    )
+
+
+def verified(value: Value) -> Iterator[Block]:
+    """Show what verifying gave."""
+    rows = [("holds" if check["holds"] else "FAILS", check["name"], check["detail"]) for check in value["checks"]]
+    yield Grid(columns=("", "what", "detail"), rows=rows)
+    yield _line(f"Checked with the key of {value['key_from']}: {value['key']}")
+    yield (
+        Line(text="Everything holds.", style="green")
+        if value["holds"]
+        else Line(text="It does NOT hold.", style="bold red")
+    )
+
+
+def key(value: Value) -> Iterator[Block]:
+    """Show the public key, alone, so that it can be sent into a file."""
+    yield _line(value["key"])
+
+
+def step(step: "Step") -> Iterator[Block]:
+    """Show a step of the demo."""
+    yield _heading(step.title)
+    for block in step.blocks:
+        yield _line(block) if isinstance(block, str) else Grid(columns=block.columns, rows=block.rows)
+
+
+def status(value: Value) -> Iterator[Block]:
+    """Show what there is."""
+    ledger = value["ledger"]
+    yield Grid(
+        columns=("workspace", value["workspace"]),
+        rows=[
+            ("log", f"{value['origin']}: {ledger['size']:,} entries, the last at {_instant(ledger['last']) or '-'}"),
+            ("terms", _list(value["terms"])),
+            ("accounts", _list(value["accounts"])),
+            ("people", f"{value['people']:,}"),
+            ("snapshots", f"{len(value['snapshots']):,}"),
+            ("encoder", value["encoder"]),
+        ],
+    )
+    yield _heading("Records")
+    yield Grid(columns=("category", "records"), rows=[*value["records"].items()])
+    if value["models"]:
+        yield _heading("Models")
+        yield Grid(
+            columns=("model", "family", "state", "snapshot"),
+            rows=[(model["id"], model["family"], model["state"], model["snapshot"]) for model in value["models"]],
+        )
+    if value["owed"]:
+        yield _heading("Owed")
+        yield from owed(value)
