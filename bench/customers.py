@@ -22,6 +22,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from volition.errors import InvalidInputError
+
 FIRST_DAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 """Accounts accept and people decide on this day; the first meeting is a week later."""
 
@@ -108,13 +110,13 @@ def find_customers(
         chats: Names of chat exports; none for all.
 
     Raises:
-        FileNotFoundError: The data is not there.
+        InvalidInputError: There are no transcripts.
     """
     paths = {path.stem: path for path in sorted(data.glob("meetings/*/*.vtt"))}
     exports = [path for path in sorted(data.glob("chat/*.zip")) if chats is None or path.stem in chats]
     if not paths:
-        msg = f"No transcripts in {data}/meetings."
-        raise FileNotFoundError(msg)
+        msg = f"There are no transcripts in {data / 'meetings'}. Name the folder that holds meetings and chat."
+        raise InvalidInputError(msg)
     gold = {}
     for path in sorted(data.glob("meetings/*.gold.jsonl")):
         gold.update({line["meeting"]: line for line in _lines(path)})

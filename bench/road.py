@@ -9,7 +9,6 @@ With `--cache DIR` the workspace stays, and a run that was interrupted goes on w
 import argparse
 import json
 import multiprocessing
-import os
 import shutil
 import sys
 import tempfile
@@ -23,11 +22,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.customers import COLLECTED, FIRST_DAY, Customer, find_customers
-from bench.meetings import machine, tell
+from bench.meetings import machine
 from volition.canonical import datetime_to_us, now_us
 from volition.collect.intake import Collected
-from volition.errors import RefusedError
-from volition.families import Progress, silent
+from volition.errors import InvalidInputError, RefusedError
+from volition.families import Progress
 from volition.prove import verify_bundle, verify_person
 from volition.workspace import FAMILIES, Workspace
 
@@ -325,7 +324,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     Returns:
         Figures of every step, and the promises as goals.
+
+    Raises:
+        InvalidInputError: No data is named, or there is none.
     """
+    if not args.data:
+        raise InvalidInputError("The road needs real data: --data DIR, with the folders meetings and chat.")
     data = Path(args.data).resolve()
     limit: int | None = getattr(args, "meetings", None)
     cache: str | None = getattr(args, "cache", None)
@@ -338,13 +342,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         customers = find_customers(data, folder / "exports", meetings=limit)
         for number, name in enumerate(STEPS, start=1):
             if name not in state["steps"]:
-                tell(f"step {number} of {len(STEPS)}: {name}")
+                _tell(f"step {number} of {len(STEPS)}: {name}")
                 if name == next(iter(STEPS)):
                     shutil.rmtree(folder / "workspace", ignore_errors=True)
+                resumed = state["begun"] == name
+                _write_state(folder, state | {"begun": name})
                 figures, state["notes"] = _in_a_process(name, folder, customers, state["notes"], state["started_us"])
-                state["steps"][name] = figures
+                # What an interrupted run had done of this step is not in these seconds.
+                state["steps"][name] = figures | ({"resumed": True} if resumed else {})
                 _write_state(folder, state)
-            tell(f"   {_in_words(state['steps'][name])}")
+            _tell(f"   {_in_words(state['steps'][name])}")
     steps = state["steps"]
     return {
         "bench": "road",
@@ -381,11 +388,11 @@ def _state(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     if path.exists():
         state: dict[str, Any] = json.loads(path.read_bytes())
         if state["asked"] == asked:
-            tell(f"going on in {folder}: {len(state['steps'])} of {len(STEPS)} steps are done")
+            _tell(f"going on in {folder}: {len(state['steps'])} of {len(STEPS)} steps are done")
             return state
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    return {"asked": asked, "started_us": now_us(), "notes": {}, "steps": {}}
+    return {"asked": asked, "started_us": now_us(), "notes": {}, "begun": None, "steps": {}}
 
 
 def _write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -448,15 +455,13 @@ def _peak_mb() -> float:
 
 def _reporter() -> Progress:
     """Return a progress that tells a line on standard error now and then."""
-    if os.environ.get("VOLITION_BENCH_SILENT"):
-        return silent
     told = time.monotonic()
 
     def report(stage: str, done: int, total: int) -> None:
         nonlocal told
         if time.monotonic() - told > _REPORT_EVERY_S:
             told = time.monotonic()
-            tell(f"   {stage}: {done:,}" + (f" of {total:,}" if total else ""))
+            _tell(f"   {stage}: {done:,}" + (f" of {total:,}" if total else ""))
 
     return report
 
@@ -464,3 +469,7 @@ def _reporter() -> Progress:
 def _in_words(figures: Figures) -> str:
     rate = f", {figures['rows_per_second']:,.0f} a second" if "rows_per_second" in figures else ""
     return f"{figures['rows']:,} {figures['of']} in {figures['seconds']:.1f} s{rate}; peak {figures['peak_mb']:.0f} MB"
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

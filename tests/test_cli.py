@@ -76,7 +76,7 @@ EXAMPLES = {
     "verify": "verify {evidence}",
     "status": "status",
     "key": "key",
-    "demo": "demo",
+    "demo": "demo --keep story",
 }
 
 
@@ -544,8 +544,9 @@ def test_what_cannot_be_read_is_set_aside_and_the_rest_is_kept(here, volition, t
     assert Path(place).is_file()
 
 
-def test_input_of_which_nothing_can_be_read_exits_with_2(here, volition, tmp_path):
-    (tmp_path / "events.jsonl").write_text("{broken\n")
+@pytest.mark.parametrize("text", ["{broken\n", json.dumps(GOOD_EVENT).replace("helio", "nobody-we-know")])
+def test_input_of_which_nothing_can_be_stored_exits_with_2(text, here, volition, tmp_path):
+    (tmp_path / "events.jsonl").write_text(text)
     assert volition("collect", "otlp", tmp_path / "events.jsonl")[0] == 2
 
 

@@ -62,6 +62,28 @@ def test_people_are_suggested_what_people_like_them_use():
     }
 
 
+@pytest.mark.parametrize("mine", [[1], [1, 2, 7]])
+def test_scores_are_those_of_the_regression_that_ease_is(mine):
+    # Each item is explained by the others: ridge regression with that item's own column left out (Steck 2019, section 2).
+    # Everybody uses one item of each of six pairs, so that some weights are negative.
+    names = [f"document/{item:02d}" for item in range(12)]
+    x = np.zeros((80, 12))
+    picks = np.random.default_rng(3).integers(0, 2, size=(80, 6))
+    x[np.arange(80)[:, None], 2 * np.arange(6) + picks] = 1
+    rows = [use("acme", f"{person:032x}", names[item]) for person, item in np.argwhere(x)]
+    ridge = 3 * x.sum() / 12
+
+    answer = recommend(fit(rows), [use("acme", "new", names[item]) for item in mine], account="acme", limit=12)
+
+    assert len(answer) == 12 - len(mine)
+    assert len(mine) > 1 or answer[-1].score < 0
+    for suggestion in answer:
+        others = [item for item in range(12) if names[item] != suggestion.item]
+        left, right = x[:, others], x[:, names.index(suggestion.item)]
+        weights = np.linalg.solve(left.T @ left + ridge * np.eye(11), left.T @ right)
+        assert suggestion.score == pytest.approx(sum(weights[others.index(item)] for item in mine), abs=1e-8)
+
+
 def test_ease_beats_popularity_and_popularity_beats_no_order_on_planted_preferences():
     trained, popular, untrained = [], [], []
     for seed in range(3):

@@ -81,7 +81,7 @@ def test_short_numbers_stay(text):
         ("zoommtg://zoom.example/join?pwd=secret", "zoommtg://zoom.example/[link]"),
         ("_https://x.example/?q=1_", "_https://x.example/[link]"),
         ("HTTPS://X.EXAMPLE/?Q=1", "HTTPS://X.EXAMPLE/[link]"),
-        ("https://x.example/u/ada@y.example", "https://x.example/[email]"),
+        ("https://x.example/u/ada@y.example", "https://x.example/u/[email]"),
         ("https://x.example/call/5551234", "https://x.example/call/[number]"),
         ("https://[", "[link]"),
         ("https://x.example/[a]", "https://x.example/[a]"),
@@ -160,7 +160,7 @@ def test_any_text_can_be_a_name_and_is_found(names, text):
     assert scrubber.scrub(scrubber.scrub(text)) == scrubber.scrub(text)
     for name in names:
         if len("".join(name.split())) >= 2:
-            assert scrubber.scrub(name) != name or name.startswith("[")
+            assert scrubber.scrub(name) != name or "[" in name
 
 
 @given(st.text(st.sampled_from("abcxyzÄß 世界.,!?-\n"), max_size=60))

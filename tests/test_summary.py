@@ -146,6 +146,7 @@ def test_every_moment_is_a_verbatim_piece_of_the_segment_it_points_at(model, tex
     assert [m.turn for m in summary.moments] == sorted(m.turn for m in summary.moments)
     for moment in summary.moments:
         assert moment.quote
+        assert moment.quote == moment.quote.strip()
         assert moment.quote in texts[moment.turn]
         assert (moment.speaker, moment.start_ms) == (f"S{moment.turn}", 1000 * moment.turn)
         assert moment.record_id == rows[moment.turn].record_id

@@ -49,8 +49,9 @@ NEWCOMER: Final = "lantern-yuki"
 LEAVER: Final = "copper"
 LEAVER_ASKER: Final = "copper-wanda"
 
-# Who says what. Whoever is not told of here says yes.
-SILENT: Final = 5  # every fifth user of the accounts whose people are asked says nothing
+# Who says what. Whoever is asked and not told of here says yes.
+ASKED_EACH: Final = ("helio", "brannock")  # where the terms ask each person, too
+SILENT: Final = 5  # every fifth user there says nothing
 GUEST_WHO_SAYS_YES: Final = ("lantern", "Rosalind Achterberg")
 GUEST_WHO_WAS_NOT_ASKED: Final = ("brannock", "Keiran Boothe", "brannock-system-cutover")
 NO_TO_SUMMARY_TRAINING: Final = ("helio-tadeusz", "Tadeusz Wrona")
@@ -58,7 +59,6 @@ NO_TO_USAGE_TRAINING: Final = ("copper-u3", "copper-u8", "copper-u21", "lantern-
 NO_TO_BEING_QUOTED: Final = ("brannock-hattie", "Hattie Blackwood")
 LATE: Final = ("lantern", 14)  # says yes from this day on, not to the days before
 
-_WEEK_DAYS: Final = 7
 _STORY_DAYS: Final = 70  # how long ago it begins, at least: it is over before today
 _SHOWN: Final = 3
 _REFUSED: Final = 3  # exit code of `volition may` where the answer is no
@@ -281,7 +281,7 @@ class _Story:
         for purpose in LEARNS_FROM:
             self._snapshots[purpose] = self._workspace.snapshot(purpose, progress=self._progress)
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in self._snapshots.items()}
-        left_out = self._check_left_out()
+        self._check_left_out()
         scrubbed = self._check_scrubbed()
         self._show(
             f"Yeses come in, and some do not ({date})",
@@ -305,7 +305,7 @@ class _Story:
             "Personal identifiers are scrubbed from what is; a line of the set:",
             f"  {scrubbed}",
         )
-        return {"answers": dict(said), "rows": rows, "why": why, "left_out": left_out, "scrubbed": scrubbed}
+        return {"answers": dict(said), "rows": rows, "why": why, "scrubbed": scrubbed}
 
     def _answers(self) -> Iterator[str]:
         """Let everybody answer, and tell of each party what it said: "yes", "no" (to a part), or "nothing"."""
@@ -328,7 +328,7 @@ class _Story:
                 if user in NO_TO_USAGE_TRAINING:
                     workspace.decide(f"person:{user}", yes=False, data=("service",), purpose=("train",))
                     yield "no"
-                elif account.id in ("helio", "brannock"):
+                elif account.id in ASKED_EACH:
                     if number % SILENT:
                         workspace.decide(
                             f"person:{user}", yes=True, data=("service",), purpose=("train",), covers="past"
@@ -363,11 +363,11 @@ class _Story:
             "remedy": verdict.remedy,
         }
 
-    def _check_left_out(self) -> dict[str, str]:
+    def _check_left_out(self) -> None:
         """Check on the frozen rows that those who were silent or said no are nowhere in them."""
         parties = self._workspace.parties
         guest = parties.guest(*GUEST_WHO_WAS_NOT_ASKED[:2]).pseudonym
-        silent_users = [f"helio-u{number}" for number in range(SILENT, len(self._accounts["helio"].users) + 1, SILENT)]
+        silent_users = [user for name in ASKED_EACH for user in self._accounts[name].users[SILENT - 1 :: SILENT]]
         absent = {
             "train/search": {guest},
             "train/summary": {guest, parties.person(NO_TO_SUMMARY_TRAINING[0]).pseudonym},
@@ -384,7 +384,6 @@ class _Story:
             earliest >= datetime_to_us(self._samples.start + timedelta(days=LATE[1])),
             "a yes covers what it says it covers",
         )
-        return {"guest": GUEST_WHO_WAS_NOT_ASKED[1], "speaker": NO_TO_SUMMARY_TRAINING[1]}
 
     def _check_scrubbed(self) -> str:
         """Check that no frozen line holds the name of anybody it concerns; return a line in which one was."""
@@ -445,6 +444,7 @@ class _Story:
                 columns=("where", "who", "what"),
                 rows=tuple((_place(hit), hit.speaker, hit.text) for hit in found.hits),
             ),
+            *filter(None, [found.note]),
             f"{asker} has {meeting} summarised, in quotes; {NO_TO_BEING_QUOTED[1]}, who said no to that, is not "
             "quoted:",
             Table(

@@ -584,16 +584,14 @@ class Workspace:
         return self._embed(self.permits(purpose), progress)
 
     def _embed(self, permits: Permits, progress: Progress) -> int:
-        encoder = self.encoder()
-        if encoder is None:
-            return 0
-        categories = LEARNS_FROM.get(permits.purpose, CATEGORIES)
-        content = [name for name in categories if name.startswith("content/")]
-        return self._lake.embed(permits, encoder, categories=content, progress=progress)
+        content = [name for name in _learns_from(permits.purpose) if name.startswith("content/")]
+        encoder = self.encoder() if content else None
+        return 0 if encoder is None else self._lake.embed(permits, encoder, categories=content, progress=progress)
 
     def _freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
-        encoder = self.encoder()
-        categories = LEARNS_FROM.get(permits.purpose, CATEGORIES)
+        categories = _learns_from(permits.purpose)
+        has_content = any(name.startswith("content/") for name in categories)
+        encoder = self.encoder() if has_content else None
         self._embed(permits, progress)
         snapshot = freeze(
             self.folder / "snapshots",
@@ -949,6 +947,10 @@ def find_workspace(start: Path) -> Path:
             return folder
     msg = f"There is no workspace in {start} or above. Make one with `volition init FOLDER`, or name it: --workspace."
     raise InvalidInputError(msg)
+
+
+def _learns_from(purpose: str) -> Sequence[str]:
+    return LEARNS_FROM.get(purpose, CATEGORIES)
 
 
 def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - told by the caller, not chosen

@@ -33,8 +33,8 @@ UTC. A party is `account:ID` or `person:ID`.
 
 _COLLECTING = """\
 Collecting exits with 0 when some pieces of the input were set aside: the rest is stored, a warning says how many and
-where they lie, and `--json` lists each with its place and what is wrong. It exits with 2 when nothing in a file could
-be read; of several files the others are collected all the same.
+where they lie, and `--json` lists each with its place and what is wrong. It exits with 2 when a file could not be
+read at all, or every piece of it was set aside; of several files the others are collected all the same.
 """
 
 

@@ -34,8 +34,8 @@ from volition.lake import Row
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-# Fixed point: a feature x is the integer round(x * 4096), so a product of two fits in 27 bits and the sums of a meeting
-# in 53. Sums made in float64 are then exact, whatever the order in which a BLAS adds.
+# Fixed point: a feature x is the integer round(x * 4096). Features and labels stay below 2^15, products of two below
+# 2^30, and their sums over a meeting below 2^53: made in float64, they are exact in whatever order a BLAS adds.
 _ONE: Final = 4096
 _BOUND: Final = 2.0  # features are scaled to about -1..1 by constants and cut at these bounds
 
@@ -327,7 +327,7 @@ def _cut(text: str) -> list[tuple[int, int]]:
     for sentence in _SENTENCE.finditer(text):
         words = [word.span() for word in _WORDS.finditer(text, *sentence.span())]
         if len(words) <= _MAX_WORDS:
-            spans.append(sentence.span())
+            spans.append((words[0][0], words[-1][1]))
             continue
         first = 0
         for number, (_, end) in enumerate(words):
