@@ -433,6 +433,7 @@ class _Story:
         found = workspace.search(QUERY, person=ASKER, limit=_SHOWN)
         meeting, asker = SUMMARISED
         summary = workspace.summarize(meeting, person=asker)
+        moments = [asdict(moment) for moment in summary.moments]
         suggestions = workspace.recommend(NEWCOMER, limit=_SHOWN)
         _hold(bool(found.hits and summary.moments and suggestions), "the features give something")
         _hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
@@ -457,8 +458,8 @@ class _Story:
             Table(columns=("item", "because"), rows=tuple((item.item, item.because) for item in suggestions)),
         )
         return {
-            "search": {"query": QUERY, "by": ASKER, **asdict(found)},
-            "summary": {"meeting": meeting, "by": asker, **asdict(summary)},
+            "search": {"query": QUERY, "by": ASKER, **found.to_json()},
+            "summary": {"meeting": meeting, "by": asker, "moments": moments, "note": summary.note},
             "recommend": {"for": NEWCOMER, "items": [item.item for item in suggestions]},
         }
 

@@ -13,6 +13,7 @@ import io
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -35,6 +36,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SETTINGS = "settings.json"
 _ARRAYS = "arrays.npz"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, msgspec.DecodeError)
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -123,7 +125,7 @@ class Model:
                 msg = f"arrays.npz holds {sorted(arrays)}, the settings list {settings['arrays']}"
                 raise ValueError(msg)  # noqa: TRY301 - told like every other fault of a file
             return cls(family=settings["family"], settings=settings["settings"], arrays=arrays, texts=texts)
-        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, msgspec.DecodeError) as error:
+        except (OSError, EOFError, ValueError, TypeError, KeyError, *_DAMAGED) as error:
             msg = f"{folder} is not a whole model: {error}. Save it again from its training run."
             raise InvalidInputError(msg) from error
 

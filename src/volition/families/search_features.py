@@ -152,7 +152,8 @@ class Index:
         """Return unit vectors of what is said around each line; longer lines count more."""
         weighted = vectors * np.log1p(self.spoken)[:, None]
         pooled = _smooth(weighted, scale)
-        return pooled / np.maximum(np.sqrt(np.einsum("ij,ij->i", pooled, pooled)), 1e-6)[:, None]
+        lengths: Vector = np.sqrt(np.einsum("ij,ij->i", pooled, pooled))
+        return np.asarray(pooled / np.maximum(lengths, 1e-6)[:, None])
 
     def occurrences(self, words: Sequence[str]) -> Vector:
         """Return how often each line has each word, shape (lines, words)."""

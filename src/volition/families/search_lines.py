@@ -145,7 +145,7 @@ def units_of(rows: Iterable[Row], documents: Mapping[str, Document]) -> list[Uni
     clicks: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in canonical_order(rows):
         key = document_key(row)
-        if row.payload.get("kind") == "event" and key in documents:
+        if row.payload.get("kind") == "event" and key is not None and key in documents:
             query = row.payload["attributes"].get("search.query")
             if isinstance(query, str) and query.strip():
                 clicks[key, query.strip()].append(row)
