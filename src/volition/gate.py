@@ -285,7 +285,8 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
         case Reason.SAID_NO:
             return f"{who} said no and can allow this {where}."
         case Reason.WITHDRAWN:
-            return f"{who} withdrew a yes and can allow this anew {where}; earlier data stays out unless that yes covers it."
+            told = f"{who} withdrew a yes and can allow this anew {where}"
+            return f"{told}; earlier data stays out unless that yes covers it."
         case Reason.BEFORE_YES:
             return f"Only data from {instant_text(since_us)} on is covered. {who} can say a yes that covers the past."
         case Reason.TOO_OLD:
