@@ -1,7 +1,7 @@
-"""The search half of `bench quality`: NDCG@10 within a meeting, for words, meaning, both, and both with training."""
+"""The search half of `bench quality`: NDCG@10 within a meeting, for words and meaning, with training and without."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from volition.canonical import digest
 from volition.encoder import Encoder
 from volition.families import NoParts, Progress
 from volition.families.search import SearchFamily, ndcg
+from volition.families.search_features import terms_of
 from volition.lake import Row
 
 AGAINST_BM25: Final = 1.4
@@ -43,13 +44,15 @@ def search_quality(
     units = trained.units
     values = {
         "bm25": _bm25(reported, units),
+        "bm25, stemmed": _bm25(reported, units, stemmer=_stems),
         "words, untrained": words_only.evaluate(None, known, held_out).values,
         "words, trained": words_only.evaluate(model_of_words, known, held_out).values,
         "words and meaning, untrained": family.evaluate(None, known, held_out).values,
         "words and meaning, trained": trained.values,
     }
     meetings = [_meeting(unit) for unit in units]
-    full, base = values["words and meaning, trained"], values["bm25"]
+    full = values["words and meaning, trained"]
+    base = max((values["bm25"], values["bm25, stemmed"]), key=np.mean)
     untrained = values["words and meaning, untrained"]
     ratio = float(full.mean() / base.mean())
     groups = {meeting.name: meeting.group for meeting in reported}
@@ -66,8 +69,8 @@ def search_quality(
             "mean": round(float((full - untrained).mean()), 4),
             "interval": interval(full - untrained, meetings),
         },
-        "trained against bm25": {"ratio": round(ratio, 4), "interval": ratio_interval(full, base, meetings)},
-        "by kind of meeting, trained and bm25": {
+        "trained against the better bm25": {"ratio": round(ratio, 4), "interval": ratio_interval(full, base, meetings)},
+        "by kind of meeting, trained and the better bm25": {
             str(group): [round(float(value[of_group == group].mean()), 4) for value in (full, base)]
             for group in np.unique(of_group)
         },
@@ -75,7 +78,7 @@ def search_quality(
         "seconds to train": round(seconds, 2),
     }
     return figures, [
-        _goal("search NDCG@10 of the trained search against BM25", ratio, AGAINST_BM25),
+        _goal("search NDCG@10 of the trained search against the better BM25", ratio, AGAINST_BM25),
         _goal("search NDCG@10 of the trained search", float(full.mean()), NDCG),
     ]
 
@@ -99,8 +102,14 @@ def _meeting(unit: str) -> str:
     return unit.partition("/meeting/")[2].partition("#")[0]
 
 
-def _bm25(meetings: Sequence[Meeting], units: Sequence[str]) -> NDArray[np.float64]:
-    """Score the baseline, which shares no code with the product: bm25s as it comes, with its English stop words.
+def _stems(words: Sequence[str]) -> list[str]:
+    return [" ".join(terms_of(word)) or word for word in words]
+
+
+def _bm25(
+    meetings: Sequence[Meeting], units: Sequence[str], stemmer: Callable[[Sequence[str]], list[str]] | None = None
+) -> NDArray[np.float64]:
+    """Score a baseline: bm25s as it comes with its English stop words, or with the product's stems in addition.
 
     Returns:
         Shape (units,), in the order of the product's own scores, so that differences can be taken query by query.
@@ -109,7 +118,7 @@ def _bm25(meetings: Sequence[Meeting], units: Sequence[str]) -> NDArray[np.float
     for meeting in meetings:
         engine = bm25s.BM25()
         texts = [row.payload["text"] for row in meeting.segments]
-        engine.index(bm25s.tokenize(texts, stopwords="en", show_progress=False), show_progress=False)
+        engine.index(bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False), show_progress=False)
         turns = np.array([row.payload["turn"] for row in meeting.segments])
         cues: dict[str, list[list[int]]] = {}
         for query in meeting.gold["queries"]:
@@ -119,7 +128,9 @@ def _bm25(meetings: Sequence[Meeting], units: Sequence[str]) -> NDArray[np.float
             for first, last in ranges:
                 relevant |= (turns >= first) & (turns <= last)
             if relevant.any() and not relevant.all():
-                (words,) = bm25s.tokenize([query], stopwords="en", show_progress=False, return_ids=False)
+                (words,) = bm25s.tokenize(
+                    [query], stopwords="en", stemmer=stemmer, show_progress=False, return_ids=False
+                )
                 values[f"bench/meeting/{meeting.name}#{digest(query.encode())[:12]}"] = ndcg(
                     engine.get_scores(words), relevant
                 )

@@ -91,7 +91,6 @@ def test_a_missing_or_broken_file_is_reported_with_its_folder(tmp_path, name):
 
 def test_settings_cannot_make_load_read_elsewhere(tmp_path):
     MODEL.save(tmp_path / "model")
-    (tmp_path / "secret.txt").write_text("x", encoding="utf-8")
     settings = tmp_path / "model" / "settings.json"
     settings.write_bytes(settings.read_bytes().replace(b'"words"', b'"../secret"'))
     with pytest.raises(InvalidInputError, match="cannot name"):

@@ -179,7 +179,7 @@ class Workspace:
         for name in ("snapshots", "models", "releases", "runs"):
             (folder / name).mkdir()
         # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
-        (folder / _SETTINGS_FILE).write_text(_SETTINGS.format(origin=origin), encoding="utf-8")
+        write_file(folder / _SETTINGS_FILE, _SETTINGS.format(origin=origin).encode())
         workspace = cls(folder, clock=clock)
         if first_terms is not None:
             workspace.publish_terms(first_terms)
