@@ -71,19 +71,28 @@ def show(result: Mapping[str, Any]) -> None:
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, inner in value.items():
-        if isinstance(inner, Mapping):
-            yield from _flat(inner, f"{prefix}{name} / ")
-        else:
+        if not isinstance(inner, Mapping):
             yield f"{prefix}{name}", _text(inner)
+        elif estimate := _estimate(inner):
+            yield f"{prefix}{name}", estimate
+        else:
+            yield from _flat(inner, f"{prefix}{name} / ")
+
+
+def _estimate(value: Mapping[str, Any]) -> str | None:
+    """Return an estimate with its interval in one line; none if the value is something else."""
+    match dict(value):
+        case {"mean": middle, "interval": [low, high], **rest} if not rest:
+            pass
+        case {"mean": middle, "low": low, "high": high, **rest} if not rest:
+            pass
+        case _:
+            return None
+    return f"{_text(middle)} ({_text(low)} to {_text(high)})"
 
 
 def _text(value: object) -> str:
-    match value:
-        case float():
-            return f"{value:.4g}"
-        case list():
-            return " to ".join(_text(item) for item in value)
-    return str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

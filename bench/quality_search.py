@@ -69,9 +69,15 @@ def search_quality(
             "mean": round(float((full - untrained).mean()), 4),
             "interval": interval(full - untrained, meetings),
         },
-        "trained against the better bm25": {"ratio": round(ratio, 4), "interval": ratio_interval(full, base, meetings)},
-        "by kind of meeting, trained and the better bm25": {
-            str(group): [round(float(value[of_group == group].mean()), 4) for value in (full, base)]
+        "trained against the better bm25, ratio": {
+            "mean": round(ratio, 4),
+            "interval": ratio_interval(full, base, meetings),
+        },
+        "by kind of meeting": {
+            str(group): {
+                "trained": round(float(full[of_group == group].mean()), 4),
+                "the better bm25": round(float(base[of_group == group].mean()), 4),
+            }
             for group in np.unique(of_group)
         },
         "trained on queries": model.settings["queries"],

@@ -164,3 +164,31 @@ def test_the_lake_is_opened_in_one_place():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Lake"
     }
     assert openers == {"workspace"}
+
+
+def _calls(path):
+    """Yield every call in a module, with the last part of the name that is called."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            yield node, node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+
+
+def test_only_the_lake_and_the_engines_open_record_files():
+    readers = {"read_table", "read_parquet", "ParquetFile", "ParquetDataset", "dataset", "scan_parquet"}
+    for path in MODULES:
+        for call, name in _calls(path):
+            if name in readers and _own(path) not in {"lake", "engines"}:
+                # Elsewhere a table is read from bytes in hand, those of a snapshot, never from a place in the lake.
+                told = f"{path.name} line {call.lineno}"
+                assert isinstance(call.args[0], ast.Call), told
+                assert ast.unparse(call.args[0].func) == "pa.BufferReader", told
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nobody_uses_what_is_private_to_another(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            owner = ast.unparse(node.value)
+            assert owner in {"self", "cls"} or _own(path) == "cli", (
+                f"{path.name} line {node.lineno}: {owner}.{node.attr}"
+            )

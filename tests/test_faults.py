@@ -404,9 +404,9 @@ def fill_the_disk_of_a_lake(sender, folder):
     world.everyone_says("yes")
     permits = world.permits()
     errors = []
-    for limit_bytes in (0, 100, 1000, 4000, 20_000, 90_000):
+    for limit_bytes in (0, 1000, 20_000, 90_000, resource.RLIM_INFINITY):
         for act in (
-            lambda: world.lake.append(batch_of(world, limit_bytes, size=300)),  # noqa: B023 - called at once
+            lambda: world.lake.append(batch_of(world, abs(limit_bytes), size=40)),  # noqa: B023 - called at once
             lambda: world.lake.embed(permits, HashEncoder(), categories=["content/chat"], progress=silent),
             lambda: world.lake.quarantine("acme", [{"source": "s", "where": "w", "why": "y", "raw": "x" * 200_000}]),
             lambda: world.lake.erase_person(world.people["acme-ada"]),
@@ -423,7 +423,8 @@ def test_a_lake_on_a_full_disk_keeps_what_it_had_and_takes_the_rest_later(tmp_pa
         before = everything(world)
         errors = run(fill_the_disk_of_a_lake, tmp_path)
         assert set(errors) <= {"BackendError", None}
-        assert errors[0] == errors[2] == "BackendError"
+        assert errors[0] == errors[2] == errors[3] == "BackendError"
+        assert errors[-4:] == [None] * 4
         kept = everything(world)
         assert before - kept == erased(world, before)
         world.lake.append(batch_of(world, 5, size=30))
@@ -473,13 +474,13 @@ def append_overlapping(sender, folder, name):
     world = World(folder, parties=Parties.open(folder))
     ledger = Ledger(SqliteStore(folder / "ledger.db"), Signer.from_seed("log.example/two", bytes(32)))
     stored = 0
-    for number in range(12):
+    for number in range(6):
         stored += world.lake.append(batch_of(world, number)).stored
         stored += world.lake.append(batch_of(world, 1000 * (1 + name) + number)).stored
         ledger.append(Draft(kind="region", body={"party": f"account:{name}", "region": str(number)}))
         guest = world.parties.guest("acme", f"Guest {number}").pseudonym
         world.lake.quarantine("acme", [{"source": "s", "where": str(number), "why": "bad", "raw": guest}])
-    sender.send((stored, [world.parties.guest("acme", f"Guest {number}").pseudonym for number in range(12)]))
+    sender.send((stored, [world.parties.guest("acme", f"Guest {number}").pseudonym for number in range(6)]))
 
 
 def test_processes_that_write_at_once_lose_nothing_and_store_nothing_twice(tmp_path):
@@ -498,19 +499,19 @@ def test_processes_that_write_at_once_lose_nothing_and_store_nothing_twice(tmp_p
             process.join()
             assert process.exitcode == 0
 
-        assert sum(stored for stored, _ in said) == 12 * 6 + 3 * 12 * 6
+        assert sum(stored for stored, _ in said) == 6 * 6 + 3 * 6 * 6
         assert said[0][1] == said[1][1] == said[2][1]
         identities = [
             row.record_id for row in world.lake.rows(world.permits(at_us=START_US + 10**13), categories=CATEGORIES)
         ]
-        assert len(identities) == len(set(identities)) == 12 * 6 + 3 * 12 * 6
-        assert len([*(tmp_path / "lake" / "quarantine").iterdir()]) == 12
+        assert len(identities) == len(set(identities)) == 6 * 6 + 3 * 6 * 6
+        assert len([*(tmp_path / "lake" / "quarantine").iterdir()]) == 6
         with closing(SqliteStore(tmp_path / "ledger.db")) as store:
             ledger = Ledger(store, Signer.from_seed("log.example/two", bytes(32)))
-            assert ledger.verify().size == 36
+            assert ledger.verify().size == 18
             for name in range(3):
                 said_by = [e.body["region"] for e in ledger.entries() if e.body["party"] == f"account:{name}"]
-                assert said_by == [str(number) for number in range(12)]
+                assert said_by == [str(number) for number in range(6)]
 
 
 def train_and_freeze(sender, folder, purposes):
@@ -526,7 +527,7 @@ def test_processes_that_freeze_and_train_in_one_workspace_leave_it_whole(folder,
     processes = []
     for _ in range(2):
         receiver, sender = PROCESSES.Pipe(duplex=False)
-        processes.append((PROCESSES.Process(target=train_and_freeze, args=(sender, folder, 3)), receiver))
+        processes.append((PROCESSES.Process(target=train_and_freeze, args=(sender, folder, 2)), receiver))
     for process, _ in processes:
         process.start()
     assert [receiver.recv() for _, receiver in processes] == ["done", "done"]
@@ -534,4 +535,4 @@ def test_processes_that_freeze_and_train_in_one_workspace_leave_it_whole(folder,
         process.join()
     check_whole(folder, [("open", None, 0, 0)], tmp_path / "evidence.zip")
     with Workspace.open(folder) as workspace:
-        assert Counter(entry.kind for entry in workspace.entries())["release"] >= 7
+        assert Counter(entry.kind for entry in workspace.entries())["release"] == 6

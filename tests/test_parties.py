@@ -318,6 +318,34 @@ def test_an_erased_person_is_nobody_and_comes_back_under_no_old_name(parties):
     assert parties.people() == []
 
 
+def test_no_guest_takes_the_name_of_somebody_erased_unless_they_are_added_on_purpose(parties):
+    parties.add_person("ada", account="acme", name="Ada Lovelace", aliases=["U1"], emails=["ada@acme.example"])
+    parties.destroy_person("ada")
+    for handle in ("ADA  lovelace", "u1", "Ada@acme.example", "ada"):
+        assert parties.is_erased("acme", handle)
+        with pytest.raises(ConflictError, match="erased"):
+            parties.guest("acme", handle)
+    assert not parties.is_erased("brill", "Ada Lovelace")
+    assert parties.guest("brill", "Ada Lovelace").account == "brill"
+    again = parties.add_person("ada-2", account="acme", name="Ada Lovelace")
+    assert parties.find_person("acme", "Ada Lovelace") == again
+
+
+def test_a_handle_is_shared_when_two_go_by_it(parties):
+    parties.add_person("p1", account="acme", name="Sam Lee")
+    assert not parties.is_shared("acme", "sam lee")
+    parties.add_person("p2", account="acme", aliases=["SAM LEE"])
+    parties.add_person("p3", account="brill", name="Ada")
+    assert parties.is_shared("acme", "sam lee")
+    assert not parties.is_shared("acme", "ada")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\t"])
+def test_a_blank_handle_is_nobodys(parties, blank):
+    parties.add_person("p1", account="acme", name=blank, aliases=[blank], emails=[blank])
+    assert parties.find_person("acme", blank) is None
+
+
 def test_an_account_may_have_the_id_of_an_erased_person(parties):
     parties.add_person("ada")
     parties.destroy_person("ada")

@@ -194,6 +194,14 @@ def test_another_process_with_other_hashes_and_threads_learns_the_same_bytes(mod
     assert told.stdout.decode().strip() == model.digest
 
 
+def test_when_a_hit_was_opened_does_not_show(model):
+    shifted = [
+        replace(row, collected_us=int(row.record_id[-1:]) * 1000) if row.category == "service/usage" else row
+        for row in ROWS
+    ]
+    assert fit(shifted).digest == model.digest
+
+
 def test_what_was_learnt_depends_on_what_was_opened(model):
     moved = [
         replace(row, payload={**row.payload, "attributes": {**row.payload["attributes"], "search.last_turn": 40}})
@@ -358,10 +366,12 @@ def test_search_finds_what_was_said_and_where():
     assert (hit.start_ms, hit.speaker, hit.text) == (1000, "Grace Hopper", "The giraffe enclosure opens in June.")
 
 
-def test_what_stands_in_one_meeting_is_found_among_many(model):
-    said = [*ROWS, segment("zoo", 0, "Ada Byron", "The giraffe enclosure opens in June.")]
+def test_what_stands_in_one_meeting_is_found_among_many_that_share_a_common_word(model):
+    zoo = [segment("zoo", turn, "Ada Byron", "The giraffe enclosure opens in June.") for turn in range(3)]
     for trained in (None, model):
-        assert search(trained, "giraffe enclosure", said, encoder=None).hits[0].source == "zoo"
+        found = search(trained, "team giraffe enclosure", [*ROWS, *zoo], encoder=None)
+        assert [hit.source for hit in found.hits[:3]] == ["zoo"] * 3
+        assert found.hits[3].source != "zoo"
 
 
 def test_search_finds_by_meaning_with_the_encoder_and_not_without(encoder):

@@ -69,6 +69,8 @@ def _bound(files: Sequence[str], standings: Standings, derived: Sequence[str]) -
     )
     with duckdb.connect() as connection:
         try:
+            # DuckDB takes a process without a main file for a person, and draws into what should be our answer.
+            connection.execute("SET enable_progress_bar = false")
             connection.register("standings", table)
             connection.read_parquet(list(files)).create_view("records")
             if derived:
