@@ -105,7 +105,7 @@ def append_for_ever(sender, folder, first):
         number += 1
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(10, marks=pytest.mark.slow)])
 def test_a_lake_killed_while_it_is_written_has_every_acknowledged_batch_and_no_half_of_any(tmp_path, rounds):
     randomly = random.Random(rounds)
     with world_in(tmp_path) as world:
@@ -294,7 +294,8 @@ def check_folders(workspace):
     for model in models.values():
         if model.forgotten_us is None:
             workspace.open_model(model.id)
-            workspace.open_snapshot(model.snapshot).rows(workspace.parties)
+            closed = workspace.parties.erased_accounts()
+            workspace.open_snapshot(model.snapshot).rows(workspace.parties, without=closed)
 
 
 def check_proof(workspace, bundle):
@@ -303,7 +304,7 @@ def check_proof(workspace, bundle):
     assert verified.holds, verified.to_json()
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_workspace_killed_at_any_moment_has_what_it_acknowledged_and_goes_on(folder, tmp_path, rounds):
     randomly = random.Random(rounds)
     for seed in range(rounds):
@@ -362,7 +363,7 @@ ACTS = {  # use cases that write
     "forget": lambda workspace: workspace.forget(),
     "prove": lambda workspace: workspace.prove(workspace.folder / "evidence.zip"),
     "add_person": lambda workspace: workspace.add_person("orchard-new", account="orchard", name="N" * 9000),
-    "erase": lambda workspace: workspace.erase("person:orchard-dov"),
+    "erase": lambda workspace: workspace.erase("account:orchard"),
 }
 QUICK = {"collect", "decide", "snapshot", "train"}
 

@@ -257,11 +257,8 @@ class Lake:
         batch_size = 1024
         computed = 0
         for category in sorted(categories):
-            missing = [
-                row
-                for row in self.rows(permits, categories=[category], accounts=accounts, source=source)
-                if row.embedding is None and isinstance(row.payload.get("text"), str)
-            ]
+            underived = self.rows(permits, categories=[category], accounts=accounts, source=source, underived=True)
+            missing = [row for row in underived if isinstance(row.payload.get("text"), str)]
             missing.sort(key=lambda row: (bucket_of(row.account), row.account, row.collected_us, row.record_id))
             for start in range(0, len(missing), batch_size):
                 progress(f"embedding {category}", start, len(missing))
@@ -343,6 +340,7 @@ class Lake:
         categories: Iterable[str],
         accounts: Sequence[str] | None = None,
         source: str | None = None,
+        underived: bool = False,
     ) -> Iterator[Row]:
         """Yield the records that `permits` lets through, opened, by category and bucket, else in no order.
 
@@ -351,6 +349,7 @@ class Lake:
             categories: Leaves of `terms.CATEGORIES`.
             accounts: Only these accounts' records; none for all.
             source: Only the records of one meeting or channel, from `source_id`.
+            underived: Only records without an embedding; the others are not even opened.
 
         Raises:
             BackendError: A file cannot be read.
@@ -366,7 +365,8 @@ class Lake:
                     path for place, paths in self._files("embeddings", category) if place == bucket for path in paths
                 ]
                 for batch in self._engine.permitted(files, standings, derived=derived, source=source):
-                    yield from self._open(batch, circles, category)
+                    wanted = batch.filter(pc.is_null(batch["embedding"])) if underived and derived else batch
+                    yield from self._open(wanted, circles, category)
 
     def reasons(
         self, permits: Permits, *, categories: Iterable[str], source: str | None = None

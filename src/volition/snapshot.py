@@ -214,13 +214,13 @@ class Snapshot:
         standings: dict[tuple[str, tuple[str, ...], str], Standing] = {}
         found = []
         for key in self.keys:
-            question = key.question()
-            circle = (question.account, question.people, question.category)
+            circle = (key.account, key.people, key.category)
             if circle not in standings:
-                standings[circle] = stand(permits, *circle)
+                question = key.question()
+                standings[circle] = stand(permits, question.account, question.people, question.category)
             standing = standings[circle]
             if key.collected_us < max(standing.since_us, standing.oldest_us):
-                found.append(Stale(key=key, verdict=decide(permits, question)))
+                found.append(Stale(key=key, verdict=decide(permits, key.question())))
         return found
 
     def check(self) -> None:
