@@ -139,7 +139,7 @@ class World:
 
     def freeze(self, purpose="train/search", *, folder=None, permits=None, **what):
         permits = permits or self.permits(purpose)
-        size = self.ledger.size
+        size = what.pop("ledger_size", self.ledger.size)
         snapshot = freeze(
             folder or self.folder / "snapshots",
             lake=self.lake,

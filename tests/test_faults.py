@@ -30,6 +30,8 @@ from volition.terms import CATEGORIES
 from volition.train import Trained
 from volition.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = multiprocessing.get_context("forkserver")  # forks from a process that has imported everything and no more
 PROCESSES.set_forkserver_preload(["test_faults"])
 

@@ -403,7 +403,7 @@ def test_a_snapshot_that_leaves_out_a_no_by_an_older_checkpoint_fails(world, tmp
     before = read_history(world.ledger.entries(0, size))
     world.say("acme-ada", "no")
     forged = Permits(before, purpose="train/recommend", at_us=world.clock())
-    snapshot = world.freeze("train/recommend", permits=forged, categories=["service/usage"])
+    snapshot = world.freeze("train/recommend", permits=forged, categories=["service/usage"], ledger_size=size)
     assert len(snapshot.keys) == 1
     train_and_release(world, snapshot, release=False)
     members = bundle(world, tmp_path / "b.zip")

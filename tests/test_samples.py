@@ -17,6 +17,8 @@ from volition.errors import InvalidInputError
 from volition.regions import check_region
 from volition.samples import DAYS, SampleAccount, SampleMeeting, Samples, write_samples
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 5, tzinfo=UTC)
 GUESTS = {"brannock": {"Keiran Boothe"}, "lantern": {"Rosalind Achterberg"}}
 
