@@ -853,14 +853,12 @@ class Workspace:
         before = self.open_snapshot(state.snapshot)
         permits = self.permits(before.purpose)
         after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
-        if not after.keys:  # nothing is left to learn from: the model retires without a successor
-            return [], None
         family = self.family(state.family)
         rows_before = before.rows(self.parties, without=self.parties.erased_accounts())
         rows_after = after.rows(self.parties)
         try:
             model = family.forget(old.model, before=rows_before, after=rows_after, parts=NoParts(), progress=progress)
-        except InvalidInputError:  # too little is left to learn from
+        except InvalidInputError:  # too little is left to learn from: the model retires without a successor
             return [], None
         trained = keep(model, after, models=self.folder / "models")
         self._audit(trained, after, progress)
