@@ -11,9 +11,10 @@ process it is written as RFC 3339 text with microseconds and a `Z`, which also s
 """
 
 import hashlib
-import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import rfc8785
@@ -23,7 +24,6 @@ from volition.errors import InvalidInputError
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _SAFE_INTEGER = 2**53 - 1
-_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -34,30 +34,68 @@ def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
             half a surrogate pair, nesting without end).
     """
     try:
-        if _is_plain(value):
-            return _PLAIN.encode(value).encode()
-        return rfc8785.dumps(value)
+        plain = plain_json(value)
+        return rfc8785.dumps(value) if plain is None else plain
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         msg = f"This value has no canonical JSON form: {error}. Use text for large or non-finite numbers."
         raise InvalidInputError(msg) from error
 
 
-def _is_plain(value: object) -> bool:
-    """Tell whether the standard library writes a value as RFC 8785 does, at a sixth of the time.
+def plain_json(value: object, levels: int = -1) -> bytes | None:
+    """Return the RFC 8785 bytes of a value that is plain, at a twentieth of the reference implementation's time.
 
-    It does where there is no fraction, no large integer, and no key that UTF-16 might sort elsewhere than Unicode does.
+    A value is plain without a fraction, a large integer, or a key that UTF-16 might sort elsewhere than Unicode does.
+
+    Args:
+        value: Any value.
+        levels: The deepest nesting of objects and lists that is taken; negative: any that Python's stack takes.
+
+    Returns:
+        The bytes; none if the value is not plain, or deeper, and nothing is said about whether it has a form.
+
+    Raises:
+        UnicodeEncodeError: A text has half a surrogate pair.
+        RecursionError: The value is deeper than the stack.
     """
+    return _encode()(value) if _is_plain(value, levels) else None
+
+
+@cache
+def _encode() -> Callable[[object], bytes]:
+    from msgspec.json import Encoder  # noqa: PLC0415 - it takes longer to load than a command's help may take
+
+    return Encoder(order="sorted").encode
+
+
+def _is_plain(value: object, levels: int) -> bool:
+    """Tell whether a value is plain; what most values hold is looked at in place, without a call each."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return True
-    if kind is int:
-        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER  # type: ignore[operator] # known from its type
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())  # type: ignore[attr-defined]
-    return (kind is list or kind is tuple) and all(map(_is_plain, value))  # type: ignore[call-overload]
+        try:
+            ascii_keys = "".join(value).isascii()  # type: ignore[arg-type] # known from its type
+        except TypeError:  # a key that is no text
+            return False
+        if not ascii_keys:
+            return False
+        inner = value.values()  # type: ignore[attr-defined]
+    elif kind is list or kind is tuple:
+        inner = value
+    elif kind is int:
+        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER  # type: ignore[operator]
+    else:
+        return kind is str or value is None or kind is bool
+    if not levels:
+        return False
+    for item in inner:
+        kind = type(item)
+        if kind is str or item is None or kind is bool:
+            continue
+        if not _is_plain(item, levels - 1):
+            return False
+    return True
 
 
-def digest(data: bytes) -> str:
+def digest(data: bytes | memoryview) -> str:
     """Return the SHA-256 of `data` as 64 lower-case hexadecimal characters."""
     return hashlib.sha256(data).hexdigest()
 

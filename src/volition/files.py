@@ -36,7 +36,7 @@ def write_file(path: Path, data: bytes) -> None:
         flush(path.parent)
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(folder: Path, files: Mapping[str, bytes | memoryview]) -> None:
     """Write a folder of files by their relative names; one that is there already is left as it is.
 
     Raises:

@@ -3,6 +3,8 @@
 - An entry is canonical JSON; its hash is a leaf of the tree of RFC 9162. Entries are never changed or removed.
 - An append is acknowledged once it is durable, together with the signed checkpoint of the tree that it makes. Times
   never run backwards: an entry's time is the clock's, or the last entry's if that is later.
+- Appends that arrive together are stored together: whichever thread finds nobody at it stores for all who wait, in one
+  transaction with one checkpoint. Each gets its own entries; one that is refused does not hold up the others.
 - Nothing read from the store is believed: every entry, root and proof that leaves this module was checked against a
   checkpoint that carries this log's signature, and that checkpoint against all that this process saw before. What
   does not fit raises `ProofError`, before anything is appended to it.
@@ -15,13 +17,17 @@
 """
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, Self
+from threading import Lock
+from typing import Any, NamedTuple, Protocol, Self
+
+import msgspec
 
 from volition import merkle
-from volition.canonical import canonical_json, now_us, text_to_us, us_to_text
+from volition.canonical import canonical_json, now_us, plain_json, text_to_us, us_to_text
 from volition.errors import InvalidInputError, ProofError
 from volition.signing import (
     Checkpoint,
@@ -54,7 +60,11 @@ MAX_ENTRY_BYTES = 65_535
 MAX_DEPTH = 64
 """Bodies nested deeper are refused: what every reader must be able to read must not depend on a reader's stack."""
 
+_LOWEST = 3
+"""The lowest level whose nodes are stored. Lower ones are hashed from their eight leaves when somebody asks."""
+
 _CHUNK = 1024
+_MOST_AT_ONCE = 4096  # entries, beyond which those who wait are left to the next transaction
 _CHANGED = "the ledger was changed behind its back. Restore it from a copy that verifies, and find out who wrote to it."
 
 
@@ -120,10 +130,13 @@ class Head:
     Attributes:
         size: How many entries there are.
         note: The newest signed checkpoint; empty before the first append.
+        untouched: Whether the store vouches that nobody but its own last append has written since: then this head is
+            what that append left.
     """
 
     size: int
     note: str
+    untouched: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +145,7 @@ class Growth:
 
     Attributes:
         leaves: The new entries' bytes, the first at place `Head.size`.
-        nodes: The complete subtrees that they complete.
+        nodes: The complete subtrees that they complete, from those of eight leaves on.
         checkpoint: The tree with the new entries.
         note: The same, signed.
     """
@@ -181,6 +194,56 @@ class Store(Protocol):
         ...
 
 
+class _Prepared(NamedTuple):
+    """A draft that can be an entry: its body as canonical JSON, and as whoever appends it gets it back."""
+
+    kind: str
+    body_bytes: bytes
+    body: dict[str, Any]
+
+
+def _prepare(draft: Draft) -> _Prepared:
+    """Check a draft, and write its body down.
+
+    Raises:
+        InvalidInputError: Its kind is unknown, or its body is no JSON object or nested too deep.
+    """
+    kind, body = draft.kind, draft.body
+    if kind not in KINDS:
+        raise InvalidInputError(f"{kind!r} is no kind of entry. Use one of: {', '.join(KINDS)}.")
+    if not isinstance(body, dict):
+        raise InvalidInputError(f"The body of a {kind} is a JSON object, not {body!r}.")
+    try:
+        plain = plain_json(body, MAX_DEPTH)
+    except UnicodeEncodeError:  # told in words by `canonical_json`
+        plain = None
+    if plain is not None:
+        return _Prepared(kind, plain, msgspec.json.decode(plain))
+    if _is_deeper(body, MAX_DEPTH):
+        raise InvalidInputError(f"This {kind} is nested deeper than {MAX_DEPTH} levels. Make it flatter.")
+    written = canonical_json(body)
+    return _Prepared(kind, written, json.loads(written))
+
+
+class _Waiting:
+    """An append that waits for its turn, or for somebody to store it along with theirs."""
+
+    __slots__ = ("at_us", "drafts", "error", "has_left", "leads", "start", "woken")
+
+    def __init__(self, drafts: Sequence[_Prepared]) -> None:
+        self.drafts = drafts
+        self.start: int | None = None  # once it is stored: the place of its first entry, and the time of all
+        self.at_us = 0
+        self.error: Exception | None = None
+        self.leads = self.has_left = False
+        self.woken = Lock()
+        self.woken.acquire()
+
+    @property
+    def is_done(self) -> bool:
+        return self.start is not None or self.error is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """The newest head that this process verified: its note, what that says, and the last entry's time."""
@@ -193,13 +256,20 @@ class _Seen:
 class Ledger:
     """A store's entries, verified. It may be used from several threads."""
 
-    def __init__(self, store: Store, signer: Signer | VerifierKey, clock: Callable[[], int] = now_us) -> None:
+    def __init__(
+        self,
+        store: Store,
+        signer: Signer | VerifierKey,
+        clock: Callable[[], int] = now_us,
+        settle: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> None:
         """Open the ledger and verify its head: the signature, and that the tree in the store is the tree signed.
 
         Args:
             store: Where the bytes are.
             signer: The key of this log, or only its public half for a ledger that will just be read.
             clock: Gives the time, microseconds since the Unix epoch, UTC.
+            settle: Called with what was stored before `append` returns it; others append meanwhile.
 
         Raises:
             ProofError: The store's head does not verify with this key.
@@ -208,9 +278,14 @@ class Ledger:
         self._signer = signer if isinstance(signer, Signer) else None
         self._key = signer.key if isinstance(signer, Signer) else signer
         self._clock = clock
+        self._settle = settle
         self._seen = _Seen(
             note="", checkpoint=Checkpoint(origin=self._key.name, size=0, root=merkle.EMPTY_ROOT), at_us=0
         )
+        self._grown = ("", merkle.Frontier())  # the note and the frontier of this process's last append
+        self._mutex = Lock()
+        self._waiting: list[_Waiting] = []
+        self._led = False
         self._seen = self._verify_head(store.head(), self._seen)
 
     @property
@@ -243,18 +318,28 @@ class Ledger:
             raise InvalidInputError(
                 f"The ledger {self._key.name} was opened for reading. Appending needs its private key."
             )
-        for draft in drafts:
-            if draft.kind not in KINDS:
-                raise InvalidInputError(f"{draft.kind!r} is no kind of entry. Use one of: {', '.join(KINDS)}.")
-            if not isinstance(draft.body, dict):
-                raise InvalidInputError(f"The body of a {draft.kind} is a JSON object, not {draft.body!r}.")
-            if _is_deeper(draft.body, MAX_DEPTH):
-                raise InvalidInputError(f"This {draft.kind} is nested deeper than {MAX_DEPTH} levels. Make it flatter.")
-        if not drafts:
+        prepared = [_prepare(draft) for draft in drafts]
+        if not prepared:
             return ()
-        growth = self._store.append(partial(self._grow, drafts, self._signer, self._seen))
-        entries = tuple(Entry.from_leaf(leaf) for leaf in growth.leaves)
-        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=entries[-1].at_us)
+        mine = _Waiting(prepared)
+        try:
+            with self._mutex:
+                self._waiting.append(mine)
+                mine.leads, self._led = not self._led, True
+            if not mine.leads:
+                mine.woken.acquire()  # done, or to lead
+            if not mine.is_done:
+                self._store_waiting(self._signer)
+        finally:
+            self._leave(mine)
+        if mine.error is not None:
+            raise mine.error
+        start, at_us = mine.start or 0, mine.at_us
+        entries = tuple(
+            [Entry(seq=seq, at_us=at_us, kind=kind, body=body) for seq, (kind, _, body) in enumerate(prepared, start)]
+        )
+        if self._settle is not None:
+            self._settle(entries)
         return entries
 
     def entries(self, start: int = 0, end: int | None = None) -> Iterator[Entry]:
@@ -342,7 +427,7 @@ class Ledger:
             if entry.at_us < at_us:
                 raise ProofError(f"Entry {entry.seq} is older than the one before: {_CHANGED}")
             at_us = entry.at_us
-            for node in frontier.append(entry.leaf_hash):
+            for node in frontier.extend([entry.leaf_hash], lowest=_LOWEST):
                 if self._store.node(node.level, node.number) != node.hash:
                     raise ProofError(f"Node {node.number} of level {node.level} is not its entries': {_CHANGED}")
             note = self._store.note(frontier.size)
@@ -350,26 +435,74 @@ class Ledger:
                 self._verify_note(note, Checkpoint(origin=head.origin, size=frontier.size, root=frontier.root()))
         return head
 
-    def _grow(self, drafts: tuple[Draft, ...], signer: Signer, seen: _Seen, head: Head) -> Growth:
+    def _leave(self, mine: _Waiting) -> None:
+        """Wait no more; whoever led, even if an interrupt ends it, leaves that to whoever has waited longest."""
+        with self._mutex:
+            mine.has_left = True
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+            if mine.leads:
+                self._led = bool(self._waiting)
+                if self._waiting:
+                    self._waiting[0].leads = True
+                    self._waiting[0].woken.release()
+
+    def _store_waiting(self, signer: Signer) -> None:
+        """Store what waits, in one transaction, and tell each who waited."""
+        batch: list[_Waiting] = []
+        count = 0
+        with self._mutex:
+            while self._waiting and (not batch or count + len(self._waiting[0].drafts) <= _MOST_AT_ONCE):
+                batch.append(self._waiting.pop(0))
+                count += len(batch[-1].drafts)
+        leader = batch[0]
+        try:
+            self._store_batch(batch, signer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, everybody who waited hears of it
+            for one in batch:
+                if not one.is_done:
+                    one.error = error if one is leader else _again(error)
+        except BaseException:  # an interrupt of this thread only: the others are stored by another
+            with self._mutex:
+                self._waiting[:0] = [one for one in batch[1:] if not (one.is_done or one.has_left)]
+            raise
+        finally:
+            for one in batch[1:]:
+                if one.is_done:
+                    one.woken.release()
+
+    def _store_batch(self, batch: Sequence[_Waiting], signer: Signer) -> None:
+        growing = _Growing(batch)
+        try:
+            growth = self._store.append(partial(self._grow, growing, signer, self._seen))
+        except _NothingToStoreError:
+            return
+        assert growing.frontier is not None  # noqa: S101 - it grew
+        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=growing.at_us)
+        self._grown = growth.note, growing.frontier
+        for one, start in growing.places:
+            one.at_us, one.start = growing.at_us, start
+
+    def _grow(self, growing: "_Growing", signer: Signer, seen: _Seen, head: Head) -> Growth:
         """Make entries of drafts, on top of a head that only this process can move while it is called."""
         last = self._verify_head(head, seen)
-        at_us = max(self._clock(), last.at_us)
-        frontier = merkle.Frontier(head.size, self._read)
-        if frontier.root() != last.checkpoint.root:  # the head's signature was verified before, its nodes may be new
-            raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {_CHANGED}")
-        leaves, nodes = [], []
-        for seq, draft in enumerate(drafts, head.size):
-            leaf = Entry(seq=seq, at_us=at_us, kind=draft.kind, body=draft.body).leaf_bytes
-            if len(leaf) > MAX_ENTRY_BYTES:
-                raise InvalidInputError(
-                    f"This {draft.kind} takes {len(leaf)} bytes, more than the {MAX_ENTRY_BYTES} of an entry. "
-                    "Keep the long part in a file and append its digest."
-                )
-            leaves.append(leaf)
-            nodes += frontier.append(merkle.leaf_hash(leaf))
+        growing.at_us = max(self._clock(), last.at_us)
+        note, frontier = self._grown
+        if head.untouched and note == head.note == last.note:
+            frontier = frontier.copy()  # it is that of the very tree that this process signed last
+        else:
+            # The head's signature was verified, perhaps long ago; its nodes may have been changed since.
+            frontier = merkle.Frontier(head.size, self._read)
+            if frontier.root() != last.checkpoint.root:
+                raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {_CHANGED}")
+        leaves = growing.leaves(head.size)
+        if not leaves:
+            raise _NothingToStoreError
+        nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=_LOWEST)
+        growing.frontier = frontier
         checkpoint = Checkpoint(origin=last.checkpoint.origin, size=frontier.size, root=frontier.root())
         return Growth(
-            leaves=tuple(leaves),
+            leaves=leaves,
             nodes=tuple(nodes),
             checkpoint=checkpoint,
             note=sign_note(checkpoint_text(checkpoint), signer),
@@ -402,8 +535,7 @@ class Ledger:
         for chunk_start in range(start, end, _CHUNK):
             chunk_end = min(chunk_start + _CHUNK, end)
             leaves = self._store.leaves(chunk_start, chunk_end)
-            for leaf in leaves:
-                frontier.append(merkle.leaf_hash(leaf))
+            frontier.extend(merkle.leaf_hashes(leaves), lowest=_LOWEST)
             if frontier.size != chunk_end or frontier.root() != self._root(chunk_end, head):
                 raise ProofError(f"Entries {chunk_start} to {chunk_end} are not those that were signed: {_CHANGED}")
             for seq, leaf in enumerate(leaves, chunk_start):
@@ -423,7 +555,58 @@ class Ledger:
 
     def _read(self, level: int, number: int) -> bytes:
         """Read a node; a missing one reads as no bytes and so fails whatever is verified with it."""
-        return self._store.node(level, number)
+        if level >= _LOWEST:
+            return self._store.node(level, number)
+        leaves = self._store.leaves(number << level, (number + 1) << level)
+        if len(leaves) != 1 << level:
+            return b""
+        frontier = merkle.Frontier()
+        frontier.extend(merkle.leaf_hashes(leaves), lowest=level)
+        return frontier.root()
+
+
+class _NothingToStoreError(Exception):
+    """Every draft of a transaction was refused."""
+
+
+class _Growing:
+    """What one transaction stores: several appends, one after the other."""
+
+    def __init__(self, batch: Sequence[_Waiting]) -> None:
+        self._batch = batch
+        self.at_us = 0
+        self.places: list[tuple[_Waiting, int]] = []
+        self.frontier: merkle.Frontier | None = None
+
+    def leaves(self, start: int) -> tuple[bytes, ...]:
+        """Return the entries' bytes, the first at place `start`; an append with too long a one is refused alone."""
+        at = us_to_text(self.at_us).encode()
+        leaves: list[bytes] = []
+        self.places = []
+        for waiting in self._batch:
+            first = start + len(leaves)
+            mine = [
+                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}' % (at, body, kind.encode(), seq)
+                for seq, (kind, body, _) in enumerate(waiting.drafts, first)
+            ]
+            longest = max(map(len, mine))
+            if longest > MAX_ENTRY_BYTES:
+                kind = next(one.kind for one, leaf in zip(waiting.drafts, mine, strict=True) if len(leaf) == longest)
+                waiting.error = InvalidInputError(
+                    f"This {kind} takes {longest} bytes, more than the {MAX_ENTRY_BYTES} of an entry. "
+                    "Keep the long part in a file and append its digest."
+                )
+                continue
+            self.places.append((waiting, first))
+            leaves += mine
+        return tuple(leaves)
+
+
+def _again(error: Exception) -> Exception:
+    """Return an error to be raised in another thread: errors carry their way, so each thread has its own."""
+    other = copy(error)
+    other.__cause__ = error
+    return other
 
 
 def _is_deeper(value: object, levels: int) -> bool:

@@ -14,7 +14,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from volition.errors import InvalidInputError, ProofError
 
@@ -44,6 +44,12 @@ def leaf_hash(entry: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
+def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
+    """Return the hashes of many entries as leaves."""
+    sha256 = hashlib.sha256
+    return [sha256(b"\x00" + entry).digest() for entry in entries]
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the 32-byte hash of two neighbouring subtrees."""
     return hashlib.sha256(b"\x01" + left + right).digest()
@@ -63,14 +69,31 @@ class Frontier:
         self.size = size
         self._hashes = [read(level, number) for level, number in _cover(_Span(0, size))] if read else []
 
+    def copy(self) -> Self:
+        """Return the same tree, to be grown apart."""
+        hashes = iter(self._hashes)
+        return type(self)(self.size, lambda _level, _number: next(hashes))
+
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf's hash; return the nodes that it completes, the leaf itself first."""
-        completed = [Node(0, self.size, leaf)]
-        while completed[-1].number % 2:  # a right child completes its parent
-            level, number, right = completed[-1]
-            completed.append(Node(level + 1, number // 2, node_hash(self._hashes.pop(), right)))
-        self._hashes.append(completed[-1].hash)
-        self.size += 1
+        return self.extend([leaf])
+
+    def extend(self, leaves: Iterable[bytes], *, lowest: int = 0) -> list[Node]:
+        """Add the hashes of leaves in one pass; return the nodes of level `lowest` and above that they complete."""
+        hashes, number, sha256 = self._hashes, self.size, hashlib.sha256
+        completed = []
+        for leaf in leaves:
+            level, place, reached = 0, number, leaf
+            if not lowest:
+                completed.append(Node(0, place, leaf))
+            while place & 1:  # a right child completes its parent
+                reached = sha256(b"\x01" + hashes.pop() + reached).digest()
+                level, place = level + 1, place >> 1
+                if level >= lowest:
+                    completed.append(Node(level, place, reached))
+            hashes.append(reached)
+            number += 1
+        self.size = number
         return completed
 
     def root(self) -> bytes:

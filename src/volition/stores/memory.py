@@ -1,6 +1,7 @@
 """A ledger in the memory of one process, for tests, demonstrations and throw-away workspaces."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 
 from volition.ledger import Growth, Head
@@ -36,7 +37,7 @@ class MemoryStore:
     def append(self, extend: Callable[[Head], Growth]) -> Growth:
         """Store what `extend` makes of the head, and return it; nobody else appends meanwhile."""
         with self._appending:
-            growth = extend(self._head)
+            growth = extend(replace(self._head, untouched=True))  # nobody else can reach it
             self._leaves += growth.leaves
             self._nodes |= {(node.level, node.number): node.hash for node in growth.nodes}
             self._notes[growth.checkpoint.size] = growth.note

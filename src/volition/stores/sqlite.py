@@ -5,6 +5,8 @@
 - The write lock is taken before the head is read (`BEGIN IMMEDIATE`), so that appends of several processes queue up
   instead of overwriting one another.
 - Reading has a connection of its own, so that it never waits for an append.
+- What was appended last is remembered with SQLite's own count of other connections' changes (`data_version`): while
+  that stands still, the head and the tree are as this store left them and need not be read again.
 - Triggers refuse to change or remove rows. They stop accidents; deliberate changes are found by `ledger.Ledger`.
 """
 
@@ -19,7 +21,8 @@ from volition.errors import BackendError, ConflictError, ProofError, VolitionErr
 from volition.ledger import Growth, Head
 
 _T = TypeVar("_T")
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+_READABLE = (1, _SCHEMA_VERSION)  # 1 has more nodes than are read now; the first append makes it a 2
 _TABLES = {
     "leaf": "seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL",
     "node": "level INTEGER, number INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, number)",
@@ -63,10 +66,12 @@ class SqliteStore:
         with _explained(self._path):
             with closing(_connect(self._path, patience_s)) as probe:
                 [(version,)] = probe.execute("PRAGMA user_version")
-            if version != _SCHEMA_VERSION:
+            if version not in _READABLE:
                 raise BackendError(f"{path} is no ledger that this version of Volition can read (form {version}).")
             self._reader = _connect(self._path, patience_s)
             self._writer = _connect(self._path, patience_s)
+        self._version = version
+        self._left: tuple[int, Head] | None = None  # as the last append left it: data_version, and the head
 
     @classmethod
     def create(cls, path: str | Path, patience_s: float = 10) -> Self:
@@ -87,8 +92,7 @@ class SqliteStore:
 
     def head(self) -> Head:
         """Return where the ledger ends."""
-        [(size, note)] = self._read(_HEAD)
-        return Head(size=_typed(size, int), note=_typed(note, str))
+        return _head(self._read(_HEAD))
 
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return the entries from `start` (included) to `end` (not included), fewer if there are fewer."""
@@ -113,12 +117,21 @@ class SqliteStore:
             ProofError: There are rows where the new ones belong.
             BackendError: The file cannot be written.
         """
-        with self._appending, _explained(self._path), _transaction(self._writer) as connection:
-            head = self.head()  # nobody can move it now
-            growth = extend(head)
-            connection.executemany("INSERT INTO leaf VALUES (?, ?)", enumerate(growth.leaves, head.size))
-            connection.executemany("INSERT INTO node VALUES (?, ?, ?)", growth.nodes)
-            connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (growth.checkpoint.size, growth.note))
+        with self._appending, _explained(self._path):
+            left, self._left = self._left, None  # until what comes next is known to be stored
+            with _transaction(self._writer) as connection:
+                [(data_version,)] = connection.execute("PRAGMA data_version")  # nobody can move it now
+                untouched = left is not None and left[0] == data_version
+                head = left[1] if untouched and left else _head(connection.execute(_HEAD).fetchall())
+                growth = extend(head)
+                connection.executemany("INSERT INTO leaf VALUES (?, ?)", enumerate(growth.leaves, head.size))
+                if growth.nodes:
+                    connection.executemany("INSERT INTO node VALUES (?, ?, ?)", growth.nodes)
+                connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (growth.checkpoint.size, growth.note))
+                if self._version != _SCHEMA_VERSION:
+                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            self._version = _SCHEMA_VERSION
+            self._left = data_version, Head(size=growth.checkpoint.size, note=growth.note, untouched=True)
             return growth
 
     def close(self) -> None:
@@ -130,6 +143,11 @@ class SqliteStore:
     def _read(self, query: str, *values: int) -> list[tuple[Any, ...]]:
         with self._reading, _explained(self._path):
             return self._reader.execute(query, values).fetchall()
+
+
+def _head(rows: list[tuple[Any, ...]]) -> Head:
+    [(size, note)] = rows
+    return Head(size=_typed(size, int), note=_typed(note, str))
 
 
 def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
