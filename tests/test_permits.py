@@ -8,25 +8,27 @@ and the compiled form's (`Permits`).
 from functools import cache
 from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
+from volition.history import BEGINNING_US, History, extend_history, read_history
 from volition.ledger import Entry
 from volition.permits import (
-    BEGINNING_US,
+    NO_PERMIT_US,
+    REASON_CODES,
     UNKNOWN_PERSON,
-    History,
+    Panel,
     Permit,
     Permits,
     Reason,
     Refusal,
     Role,
     Use,
-    extend_history,
+    allowed,
     permit,
-    read_history,
 )
 from volition.terms import Basis, Rule, Terms
 
@@ -321,6 +323,168 @@ def test_an_answer_about_the_past_does_not_change_when_the_ledger_grows(events, 
         assert Permits(grown, purpose=PURPOSE, at_us=asked).of("acme", party, role, CATEGORY) == permit(
             then, use, asked
         )
+
+
+# --- many at once, and one more thing heard ---------------------------------------------------------------------------
+
+
+def rename(events, name):
+    """Return events of the same account and person under other names."""
+    names = {ACCOUNT: f"account:{name}", PERSON: f"person:{name}"}
+
+    def renamed(body):
+        told = {"party": names[body["party"]]} if "party" in body else {}
+        return body | told | ({"account": name} if "account" in body else {})
+
+    return [(at, (kind, renamed(body))) for at, (kind, body) in events]
+
+
+def check_together(start, histories):
+    """Give every history a party of its own in one history, ask all at once, and compare with one at a time."""
+    told = [event for events in histories for event in events[1]]
+    events = sorted([*start, *told], key=lambda event: event[0])
+    permits = Permits(history_of(events), purpose=PURPOSE, at_us=ASKED)
+    accounts = [name for name, _ in histories]
+    stretches = {}
+    for role in Role:
+        kind = "account" if role is Role.ACCOUNT else "person"
+        parties = [f"{kind}:{name}" for name in accounts]
+        asked = Panel(permits, accounts, np.arange(len(accounts)), parties)
+        # Some of them again, in another order, and strangers and nobody among them: not all of a history is asked.
+        few = np.arange(0, len(accounts), max(1, len(accounts) // 5))[::-1]
+        again = Panel(permits, accounts, few, [parties[position] for position in few])
+        stretches[role] = asked.stretches(role, CATEGORY)
+        others = Panel(permits, accounts, np.zeros(2, np.int32), ["person:stranger", UNKNOWN_PERSON])
+        for position, (account, party) in enumerate(zip(accounts, parties, strict=True)):
+            use = Use(account=account, party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+            told = [event for event in events if account in str(event[1][1]) or event[1][0] == "terms"]
+            assert row(asked.of(role, CATEGORY), position) == permit(permits.history, use, ASKED), (told, role)
+            for when in range(START - 1, ASKED + 1):
+                then = stretches[role].at(np.array([position]), np.array([when]))
+                assert then == [allowed(permits.history, use, when, asked_us=ASKED) is None], (told, role, when)
+        for position, whole in enumerate(few):
+            assert row(again.of(role, CATEGORY), position) == row(asked.of(role, CATEGORY), whole)
+        for position, party in enumerate(["person:stranger", UNKNOWN_PERSON]):
+            alone = permits.of(accounts[0], party, role, CATEGORY)
+            assert row(others.of(role, CATEGORY), position) == alone
+
+
+def row(table, position):
+    """Return one row of a table as the permit or the refusal that it stands for."""
+    if table.reason[position]:
+        assert table.since_us[position] == NO_PERMIT_US
+        return Refusal(reason=next(reason for reason, code in REASON_CODES.items() if code == table.reason[position]))
+    oldest_us = int(table.oldest_us[position])
+    age_us = None if oldest_us == BEGINNING_US else ASKED - oldest_us
+    return Permit(since_us=int(table.since_us[position]), max_age_us=age_us)
+
+
+@pytest.mark.parametrize("new", RULES)
+@pytest.mark.parametrize("old", RULES)
+def test_every_short_history_is_the_same_among_many(old, new):
+    start = [(START, publish("old", old, binds=START)), (START, publish("new", new, binds=START + 3))]
+    short = [events for alphabet in (OF_ACCOUNT, OF_PERSON) for events in histories(alphabet, 1)]
+    named = [
+        (name, sorted(rename([(START + 1, accept("old")), *events], name), key=lambda event: event[0]))
+        for number, events in enumerate(short)
+        for name in [f"n{number}x"]
+    ]
+    check_together(start, named)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RULES)
+def test_every_history_of_two_events_is_the_same_among_many(kind):
+    start = [(START, publish("new", kind, binds=START))]
+    short = [events for alphabet in (OF_ACCOUNT, OF_PERSON) for events in histories(alphabet, 2)]
+    named = [
+        (name, rename([(START, accept("new")), *events], name))
+        for number, events in enumerate(short)
+        for name in [f"n{number}x"]
+    ]
+    check_together(start, named)
+
+
+@given(st.lists(long_histories(), min_size=1, max_size=4))
+def test_long_histories_are_the_same_among_many(several):
+    """One account each; what versions there are is told by the first, and the others accept what they find."""
+    start = [event for event in several[0] if event[1][0] == "terms"]
+    there = {body["terms"]["id"]: at for at, (_, body) in start}
+    named = []
+    for number, events in enumerate(several):
+        kept = [
+            (at, (kind, body))
+            for at, (kind, body) in events
+            if kind != "terms" and (kind != "acceptance" or there.get(body["terms"], ASKED) <= at)
+        ]
+        named.append((f"n{number}x", rename(kept, f"n{number}x")))
+    check_together(start, named)
+
+
+@given(long_histories())
+def test_permits_that_learn_are_those_compiled_anew(events):
+    history = History()
+    held = Permits(history, purpose=PURPOSE, at_us=START - 1)
+    entries = entries_of(events)
+    for at in range(START, ASKED + 1):
+        heard = [entry for entry in entries if entry.at_us == at]
+        for entry in heard:
+            extend_history(history, entry)
+        before = {role: held.of("acme", party, role, CATEGORY) for role, party in ROLES.items()}
+        changed = held.learn(heard, at_us=at)
+        for role, party in ROLES.items():
+            use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+            answer_now = permit(history, use, at)
+            assert held.of("acme", party, role, CATEGORY) == answer_now
+            assert changed is None or party in changed or answer_now == before[role]
+
+
+TIES = [  # what one and the same instant, a change of terms after it, and an earlier yes make of each other
+    [(12, answer(PERSON, "yes")), (12, answer(PERSON, "no"))],
+    [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no")), (12, answer(PERSON, "yes"))],
+    [(START + 3, answer(PERSON, "no")), (START + 3, answer(PERSON, "yes", "past"))],
+    [(11, answer(PERSON, "yes")), (START + 3, answer(PERSON, "yes", "past"))],
+]
+
+
+@pytest.mark.parametrize("new", RULES)
+@pytest.mark.parametrize("old", RULES)
+def test_ties_are_the_same_among_many(old, new):
+    start = [(START, publish("old", old, binds=START)), (START, publish("new", new, binds=START + 3))]
+    named = [
+        (name, rename([(START, accept("old")), *events], name))
+        for number, events in enumerate(TIES)
+        for name in [f"n{number}x"]
+    ]
+    check_together(start, named)
+
+
+@pytest.mark.parametrize(
+    ("start", "heard"),
+    [
+        ([(START, publish("old", "contract", binds=START)), (START, publish("new", "never", binds=12))], []),
+        ([(START, publish("old", "regional", binds=START))], [(12, MOVES_TO_DE[ACCOUNT])]),
+        ([(START, publish("old", "contract", binds=START))], [(12, publish("new", "never", binds=12))]),
+    ],
+    ids=["terms that were announced come to bind", "an account moves", "new terms"],
+)
+def test_what_concerns_everybody_is_learned_by_everybody(start, heard):
+    events = [*start, (START, accept("old"))]
+    held = Permits(history_of(events), purpose=PURPOSE, at_us=START)
+    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Permit(since_us=BEGINNING_US)
+    entries = entries_of(events + heard)[len(events) :]
+    for entry in entries:
+        extend_history(held.history, entry)
+    assert held.learn(entries, at_us=12) is None
+    assert isinstance(held.of("acme", PERSON, Role.FIRST, CATEGORY), Refusal)
+
+
+def test_one_person_changes_nobody_elses_answer():
+    history = history_of(CONSENTED)
+    held = Permits(history, purpose=PURPOSE, at_us=START)
+    [entry] = entries_of([(START + 1, answer(PERSON, "yes"))])
+    extend_history(history, entry)
+    assert held.learn([entry], at_us=START + 1) == {PERSON}
 
 
 # --- consequences of the definition, each a sentence of the design ----------------------------------------------------
