@@ -18,22 +18,38 @@ The gate fails closed: a circle without a standing, an unknown person, a missing
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
-from volition.permits import BEGINNING_US, History, Permit, Permits, Reason, Refusal, Role, Say, Use, ground, permit
+from volition.history import BEGINNING_US, History
+from volition.ledger import Entry
+from volition.permits import (
+    NO_PERMIT_US,
+    REASON_CODES,
+    Panel,
+    Permit,
+    Permits,
+    Reason,
+    Refusal,
+    Role,
+    Say,
+    Use,
+    ground,
+    permit,
+)
 from volition.terms import Rule
 
-NO_PERMIT_US: Final = 2**62
-"""As `since_us` of a standing: later than every record, so nothing passes."""
-
-REASON_CODES: Final[Mapping[Reason, int]] = {reason: code for code, reason in enumerate(Reason, start=1)}
-"""The reasons as small integers for tables; 0 means permitted."""
-
 _HEXADECIMAL: Final = re.compile("[0-9a-f]+")
+
+_BEFORE_YES: Final = REASON_CODES[Reason.BEFORE_YES]
+_TOO_OLD: Final = REASON_CODES[Reason.TOO_OLD]
+_AT_A_TIME: Final = 1 << 16
 
 _REASONS: Final = {code: reason for reason, code in REASON_CODES.items()}
 
@@ -65,6 +81,8 @@ class Verdict:
         party: On whom it hangs: the refusing party, or the one whose permit is the latest.
         since_us: Since when every yes has stood unbroken; none when some party has no permit.
         remedy: What would change the answer, in words; empty when permitted.
+        evidence: Numbers of the ledger entries that it rests on, oldest first: of every party if permitted, of the
+            refusing one if not. Whoever reads them in the ledger can follow the answer.
     """
 
     permitted: bool
@@ -72,6 +90,7 @@ class Verdict:
     party: str
     since_us: int | None
     remedy: str
+    evidence: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as a JSON object with instants as text."""
@@ -81,6 +100,7 @@ class Verdict:
             "party": self.party,
             "since": None if self.since_us is None else instant_text(self.since_us),
             "remedy": self.remedy,
+            "evidence": list(self.evidence),
         }
 
 
@@ -125,31 +145,134 @@ def stand(permits: Permits, account: str, people: Sequence[str], category: str) 
     return Standing(since_us=since_us, oldest_us=oldest_us, reason=None, party=latest)
 
 
+@dataclass(slots=True)
+class _Known:
+    """What is known of a circle and a category: every answer that it can get, made once."""
+
+    epoch: int
+    since_us: int
+    max_age_us: int | None
+    permitted: Verdict
+    early: Verdict  # collected before the latest permit; the only one if somebody refuses
+    old: Verdict
+
+
+class Gate:
+    """The gate for one purpose, with the answers it gave before kept in memory: a look-up and a comparison each.
+
+    A decision makes it forget the answers it concerns, and nothing else: for an account that is one number, whoever
+    many people it has.
+    """
+
+    def __init__(self, permits: Permits) -> None:
+        """Open the gate. `permits` are moved on by nobody else."""
+        self._permits = permits
+        self._known: dict[tuple[str, tuple[str, ...], str], _Known] = {}
+        self._with: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}  # what is known with a person in it
+        self._epochs: dict[str, int] = {}  # how often an account's own answers have changed
+        self._good_until_us = self._next_binding_us()
+
+    def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
+        """Move on to a later instant, past the entries by which the permits' history has grown since."""
+        changed = self._permits.learn(entries, at_us=at_us)
+        self._good_until_us = self._next_binding_us()
+        if changed is None:
+            self._known.clear()
+            self._with.clear()
+            return
+        for party in changed:
+            kind, _, name = party.partition(":")
+            if kind == "account":
+                self._epochs[name] = self._epochs.get(name, 0) + 1
+            for key in self._with.pop(party, ()):
+                self._known.pop(key, None)
+
+    def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
+        """Judge one record for the permits' purpose; see `may`."""
+        return self.may(record.account, record.people, record.category, record.collected_us, at_us=at_us)
+
+    def may(
+        self, account: str, people: tuple[str, ...], category: str, collected_us: int, *, at_us: int | None = None
+    ) -> Verdict:
+        """Judge what is collected at an instant, and used at `at_us`: by default the permits' instant.
+
+        Args:
+            account: Id of the account.
+            people: Parties ("person:PSEUDONYM"), the speaker or actor first, nobody twice.
+            category: A leaf of `terms.CATEGORIES`.
+            collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+            at_us: Instant of the use, not before the permits' own, of which the ledger says nothing yet.
+
+        Raises:
+            InvalidInputError: The record was collected after the instant that is asked about.
+        """
+        if at_us is None:
+            at_us = self._permits.at_us
+        elif at_us >= self._good_until_us:
+            self.learn((), at_us=at_us)
+        if collected_us > at_us:
+            msg = (
+                f"The record was collected at {us_to_text(collected_us)}, after {us_to_text(at_us)}, the instant asked "
+                "about. Ask about a later instant."
+            )
+            raise InvalidInputError(msg)
+        key = (account, people, category)
+        known = self._known.get(key)
+        if known is None or known.epoch != self._epochs.get(account, 0):
+            known = self._look_up(key)
+        if collected_us < known.since_us:
+            return known.early
+        if known.max_age_us is not None and collected_us < at_us - known.max_age_us:
+            return known.old
+        return known.permitted
+
+    def _next_binding_us(self) -> int:
+        binding_us = self._permits.history.next_binding_us(after_us=self._permits.at_us)
+        return NO_PERMIT_US if binding_us is None else binding_us
+
+    def _look_up(self, key: tuple[str, tuple[str, ...], str]) -> _Known:
+        account, people, category = key
+        permits = self._permits
+        standing = stand(permits, account, people, category)
+        rests_on = {
+            party: permits.evidence(account, party, role, category) for role, party in concerned(account, people)
+        }
+        since_us = standing.since_us if standing.reason is None else None
+        own = rests_on[standing.party]
+
+        def refusal(reason: Reason) -> Verdict:
+            told = remedy(reason, standing.party, since_us=standing.since_us)
+            return Verdict(
+                permitted=False, reason=reason, party=standing.party, since_us=since_us, remedy=told, evidence=own
+            )
+
+        known = self._known[key] = _Known(
+            epoch=self._epochs.get(account, 0),
+            since_us=standing.since_us,
+            max_age_us=None if standing.oldest_us == BEGINNING_US else permits.at_us - standing.oldest_us,
+            permitted=Verdict(
+                permitted=True,
+                reason=None,
+                party=standing.party,
+                since_us=since_us,
+                remedy="",
+                evidence=tuple(sorted({seq for seqs in rests_on.values() for seq in seqs})),
+            ),
+            early=refusal(standing.reason or Reason.BEFORE_YES),
+            old=refusal(Reason.TOO_OLD),
+        )
+        for person in people:
+            self._with.setdefault(person, []).append(key)
+        return known
+
+
 def decide(permits: Permits, record: Record) -> Verdict:
-    """Judge one record for the permits' purpose at the permits' instant.
+    """Judge one record for the permits' purpose at the permits' instant. For more than one, open a `Gate`.
 
     Raises:
         InvalidInputError: The record was collected after the instant that is asked about.
     """
-    if record.collected_us > permits.at_us:
-        msg = (
-            f"The record was collected at {us_to_text(record.collected_us)}, after {us_to_text(permits.at_us)}, the "
-            "instant asked about. Ask about a later instant."
-        )
-        raise InvalidInputError(msg)
-    standing = stand(permits, record.account, record.people, record.category)
-    reason = standing.reason
-    if reason is None and record.collected_us < standing.since_us:
-        reason = Reason.BEFORE_YES
-    if reason is None and record.collected_us < standing.oldest_us:
-        reason = Reason.TOO_OLD
-    return Verdict(
-        permitted=reason is None,
-        reason=reason,
-        party=standing.party,
-        since_us=standing.since_us if standing.reason is None else None,
-        remedy="" if reason is None else remedy(reason, standing.party, since_us=standing.since_us),
-    )
+    return Gate(permits).decide(record)
 
 
 def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:
@@ -308,7 +431,10 @@ def instant_text(at_us: int) -> str:
 
 
 class Engine(Protocol):
-    """Runs the gate's SQL over record files. Each engine binds `records` to the files and `standings` to the table."""
+    """Judges record files: runs the gate's SQL, `records` bound to the files and `standings` to the table, or an equal.
+
+    Tests hold all engines equal, row by row and reason by reason.
+    """
 
     def permitted(
         self, files: Sequence[str], standings: "Standings", *, derived: Sequence[str] = (), source: str | None = None
@@ -324,34 +450,146 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Circles:
+    """The circles of one account bucket; a circle's dense id is its position.
+
+    Attributes:
+        accounts: Ids of the accounts, by the account's dense number in the bucket.
+        people: Parties ("person:PSEUDONYM"), by the person's dense number in the bucket.
+        account: Account number of each circle, shape (circles,).
+        offsets: Where each circle's members start in `members`, and where the last one's end, shape (circles + 1,).
+        members: Person numbers, the first person first, shape (members,).
+    """
+
+    accounts: Sequence[str]
+    people: Sequence[str]
+    account: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    members: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Return how many circles there are."""
+        return len(self.account)
+
+    def account_of(self, circle: int) -> str:
+        """Return the id of a circle's account."""
+        return self.accounts[int(self.account[circle])]
+
+    def people_of(self, circle: int) -> tuple[str, ...]:
+        """Return a circle's people as parties, the first person first."""
+        return tuple(
+            self.people[person] for person in self.members[self.offsets[circle] : self.offsets[circle + 1]].tolist()
+        )
+
+    def take(self, chosen: NDArray[np.int64]) -> "Circles":
+        """Return some of the circles, by their ids; they get new ids, the position in `chosen`."""
+        sizes = np.diff(self.offsets)[chosen]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+        places = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return Circles(
+            accounts=self.accounts,
+            people=self.people,
+            account=self.account[chosen],
+            offsets=offsets,
+            members=self.members[places],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standings:
-    """The standings of one bucket's circles for one category, as columns of equal length, and the instant asked.
+    """The standings of one bucket's circles for one category, by dense id: the position is the id.
 
     Attributes:
         at_us: Instant asked about; records collected later are not part of the answer.
-        circle: The circles' dense ids.
         since_us: Latest permit of each circle, `NO_PERMIT_US` for none.
         oldest_us: Retention limit of each circle.
         reason: Codes of `REASON_CODES`, 0 for permitted.
+        account: Account number of each circle, by which an engine may see what it need not read; none if not known.
     """
 
     at_us: int
-    circle: list[int]
-    since_us: list[int]
-    oldest_us: list[int]
-    reason: list[int]
+    since_us: NDArray[np.int64]
+    oldest_us: NDArray[np.int64]
+    reason: NDArray[np.int8]
+    account: NDArray[np.int32] | None = None
 
 
-def fold(permits: Permits, circles: Iterable[tuple[int, str, Sequence[str]]], category: str) -> Standings:
-    """Fold circles (dense id, account, people as parties) into the standings that an engine joins."""
-    columns = Standings(at_us=permits.at_us, circle=[], since_us=[], oldest_us=[], reason=[])
-    for circle, account, people in circles:
-        standing = stand(permits, account, people, category)
-        columns.circle.append(circle)
-        columns.since_us.append(standing.since_us)
-        columns.oldest_us.append(standing.oldest_us)
-        columns.reason.append(0 if standing.reason is None else REASON_CODES[standing.reason])
-    return columns
+def fold(permits: Permits, circles: Circles, category: str) -> Standings:
+    """Fold each circle's permits for a category into its standing: of its parties the latest permit, the first refusal.
+
+    Members repeat over the circles of a meeting, one circle for each who speaks: each is asked once.
+    """
+    everybody = np.arange(len(circles.accounts), dtype=np.int32)
+    named = [f"account:{account}" for account in circles.accounts]
+    of_account = Panel(permits, circles.accounts, everybody, named).of(Role.ACCOUNT, category)
+    since_us = of_account.since_us[circles.account]
+    oldest_us = of_account.oldest_us[circles.account]
+    reason = of_account.reason[circles.account]
+
+    sizes = np.diff(circles.offsets)
+    circle = np.repeat(np.arange(len(circles)), sizes)  # of each member
+    first = np.zeros(len(circles.members), np.bool_)
+    first[circles.offsets[:-1][sizes > 0]] = True
+    refusals = np.zeros(len(circles.members), np.int8)
+    for role, chosen in ((Role.FIRST, np.flatnonzero(first)), (Role.OTHER, np.flatnonzero(~first))):
+        owner = circles.account[circle[chosen]].astype(np.int64)
+        pairs, place = np.unique(owner * len(circles.people) + circles.members[chosen], return_inverse=True)
+        account, person = np.divmod(pairs, max(len(circles.people), 1))
+        asked = Panel(permits, circles.accounts, account, [circles.people[number] for number in person.tolist()])
+        answers = asked.of(role, category)
+        np.maximum.at(since_us, circle[chosen], answers.since_us[place])
+        np.maximum.at(oldest_us, circle[chosen], answers.oldest_us[place])
+        refusals[chosen] = answers.reason[place]
+
+    told = np.flatnonzero(refusals)[::-1]  # backwards, so that the first one in each circle stays
+    by_people = np.zeros(len(circles), np.int8)
+    by_people[circle[told]] = refusals[told]
+    reason = np.where(reason > 0, reason, by_people)
+    reason[sizes == 0] = REASON_CODES[Reason.UNKNOWN_PARTY]  # nobody could be asked, so nobody has said yes
+    since_us[reason > 0] = NO_PERMIT_US
+    return Standings(
+        at_us=permits.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=circles.account
+    )
+
+
+def judge(standings: Standings, circle: NDArray[np.integer], collected_us: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Judge many records of one bucket and category at once, as the SQL does; a look-up and a comparison each.
+
+    Args:
+        standings: The bucket's, for the category.
+        circle: Dense id of each record's circle, (n,).
+        collected_us: Instant of each record's collection, int64, (n,).
+
+    Returns:
+        Codes of `REASON_CODES`, int8, (n,); 0 where the record is permitted.
+
+    Raises:
+        InvalidInputError: A record was collected after the instant that is asked about.
+    """
+    if len(collected_us) and int(collected_us.max()) > standings.at_us:
+        msg = f"A record was collected after {us_to_text(standings.at_us)}, the instant asked about. Ask about a later."
+        raise InvalidInputError(msg)
+    earliest_us = np.maximum(standings.since_us, standings.oldest_us)
+    codes = np.zeros(len(circle), np.int8)
+    stranger = len(earliest_us)
+    for start in range(0, len(circle), _AT_A_TIME):  # what fits into a processor's cache is judged fastest
+        asked, when = circle[start : start + _AT_A_TIME], collected_us[start : start + _AT_A_TIME]
+        known = asked if _all_below(asked, stranger) else np.where((asked >= 0) & (asked < stranger), asked, -1)
+        if known is not asked:
+            codes[start : start + _AT_A_TIME][known < 0] = REASON_CODES[Reason.UNKNOWN_PARTY]
+            places = np.flatnonzero(known >= 0)
+            places = places[when[places] < earliest_us[known[places]]]
+        else:
+            places = np.flatnonzero(when < earliest_us[asked])
+        if len(places):
+            of, refused = asked[places], standings.reason[asked[places]]
+            too_old = np.where(when[places] < standings.since_us[of], _BEFORE_YES, _TOO_OLD)
+            codes[start + places] = np.where(refused > 0, refused, too_old)
+    return codes
+
+
+def _all_below(circle: NDArray[np.integer], end: int) -> bool:
+    return len(circle) == 0 or bool(circle.min() >= 0 and circle.max() < end)
 
 
 def permitted_sql(at_us: int, *, source: str | None = None) -> str:
@@ -386,12 +624,19 @@ def reasons_sql(at_us: int, *, source: str | None = None) -> str:
 
 
 def _of_source(source: str | None) -> str:
-    if source is None:
-        return ""
+    return "" if source is None else f" AND records.source = '{check_source(source)}'"
+
+
+def check_source(source: str) -> str:
+    """Return the identity of a meeting or channel as it came, hexadecimal.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
     if not _HEXADECIMAL.fullmatch(source):
         msg = f"{source!r} is no identity of a meeting or channel; `lake.source_id` makes one."
         raise InvalidInputError(msg)
-    return f" AND records.source = '{source}'"
+    return source
 
 
 def reason_of(code: int) -> Reason | None:
