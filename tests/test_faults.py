@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 import pytest
 
 from simulator import START_US, HashEncoder, World, silent, world_in
-from volition.engines.duckdb import DuckDBEngine
+from volition.engines.arrow import ArrowEngine
 from volition.errors import InvalidInputError, VolitionError
 from volition.lake import Lake
 from volition.ledger import Draft, Ledger
@@ -120,7 +120,7 @@ def test_a_lake_killed_while_it_is_written_has_every_acknowledged_batch_and_no_h
             after_s = randomly.choice([0.0, 0.01, 0.05, 0.1]) + randomly.random() / 20
             acknowledged = run_and_kill(append_for_ever, tmp_path, first, after_s=after_s)
             last = acknowledged[-1]
-            with closing(Lake(tmp_path / "lake", world.parties, DuckDBEngine())) as lake:
+            with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine())) as lake:
                 rows = list(lake.rows(world.permits(at_us=START_US + 10**13), categories=CATEGORIES))
                 held = Counter(row.record_id for row in rows)
                 assert set(held.values()) == {1}
@@ -142,6 +142,85 @@ def test_a_lake_killed_while_it_is_written_has_every_acknowledged_batch_and_no_h
 def named_files(lake):
     with closing(sqlite3.connect(lake / "index.db")) as index:
         return {path for (path,) in index.execute("SELECT path FROM files")}
+
+
+def compact_for_ever(sender, folder, first):
+    """Append batches, each of many small files, and compact them: say how many batches there were before."""
+    world = World(folder, parties=Parties.open(folder))
+    world.everyone_says("yes")
+    number = first
+    while True:
+        for _ in range(3):
+            world.lake.append(batch_of(world, number))
+            number += 1
+        world.lake.embed(
+            world.permits(at_us=START_US + 10**13), HashEncoder(), categories=["content/chat"], progress=silent
+        )
+        sender.send(number)
+        world.lake.compact(silent)
+
+
+def test_a_lake_killed_in_the_middle_of_compaction_loses_nothing_and_doubles_nothing(tmp_path):
+    randomly = random.Random(11)
+    with world_in(tmp_path) as world:
+        world.everyone_says("yes")
+        number = 0
+        for _ in range(8):
+            acknowledged = run_and_kill(compact_for_ever, tmp_path, number, after_s=randomly.random() / 5)
+            with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine())) as lake:
+                permits = world.permits(at_us=START_US + 10**13)
+                expected = {
+                    record.record_id: record.payload for n in range(acknowledged[-1]) for record in batch_of(world, n)
+                }
+                for _ in range(2):  # as it was left, and once what was left undone is done
+                    rows = list(lake.rows(permits, categories=CATEGORIES))
+                    assert len(rows) == len({row.record_id for row in rows}) == sum(lake.size().values())
+                    assert expected.items() <= {row.record_id: row.payload for row in rows}.items()
+                    lake.compact(silent)
+                with closing(sqlite3.connect(tmp_path / "lake" / "index.db")) as index:
+                    embedded = index.execute("SELECT COUNT(*) FROM embedded").fetchone()[0]
+                    kept = index.execute("SELECT SUM(rows) FROM files WHERE kind = 'embeddings'").fetchone()[0]
+                assert embedded == kept == sum(row.embedding is not None for row in rows)
+                number = acknowledged[-1]  # whoever sends again, sends the rest
+                lake.append([])  # sweeps
+            on_disk = {
+                str(path.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake/records").rglob("*.parquet*")
+            }
+            assert on_disk == named_files(tmp_path / "lake")
+
+
+def compact_and_erase(sender, folder, number):
+    """One process compacts over and over, the others append and erase."""
+    world = World(folder, parties=Parties.open(folder))
+    if number == 0:
+        for _ in range(12):
+            world.lake.compact(silent)
+    else:
+        for part in range(4):
+            world.lake.append(batch_of(world, 100 * number + part))
+        world.lake.erase_person(world.people[f"brill-{('ada', 'cy')[number - 1]}"])
+    sender.send(number)
+
+
+def test_processes_that_compact_and_erase_at_once_bring_nothing_back(tmp_path):
+    with world_in(tmp_path) as world:
+        world.everyone_says("yes")
+        for number in range(6):
+            world.lake.append(batch_of(world, number))
+        assert run(compact_and_erase, tmp_path, at_once=3) == [0, 1, 2]
+        gone = {world.people["brill-ada"], world.people["brill-cy"]}
+        for person in gone:  # what was appended after one had erased
+            world.lake.erase_person(person)
+        numbers = [*range(6), *(100 * name + part for name in (1, 2) for part in range(4))]
+        expected = {
+            record.record_id for number in numbers for record in batch_of(world, number) if record.people[0] not in gone
+        }
+        world.lake.compact(silent)
+        rows = list(world.lake.rows(world.permits(at_us=START_US + 10**13), categories=CATEGORIES))
+        assert len(rows) == len(expected)
+        assert {row.record_id for row in rows} == expected
+        on_disk = {str(path.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake/records").rglob("*.parquet*")}
+        assert on_disk == named_files(tmp_path / "lake")
 
 
 # --- killed: a whole workspace ---

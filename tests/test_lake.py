@@ -3,6 +3,7 @@
 import itertools
 import shutil
 import sqlite3
+import threading
 from collections import Counter
 from contextlib import closing
 
@@ -13,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import START_US, HashEncoder, bytes_in, silent, world_in
+from volition import lake as lake_module
+from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.gate import Record, decide
@@ -390,6 +393,187 @@ def test_a_person_is_erased_from_every_account_they_spoke_in(world):
     assert world.lake.erase_person(everywhere) == 2
 
 
+# --- compacting ---
+
+
+def many_small_files(world, batches=6):
+    """Collect in many batches, over several days, and embed each; return the records."""
+    records = []
+    for number in range(batches):
+        batch = [
+            world.record(
+                f"{number}-{account}-{name}-{category}",
+                account=account,
+                people=(name, "bo") if name != "bo" else ("bo",),
+                category=category,
+                at_us=START_US + number * 40_000_000_000 + place,
+            )
+            for place, (account, name, category) in enumerate(
+                itertools.product(world.accounts, ("ada", "bo", "cy"), ("content/chat", "service/usage"))
+            )
+        ]
+        world.lake.append(batch)
+        world.lake.embed(
+            world.permits(at_us=START_US + 10**13), HashEncoder(), categories=["content/chat"], progress=silent
+        )
+        records += batch
+    return records
+
+
+def all_rows(world, **which):
+    rows = world.lake.rows(world.permits(at_us=START_US + 10**13), categories=CATEGORIES, **which)
+    return sorted(
+        (
+            (row.record_id, row.account, row.people, row.collected_us, row.payload, row.embedding is None)
+            for row in rows
+        ),
+        key=lambda row: row[0],
+    )
+
+
+def test_compaction_keeps_every_row_as_it_was_in_few_sorted_files(world):
+    records = many_small_files(world)
+    before, size = all_rows(world), world.lake.size()
+    assert len(before) == len(records)
+    told = []
+
+    compacted = world.lake.compact(lambda *progress: told.append(progress))
+
+    lake = world.folder / "lake"
+    assert (compacted.before, compacted.after) == (6 * 6, 6)
+    assert compacted.rows == len(records) + len(records) // 2
+    assert told[-1] == ("compacting", 6, 6)
+    assert all_rows(world) == before
+    assert world.lake.size() == size
+    assert on_disk(lake) == sorted(path for kind in ("records", "embeddings") for path, _ in files_of(lake, kind))
+    for path, _ in files_of(lake, "records"):
+        keys = pq.read_table(lake / path, columns=["account", "circle", "collected_us"], partitioning=None).to_pylist()
+        assert [tuple(key.values()) for key in keys] == sorted(tuple(key.values()) for key in keys)
+    again = world.lake.compact(silent)
+    assert (again.before, again.after, again.rows) == (6, 6, 0)
+
+
+def test_compaction_makes_files_of_bounded_size_and_leaves_large_ones_alone(world, monkeypatch):
+    many_small_files(world)
+    lake = world.folder / "lake"
+    largest = max(pq.read_metadata(lake / path).row_group(0).total_byte_size for path, _ in files_of(lake, "records"))
+    monkeypatch.setattr(lake_module, "COMPACT_BYTES", 3 * largest)
+    before = all_rows(world)
+    compacted = world.lake.compact(silent)
+    assert 6 < compacted.after < compacted.before
+    assert all_rows(world) == before
+    large = set(on_disk(lake))
+    assert world.lake.compact(silent).rows == 0
+    assert set(on_disk(lake)) == large
+    for number in range(3):
+        world.lake.append([world.record(f"late-{number}", at_us=START_US + number)])
+    assert world.lake.compact(silent).rows in (3, 6)  # with a small one that was left over, perhaps
+    assert len(all_rows(world)) == len(before) + 3
+    assert len(large - set(on_disk(lake))) <= 1
+
+
+def test_small_row_groups_change_no_answer_and_let_accounts_be_passed_over(world, monkeypatch):
+    monkeypatch.setattr(lake_module, "GROUP_ROWS", 2)
+    many_small_files(world)
+    before = all_rows(world)
+    world.lake.compact(silent)
+    assert all_rows(world) == before
+    for account in world.accounts:
+        assert all_rows(world, accounts=[account]) == [row for row in before if row[1] == account]
+    general = source_id("acme", "general")
+    assert [row[0] for row in all_rows(world, source=general)] == [
+        row[0] for row in before if row[1] == "acme" and row[4].get("channel") == "general"
+    ]
+
+
+def test_what_is_erased_after_compaction_leaves_no_byte_behind(world):
+    many_small_files(world)
+    world.lake.compact(silent)
+    lake = world.folder / "lake"
+    gone = [row[0] for row in all_rows(world) if row[2][0] == world.people["acme-ada"]]
+    assert world.lake.erase_person(world.people["acme-ada"]) == len(gone) > 0
+    assert on_disk(lake) == sorted(path for kind in ("records", "embeddings") for path, _ in files_of(lake, kind))
+    for path in on_disk(lake):
+        assert not set(gone) & set(pq.read_table(lake / path, partitioning=None)["record_id"].to_pylist())
+    world.lake.compact(silent)
+    assert not set(gone) & {row[0] for row in all_rows(world)}
+
+
+@pytest.mark.parametrize("change", ["compact", "erase", "compact and erase"])
+def test_whoever_reads_goes_on_when_files_are_replaced_and_sees_each_record_once(world, change):
+    records = many_small_files(world)
+    reader = world.lake.rows(world.permits(at_us=START_US + 10**13), categories=["content/chat"])
+    first = next(reader)
+    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
+        if "compact" in change:
+            other.compact(silent)
+        if "erase" in change:
+            other.erase_person(world.people["brill-ada"])
+    seen = [first.record_id, *(row.record_id for row in reader)]
+    assert len(seen) == len(set(seen))
+    erased = {world.people["brill-ada"]} if "erase" in change else set()
+    kept = {
+        record.record_id for record in records if record.category == "content/chat" and record.people[0] not in erased
+    }
+    assert kept <= set(seen) <= {record.record_id for record in records}
+
+
+def test_a_bucket_is_listed_anew_when_a_file_was_replaced_before_it_was_opened(world, monkeypatch):
+    many_small_files(world)
+    before = all_rows(world)
+    counts = world.lake.reasons(world.permits(at_us=START_US + 10**13), categories=CATEGORIES)
+    listed = world.lake._files
+    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
+
+        def late(*place):
+            files = listed(*place)
+            other.compact(silent)  # between the listing and the opening
+            return files
+
+        monkeypatch.setattr(world.lake, "_files", late)
+        assert world.lake.reasons(world.permits(at_us=START_US + 10**13), categories=CATEGORIES) == counts
+        monkeypatch.setattr(world.lake, "_files", listed)
+        world.lake.append([world.record("late", at_us=START_US + 5)])
+        monkeypatch.setattr(world.lake, "_files", late)
+        assert len(all_rows(world)) == len(before) + 1
+
+
+def test_readers_in_other_threads_go_on_through_compactions_and_erasures(world):
+    records = many_small_files(world, batches=4)
+    lasting = {record.record_id for record in records if record.people[0] != world.people["acme-ada"]}
+    permits, faults, done = world.permits(at_us=START_US + 10**13), [], threading.Event()
+
+    def read():
+        with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as lake:
+            while not done.is_set():
+                seen = [row.record_id for row in lake.rows(permits, categories=CATEGORIES)]
+                if len(seen) != len(set(seen)) or not lasting <= set(seen):
+                    faults.append(len(seen))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    for number in range(4):
+        world.lake.append([world.record(f"more-{number}-{part}", at_us=START_US + part) for part in range(3)])
+        world.lake.compact(silent)
+        if number == 2:
+            world.lake.erase_person(world.people["acme-ada"])
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert faults == []
+
+
+def test_circles_that_another_process_adds_are_known_at_once(world):
+    world.lake.append([world.record(1)])
+    assert len(world.rows()) == 1
+    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
+        other.append([world.record(2, people=("bo", "cy")), world.record(3, people=("cy",))])
+    assert {row.people for row in world.rows()} == {
+        tuple(world.people[f"acme-{name}"] for name in people) for people in (("ada",), ("bo", "cy"), ("cy",))
+    }
+
+
 # --- quarantine ---
 
 
@@ -423,14 +607,16 @@ STEPS = st.one_of(
     ),
     st.tuples(st.just("say"), st.lists(st.tuples(st.sampled_from(PARTIES), st.sampled_from(["yes", "yes", "no"])))),
     st.tuples(st.just("embed"), st.none()),
+    st.tuples(st.just("compact"), st.none()),
     st.tuples(st.just("erase"), st.sampled_from(PARTIES)),
 )
 
 
+@pytest.mark.parametrize("engine", [ArrowEngine(), DuckDBEngine()], ids=["arrow", "duckdb"])
 @settings(max_examples=20)
 @given(steps=st.lists(STEPS, min_size=1, max_size=8), yeses=st.sets(st.sampled_from(PARTIES)))
-def test_the_lake_is_the_dictionary_that_it_says_it_is(tmp_path_factory, steps, yeses):
-    with world_in(tmp_path_factory.mktemp("world")) as world:
+def test_the_lake_is_the_dictionary_that_it_says_it_is(tmp_path_factory, engine, steps, yeses):
+    with world_in(tmp_path_factory.mktemp("world"), engine=engine) as world:
         for name in sorted(yeses):
             world.say(name, "yes")
         known, held, embedded = set(), {}, set()
@@ -456,6 +642,15 @@ def test_the_lake_is_the_dictionary_that_it_says_it_is(tmp_path_factory, steps, 
                     due
                 )
                 embedded |= due
+            elif step == "compact":
+                compacted = world.lake.compact(silent)
+                assert compacted.after <= compacted.before
+                places = [
+                    (path.split("/")[1:3], path.rsplit("/", 1)[1][:2], kind)
+                    for kind in ("records", "embeddings")
+                    for path, _ in files_of(world.folder / "lake", kind)
+                ]
+                assert len(places) == compacted.after == len({str(place) for place in places})
             else:
                 gone = {identity for identity, record in held.items() if owns(world, what, record)}
                 erase = world.lake.erase_account if what in world.accounts else world.lake.erase_person

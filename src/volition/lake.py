@@ -1,26 +1,29 @@
 """The lake: where records lie, laid out for the gate.
 
-- Parquet, one folder per category and day, one file per batch and account bucket, sorted by account and time.
+- Parquet, one folder per category and day, one file per batch and account bucket. Each is sorted by account, circle and
+  time, in row groups small enough that their statistics tell which accounts need not be read.
 - Accounts are spread over 64 buckets. Inside a bucket, accounts, people and *circles* (an account with the people of
-  a record, the first one first) get small dense integers as they are collected, so that the gate is one equi-join.
+  a record, the first one first) get small dense integers as they are collected, so that the gate is one look-up.
 - Content is sealed from the first day: `payload` of `content/...` is AES-256-GCM under the account's data key, and so
   is everything derived from it. Keys, times, categories and dense ids stay readable for the gate.
 - A file exists for readers once `index.db` names it, in one transaction for a whole batch. A process killed while
   it writes leaves a file nobody reads, swept away by the next writer; sending the same thing twice stores it once.
 - Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits.
-- Written once; rewritten only by erasure. What was erased stays erased: its identity is remembered, so that collecting
-  it again does not bring it back.
+- Written once; rewritten only by erasure, and by compaction, which makes large files of small ones. Readers go on: they
+  open all files of a bucket before they give out its first record, and list anew if one was replaced before that.
+- What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
 """
 
 import json
 import sqlite3
 import threading
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -31,13 +34,22 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json, digest, us_to_datetime
 from volition.errors import BackendError, InvalidInputError
 from volition.files import flush, turn, write_file
-from volition.gate import Engine, Record, Standings, fold
+from volition.gate import Circles, Engine, Record, Standings, fold
 from volition.parties import Parties
-from volition.permits import Permits, Reason
+from volition.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.terms import CATEGORIES
 
 BUCKETS: Final = 64
 EMBEDDING_SIZE: Final = 384
+
+GROUP_ROWS: Final = 16_384
+"""Rows of a row group: what the gate holds in memory at a time, and the least that it can pass over."""
+
+COMPACT_BYTES: Final = 64 << 20
+"""Compaction makes files of up to so many bytes, before compression; one of more than half as many is left alone."""
+
+_CIRCLES_HELD: Final = 2_000_000
+_ASKED_AT_ONCE: Final = 500
 
 _PERSON: Final = "person:"
 
@@ -66,6 +78,20 @@ _RECORDS: Final = pa.schema(
 _KEY_COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
 _EMBEDDINGS: Final = pa.schema(
     [("record_id", pa.string()), ("account", pa.int32()), ("circle", pa.int32()), ("embedding", pa.binary())]
+)
+
+_ORDER: Final = {
+    "records": [(name, "ascending") for name in ("account", "circle", "collected_us", "record_id")],
+    "embeddings": [(name, "ascending") for name in ("account", "circle", "record_id")],
+}
+_STATISTICS: Final = ["account", "circle", "collected_us", "source"]
+_REPEATED: Final = ["account", "circle", "source"]
+_NO_CIRCLES: Final = Circles(
+    accounts=[],
+    people=[],
+    account=np.zeros(0, np.int32),
+    offsets=np.zeros(1, np.int64),
+    members=np.zeros(0, np.int32),
 )
 
 
@@ -116,6 +142,15 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """What compaction did: how many files there were, how many there are, and how many rows it moved."""
+
+    before: int
+    after: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
     """What became of a batch: how many records were stored, and how many the lake had already."""
 
@@ -131,6 +166,8 @@ class TextEncoder(Protocol):
         ...
 
 
+_Found = TypeVar("_Found")
+
 Progress = Callable[[str, int, int], None]
 """Told how far long work has come, as `progress(stage, done, total)`."""
 
@@ -145,9 +182,24 @@ def source_id(account: str, name: str) -> str:
     return digest(canonical_json(["source", account, name]))[:16]
 
 
+@lru_cache(maxsize=100_000)
 def bucket_of(account: str) -> int:
     """Return the bucket of an account, from 0 to 63, the same on every machine."""
     return int(digest(account.encode())[:8], 16) % BUCKETS
+
+
+def write_table(table: pa.Table, sink: pa.NativeFile) -> None:
+    """Write rows, sorted already, as a Parquet file of the lake's layout."""
+    names = table.column_names
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        row_group_size=GROUP_ROWS,
+        use_dictionary=[name for name in _REPEATED if name in names],
+        write_statistics=[name for name in _STATISTICS if name in names],
+        column_encoding={"collected_us": "DELTA_BINARY_PACKED"} if "collected_us" in names else None,
+    )
 
 
 class Lake:
@@ -169,6 +221,7 @@ class Lake:
         self._engine = engine
         self._written: list[Path] = []  # files of the batch that is being written
         self._mutex = threading.RLock()
+        self._known: OrderedDict[int, Circles] = OrderedDict()  # circles by bucket, those used last at the end
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._index = sqlite3.connect(
@@ -196,14 +249,9 @@ class Lake:
         with self._writing("the records"):
             fresh: dict[str, NewRecord] = {}
             for record in records:
-                known = (
-                    record.record_id in fresh
-                    or self._index.execute(
-                        "SELECT 1 FROM records WHERE id = ?", (bytes.fromhex(record.record_id),)
-                    ).fetchone()
-                )
-                if not known:
-                    fresh[record.record_id] = record
+                fresh.setdefault(record.record_id, record)
+            for identity in self._there("records", list(fresh)):
+                del fresh[identity]
             groups: dict[tuple[str, str, int], list[NewRecord]] = defaultdict(list)
             for record in fresh.values():
                 day = us_to_datetime(record.collected_us).date().isoformat()
@@ -234,7 +282,17 @@ class Lake:
             "source": [record.source for record in records],
             "payload": payloads,
         }
-        return pa.table(columns, schema=_RECORDS)
+        return pa.table(columns, schema=_RECORDS).sort_by(_ORDER["records"])
+
+    def _there(self, table: str, identities: Sequence[str]) -> list[str]:
+        """Return which of some identities a table of the index holds."""
+        found: list[str] = []
+        for start in range(0, len(identities), _ASKED_AT_ONCE):
+            asked = [bytes.fromhex(identity) for identity in identities[start : start + _ASKED_AT_ONCE]]
+            places = ", ".join("?" * len(asked))
+            sql = f"SELECT id FROM {table} WHERE id IN ({places})"  # noqa: S608 - our own names and question marks
+            found += [identity.hex() for (identity,) in self._index.execute(sql, asked)]
+        return found
 
     def embed(  # noqa: PLR0913 - which rows, under whose permits, how, and who is told
         self,
@@ -274,9 +332,9 @@ class Lake:
         with self._writing("the embeddings"):
             numbers = _Numbers(self._index)
             buckets: dict[int, list[int]] = defaultdict(list)
+            known = set(self._there("embedded", [row.record_id for row in rows]))
             for position, row in enumerate(rows):
-                identity = (bytes.fromhex(row.record_id),)
-                if not self._index.execute("SELECT 1 FROM embedded WHERE id = ?", identity).fetchone():
+                if row.record_id not in known:
                     buckets[bucket_of(row.account)].append(position)
             for bucket, positions in sorted(buckets.items()):
                 members = [rows[position] for position in positions]
@@ -293,7 +351,7 @@ class Lake:
                     "circle": circles,
                     "embedding": sealed,
                 }
-                table = pa.table(columns, schema=_EMBEDDINGS)
+                table = pa.table(columns, schema=_EMBEDDINGS).sort_by(_ORDER["embeddings"])
                 self._write(table, kind="embeddings", category=category, bucket=bucket, under=f"{category}/embeddings")
                 self._index.executemany(
                     "INSERT INTO embedded VALUES (?)", ((bytes.fromhex(row.record_id),) for row in members)
@@ -356,17 +414,40 @@ class Lake:
             RefusedError: An account was erased meanwhile.
         """
         for category in categories:
-            for bucket, files in self._files("records", category):
-                circles = self._circles(bucket, accounts)
-                if not circles:
-                    continue
-                standings = self._standings(permits, circles, category)
-                derived = [
-                    path for place, paths in self._files("embeddings", category) if place == bucket for path in paths
-                ]
-                for batch in self._engine.permitted(files, standings, derived=derived, source=source):
-                    wanted = batch.filter(pc.is_null(batch["embedding"])) if underived and derived else batch
+            for bucket in self._buckets(category):
+                for batch, circles in self._permitted(permits, category, bucket, accounts, source):
+                    wanted = (
+                        batch.filter(pc.is_null(batch["embedding"]))
+                        if underived and "embedding" in batch.schema.names
+                        else batch
+                    )
                     yield from self._open(wanted, circles, category)
+
+    def _permitted(
+        self, permits: Permits, category: str, bucket: int, accounts: Sequence[str] | None, source: str | None
+    ) -> Iterator[tuple[pa.RecordBatch, Circles]]:
+        """Yield the permitted batches of a bucket, and the circles that they speak of.
+
+        An engine opens every file before it gives out the first batch, so a file that was replaced before that is no
+        error: the bucket is listed anew, and nothing was given out twice.
+        """
+        while True:
+            files = self._files(category, bucket)
+            circles = self._circles(bucket)
+            standings = self._standings(permits, circles, category, accounts)
+            if standings is None or not files["records"]:
+                return
+            batches = self._engine.permitted(files["records"], standings, derived=files["embeddings"], source=source)
+            try:
+                first = next(batches, None)
+            except BackendError:
+                if self._files(category, bucket) == files:
+                    raise
+                continue
+            if first is not None:
+                yield first, circles
+                yield from ((batch, circles) for batch in batches)
+            return
 
     def reasons(
         self, permits: Permits, *, categories: Iterable[str], source: str | None = None
@@ -375,9 +456,15 @@ class Lake:
         found: dict[str, dict[Reason | None, int]] = {}
         for category in categories:
             counts: dict[Reason | None, int] = defaultdict(int)
-            for bucket, files in self._files("records", category):
-                standings = self._standings(permits, self._circles(bucket, None), category)
-                for reason, total in self._engine.reasons(files, standings, source=source).items():
+            for bucket in self._buckets(category):
+
+                def count(
+                    files: Sequence[str], bucket: int = bucket, category: str = category
+                ) -> dict[Reason | None, int]:
+                    standings = fold(permits, self._circles(bucket), category)
+                    return self._engine.reasons(files, standings, source=source)
+
+                for reason, total in self._read(category, bucket, count).items():
                     counts[reason] += total
             if counts:
                 found[category] = dict(counts)
@@ -390,16 +477,14 @@ class Lake:
             InvalidInputError: The lake holds no such record.
         """
         for category in CATEGORIES:
-            for bucket, files in self._files("records", category):
-                table = pq.read_table(
-                    files, columns=_KEY_COLUMNS, partitioning=None, filters=[("record_id", "=", record)]
-                )
+            for bucket in self._buckets(category):
+                table = self._keys(category, bucket, ("record_id", "=", record))
                 if table.num_rows:
                     row = table.to_pylist()[0]
-                    account, people = self._circles(bucket, None)[row["circle"]]
+                    circles = self._circles(bucket)
                     return Record(
-                        account=account,
-                        people=tuple(_PERSON + pseudonym for pseudonym in people),
+                        account=circles.account_of(row["circle"]),
+                        people=circles.people_of(row["circle"]),
                         category=category,
                         collected_us=row["collected_us"],
                     )
@@ -414,19 +499,14 @@ class Lake:
         With `content/chat`, the same of a channel. None if no such meeting was collected.
         """
         bucket = bucket_of(account)
-        files = dict(self._files("records", category)).get(bucket, [])
-        if not files:
-            return None
-        table = pq.read_table(
-            files, columns=_KEY_COLUMNS, partitioning=None, filters=[("source", "=", source_id(account, name))]
-        )
+        table = self._keys(category, bucket, ("source", "=", source_id(account, name)))
         if not table.num_rows:
             return None
-        circles = self._circles(bucket, [account])
+        circles = self._circles(bucket)
         parts = sorted(zip(table["collected_us"].to_pylist(), table["circle"].to_pylist(), strict=True))
-        people = dict.fromkeys(pseudonym for _, circle in parts for pseudonym in circles[circle][1][:1])
-        everyone = dict.fromkeys(pseudonym for _, circle in parts for pseudonym in circles[circle][1])
-        return tuple(people | everyone), parts[-1][0]
+        people = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle)[:1])
+        everyone = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle))
+        return tuple(person.removeprefix(_PERSON) for person in people | everyone), parts[-1][0]
 
     def size(self) -> dict[str, int]:
         """Return how many records lie in the lake, by category, whether or not anything may use them."""
@@ -436,49 +516,125 @@ class Lake:
             ).fetchall()
         return dict(found)
 
-    def _files(self, kind: str, category: str) -> list[tuple[int, list[str]]]:
+    def _buckets(self, category: str) -> list[int]:
+        """Return the buckets that have records of a category."""
         with self._mutex:
             found = self._index.execute(
-                "SELECT bucket, path FROM files WHERE kind = ? AND category = ? AND rows > 0 ORDER BY bucket, path",
-                (kind, category),
+                "SELECT DISTINCT bucket FROM files WHERE kind = 'records' AND category = ? AND rows > 0 ORDER BY 1",
+                (category,),
             ).fetchall()
-        by_bucket: dict[int, list[str]] = defaultdict(list)
-        for bucket, path in found:
-            by_bucket[bucket].append(str(self._folder / path))
-        return list(by_bucket.items())
+        return [bucket for (bucket,) in found]
 
-    def _circles(self, bucket: int, accounts: Sequence[str] | None) -> dict[int, tuple[str, tuple[str, ...]]]:
-        """Return a bucket's circles: dense id -> (account, pseudonyms)."""
+    def _files(self, category: str, bucket: int) -> dict[str, list[str]]:
+        """Return the files of a category and bucket by kind, as they are at one instant."""
         with self._mutex:
-            names = dict(self._index.execute("SELECT number, account FROM accounts WHERE bucket = ?", (bucket,)))
-            people = dict(self._index.execute("SELECT number, pseudonym FROM people WHERE bucket = ?", (bucket,)))
             found = self._index.execute(
-                "SELECT number, account, people FROM circles WHERE bucket = ?", (bucket,)
+                "SELECT kind, path FROM files WHERE kind IN ('records', 'embeddings') AND category = ? AND bucket = ? "
+                "AND rows > 0 ORDER BY path",
+                (category, bucket),
             ).fetchall()
-        return {
-            number: (names[account], tuple(people[person] for person in json.loads(members)))
-            for number, account, members in found
-            if accounts is None or names[account] in accounts
-        }
+        files: dict[str, list[str]] = {"records": [], "embeddings": []}
+        for kind, path in found:
+            files[kind].append(str(self._folder / path))
+        return files
+
+    def _read(self, category: str, bucket: int, read: Callable[[Sequence[str]], _Found]) -> _Found:
+        """Read something of a bucket's records as a whole; anew, if a file was replaced meanwhile."""
+        while True:
+            files = self._files(category, bucket)
+            try:
+                return read(files["records"])
+            except (BackendError, OSError):
+                if self._files(category, bucket) == files:
+                    raise
+
+    def _keys(self, category: str, bucket: int, condition: tuple[str, str, str]) -> pa.Table:
+        """Return the keys of a bucket's records that meet a condition."""
+
+        def read(files: Sequence[str]) -> pa.Table:
+            if not files:
+                return _RECORDS.empty_table().select(_KEY_COLUMNS)
+            return pq.read_table(files, columns=_KEY_COLUMNS, partitioning=None, filters=[condition])
+
+        return self._read(category, bucket, read)
+
+    def _circles(self, bucket: int) -> Circles:
+        """Return a bucket's circles, with all that any process has added by now; what was read before is kept."""
+        with self._mutex:
+            circles = self._known.pop(bucket, _NO_CIRCLES)
+            # The circles first: whoever is named in them was numbered before, in the same transaction.
+            fresh = self._index.execute(
+                "SELECT account, people FROM circles WHERE bucket = ? AND number >= ? ORDER BY number",
+                (bucket, len(circles)),
+            ).fetchall()
+            if fresh:
+                names = self._numbered("accounts", "account", bucket, len(circles.accounts))
+                people = self._numbered("people", "pseudonym", bucket, len(circles.people))
+                members = [json.loads(circle) for _, circle in fresh]
+                ends = circles.offsets[-1] + np.cumsum([len(circle) for circle in members], dtype=np.int64)
+                circles = Circles(
+                    accounts=[*circles.accounts, *names],
+                    people=[*circles.people, *(_PERSON + pseudonym for pseudonym in people)],
+                    account=np.concatenate([circles.account, np.array([account for account, _ in fresh], np.int32)]),
+                    offsets=np.concatenate([circles.offsets, ends]),
+                    members=np.concatenate(
+                        [circles.members, np.array([one for all_ in members for one in all_], np.int32)]
+                    ),
+                )
+            self._known[bucket] = circles
+            while len(self._known) > 1 and sum(map(len, self._known.values())) > _CIRCLES_HELD:
+                self._known.popitem(last=False)
+            return circles
+
+    def _numbered(self, table: str, column: str, bucket: int, start: int) -> list[str]:
+        found = self._index.execute(
+            f"SELECT {column} FROM {table} WHERE bucket = ? AND number >= ? ORDER BY number",  # noqa: S608 - our own names
+            (bucket, start),
+        )
+        return [name for (name,) in found]
 
     @staticmethod
-    def _standings(permits: Permits, circles: dict[int, tuple[str, tuple[str, ...]]], category: str) -> Standings:
-        asked = (
-            (number, account, [_PERSON + pseudonym for pseudonym in people])
-            for number, (account, people) in circles.items()
-        )
-        return fold(permits, asked, category)
+    def _standings(
+        permits: Permits, circles: Circles, category: str, accounts: Sequence[str] | None
+    ) -> Standings | None:
+        """Return the circles' standings; where only some accounts are asked about, the others' circles pass nothing.
 
-    def _open(
-        self, batch: pa.RecordBatch, circles: dict[int, tuple[str, tuple[str, ...]]], category: str
-    ) -> Iterator[Row]:
+        None if no circle is asked about.
+        """
+        if accounts is None:
+            return fold(permits, circles, category)
+        numbers = [number for number, account in enumerate(circles.accounts) if account in accounts]
+        chosen = np.flatnonzero(np.isin(circles.account, numbers))
+        if not len(chosen):
+            return None
+        folded = fold(permits, circles.take(chosen), category)
+        columns = [
+            np.full(len(circles), nothing, column.dtype)
+            for column, nothing in (
+                (folded.since_us, NO_PERMIT_US),
+                (folded.oldest_us, NO_PERMIT_US),
+                (folded.reason, REASON_CODES[Reason.UNKNOWN_PARTY]),
+            )
+        ]
+        for column, values in zip(columns, (folded.since_us, folded.oldest_us, folded.reason), strict=True):
+            column[chosen] = values
+        since_us, oldest_us, reason = columns
+        return Standings(
+            at_us=folded.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=circles.account
+        )
+
+    def _open(self, batch: pa.RecordBatch, circles: Circles, category: str) -> Iterator[Row]:
         columns = batch.to_pydict()
         identities: list[str] = columns["record_id"]
         payloads: list[bytes] = columns["payload"]
         embeddings: list[bytes | None] = columns.get("embedding") or [None] * len(identities)
+        people = {
+            circle: tuple(person.removeprefix(_PERSON) for person in circles.people_of(circle))
+            for circle in set(columns["circle"])
+        }
         by_owner: dict[str, list[int]] = defaultdict(list)
         for position, circle in enumerate(columns["circle"]):
-            by_owner[circles[circle][0]].append(position)
+            by_owner[circles.account_of(circle)].append(position)
         for account, positions in by_owner.items():
             plain = [payloads[position] for position in positions]
             if category.startswith("content/"):
@@ -491,7 +647,7 @@ class Lake:
                 yield Row(
                     record_id=identities[position],
                     account=account,
-                    people=circles[columns["circle"][position]][1],
+                    people=people[columns["circle"][position]],
                     category=category,
                     collected_us=columns["collected_us"][position],
                     payload=json.loads(payload),
@@ -552,11 +708,11 @@ class Lake:
         for path, kind, category in self._index.execute(
             "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
         ).fetchall():
-            table = pq.read_table(self._folder / path, partitioning=None)
-            mask = pc.is_in(table[column], unwanted)
-            gone, kept = table.filter(mask), table.filter(pc.invert(mask))
-            if not gone.num_rows:
+            mask = pc.is_in(pq.read_table(self._folder / path, columns=[column], partitioning=None)[column], unwanted)
+            if not pc.any(mask).as_py():
                 continue
+            table = pq.read_table(self._folder / path, partitioning=None)
+            gone, kept = table.filter(mask), table.filter(pc.invert(mask))
             if kind == "records":
                 removed += gone.num_rows
                 # Whoever has read a record before may still be about to derive something from it: that comes too late.
@@ -570,16 +726,89 @@ class Lake:
             obsolete.append(self._folder / path)
         return removed
 
+    # --- compacting ---
+
+    def compact(self, progress: Progress) -> Compacted:
+        """Make large files of the many small ones that collecting leaves; rows stay as they are, sealed as they are.
+
+        Each new file is a transaction of its own: killed, it keeps what it has done, and the next one goes on. Readers
+        go on meanwhile. Memory holds a few times `COMPACT_BYTES`, whatever the lake's size.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; what was there is as it was.
+        """
+        with self._mutex:
+            places = self._index.execute(
+                "SELECT kind, category, bucket, COUNT(*) FROM files WHERE rows > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            ).fetchall()
+        rows = 0
+        for done, (kind, category, bucket, _) in enumerate(places):
+            progress("compacting", done, len(places))
+            while self._small_files(kind, category, bucket):
+                with self._writing("the compacted files") as obsolete:
+                    # Asked again in our turn: another process may have compacted, or erased, what was small just now.
+                    rows += self._merge(self._small_files(kind, category, bucket), kind, category, bucket, obsolete)
+        progress("compacting", len(places), len(places))
+        with self._mutex:
+            (after,) = self._index.execute("SELECT COUNT(*) FROM files WHERE rows > 0").fetchone()
+        return Compacted(before=sum(place[3] for place in places), after=after, rows=rows)
+
+    def small_files(self) -> int:
+        """Return how many files there are beyond one for each kind, category and bucket: what compaction may save."""
+        with self._mutex:
+            (files, places) = self._index.execute(
+                "SELECT COUNT(*), COUNT(DISTINCT kind || category || bucket) FROM files WHERE rows > 0"
+            ).fetchone()
+        return int(files - places)
+
+    def _small_files(self, kind: str, category: str, bucket: int) -> list[str]:
+        """Return the oldest small files of a place that make one large one together; none if there is but one."""
+        with self._mutex:
+            paths = self._index.execute(
+                "SELECT path FROM files WHERE kind = ? AND category = ? AND bucket = ? AND rows > 0 ORDER BY rowid",
+                (kind, category, bucket),
+            ).fetchall()
+        if len(paths) < 2:
+            return []
+        chosen: list[str] = []
+        total = 0
+        for (path,) in paths:
+            try:
+                metadata = pq.read_metadata(self._folder / path)
+            except FileNotFoundError:
+                continue  # replaced a moment ago
+            size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+            if size > COMPACT_BYTES // 2:
+                continue
+            if total + size > COMPACT_BYTES:
+                break
+            chosen.append(path)
+            total += size
+        return chosen if len(chosen) > 1 else []
+
+    def _merge(self, paths: Sequence[str], kind: str, category: str, bucket: int, obsolete: list[Path]) -> int:
+        """Write the rows of some files as one file, in the open transaction; return how many."""
+        if not paths:
+            return 0
+        tables = [pq.ParquetFile(self._folder / path).read(use_threads=False) for path in paths]
+        table = pa.concat_tables(tables).sort_by(_ORDER[kind])
+        del tables
+        under = f"{category}/compacted" if kind == "records" else f"{category}/embeddings"
+        self._index.executemany("DELETE FROM files WHERE path = ?", ((path,) for path in paths))
+        self._write(table, kind=kind, category=category, bucket=bucket, under=under)
+        obsolete += [self._folder / path for path in paths]
+        return int(table.num_rows)
+
     # --- files that appear whole or not at all ---
 
     def _write(self, table: pa.Table, *, kind: str, category: str, bucket: int, under: str) -> None:
         """Write one Parquet file and name it in the open transaction, which makes it durable before it commits."""
-        stem = f"{bucket:02d}-{digest(canonical_json(table['record_id'].to_pylist()))[:16]}.parquet"
+        stem = f"{bucket:02d}-{digest(''.join(table['record_id'].to_pylist()).encode())[:16]}.parquet"
         relative = under if under.startswith("records/") else f"records/{under}"
         path = self._folder / relative / stem
         path.parent.mkdir(parents=True, exist_ok=True)
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        write_table(table, sink)
         path.write_bytes(sink.getvalue())
         self._written.append(path)
         self._index.execute(

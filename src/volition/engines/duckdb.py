@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from volition.errors import BackendError
@@ -61,7 +62,7 @@ def _bound(files: Sequence[str], standings: Standings, derived: Sequence[str]) -
     """Open a connection in which the gate's names stand for the files and the table; tell what DuckDB cannot read."""
     table = pa.table(
         {
-            "circle": pa.array(standings.circle, pa.int32()),
+            "circle": pa.array(np.arange(len(standings.since_us), dtype=np.int32)),
             "since_us": pa.array(standings.since_us, pa.int64()),
             "oldest_us": pa.array(standings.oldest_us, pa.int64()),
             "reason": pa.array(standings.reason, pa.int8()),
