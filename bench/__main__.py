@@ -27,6 +27,9 @@ def main() -> int:
     )
     parser.add_argument("--cache", metavar="DIR", help="keep what is slow to compute here, for the next run")
     parser.add_argument("--meetings", metavar="N", type=int, help="take only so many meetings (road)")
+    parser.add_argument(
+        "--rows", metavar="N", type=int, help="measure on so many rows, where a benchmark makes its own"
+    )
     args = parser.parse_args()
     if args.name is None:
         for name, summary in benches.items():

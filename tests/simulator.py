@@ -8,11 +8,12 @@ import numpy as np
 from volition.canonical import us_to_text
 from volition.collect import Draft as Piece
 from volition.collect import PersonRef
-from volition.engines.duckdb import DuckDBEngine
+from volition.engines.arrow import ArrowEngine
+from volition.history import read_history
 from volition.lake import Lake, NewRecord, record_id, source_id
 from volition.ledger import Draft, Ledger
 from volition.parties import Parties
-from volition.permits import Permits, read_history
+from volition.permits import Permits
 from volition.signing import Signer
 from volition.snapshot import freeze
 from volition.stores.memory import MemoryStore
@@ -77,7 +78,7 @@ class World:
     accounts = ("acme", "brill")
     names = ("Ada Byron", "Bo Berg", "Cy Clark")
 
-    def __init__(self, folder, *, terms=TERMS, parties=None):
+    def __init__(self, folder, *, terms=TERMS, parties=None, engine=None):
         self.folder = folder
         self.clock = Clock()
         self.ledger = Ledger(MemoryStore(), SIGNER, clock=self.clock)
@@ -92,7 +93,7 @@ class World:
                     self.parties.add_person(person, account=account, name=name)
             self.ledger.append(Draft(kind="acceptance", body={"account": account, "terms": terms.id}))
         self.people = {person.id: person.pseudonym for person in self.parties.people()}
-        self.lake = Lake(folder / "lake", self.parties, DuckDBEngine())
+        self.lake = Lake(folder / "lake", self.parties, engine or ArrowEngine())
 
     def close(self):
         self.lake.close()

@@ -26,9 +26,11 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "terms",
     "terms_diff merkle signing",
     "ledger parties",
+    "history",
     "permits",
     "gate",
-    "lake",
+    "batch lake lease",
+    "stream",
     "encoder collect scrub samples",
     "snapshot",
     "families",
@@ -46,20 +48,26 @@ RANK = {name: rank for rank, line in enumerate([*LAYERS, "__init__", "__main__"]
 
 HOMES = {  # a package that is not Python's own, and the modules that may import it
     "cryptography": "parties signing",
+    "datasets": "stream",
     "duckdb": "engines",
     "google": "collect",
     "lightgbm": "families",
-    "msgspec": "families",
-    "numpy": "audit encoder families lake snapshot train",
+    "msgspec": "canonical families ledger",
+    "numpy": "audit batch encoder engines families gate history lake permits snapshot stream train",
     "onnx": "encoder",
     "onnxruntime": "encoder",
     "opentelemetry": "collect",
-    "pyarrow": "engines lake snapshot",  # snapshot: the files of a snapshot, never the lake's
+    "py4j": "engines",  # the errors by which Spark's Java answers
+    "pandas": "stream",
+    "polars": "stream",
+    "pyarrow": "batch engines lake snapshot stream",  # snapshot: the files of a snapshot, never the lake's
+    "pyspark": "engines",
     "rfc8785": "canonical",
     "rich": "cli",
     "safetensors": "encoder",
     "scipy": "families",
     "tokenizers": "encoder",
+    "torch": "stream",
     "typer": "cli",
 }
 HEAVY = set(HOMES) - {"rfc8785", "rich", "typer"} | {"torch", "pandas", "sklearn"}
@@ -122,14 +130,20 @@ def test_what_is_imported_is_what_is_declared():
     """Nothing comes only by way of another package, and nothing is installed for nothing."""
     distributions = packages_distributions()
     imported = {
-        name: {found.lower().replace("_", "-") for found in distributions[name]}
+        name: {found.lower().replace("_", "-") for found in distributions.get(name, [name])}  # an extra may be missing
         for path in MODULES
         for name in _imported_packages(path)
     }
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
     declared = {requirement.split(">")[0] for requirement in project["dependencies"]}
-    assert {name for name, found in imported.items() if not found & declared} == set()
+    extras = {requirement.split(">")[0] for extra in project["optional-dependencies"].values() for requirement in extra}
+    assert {name for name, found in imported.items() if not found & (declared | extras)} == set()
     assert declared - set().union(*imported.values()) == set()
+
+
+def test_spark_is_tested_as_its_extra_installs_it():
+    told = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
+    assert set(told["project"]["optional-dependencies"]["spark"]) <= set(told["dependency-groups"]["spark"])
 
 
 @pytest.mark.parametrize("module", ["volition", "volition.cli"])

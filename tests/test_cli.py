@@ -43,7 +43,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-    collect slack; collect otlp; collect summaries; decide; may; snapshot; train; audit; release; search; summarize;
+    collect slack; collect otlp; collect summaries; compact; decide; may; snapshot; train; audit; release; search; summarize;
     recommend; owed; forget; erase; prove; verify; status; key; demo
 """
 
@@ -60,6 +60,7 @@ EXAMPLES = {
     "collect slack": "collect slack {slack} --account helio",
     "collect otlp": "collect otlp {usage}",
     "collect summaries": "collect summaries {summaries} --account helio",
+    "compact": "compact",
     "decide": "decide no --party account:copper --data service --purpose train",
     "may": "may train/recommend --account helio --person mara --category service/usage",
     "snapshot": "snapshot train/recommend --until 2025-07-01",

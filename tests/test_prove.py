@@ -22,8 +22,9 @@ from volition.canonical import canonical_json, digest, us_to_text
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.families.recommend import Recommend
 from volition.files import write_folder
+from volition.history import read_history
 from volition.ledger import Draft, Entry, Ledger
-from volition.permits import Permits, read_history
+from volition.permits import Permits
 from volition.prove import prove_person, verify_bundle, verify_person, write_bundle
 from volition.release import models_in, settle_releases, write_release
 from volition.signing import Checkpoint, Signer, checkpoint_text, sign_note

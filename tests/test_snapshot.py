@@ -83,10 +83,11 @@ OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
 from volition.engines.duckdb import DuckDBEngine
+from volition.history import read_history
 from volition.lake import Lake
 from volition.ledger import Entry
 from volition.parties import Parties
-from volition.permits import Permits, read_history
+from volition.permits import Permits
 from volition.snapshot import freeze
 from volition.terms import CATEGORIES
 folder, leaves, at_us, note = Path(sys.argv[1]), *json.loads(sys.stdin.read())

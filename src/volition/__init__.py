@@ -14,10 +14,14 @@ The story, module by module, in the order of the road. A module imports only fro
   forgettings.
 - `parties`: accounts and people, with their names and keys. The one part that can be destroyed; everything else
   knows a person by a pseudonym.
-- `permits`: the ledger compiled to one date a party: since when its yes has stood unbroken. **This module decides;
+- `history`: the entries of the log that bear on permission, by party; tens of millions of them, kept between starts.
+- `permits/`: the ledger compiled to one date a party: since when its yes has stood unbroken. **This module decides;
   read it first.**
-- `gate`: "may this be used?", answered from permits and nothing else: for one record, aloud, or for a table.
+- `gate`, `batch`: "may this be used?", answered from permits and nothing else: for one record, aloud, for a table, or
+  for many questions at once, Arrow in and Arrow out.
+- `lease`: a process may answer from memory for a moment, and a no is acknowledged once every such moment is over.
 - `lake`: where records lie, sealed. Nothing reads them but through the gate.
+- `stream/`: what the gate let through as a stream, judged again in the moment in which each batch is handed out.
 - `encoder`: turns text into vectors that tell how close two meanings are.
 - `collect/`: the ways in: transcripts, chat exports, telemetry. What no purpose could permit is not kept.
 - `scrub`, `snapshot`: what the gate let through, without personal identifiers, frozen and listed. Training accepts a

@@ -17,7 +17,8 @@ from typing import Any
 from volition.canonical import text_to_us, us_to_text
 from volition.files import PART
 from volition.gate import concerned
-from volition.permits import History, Permit, Permits, Reason, Refusal, Use, changes, permit
+from volition.history import History
+from volition.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.release import ModelState
 from volition.snapshot import Key, Snapshot, Stale
 

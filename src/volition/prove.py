@@ -35,8 +35,9 @@ from volition.canonical import canonical_json, digest, text_to_us
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
 from volition.files import write_file
 from volition.gate import concerned, decide
+from volition.history import read_history
 from volition.ledger import Entry, Ledger
-from volition.permits import Permit, Permits, Refusal, Use, permit, read_history
+from volition.permits import Permit, Permits, Refusal, Use, permit
 from volition.release import PAYLOAD_TYPE, ModelState, card_markdown, models_in, settle_releases
 from volition.signing import Checkpoint, VerifierKey, open_envelope, open_note, parse_checkpoint
 from volition.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment

@@ -6,6 +6,8 @@ signing.key       signs the log's checkpoints and the releases (mode 0600)
 ledger.db         the append-only log
 parties.db        accounts and people: names, pseudonyms, keys; the part that can be destroyed
 lake/             records
+history/          what the gate knows of a long ledger, read once; it may be deleted
+leases/           which processes answer from memory
 snapshots/ models/ releases/ runs/
 
 >>> workspace = Workspace.open(Path("acme"))                                     # doctest: +SKIP
@@ -15,10 +17,13 @@ snapshots/ models/ releases/ runs/
 """
 
 import json
+import logging
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -26,6 +31,7 @@ from typing import Any, Final, Self
 from volition import canonical
 from volition.audit import Finding
 from volition.audit.benefit import measure_benefit
+from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
 from volition.collect import PersonRef
 from volition.collect.intake import Collected, Piece, take_in
@@ -34,7 +40,9 @@ from volition.collect.slack import read_slack
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.encoder import Encoder, EncoderMissingError
+from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
+from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
 from volition.families import Family, Model, NoParts, silent
 from volition.families.recommend import Recommend, Suggestion
@@ -43,11 +51,13 @@ from volition.families.summary import Summary, SummaryFamily
 from volition.features import Asking, run_recommend, run_search, run_summarize
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, owed_by
-from volition.gate import Explanation, Record, Verdict, decide, explain
-from volition.lake import Lake
+from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
+from volition.history import History, extend_history, find_history, keep_history
+from volition.lake import Compacted, Lake, bucket_of
+from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
-from volition.permits import History, Permits, extend_history
+from volition.permits import Permits
 from volition.prove import prove_person, write_bundle
 from volition.regions import check_region
 from volition.release import (
@@ -62,6 +72,7 @@ from volition.release import (
 from volition.signing import Signer, VerifierKey
 from volition.snapshot import Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
+from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
@@ -75,8 +86,17 @@ LEARNS_FROM: Final = {
 }
 """What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
 
+ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
+    "arrow": ArrowEngine,
+    "duckdb": DuckDBEngine,
+    "spark": SparkEngine,
+}
+"""What can run the gate over the lake, by the setting's name; the first is the default."""
+
+_LONG_TO_READ: Final = 20_000  # entries: about a second
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 _SETTINGS_FILE: Final = "volition.toml"
+_LEASES: Final = "leases"
 _SETTINGS: Final = """\
 # A Volition workspace.
 
@@ -85,7 +105,15 @@ origin = "{origin}"
 
 # Days from a no to the day on which every model must have forgotten.
 due_days = 30
+
+# What runs the gate over the lake: "arrow", "duckdb", or "spark" (pip install 'volition[spark]', and Java 17).
+engine = "arrow"
+
+# For how many milliseconds a process may answer from memory; while one does, a no takes that long to be acknowledged.
+lease_ms = 100
 """
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 
@@ -127,21 +155,25 @@ class Workspace:
 
         Raises:
             InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
-            BackendError: A file of it cannot be opened.
+            BackendError: A file of it cannot be opened, or its engine is not installed.
             ProofError: The ledger was changed by somebody else than this software.
         """
         self.folder = folder
         settings = _read_settings(folder)
         self.origin: str = settings["origin"]
         self.due_days: int = settings["due_days"]
+        engine = ENGINES[settings["engine"]]()  # first: what may be missing is missed before anything is open
         self._clock = clock
         self._signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
         self.parties = Parties.open(folder)
         self._store = SqliteStore(folder / "ledger.db")
-        self.ledger = Ledger(self._store, self._signer, clock=clock)
-        self._lake = Lake(folder / "lake", self.parties, DuckDBEngine())
-        self._history = History()
-        self._entries: list[Entry] = []
+        self.lease_ms: int = settings["lease_ms"]
+        self._leases = Leases(folder / _LEASES)
+        self.ledger = Ledger(self._store, self._signer, clock=clock, settle=self._leases.settle)
+        self._lake = Lake(folder / "lake", self.parties, engine)
+        kept = find_history(folder / "history", self.ledger, self._signer.key)
+        self._history = History() if kept is None else kept
+        self._kept_size = self._history.size
         self._encoder: Encoder | None = None
         self._encoder_sought = False
 
@@ -211,8 +243,7 @@ class Workspace:
     @property
     def now_us(self) -> int:
         """The present instant, never before the ledger's last entry."""
-        entries = self.entries()
-        return max(self._clock(), entries[-1].at_us if entries else 0)
+        return max(self._clock(), self.history().last_us)
 
     @property
     def verifier(self) -> VerifierKey:
@@ -221,14 +252,19 @@ class Workspace:
 
     def entries(self) -> Sequence[Entry]:
         """Return every ledger entry, oldest first."""
-        for entry in self.ledger.entries(len(self._entries)):
-            self._entries.append(entry)
-            extend_history(self._history, entry)
-        return self._entries
+        return list(self.ledger.entries())
 
     def history(self) -> History:
-        """Return what the gate must know, up to the ledger's head."""
-        self.entries()
+        """Return what the gate must know, up to the ledger's head; once it was long to read, it is kept."""
+        for entry in self.ledger.entries(self._history.size):
+            extend_history(self._history, entry)
+        if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):
+            root = self.ledger.root(self._history.size)
+            try:
+                keep_history(self.folder / "history", self._history, root=root, signer=self._signer)
+            except OSError:  # it is only kept to save time: the ledger has everything
+                _log.warning("The history could not be kept in %s; it will be read anew.", self.folder / "history")
+            self._kept_size = self._history.size
         return self._history
 
     def permits(self, purpose: str, *, at_us: int | None = None) -> Permits:
@@ -237,15 +273,31 @@ class Workspace:
         Raises:
             InvalidInputError: There is no such purpose.
         """
-        if purpose not in PURPOSES:
-            msg = f"There is no purpose {purpose!r}. The purposes are: {', '.join(PURPOSES)}."
-            raise InvalidInputError(msg)
+        _check_purpose(purpose)
         history = self.history()
         return Permits(history, purpose=purpose, at_us=self.now_us if at_us is None else at_us)
 
+    def hold(self, purpose: str) -> Held:
+        """Hold the gate of a purpose in memory, to answer many questions; a no waits until it is known here.
+
+        Raises:
+            InvalidInputError: There is no such purpose.
+            ConflictError: Somebody blocks the leases.
+            BackendError: The workspace cannot be written.
+        """
+        _check_purpose(purpose)
+        return Held(
+            self.folder / _LEASES,
+            self.ledger,
+            purpose=purpose,
+            history=find_history(self.folder / "history", self.ledger, self._signer.key),
+            length_ms=self.lease_ms,
+            clock=self._clock,
+        )
+
     def models(self) -> dict[str, ModelState]:
         """Return every model that was ever trained, by id, oldest first."""
-        return models_in(self.entries())
+        return models_in(self.history().doings)
 
     # --- terms ---
 
@@ -379,7 +431,8 @@ class Workspace:
             The entry, or none if it was recorded before.
         """
         party = self.party(f"person:{person}")
-        if any(known == name for _, known in self.history().party(party).signals):
+        if any(known == name for _, known, _ in self.history().party(party).signals):
+            self._leases.wait()  # whoever recorded it may have been killed before it was acknowledged
             return None
         return self.ledger.append(Draft(kind="signal", body={"party": party, "signal": name}))[0]
 
@@ -451,6 +504,14 @@ class Workspace:
             parties=tuple(explain(self.history(), question, purpose=purpose, at_us=at_us)),
         )
 
+    def judge(self, purpose: str, questions: Any) -> Any:  # noqa: ANN401 - Arrow has no types
+        """Answer many questions at once, now: an Arrow record batch in, another out; see `batch.judge_batch`.
+
+        Raises:
+            InvalidInputError: There is no such purpose, or a question makes no sense.
+        """
+        return judge_batch(self.permits(purpose), questions)
+
     def erase(self, party: str) -> int:
         """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
 
@@ -467,12 +528,14 @@ class Workspace:
         ledger_name = self.party(party)
         if self.history().party(ledger_name).erased_us is None:
             self.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
+        else:
+            self._leases.wait()  # whoever began it may have been killed before it was acknowledged
         return self._finish_erasures()
 
     def _finish_erasures(self) -> int:
         """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
         removed = 0
-        for party in [entry.body["party"] for entry in self.entries() if entry.kind == "erasure"]:
+        for party in [entry.body["party"] for entry in self.history().doings if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
             if kind == "account" and name not in self.parties.erased_accounts():
                 removed += self._lake.erase_account(name)
@@ -553,6 +616,46 @@ class Workspace:
             progress=progress,
         )
 
+    def rows(self, purpose: str, *, categories: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS) -> Rows:
+        """Return what may be used for a purpose as a stream of batches, each judged when it is handed out.
+
+        Whoever says no while it is read is in no later batch. Nothing is frozen, so what learns from it cannot be
+        released: `snapshot` is for that.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            categories: Leaves of `terms.CATEGORIES`; by default what the purpose has a use for.
+            batch_rows: How many rows a batch has at most.
+
+        Raises:
+            InvalidInputError: There is no such purpose or category.
+        """
+        _check_purpose(purpose)
+        chosen = tuple(_learns_from(purpose) if categories is None else leaves(categories, CATEGORIES))
+        return Rows(
+            partial(self._batches, purpose, chosen, batch_rows),
+            partial(_reopened_batches, self.folder.absolute(), purpose, chosen, batch_rows),
+        )
+
+    def _batches(
+        self, purpose: str, categories: Sequence[str], batch_rows: int, share: int, shares: int
+    ) -> Iterator[Any]:
+        permits = self.permits(purpose)
+        seen = self._history.size
+
+        def news() -> tuple[list[Entry], int]:
+            nonlocal seen
+            now_us = self.now_us
+            entries = list(self.ledger.entries(seen, self._history.size))
+            seen += len(entries)
+            return entries, now_us
+
+        accounts = None
+        if shares > 1:
+            accounts = [one.id for one in self.parties.accounts() if bucket_of(one.id) % shares == share]
+        found = self._lake.rows(permits, categories=categories, accounts=accounts)
+        yield from judged(found, Gate(self.permits(purpose)), news, batch_rows=batch_rows)
+
     # --- snapshots, models, releases ---
 
     def snapshot(self, purpose: str, *, until: datetime | None = None, progress: Progress = silent) -> Snapshot:
@@ -583,6 +686,16 @@ class Workspace:
         """
         return self._embed(self.permits(purpose), progress)
 
+    def compact(self, *, progress: Progress = silent) -> Compacted:
+        """Make large files of the many small ones that collecting leaves in the lake; readers go on meanwhile.
+
+        Killed, it keeps what it has done, and is called again.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; every record is where it was.
+        """
+        return self._lake.compact(progress)
+
     def _embed(self, permits: Permits, progress: Progress) -> int:
         content = [name for name in _learns_from(permits.purpose) if name.startswith("content/")]
         encoder = self.encoder() if content else None
@@ -598,7 +711,7 @@ class Workspace:
             lake=self._lake,
             parties=self.parties,
             permits=permits,
-            checkpoint=self.ledger.checkpoint(len(self._entries)),
+            checkpoint=self.ledger.checkpoint(self._history.size),
             categories=categories,
             collected_until_us=until_us,
             within=within,
@@ -614,6 +727,38 @@ class Workspace:
         self.ledger.append(Draft(kind="snapshot", body=body))
         return snapshot
 
+    def parts(
+        self, purpose: str, *, categories: Sequence[str] | None = None, root: str | None = None
+    ) -> Sequence[Part]:
+        """Return what one job on a Spark cluster is to judge: the lake's files with their standings, at this instant.
+
+        `engines.spark.permitted_frame` makes a DataFrame of it. See docs/spark.md: no snapshot is frozen, so training
+        does not accept it.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            categories: Leaves of `terms.CATEGORIES`; by default what the purpose has a use for.
+            root: Where Spark's executors find the lake's folder, such as "s3a://bucket/lake"; by default where it is.
+
+        Raises:
+            InvalidInputError: There is no such purpose or category.
+        """
+        chosen = _learns_from(purpose) if categories is None else leaves(categories, CATEGORIES)
+        permits = self.permits(purpose)
+        folder = (self.folder / "lake").absolute()
+
+        def place(file: str) -> str:
+            path = Path(file).absolute()
+            return str(path) if root is None else f"{root.rstrip('/')}/{path.relative_to(folder).as_posix()}"
+
+        found = []
+        for category in sorted(chosen):
+            gathering = Gathering(category, place=place)
+            with closing(Lake(folder, self.parties, gathering)) as lake:
+                lake.reasons(permits, categories=[category])
+            found += gathering.parts
+        return found
+
     def open_snapshot(self, snapshot: str) -> Snapshot:
         """Open a snapshot by its id.
 
@@ -623,7 +768,7 @@ class Workspace:
         """
         named = [
             entry.body["manifest"]
-            for entry in self.entries()
+            for entry in self.history().doings
             if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot
         ]
         if not named:
@@ -637,7 +782,7 @@ class Workspace:
 
     def snapshots(self) -> list[str]:
         """Return the ids of every snapshot that the ledger names, oldest first."""
-        return [entry.body["snapshot"] for entry in self.entries() if entry.kind == "snapshot"]
+        return [entry.body["snapshot"] for entry in self.history().doings if entry.kind == "snapshot"]
 
     def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
         """Train a model from a snapshot; by default from a new one.
@@ -862,7 +1007,6 @@ class Workspace:
             return [], None
         trained = keep(model, after, models=self.folder / "models")
         self._audit(trained, after, progress)
-        self.entries()
         check_releasable(trained, after, self.permits(after.purpose), self.findings(trained))
         return [self._model_draft(trained, after), self._release_draft(trained, after)], trained.id
 
@@ -910,15 +1054,16 @@ class Workspace:
         """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""
         models = self.models()
         at_work_ids = {state.id for family in FAMILIES if (state := at_work(models, family)) is not None}
-        entries = self.entries()
+        history = self.history()
         return {
             "origin": self.origin,
             "key": self.verifier.to_text(),
-            "ledger": {"size": len(entries), "last": us_to_text(entries[-1].at_us) if entries else None},
+            "ledger": {"size": history.size, "last": us_to_text(history.last_us) if history.size else None},
             "terms": [terms.id for terms in self.terms()],
             "accounts": [account.id for account in self.parties.accounts()],
             "people": len(self.parties.people()),
             "records": self._lake.size(),
+            "small_files": self._lake.small_files(),
             "snapshots": self.snapshots(),
             "models": [
                 {
@@ -932,6 +1077,14 @@ class Workspace:
             "owed": [owed.to_json() for owed in self.owed()],
             "encoder": "there" if self.encoder() is not None else "missing: search and summary work without it",
         }
+
+
+def _reopened_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
+    folder: Path, purpose: str, categories: Sequence[str], batch_rows: int, share: int, shares: int
+) -> Iterator[Any]:
+    """Yield one share of a workspace's rows, in a process of its own."""
+    with Workspace.open(folder) as workspace:
+        yield from workspace.rows(purpose, categories=categories, batch_rows=batch_rows).share(share, shares)
 
 
 def find_workspace(start: Path) -> Path:
@@ -959,6 +1112,12 @@ def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - told
     return "trained" if state.released_us is None else "superseded"
 
 
+def _check_purpose(purpose: str) -> None:
+    if purpose not in PURPOSES:
+        msg = f"There is no purpose {purpose!r}. The purposes are: {', '.join(PURPOSES)}."
+        raise InvalidInputError(msg)
+
+
 def _read_settings(folder: Path) -> dict[str, Any]:
     path = folder / _SETTINGS_FILE
     try:
@@ -973,9 +1132,17 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
             raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days"})
+    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms"})
     if unknown:
-        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin and due_days."
+        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin, due_days, engine and lease_ms."
+        raise InvalidInputError(msg)
+    engine = settings.setdefault("engine", next(iter(ENGINES)))
+    if not isinstance(engine, str) or engine not in ENGINES:
+        msg = f"{path} names the engine {engine!r}. The engines are: {', '.join(ENGINES)}."
+        raise InvalidInputError(msg)
+    lease_ms = settings.setdefault("lease_ms", LENGTH_MS)
+    if type(lease_ms) is not int or not 1 <= lease_ms <= LONGEST_MS:
+        msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
     return settings
 

@@ -49,6 +49,7 @@ def register(app: typer.Typer) -> None:
     command(collect, "slack", example="volition collect slack export.zip --account helio")(collect_slack)
     command(collect, "otlp", example="volition collect otlp usage.jsonl")(collect_otlp)
     command(collect, "summaries", example="volition collect summaries minutes.jsonl --account helio")(collect_summaries)
+    command(app, "compact", panel=PANEL, example="volition compact")(compact)
     command(
         app,
         "decide",
@@ -208,6 +209,18 @@ def decide(
             warning = f"The answer stands. Which models must forget could not be told: {error}"
             return Result(value=value, view=views.decision, warnings=(warning,))
     return Result(value=value, view=views.decision)
+
+
+def compact(call: Call) -> Result:
+    """Make large files of the many small ones that collecting leaves in the lake.
+
+    Others may read and write meanwhile. Interrupted, it is called again and goes on. `volition status` says when it is
+    worth it.
+    """
+    with call.workspace() as workspace, output.progress() as progress:
+        compacted = workspace.compact(progress=progress)
+    value = {"before": compacted.before, "after": compacted.after, "rows": compacted.rows}
+    return Result(value=value, view=views.compacted)
 
 
 def may(

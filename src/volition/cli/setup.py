@@ -89,7 +89,7 @@ def terms_publish(
         published = workspace.terms()
         changes = diff(published[-1] if published else None, new)
         entry = workspace.publish_terms(new)
-        notices = sum(later.kind == "notice" for later in workspace.entries()[entry.seq + 1 :])
+        notices = sum(later.kind == "notice" for later in workspace.ledger.entries(entry.seq + 1))
     value = {
         "terms": new.id,
         "title": new.title,
@@ -114,7 +114,7 @@ def terms_list(call: Call) -> Result:
                 "published": us_to_text(entry.at_us),
                 "binds": entry.body["binds"],
             }
-            for entry in workspace.entries()
+            for entry in workspace.ledger.entries()
             if entry.kind == "terms"
         ]
     return Result(value={"terms": rows}, view=views.terms_list)

@@ -218,6 +218,7 @@ def collected(value: Value) -> Iterator[Block]:
 
 
 _SHOWN: Final = 20
+_MANY_FILES: Final = 1000  # beyond one for each category and bucket: reading them begins to cost
 
 
 def decision(value: Value) -> Iterator[Block]:
@@ -412,6 +413,14 @@ def forgotten(value: Value) -> Iterator[Block]:
     yield Grid(columns=("forgotten", "rows", "parties", "successor"), rows=rows)
 
 
+def compacted(value: Value) -> Iterator[Block]:
+    """Show a compaction."""
+    if value["rows"]:
+        yield _line(f"{value['before']:,} files are {value['after']:,} now; {value['rows']:,} rows were moved.")
+    else:
+        yield _line(f"There was nothing to compact: {value['after']:,} files.")
+
+
 def erased(value: Value) -> Iterator[Block]:
     """Show an erasure."""
     yield _line(f"{value['party']} is erased, with {value['records']:,} records.")
@@ -481,6 +490,8 @@ def status(value: Value) -> Iterator[Block]:
     )
     yield _heading("Records")
     yield Grid(columns=("category", "records"), rows=[*value["records"].items()])
+    if value["small_files"] >= _MANY_FILES:
+        yield _line(f"{value['small_files']:,} files wait to be made fewer: `volition compact`.")
     if value["models"]:
         yield _heading("Models")
         yield Grid(

@@ -16,9 +16,10 @@ from volition.canonical import canonical_json, us_to_text
 from volition.collect import Draft, PersonRef, Reject, Skipped
 from volition.errors import ConflictError, InvalidInputError
 from volition.gate import Record, keepable
+from volition.history import History
 from volition.lake import Lake, NewRecord, record_id, source_id
 from volition.parties import Parties
-from volition.permits import UNKNOWN_PERSON, History, Permits, Reason
+from volition.permits import UNKNOWN_PERSON, Permits, Reason
 from volition.terms import PURPOSES
 
 Piece = Draft | Reject | Skipped
