@@ -170,10 +170,11 @@ def audit(family: str) -> "Step":
     """Measure what training gives: five-fold cross-validation with a bootstrap interval."""
 
     def step(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, progress: Progress) -> Figures:
-        (finding,) = workspace.audit(notes[f"model {family}"], progress=progress)
-        told = finding.to_json()
-        names = ("metric", "measured", "trained", "untrained", "difference", "low", "high")
-        return {"rows": finding.units, "of": "units measured", **{name: told[name] for name in names}}
+        findings = workspace.audit(notes[f"model {family}"], progress=progress)
+        benefit = next(finding for finding in findings if finding.audit == "benefit")
+        told = benefit.to_json() | dict(benefit.detail)
+        names = ("metric", "trained", "untrained", "value", "low", "high")
+        return {"rows": benefit.units, "of": "units measured", **{name: told.get(name) for name in names}}
 
     return step
 

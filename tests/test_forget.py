@@ -372,6 +372,19 @@ def test_a_stale_model_is_neither_released_nor_audited_nor_its_snapshot_learnt_f
     assert workspace.models()[model.id].released_us is None
 
 
+@pytest.mark.parametrize("kept", ['[{"audit": "benefit", "measured": true, "difference": 0.1}]', "[", "{}{}", "7"])
+def test_findings_of_an_earlier_version_are_measured_again_not_guessed_at(released, kept):
+    workspace, clock, _ = released
+    clock.wait(hours=1)
+    model = workspace.train("recommend")
+    workspace.audit(model.id)
+    (model.folder / "findings.json").write_text(kept, encoding="utf-8")
+    with pytest.raises(InvalidInputError, match="Audit again"):
+        workspace.release(model.id)
+    workspace.audit(model.id)
+    workspace.release(model.id)
+
+
 def test_a_snapshot_that_the_ledger_does_not_name_is_not_learnt_from(released):
     workspace, _, old = released
     snapshot = workspace.models()[old].snapshot

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from simulator import SIGNER, World, silent, world_in
 from volition import merkle
-from volition.audit import Finding
+from volition.audit import not_measured
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.families.recommend import Recommend
@@ -33,19 +33,7 @@ from volition.stores.memory import MemoryStore
 from volition.train import train
 
 STRANGER = Signer.from_seed("log.example/world", bytes(32))
-NOT_MEASURED = Finding(
-    audit="benefit",
-    metric="none",
-    measured=False,
-    trained=None,
-    untrained=None,
-    difference=None,
-    low=None,
-    high=None,
-    units=0,
-    by_account={},
-    how="Not measured.",
-)
+NOT_MEASURED = not_measured("benefit", "This is no test of it.")
 
 
 def train_and_release(world, snapshot, *, release=True):

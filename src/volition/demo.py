@@ -406,9 +406,10 @@ class _Story:
         figures: dict[str, Any] = {}
         for family in FAMILIES:
             trained = self._workspace.train(family, self._snapshots[f"train/{family}"].id, progress=self._progress)
-            [finding] = self._workspace.audit(trained.id, progress=self._progress)
+            self._workspace.audit(trained.id, progress=self._progress)
             self._workspace.release(trained.id)
             self._models[family] = trained.id
+            finding = self._benefit(family)
             figures[family] = {
                 "model": trained.id,
                 "rows": trained.record["rows"],
@@ -503,7 +504,7 @@ class _Story:
         figures = {family: self._check_forgotten(family, done, before[family]) for family in FAMILIES}
         for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
             call()
-        benefits = {family: {"benefit": self._finding(family).to_json()} for family in FAMILIES}
+        benefits = {family: {"benefit": self._benefit(family).to_json()} for family in FAMILIES}
         self._show(
             f"The models forget, exactly ({date})",
             "Each is replaced by the model that never saw the account; the old files are erased. Trained anew without "
@@ -539,9 +540,9 @@ class _Story:
         self._snapshots[f"train/{family}"] = snapshot
         return {"model": old, "rows": line.rows, "successor": new.id, "same_as_anew": True, "erased": True}
 
-    def _finding(self, family: str) -> Finding:
-        [finding] = self._workspace.findings(self._workspace.open_model(self._models[family]))
-        return finding
+    def _benefit(self, family: str) -> Finding:
+        findings = self._workspace.findings(self._workspace.open_model(self._models[family]))
+        return next(finding for finding in findings if finding.audit == "benefit")
 
     def _prove(self) -> dict[str, Any]:
         """Prove it all to somebody who has nothing but the public key; one changed byte, and it does not hold."""
@@ -695,10 +696,11 @@ def _benefits(figures: Mapping[str, Mapping[str, Any]]) -> Table:
 
 def _benefit(family: str, found: Mapping[str, Any]) -> tuple[object, ...]:
     measured_on = f"{found['units']} {_UNITS[family]}"
-    if not found["measured"]:
+    if found["value"] is None:
         return (family, "not measured", None, None, None, None, measured_on)
-    difference, interval = f"{found['difference']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"
-    return (family, found["metric"], found["untrained"], found["trained"], difference, interval, measured_on)
+    both = found["detail"]
+    difference, interval = f"{found['value']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"
+    return (family, found["metric"], both["untrained"], both["trained"], difference, interval, measured_on)
 
 
 def _place(hit: Hit) -> str:

@@ -251,14 +251,16 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         lines.append(f"| {category} | {rows['read']} | {rows['kept']} | {dropped} |")
     lines += ["", "## What it gives", ""]
     for finding in card["findings"]:
-        if finding["measured"]:
-            lines.append(
-                f"- {finding['metric']}: {finding['trained']:.3f} with training, {finding['untrained']:.3f} without; "
-                f"difference {finding['difference']:+.3f}, 95 % interval {finding['low']:+.3f} to "
-                f"{finding['high']:+.3f}, {finding['units']} units. {finding['how']}"
-            )
-        else:
+        if finding["value"] is None:
             lines.append(f"- {finding['audit']}: {finding['how']}")
+            continue
+        told = f"{finding['value']:+.3f}"
+        if finding["low"] is not None:
+            told += f", 95 % interval {finding['low']:+.3f} to {finding['high']:+.3f}"
+        if finding["audit"] == "benefit":
+            both = finding["detail"]
+            told = f"{both['trained']:.3f} with training, {both['untrained']:.3f} without; difference {told}"
+        lines.append(f"- {finding['audit']}, {finding['metric']}: {told}, {finding['units']} units. {finding['how']}")
     lines += [
         "",
         "## What to know before using it",

@@ -30,7 +30,7 @@ from typing import Any, Final, Self
 
 from volition import canonical
 from volition.audit import Finding
-from volition.audit.benefit import measure_benefit
+from volition.audit.run import run_audits
 from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
 from volition.collect import PersonRef
@@ -848,7 +848,7 @@ class Workspace:
 
     def _audit(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
         rows = snapshot.rows(self.parties)
-        findings = [measure_benefit(self.family(trained.model.family), rows, progress=progress)]
+        findings = run_audits(self.family(trained.model.family), rows, bounds={}, progress=progress)
         data = canonical_json([finding.to_json() for finding in findings])
         try:
             write_file(trained.folder / "findings.json", data)
@@ -858,9 +858,17 @@ class Workspace:
         return findings
 
     def findings(self, trained: Trained) -> list[Finding]:
-        """Return what the audits found of a model; nothing if it was not audited."""
+        """Return what the audits found of a model; nothing if it was not audited.
+
+        Raises:
+            InvalidInputError: What was kept cannot be read, or an earlier version kept it.
+        """
         path = trained.folder / "findings.json"
-        return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
+        try:
+            return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
+        except (ValueError, TypeError, InvalidInputError) as error:
+            msg = f"{path} cannot be read: {error} Audit again: `volition audit {trained.id}`."
+            raise InvalidInputError(msg) from error
 
     def release(self, model: str) -> Entry:
         """Put a model to work, with a signed card.

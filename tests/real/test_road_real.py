@@ -134,7 +134,7 @@ def test_the_road_over_real_meetings_and_chat_keeps_its_promises(tmp_path):
         check_no_yes_no_use(workspace, snapshots, figures, Raw(customers))
 
     figures = walk("train search", "recommend")
-    assert all(figures[f"audit {family}"]["measured"] for family in FAMILIES)
+    assert all(figures[f"audit {family}"]["value"] is not None for family in FAMILIES)
     assert figures["search"]["hits"]
     assert figures["summarize"]["rows"] > figures["summarize"]["refused"]
     assert figures["recommend"]["suggestions"]

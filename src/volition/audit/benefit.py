@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from volition.audit import Finding
+from volition.audit import Finding, at_least, not_measured
 from volition.errors import InvalidInputError
 from volition.families import Family, NoParts, Progress, Scores, silent
 from volition.lake import Row
@@ -21,17 +21,22 @@ _RESAMPLES = 2000
 _FEWEST_UNITS = 2
 
 
-def measure_benefit(family: Family, rows: Sequence[Row], *, progress: Progress, folds: int = _FOLDS) -> Finding:
+def measure_benefit(
+    family: Family, rows: Sequence[Row], *, bound: float | None, progress: Progress, folds: int = _FOLDS
+) -> list[Finding]:
     """Measure a family's feature with and without training on the rows of one snapshot.
 
     Args:
         family: What to measure.
         rows: The snapshot's rows.
+        bound: The least benefit that is good enough; none if nothing was set.
         progress: Told how many folds are done.
         folds: Into how many parts the units are split.
 
     Returns:
-        The finding; `measured` is false where too little was held out, or a fold had too little to learn from.
+        One finding, whose value is the mean with training less the mean without, paired by unit; it is not measured
+        where too little was held out, or a fold had too little to learn from. Its detail holds `trained` and
+        `untrained` (the two means) and `by_account` (account -> {"trained", "untrained", "units"}).
     """
     trained: list[Scores] = []
     untrained: list[Scores] = []
@@ -41,7 +46,7 @@ def measure_benefit(family: Family, rows: Sequence[Row], *, progress: Progress, 
         try:
             model = family.fit(known, parts=NoParts(), progress=silent)
         except InvalidInputError as error:
-            return _not_measured(f"Without one part of {folds} there is too little to learn from: {error}")
+            return [not_measured("benefit", f"Without one part of {folds}, too little is left: {error}", bound=bound)]
         trained.append(family.evaluate(model, known, held_out))
         untrained.append(family.evaluate(None, known, held_out))
     progress("measuring the benefit", folds, folds)
@@ -50,28 +55,34 @@ def measure_benefit(family: Family, rows: Sequence[Row], *, progress: Progress, 
     without = np.concatenate([scores.values for scores in untrained])
     accounts = np.array([account for scores in trained for account in scores.accounts])
     if len(values) < _FEWEST_UNITS:
-        return _not_measured(f"Only {len(values)} units could be held out; an interval needs {_FEWEST_UNITS}.")
+        why = f"Only {len(values)} units could be held out; an interval needs {_FEWEST_UNITS}."
+        return [not_measured("benefit", why, bound=bound)]
+    difference = float((values - without).mean())
     low, high = bootstrap_interval(values - without)
-    return Finding(
+    finding = Finding(
         audit="benefit",
         metric=trained[0].metric,
-        measured=True,
-        trained=float(values.mean()),
-        untrained=float(without.mean()),
-        difference=float((values - without).mean()),
+        value=difference,
         low=low,
         high=high,
+        bound=bound,
+        verdict=at_least(difference, bound),
         units=len(values),
-        by_account={
-            str(account): {
-                "trained": float(values[accounts == account].mean()),
-                "untrained": float(without[accounts == account].mean()),
-                "units": float((accounts == account).sum()),
-            }
-            for account in np.unique(accounts)
-        },
         how=f"{folds}-fold cross-validation by unit; paired bootstrap with {_RESAMPLES} resamples of the units, 95 %.",
+        detail={
+            "trained": float(values.mean()),
+            "untrained": float(without.mean()),
+            "by_account": {
+                str(account): {
+                    "trained": float(values[accounts == account].mean()),
+                    "untrained": float(without[accounts == account].mean()),
+                    "units": int((accounts == account).sum()),
+                }
+                for account in np.unique(accounts)
+            },
+        },
     )
+    return [finding]
 
 
 def bootstrap_interval(differences: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[float, float]:
@@ -86,19 +97,3 @@ def bootstrap_interval(differences: "np.ndarray[tuple[int], np.dtype[np.float64]
     draws = np.random.default_rng(20230811).integers(0, len(differences), size=(_RESAMPLES, len(differences)))
     low, high = np.percentile(differences[draws].mean(axis=1), [2.5, 97.5])
     return float(low), float(high)
-
-
-def _not_measured(why: str) -> Finding:
-    return Finding(
-        audit="benefit",
-        metric="none",
-        measured=False,
-        trained=None,
-        untrained=None,
-        difference=None,
-        low=None,
-        high=None,
-        units=0,
-        by_account={},
-        how=f"Not measured. {why}",
-    )

@@ -303,31 +303,40 @@ def trained(value: Value) -> Iterator[Block]:
 def findings(value: Value) -> Iterator[Block]:
     """Show what the audits found."""
     for finding in value["findings"]:
-        if not finding["measured"]:
-            yield _line(f"{finding['audit']}: not measured. {finding['how']}")
+        if finding["value"] is None:
+            yield _line(f"{finding['audit']}: {finding['how']}")
             continue
         yield Grid(
-            columns=("audit", "metric", "trained", "untrained", "difference", "95 % interval", "units"),
+            columns=("audit", "metric", "value", "95 % interval", "bound", "verdict", "units"),
             rows=[
                 (
                     finding["audit"],
                     finding["metric"],
-                    finding["trained"],
-                    finding["untrained"],
-                    finding["difference"],
-                    f"{finding['low']:+.3f} to {finding['high']:+.3f}",
+                    finding["value"],
+                    _interval(finding["low"], finding["high"]),
+                    finding["bound"],
+                    finding["verdict"],
                     finding["units"],
                 )
             ],
         )
-        yield Grid(
-            columns=("account", "trained", "untrained", "units"),
-            rows=[
-                (account, scores["trained"], scores["untrained"], int(scores["units"]))
-                for account, scores in finding["by_account"].items()
-            ],
-        )
+        if finding["audit"] == "benefit":
+            yield from _benefit(finding["detail"])
         yield _line(finding["how"])
+
+
+def _interval(low: float | None, high: float | None) -> str | None:
+    return None if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
+
+
+def _benefit(detail: Value) -> Iterator[Block]:
+    yield Grid(
+        columns=("account", "trained", "untrained", "units"),
+        rows=[
+            (account, scores["trained"], scores["untrained"], scores["units"])
+            for account, scores in detail["by_account"].items()
+        ],
+    )
 
 
 def release(value: Value) -> Iterator[Block]:
