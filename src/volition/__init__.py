@@ -29,10 +29,12 @@ The story, module by module, in the order of the road. A module imports only fro
 - `families/`: the kinds of model: how each learns, forgets exactly, and is measured.
 - `train`: a snapshot and a family make a model.
 - `audit/`: a model makes findings.
-- `release`: findings and a snapshot that is not stale make a signed card, or a refusal with reasons.
+- `card`, `release`: findings within their bounds and a snapshot that is not stale make a signed card, or a refusal with
+  reasons.
 - `features`: released models at work, gated again for the data that they read.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
 - `prove`: evidence that anyone checks offline, with the public key alone.
+- `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
 - `workspace`: all of it in one folder, one function for each use case.
 - `samples/`: the exports of invented customers, for whoever wants to see the road with data that reads like work.

@@ -24,6 +24,13 @@ from volition.permits import Permits, Refusal, Role
 CONTENT: Final = ("content/chat", "content/files", "content/transcript")
 SERVICE: Final = ("service/usage",)
 
+READS: Final = {
+    "feature/search": CONTENT,
+    "feature/summary": ("content/transcript",),
+    "feature/recommend": SERVICE,
+}
+"""What a feature reads."""
+
 Progress = Callable[[str, int, int], None]
 
 

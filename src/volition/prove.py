@@ -11,6 +11,7 @@ without its content and the signed release. `verify_bundle` checks, in this orde
 5. the replay: for every row of every snapshot, all that the ledger held before the snapshot's own entry gives every
    party concerned a permit at the snapshot's instant, by the reference in `permits`, row by row;
 6. each release's card and attestation are those that the ledger names, signed, and bind this model, this manifest;
+   where a finding misses its bound, the ledger names who answers for it;
 7. nothing else lies in the bundle.
 
 A *proof of a person* shows presence in or absence from one model's snapshot to somebody who knows the pseudonym, and
@@ -31,14 +32,17 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from volition import merkle
+from volition.audit import Finding
+from volition.audit.bounds import Bound
 from volition.canonical import canonical_json, digest, text_to_us
+from volition.card import card_markdown
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
 from volition.files import write_file
 from volition.gate import concerned, decide
 from volition.history import read_history
 from volition.ledger import Entry, Ledger
 from volition.permits import Permit, Permits, Refusal, Use, permit
-from volition.release import PAYLOAD_TYPE, ModelState, card_markdown, models_in, settle_releases
+from volition.release import PAYLOAD_TYPE, ModelState, missed_bounds, models_in, settle_releases
 from volition.signing import Checkpoint, VerifierKey, open_envelope, open_note, parse_checkpoint
 from volition.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
 
@@ -342,10 +346,16 @@ def _check_row(key: Key, party: str, answer: Permit | Refusal, at_us: int) -> No
 def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -> str:
     card, markdown, attestation = (members[f"releases/{model.id}/{name}"] for name in _RELEASE)
     entry = log.last("release", model=model.id)
-    if entry.body != {"model": model.id, "card": digest(card), "attestation": digest(attestation)}:
-        msg = "The card or the attestation is not the one that the ledger names."
-        raise ProofError(msg)
     told = json.loads(card)
+    named = {"model": model.id, "card": digest(card), "attestation": digest(attestation)}
+    override = told.get("override")
+    if override is not None:
+        named["override"] = {"by": override["by"], "why": override["why"]}
+    if entry.body != named:
+        msg = "The card, the attestation or who overrides is not what the ledger names."
+        raise ProofError(msg)
+    if "override" in told:  # cards of the first form know no bounds
+        _check_bounds(told)
     if markdown != card_markdown(told).encode():
         msg = "The card for people does not say what the card for machines says."
         raise ProofError(msg)
@@ -370,6 +380,14 @@ def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -
         msg = "The attestation does not bind this model to this manifest and this card."
         raise ProofError(msg)
     return f"card and attestation are signed and bind {len(subjects)} model files to the manifest"
+
+
+def _check_bounds(card: Mapping[str, Any]) -> None:
+    findings = [Finding.from_json(found) for found in card["findings"]]
+    missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in card["required"]})
+    if missed != (card["override"] or {"missed": []})["missed"]:
+        msg = "The card's findings miss bounds, and nobody answers for exactly these."
+        raise ProofError(msg)
 
 
 # --- one person ----------------------------------------------------------------------------------------------------

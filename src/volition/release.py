@@ -1,9 +1,10 @@
 """Releases: findings and a fresh snapshot become a signed card, or a refusal with reasons.
 
-A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), or when the
-model was not audited. What is released has a card for people (Markdown) and machines (JSON), and an attestation: an
-in-toto Statement v1 in a DSSE envelope that binds the model's files to the snapshot's manifest, the ledger checkpoint,
-the terms and the findings.
+A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), when the
+model was not audited, or when a finding misses its bound. The last may be overridden, by somebody who is named with a
+reason in the ledger and in the card; the first two never. What is released has a card for people and machines, and an
+attestation: an in-toto Statement v1 in a DSSE envelope that binds the model's files to the snapshot's manifest, the
+ledger checkpoint, the terms and the findings.
 
 Which models there are, which is at work and which were forgotten is not kept anywhere but in the ledger.
 """
@@ -15,9 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from volition.audit import Finding
+from volition.audit import FAIL, Finding
+from volition.audit.bounds import Bound
 from volition.canonical import canonical_json, digest, us_to_text
-from volition.errors import BackendError, RefusedError
+from volition.card import FORMAT, card_markdown
+from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.files import write_folder
 from volition.ledger import Entry
 from volition.permits import Permits
@@ -27,8 +30,7 @@ from volition.train import Trained
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
-PREDICATE_TYPE: Final = "urn:volition:release:1"
-FORMAT: Final = "volition/card/1"
+PREDICATE_TYPE: Final = "urn:volition:release:2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class ModelState:
         released_seq: Place of that release in the ledger: of two at one instant, the later one.
         card: Digest of that release's card.
         attestation: Digest of that release's attestation.
+        override: Who released it beyond its bounds, and why; none if it held them.
         forgotten_us: When it was forgotten, and so retired; none if it was not.
         successor: The model that took its place; none if none did.
     """
@@ -56,8 +59,37 @@ class ModelState:
     released_seq: int = -1
     card: str = ""
     attestation: str = ""
+    override: Mapping[str, str] | None = None
     forgotten_us: int | None = None
     successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """Somebody answers for a release beyond its bounds. Both texts stay in the ledger for ever, in the clear.
+
+    Attributes:
+        by: Who: a name that their colleagues know.
+        why: The reason, in a line.
+    """
+
+    by: str
+    why: str
+
+    def __post_init__(self) -> None:
+        """Refuse what names nobody or gives no reason.
+
+        Raises:
+            InvalidInputError: A text is empty, too long, or more than one line.
+        """
+        for what, text, longest in (("who", self.by, 100), ("why", self.why, 500)):
+            if not text.strip() or text != text.strip() or len(text) > longest or not text.isprintable():
+                msg = f"An override says in one line of 1 to {longest} characters {what}, and {text!r} is none."
+                raise InvalidInputError(msg)
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as a JSON object."""
+        return {"by": self.by, "why": self.why}
 
 
 def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
@@ -77,6 +109,7 @@ def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
                     released_seq=entry.seq,
                     card=body["card"],
                     attestation=body["attestation"],
+                    override=body.get("override"),
                 )
             case "forgetting":
                 models[body["model"]] = replace(
@@ -134,17 +167,84 @@ def check_releasable(trained: Trained, snapshot: Snapshot, permits: Permits, fin
         raise RefusedError(msg)
 
 
+def missed_bounds(findings: Sequence[Finding], bounds: Mapping[str, Bound]) -> list[str]:
+    """Return what keeps a model from being released without an override: a reason for each bound that is missed.
+
+    Args:
+        findings: What the audits found.
+        bounds: The bound of every audit that a release asks for.
+    """
+    reasons = [
+        f"{found.audit}, {found.metric}: {_figure(found.value)} misses the bound {_figure(found.bound)} "
+        f"(95 % interval {_figure(found.low)} to {_figure(found.high)}, {found.units} units)."
+        for found in findings
+        if found.verdict == FAIL
+    ]
+    for audit, bound in bounds.items():
+        own = [found for found in findings if found.audit == audit]
+        if bound.required and not any(found.measured for found in own):
+            why = "; ".join(dict.fromkeys(found.how for found in own)) or "It was not run."
+            reasons.append(f"{audit} is required and could not be measured. {why}")
+    return reasons
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def check_bounds(
+    trained: Trained, findings: Sequence[Finding], bounds: Mapping[str, Bound], override: Override | None
+) -> list[str]:
+    """Refuse to release a model that misses a bound, unless somebody answers for it.
+
+    Args:
+        trained: The model.
+        findings: What the audits found.
+        bounds: The bound of every audit that a release asks for, as the settings have them now.
+        override: Who answers, and why; none if nobody does.
+
+    Returns:
+        The reasons that are overridden.
+
+    Raises:
+        RefusedError: A bound is missed and nobody answers; or the findings were held against other bounds.
+        InvalidInputError: Somebody answers, and every bound is held.
+    """
+    old = [found for found in findings if found.audit in bounds and found.bound != bounds[found.audit].value]
+    if old:
+        msg = (
+            f"The bound of {old[0].audit} was changed since model {trained.id} was audited. "
+            f"Audit again: `volition audit {trained.id}`."
+        )
+        raise RefusedError(msg)
+    reasons = missed_bounds(findings, bounds)
+    if reasons and override is None:
+        told = "".join(f"\n- {reason}" for reason in reasons)
+        msg = (
+            f"Model {trained.id} misses what [audit] in volition.toml asks of a release:{told}\n"
+            "Train from more data, or let somebody answer for it by name, in the ledger and on the card: "
+            f"`volition release {trained.id} --override-by NAME --because REASON`."
+        )
+        raise RefusedError(msg)
+    if override is not None and not reasons:
+        msg = f"Model {trained.id} holds every bound, so there is nothing to override. Release it without."
+        raise InvalidInputError(msg)
+    return reasons
+
+
 def write_release(  # noqa: PLR0913 - what a release binds together
     releases: Path,
     *,
     trained: Trained,
     snapshot: Snapshot,
     findings: Sequence[Finding],
+    required: Sequence[str] = (),
+    override: Override | None = None,
     terms: Sequence[str],
     checkpoint: str,
     signer: Signer,
     at_us: int,
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Write card and attestation into a folder beside their place, whole or not at all; see `settle_releases`.
 
     Args:
@@ -152,17 +252,20 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         trained: The model.
         snapshot: What it learned from.
         findings: What the audits found.
+        required: Audits without a measurement of which a model is not released.
+        override: Who answers for bounds that are missed; none where all are held.
         terms: Ids of the terms that bound the accounts in the snapshot.
         checkpoint: The ledger's signed checkpoint now.
         signer: Signs the attestation.
         at_us: The present instant.
 
     Returns:
-        The digests of card and attestation, for the ledger.
+        The digests of card and attestation, and who overrides, for the ledger.
 
     Raises:
         BackendError: The disk is full or cannot be written; nothing appears.
     """
+    missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in required})
     card: dict[str, Any] = {
         "format": FORMAT,
         "model": trained.id,
@@ -181,6 +284,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         "terms": list(terms),
         "checkpoint": checkpoint,
         "findings": [finding.to_json() for finding in findings],
+        "required": list(required),
+        "override": None if override is None else override.to_json() | {"missed": list(missed)},
         "released": us_to_text(at_us),
     }
     card_bytes = canonical_json(card)
@@ -204,14 +309,14 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         "card.md": card_markdown(card).encode(),
         "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
     }
-    named = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
+    named: dict[str, Any] = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
     folder = _staged(releases, trained.id, named["card"])
     try:
         write_folder(folder, files)
     except OSError as error:
         msg = f"The release could not be written to {folder}: {error}. Nothing was released; free space, try again."
         raise BackendError(msg) from error
-    return named
+    return named if override is None else named | {"override": override.to_json()}
 
 
 def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:
@@ -228,52 +333,3 @@ def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:
 
 def _staged(releases: Path, model: str, card: str) -> Path:
     return releases / f"{model}.{card[:12]}"
-
-
-def card_markdown(card: Mapping[str, Any]) -> str:
-    """Write a card for people."""
-    learned = card["learned_from"]
-    lines = [
-        f"# {card['model']}",
-        "",
-        f"A `{card['family']}` model, released {card['released']}, for `{card['purpose']}` and nothing else.",
-        "",
-        "## What it learned from",
-        "",
-        f"Snapshot `{learned['snapshot']}`, frozen at {learned['at']}.",
-        f"{learned['people']} people in {len(learned['accounts'])} accounts, each with the yes that the terms ask for.",
-        "",
-        "| category | read | kept | dropped, by reason |",
-        "|---|---:|---:|---|",
-    ]
-    for category, rows in learned["rows"].items():
-        dropped = ", ".join(f"{reason}: {total}" for reason, total in rows["dropped"].items()) or "none"
-        lines.append(f"| {category} | {rows['read']} | {rows['kept']} | {dropped} |")
-    lines += ["", "## What it gives", ""]
-    for finding in card["findings"]:
-        if finding["value"] is None:
-            lines.append(f"- {finding['audit']}: {finding['how']}")
-            continue
-        told = f"{finding['value']:+.3f}"
-        if finding["low"] is not None:
-            told += f", 95 % interval {finding['low']:+.3f} to {finding['high']:+.3f}"
-        if finding["audit"] == "benefit":
-            both = finding["detail"]
-            told = f"{both['trained']:.3f} with training, {both['untrained']:.3f} without; difference {told}"
-        lines.append(f"- {finding['audit']}, {finding['metric']}: {told}, {finding['units']} units. {finding['how']}")
-    lines += [
-        "",
-        "## What to know before using it",
-        "",
-        "- Not measured: membership inference, fairness between groups, poisoning.",
-        "- When somebody it learned from says no, it must forget them by the due date that `volition owed` shows.",
-        "",
-        "## Evidence",
-        "",
-        f"- model digest `{card['digest']}`",
-        f"- manifest digest `{learned['manifest']}`",
-        f"- terms: {', '.join(card['terms']) or 'none'}",
-        "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles all.",
-        "",
-    ]
-    return "\n".join(lines)

@@ -21,7 +21,7 @@ import logging
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,10 @@ from typing import Any, Final, Self
 
 from volition import canonical
 from volition.audit import Finding
-from volition.audit.run import run_audits
+from volition.audit.bounds import Bound, read_bounds
+from volition.audit.groups import regions_on_record
+from volition.audit.marginal import Effect
+from volition.audit.run import DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
 from volition.collect import PersonRef
@@ -48,7 +51,7 @@ from volition.families import Family, Model, NoParts, silent
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
-from volition.features import Asking, run_recommend, run_search, run_summarize
+from volition.features import READS, Asking, run_recommend, run_search, run_summarize
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, owed_by
 from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
@@ -62,9 +65,12 @@ from volition.prove import prove_person, write_bundle
 from volition.regions import check_region
 from volition.release import (
     ModelState,
+    Override,
     at_work,
+    check_bounds,
     check_fresh,
     check_releasable,
+    missed_bounds,
     models_in,
     settle_releases,
     write_release,
@@ -76,6 +82,7 @@ from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
+from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
 FAMILIES: Final = ("search", "recommend", "summary")
 
@@ -111,7 +118,9 @@ engine = "arrow"
 
 # For how many milliseconds a process may answer from memory; while one does, a no takes that long to be acknowledged.
 lease_ms = 100
-"""
+
+# What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
+{bounds}"""
 
 _log = logging.getLogger(__name__)
 
@@ -132,15 +141,19 @@ class Forgotten:
 
     Attributes:
         model: The model that was retired.
-        successor: The model that never saw the parties; none if nothing was left to learn from, or none was needed.
+        successor: The model that never saw the parties; none if nothing was left to learn from, none was needed, or
+            it misses a bound.
         parties: Who was forgotten.
         rows: How many rows.
+        waits: The model that never saw the parties where it misses a bound: it is made and audited, and works only
+            once somebody answers for its release.
     """
 
     model: str
     successor: str | None
     parties: tuple[str, ...]
     rows: int
+    waits: str | None = None
 
 
 class Workspace:
@@ -162,6 +175,7 @@ class Workspace:
         settings = _read_settings(folder)
         self.origin: str = settings["origin"]
         self.due_days: int = settings["due_days"]
+        self.bounds: Mapping[str, Bound] = settings["audit"]
         engine = ENGINES[settings["engine"]]()  # first: what may be missing is missed before anything is open
         self._clock = clock
         self._signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
@@ -211,7 +225,7 @@ class Workspace:
         for name in ("snapshots", "models", "releases", "runs"):
             (folder / name).mkdir()
         # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
-        write_file(folder / _SETTINGS_FILE, _SETTINGS.format(origin=origin).encode())
+        write_file(folder / _SETTINGS_FILE, _SETTINGS.format(origin=origin, bounds=bounds_text()).encode())
         workspace = cls(folder, clock=clock)
         if first_terms is not None:
             workspace.publish_terms(first_terms)
@@ -848,7 +862,13 @@ class Workspace:
 
     def _audit(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
         rows = snapshot.rows(self.parties)
-        findings = run_audits(self.family(trained.model.family), rows, bounds={}, progress=progress)
+        findings = run_audits(
+            self.family(trained.model.family),
+            rows,
+            regions=regions_on_record(self.history(), rows, at_us=self.now_us),
+            bounds=self.bounds,
+            progress=progress,
+        )
         data = canonical_json([finding.to_json() for finding in findings])
         try:
             write_file(trained.folder / "findings.json", data)
@@ -870,20 +890,27 @@ class Workspace:
             msg = f"{path} cannot be read: {error} Audit again: `volition audit {trained.id}`."
             raise InvalidInputError(msg) from error
 
-    def release(self, model: str) -> Entry:
+    def release(self, model: str, *, override: Override | None = None) -> Entry:
         """Put a model to work, with a signed card.
 
+        Args:
+            model: Its id.
+            override: Who answers for a release beyond the bounds of [audit] in the settings, and why; that stays in
+                the ledger. It reaches no further: what is stale or was not audited is not released.
+
         Raises:
-            RefusedError: It is stale, or was not audited.
+            RefusedError: It is stale, was not audited, or misses a bound for which nobody answers.
+            InvalidInputError: Somebody answers, and no bound is missed.
         """
         trained = self.open_model(model)
         snapshot = self.open_snapshot(trained.record["snapshot"])
         check_releasable(trained, snapshot, self.permits(snapshot.purpose), self.findings(trained))
-        entry = self.ledger.append(self._release_draft(trained, snapshot))[0]
+        check_bounds(trained, self.findings(trained), self.bounds, override)
+        entry = self.ledger.append(self._release_draft(trained, snapshot, override))[0]
         settle_releases(self.folder / "releases", self.models())
         return entry
 
-    def _release_draft(self, trained: Trained, snapshot: Snapshot) -> Draft:
+    def _release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> Draft:
         bound = {
             terms.id
             for account in snapshot.manifest["accounts"]
@@ -895,6 +922,8 @@ class Workspace:
             trained=trained,
             snapshot=snapshot,
             findings=self.findings(trained),
+            required=[audit for audit, asked in self.bounds.items() if asked.required],
+            override=override,
             terms=sorted(bound),
             checkpoint=self.ledger.checkpoint(),
             signer=self._signer,
@@ -967,6 +996,72 @@ class Workspace:
             return None
         return self.open_model(state.id).model
 
+    # --- weighing ---
+
+    def weigh(
+        self, party: str, *, purpose: Sequence[str] = PURPOSES, measure: bool = False, progress: Progress = silent
+    ) -> Weighed:
+        """Say what a yes gives a party, what it costs, what a no turns off, and what withdrawing later does.
+
+        Args:
+            party: "account:ID" or "person:ID". Whoever calls answers for who asks: a person is shown their own figures.
+            purpose: For which purposes; a name covers all below it.
+            measure: Whether to measure now what the party's own data is worth: it takes as long as an audit.
+            progress: Told how far that has come.
+
+        Raises:
+            InvalidInputError: The party or a purpose is not known.
+        """
+        history, at_us = self.history(), self.now_us
+        ledger_name = self.party(party)
+        kind, _, name = party.partition(":")
+        account = name if kind == "account" else self.parties.person(name).account
+        who = Party(name=party, ledger_name=ledger_name, account=account)
+        chosen = leaves(purpose, PURPOSES)
+        models = [self._known(state) for state in self.models().values() if state.forgotten_us is None]
+        if measure:
+            shown = [model for one in chosen for model in to_show(models, one)]
+            models = [
+                replace(model, effect=self._own_data(who, model, progress)) if model in shown else model
+                for model in models
+            ]
+        return weigh(
+            who,
+            history=history,
+            at_us=at_us,
+            purposes={one: READS.get(one, _learns_from(one)) for one in chosen},
+            models=models,
+            due_days=self.due_days,
+        )
+
+    def _known(self, state: ModelState) -> Known:
+        working = at_work(self.models(), state.family)
+        try:
+            findings = self.findings(self.open_model(state.id))
+        except InvalidInputError:  # an earlier version's: as if it had not been audited
+            findings = []
+        return Known(
+            state=state,
+            at_work=working is not None and working.id == state.id,
+            snapshot=self.open_snapshot(state.snapshot),
+            findings=findings,
+        )
+
+    def _own_data(self, party: Party, model: Known, progress: Progress) -> tuple[Effect, Effect] | str:
+        try:
+            self._check_fresh(model.snapshot)
+        except RefusedError:  # whose no it was, and of how many rows, is not for this party to know
+            return "Not all that it learned from may be used any more. Ask again once it has forgotten."
+        return measure_own_data(
+            party,
+            model,
+            family=self.family(model.state.family),
+            rows=model.snapshot.rows(self.parties),
+            history=self.history(),
+            at_us=self.now_us,
+            progress=progress,
+        )
+
     # --- forgetting ---
 
     def owed(self) -> list[Owed]:
@@ -990,18 +1085,28 @@ class Workspace:
             state = self.models()[owed.model]
             working = at_work(self.models(), state.family)
             is_at_work = working is not None and working.id == state.id
-            drafts, successor = self._successor(state, progress) if is_at_work else ([], None)
+            drafts, made = self._successor(state, progress) if is_at_work else ([], None)
+            successor = made if any(draft.kind == "release" for draft in drafts) else None
             body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
             self.ledger.append(*drafts, Draft(kind="forgetting", body=body))
             done.append(
-                Forgotten(model=state.id, successor=successor, parties=tuple(sorted(owed.parties)), rows=owed.rows)
+                Forgotten(
+                    model=state.id,
+                    successor=successor,
+                    parties=tuple(sorted(owed.parties)),
+                    rows=owed.rows,
+                    waits=None if successor else made,
+                )
             )
         settle_releases(self.folder / "releases", self.models())
         self._erase_retired()
         return done
 
     def _successor(self, state: ModelState, progress: Progress) -> tuple[list[Draft], str | None]:
-        """Make and audit the model without the refused rows; return the drafts that record and release it."""
+        """Make and audit the model without the refused rows; return the drafts that record and release it.
+
+        A model that misses a bound is recorded and not released: forgetting waits for nobody, and works without.
+        """
         old = self.open_model(state.id)
         before = self.open_snapshot(state.snapshot)
         permits = self.permits(before.purpose)
@@ -1016,7 +1121,10 @@ class Workspace:
         trained = keep(model, after, models=self.folder / "models")
         self._audit(trained, after, progress)
         check_releasable(trained, after, self.permits(after.purpose), self.findings(trained))
-        return [self._model_draft(trained, after), self._release_draft(trained, after)], trained.id
+        drafts = [self._model_draft(trained, after)]
+        if not missed_bounds(self.findings(trained), self.bounds):
+            drafts.append(self._release_draft(trained, after))
+        return drafts, trained.id
 
     def _erase_retired(self) -> list[str]:
         """Erase retired models, and the content of every snapshot that nothing may learn from any more.
@@ -1140,9 +1248,9 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
             raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms"})
+    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit"})
     if unknown:
-        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin, due_days, engine and lease_ms."
+        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin, due_days, engine, lease_ms and audit."
         raise InvalidInputError(msg)
     engine = settings.setdefault("engine", next(iter(ENGINES)))
     if not isinstance(engine, str) or engine not in ENGINES:
@@ -1152,6 +1260,7 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     if type(lease_ms) is not int or not 1 <= lease_ms <= LONGEST_MS:
         msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
+    settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS, where=str(path))
     return settings
 
 

@@ -1,45 +1,102 @@
 """The audits of a release, in one list: what is not on it is not claimed."""
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from volition.audit import Finding
 from volition.audit.benefit import measure_benefit
+from volition.audit.bounds import Bound
+from volition.audit.crossed import Crossed, cross_validate
+from volition.audit.fairness import measure_fairness
 from volition.families import Family, Progress
 from volition.lake import Row
 
 
-class Audit(Protocol):
-    """Measures one thing of the models that a family makes of some rows."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """What is audited: one family's models of one snapshot's rows.
 
-    def __call__(
-        self, family: Family, rows: Sequence[Row], *, bound: float | None, progress: Progress
-    ) -> Sequence[Finding]:
-        """Return what was found; what could not be measured is a finding that says so."""
+    Attributes:
+        family: The family whose model is to be released.
+        rows: The snapshot's rows.
+        regions: Party ("account:ID", "person:PSEUDONYM") -> region, where one is on record.
+        crossed: Every unit's held-out scores, measured once for whoever reads them.
+        progress: Told how far an audit is.
+    """
+
+    family: Family
+    rows: Sequence[Row]
+    regions: Mapping[str, str]
+    crossed: Crossed
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """One audit.
+
+    Attributes:
+        measure: From the case and the bound to what was found; what could not be measured is a finding that says so.
+        bound: The bound that a new workspace has.
+        example: A bound for the settings' comment, where a new workspace has none.
+        says: What the bound means, for the settings.
+    """
+
+    measure: Callable[[Case, float | None], Sequence[Finding]]
+    bound: Bound
+    example: float
+    says: str
 
 
 AUDITS: Final[Mapping[str, Audit]] = {
-    "benefit": measure_benefit,
+    "benefit": Audit(
+        measure=lambda case, bound: measure_benefit(case.crossed, bound=bound, progress=case.progress),
+        bound=Bound(value=0.0),
+        example=0.0,
+        says="The feature's quality with training less without: at least the bound.",
+    ),
+    "fairness": Audit(
+        measure=lambda case, bound: measure_fairness(case.crossed, case.rows, regions=case.regions, bound=bound),
+        bound=Bound(value=None),
+        example=0.2,
+        says="The largest gap in quality between two groups: at most the bound. Small groups differ by chance alone.",
+    ),
 }
 """Every audit by its name, in the order in which they run and are shown."""
 
+DEFAULT_BOUNDS: Final[Mapping[str, Bound]] = {name: audit.bound for name, audit in AUDITS.items()}
+
 
 def run_audits(
-    family: Family, rows: Sequence[Row], *, bounds: Mapping[str, float], progress: Progress
+    family: Family,
+    rows: Sequence[Row],
+    *,
+    regions: Mapping[str, str],
+    bounds: Mapping[str, Bound],
+    progress: Progress,
 ) -> list[Finding]:
     """Run every audit on one snapshot's rows.
 
     Args:
         family: The family whose model is to be released.
         rows: The snapshot's rows.
-        bounds: What each audit's figure is held against, by the audit's name; an audit without one has no bound.
+        regions: Party -> region, where one is on record.
+        bounds: What each audit's figure is held against, by the audit's name.
         progress: Told how far each audit is.
 
     Returns:
         The findings, one or more for each audit.
     """
-    return [
-        finding
-        for name, audit in AUDITS.items()
-        for finding in audit(family, rows, bound=bounds.get(name), progress=progress)
-    ]
+    crossed = cross_validate(family, rows, progress=progress)
+    case = Case(family=family, rows=rows, regions=regions, crossed=crossed, progress=progress)
+    return [finding for name, audit in AUDITS.items() for finding in audit.measure(case, bounds[name].value)]
+
+
+def bounds_text() -> str:
+    """Return the bounds of a new workspace, as its `volition.toml` tells them."""
+    lines = []
+    for name, audit in AUDITS.items():
+        bound = f"bound = {audit.bound.value}" if audit.bound.value is not None else f"# bound = {audit.example}"
+        lines += [f"[audit.{name}]", f"# {audit.says}", bound, f"required = {str(audit.bound.required).lower()}", ""]
+    return "\n".join(lines)

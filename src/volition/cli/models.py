@@ -7,8 +7,10 @@ import typer
 from volition.canonical import us_to_text
 from volition.cli import output, views
 from volition.cli.call import Call, Result, command, instant
+from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from volition.release import Override
     from volition.snapshot import Snapshot
     from volition.train import Trained
 
@@ -75,7 +77,10 @@ def _trained_json(trained: "Trained") -> dict[str, Any]:
 
 
 def audit(call: Call, model: Model) -> Result:
-    """Measure what training gives: the feature with and without it, with an interval."""
+    """Measure a model before its release: what training gives, and whether it gives it to every group.
+
+    Each figure has an interval, and is held against the bound in volition.toml.
+    """
     with call.workspace() as workspace, output.progress() as progress:
         findings = workspace.audit(model, progress=progress)
     return Result(
@@ -84,13 +89,40 @@ def audit(call: Call, model: Model) -> Result:
     )
 
 
-def release(call: Call, model: Model) -> Result:
+def release(
+    call: Call,
+    model: Model,
+    override_by: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who answers for a release beyond a bound. Stays in the log.")
+    ] = None,
+    because: Annotated[
+        str | None, typer.Option(metavar="REASON", help="Why, in a line; goes with --override-by.")
+    ] = None,
+) -> Result:
     """Put an audited model to work, with a signed card.
 
-    Refused when the model is stale: when somebody it learned from has said no since.
+    Refused when the model is stale (somebody it learned from has said no since), was not audited, or misses a bound of
+    [audit] in volition.toml. The last can be overridden by name.
     """
     with call.workspace() as workspace:
-        entry = workspace.release(model)
+        entry = workspace.release(model, override=_override(override_by, because))
         folder = workspace.folder / "releases" / model
-    value = {"model": model, "released": us_to_text(entry.at_us), "card": entry.body["card"], "folder": str(folder)}
+    value = {
+        "model": model,
+        "released": us_to_text(entry.at_us),
+        "card": entry.body["card"],
+        "folder": str(folder),
+        "override": entry.body.get("override"),
+    }
     return Result(value=value, view=views.release)
+
+
+def _override(by: str | None, why: str | None) -> "Override | None":
+    from volition.release import Override  # noqa: PLC0415 - heavy: --help does without
+
+    if by is None and why is None:
+        return None
+    if by is None or why is None:
+        msg = "An override takes both: who answers (--override-by) and why (--because)."
+        raise InvalidInputError(msg)
+    return Override(by=by, why=why)

@@ -37,6 +37,7 @@ def forget(call: Call) -> Result:
                 "successor": forgotten.successor,
                 "parties": [workspace.party_name(party) for party in forgotten.parties],
                 "rows": forgotten.rows,
+                "waits": forgotten.waits,
             }
             for forgotten in workspace.forget(progress=progress)
         ]

@@ -302,46 +302,68 @@ def trained(value: Value) -> Iterator[Block]:
 
 def findings(value: Value) -> Iterator[Block]:
     """Show what the audits found."""
+    yield Grid(
+        columns=("audit", "measure", "value", "95 % interval", "bound", "verdict", "units"),
+        rows=[
+            (
+                finding["audit"],
+                finding["metric"],
+                finding["value"],
+                _interval(finding["low"], finding["high"]),
+                finding["bound"],
+                finding["verdict"],
+                finding["units"],
+            )
+            for finding in value["findings"]
+        ],
+    )
     for finding in value["findings"]:
-        if finding["value"] is None:
-            yield _line(f"{finding['audit']}: {finding['how']}")
-            continue
-        yield Grid(
-            columns=("audit", "metric", "value", "95 % interval", "bound", "verdict", "units"),
-            rows=[
-                (
-                    finding["audit"],
-                    finding["metric"],
-                    finding["value"],
-                    _interval(finding["low"], finding["high"]),
-                    finding["bound"],
-                    finding["verdict"],
-                    finding["units"],
-                )
-            ],
-        )
-        if finding["audit"] == "benefit":
-            yield from _benefit(finding["detail"])
+        yield _heading(f"{finding['audit']}: {finding['metric']}")
         yield _line(finding["how"])
+        yield from _accounts(finding["detail"].get("by_account", {}))
+        yield from _groups(finding["detail"].get("groups", {}))
 
 
 def _interval(low: float | None, high: float | None) -> str | None:
     return None if low is None or high is None else f"{low:+.3f} to {high:+.3f}"
 
 
-def _benefit(detail: Value) -> Iterator[Block]:
-    yield Grid(
-        columns=("account", "trained", "untrained", "units"),
-        rows=[
-            (account, scores["trained"], scores["untrained"], scores["units"])
-            for account, scores in detail["by_account"].items()
-        ],
-    )
+def _accounts(accounts: Value) -> Iterator[Block]:
+    shown = {account: told for account, told in accounts.items() if isinstance(told, Mapping) and "value" in told}
+    own = [told.get("marginal") or {} for told in shown.values()]
+    if shown:
+        yield Grid(
+            columns=("account", "value", "95 % interval", "units", "its own data", "95 % interval"),
+            rows=[
+                (
+                    account,
+                    told.get("value"),
+                    _interval(told.get("low"), told.get("high")),
+                    told.get("units"),
+                    marginal.get("value"),
+                    _interval(marginal.get("low"), marginal.get("high")),
+                )
+                for (account, told), marginal in zip(shown.items(), own, strict=True)
+            ],
+        )
+
+
+def _groups(groups: Value) -> Iterator[Block]:
+    if groups:
+        yield Grid(
+            columns=("group", "value", "95 % interval", "units", "people"),
+            rows=[
+                (name, told["value"], _interval(told["low"], told["high"]), told["units"], told["people"])
+                for name, told in groups.items()
+            ],
+        )
 
 
 def release(value: Value) -> Iterator[Block]:
     """Show a release."""
     yield _line(f"{value['model']} is at work since {_instant(value['released'])}. Its card: {value['folder']}/card.md")
+    if value["override"]:
+        yield _line(f"{value['override']['by']} answers for it beyond its bounds: {value['override']['why']}")
 
 
 # --- use -----------------------------------------------------------------------------------------------------------
@@ -420,6 +442,12 @@ def forgotten(value: Value) -> Iterator[Block]:
         for done in value["forgotten"]
     ]
     yield Grid(columns=("forgotten", "rows", "parties", "successor"), rows=rows)
+    for done in value["forgotten"]:
+        if done["waits"]:
+            yield _line(
+                f"{done['waits']} never saw them and misses a bound: until somebody answers for it, the feature goes "
+                f"without a model. What it misses: volition release {done['waits']}"
+            )
 
 
 def compacted(value: Value) -> Iterator[Block]:

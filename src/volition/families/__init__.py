@@ -166,12 +166,14 @@ class Scores:
         units: What was scored (a query, a meeting, a person), one name each.
         accounts: The account each unit belongs to, for resampling and figures by account.
         values: Shape (units,), float64.
+        people: Whom each unit is about, by pseudonym, for figures by group; empty where a family does not say.
     """
 
     metric: str
     units: tuple[str, ...]
     accounts: tuple[str, ...]
     values: NDArray[np.float64]
+    people: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse scores that cannot be averaged.
@@ -181,6 +183,9 @@ class Scores:
         """
         if not len(self.units) == len(self.accounts) == len(self.values):
             msg = f"{len(self.units)} units, {len(self.accounts)} accounts, {len(self.values)} values: need one each."
+            raise InvalidInputError(msg)
+        if self.people and len(self.people) != len(self.units):
+            msg = f"{len(self.units)} units, and people for {len(self.people)}: need them for each unit, or for none."
             raise InvalidInputError(msg)
         if not np.isfinite(self.values).all():
             msg = f"A value of {self.metric} is not finite. Leave units out that cannot be scored."

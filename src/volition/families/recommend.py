@@ -408,6 +408,7 @@ def _evaluate(known: Sequence[Row], heldout: Sequence[Row], suggester: Recommend
         units=tuple(person for _, person in people),
         accounts=tuple(account for account, _ in people),
         values=values,
+        people=tuple((person,) for _, person in people),
     )
 
 

@@ -189,6 +189,7 @@ class SearchFamily:
             units=tuple(unit.name for unit in units),
             accounts=tuple(unit.document.account for unit in units),
             values=np.array(values, dtype=np.float64),
+            people=tuple(tuple(sorted(unit.people)) for unit in units),
         )
 
     def _encode(self, queries: Iterable[str]) -> dict[str, NDArray[np.float32]]:

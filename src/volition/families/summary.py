@@ -218,6 +218,9 @@ class SummaryFamily:
             units=tuple(meeting.name for meeting in meetings),
             accounts=tuple(meeting.account for meeting in meetings),
             values=values,
+            people=tuple(
+                tuple(sorted({person for row in meeting.segments for person in row.people})) for meeting in meetings
+            ),
         )
 
 
