@@ -43,7 +43,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-    collect slack; collect otlp; collect summaries; compact; decide; may; snapshot; train; audit; release; search; summarize;
+    collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search; summarize;
     recommend; owed; forget; erase; prove; verify; status; key; demo
 """
 
@@ -63,6 +63,7 @@ EXAMPLES = {
     "compact": "compact",
     "decide": "decide no --party account:copper --data service --purpose train",
     "may": "may train/recommend --account helio --person mara --category service/usage",
+    "weigh": "weigh --party account:helio --purpose train",
     "snapshot": "snapshot train/recommend --until 2025-07-01",
     "train": "train recommend",
     "audit": "audit {model}",
@@ -325,6 +326,8 @@ FAILURES = [
     ("train everything", 2, "search, recommend, summary"),
     ("train search --snapshot missing", 2, "missing"),
     ("audit missing", 2, "missing"),
+    ("release missing --override-by Dana", 2, "--because"),
+    ("weigh --party account:nobody", 2, "nobody"),
     ("search wheels --as nobody", 2, "nobody"),
     ("search wheels --as mara --limit 0", 2, "--limit"),
     ("summarize missing --as mara", 2, "missing"),

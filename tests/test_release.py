@@ -21,7 +21,7 @@ def made(tmp_path_factory):
     """Train once; every test works on a copy."""
     folder = tmp_path_factory.mktemp("release") / "workspace"
     clock = Clock()
-    with build(folder, clock, accounts={"orchard": 12, "bakery": 4}) as workspace:
+    with build(folder, clock, accounts={"orchard": 12, "bakery": 8}) as workspace:
         model = workspace.train("recommend").id
     return folder, clock.now, model
 
@@ -30,21 +30,20 @@ def made(tmp_path_factory):
 def opened(made, tmp_path):
     """Return a way to open a copy with other bounds, each time anew."""
     folder = shutil.copytree(made[0], tmp_path / "workspace")
+    clock = Clock(made[1])
     spaces = []
 
     def reopen(**bounds):
-        for space in spaces:
-            space.close()
-        if bounds:
-            set_bounds(folder, **bounds)
-        clock = Clock(made[1])
-        clock.wait(minutes=len(spaces) + 1)
+        while spaces:
+            spaces.pop().close()
+        set_bounds(folder, **bounds)
+        clock.wait(minutes=1)
         spaces.append(Workspace.open(folder, clock=clock))
         return spaces[-1], made[2]
 
     yield reopen
-    for space in spaces:
-        space.close()
+    while spaces:
+        spaces.pop().close()
 
 
 def card_of(workspace, model):

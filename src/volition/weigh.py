@@ -10,7 +10,6 @@ shown their own.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from volition.audit import NO_BOUND, NOT_MEASURED, Finding
@@ -217,7 +216,7 @@ class Party:
     ledger_name: str
     account: str | None
 
-    @cached_property
+    @property
     def is_account(self) -> bool:
         """Whether it is an account."""
         return self.ledger_name.startswith("account:")

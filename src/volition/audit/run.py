@@ -52,9 +52,9 @@ class Audit:
 AUDITS: Final[Mapping[str, Audit]] = {
     "benefit": Audit(
         measure=lambda case, bound: measure_benefit(case.crossed, bound=bound, progress=case.progress),
-        bound=Bound(value=0.0),
+        bound=Bound(value=None),
         example=0.0,
-        says="The feature's quality with training less without: at least the bound.",
+        says="The feature's quality with training less without: at least the bound. Few units vary by chance.",
     ),
     "fairness": Audit(
         measure=lambda case, bound: measure_fairness(case.crossed, case.rows, regions=case.regions, bound=bound),
