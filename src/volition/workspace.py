@@ -999,13 +999,13 @@ class Workspace:
     # --- weighing ---
 
     def weigh(
-        self, party: str, *, purpose: Sequence[str] = PURPOSES, measure: bool = False, progress: Progress = silent
+        self, party: str, *, purpose: Sequence[str] | None = None, measure: bool = False, progress: Progress = silent
     ) -> Weighed:
         """Say what a yes gives a party, what it costs, what a no turns off, and what withdrawing later does.
 
         Args:
             party: "account:ID" or "person:ID". Whoever calls answers for who asks: a person is shown their own figures.
-            purpose: For which purposes; a name covers all below it.
+            purpose: For which purposes, by default for all; a name covers all below it.
             measure: Whether to measure now what the party's own data is worth: it takes as long as an audit.
             progress: Told how far that has come.
 
@@ -1017,7 +1017,7 @@ class Workspace:
         kind, _, name = party.partition(":")
         account = name if kind == "account" else self.parties.person(name).account
         who = Party(name=party, ledger_name=ledger_name, account=account)
-        chosen = leaves(purpose, PURPOSES)
+        chosen = PURPOSES if purpose is None else leaves(purpose, PURPOSES)
         models = [self._known(state) for state in self.models().values() if state.forgotten_us is None]
         if measure:
             shown = [model for one in chosen for model in to_show(models, one)]
