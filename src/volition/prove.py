@@ -347,7 +347,7 @@ def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -
     card, markdown, attestation = (members[f"releases/{model.id}/{name}"] for name in _RELEASE)
     entry = log.last("release", model=model.id)
     told = json.loads(card)
-    named = {"model": model.id, "card": digest(card), "attestation": digest(attestation)}
+    named: dict[str, Any] = {"model": model.id, "card": digest(card), "attestation": digest(attestation)}
     override = told.get("override")
     if override is not None:
         named["override"] = {"by": override["by"], "why": override["why"]}
