@@ -787,11 +787,12 @@ class Workspace:
     def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
         """Train a model from a snapshot; by default from a new one.
 
-        Killed, it is called again with the same snapshot and goes on where it stopped.
+        Killed, it is called again with the same snapshot and goes on where it stopped. A no that comes while it learns
+        is asked about again when it has learnt: then there is no model, and the next forgetting erases what was made.
 
         Raises:
             InvalidInputError: There is no such family or snapshot, or it holds too little to learn from.
-            RefusedError: Somebody in the snapshot has said no since.
+            RefusedError: Somebody in the snapshot has said no since it was frozen.
         """
         learner = self.family(family)
         frozen = self.snapshot(learner.purpose, progress=progress) if snapshot is None else self.open_snapshot(snapshot)
@@ -804,6 +805,7 @@ class Workspace:
             runs=self.folder / "runs",
             progress=progress,
         )
+        self._check_fresh(frozen)
         if trained.id not in self.models():
             self.ledger.append(self._model_draft(trained, frozen))
         return trained
