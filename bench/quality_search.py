@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.meetings import Meeting, interval, ratio_interval, read_meetings
+from bench.quality_search_across import across
 from volition.canonical import digest
 from volition.encoder import Encoder
 from volition.families import NoParts, Progress
@@ -80,6 +81,7 @@ def search_quality(
             }
             for group in np.unique(of_group)
         },
+        "across all meetings": across(model, held_out, encoder, progress),
         "trained on queries": model.settings["queries"],
         "seconds to train": round(seconds, 2),
     }

@@ -22,6 +22,7 @@ from volition.cli import app, main
 from volition.cli.codes import OUTCOMES
 from volition.cli.reference import reference
 from volition.samples import write_samples
+from volition.workspace import Workspace
 
 ROOT = Path(__file__).parent.parent
 VOLITION = [sys.executable, "-m", "volition"]
@@ -43,7 +44,8 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-    collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search; summarize;
+    collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
+    opened; summarize;
     recommend; owed; forget; erase; prove; verify; status; key; demo
 """
 
@@ -57,6 +59,7 @@ EXAMPLES = {
     "account accept": "account accept helio",
     "person add": "person add zoe --account helio --name Zoe --alias Zed --email zoe@helio.example --region NL",
     "collect webvtt": "collect webvtt {meeting} --account helio --started 2025-06-03T09:00:00Z --meeting other",
+    "collect file": "collect file {plan} --account helio --author mara --written 2025-06-03T09:00:00Z --shared",
     "collect slack": "collect slack {slack} --account helio",
     "collect otlp": "collect otlp {usage}",
     "collect summaries": "collect summaries {summaries} --account helio",
@@ -69,6 +72,7 @@ EXAMPLES = {
     "audit": "audit {model}",
     "release": "release {model}",
     "search": "search wheels --as mara --limit 3",
+    "opened": "opened wheels {record} --as mara",
     "summarize": "summarize kickoff --as mara --words 60",
     "recommend": "recommend mara",
     "owed": "owed",
@@ -118,11 +122,17 @@ def ready(tmp_path_factory):
     call("prove", base / "evidence.zip")
     summaries = base / "minutes.jsonl"
     summaries.write_text(json.dumps({"meeting": "kickoff", "text": "They chose the frame."}) + "\n")
+    plan = base / "plan.md"
+    plan.write_text("# Plan\n\nWheels first, then the frame.\n")
+    with Workspace.open(base / "ws") as workspace:
+        record = workspace.search("wheels", person="mara").hits[0].record_id
     return {
         "base": base,
         "model": model,
         "evidence": base / "evidence.zip",
         "meeting": helio.meetings[0].path,
+        "plan": plan,
+        "record": record,
         "slack": helio.slack,
         "usage": usage[0],
         "summaries": summaries,

@@ -385,6 +385,30 @@ def test_findings_of_an_earlier_version_are_measured_again_not_guessed_at(releas
     workspace.release(model.id)
 
 
+@pytest.mark.parametrize("party", ["person:orchard-ann", "account:clinic"])
+def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_erases_what_was_made(released, party):
+    workspace, clock, working = released
+    clock.wait(hours=1)
+    frozen = workspace.snapshot("train/recommend")
+    said = []
+
+    def somebody_says_no(_stage, _done, _total):
+        if not said:
+            said.append(party)
+            with Workspace.open(workspace.folder, clock=lambda: datetime_to_us(clock.now)) as other:
+                say_no(other, party)
+
+    with pytest.raises(RefusedError, match="stale"):
+        workspace.train("recommend", frozen.id, progress=somebody_says_no)
+    assert said == [party]
+    assert [entry.body["model"] for entry in workspace.entries() if entry.kind == "model"] == [working]
+    clock.wait(hours=1)
+    [forgotten] = workspace.forget()
+    assert [path.name for path in (workspace.folder / "models").iterdir()] == [forgotten.successor]
+    assert not (frozen.folder / "rows.parquet").exists()
+    assert list((workspace.folder / "runs").iterdir()) == []
+
+
 def test_a_snapshot_that_the_ledger_does_not_name_is_not_learnt_from(released):
     workspace, _, old = released
     snapshot = workspace.models()[old].snapshot

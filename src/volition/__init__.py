@@ -23,7 +23,7 @@ The story, module by module, in the order of the road. A module imports only fro
 - `lake`: where records lie, sealed. Nothing reads them but through the gate.
 - `stream/`: what the gate let through as a stream, judged again in the moment in which each batch is handed out.
 - `encoder`: turns text into vectors that tell how close two meanings are.
-- `collect/`: the ways in: transcripts, chat exports, telemetry. What no purpose could permit is not kept.
+- `collect/`: the ways in: transcripts, chat exports, files, telemetry. What no purpose could permit is not kept.
 - `scrub`, `snapshot`: what the gate let through, without personal identifiers, frozen and listed. Training accepts a
   snapshot, never a table.
 - `families/`: the kinds of model: how each learns, forgets exactly, and is measured.
@@ -31,6 +31,7 @@ The story, module by module, in the order of the road. A module imports only fro
 - `audit/`: a model makes findings.
 - `card`, `release`: findings within their bounds and a snapshot that is not stale make a signed card, or a refusal with
   reasons.
+- `shelf`: what was opened for search, kept in memory and judged anew at every search.
 - `features`: released models at work, gated again for the data that they read.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
 - `prove`: evidence that anyone checks offline, with the public key alone.

@@ -9,17 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from volition.canonical import us_to_text
+from volition.canonical import canonical_json, digest, us_to_text
+from volition.collect import Draft, PersonRef
 from volition.encoder import Encoder
 from volition.errors import InvalidInputError, RefusedError
 from volition.families import Model
 from volition.families.recommend import Suggestion, recommend
-from volition.families.search import Found, search
+from volition.families.search import Found, search_in
+from volition.families.search_features import Index
+from volition.families.search_lines import CLICK, opening
 from volition.families.summary import Summary, summarize
 from volition.gate import remedy
 from volition.lake import Lake, Row, source_id
 from volition.parties import Person
 from volition.permits import Permits, Refusal, Role
+from volition.shelf import Shelf, State
 
 CONTENT: Final = ("content/chat", "content/files", "content/transcript")
 SERVICE: Final = ("service/usage",)
@@ -42,19 +46,31 @@ class Asking:
         person: The asking person.
         account: The person's account.
         lake: Read through the gate only.
+        state: What lay in the lake of the account's content, read before the instant of the permits.
         permits: The permits of the feature's purpose, now.
         model: The family's model at work; none if none was released, then the feature runs untrained.
+        shelf: What was opened for search, and is judged again.
     """
 
     person: Person
     account: str
     lake: Lake
+    state: State
     permits: Permits
     model: Model | None
+    shelf: Shelf
 
 
-def run_search(asking: Asking, query: str, *, encoder: Encoder | None, limit: int, progress: Progress) -> Found:
-    """Search the meetings and chats that the asking person may see.
+def run_search(  # noqa: PLR0913 - who asks for what, and how
+    asking: Asking,
+    query: str,
+    *,
+    encoder: Encoder | None,
+    limit: int,
+    meeting: str | None = None,
+    progress: Progress,
+) -> Found:
+    """Search the meetings, chats and files that the asking person may see, or one meeting.
 
     Raises:
         RefusedError: The account's switch for this feature is off, with the reason and what would change it.
@@ -62,11 +78,52 @@ def run_search(asking: Asking, query: str, *, encoder: Encoder | None, limit: in
     """
     if not query.strip():
         raise InvalidInputError("The query is empty. Say what to look for.")
+    indexes = _documents(asking, encoder, meeting, progress)
+    if meeting is not None and not indexes:
+        # Whether it is not there or may not be used is not told: that, too, is for those who may see it.
+        return Found(hits=(), note=f"There is nothing to search in {meeting!r}: no such meeting may be used.")
+    return search_in(asking.model, query, indexes, encoder=encoder, limit=limit)
+
+
+def opened_hit(  # noqa: PLR0913 - who opened what, when
+    asking: Asking, query: str, record: str, *, encoder: Encoder | None, at_us: int, progress: Progress
+) -> Draft:
+    """Return the event that the asking person opened a hit, as telemetry would bring it in.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off.
+        InvalidInputError: The query is empty, or a search by this person could not have found the record.
+    """
+    if not query.strip():
+        raise InvalidInputError("The query is empty. Say what was looked for.")
+    lines = (line for index in _documents(asking, encoder, None, progress) for line in index.document.lines)
+    line = next((line for line in lines if line.row.record_id == record), None)
+    if line is None:
+        msg = f"A search by {asking.person.id} finds no record {record!r}. Name one of the hits by its record_id."
+        raise InvalidInputError(msg)
+    pseudonym = asking.person.pseudonym
+    return Draft(
+        key=f"{CLICK}:{digest(canonical_json([pseudonym, query, record, at_us]))}",
+        account=asking.account,
+        people=(PersonRef(pseudonym=pseudonym),),
+        category=SERVICE[0],
+        at_us=at_us,
+        payload={"kind": "event", "name": CLICK, "attributes": opening(line, query.strip()), "body": None},
+    )
+
+
+def _documents(asking: Asking, encoder: Encoder | None, meeting: str | None, progress: Progress) -> list[Index]:
     check_feature(asking.permits, asking.account, CONTENT)
-    if encoder is not None:
-        asking.lake.embed(asking.permits, encoder, categories=CONTENT, accounts=[asking.account], progress=progress)
-    rows = [row for row in _visible(asking, CONTENT) if row.payload.get("kind") in ("segment", "message")]
-    return search(asking.model, query, rows, encoder=encoder, limit=limit)
+    return asking.shelf.documents(
+        asking.permits,
+        account=asking.account,
+        pseudonym=asking.person.pseudonym,
+        categories=CONTENT,
+        state=asking.state,
+        encoder=encoder,
+        meeting=meeting,
+        progress=progress,
+    )
 
 
 def run_summarize(asking: Asking, meeting: str, *, words: int, encoder: Encoder | None, progress: Progress) -> Summary:
@@ -127,5 +184,5 @@ def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> 
 def _visible(asking: Asking, categories: Sequence[str], *, source: str | None = None) -> list[Row]:
     """Return the permitted rows that the asking person may see, in canonical order."""
     rows = asking.lake.rows(asking.permits, categories=categories, accounts=[asking.account], source=source)
-    seen = [row for row in rows if not row.payload.get("private") or asking.person.pseudonym in row.people]
+    seen = [row for row in rows if row.is_for(asking.person.pseudonym)]
     return sorted(seen, key=lambda row: (row.collected_us, row.record_id))

@@ -53,6 +53,9 @@ _ASKED_AT_ONCE: Final = 500
 
 _PERSON: Final = "person:"
 
+_DERIVED_IN: Final = ("content/transcript",)  # the categories that hold records derived from others
+_DERIVED: Final = ("summary",)  # and their kinds
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS accounts (bucket INTEGER, number INTEGER, account TEXT UNIQUE, PRIMARY KEY (bucket, number));
 CREATE TABLE IF NOT EXISTS people (bucket INTEGER, number INTEGER, pseudonym TEXT, PRIMARY KEY (bucket, number),
@@ -139,6 +142,10 @@ class Row:
     collected_us: int
     payload: dict[str, Any]
     embedding: NDArray[np.float32] | None = None
+
+    def is_for(self, pseudonym: str) -> bool:
+        """Tell whether a person of the account may see it: what is private, only those whom it concerns."""
+        return not self.payload.get("private") or pseudonym in self.people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -508,6 +515,20 @@ class Lake:
         everyone = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle))
         return tuple(person.removeprefix(_PERSON) for person in people | everyone), parts[-1][0]
 
+    def circles_of(self, account: str) -> Circles:
+        """Return an account's circles: whom its records concern. Their ids are their positions here."""
+        circles = self._circles(bucket_of(account))
+        numbers = [number for number, name in enumerate(circles.accounts) if name == account]
+        return circles.take(np.flatnonzero(np.isin(circles.account, numbers)))
+
+    def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """Return what is another after any of an account's records was added, embedded, moved or erased.
+
+        It says nothing else, and may change for the sake of another account.
+        """
+        found = [self._files(category, bucket_of(account)) for category in categories]
+        return tuple((*files["records"], *files["embeddings"]) for files in found)
+
     def size(self) -> dict[str, int]:
         """Return how many records lie in the lake, by category, whether or not anything may use them."""
         with self._mutex:
@@ -688,23 +709,43 @@ class Lake:
     def erase_person(self, pseudonym: str) -> int:
         """Rewrite the files without the records whose first person it is; return how many records.
 
-        Records of others that merely concern the person stay where they are: the gate refuses them (`erased`)
-        wherever the person has a say.
+        What was derived from what the person said goes, too: a meeting's summary may hold their words. Records of
+        others that merely concern the person stay where they are: the gate refuses them (`erased`) wherever the person
+        has a say.
         """
         removed = 0
         with self._writing("the files without the erased records") as obsolete:
             for bucket, number in self._index.execute(
                 "SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)
             ).fetchall():
-                circles = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,))
-                own = [circle for circle, people in circles if json.loads(people)[:1] == [number]]
+                found = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,)).fetchall()
+                people = {circle: json.loads(members) for circle, members in found}
+                own = [circle for circle, members in people.items() if members[:1] == [number]]
+                with_them = [circle for circle, members in people.items() if number in members[1:]]
+                derived = self._derived(bucket, with_them)
                 removed += self._rewrite_without(bucket, "circle", own, obsolete)
+                removed += self._rewrite_without(bucket, "record_id", derived, obsolete)
         return removed
 
-    def _rewrite_without(self, bucket: int, column: str, values: Sequence[int], obsolete: list[Path]) -> int:
+    def _derived(self, bucket: int, circles: Sequence[int]) -> list[str]:
+        """Return the identities of a bucket's records of some circles that were derived from what these people said."""
+        found: list[str] = []
+        for category in _DERIVED_IN if circles else ():
+            for path in self._files(category, bucket)["records"]:
+                table = pq.read_table(path, partitioning=None, filters=[("circle", "in", circles)])
+                for batch in table.to_batches():
+                    rows = self._open(batch, self._circles(bucket), category)
+                    found += [row.record_id for row in rows if row.payload.get("kind") in _DERIVED]
+        return found
+
+    def _rewrite_without(
+        self, bucket: int, column: str, values: Sequence[int] | Sequence[str], obsolete: list[Path]
+    ) -> int:
         """Write a bucket's files anew, in the open transaction; return how many records are gone."""
+        if not values:
+            return 0
         removed = 0
-        unwanted = pa.array(values, pa.int32())
+        unwanted = pa.array(values, _RECORDS.field(column).type)
         for path, kind, category in self._index.execute(
             "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
         ).fetchall():

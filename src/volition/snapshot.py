@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, overload
 
 import numpy as np
 import pyarrow as pa
@@ -51,13 +51,13 @@ _KEYS: Final = pa.schema(
 )
 _ROWS: Final = pa.schema([("record_id", pa.string()), ("payload", pa.binary()), ("embedding", pa.binary())])
 
-_UNSCRUBBED: Final = ("kind", "meeting", "channel", "ts", "thread", "name")
+_UNSCRUBBED: Final = ("kind", "meeting", "channel", "file", "ts", "thread", "name")
 """Payload keys that identify a source rather than hold what somebody said."""
 
-_GROUPS: Final = {"meeting": "content/transcript", "channel": "content/chat"}
+_GROUPS: Final = {"meeting": "content/transcript", "channel": "content/chat", "file": "content/files"}
 """What gathers people, by the payload key that names it, and the category of its records."""
 
-_UNSCRUBBED_ATTRIBUTES: Final = ("search.meeting", "search.channel", "search.ts", "volition.item")
+_UNSCRUBBED_ATTRIBUTES: Final = ("search.meeting", "search.channel", "search.file", "search.ts", "volition.item")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +254,36 @@ class Snapshot:
         (self.folder / "rows.parquet").unlink(missing_ok=True)
 
 
+class RowsLater(Sequence[Row]):
+    """Rows that are opened once somebody looks at them: a family that learns anew never looks at the old ones."""
+
+    def __init__(self, read: Callable[[], list[Row]]) -> None:
+        """Read nothing yet."""
+        self._read = read
+
+    @cached_property
+    def _rows(self) -> list[Row]:
+        return self._read()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Row]: ...
+
+    def __getitem__(self, place: int | slice) -> Row | list[Row]:
+        """Return one of them, or some."""
+        return self._rows[place]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Go through them."""
+        return iter(self._rows)
+
+
 def person_tag(purpose: str, at: str, pseudonym: str) -> str:
     """Return the tag under which a person stands in a snapshot's tree: a digest, 64 hexadecimal characters."""
     return digest(canonical_json(["volition/person", purpose, at, pseudonym]))
@@ -397,7 +427,7 @@ def _scrubbed(rows: Sequence[Row], lake: Lake, parties: Parties, permits: Permit
 
 
 class _Mentioned:
-    """Tells whom the meeting or channel concerns that an event is about: their names may stand in its texts.
+    """Tells whom the meeting, channel or file concerns that an event is about: their names may stand in its texts.
 
     Also where nothing else of that meeting is in the snapshot, above all because somebody there said no.
     """

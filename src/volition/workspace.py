@@ -36,7 +36,8 @@ from volition.audit.marginal import Effect
 from volition.audit.run import DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
-from volition.collect import PersonRef
+from volition.collect import PersonRef, keep_private
+from volition.collect.files import read_file
 from volition.collect.intake import Collected, Piece, take_in
 from volition.collect.otlp import read_otlp
 from volition.collect.slack import read_slack
@@ -51,7 +52,7 @@ from volition.families import Family, Model, NoParts, silent
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
-from volition.features import READS, Asking, run_recommend, run_search, run_summarize
+from volition.features import CONTENT, READS, Asking, opened_hit, run_recommend, run_search, run_summarize
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, owed_by
 from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
@@ -75,8 +76,9 @@ from volition.release import (
     settle_releases,
     write_release,
 )
+from volition.shelf import Shelf
 from volition.signing import Signer, VerifierKey
-from volition.snapshot import Snapshot, freeze
+from volition.snapshot import RowsLater, Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
 from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
@@ -188,6 +190,7 @@ class Workspace:
         kept = find_history(folder / "history", self.ledger, self._signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
+        self._shelf = Shelf(self._lake)
         self._encoder: Encoder | None = None
         self._encoder_sought = False
 
@@ -238,6 +241,7 @@ class Workspace:
 
     def close(self) -> None:
         """Close every file."""
+        self._shelf.clear()
         self._lake.close()
         self.parties.close()
         self._store.close()
@@ -549,6 +553,7 @@ class Workspace:
     def _finish_erasures(self) -> int:
         """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
         removed = 0
+        self._shelf.clear()
         for party in [entry.body["party"] for entry in self.history().doings if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
             if kind == "account" and name not in self.parties.erased_accounts():
@@ -569,6 +574,7 @@ class Workspace:
         started: datetime,
         meeting: str | None = None,
         participants: Sequence[str] = (),
+        private: bool = False,
         progress: Progress = silent,
     ) -> Collected:
         """Collect a meeting's transcript.
@@ -579,6 +585,7 @@ class Workspace:
             started: When it started; a transcript's times count from there.
             meeting: Its name; by default the file's.
             participants: Names of people who were there, whether or not they spoke.
+            private: Whether features show it to those alone who were there, and not to everybody of the account.
             progress: Told how far it has come.
 
         Raises:
@@ -591,6 +598,44 @@ class Workspace:
             meeting=meeting or path.stem,
             start_us=datetime_to_us(started),
             participants=[PersonRef(name=name) for name in participants],
+        )
+        return self._take_in(map(keep_private, pieces) if private else pieces, account, progress)
+
+    def collect_file(  # noqa: PLR0913 - what a file does not say about itself
+        self,
+        path: Path,
+        *,
+        account: str,
+        author: str,
+        written: datetime,
+        people: Sequence[str] = (),
+        name: str | None = None,
+        shared: bool = False,
+        progress: Progress = silent,
+    ) -> Collected:
+        """Collect a file of plain text or Markdown, passage by passage.
+
+        Args:
+            path: The file, UTF-8.
+            account: Whose file it is.
+            author: The name (or id, alias or address) of who wrote it.
+            written: When it was written last.
+            people: Likewise, who else it concerns: with whom it was shared, who is spoken of. Each one's yes counts.
+            name: What it is called; by default as the file is.
+            shared: Whether features show it to everybody of the account, and not to these people alone.
+            progress: Told how far it has come.
+
+        Raises:
+            InvalidInputError: The file is no text or has no words, or the account is not known.
+        """
+        pieces = read_file(
+            _read_file(path),
+            source=name or path.name,
+            account=self.parties.account(account).id,
+            people=[PersonRef(name=one) for one in (author, *people)],
+            author=author,
+            written_us=datetime_to_us(written),
+            shared=shared,
         )
         return self._take_in(pieces, account, progress)
 
@@ -801,11 +846,12 @@ class Workspace:
     def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
         """Train a model from a snapshot; by default from a new one.
 
-        Killed, it is called again with the same snapshot and goes on where it stopped.
+        Killed, it is called again with the same snapshot and goes on where it stopped. A no that comes while it learns
+        is asked about again when it has learnt: then there is no model, and the next forgetting erases what was made.
 
         Raises:
             InvalidInputError: There is no such family or snapshot, or it holds too little to learn from.
-            RefusedError: Somebody in the snapshot has said no since.
+            RefusedError: Somebody in the snapshot has said no since it was frozen.
         """
         learner = self.family(family)
         frozen = self.snapshot(learner.purpose, progress=progress) if snapshot is None else self.open_snapshot(snapshot)
@@ -818,6 +864,7 @@ class Workspace:
             runs=self.folder / "runs",
             progress=progress,
         )
+        self._check_fresh(frozen)
         if trained.id not in self.models():
             self.ledger.append(self._model_draft(trained, frozen))
         return trained
@@ -959,10 +1006,37 @@ class Workspace:
 
     # --- features ---
 
-    def search(self, query: str, *, person: str, limit: int = 10, progress: Progress = silent) -> Found:
-        """Search what a person may see. Raises RefusedError where the account's switch is off."""
+    def search(
+        self, query: str, *, person: str, meeting: str | None = None, limit: int = 10, progress: Progress = silent
+    ) -> Found:
+        """Search what a person may see: meetings, chats and files together, or within one meeting.
+
+        Raises:
+            RefusedError: The account's switch is off, or the person is of no account.
+            InvalidInputError: The person is not known, or the query is empty.
+        """
         asking = self._asking(person, family="search")
-        return run_search(asking, query, encoder=self.encoder(), limit=limit, progress=progress)
+        return run_search(asking, query, encoder=self.encoder(), limit=limit, meeting=meeting, progress=progress)
+
+    def opened(self, query: str, record: str, *, person: str, progress: Progress = silent) -> Collected:
+        """Record that a person opened a hit of a search, so that search learns from its own use.
+
+        It becomes a record of `service/usage` and is collected like any other: gated, and learnt from only where that
+        person and the account let usage train search.
+
+        Args:
+            query: What was looked for.
+            record: The hit's `record_id`.
+            person: Who opened it.
+            progress: Told how far long work has come.
+
+        Raises:
+            RefusedError: The account's switch is off, or the person is of no account.
+            InvalidInputError: A search by this person could not have found the record, or the query is empty.
+        """
+        asking = self._asking(person, family="search")
+        event = opened_hit(asking, query, record, encoder=self.encoder(), at_us=self.now_us, progress=progress)
+        return self._take_in([event], asking.account, progress)
 
     def summarize(self, meeting: str, *, person: str, words: int = 110, progress: Progress = silent) -> Summary:
         """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
@@ -982,8 +1056,10 @@ class Workspace:
             person=known,
             account=known.account,
             lake=self._lake,
+            state=self._lake.state(known.account, CONTENT),  # before the permits' instant
             permits=self.permits(f"feature/{family}"),
             model=self._model_at_work(family),
+            shelf=self._shelf,
         )
 
     def _model_at_work(self, family: str) -> Model | None:
@@ -1112,10 +1188,15 @@ class Workspace:
         permits = self.permits(before.purpose)
         after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
         family = self.family(state.family)
-        rows_before = before.rows(self.parties, without=self.parties.erased_accounts())
-        rows_after = after.rows(self.parties)
-        try:
-            model = family.forget(old.model, before=rows_before, after=rows_after, parts=NoParts(), progress=progress)
+        gone = self.parties.erased_accounts()
+        try:  # the rows are named nowhere else, so that they are let go of before the audit reads them anew
+            model = family.forget(
+                old.model,
+                before=RowsLater(lambda: before.rows(self.parties, without=gone)),
+                after=after.rows(self.parties),
+                parts=NoParts(),
+                progress=progress,
+            )
         except InvalidInputError:  # too little is left to learn from: the model retires without a successor
             return [], None
         trained = keep(model, after, models=self.folder / "models")

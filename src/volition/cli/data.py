@@ -46,6 +46,11 @@ def register(app: typer.Typer) -> None:
         "webvtt",
         example="volition collect webvtt kickoff.vtt --account helio --started 2026-01-05T09:00:00Z",
     )(collect_webvtt)
+    command(
+        collect,
+        "file",
+        example="volition collect file plan.md --account helio --author ada --written 2026-01-05T09:00:00Z",
+    )(collect_file)
     command(collect, "slack", example="volition collect slack export.zip --account helio")(collect_slack)
     command(collect, "otlp", example="volition collect otlp usage.jsonl")(collect_otlp)
     command(collect, "summaries", example="volition collect summaries minutes.jsonl --account helio")(collect_summaries)
@@ -77,6 +82,9 @@ def collect_webvtt(
     participant: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Somebody who was there, even if silent. Repeatable.")
     ] = None,
+    private: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--private", help="Show it to those alone who were there, not to the whole account.")
+    ] = False,
 ) -> Result:
     """Collect meeting transcripts (WebVTT, as Zoom, Teams and Meet export them)."""
     started_at = instant(started)
@@ -91,6 +99,40 @@ def collect_webvtt(
             started=started_at,
             meeting=meeting,
             participants=participant or (),
+            private=private,
+            progress=progress,
+        ),
+    )
+
+
+def collect_file(
+    call: Call,
+    files: Files,
+    account: Account,
+    author: Annotated[str, typer.Option(metavar="NAME", help="Who wrote it: an id, name, alias or address.")],
+    written: Annotated[
+        str, typer.Option(metavar="INSTANT", help="When it was written last, such as 2026-01-05T09:00:00Z.")
+    ],
+    person: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Whom else it concerns; their yes counts, too. Repeatable."),
+    ] = None,
+    shared: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--shared", help="Show it to everybody of the account, not to these people alone.")
+    ] = False,
+) -> Result:
+    """Collect files of plain text or Markdown, passage by passage."""
+    written_at = instant(written)
+    return _collect(
+        call,
+        files,
+        lambda workspace, path, progress: workspace.collect_file(
+            path,
+            account=account,
+            author=author,
+            written=written_at,
+            people=person or (),
+            shared=shared,
             progress=progress,
         ),
     )

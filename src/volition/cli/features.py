@@ -1,4 +1,4 @@
-"""Commands that use the features: search, summarize, recommend."""
+"""Commands that use the features: search, opened, summarize, recommend."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -16,6 +16,7 @@ Asker = Annotated[str, typer.Option("--as", metavar="PERSON", help="Who asks; th
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "search", panel=PANEL, example='volition search "who orders the wheels" --as ada')(search)
+    command(app, "opened", panel=PANEL, example='volition opened "who orders the wheels" RECORD --as ada')(opened)
     command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada")(summarize)
     command(app, "recommend", panel=PANEL, example="volition recommend ada")(recommend)
 
@@ -24,12 +25,27 @@ def search(
     call: Call,
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for, in plain words.")],
     asker: Asker,
+    meeting: Annotated[
+        str | None, typer.Option(metavar="MEETING", help="Look in this meeting only; by default everywhere.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Most hits.", show_default=True)] = 10,
 ) -> Result:
-    """Search meetings and chats."""
+    """Search meetings, chats and files."""
     with call.workspace() as workspace, output.progress() as progress:
-        found = workspace.search(query, person=asker, limit=limit, progress=progress)
+        found = workspace.search(query, person=asker, meeting=meeting, limit=limit, progress=progress)
     return Result(value={"query": query, **found.to_json()}, view=views.found)
+
+
+def opened(
+    call: Call,
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What was looked for.")],
+    record: Annotated[str, typer.Argument(metavar="RECORD", help="The hit's record_id, as search --json shows it.")],
+    asker: Annotated[str, typer.Option("--as", metavar="PERSON", help="Who opened it.")],
+) -> Result:
+    """Record that somebody opened a hit: search learns from it, if usage may train search."""
+    with call.workspace() as workspace, output.progress() as progress:
+        collected = workspace.opened(query, record, person=asker, progress=progress).to_json()
+    return Result(value={"query": query, "record": record, **collected}, view=views.opened)
 
 
 def summarize(

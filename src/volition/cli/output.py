@@ -117,12 +117,19 @@ def fail(message: str, *, kind: str, as_json: bool) -> None:
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Give what long work tells its progress to: bars on a terminal, nobody otherwise."""
+    """Give what long work tells its progress to: bars with steps and the time left on a terminal, nobody otherwise."""
     if not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return
     from rich.console import Console  # noqa: PLC0415 - only where a person is watching
-    from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars  # noqa: PLC0415
 
     columns = (
@@ -130,17 +137,20 @@ def progress() -> Iterator[Progress]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
     )
     # What is printed meanwhile goes above the bar, unless it goes into a pipe.
     with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bars:
         current: dict[str, TaskID] = {}
 
         def tell(stage: str, done: int, total: int) -> None:
-            if stage not in current:
+            name = stage.partition(" (")[0]  # in brackets stands what changes from step to step, such as a loss
+            if name not in current:
                 for task in current.values():
                     bars.remove_task(task)
                 current.clear()
-                current[stage] = bars.add_task(printable(stage), total=total or None)
-            bars.update(current[stage], completed=done, total=total or None)
+                current[name] = bars.add_task(printable(stage), total=total or None)
+            bars.update(current[name], completed=done, total=total or None, description=printable(stage))
 
         yield tell

@@ -380,10 +380,18 @@ def found(value: Value) -> Iterator[Block]:
         yield _line(value["note"])
 
 
+def opened(value: Value) -> Iterator[Block]:
+    """Show what became of an opened hit."""
+    refused = ", ".join(value["not_kept"])
+    yield _line(f"Not kept: {refused}." if refused else "Recorded. Search learns from it where usage may train search.")
+
+
 def _when(hit: Value) -> str:
-    """Write when something was said: the time within the meeting, or the instant of a message."""
+    """Write when something was said: the time within the meeting, the instant of a message, the place in a file."""
     if hit["start_ms"] is not None:
         return _clock(hit["start_ms"])
+    if hit["kind"] == "passage":
+        return f"passage {hit['place']}"
     return us_to_text(int(hit["place"].partition(".")[0]) * 1_000_000)[:16]
 
 

@@ -12,7 +12,7 @@ A draft names people as the source does. Who they are, and whether the record ma
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from volition.errors import InvalidInputError
@@ -109,6 +109,11 @@ class Skipped:
     source: str
     why: str
     count: int
+
+
+def keep_private(piece: Draft | Reject) -> Draft | Reject:
+    """Return a piece as one that features show to those alone whom it concerns."""
+    return replace(piece, payload={**piece.payload, "private": True}) if isinstance(piece, Draft) else piece
 
 
 def raw_text(data: bytes) -> str:

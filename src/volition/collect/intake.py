@@ -147,7 +147,7 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
     if objection is not None:
         return objection
     people = directory.pseudonyms(draft.account, draft.people)
-    group = draft.payload.get("meeting") or draft.payload.get("channel")
+    group = draft.payload.get("meeting") or draft.payload.get("channel") or draft.payload.get("file")
     return gate.objection(draft.account, people, draft.category) or NewRecord(
         record_id=record_id(draft.account, draft.key),
         account=draft.account,

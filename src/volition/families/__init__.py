@@ -30,7 +30,10 @@ from volition.lake import Row
 
 Array = NDArray[Any]
 Progress = Callable[[str, int, int], None]
-"""Called as `progress(stage, done, total)`: the stage in words, and how many of its steps are done."""
+"""Called as `progress(stage, done, total)`: the stage in words, and how many of its steps are done.
+
+What changes from step to step, such as a loss, stands in brackets at the stage's end: "training (loss 2.310)".
+"""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SETTINGS = "settings.json"

@@ -1,4 +1,4 @@
-"""Search: which turn of a meeting, or message of a channel, answers a query; learnt from which hits were opened.
+"""Search: which turn of a meeting, message of a channel or passage of a file answers a query; learnt from use.
 
 - BM25 on words and the cosine of a frozen sentence encoder, both also smoothed over the neighbouring lines, find lines
   that may answer. Their untrained **blend** is search by itself.
@@ -81,10 +81,10 @@ class Hit:
     Attributes:
         record_id: The record.
         score: Higher is better; comparable only within one answer.
-        kind: "segment" of a meeting or "message" of a channel.
-        source: The meeting or the channel.
-        place: The turn in the meeting, or the message's timestamp.
-        start_ms: Milliseconds from the meeting's start; none for a message.
+        kind: "segment" of a meeting, "message" of a channel or "passage" of a file.
+        source: The meeting, the channel or the file.
+        place: The turn in the meeting, the message's timestamp, or the passage's number in the file.
+        start_ms: Milliseconds from the meeting's start; none for the others.
         speaker: Who said or wrote it.
         text: What was said or written.
     """
@@ -138,7 +138,8 @@ class SearchFamily:
             msg = (
                 f"Search learns from opened hits, and only {len(units)} queries led to one in content that may be "
                 f"used; it needs {FEWEST_UNITS}. Collect more `{CLICK}` events with search.query and what was opened "
-                "(search.meeting, search.first_turn, search.last_turn, or search.channel, search.ts)."
+                "(search.meeting, search.first_turn, search.last_turn; search.channel, search.ts; or search.file, "
+                "search.passage)."
             )
             raise InvalidInputError(msg)
         words = Words.learn(units)
@@ -228,20 +229,27 @@ def search(
     Args:
         model: A trained model; none for the untrained blend of words and meaning.
         query: What to look for, in words.
-        rows: Segments and messages that may be searched; other kinds are passed over. Their embeddings are used where
-            they are there and computed where they are not.
+        rows: Segments, messages and passages that may be searched; other kinds are passed over. Their embeddings are
+            used where they are there and computed where they are not.
         encoder: The sentence encoder; without it, words alone count.
         limit: Most hits to return.
 
     Raises:
         InvalidInputError: The query is empty, or the model is of another family.
     """
+    indexes = [Index(document, encoder) for document in documents_of(rows).values()]
+    return search_in(model, query, indexes, encoder=encoder, limit=limit)
+
+
+def search_in(
+    model: Model | None, query: str, indexes: Sequence[Index], *, encoder: Encoder | None, limit: int = DEPTH
+) -> Found:
+    """Find the lines that answer a query in documents that were made ready before; see `search`."""
     ranker = _Ranker(model, encoder)
     if not query.strip():
         raise InvalidInputError("The query is empty. Say what to look for.")
-    indexes = [Index(document, ranker.encoder) for document in documents_of(rows).values()]
     if not indexes:
-        return Found(hits=(), note="There is nothing to search: no meeting or chat may be used.")
+        return Found(hits=(), note="There is nothing to search: no meeting, chat or file may be used.")
     vector = None if ranker.encoder is None else ranker.encoder.encode([query])[0]
     strength = strengths(indexes, query, vector, ranker.words)
     best = np.argsort(-np.round(strength, 5), kind="stable")[:_DOCUMENTS_RANKED]

@@ -115,6 +115,23 @@ class Words:
 NO_WORDS: Final = Words(documents=0, counts={})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Around:
+    """Of the neighbourhoods in a document at one scale.
+
+    Attributes:
+        lengths: Shape (lines,), of each neighbourhood before it was made a unit vector.
+        mean: Shape (384,), of the unit vectors.
+        to_mean: Shape (lines,), the dot product of each with the mean.
+        squares: Shape (lines,), the dot product of each with itself: 1, or 0 where nothing is said.
+    """
+
+    lengths: Vector
+    mean: Vector
+    to_mean: Vector
+    squares: Vector
+
+
 class Index:
     """One document made ready for queries."""
 
@@ -133,6 +150,11 @@ class Index:
         self.spoken = np.array([float(len(line.text.split())) for line in document.lines])
         self._encoder = encoder
 
+    def part(self, kept: NDArray[np.bool_]) -> "Index":
+        """Return the document with some of its lines only, shape (lines,), made ready as if there were no others."""
+        lines = tuple(line for line, stays in zip(self.document.lines, kept, strict=True) if stays)
+        return Index(Document(key=self.document.key, account=self.document.account, lines=lines), self._encoder)
+
     @cached_property
     def vectors(self) -> Vector | None:
         """Shape (lines, 384): the lines' embeddings; those that are missing are computed. None without an encoder."""
@@ -143,17 +165,45 @@ class Index:
         given = (line.row.embedding for line in self.document.lines)
         return np.stack([next(computed) if vector is None else vector for vector in given]).astype(np.float64)
 
-    @cached_property
-    def pools(self) -> tuple[Vector, ...]:
-        """For each scale, shape (lines, 384): what is said around each line; empty without an encoder."""
-        return () if self.vectors is None else tuple(self._pool(self.vectors, scale) for scale in SCALES)
+    def meaning(self, vector: NDArray[np.float32] | None) -> Vector | None:
+        """Return each line's cosine with a query, shape (lines,); none without an encoder or a query's vector."""
+        return None if vector is None or self.vectors is None else _dot(self.vectors, vector)
 
-    def _pool(self, vectors: Vector, scale: float) -> Vector:
-        """Return unit vectors of what is said around each line; longer lines count more."""
-        weighted = vectors * np.log1p(self.spoken)[:, None]
-        pooled = _smooth(weighted, scale)
-        lengths: Vector = np.sqrt(np.einsum("ij,ij->i", pooled, pooled))
-        return np.asarray(pooled / np.maximum(lengths, 1e-6)[:, None])
+    def around(self, meaning: Vector, scale: float) -> Vector:
+        """Return the cosine of a query with what is said around each line, from its cosine with each line.
+
+        What is said around a line is the unit vector of its neighbourhood, in which longer lines count more. A dot
+        product goes through sums, so that nothing of 384 numbers a line has to be smoothed or kept for it.
+        """
+        return np.asarray(_smooth(meaning * self._weights, scale) / self._around[scale].lengths)
+
+    def apart(self, vector: NDArray[np.float32], around: Vector, scale: float) -> Vector:
+        """Return that cosine after the document's mean is taken from both: what sets a passage apart from the rest."""
+        known = self._around[scale]
+        of_mean = float(_dot(known.mean[None, :], vector)[0])
+        own = float(_dot(known.mean[None, :], known.mean)[0])
+        norms = np.sqrt(np.maximum(known.squares - 2.0 * known.to_mean + own, 1e-12))
+        return np.asarray((around - known.to_mean - of_mean + own) / norms)
+
+    @cached_property
+    def _weights(self) -> Vector:
+        return np.log1p(self.spoken)
+
+    @cached_property
+    def _around(self) -> dict[float, "_Around"]:
+        """What must be known of the neighbourhoods at each scale, whatever is asked; empty without an encoder."""
+        vectors = self.vectors
+        if vectors is None:
+            return {}
+        found = {}
+        for scale in SCALES:
+            pooled = _smooth(vectors * self._weights[:, None], scale)
+            lengths = np.maximum(np.sqrt(np.einsum("ij,ij->i", pooled, pooled)), 1e-6)
+            pooled /= lengths[:, None]
+            mean = pooled.mean(axis=0)
+            squares = np.einsum("ij,ij->i", pooled, pooled)
+            found[scale] = _Around(lengths=lengths, mean=mean, to_mean=_dot(pooled, mean), squares=squares)
+        return found
 
     def occurrences(self, words: Sequence[str]) -> Vector:
         """Return how often each line has each word, shape (lines, words)."""
@@ -217,15 +267,15 @@ def features(index: Index, query: str, vector: NDArray[np.float32] | None, words
     columns += [
         np.full(lines, float(value)) for value in (plain.max(), (weights * rarity * ~there).sum() / asked, len(terms))
     ]
-    if vector is not None and index.vectors is not None:
-        meaning = _dot(index.vectors, vector)
+    meaning = index.meaning(vector)
+    if vector is not None and meaning is not None:
         columns += [meaning, _standard(meaning), np.full(lines, meaning.max())]
         columns += [maximum_filter1d(meaning, width) for width in (7, 21)]
-        for pool in index.pools:
-            around = _dot(pool, vector)
-            columns += [around, _standard(around), _standard(_apart(pool, vector))]
+        for scale in SCALES:
+            around = index.around(meaning, scale)
+            columns += [around, _standard(around), _standard(index.apart(vector, around, scale))]
 
-    blended = _blend(index, plain, weighted, vector)
+    blended = _blend(index, plain, weighted, meaning)
     columns += [blended, _standard(_smooth(blended, 3.0))]
     columns += [np.arange(lines) - int(np.argmax(_smooth(blended, scale))) for scale in (3.0, 10.0)]
 
@@ -244,14 +294,14 @@ def untrained(index: Index, query: str, vector: NDArray[np.float32] | None, word
     occurrences = index.occurrences(terms)
     weights = np.array([words.weight(word) for word in terms])
     plain, weighted = bm25(occurrences, index.length), bm25(occurrences, index.length, weights)
-    return _blend(index, plain, weighted, vector)
+    return _blend(index, plain, weighted, index.meaning(vector))
 
 
-def _blend(index: Index, plain: Vector, weighted: Vector, vector: NDArray[np.float32] | None) -> Vector:
+def _blend(index: Index, plain: Vector, weighted: Vector, meaning: Vector | None) -> Vector:
     """Return search without training: words and meaning, each around the line and a little less in it."""
     blended = _standard(_smooth(weighted, 4.0)) + 0.5 * _standard(plain)
-    if vector is not None and index.pools:
-        near, around = (_dot(pool, vector) for pool in index.pools[:2])
+    if meaning is not None:
+        near, around = (index.around(meaning, scale) for scale in SCALES[:2])
         blended += _standard(around) + 0.5 * _standard(near)
     return blended
 
@@ -273,14 +323,6 @@ def _share(occurrences: Vector, window: int, weights: Vector) -> Vector:
     """Return the weight of the query's words that stand in each line or up to `window` lines from it."""
     near = maximum_filter1d((occurrences > 0).astype(np.float64), 2 * window + 1, axis=0)
     return np.asarray((near * weights).sum(axis=1))
-
-
-def _apart(pool: Vector, vector: NDArray[np.float32]) -> Vector:
-    """Return the cosine after the document's mean is taken from both: what sets a passage apart from the rest."""
-    mean = pool.mean(axis=0)
-    centred = pool - mean
-    norms = np.maximum(np.sqrt(np.einsum("ij,ij->i", centred, centred)), 1e-6)
-    return np.asarray(np.einsum("ij,j->i", centred, vector.astype(np.float64) - mean) / norms)
 
 
 def _named(query: str, speakers: Sequence[str]) -> Vector:
@@ -320,11 +362,11 @@ def strengths(indexes: Sequence[Index], query: str, vector: NDArray[np.float32] 
     shared = bm25(np.concatenate(occurrences), np.concatenate([index.length for index in indexes]), weights)
     cuts = np.cumsum([len(index.length) for index in indexes])[:-1]
     looks = [np.split(shared, cuts)]
-    if vector is not None:
-        looks.append([_dot(index.vectors, vector) for index in indexes if index.vectors is not None])
-    smooth = [np.concatenate([_smooth(part, 4.0) for part in look]) for look in looks]
+    meanings = [index.meaning(vector) for index in indexes]
+    looks.append([meaning for meaning in meanings if meaning is not None])
+    smooth = [np.concatenate([_smooth(part, 4.0) for part in look]) for look in looks if look]
     return np.array([part.max() for part in np.split(sum(map(_standard, smooth), np.zeros(len(shared))), cuts)])
 
 
-def _dot(vectors: Vector, vector: NDArray[np.float32]) -> Vector:
+def _dot(vectors: Vector, vector: NDArray[np.floating]) -> Vector:
     return np.asarray(np.einsum("ij,j->i", vectors, vector.astype(np.float64)))

@@ -1,6 +1,7 @@
-"""Lines: the turns of meetings and messages of channels that search works on, and which of them people opened.
+"""Lines: the turns of meetings, messages of channels and passages of files that search works on, and which were opened.
 
-- A **document** is a meeting, or one channel's messages of one week; its **lines** are the turns or messages in order.
+- A **document** is a meeting, one channel's messages of one week, or a file; its **lines** are the turns, messages or
+  passages in order.
 - A **unit** of learning and of measuring is a document and a query for which somebody opened some of its lines.
 """
 
@@ -22,7 +23,7 @@ CLICK: Final = "search.opened"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A turn or a message: its row, and what both kinds have in common."""
+    """A turn, a message or a passage: its row, and what all kinds have in common."""
 
     row: Row
     kind: str
@@ -35,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A meeting, or a week of a channel.
+    """A meeting, a week of a channel, or a file.
 
     Attributes:
         key: Account, kind and name; for a channel also the week's Monday.
@@ -89,6 +90,7 @@ def documents_of(rows: Iterable[Row]) -> dict[str, Document]:
 
 
 def _line(row: Row) -> Line | None:
+    """Return a row as a line; none if it is something else."""
     payload = row.payload
     match payload.get("kind"):
         case "segment":
@@ -97,6 +99,9 @@ def _line(row: Row) -> Line | None:
         case "message":
             source, place, position = payload["channel"], payload["ts"], _timestamp(payload["ts"])
             speaker = payload["author"]
+        case "passage":
+            number = int(payload["number"])
+            source, place, position, speaker = payload["file"], str(number), (number, 0), payload["author"]
         case _:
             return None
     return Line(
@@ -126,13 +131,34 @@ def document_key(row: Row) -> str | None:
             return f"{row.account}/meeting/{payload['meeting']}"
         case "message":
             return _channel_key(row.account, payload["channel"], payload["ts"])
+        case "passage":
+            return f"{row.account}/file/{payload['file']}"
         case "event" if payload["name"] == CLICK:
             attributes = payload["attributes"]
             if "search.meeting" in attributes:
                 return f"{row.account}/meeting/{attributes['search.meeting']}"
             if "search.channel" in attributes and "search.ts" in attributes:
                 return _channel_key(row.account, str(attributes["search.channel"]), str(attributes["search.ts"]))
+            if "search.file" in attributes:
+                return f"{row.account}/file/{attributes['search.file']}"
     return None
+
+
+def opening(line: Line, query: str) -> dict[str, Any]:
+    """Return the attributes of the event that somebody opened a line for a query, as `units_of` reads them."""
+    match line.kind:
+        case "segment":
+            turn = line.position[0]
+            where: dict[str, Any] = {
+                "search.meeting": line.source,
+                "search.first_turn": turn,
+                "search.last_turn": turn,
+            }
+        case "message":
+            where = {"search.channel": line.source, "search.ts": line.place}
+        case _:
+            where = {"search.file": line.source, "search.passage": line.position[0]}
+    return {"search.query": query, **where}
 
 
 def _channel_key(account: str, channel: str, ts: str) -> str:
@@ -161,8 +187,10 @@ def units_of(rows: Iterable[Row], documents: Mapping[str, Document]) -> list[Uni
 
 
 def _opened(document: Document, attributes: Mapping[str, Any]) -> NDArray[np.bool_]:
-    if "search.meeting" not in attributes:
+    if "search.channel" in attributes and "search.meeting" not in attributes:
         return np.array([line.place == attributes["search.ts"] for line in document.lines])
+    if "search.meeting" not in attributes:
+        return np.array([line.position[0] == attributes.get("search.passage") for line in document.lines])
     first, last = attributes.get("search.first_turn"), attributes.get("search.last_turn")
     if not isinstance(first, int) or not isinstance(last, int):
         return np.zeros(len(document.lines), dtype=bool)

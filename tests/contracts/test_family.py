@@ -1,0 +1,203 @@
+"""What every family promises of forgetting: the model afterwards is the model that never saw who was forgotten.
+
+A new family adds one line to `MAKERS`: how to make it, and rows from which it learns whoever of three accounts, with
+four people each, is missing.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator import HashEncoder
+from volition.errors import InvalidInputError
+from volition.families import Family, Model, NoParts, silent
+from volition.families.recommend import Recommend
+from volition.families.search import SearchFamily
+from volition.families.summary import SummaryFamily
+from volition.lake import Row
+from volition.workspace import FAMILIES
+
+ACCOUNTS = ("acme", "brill", "corda")
+PEOPLE = {account: tuple(f"{account}-{number}" for number in range(4)) for account in ACCOUNTS}
+EVERYBODY = [*ACCOUNTS, *(person for people in PEOPLE.values() for person in people)]
+SUBJECTS = ("battery", "budget", "colour", "holiday", "payroll", "menu")
+CHATTER = ("so", "well", "yeah", "right", "we", "could", "then", "maybe", "think", "team", "again", "later")
+ENCODER = HashEncoder()
+
+
+def row(account, people, category, payload, number, *, embed=False):
+    text = payload.get("text", "")
+    return Row(
+        record_id=f"{account}-{number:06d}",
+        account=account,
+        people=tuple(people),
+        category=category,
+        collected_us=number,
+        payload=payload,
+        embedding=ENCODER.encode([text])[0].astype(np.float16).astype(np.float32) if embed and text else None,
+    )
+
+
+def talk(account, *, embed):
+    """Yield meetings of two people each: what is said, by whom, and what was said of it afterwards."""
+    rng = random.Random(account)
+    number = 0
+    for meeting in range(8):
+        pair = rng.sample(PEOPLE[account], 2)
+        agreed = []
+        for turn in range(16):
+            subject = SUBJECTS[turn // 4 + meeting % 3]
+            words = " ".join([*rng.sample(CHATTER, 5), subject]).capitalize() + "."
+            if turn % 4 == 1:
+                words = f"We agreed that the {subject} goes before the {rng.choice(SUBJECTS)} this spring."
+                agreed.append(words)
+            speaker = pair[turn % 2]
+            payload = {
+                "kind": "segment",
+                "meeting": f"meeting-{meeting}",
+                "turn": turn,
+                "start_ms": turn * 1000,
+                "end_ms": turn * 1000 + 900,
+                "speaker": speaker,
+                "text": words,
+            }
+            everyone = (speaker, *(one for one in pair if one != speaker))
+            yield row(account, everyone, "content/transcript", payload, number, embed=embed)
+            number += 1
+        payload = {"kind": "summary", "meeting": f"meeting-{meeting}", "text": " ".join(agreed)}
+        yield row(account, pair, "content/transcript", payload, number)
+        number += 1
+
+
+def event(account, person, name, attributes, number):
+    payload = {"kind": "event", "name": name, "attributes": attributes, "body": None}
+    return row(account, (person,), "service/usage", payload, number)
+
+
+def searched(*, embed):
+    """Return meetings and, of each person, what they opened in them."""
+    rows = []
+    for account in ACCOUNTS:
+        rows += talk(account, embed=embed)
+        number = 100_000
+        for person in PEOPLE[account]:
+            for meeting in range(8):
+                first = 4 * (meeting % 4)
+                where = {
+                    "search.meeting": f"meeting-{meeting}",
+                    "search.first_turn": first,
+                    "search.last_turn": first + 3,
+                }
+                query = f"What about the {SUBJECTS[first // 4 + meeting % 3]}?"
+                rows.append(event(account, person, "search.opened", {"search.query": query, **where}, number))
+                number += 1
+    return rows
+
+
+def used():
+    """Return what people open: each some of an account's documents, one of which nobody else opens."""
+    rows = []
+    for account in ACCOUNTS:
+        rng = random.Random(account)
+        for place, person in enumerate(PEOPLE[account]):
+            items = [*rng.sample(("recipes", "prices", "stock", "weather", "posters"), 3), f"own-{person}"]
+            rows += [
+                event(account, person, "opened", {"volition.item": f"document/{item}"}, place * 100 + number)
+                for number, item in enumerate(items)
+            ]
+    return rows
+
+
+Made = tuple[Family, Sequence[Row]]
+MAKERS: dict[str, Callable[[], Made]] = {
+    "search": lambda: (SearchFamily(ENCODER), searched(embed=True)),
+    "recommend": lambda: (Recommend(), used()),
+    "summary": lambda: (SummaryFamily(), [one for account in ACCOUNTS for one in talk(account, embed=True)]),
+}
+
+_made: dict[str, tuple[Family, Sequence[Row], Model]] = {}
+
+
+def made(name: str) -> tuple[Family, Sequence[Row], Model]:
+    """Make a family with its rows and the model that it learns from all of them, once."""
+    if name not in _made:
+        family, rows = MAKERS[name]()
+        _made[name] = (family, rows, family.fit(rows, parts=NoParts(), progress=silent))
+    return _made[name]
+
+
+def without(rows, gone):
+    return [one for one in rows if one.account not in gone and not set(one.people) & set(gone)]
+
+
+def forgets(name, gone, *, before=None):
+    """Forget parties; return the model and the one that never saw them, each none where nothing is left to learn."""
+    family, rows, model = made(name)
+    after = without(rows, gone)
+    before = rows if before is None else before
+    answers = []
+    for learn in (
+        lambda: family.forget(model, before=before, after=after, parts=NoParts(), progress=silent),
+        lambda: family.fit(after, parts=NoParts(), progress=silent),
+    ):
+        try:
+            answers.append(learn().files())
+        except InvalidInputError:
+            answers.append(None)
+    return answers
+
+
+def test_every_family_is_held_to_it():
+    assert MAKERS.keys() == set(FAMILIES)
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [["acme-0"], ["brill"], ["acme-1", "brill", "corda-3"], list(PEOPLE["corda"]), EVERYBODY[1:4], []],
+    ids=["a person", "an account", "several", "everyone of an account", "an account and some", "nobody"],
+)
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_the_model_afterwards_is_the_one_that_never_saw_them(name, gone):
+    _, _, model = made(name)
+    forgotten, never = forgets(name, gone)
+    assert forgotten is not None
+    assert forgotten == never
+    assert (forgotten == model.files()) == (not gone)
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_where_everybody_is_forgotten_nothing_is_left_to_learn_from(name):
+    assert forgets(name, EVERYBODY) == [None, None]
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_an_account_is_forgotten_whose_content_nobody_can_open_any_more(name):
+    _, rows, _ = made(name)
+    closed = [replace(one, payload={}, embedding=None) if one.account == "brill" else one for one in rows]
+    forgotten, never = forgets(name, ["brill"], before=closed)
+    assert forgotten is not None
+    assert forgotten == never
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+@settings(max_examples=4)
+@given(gone=st.lists(st.sampled_from(EVERYBODY), max_size=12, unique=True), order=st.randoms(use_true_random=False))
+def test_whoever_is_forgotten_and_in_whatever_order_rows_come(name, gone, order):
+    _, rows, _ = made(name)
+    forgotten, never = forgets(name, gone, before=order.sample(rows, len(rows)))
+    assert forgotten == never
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_who_was_forgotten_before_may_be_forgotten_with_others_later(name):
+    """Two forgettings in a row are one: nothing of the first comes back with the second."""
+    family, rows, model = made(name)
+    first, both = without(rows, ["acme-0"]), without(rows, ["acme-0", "brill"])
+    once = family.forget(model, before=rows, after=first, parts=NoParts(), progress=silent)
+    twice = family.forget(once, before=first, after=both, parts=NoParts(), progress=silent)
+    assert twice.files() == family.fit(both, parts=NoParts(), progress=silent).files()
