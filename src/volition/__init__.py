@@ -37,7 +37,8 @@ The story, module by module, in the order of the road. A module imports only fro
 - `prove`: evidence that anyone checks offline, with the public key alone.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
 - `workspace`: all of it in one folder, one function for each use case.
-- `workspaces`, `access`, `guard`: one folder for several threads; who may come in, and as what; the server's door.
+- `workspaces`, `access`, `guard`, `jobs`: one folder for several threads; who may come in, and as what; the server's
+  door; long work on the side.
 - `samples/`: the exports of invented customers, for whoever wants to see the road with data that reads like work.
 - `demo`: the story in the terminal.
 - `api/`, `web/`, `server`: the HTTP API, the privacy centre, and both behind one door.

@@ -497,6 +497,18 @@ class Access:
                 row = (answer.status, answer.type, answer.body, user, key)
                 db.execute("UPDATE answers SET status = ?, type = ?, body = ? WHERE user = ? AND key = ?", row)
 
+    # --- what others were told ---
+
+    def told(self, url: str) -> int | None:
+        """Return up to which ledger entry (not included) a webhook was told; none if it is new."""
+        found = self._all("SELECT value FROM state WHERE name = ?", f"told {url}")
+        return int(found[0][0]) if found else None
+
+    def set_told(self, url: str, seq: int) -> None:
+        """Keep up to which ledger entry (not included) a webhook was told."""
+        with self._writing() as db:
+            db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (f"told {url}", str(seq).encode()))
+
     # --- the file ---
 
     @contextmanager

@@ -232,7 +232,8 @@ class _Asking:
         if isinstance(own, Refusal) and own.reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
             return Answer.NO
         for decision in reversed(self.history.party(self.party).decisions):
-            if use.category in decision.categories and use.purpose in decision.purposes:
+            concerns = use.category in decision.categories and use.purpose in decision.purposes
+            if concerns and decision.at_us <= self.at_us:
                 return Answer.YES if decision.yes else Answer.NO
         return Answer.NOTHING
 

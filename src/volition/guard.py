@@ -21,10 +21,11 @@ from urllib.parse import urlsplit
 
 from volition.access import Access, Who
 
-_Message = MutableMapping[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_App = Callable[[_Message, _Receive, _Send], Awaitable[None]]
+# An ASGI application, and what it is called with.
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 COOKIE: Final = "volition"
 TRIP: Final = "volition-trip"
@@ -72,13 +73,13 @@ class Asked:
 class Guard:
     """Stands before the application."""
 
-    def __init__(self, app: _App, access: Access, *, largest_body: int = LARGEST_BODY) -> None:
+    def __init__(self, app: App, access: Access, *, largest_body: int = LARGEST_BODY) -> None:
         """Guard `app`; `access` knows who may come in."""
         self._app = app
         self._access = access
         self._largest_body = largest_body
 
-    async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Judge one request, and hand it on or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -98,7 +99,7 @@ class Guard:
         await self._app(scope, self._counted(receive), answer)
 
     def _judge(
-        self, scope: _Message, headers: dict[str, str], *, is_secure: bool
+        self, scope: Message, headers: dict[str, str], *, is_secure: bool
     ) -> tuple[Asked | None, tuple[int, str, str] | None]:
         address = (scope.get("client") or ("",))[0]
         authorization = headers.get("authorization")
@@ -117,10 +118,10 @@ class Guard:
         session = session if who else None
         return Asked(who=who, session=session, trip=trip, address=address, is_secure=is_secure), None
 
-    def _counted(self, receive: _Receive) -> _Receive:
+    def _counted(self, receive: Receive) -> Receive:
         left = self._largest_body
 
-        async def counting() -> _Message:
+        async def counting() -> Message:
             nonlocal left
             message = await receive()
             left -= len(message.get("body", b""))
@@ -148,10 +149,10 @@ def _cookie(header: str, name: str) -> str | None:
     return found.value if found is not None and found.value else None
 
 
-def _with_headers(send: _Send, *, is_secure: bool) -> _Send:
+def _with_headers(send: Send, *, is_secure: bool) -> Send:
     added = (*HEADERS, _SECURE) if is_secure else HEADERS
 
-    async def sending(message: _Message) -> None:
+    async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             there = {name.lower() for name, _ in message["headers"]}
             more = [header for header in (*added, _PRIVATE) if header[0] not in there]
@@ -161,7 +162,7 @@ def _with_headers(send: _Send, *, is_secure: bool) -> _Send:
     return sending
 
 
-async def _refuse(send: _Send, status: int, kind: str, detail: str) -> None:
+async def _refuse(send: Send, status: int, kind: str, detail: str) -> None:
     body = json.dumps({"type": f"urn:volition:{kind}", "title": kind, "status": status, "detail": detail}).encode()
     headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
     if status == 401:

@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import uvicorn
 
+from volition import canonical
 from volition.access import Access
-from volition.api.app import PATHS
-from volition.api.app import application as api_application
+from volition.api.app import PATHS, Api
 from volition.errors import BackendError, InvalidInputError
 from volition.guard import Guard
+from volition.jobs import Jobs
 from volition.serving import Settings, read_settings
 from volition.web.app import application as web_application
 from volition.workspaces import Workspaces
@@ -41,9 +42,10 @@ class Server:
         self.settings: Settings = read_settings(folder, is_demo=is_demo)
         self.workspaces = Workspaces(folder)
         self.access = Access.open(folder)
-        api = api_application(access=self.access, workspaces=self.workspaces, settings=self.settings)
-        web = web_application(access=self.access, workspaces=self.workspaces, settings=self.settings)
-        self._api, self._web = Guard(api, self.access), Guard(web, self.access)
+        self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
+        self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
+        web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
+        self._api, self._web = Guard(self.api, self.access), Guard(web, self.access)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""
@@ -55,6 +57,8 @@ class Server:
 
     def close(self) -> None:
         """Close the workspace and the file of users."""
+        self.api.close()
+        self.jobs.close()
         self.access.close()
         self.workspaces.close()
 

@@ -26,7 +26,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from volition import canonical
 from volition.audit import Finding
@@ -36,10 +36,12 @@ from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to
 from volition.choices import Choices, choices, saying, undoing
 from volition.collect import PersonRef
 from volition.collect.intake import Collected, Piece, take_in
-from volition.collect.otlp import read_otlp
+from volition.collect.otlp import read_message, read_otlp
 from volition.collect.slack import read_slack
+from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
+from volition.collect.zoom import read_zoom_event
 from volition.encoder import Encoder, EncoderMissingError
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
@@ -649,6 +651,21 @@ class Workspace:
         if account is not None:
             self.parties.account(account)
         return self._take_in(read_otlp(path, account=account), account, progress)
+
+    def collect_otlp_request(
+        self, data: bytes, *, encoding: Literal["json", "protobuf"], signal: Literal["logs", "traces"], source: str
+    ) -> Collected:
+        """Collect the body of one OTLP/HTTP request, unpacked; each record names its account.
+
+        Raises:
+            InvalidInputError: It cannot be parsed; nothing was stored.
+        """
+        logs = data if signal == "logs" else spans_as_logs(data, encoding=encoding, source=source)
+        return self._take_in(read_message(logs, encoding=encoding, source=source), None, silent)
+
+    def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
+        """Collect one event that Zoom's webhook told of an account's meetings; a repeated one is stored once."""
+        return self._take_in(read_zoom_event(told, account=self.parties.account(account).id), account, silent)
 
     def _take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
         return take_in(

@@ -24,6 +24,7 @@ from starlette.staticfiles import StaticFiles
 from volition.access import SESSION_US, Access
 from volition.errors import VolitionError
 from volition.guard import COOKIE, TRIP, Asked
+from volition.jobs import Jobs
 from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
 from volition.serving import Settings
 from volition.web import oidc, signin, words
@@ -43,9 +44,9 @@ _TRIP_S: Final = 600
 _log = logging.getLogger(__name__)
 
 
-def application(*, access: Access, workspaces: Workspaces, settings: Settings) -> Starlette:
+def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> Starlette:
     """Return the pages as an ASGI application; `guard.Guard` stands before it."""
-    site = _Site(access=access, workspaces=workspaces, settings=settings)
+    site = _Site(access=access, workspaces=workspaces, jobs=jobs, settings=settings)
     routes = [
         Route(page.path, partial(site.serve, page), methods=["GET", "HEAD"] if page.method == "GET" else ["POST"])
         for page in sorted(PAGES, key=lambda page: "{" in page.path)
@@ -57,8 +58,10 @@ def application(*, access: Access, workspaces: Workspaces, settings: Settings) -
 
 
 class _Site:
-    def __init__(self, *, access: Access, workspaces: Workspaces, settings: Settings) -> None:
+    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> None:
         self._access = access
+        self._jobs = jobs
+        self._signalled: set[str] = set()  # people whose Global Privacy Control signal is in the ledger
         self._workspaces = workspaces
         self._settings = settings
 
@@ -78,7 +81,15 @@ class _Site:
                 return await self._problem(request, TOO_LARGE, f"A form holds at most {_LARGEST_FORM:,} bytes.")
             form = dict(parse_qsl(sent, keep_blank_values=True))
         visit = self._visit(request, form)
-        return await run_in_threadpool(self._answer, page, visit, request.url.path)
+        has_gpc = request.headers.get("sec-gpc") == "1"  # exactly: anything else is no signal
+        return await run_in_threadpool(self._answer, page, visit, request.url.path, has_gpc=has_gpc)
+
+    def _signal(self, visit: Visit) -> None:
+        """Record Global Privacy Control, once a person."""
+        person = visit.who.person
+        if person is not None and person not in self._signalled:
+            visit.workspace.signal(person)
+            self._signalled.add(person)
 
     def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
         asked: Asked = request.scope["volition"]
@@ -94,11 +105,14 @@ class _Site:
             address=asked.address,
             host=request.headers.get("host", ""),
             is_secure=asked.is_secure or (self._settings.url or "").startswith("https:"),
+            jobs=self._jobs,
             workspaces=self._workspaces,
         )
 
-    def _answer(self, page: Page, visit: Visit, path: str) -> Response:
+    def _answer(self, page: Page, visit: Visit, path: str, *, has_gpc: bool) -> Response:
         try:
+            if has_gpc:
+                self._signal(visit)
             result = page.handler(visit)
             match result:
                 case Redirect():

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from volition.access import Access, Role, Who
+from volition.jobs import Jobs
 from volition.serving import Settings
 from volition.workspace import Workspace
 from volition.workspaces import Workspaces
@@ -114,6 +115,8 @@ class Visit:
         address: The client's address.
         host: The server's name as the client wrote it.
         is_secure: Whether it came by https.
+        jobs: The server's long work.
+        workspaces: Where `workspace` comes from.
     """
 
     who: Who
@@ -127,6 +130,7 @@ class Visit:
     address: str
     host: str
     is_secure: bool
+    jobs: Jobs
     workspaces: Workspaces
     _stack: ExitStack = field(default_factory=ExitStack)
     _workspace: Workspace | None = None
