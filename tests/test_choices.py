@@ -14,7 +14,7 @@ SWITCHES = ("train-search", "train-summary", "feature-summary")
 
 class Clock:
     def __init__(self):
-        self.now_us = 1_700_000_000_000_000
+        self.now_us = 1_800_000_000_000_000
 
     def __call__(self):
         self.now_us += 1_000_000

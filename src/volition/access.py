@@ -268,7 +268,7 @@ class Access:
         kept = found[0][0] if found and found[0][0] else self._nobodys_hash()
         try:
             with self._hashing:
-                right = PasswordHasher().verify(kept, password[:_LONGEST_PASSWORD])
+                right: bool = PasswordHasher().verify(kept, password[:_LONGEST_PASSWORD])
         except (VerificationError, InvalidHashError):
             right = False
         who = self.user(user)

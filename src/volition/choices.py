@@ -22,7 +22,7 @@ from typing import Final
 
 from volition.canonical import us_to_text
 from volition.history import BEGINNING_US, History
-from volition.permits import Permit, Reason, Refusal, Role, Say, Use, ground, permit
+from volition.permits import Permit, Reason, Refusal, Role, Say, Use, permit, say_of
 from volition.terms import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
 
 
@@ -219,7 +219,7 @@ class _Asking:
         return Line(
             category=category,
             purpose=purpose,
-            say=ground(self.history, use, self.at_us, asked_us=self.at_us).say,
+            say=say_of(rule, role),  # also of terms that do not bind yet, so that a no can be said before
             answer=self._answer(use, own),
             own=own,
             of_account=own if role is Role.ACCOUNT else permit(self.history, whole, self.at_us),

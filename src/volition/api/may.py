@@ -95,7 +95,9 @@ class May:
                 await _send(send, await run_in_threadpool(self._judge_many, body))
             else:
                 question = self._decode(self._single, body)
-                held = self._held.get(question.purpose) or await run_in_threadpool(self._hold, question.purpose)
+                held = self._held.get(question.purpose)
+                if held is None:
+                    held = await run_in_threadpool(self._hold, question.purpose)
                 await _send(send, _verdict(self._judge(held, question)))
         except VolitionError as error:
             await tell(send, failure_of(error), str(error))

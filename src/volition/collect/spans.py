@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -69,9 +69,9 @@ def _record(span: Span) -> LogRecord:
     )
     body = record.body.kvlist_value
     took_ns = max(0, span.end_time_unix_nano - span.start_time_unix_nano)
-    body.values.append(KeyValue(key="took_us", value={"int_value": took_ns // 1000}))
-    body.values.append(KeyValue(key="kind", value={"string_value": _named(_KINDS, span.kind)}))
-    body.values.append(KeyValue(key="status", value={"string_value": _named(_STATUSES, span.status.code)}))
+    body.values.append(KeyValue(key="took_us", value=AnyValue(int_value=took_ns // 1000)))
+    body.values.append(KeyValue(key="kind", value=AnyValue(string_value=_named(_KINDS, span.kind))))
+    body.values.append(KeyValue(key="status", value=AnyValue(string_value=_named(_STATUSES, span.status.code))))
     return record
 
 

@@ -66,9 +66,7 @@ def come_back(visit: Visit) -> Redirect:
             token = client.fetch_token(
                 provider["token_endpoint"], code=visit.query["code"], code_verifier=str(trip["verifier"])
             )
-            keys = KeySet.import_key_set(
-                client.get(provider["jwks_uri"], withhold_token=True).raise_for_status().json()
-            )
+        keys = KeySet.import_key_set(_ask(provider["jwks_uri"]))
         claims = jwt.decode(str(token["id_token"]), keys, algorithms=_ALGORITHMS).claims
         _check(claims, oidc, nonce=str(trip["nonce"]))
     except httpx2.HTTPError as error:
@@ -104,14 +102,17 @@ def _client(visit: Visit, oidc: Oidc) -> OAuth2Client:
 def _provider(issuer: str) -> Mapping[str, Any]:
     """Return what a provider says about itself; asked once."""
     try:
-        found = httpx2.get(f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=_PATIENCE_S)
-        told: dict[str, Any] = found.raise_for_status().json()
+        told: dict[str, Any] = _ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     except (httpx2.HTTPError, ValueError) as error:
         raise BackendError(f"The OpenID provider {issuer} does not answer: {error}. Try again later.") from error
     named = {"authorization_endpoint", "token_endpoint", "jwks_uri"}
     if told.get("issuer") != issuer or not named <= told.keys():
         raise BackendError(f"What answers at {issuer} is not that OpenID provider. Check oidc.issuer in server.toml.")
     return told
+
+
+def _ask(address: str) -> Any:  # noqa: ANN401 - any JSON value
+    return httpx2.get(address, timeout=_PATIENCE_S).raise_for_status().json()
 
 
 def _check(claims: Mapping[str, Any], oidc: Oidc, *, nonce: str) -> None:
