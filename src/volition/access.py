@@ -152,6 +152,8 @@ class Access:
         self._path = path
         self._clock = clock
         self._lock = threading.RLock()
+        self._of_tokens: dict[str, tuple[Who, int]] = {}
+        self._stamp: tuple[int, int] = (-1, -1)  # of the file, when `_of_tokens` was last right
         self._hashing = threading.Semaphore(_AT_ONCE)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -450,15 +452,35 @@ class Access:
                 raise InvalidInputError(f"There is no token {token!r}.")
 
     def of_token(self, secret: str) -> Who | None:
-        """Return who comes in by a token; none if it ended or never was."""
+        """Return who comes in by a token; none if it ended or never was.
+
+        What was found is remembered for as long as nobody, of any process, has changed the file.
+        """
+        with self._lock:
+            stamp = (self._all("PRAGMA data_version")[0][0], self._db.total_changes)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._of_tokens.clear()
+            known = self._of_tokens.get(secret)
+        if known is None:
+            known = self._find_token(secret)
+            if known is None:
+                return None
+            with self._lock:
+                if stamp == self._stamp:
+                    self._of_tokens[secret] = known
+        who, ends_us = known
+        return who if self._clock() < ends_us else None
+
+    def _find_token(self, secret: str) -> tuple[Who, int] | None:
         found = self._all("SELECT id, user, name, roles, scopes, ends_us FROM tokens WHERE hash = ?", _digest(secret))
         if not found:
             return None
         token = _token(found[0])
         owner = self.user(token.user)
-        if owner is None or token.ends_us <= self._clock():
+        if owner is None:
             return None
-        return Who(
+        who = Who(
             user=owner.user,
             name=owner.name,
             roles=frozenset(token.roles) & owner.roles,
@@ -466,6 +488,7 @@ class Access:
             account=owner.account,
             person=owner.person,
         )
+        return who, token.ends_us
 
     # --- idempotency ---
 
