@@ -37,7 +37,7 @@ def permits(workspace, switch):
     }
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     said=st.lists(st.tuples(st.booleans(), st.sampled_from(SWITCHES), st.sampled_from([None, "past"])), max_size=5),
     last=st.tuples(st.booleans(), st.sampled_from(SWITCHES), st.sampled_from([None, "past"])),

@@ -713,6 +713,7 @@ def test_a_password_comes_from_a_pipe_and_lets_in(here, volition, monkeypatch):
     access.close()
 
 
+@pytest.mark.slow
 def test_serving_says_where_and_stops_when_told(here, tmp_path):
     serving = subprocess.Popen(
         [*VOLITION, "serve", "--port", "0", "--workspace", str(tmp_path / "ws")], stderr=subprocess.PIPE, text=True

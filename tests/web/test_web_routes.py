@@ -109,6 +109,7 @@ def test_a_header_never_falls_back_to_the_cookie(server):
         assert client.get("/settings", headers={"authorization": header}).status_code == 401
 
 
+@pytest.mark.slow
 def test_too_many_tries_to_sign_in_are_stopped(server):
     headers = {"sec-fetch-site": "same-origin"}
     client = visitor(server, NOBODY, client=("203.0.113.9", 1))
