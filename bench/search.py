@@ -49,10 +49,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         path = Path(folder) / "workspace"
         turns = _fill(path, args.rows or ROWS)
         with Workspace.open(path) as workspace:
-            workspace.encoder = DrawnEncoder  # type: ignore[method-assign, assignment] - see above
+            setattr(workspace, "encoder", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
             workspace.search(_QUERY, person="asker")  # embeds
         with Workspace.open(path) as workspace:
-            workspace.encoder = DrawnEncoder  # type: ignore[method-assign, assignment]
+            setattr(workspace, "encoder", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
             first = _seconds(lambda: workspace.search(_QUERY, person="asker"))
             again = sorted(_seconds(lambda: workspace.search(_QUERY, person="asker")) for _ in range(_SEARCHES))
             within = sorted(
@@ -70,11 +70,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "the search after somebody's no, seconds": round(after_no, 4),
         "a search after it against the first, ratio": round(again[len(again) // 2] / first, 4),
     }
-    goal = {"name": "a search after the first, seconds", "value": figures["a search after it, seconds"], "at_most": 1.0}
+    seconds = round(again[len(again) // 2], 4)
+    goal = {"name": "a search after the first, seconds", "value": seconds, "at_most": 1.0}
     return {
         "bench": "search",
         "figures": figures,
-        "goals": [{**goal, "met": goal["value"] <= goal["at_most"]}],
+        "goals": [{**goal, "met": seconds <= 1.0}],
         "machine": machine(),
     }
 

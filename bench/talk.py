@@ -56,7 +56,7 @@ def _meeting(number: int) -> Iterator[Row]:
     for place in range(12):
         first = place * 16
         query = f"what about the {_SUBJECTS[(place + number) % len(_SUBJECTS)]}"
-        attributes = {"search.query": query, "search.meeting": name}
+        attributes: dict[str, Any] = {"search.query": query, "search.meeting": name}
         attributes |= {"search.first_turn": first, "search.last_turn": first + rng.randint(1, 8)}
         event = {"kind": "event", "name": "search.opened", "attributes": attributes, "body": None}
         yield _row(account, (people[place % 5],), "service/usage", event, number * 1000 + TURNS + 1 + place)

@@ -20,7 +20,7 @@ PROJECT = PACKAGE.parent.parent / "pyproject.toml"
 
 LAYERS = [  # a module may import only from earlier lines; a folder counts as one module
     "errors files",
-    "canonical",
+    "canonical problems serving",
     "terms_file",
     "regions",
     "terms",
@@ -29,7 +29,7 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "history",
     "permits",
     "gate",
-    "batch lake lease",
+    "batch choices lake lease",
     "stream",
     "encoder collect scrub samples",
     "snapshot",
@@ -42,35 +42,50 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "prove weigh",
     "stores engines",
     "workspace",
-    "demo",
+    "access workspaces",
+    "demo guard jobs",
+    "api web",
+    "server",
     "cli",
 ]
 RANK = {name: rank for rank, line in enumerate([*LAYERS, "__init__", "__main__"]) for name in line.split()}
 
 HOMES = {  # a package that is not Python's own, and the modules that may import it
+    "argon2": "access",
+    "authlib": "web",
     "cryptography": "parties signing",
     "datasets": "stream",
     "duckdb": "engines",
     "fairlearn": "audit",
+    "fastapi": "api",
     "google": "collect",
+    "httpx2": "api web",
+    "jinja2": "web",
+    "joserfc": "web",
     "lightgbm": "families",
-    "msgspec": "canonical families ledger",
-    "numpy": "audit batch encoder engines families gate history lake permits shelf snapshot stream train",
+    "limits": "web",
+    "markupsafe": "web",
+    "msgspec": "api canonical families ledger",
+    "numpy": "api audit batch encoder engines families gate history lake permits shelf snapshot stream train",
     "onnx": "encoder",
     "onnxruntime": "encoder",
-    "opentelemetry": "collect",
+    "opentelemetry": "api collect",
     "py4j": "engines",  # the errors by which Spark's Java answers
     "pandas": "stream",
     "polars": "stream",
-    "pyarrow": "batch engines lake snapshot stream",  # snapshot: the files of a snapshot, never the lake's
+    "prometheus_client": "api",
+    "pyarrow": "api batch engines lake snapshot stream",  # snapshot: the files of a snapshot, never the lake's
+    "pydantic": "api",
     "pyspark": "engines",
     "rfc8785": "canonical",
     "rich": "cli",
     "safetensors": "encoder",
     "scipy": "families",
+    "starlette": "api web",
     "tokenizers": "encoder",
     "torch": "stream",
     "typer": "cli",
+    "uvicorn": "server",
 }
 HEAVY = set(HOMES) - {"rfc8785", "rich", "typer"} | {"torch", "pandas", "sklearn"}
 

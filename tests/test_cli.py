@@ -10,14 +10,17 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import zipfile
 from datetime import UTC, datetime
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import typer
 
+from volition.access import Access, Role, Scope
 from volition.cli import app, main
 from volition.cli.codes import OUTCOMES
 from volition.cli.reference import reference
@@ -46,7 +49,8 @@ PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
     collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
     opened; summarize;
-    recommend; owed; forget; erase; prove; verify; status; key; demo
+    recommend; owed; forget; erase; prove; verify; status; key; demo;
+    serve; user add; user list; user password; user remove; user link; token issue; token list; token end
 """
 
 EXAMPLES = {
@@ -83,7 +87,18 @@ EXAMPLES = {
     "status": "status",
     "key": "key",
     "demo": "demo --keep story",
+    "serve": "serve --port 0",
+    "user add": "user add eva --role engineer --subject login.example/1",
+    "user list": "user list",
+    "user password": "user password olga",
+    "user remove": "user remove olga",
+    "user link": "user link stranger --account helio",
+    "token issue": "token issue olga --role operator --scope read --scope may",
+    "token list": "token list",
+    "token end": "token end {token}",
 }
+ELSEWHERE = {"serve", "user password"}
+"""Tested by themselves: one never ends, the other asks for something."""
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +135,10 @@ def ready(tmp_path_factory):
     call("audit", model)
     call("release", model)
     call("prove", base / "evidence.zip")
+    access = Access.open(base / "ws")
+    access.add_user("olga", roles=[Role.OPERATOR])
+    token, _ = access.issue_token("olga", name="first", roles=[Role.OPERATOR], scopes=[Scope.READ])
+    access.close()
     summaries = base / "minutes.jsonl"
     summaries.write_text(json.dumps({"meeting": "kickoff", "text": "They chose the frame."}) + "\n")
     plan = base / "plan.md"
@@ -129,6 +148,7 @@ def ready(tmp_path_factory):
     return {
         "base": base,
         "model": model,
+        "token": token.id,
         "evidence": base / "evidence.zip",
         "meeting": helio.meetings[0].path,
         "plan": plan,
@@ -175,7 +195,9 @@ def split(example, ready):
 
 
 def example_parameters():
-    return [pytest.param(name, marks=[pytest.mark.slow] if name == "demo" else []) for name in sorted(COMMANDS)]
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "demo" else []) for name in sorted(COMMANDS - ELSEWHERE)
+    ]
 
 
 # --- what there is ---------------------------------------------------------------------------------------------------
@@ -691,3 +713,35 @@ def test_a_terminal_gets_colours_but_no_control_characters_of_the_data(here):
     assert code == 0
     assert r"\x1b]0;owned\x07" in shown
     assert "\x1b]0;" not in shown
+
+
+def test_a_password_comes_from_a_pipe_and_lets_in(here, volition, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", StringIO("correct horse battery\n"))
+    assert volition("user", "add", "eva", "--role", "engineer")[0] == 0
+    monkeypatch.setattr(sys, "stdin", StringIO("another long password\n"))
+    code, out, _ = volition("user", "password", "eva", "--json")
+    assert (code, json.loads(out)) == (0, {"user": "eva", "changed": True})
+    access = Access.open(Path.cwd().parent.parent)
+    assert access.check_password("eva", "another long password").roles == {Role.ENGINEER}
+    access.close()
+
+
+@pytest.mark.slow
+def test_serving_says_where_and_stops_when_told(here, tmp_path):
+    serving = subprocess.Popen(
+        [*VOLITION, "serve", "--port", "0", "--workspace", str(tmp_path / "ws")], stderr=subprocess.PIPE, text=True
+    )
+    told = serving.stderr.readline()
+    address = re.search(r"http://127\.0\.0\.1:\d+/", told)
+    assert address, told
+    with urllib.request.urlopen(f"{address[0]}readyz", timeout=30) as answer:  # noqa: S310 - our own
+        assert json.load(answer)["status"] == "ok"
+    serving.send_signal(signal.SIGTERM)
+    assert serving.wait(timeout=30) in {0, -signal.SIGTERM}
+    serving.stderr.close()
+
+
+def test_a_demo_is_not_served_to_others(here, volition):
+    code, _, err = volition("serve", "--demo", "--host", "0.0.0.0")  # noqa: S104 - refused
+    assert code == 2
+    assert "this machine alone" in err

@@ -7,6 +7,7 @@ The story, module by module, in the order of the road. A module imports only fro
 
 - `errors`, `canonical`, `files`: how an operation fails; the one byte form of a JSON value, and its digest; files that
   appear whole or not at all.
+- `problems`, `serving`: how a failure is told over HTTP; how the server is set up.
 - `terms` (with `terms_file`, `terms_diff`, `regions`, `profiles/`): a published document and its rules: for which
   category and which purpose whose yes is asked for.
 - `merkle`, `signing`: what makes a log checkable by strangers: tree proofs, signatures.
@@ -19,6 +20,7 @@ The story, module by module, in the order of the road. A module imports only fro
   read it first.**
 - `gate`, `batch`: "may this be used?", answered from permits and nothing else: for one record, aloud, for a table, or
   for many questions at once, Arrow in and Arrow out.
+- `choices`: what one party can say about each use that the terms speak of, and what stands.
 - `lease`: a process may answer from memory for a moment, and a no is acknowledged once every such moment is over.
 - `lake`: where records lie, sealed. Nothing reads them but through the gate.
 - `stream/`: what the gate let through as a stream, judged again in the moment in which each batch is handed out.
@@ -38,8 +40,12 @@ The story, module by module, in the order of the road. A module imports only fro
 - `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
 - `workspace`: all of it in one folder, one function for each use case.
+- `workspaces`, `access`, `guard`, `jobs`: one folder for several threads; who may come in, and as what; the server's
+  door; long work on the side.
 - `samples/`: the exports of invented customers, for whoever wants to see the road with data that reads like work.
-- `demo`, `cli/`: the story in the terminal, and the commands: each calls a use case and shows what it gave.
+- `demo`: the story in the terminal.
+- `api/`, `web/`, `server`: the HTTP API, the privacy centre, and both behind one door.
+- `cli/`: the commands: each calls a use case and shows what it gave.
 
 Start with a workspace:
 

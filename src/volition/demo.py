@@ -27,6 +27,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from volition import canonical
+from volition.access import Access, Role
 from volition.audit import Finding
 from volition.canonical import datetime_to_us, us_to_datetime, us_to_text
 from volition.errors import InvalidInputError, ProofError, RefusedError
@@ -137,6 +138,20 @@ def run_demo(
     with Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock) as workspace:
         story = _Story(folder=folder, workspace=workspace, samples=samples, clock=clock, show=show, progress=progress)
         return story.tell()
+
+
+def let_in(access: Access) -> None:
+    """Add the users as whom a click signs in, where the demo's workspace is served; see `signin`."""
+    roles = {
+        Role.PERSON: ("Mara Lindqvist", "helio", ASKER),
+        Role.ADMINISTRATOR: ("Administrator of Helio", "helio", None),
+        Role.ENGINEER: ("Engineer", None, None),
+        Role.AUDITOR: ("Auditor", None, None),
+        Role.OPERATOR: ("Operator", None, None),
+    }
+    for role, (name, account, person) in roles.items():
+        if access.user(f"demo-{role}") is None:
+            access.add_user(f"demo-{role}", roles=[role], name=name, account=account, person=person)
 
 
 class _Story:

@@ -26,7 +26,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from volition import canonical
 from volition.audit import Finding
@@ -36,13 +36,16 @@ from volition.audit.marginal import Effect
 from volition.audit.run import DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
+from volition.choices import Choices, choices, saying, undoing
 from volition.collect import PersonRef, keep_private
 from volition.collect.files import read_file
 from volition.collect.intake import Collected, Piece, take_in
-from volition.collect.otlp import read_otlp
+from volition.collect.otlp import read_message, read_otlp
 from volition.collect.slack import read_slack
+from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
+from volition.collect.zoom import read_zoom_event
 from volition.encoder import Encoder, EncoderMissingError
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
@@ -442,6 +445,50 @@ class Workspace:
         }
         return self.ledger.append(Draft(kind="decision", body=body))[0]
 
+    def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
+        """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
+        instant_us = self.now_us if at_us is None else at_us
+        account = self.parties.account(account).id
+        return choices(self.history(), account=account, party=self.party(party), at_us=instant_us)
+
+    def choose(
+        self, party: str, switch: str, *, account: str, yes: bool, covers: str | None = None
+    ) -> tuple[Entry, bool]:
+        """Answer a switch of the terms with yes or no; `covers` as with `decide`.
+
+        Returns:
+            The entry, and whether `undo_choice` would change anything.
+
+        Raises:
+            InvalidInputError: The terms have no such switch, or give the party no say in it.
+        """
+        before = self.choices(party, account=account).of(switch)
+        if before is None or not before.has_say:
+            msg = f"There is no switch {switch!r} on which {party} has a say. Open the settings anew."
+            raise InvalidInputError(msg)
+        said = saying(before, yes=yes, covers=covers)
+        entry = self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+        after = self.choices(party, account=account).of(switch)
+        return entry, after is not None and bool(undoing(before, after))
+
+    def undo_choice(self, party: str, switch: str, *, account: str, seq: int) -> list[Entry]:
+        """Say what makes a switch stand as it did before an answer of this party, told by its ledger entry's number.
+
+        Raises:
+            InvalidInputError: That entry is no answer of this party, or the terms have no such switch.
+        """
+        [answer, *_] = [*self.ledger.entries(seq, seq + 1)] if 0 <= seq < self.history().size else [None]
+        if answer is None or answer.kind != "decision" or answer.body["party"] != self.party(party):
+            raise InvalidInputError(f"Entry {seq} is no answer of {party}, so it cannot be undone.")
+        before = self.choices(party, account=account, at_us=answer.at_us - 1).of(switch)
+        now = self.choices(party, account=account).of(switch)
+        if before is None or now is None:
+            raise InvalidInputError(f"There is no switch {switch!r} any more. Open the settings anew.")
+        return [
+            self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+            for said in undoing(before, now)
+        ]
+
     def signal(self, person: str, name: str = "gpc") -> Entry | None:
         """Record a standing signal (Global Privacy Control) of a person, once.
 
@@ -663,6 +710,21 @@ class Workspace:
         if account is not None:
             self.parties.account(account)
         return self._take_in(read_otlp(path, account=account), account, progress)
+
+    def collect_otlp_request(
+        self, data: bytes, *, encoding: Literal["json", "protobuf"], signal: Literal["logs", "traces"], source: str
+    ) -> Collected:
+        """Collect the body of one OTLP/HTTP request, unpacked; each record names its account.
+
+        Raises:
+            InvalidInputError: It cannot be parsed; nothing was stored.
+        """
+        logs = data if signal == "logs" else spans_as_logs(data, encoding=encoding, source=source)
+        return self._take_in(read_message(logs, encoding=encoding, source=source), None, silent)
+
+    def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
+        """Collect one event that Zoom's webhook told of an account's meetings; a repeated one is stored once."""
+        return self._take_in(read_zoom_event(told, account=self.parties.account(account).id), account, silent)
 
     def _take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
         return take_in(

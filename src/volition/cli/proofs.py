@@ -171,10 +171,16 @@ def demo(
         Path | None,
         typer.Option(metavar="FOLDER", help="Where to keep its workspace; by default among the temporary files."),
     ] = None,
+    serve: Annotated[
+        bool | None,
+        typer.Option("--serve/--no-serve", help="Serve it at the end, or do not; by default where a person watches."),
+    ] = None,
+    port: Annotated[int, typer.Option(metavar="PORT", help="The port to serve it on; 0 for a free one.")] = 8080,
 ) -> Result:
     """Walk the whole story, from no to yes and back, with four invented customers.
 
-    It takes about a minute. Its workspace stays, to look around in; the last step says how.
+    It takes about a minute. Its workspace stays, to look around in; the last step says how. On a terminal the privacy
+    centre is served at the end, where a click signs you in as anybody, on this machine alone.
     """
     from volition.demo import Step, run_demo
 
@@ -186,4 +192,28 @@ def demo(
     folder = Path(mkdtemp(prefix="volition-demo-")) if keep is None else keep.resolve()
     with output.progress() as progress:
         figures = run_demo(folder, show, progress=progress)
+    is_watched = sys.stdin.isatty() and sys.stdout.isatty() and not call.json
+    if is_watched if serve is None else serve:
+        _serve_demo(folder / "workspace", port)
     return Result(value=figures, view=lambda _: ())
+
+
+def _serve_demo(folder: Path, port: int) -> None:
+    from volition.access import Access
+    from volition.demo import let_in
+    from volition.server import serve
+
+    access = Access.open(folder)
+    try:
+        let_in(access)
+    finally:
+        access.close()
+
+    def ready(address: str) -> None:
+        sys.stderr.write(
+            f"The privacy centre of the demo is at {address} - on this machine alone, where a click signs you in as "
+            "anybody. Stop it with Ctrl-C.\n"
+        )
+        sys.stderr.flush()
+
+    serve(folder, port=port, is_demo=True, ready=ready)

@@ -175,7 +175,7 @@ class Index:
         What is said around a line is the unit vector of its neighbourhood, in which longer lines count more. A dot
         product goes through sums, so that nothing of 384 numbers a line has to be smoothed or kept for it.
         """
-        return np.asarray(_smooth(meaning * self._weights, scale) / self._around[scale].lengths)
+        return np.asarray(_smooth(meaning * self._weights, scale) / self._around[scale].lengths, dtype=np.float64)
 
     def apart(self, vector: NDArray[np.float32], around: Vector, scale: float) -> Vector:
         """Return that cosine after the document's mean is taken from both: what sets a passage apart from the rest."""

@@ -52,6 +52,7 @@ from volition.permits.reference import (
     evidence,
     ground,
     permit,
+    say_of,
 )
 
 __all__ = [
@@ -74,5 +75,6 @@ __all__ = [
     "evidence",
     "ground",
     "permit",
+    "say_of",
 ]
 _FOR_NOW = (History, extend_history, read_history)

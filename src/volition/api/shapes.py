@@ -1,0 +1,201 @@
+"""The JSON of the API: strict, so that a "false" is no false, and an unknown field is an error, not a surprise."""
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from volition.errors import InvalidInputError
+
+_T = TypeVar("_T")
+_Item = TypeVar("_Item")
+
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before; none for the first one.")]
+
+
+class Shape(BaseModel):
+    """What every document of the API has in common."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Listing(BaseModel, Generic[_T]):
+    """One page of a list; `next` leads to the following one and is null on the last."""
+
+    items: list[_T]
+    next: str | None
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class AccountIn(Shape):
+    """An account to add."""
+
+    account: Id
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    region: str | None = None
+
+
+class AccountOut(BaseModel):
+    """A customer organisation; `terms` is the version that binds it now."""
+
+    account: str
+    name: str
+    terms: str | None
+
+
+class AcceptanceIn(Shape):
+    """Terms that an account accepts; by default the newest."""
+
+    terms: str | None = None
+
+
+class PersonIn(Shape):
+    """A person to add; without an account a guest."""
+
+    person: Id
+    account: str | None = None
+    name: Annotated[str, Field(max_length=200)] | None = None
+    aliases: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=50)] = []
+    emails: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=50)] = []
+    region: str | None = None
+
+
+class PersonOut(BaseModel):
+    """A person; by `pseudonym` ledger, lake and snapshots know them."""
+
+    person: str
+    account: str | None
+    name: str | None
+    pseudonym: str
+
+
+class DecisionIn(Shape):
+    """A yes or a no of a party, "account:ID" or "person:ID"."""
+
+    party: Id
+    answer: Literal["yes", "no"]
+    data: Annotated[list[str], Field(min_length=1, max_length=20)]
+    purpose: Annotated[list[str], Field(min_length=1, max_length=20)]
+    covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
+
+
+class EntryOut(BaseModel):
+    """One entry of the ledger."""
+
+    seq: int
+    at: str
+    kind: str
+    body: dict[str, Any]
+
+
+class CheckpointOut(BaseModel):
+    """The ledger's signed size and root (C2SP tlog-checkpoint), and the key that checks it."""
+
+    checkpoint: str
+    key: str
+
+
+class ProofOut(BaseModel):
+    """That an entry is in the ledger: hashes in hexadecimal from the leaf's sibling up (RFC 9162)."""
+
+    seq: int
+    leaf: str
+    hashes: list[str]
+    checkpoint: str
+
+
+class TermsIn(Shape):
+    """Terms to publish: a shipped profile, by name."""
+
+    profile: str
+
+
+class TermsOut(BaseModel):
+    """A terms version, as published."""
+
+    id: str
+    title: str
+    digest: str
+    text: str
+    terms: dict[str, Any]
+
+
+class SnapshotIn(Shape):
+    """What to freeze a training set for."""
+
+    purpose: str
+
+
+class RunIn(Shape):
+    """What to train; from a new snapshot unless one is named."""
+
+    family: str
+    snapshot: str | None = None
+
+
+class RunOut(BaseModel):
+    """Long work, as it is now."""
+
+    run: str
+    what: str
+    state: Literal["waiting", "running", "done", "failed"]
+    stage: str
+    done: int
+    total: int
+    result: Any
+    error: str | None
+
+
+class ModelOut(BaseModel):
+    """A model, and what became of it."""
+
+    model: str
+    family: str
+    snapshot: str
+    trained: str
+    released: str | None
+    forgotten: str | None
+    successor: str | None
+
+
+def paged(
+    items: Sequence[_Item], key: Callable[[_Item], str], cursor: str | None, limit: int
+) -> tuple[list[_Item], str | None]:
+    """Cut a page out of a list that is in the order of its keys, and say where the next one begins.
+
+    Raises:
+        InvalidInputError: The cursor is none that this list gave.
+    """
+    after = None if cursor is None else read_cursor(cursor)
+    rest = [item for item in items if after is None or key(item) > after]
+    page = list(rest[:limit])
+    return page, cursor_after(key(page[-1])) if len(rest) > limit else None
+
+
+def cursor_after(key: str) -> str:
+    """Return the cursor of what comes after a key."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str) -> str:
+    """Return the key that a cursor was made of.
+
+    Raises:
+        InvalidInputError: It was made of none.
+    """
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise InvalidInputError("This cursor was not given here. Begin again without one.") from error

@@ -1,0 +1,167 @@
+"""What pages call things, in plain words: one table for each vocabulary. A test holds them complete."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from volition.access import Role
+from volition.canonical import us_to_datetime
+from volition.history import BEGINNING_US
+from volition.permits import Reason
+from volition.terms import CATEGORIES, covers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purpose:
+    """What a purpose is called, and what it does.
+
+    Attributes:
+        title: Its name on pages.
+        does: What happens with a yes, as one sentence.
+        without: What is no longer there, or no longer done, with a no.
+    """
+
+    title: str
+    does: str
+    without: str
+
+
+PURPOSES: Final[Mapping[str, Purpose]] = {
+    "train/search": Purpose(
+        title="Train search",
+        does="Which results people open teaches search to put the right ones first.",
+        without="Search learns nothing from you. It goes on working for you.",
+    ),
+    "train/recommend": Purpose(
+        title="Train recommendations",
+        does="What people open and join teaches Volition what to suggest next.",
+        without="Suggestions learn nothing from you. You still get suggestions.",
+    ),
+    "train/summary": Purpose(
+        title="Train summaries",
+        does="Transcripts, with the summaries that people corrected, teach which moments matter.",
+        without="No meeting in which you speak teaches summaries. You still get summaries.",
+    ),
+    "train/compose": Purpose(
+        title="Train the composer",
+        does="Chat messages teach which words follow which; only what several people wrote is ever suggested.",
+        without="Nothing that you write teaches the composer. You can still use it.",
+    ),
+    "train/diagnose": Purpose(
+        title="Train fault diagnosis",
+        does="Measurements of connections and devices teach which sessions are about to fail, and why.",
+        without="Measurements of your sessions teach nothing. Your sessions run as before.",
+    ),
+    "feature/search": Purpose(
+        title="Search",
+        does="Finds what was said and written in meetings, chats and files that you may see.",
+        without="Nothing that you said or wrote appears in anybody's search.",
+    ),
+    "feature/recommend": Purpose(
+        title="Recommendations",
+        does="Suggests channels, people and documents to try next, from what you have used.",
+        without="You get no suggestions from what you do.",
+    ),
+    "feature/summary": Purpose(
+        title="Summaries",
+        does="Shows key moments, decisions and tasks of a meeting, each a quote that points at its second.",
+        without="No summary quotes you.",
+    ),
+    "feature/compose": Purpose(
+        title="Composer",
+        does="Completes and rewrites your chat messages when you ask for it. It never sends anything.",
+        without="The composer is not offered to you.",
+    ),
+    "feature/diagnose": Purpose(
+        title="Fault diagnosis",
+        does="Warns when a session is about to fail, and names the likely cause.",
+        without="Nobody is warned of faults in your sessions.",
+    ),
+    "advertising": Purpose(
+        title="Advertising", does="Chooses advertisements by your data.", without="No advertisement uses your data."
+    ),
+    "tracking": Purpose(
+        title="Tracking", does="Follows what you do elsewhere.", without="You are not followed elsewhere."
+    ),
+}
+
+CATEGORY: Final[Mapping[str, str]] = {
+    "service/usage": "which features and results you use",
+    "service/telemetry": "measurements of connections and devices",
+    "service/diagnostics": "fault reports",
+    "content/audio": "audio of meetings",
+    "content/video": "video of meetings",
+    "content/chat": "chat messages",
+    "content/transcript": "meeting transcripts",
+    "content/files": "files",
+}
+
+GROUP: Final[Mapping[str, str]] = {
+    "service": "all service data",
+    "content": "all content",
+    "train": "training AI",
+    "feature": "AI features",
+}
+"""Names that cover all below them."""
+
+REASON: Final[Mapping[Reason, str]] = {
+    Reason.NEVER: "the terms forbid it",
+    Reason.NO_TERMS: "your organisation has accepted no terms",
+    Reason.NOT_ASKED: "nobody has answered yet",
+    Reason.SAID_NO: "the answer is no",
+    Reason.WITHDRAWN: "a yes was withdrawn",
+    Reason.BEFORE_YES: "it was collected before the yes",
+    Reason.TOO_OLD: "it is older than the terms keep it",
+    Reason.ERASED: "this party was erased",
+    Reason.UNKNOWN_PARTY: "nobody knows whom it concerns",
+    Reason.STALE: "the newest answers are not known here",
+}
+
+ROLE: Final[Mapping[Role, str]] = {
+    Role.PERSON: "Person",
+    Role.ADMINISTRATOR: "Administrator",
+    Role.ENGINEER: "Engineer",
+    Role.AUDITOR: "Auditor",
+    Role.OPERATOR: "Operator",
+}
+
+_ASKS: Final[Mapping[str, str]] = {
+    "account": "your organisation's",
+    "person": "that of whoever speaks or acts",
+    "everyone": "everybody's in it",
+}
+
+
+def categories(names: Iterable[str]) -> str:
+    """Say a set of kinds of data in words; a whole group is said as one."""
+    left = sorted(set(names), key=CATEGORIES.index)
+    said = []
+    for group in ("service", "content"):
+        whole = [leaf for leaf in CATEGORIES if covers(group, leaf)]
+        if len(whole) > 1 and set(whole) <= set(left):
+            said.append(GROUP[group])
+            left = [name for name in left if name not in whole]
+    return listed([*said, *(CATEGORY[name] for name in left)])
+
+
+def asks(names: Sequence[str]) -> str:
+    """Say whose yes is asked for in words; empty for nobody's."""
+    return listed([_ASKS[name] for name in names])
+
+
+def listed(words: Sequence[str]) -> str:
+    """Join words as a sentence does."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def day(at_us: int) -> str:
+    """Say an instant as a day in UTC, such as "24 November 2026"; "the beginning" where there is none."""
+    if at_us <= BEGINNING_US:
+        return "the beginning"
+    at = us_to_datetime(at_us)
+    return f"{at.day} {at:%B %Y}"
+
+
+def moment(at_us: int) -> str:
+    """Say an instant with its time of day in UTC, such as "24 November 2026, 11:30 UTC"."""
+    return day(at_us) if at_us <= BEGINNING_US else f"{day(at_us)}, {us_to_datetime(at_us):%H:%M} UTC"
