@@ -27,9 +27,9 @@ from volition.families.compose_words import MARKS, START, before_cursor, tokens
 SHOWN: Final = 3
 """Suggestions shown at a time, as above the keyboards of telephones."""
 
-# m of the formula, in people; chosen by cross-validation on the first 80 % of `bench.quality_compose`'s chat.
+# m of the formula, in people. A round figure, not tuned on anybody's data.
 SMOOTHING: Final = 12.0
-# The next word comes along where so many of those who wrote the words before it wrote it: a share, chosen likewise.
+# The next word comes along where at least this share of those who wrote the words before it wrote it; not tuned.
 SURE: Final = 0.5
 # Scores are compared after rounding, so that the last bits of a sum never decide an order.
 DECIMALS: Final = 9
