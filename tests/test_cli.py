@@ -49,7 +49,7 @@ PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
     collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
     opened; summarize;
-    recommend; owed; forget; erase; prove; verify; status; key; demo;
+    recommend; complete; replies; edit; owed; forget; erase; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
 """
 
@@ -79,6 +79,9 @@ EXAMPLES = {
     "opened": "opened wheels {record} --as mara",
     "summarize": "summarize kickoff --as mara --words 60",
     "recommend": "recommend mara",
+    "complete": "complete hel --as mara",
+    "replies": "replies stand-up 1748854800.000100 --as mara",
+    "edit": "edit shorten basically!! --as mara",
     "owed": "owed",
     "forget": "forget",
     "erase": "erase --party person:mara",
@@ -129,6 +132,13 @@ def ready(tmp_path_factory):
         usage.append(base / f"{account.id}.jsonl")
         usage[-1].write_bytes(b"".join(account.usage.read_bytes().splitlines(keepends=True)[:15]))
     call("collect", "otlp", *usage)
+    chat = base / "chat.zip"
+    with zipfile.ZipFile(chat, "w") as export:
+        message = {"type": "message", "user": "U1", "ts": "1748854800.000100", "text": "Shall we begin?"}
+        export.writestr("users.json", json.dumps([{"id": "U1", "name": "mara", "real_name": "Mara Lindqvist"}]))
+        export.writestr("channels.json", json.dumps([{"id": "C1", "name": "stand-up"}]))
+        export.writestr("stand-up/2025-06-02.json", json.dumps([message]))
+    call("collect", "slack", chat, "--account", "helio")
     call("summarize", "kickoff", "--as", "mara")  # so that the embeddings are there
     call("train", "recommend")
     model = next((base / "ws" / "models").iterdir()).name
@@ -355,7 +365,7 @@ FAILURES = [
     (f"{MAY} --person mara --record x", 2, "--record"),
     (f"{MAY} --person mara --at 2025-06-03T09:00", 2, "time zone"),
     ("snapshot train", 2, "train/search"),
-    ("train everything", 2, "search, recommend, summary"),
+    ("train everything", 2, "search, recommend, summary, compose"),
     ("train search --snapshot missing", 2, "missing"),
     ("audit missing", 2, "missing"),
     ("release missing --override-by Dana", 2, "--because"),
@@ -392,7 +402,7 @@ def test_a_failure_has_its_exit_code_one_clear_line_and_one_json_document(line, 
 def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     code, out, err = volition("train", "everything")
     assert (code, out) == (2, "")
-    assert err == "error: There is no family 'everything'. The families are: search, recommend, summary.\n"
+    assert err == "error: There is no family 'everything'. The families are: search, recommend, summary, compose.\n"
 
 
 def test_an_interrupt_exits_with_130(here, tmp_path):

@@ -45,6 +45,7 @@ ORIGIN: Final = "volition.example/demo"
 
 ASKER: Final = "helio-mara"
 QUERY: Final = "why do the stem bolts come loose"
+TYPED: Final = "I th"
 SUMMARISED: Final = ("brannock-clinic-no-shows", "brannock-devika")
 NEWCOMER: Final = "lantern-yuki"
 LEAVER: Final = "copper"
@@ -66,7 +67,7 @@ _REFUSED: Final = 3  # exit code of `volition may` where the answer is no
 _LINE: Final = 80  # characters; a terminal has room for them
 
 _ALL_DATA: Final = ("service", "content")
-_UNITS: Final = {"search": "queries", "recommend": "people", "summary": "meetings"}
+_UNITS: Final = {"search": "queries", "recommend": "people", "summary": "meetings", "compose": "people"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -434,7 +435,7 @@ class _Story:
             }
             _hold(finding.measured, f"the benefit of {family} is measured")
         self._show(
-            f"Three models learn, are measured, and go to work ({date})",
+            f"Four models learn, are measured, and go to work ({date})",
             "Each is measured on what it had not seen, against the same feature without training. A release has a "
             "signed card that says all this; a model that was not measured is not released.",
             _benefits(figures),
@@ -444,13 +445,14 @@ class _Story:
         return figures
 
     def _use(self) -> dict[str, Any]:
-        """Search, summarise and recommend; who said no to being quoted is not quoted."""
+        """Search, summarise, recommend and complete; who said no to being quoted is not quoted."""
         workspace = self._workspace
         found = workspace.search(QUERY, person=ASKER, limit=_SHOWN)
         meeting, asker = SUMMARISED
         summary = workspace.summarize(meeting, person=asker)
         moments = [asdict(moment) for moment in summary.moments]
         suggestions = workspace.recommend(NEWCOMER, limit=_SHOWN)
+        completions = workspace.complete(TYPED, person=ASKER, limit=_SHOWN)
         _hold(bool(found.hits and summary.moments and suggestions), "the features give something")
         _hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
         self._why("feature/summary", "brannock", [NO_TO_BEING_QUOTED[0]])
@@ -472,11 +474,17 @@ class _Story:
             ),
             f"{NEWCOMER} may like:",
             Table(columns=("item", "because"), rows=tuple((item.item, item.because) for item in suggestions)),
+            f'While {ASKER} types "{TYPED}", only what five people of the account wrote may complete it:',
+            Table(
+                columns=("goes on", "people who wrote it"),
+                rows=tuple((one.phrase, one.people) for one in completions),
+            ),
         )
         return {
             "search": {"query": QUERY, "by": ASKER, **found.to_json()},
             "summary": {"meeting": meeting, "by": asker, "moments": moments, "note": summary.note},
             "recommend": {"for": NEWCOMER, "items": [item.item for item in suggestions]},
+            "compose": {"by": ASKER, "typed": TYPED, "completions": [one.phrase for one in completions]},
         }
 
     def _withdraw(self) -> dict[str, Any]:
@@ -654,6 +662,7 @@ class _Story:
             "search": lambda: workspace.search(QUERY, person=person, limit=1),
             "recommend": lambda: workspace.recommend(person, limit=1),
             "summary": lambda: workspace.summarize(meeting, person=person),
+            "compose": lambda: workspace.complete(TYPED, person=person),
         }
 
     def _refusals(self, person: str, meeting: str, *, reason: str) -> dict[str, str]:

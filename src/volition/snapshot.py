@@ -18,7 +18,7 @@ of rows without telling it.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, overload
@@ -330,6 +330,8 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
         BackendError: The disk is full or cannot be written; no snapshot appears.
     """
     rows = _permitted(lake, permits, categories, collected_until_us, within)
+    if encoder_id is None:  # what was derived for another purpose is not needed for this one
+        rows = [row if row.embedding is None else replace(row, embedding=None) for row in rows]
     progress("scrubbing", 0, len(rows))
     payloads = _scrubbed(rows, lake, parties, permits)
     progress("sealing", len(rows), len(rows))

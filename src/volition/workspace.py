@@ -46,12 +46,15 @@ from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.collect.zoom import read_zoom_event
+from volition.composing import OpenedOnce, Writing, run_complete, run_edit, run_replies
 from volition.encoder import Encoder, EncoderMissingError
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
 from volition.families import Family, Model, NoParts, silent
+from volition.families.compose import ComposeFamily
+from volition.families.composer import SHOWN, Completion, Composer, Reply
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
@@ -89,14 +92,18 @@ from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
 from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
-FAMILIES: Final = ("search", "recommend", "summary")
+FAMILIES: Final = ("search", "recommend", "summary", "compose")
 
 LEARNS_FROM: Final = {
     "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
     "train/recommend": ("service/usage",),
     "train/summary": ("content/transcript",),
+    "train/compose": ("content/chat",),
 }
 """What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
+
+_WITHOUT_EMBEDDINGS: Final = ("train/compose",)
+"""Purposes that learn from content, but from its words alone: no embedding is derived for them."""
 
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "arrow": ArrowEngine,
@@ -196,6 +203,7 @@ class Workspace:
         self._shelf = Shelf(self._lake)
         self._encoder: Encoder | None = None
         self._encoder_sought = False
+        self._composing = OpenedOnce()
 
     @classmethod
     def create(
@@ -819,13 +827,13 @@ class Workspace:
 
     def _embed(self, permits: Permits, progress: Progress) -> int:
         content = [name for name in _learns_from(permits.purpose) if name.startswith("content/")]
-        encoder = self.encoder() if content else None
+        encoder = self.encoder() if content and permits.purpose not in _WITHOUT_EMBEDDINGS else None
         return 0 if encoder is None else self._lake.embed(permits, encoder, categories=content, progress=progress)
 
     def _freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
         categories = _learns_from(permits.purpose)
         has_content = any(name.startswith("content/") for name in categories)
-        encoder = self.encoder() if has_content else None
+        encoder = self.encoder() if has_content and permits.purpose not in _WITHOUT_EMBEDDINGS else None
         self._embed(permits, progress)
         snapshot = freeze(
             self.folder / "snapshots",
@@ -1053,6 +1061,8 @@ class Workspace:
                 return Recommend()
             case "summary":
                 return SummaryFamily()
+            case "compose":
+                return ComposeFamily()
         msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
         raise InvalidInputError(msg)
 
@@ -1109,30 +1119,64 @@ class Workspace:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
         return run_recommend(self._asking(person, family="recommend"), limit=limit)
 
-    def _asking(self, person: str, *, family: str) -> Asking:
+    def complete(self, text: str, *, person: str, limit: int = SHOWN) -> tuple[Completion, ...]:
+        """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
+        return run_complete(self._writing(person), self._composer(), text, limit=limit)
+
+    def replies(self, channel: str, ts: str, *, person: str, limit: int = SHOWN) -> tuple[Reply, ...]:
+        """Suggest short replies to a chat message. Raises RefusedError where somebody concerned said no."""
+        writing = self._writing(person)
+        return run_replies(writing, self._lake, self._composer(), channel, ts, limit=limit)
+
+    def edit(self, text: str, *, person: str, how: str) -> str:
+        """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
+        return run_edit(self._writing(person), text, how=how)
+
+    def _writing(self, person: str) -> Writing:
+        known, account = self._member(person)
+        return Writing(person=known, account=account, permits=self.permits("feature/compose"))
+
+    def _composer(self) -> Composer | None:
+        return self._composing.composer(
+            self.history().size,
+            self.now_us,
+            find=partial(self._at_work, "compose"),
+            open_model=lambda model: self.open_model(model).model,
+        )
+
+    def _member(self, person: str) -> tuple[Person, str]:
+        """Return a person and their account. Raises RefusedError for a guest."""
         known = self.parties.person(person)
         if known.account is None:
             msg = f"{person} is a guest of no account, so there is nothing that they may see."
             raise RefusedError(msg)
+        return known, known.account
+
+    def _asking(self, person: str, *, family: str) -> Asking:
+        known, account = self._member(person)
         return Asking(
             person=known,
-            account=known.account,
+            account=account,
             lake=self._lake,
-            state=self._lake.state(known.account, CONTENT),  # before the permits' instant
+            state=self._lake.state(account, CONTENT),  # before the permits' instant
             permits=self.permits(f"feature/{family}"),
             model=self._model_at_work(family),
             shelf=self._shelf,
         )
 
     def _model_at_work(self, family: str) -> Model | None:
-        """Return the family's model at work; one that should have forgotten by now works no more."""
+        model = self._at_work(family)
+        return None if model is None else self.open_model(model).model
+
+    def _at_work(self, family: str) -> str | None:
+        """Return the id of the family's model at work; one that should have forgotten by now works no more."""
         state = at_work(self.models(), family)
         if state is None:
             return None
         owed = self._owed_by(state)
         if owed is not None and owed.due_us < self.now_us:
             return None
-        return self.open_model(state.id).model
+        return state.id
 
     # --- weighing ---
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from simulator import HashEncoder
 from volition.errors import InvalidInputError
 from volition.families import Family, Model, NoParts, silent
+from volition.families.compose import ComposeFamily
 from volition.families.recommend import Recommend
 from volition.families.search import SearchFamily
 from volition.families.summary import SummaryFamily
@@ -113,9 +114,23 @@ def used():
     return rows
 
 
+def chatted():
+    """Return what people write to each other: some of it much the same, in words that several of them use."""
+    rows = []
+    for account in ACCOUNTS:
+        rng = random.Random(account)
+        for number in range(160):
+            person = PEOPLE[account][number % 4]
+            text = f"The {rng.choice(SUBJECTS)} {rng.choice(('is', 'was'))} {rng.choice(CHATTER)} on the table."
+            payload = {"kind": "message", "channel": "general", "ts": f"{number}.0", "thread": None, "author": person}
+            rows.append(row(account, (person,), "content/chat", payload | {"text": text}, number))
+    return rows
+
+
 Made = tuple[Family, Sequence[Row]]
 MAKERS: dict[str, Callable[[], Made]] = {
     "search": lambda: (SearchFamily(ENCODER), searched(embed=True)),
+    "compose": lambda: (ComposeFamily(k=2), chatted()),
     "recommend": lambda: (Recommend(), used()),
     "summary": lambda: (SummaryFamily(), [one for account in ACCOUNTS for one in talk(account, embed=True)]),
 }

@@ -2,7 +2,7 @@
 
     call.py       what every command shares: --workspace, --json, and the result it hands back
     codes.py      exit codes, one table
-    setup.py data.py weighing.py models.py features.py undo.py proofs.py serving.py   the commands, by what they are about
+    setup.py data.py weighing.py models.py features.py undo.py proofs.py serving.py  the commands, by subject
     views.py      from a result to what people read
     output.py     where it is printed: JSON, tables, progress
     help.py       how help looks

@@ -1,4 +1,4 @@
-"""Commands that use the features: search, opened, summarize, recommend."""
+"""Commands that use the features: search, opened, summarize, recommend, complete, replies, edit."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
     command(app, "opened", panel=PANEL, example='volition opened "who orders the wheels" RECORD --as ada')(opened)
     command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada")(summarize)
     command(app, "recommend", panel=PANEL, example="volition recommend ada")(recommend)
+    command(app, "complete", panel=PANEL, example='volition complete "let me kn" --as ada')(complete)
+    command(app, "replies", panel=PANEL, example="volition replies general 1767225600.000100 --as ada")(replies)
+    command(app, "edit", panel=PANEL, example='volition edit shorten "hi all,  in order to ..." --as ada')(edit)
 
 
 def search(
@@ -71,3 +74,42 @@ def recommend(
         suggestions = workspace.recommend(person)
     value = {"person": person, "suggestions": [asdict(found) for found in suggestions]}
     return Result(value=value, view=views.suggestions)
+
+
+def complete(
+    call: Call,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What was typed so far.")],
+    asker: Asker,
+    limit: Annotated[
+        int, typer.Option(min=1, max=100, metavar="NUMBER", help="Most suggestions.", show_default=True)
+    ] = 3,
+) -> Result:
+    """Suggest how a message goes on, in words that enough people of the account wrote."""
+    with call.workspace() as workspace:
+        found = workspace.complete(text, person=asker, limit=limit)
+    return Result(value={"text": text, "completions": [asdict(one) for one in found]}, view=views.completions)
+
+
+def replies(
+    call: Call,
+    channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel's name.")],
+    ts: Annotated[str, typer.Argument(metavar="TS", help="The message's time stamp, as the chat writes it.")],
+    asker: Asker,
+    limit: Annotated[int, typer.Option(min=1, max=100, metavar="NUMBER", help="Most replies.", show_default=True)] = 3,
+) -> Result:
+    """Suggest short replies to a chat message, such as enough people of the account wrote."""
+    with call.workspace() as workspace:
+        found = workspace.replies(channel, ts, person=asker, limit=limit)
+    return Result(value={"channel": channel, "ts": ts, "replies": [asdict(one) for one in found]}, view=views.replies)
+
+
+def edit(
+    call: Call,
+    how: Annotated[str, typer.Argument(metavar="HOW", help="shorten, or tidy.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The message.")],
+    asker: Asker,
+) -> Result:
+    """Edit a message by rule; names, numbers, dates, code and links stay as they are."""
+    with call.workspace() as workspace:
+        edited = workspace.edit(text, person=asker, how=how)
+    return Result(value={"how": how, "text": text, "edited": edited}, view=views.edited)

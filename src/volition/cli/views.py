@@ -418,6 +418,30 @@ def suggestions(value: Value) -> Iterator[Block]:
     yield Grid(columns=("item", "because"), rows=rows)
 
 
+def completions(value: Value) -> Iterator[Block]:
+    """Show how a message may go on."""
+    if not value["completions"]:
+        yield _line("Nothing to suggest here.")
+        return
+    rows = [(found["phrase"], found["insert"], found["people"]) for found in value["completions"]]
+    yield Grid(columns=("goes on", "to insert", "people who wrote it"), rows=rows)
+
+
+def replies(value: Value) -> Iterator[Block]:
+    """Show short replies."""
+    if not value["replies"]:
+        yield _line("Nothing to suggest here.")
+        return
+    yield Grid(
+        columns=("reply", "people who wrote it"), rows=[(one["text"], one["people"]) for one in value["replies"]]
+    )
+
+
+def edited(value: Value) -> Iterator[Block]:
+    """Show an edited message."""
+    yield _line(value["edited"])
+
+
 # --- undo ----------------------------------------------------------------------------------------------------------
 
 

@@ -175,7 +175,8 @@ class Index:
         What is said around a line is the unit vector of its neighbourhood, in which longer lines count more. A dot
         product goes through sums, so that nothing of 384 numbers a line has to be smoothed or kept for it.
         """
-        return np.asarray(_smooth(meaning * self._weights, scale) / self._around[scale].lengths, dtype=np.float64)
+        smoothed: Vector = _smooth(meaning * self._weights, scale) / self._around[scale].lengths
+        return smoothed
 
     def apart(self, vector: NDArray[np.float32], around: Vector, scale: float) -> Vector:
         """Return that cosine after the document's mean is taken from both: what sets a passage apart from the rest."""
@@ -187,7 +188,8 @@ class Index:
 
     @cached_property
     def _weights(self) -> Vector:
-        return np.log1p(self.spoken)
+        weights: Vector = np.log1p(self.spoken)
+        return weights
 
     @cached_property
     def _around(self) -> dict[float, "_Around"]:
