@@ -80,7 +80,7 @@ HOMES = {  # a package that is not Python's own, and the modules that may import
     "rfc8785": "canonical",
     "rich": "cli",
     "safetensors": "encoder",
-    "scipy": "families",
+    "scipy": "audit families",
     "starlette": "api web",
     "tokenizers": "encoder",
     "torch": "stream",
