@@ -44,7 +44,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
     collect slack; collect otlp; collect summaries; compact; decide; may; snapshot; train; audit; release; search; summarize;
-    recommend; owed; forget; erase; prove; verify; status; key; demo
+    recommend; diagnose; owed; forget; erase; prove; verify; status; key; demo
 """
 
 EXAMPLES = {
@@ -70,6 +70,7 @@ EXAMPLES = {
     "search": "search wheels --as mara --limit 3",
     "summarize": "summarize kickoff --as mara --words 60",
     "recommend": "recommend mara",
+    "diagnose": "diagnose mara",
     "owed": "owed",
     "forget": "forget",
     "erase": "erase --party person:mara",
@@ -322,7 +323,7 @@ FAILURES = [
     (f"{MAY} --person mara --record x", 2, "--record"),
     (f"{MAY} --person mara --at 2025-06-03T09:00", 2, "time zone"),
     ("snapshot train", 2, "train/search"),
-    ("train everything", 2, "search, recommend, summary"),
+    ("train everything", 2, "search, recommend, summary, diagnose"),
     ("train search --snapshot missing", 2, "missing"),
     ("audit missing", 2, "missing"),
     ("search wheels --as nobody", 2, "nobody"),
@@ -357,7 +358,7 @@ def test_a_failure_has_its_exit_code_one_clear_line_and_one_json_document(line, 
 def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     code, out, err = volition("train", "everything")
     assert (code, out) == (2, "")
-    assert err == "error: There is no family 'everything'. The families are: search, recommend, summary.\n"
+    assert err == "error: There is no family 'everything'. The families are: search, recommend, summary, diagnose.\n"
 
 
 def test_an_interrupt_exits_with_130(here, tmp_path):

@@ -44,13 +44,14 @@ from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
-from volition.families import Family, Model, NoParts, silent
+from volition.families import Family, Model, silent
+from volition.families.diagnose import Diagnosed, DiagnoseFamily
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
-from volition.features import Asking, run_recommend, run_search, run_summarize
+from volition.features import Asking, run_diagnose, run_recommend, run_search, run_summarize
 from volition.files import PART, sweep, write_file
-from volition.forget import Owed, erase_retired, owed_by
+from volition.forget import Owed, erase_retired, forget_rows, owed_by
 from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
 from volition.history import History, extend_history, find_history, keep_history
 from volition.lake import Compacted, Lake, bucket_of
@@ -77,12 +78,13 @@ from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
 
-FAMILIES: Final = ("search", "recommend", "summary")
+FAMILIES: Final = ("search", "recommend", "summary", "diagnose")
 
 LEARNS_FROM: Final = {
     "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
     "train/recommend": ("service/usage",),
     "train/summary": ("content/transcript",),
+    "train/diagnose": ("service/diagnostics", "service/telemetry"),
 }
 """What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
 
@@ -907,6 +909,8 @@ class Workspace:
                 return Recommend()
             case "summary":
                 return SummaryFamily()
+            case "diagnose":
+                return DiagnoseFamily()
         msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
         raise InvalidInputError(msg)
 
@@ -934,7 +938,12 @@ class Workspace:
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
-        return run_recommend(self._asking(person, family="recommend"), limit=limit)
+        asking = self._asking(person, family="recommend")
+        return run_recommend(asking, train=self.permits("train/recommend"), find=self.parties.find_person, limit=limit)
+
+    def diagnose(self, person: str, *, session: str | None = None, limit: int = 10) -> Diagnosed:
+        """Foretell how a person's own sessions end, and why. Raises RefusedError where the account's switch is off."""
+        return run_diagnose(self._asking(person, family="diagnose"), session=session, limit=limit)
 
     def _asking(self, person: str, *, family: str) -> Asking:
         known = self.parties.person(person)
@@ -999,10 +1008,8 @@ class Workspace:
         permits = self.permits(before.purpose)
         after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
         family = self.family(state.family)
-        rows_before = before.rows(self.parties, without=self.parties.erased_accounts())
-        rows_after = after.rows(self.parties)
         try:
-            model = family.forget(old.model, before=rows_before, after=rows_after, parts=NoParts(), progress=progress)
+            model = forget_rows(family, old.model, before, after, parties=self.parties, progress=progress)
         except InvalidInputError:  # too little is left to learn from: the model retires without a successor
             return [], None
         trained = keep(model, after, models=self.folder / "models")

@@ -1,4 +1,4 @@
-"""Commands that use the features: search, summarize, recommend."""
+"""Commands that use the features: search, summarize, recommend, diagnose."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
     command(app, "search", panel=PANEL, example='volition search "who orders the wheels" --as ada')(search)
     command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada")(summarize)
     command(app, "recommend", panel=PANEL, example="volition recommend ada")(recommend)
+    command(app, "diagnose", panel=PANEL, example="volition diagnose ada")(diagnose)
 
 
 def search(
@@ -55,3 +56,21 @@ def recommend(
         suggestions = workspace.recommend(person)
     value = {"person": person, "suggestions": [asdict(found) for found in suggestions]}
     return Result(value=value, view=views.suggestions)
+
+
+def diagnose(
+    call: Call,
+    person: Annotated[
+        str, typer.Argument(metavar="PERSON", help="Id of the person; only their own sessions are told.")
+    ],
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only the session of this id; by default all.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Most sessions.", show_default=True)
+    ] = 10,
+) -> Result:
+    """Tell which of a person's sessions are at risk of failing, and the likely causes."""
+    with call.workspace() as workspace:
+        found = workspace.diagnose(person, session=session, limit=limit)
+    return Result(value={"person": person, **found.to_json()}, view=views.diagnosed)
