@@ -1,7 +1,9 @@
-"""How good search and summary are on real meetings, with training and without. `python -m bench quality --data DIR`.
+"""How good the families are, with training and without, on real data where there is some: `bench quality --data DIR`.
 
-Trains on the meetings in DIR/meetings/train and measures on those in DIR/meetings/val, or in the folder of `--report`.
-Nothing is chosen by looking at the latter: settings were chosen by cross-validation within the former.
+Search and summary train on the meetings in DIR/meetings/train and are measured on those in DIR/meetings/val, or in the
+folder of `--report`. Recommendations are measured on the communities in DIR/chat, split by time; diagnosis on sessions
+that are simulated. Nothing is chosen by looking at what is measured on: settings were chosen by cross-validation within
+what is trained on.
 
 The first run computes sentence embeddings, some minutes; with `--cache DIR`, or in the system's folder for temporary
 files, they are kept for the next.
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.meetings import CachedEncoder, default_cache, machine, tell
+from bench.quality_diagnose import diagnose_quality
+from bench.quality_recommend import recommend_quality
 from bench.quality_search import search_quality
 from bench.quality_summary import summary_quality
 from volition.encoder import Encoder
@@ -19,7 +23,7 @@ from volition.errors import InvalidInputError
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure the quality of search and summary.
+    """Measure the quality of every family.
 
     Args:
         args: `data`, the folder of real data; `report`, the folder of meetings to measure on, or none for those in val;
@@ -37,9 +41,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     progress = tell()
     search_figures, search_goals = search_quality(meetings / "train", report, encoder, progress)
     summary_figures, summary_goals = summary_quality(meetings / "train", report, encoder, progress)
+    recommend_figures, recommend_goals = recommend_quality(meetings.parent / "chat", progress)
+    diagnose_figures, diagnose_goals = diagnose_quality(progress)
     return {
         "bench": "quality",
-        "figures": {"search": search_figures, "summary": summary_figures},
-        "goals": [*search_goals, *summary_goals],
+        "figures": {
+            "search": search_figures,
+            "summary": summary_figures,
+            "recommend": recommend_figures,
+            "diagnose": diagnose_figures,
+        },
+        "goals": [*search_goals, *summary_goals, *recommend_goals, *diagnose_goals],
         "machine": machine(),
     }
