@@ -28,12 +28,15 @@ from volition.collect.intake import Collected
 from volition.errors import InvalidInputError, RefusedError
 from volition.families import Progress
 from volition.prove import verify_bundle, verify_person
-from volition.workspace import FAMILIES, Workspace
+from volition.workspace import Workspace
 
 Notes = dict[str, Any]
 """What one step tells the later ones: ids, JSON only."""
 
 Figures = dict[str, Any]
+
+FAMILIES: Final = ("search", "recommend", "summary")
+"""Those that meetings and chat teach something; there are more."""
 
 WITHDRAWS: Final = "parliament"
 """The account that says yes, and no once the models are at work."""

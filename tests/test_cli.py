@@ -49,7 +49,7 @@ PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
     collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
     opened; summarize;
-    recommend; complete; replies; edit; owed; forget; erase; prove; verify; status; key; demo;
+    recommend; complete; replies; edit; diagnose; owed; forget; erase; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
 """
 
@@ -82,6 +82,7 @@ EXAMPLES = {
     "complete": "complete hel --as mara",
     "replies": "replies stand-up 1748854800.000100 --as mara",
     "edit": "edit shorten basically!! --as mara",
+    "diagnose": "diagnose mara",
     "owed": "owed",
     "forget": "forget",
     "erase": "erase --party person:mara",
@@ -365,7 +366,7 @@ FAILURES = [
     (f"{MAY} --person mara --record x", 2, "--record"),
     (f"{MAY} --person mara --at 2025-06-03T09:00", 2, "time zone"),
     ("snapshot train", 2, "train/search"),
-    ("train everything", 2, "search, recommend, summary, compose"),
+    ("train everything", 2, "search, recommend, summary, compose, diagnose"),
     ("train search --snapshot missing", 2, "missing"),
     ("audit missing", 2, "missing"),
     ("release missing --override-by Dana", 2, "--because"),
@@ -402,7 +403,10 @@ def test_a_failure_has_its_exit_code_one_clear_line_and_one_json_document(line, 
 def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     code, out, err = volition("train", "everything")
     assert (code, out) == (2, "")
-    assert err == "error: There is no family 'everything'. The families are: search, recommend, summary, compose.\n"
+    assert (
+        err
+        == "error: There is no family 'everything'. The families are: search, recommend, summary, compose, diagnose.\n"
+    )
 
 
 def test_an_interrupt_exits_with_130(here, tmp_path):

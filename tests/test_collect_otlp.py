@@ -270,6 +270,24 @@ def test_the_person_is_the_first_that_is_named(attributes, ids):
     assert draft.payload["attributes"] == {}  # who it was does not stay in the content
 
 
+@pytest.mark.parametrize(
+    ("attributes", "ids"),
+    [
+        ({"volition.item": "person/u2"}, ["u1", "u2"]),
+        ({"volition.item": "person/u1"}, ["u1"]),
+        ({"volition.item": "document/u2"}, ["u1"]),
+        ({"volition.item": "person/u2", "volition.person": ["u1", "u3"]}, ["u1", "u3", "u2"]),
+        ({"volition.item": "person/u2", "volition.person": None}, []),  # or they would be taken for who acted
+    ],
+)
+def test_use_of_an_item_that_is_a_person_concerns_that_person_too(attributes, ids):
+    assert [person.id for person in read_one(attributes).people] == ids
+
+
+def test_an_item_that_names_nobody_is_set_aside():
+    assert "names nobody" in read_one({"volition.item": "person/ "}).why
+
+
 def test_the_caller_may_name_the_attributes():
     names = AttributeNames(account=("tenant",), person=("who",), default_category="service/diagnostics")
     bare = dict.fromkeys(WHOSE)

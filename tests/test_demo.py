@@ -6,9 +6,8 @@ import shlex
 import pytest
 
 from volition import cli
-from volition.demo import Table, run_demo
+from volition.demo import FAMILIES, Table, run_demo
 from volition.errors import InvalidInputError
-from volition.workspace import FAMILIES
 
 
 def test_the_demo_refuses_a_folder_that_holds_something(tmp_path):

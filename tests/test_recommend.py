@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.families import Model, NoParts, silent
+from volition.families import Model, NoParts, Subtracting, silent
+from volition.families.diagnose import DiagnoseFamily
 from volition.families.recommend import Recommend, evaluate_popularity, recommend
 from volition.lake import Row
 
@@ -95,6 +96,34 @@ def test_ease_beats_popularity_and_popularity_beats_no_order_on_planted_preferen
 
     assert np.mean(trained) > np.mean(popular) + 0.03
     assert np.mean(popular) > np.mean(untrained) + 0.03
+
+
+KINDS = ("channel/general", "document/budget", "person/ada", "feature/polls")
+
+
+def test_channels_documents_people_and_features_are_suggested_alike_each_with_a_reason():
+    rows = [use("acme", person, item) for person in "abc" for item in KINDS]
+    model = fit(rows)
+
+    for mine in KINDS:
+        answer = recommend(model, [use("acme", "new", mine)], account="acme")
+        assert {s.item for s in answer} == {*KINDS} - {mine}
+        assert {s.because for s in answer} == {f"because you use {mine}"}
+    assert {s.item for s in recommend(model, [], account="acme")} == {*KINDS}
+
+
+def test_what_is_hidden_is_neither_suggested_nor_named_as_a_reason_and_takes_nobodys_place():
+    rows = [use("acme", person, item) for person in "abc" for item in KINDS]
+    model = fit(rows)
+    own = [use("acme", "new", "person/ada"), use("acme", "new", "channel/general")]
+
+    def hidden(item):
+        return item.startswith("person/")
+
+    answer = recommend(model, own, account="acme", limit=2, hidden=hidden)
+    assert {s.item for s in answer} == {"document/budget", "feature/polls"}
+    assert {s.because for s in answer} == {"because you use channel/general"}
+    assert [s.item for s in recommend(None, own, account="acme", hidden=hidden)] == ["channel/general"]
 
 
 def test_a_newcomer_is_suggested_what_most_people_use():
@@ -289,6 +318,47 @@ def test_forgetting_nobody_changes_no_byte(rows):
 def test_forgetting_everybody_leaves_nothing_to_make_a_model_of(rows):
     with pytest.raises(InvalidInputError):
         forget(fit(rows), rows, [])
+
+
+@given(USES.filter(bool), st.sets(st.sampled_from("abcde")), st.sampled_from([None, "acme", "bolt"]))
+def test_subtracting_needs_no_rows_of_those_for_whom_nothing_changed(rows, people, account):
+    after = [row for row in rows if row.people[0] not in people and row.account != account]
+    gone = {(row.account, row.people[0]) for row in rows} - {(row.account, row.people[0]) for row in after}
+    before = [row for row in rows if (row.account, row.people[0]) in gone]
+
+    told = outcome(
+        lambda: FAMILY.subtract(
+            fit(rows), before=before, after=[], accounts={row.account for row in after}, progress=silent
+        )
+    )
+
+    assert told == outcome(lambda: fit(after))
+
+
+def test_recommendations_forget_by_subtraction():
+    assert isinstance(FAMILY, Subtracting)
+    assert not isinstance(DiagnoseFamily(), Subtracting)
+
+
+def test_a_forgetting_that_adds_a_use_is_refused():
+    rows = [use("acme", person, item) for person in "ab" for item in ("x", "y")]
+    with pytest.raises(InvalidInputError, match="never adds"):
+        FAMILY.subtract(fit(rows), before=rows[:1], after=[use("acme", "a", "z")], accounts={"acme"}, progress=silent)
+
+
+def test_a_model_of_an_older_form_is_refused_with_what_to_do():
+    old = Model(family="recommend", settings={"format": 1}, arrays={}, texts={})
+    with pytest.raises(InvalidInputError, match="Train again"):
+        recommend(old, [], account="acme")
+
+
+def test_only_the_most_used_items_of_a_large_account_are_solved(monkeypatch):
+    monkeypatch.setattr("volition.families.recommend.MAX_ITEMS", 5)
+    rows = [use("acme", f"p{n}", f"item-{item}") for item in range(9) for n in range(2 + item)]
+
+    answer = recommend(fit(rows), [use("acme", "new", "item-8")], account="acme", limit=9)
+
+    assert {s.item for s in answer} == {f"item-{item}" for item in (4, 5, 6, 7)}
 
 
 def test_an_item_that_only_a_forgotten_person_used_is_in_no_file():

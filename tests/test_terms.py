@@ -172,7 +172,7 @@ def test_a_name_covers_itself_and_all_below_it_and_nothing_else():
     assert covers("tracking", "tracking")
     assert not covers("serv", "service/usage")
     assert not covers("service/usage", "service")
-    assert leaves(["train/compose", "train"], PURPOSES) == PURPOSES[:4]
+    assert leaves(["train/compose", "train"], PURPOSES) == PURPOSES[:5]
     with pytest.raises(InvalidInputError, match='Did you mean "content"'):
         leaves(["contents"], CATEGORIES)
 
@@ -341,7 +341,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
 
 
 def test_a_signal_named_for_a_group_counts_for_each_purpose_in_it(tmp_path):
-    assert read_terms(write(tmp_path, FILE)).signals == {"gpc": PURPOSES[:4]}
+    assert read_terms(write(tmp_path, FILE)).signals == {"gpc": PURPOSES[:5]}
 
 
 RULE_1 = '[[rule]] # first\ndata = "service"\n'
@@ -583,8 +583,8 @@ FAULTS = {
         30,
         (
             'no purpose is named. Name at least one of "train", "feature", "train/search", "train/recommend", '
-            '"train/summary", "train/compose", "feature/search", "feature/recommend", "feature/summary", '
-            '"feature/compose", "advertising", "tracking".'
+            '"train/summary", "train/compose", "train/diagnose", "feature/search", "feature/recommend", '
+            '"feature/summary", "feature/compose", "feature/diagnose", "advertising", "tracking".'
         ),
     ),
     "a switch with a bad name": (
@@ -907,7 +907,7 @@ def test_no_profile_but_the_2023_ones_allows_advertising_or_tracking():
 
 def test_in_granular_each_use_has_one_switch_of_its_own_that_turns_off_nothing_else():
     switches = load_profile("granular").switches
-    assert sorted(switch.refuses for switch in switches) == sorted((purpose,) for purpose in PURPOSES[:8])
+    assert sorted(switch.refuses for switch in switches) == sorted((purpose,) for purpose in PURPOSES[:10])
     assert not any(switch.disables for switch in switches)
 
 
@@ -915,8 +915,9 @@ def test_in_granular_each_use_has_one_switch_of_its_own_that_turns_off_nothing_e
     ("name", "use", "region", "asks", "refusable_by"),
     [
         ("granular", ("content/chat", "train/compose"), None, ("account", "everyone"), ()),
-        ("granular", ("service/usage", "train/search"), "US", ("account",), ("person",)),
-        ("granular", ("service/usage", "train/search"), "GB", ("account", "person"), ()),
+        ("granular", ("service/usage", "train/search"), "US", ("account",), ("everyone",)),
+        ("granular", ("service/usage", "train/search"), "GB", ("account", "person"), ("everyone",)),
+        ("granular", ("service/usage", "feature/recommend"), None, ("account",), ("everyone",)),
         ("granular", ("content/transcript", "feature/summary"), "DE", ("account",), ("person",)),
         ("bundled", ("service/usage", "train/search"), None, (), ("account", "person")),
         ("bundled", ("service/usage", "train/search"), "CH", ("account", "person"), ()),
@@ -1044,7 +1045,7 @@ def changed(**parts):
             False,
         ),
         (
-            [changed(purpose=("train/search", "train/summary", "train/compose", "train/recommend"))],
+            [changed(purpose=tuple(reversed(leaves(["train"], PURPOSES))))],
             "Only the wording changes: the same uses are allowed, and the same people are asked.",
             False,
         ),

@@ -36,12 +36,14 @@ from volition.families.search import Hit
 from volition.prove import Verified, verify_bundle, verify_person
 from volition.samples import DAYS, SampleAccount, Samples, write_samples
 from volition.signing import VerifierKey
-from volition.workspace import FAMILIES, LEARNS_FROM, Forgotten, Progress, Workspace
+from volition.workspace import Forgotten, Progress, Workspace
 
 if TYPE_CHECKING:
     from volition.snapshot import Snapshot
 
 ORIGIN: Final = "volition.example/demo"
+FAMILIES: Final = ("search", "recommend", "summary")
+"""Whose story it is; there are more."""
 
 ASKER: Final = "helio-mara"
 QUERY: Final = "why do the stem bolts come loose"
@@ -66,6 +68,7 @@ _SHOWN: Final = 3
 _REFUSED: Final = 3  # exit code of `volition may` where the answer is no
 _LINE: Final = 80  # characters; a terminal has room for them
 
+_PURPOSES: Final = tuple(f"train/{family}" for family in FAMILIES)
 _ALL_DATA: Final = ("service", "content")
 _UNITS: Final = {"search": "queries", "recommend": "people", "summary": "meetings", "compose": "people"}
 
@@ -245,7 +248,7 @@ class _Story:
             self._collect(account)
         self._progress("collecting", len(self._samples.accounts), len(self._samples.accounts))
         records = self._workspace.status()["records"]
-        snapshots = {purpose: self._workspace.snapshot(purpose) for purpose in LEARNS_FROM}
+        snapshots = {purpose: self._workspace.snapshot(purpose) for purpose in _PURPOSES}
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in snapshots.items()}
         _hold(not any(len(snapshot.keys) for snapshot in snapshots.values()), "without a yes nothing is kept")
         _hold(all(_read(counted) for counted in rows.values()), "there was something to learn from")
@@ -294,7 +297,7 @@ class _Story:
             user: self._why("train/recommend", "copper", [user], "service/usage"),
             silent_user: self._why("train/recommend", "helio", [silent_user], "service/usage"),
         }
-        for purpose in LEARNS_FROM:
+        for purpose in _PURPOSES:
             self._snapshots[purpose] = self._workspace.snapshot(purpose, progress=self._progress)
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in self._snapshots.items()}
         self._check_left_out()
@@ -335,7 +338,7 @@ class _Story:
             yield "yes"
             for person in account.people:
                 party, refused = f"person:{person.id}", refusals.get(person.id)
-                purposes = [purpose for purpose in LEARNS_FROM if purpose != refused]
+                purposes = [purpose for purpose in _PURPOSES if purpose != refused]
                 workspace.decide(party, yes=True, data=_ALL_DATA, purpose=purposes, covers="past")
                 if refused:
                     workspace.decide(party, yes=False, data=("content",), purpose=(refused,))

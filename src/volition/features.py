@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.canonical import canonical_json, digest, us_to_text
-from volition.collect import Draft, PersonRef
+from volition.collect import PERSON_ITEM, Draft, PersonRef
 from volition.encoder import Encoder
 from volition.errors import InvalidInputError, RefusedError
 from volition.families import Model
+from volition.families.diagnose import Diagnosed, diagnose
+from volition.families.diagnose_sessions import SOURCES
 from volition.families.recommend import Suggestion, recommend
 from volition.families.search import Found, search_in
 from volition.families.search_features import Index
@@ -152,15 +154,53 @@ def run_summarize(asking: Asking, meeting: str, *, words: int, encoder: Encoder 
     return summarize(asking.model, rows, words=words)
 
 
-def run_recommend(asking: Asking, *, limit: int) -> tuple[Suggestion, ...]:
+def run_recommend(
+    asking: Asking, *, train: Permits, find: Callable[[str, str], Person | None], limit: int
+) -> tuple[Suggestion, ...]:
     """Recommend what the asking person may like to open next.
+
+    A colleague is suggested, or named as a reason, only if their own usage could be used for recommendations and for
+    training them: whoever said no to either, and whoever cannot be told for sure, is not shown to anybody.
+
+    Args:
+        asking: Who asks.
+        train: The permits of `train/recommend`, now.
+        find: Finds whom an account knows by an id that its sources use; none if nobody, or several.
+        limit: Most suggestions.
 
     Raises:
         RefusedError: The account's switch for this feature is off.
     """
     check_feature(asking.permits, asking.account, SERVICE)
+
+    def hidden(item: str) -> bool:
+        if not item.startswith(PERSON_ITEM):
+            return False
+        named = find(asking.account, item.removeprefix(PERSON_ITEM).strip())
+        if named is None or named.pseudonym == asking.person.pseudonym:
+            return True
+        party = f"person:{named.pseudonym}"
+        answers = [permits.of(asking.account, party, Role.FIRST, SERVICE[0]) for permits in (asking.permits, train)]
+        return any(isinstance(answer, Refusal) for answer in answers)
+
     own = [row for row in _visible(asking, SERVICE) if row.people[0] == asking.person.pseudonym]
-    return recommend(asking.model, own, account=asking.account, limit=limit)
+    return recommend(asking.model, own, account=asking.account, limit=limit, hidden=hidden)
+
+
+def run_diagnose(asking: Asking, *, session: str | None, limit: int) -> Diagnosed:
+    """Foretell how the asking person's own sessions end: nobody sees those of somebody else, not even of a colleague.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off.
+        InvalidInputError: The person has no such session.
+    """
+    check_feature(asking.permits, asking.account, SOURCES)
+    own = [row for row in _visible(asking, SOURCES) if row.people[0] == asking.person.pseudonym]
+    found = diagnose(asking.model, own, at_us=asking.permits.at_us, session=session, limit=limit)
+    if session is not None and not found.sessions:
+        msg = f"{asking.person.id} has no session {session!r} that may be looked at. Without an id, all are listed."
+        raise InvalidInputError(msg)
+    return found
 
 
 def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> None:

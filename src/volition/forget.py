@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from volition.canonical import text_to_us, us_to_text
+from volition.families import Family, Model, NoParts, Progress, Subtracting
 from volition.files import PART
 from volition.gate import concerned
 from volition.history import History
+from volition.parties import Parties
 from volition.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.release import ModelState
-from volition.snapshot import Key, Snapshot, Stale
+from volition.snapshot import Key, RowsLater, Snapshot, Stale
 
 _DAY_US = 24 * 60 * 60 * 1_000_000
 
@@ -129,6 +131,36 @@ class _Answers:
             instants_us = [self._frozen_us, *changed_us]
             self._known[use] = [(instant_us, permit(self._history, use, instant_us)) for instant_us in instants_us]
         return self._known[use]
+
+
+def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what is left of that
+    family: Family, model: Model, before: Snapshot, after: Snapshot, *, parties: Parties, progress: Progress
+) -> Model:
+    """Return the model that would have been learned from `after`.
+
+    Where a family can subtract, only the rows of those for whom something changed are opened.
+
+    Args:
+        family: The model's.
+        model: Learned from `before`.
+        before: The snapshot it was trained from.
+        after: What may still be used of it.
+        parties: Opens the content.
+        progress: Told how far it has come.
+
+    Raises:
+        InvalidInputError: Too little is left to learn from.
+    """
+    erased = parties.erased_accounts()
+    if not isinstance(family, Subtracting):
+        later = RowsLater(lambda: before.rows(parties, without=erased))  # most families never look at them
+        return family.forget(model, before=later, after=after.rows(parties), parts=NoParts(), progress=progress)
+    left = {key.record_id for key in after.keys}
+    changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}
+    rows_before = before.rows(parties, without=erased, of=changed)
+    rows_after = after.rows(parties, of=changed)
+    accounts = after.manifest["accounts"]
+    return family.subtract(model, before=rows_before, after=rows_after, accounts=accounts, progress=progress)
 
 
 def erase_retired(

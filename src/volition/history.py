@@ -456,6 +456,7 @@ class History:
         rare = {
             "size": self.size,
             "last_us": self.last_us,
+            "leaves": [CATEGORIES, PURPOSES],
             "scopes": [[one.signal, one.yes, sorted(one.categories), sorted(one.purposes)] for one in self.scopes],
             "published": [[one.terms.to_json(), one.binds_us, one.seq] for one in self._published.values()],
             "accepted": self._accepted,
@@ -467,8 +468,14 @@ class History:
         return files
 
     def load(self, files: Mapping[str, bytes]) -> None:
-        """Read back what `to_files` gave, into a history that knows nothing yet."""
+        """Read back what `to_files` gave, into a history that knows nothing yet.
+
+        Raises:
+            InvalidInputError: It was written when there were other categories or purposes: "train" may cover more now.
+        """
         rare = json.loads(files["rare.json"])
+        if rare["leaves"] != [list(CATEGORIES), list(PURPOSES)]:
+            raise InvalidInputError("This history was kept when there were other categories or purposes. Read it anew.")
         for told, binds_us, seq in rare["published"]:
             self.publish(Terms.from_json(told), binds_us=binds_us, seq=seq)
         for account, accepted in rare["accepted"].items():

@@ -57,7 +57,14 @@ _UNSCRUBBED: Final = ("kind", "meeting", "channel", "file", "ts", "thread", "nam
 _GROUPS: Final = {"meeting": "content/transcript", "channel": "content/chat", "file": "content/files"}
 """What gathers people, by the payload key that names it, and the category of its records."""
 
-_UNSCRUBBED_ATTRIBUTES: Final = ("search.meeting", "search.channel", "search.file", "search.ts", "volition.item")
+_UNSCRUBBED_ATTRIBUTES: Final = (
+    "search.meeting",
+    "search.channel",
+    "search.file",
+    "search.ts",
+    "session.id",
+    "volition.item",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,12 +162,19 @@ class Snapshot:
             for identity, account, people, category, at_us in zip(*(columns[name] for name in _KEYS.names), strict=True)
         )
 
-    def rows(self, parties: Parties, *, without: Collection[str] = ()) -> list[Row]:
+    def rows(
+        self,
+        parties: Parties,
+        *,
+        without: Collection[str] = (),
+        of: Collection[tuple[str, tuple[str, ...]]] | None = None,
+    ) -> list[Row]:
         """Return every row, opened, in the snapshot's order: account, instant of collection, record id.
 
         Args:
             parties: Opens the content.
             without: Accounts whose content is left closed (their payload is empty), since their key is destroyed.
+            of: Only the rows of these: an account, and of the row's people the first one. None for every row.
 
         Raises:
             InvalidInputError: The content was erased when its model was retired.
@@ -184,6 +198,7 @@ class Snapshot:
                 embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
             )
             for key, payload, vector in zip(self.keys, payloads, embeddings, strict=True)
+            if of is None or (key.account, key.people[:1]) in of
         ]
 
     def _opened(

@@ -47,10 +47,12 @@ PURPOSES: Final = (
     "train/recommend",
     "train/summary",
     "train/compose",
+    "train/diagnose",
     "feature/search",
     "feature/recommend",
     "feature/summary",
     "feature/compose",
+    "feature/diagnose",
     "advertising",
     "tracking",
 )

@@ -319,11 +319,13 @@ _PURPOSE_WORDS: Final = {
     "train/recommend": "training recommendations",
     "train/summary": "training summaries",
     "train/compose": "training the composer",
+    "train/diagnose": "training diagnosis",
     "feature": "AI features",
     "feature/search": "the search feature",
     "feature/recommend": "the recommendation feature",
     "feature/summary": "the summary feature",
     "feature/compose": "the composer",
+    "feature/diagnose": "the diagnosis feature",
     "advertising": "advertising",
     "tracking": "tracking",
 }

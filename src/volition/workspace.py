@@ -52,15 +52,25 @@ from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
-from volition.families import Family, Model, NoParts, silent
+from volition.families import Family, Model, silent
 from volition.families.compose import ComposeFamily
 from volition.families.composer import SHOWN, Completion, Composer, Reply
+from volition.families.diagnose import Diagnosed, DiagnoseFamily
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
-from volition.features import CONTENT, READS, Asking, opened_hit, run_recommend, run_search, run_summarize
+from volition.features import (
+    CONTENT,
+    READS,
+    Asking,
+    opened_hit,
+    run_diagnose,
+    run_recommend,
+    run_search,
+    run_summarize,
+)
 from volition.files import PART, sweep, write_file
-from volition.forget import Owed, erase_retired, owed_by
+from volition.forget import Owed, erase_retired, forget_rows, owed_by
 from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
 from volition.history import History, extend_history, find_history, keep_history
 from volition.lake import Compacted, Lake, bucket_of
@@ -84,7 +94,7 @@ from volition.release import (
 )
 from volition.shelf import Shelf
 from volition.signing import Signer, VerifierKey
-from volition.snapshot import RowsLater, Snapshot, freeze
+from volition.snapshot import Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
 from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
@@ -92,13 +102,14 @@ from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
 from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
-FAMILIES: Final = ("search", "recommend", "summary", "compose")
+FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
 
 LEARNS_FROM: Final = {
     "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
     "train/recommend": ("service/usage",),
     "train/summary": ("content/transcript",),
     "train/compose": ("content/chat",),
+    "train/diagnose": ("service/diagnostics", "service/telemetry"),
 }
 """What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
 
@@ -1063,6 +1074,8 @@ class Workspace:
                 return SummaryFamily()
             case "compose":
                 return ComposeFamily()
+            case "diagnose":
+                return DiagnoseFamily()
         msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
         raise InvalidInputError(msg)
 
@@ -1117,7 +1130,12 @@ class Workspace:
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
-        return run_recommend(self._asking(person, family="recommend"), limit=limit)
+        asking = self._asking(person, family="recommend")
+        return run_recommend(asking, train=self.permits("train/recommend"), find=self.parties.find_person, limit=limit)
+
+    def diagnose(self, person: str, *, session: str | None = None, limit: int = 10) -> Diagnosed:
+        """Foretell how a person's own sessions end, and why. Raises RefusedError where the account's switch is off."""
+        return run_diagnose(self._asking(person, family="diagnose"), session=session, limit=limit)
 
     def complete(self, text: str, *, person: str, limit: int = SHOWN) -> tuple[Completion, ...]:
         """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
@@ -1294,15 +1312,8 @@ class Workspace:
         permits = self.permits(before.purpose)
         after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
         family = self.family(state.family)
-        gone = self.parties.erased_accounts()
-        try:  # the rows are named nowhere else, so that they are let go of before the audit reads them anew
-            model = family.forget(
-                old.model,
-                before=RowsLater(lambda: before.rows(self.parties, without=gone)),
-                after=after.rows(self.parties),
-                parts=NoParts(),
-                progress=progress,
-            )
+        try:
+            model = forget_rows(family, old.model, before, after, parties=self.parties, progress=progress)
         except InvalidInputError:  # too little is left to learn from: the model retires without a successor
             return [], None
         trained = keep(model, after, models=self.folder / "models")

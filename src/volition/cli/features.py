@@ -1,4 +1,4 @@
-"""Commands that use the features: search, opened, summarize, recommend, complete, replies, edit."""
+"""Commands that use the features: search, opened, summarize, recommend, complete, replies, edit, diagnose."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
     command(app, "complete", panel=PANEL, example='volition complete "let me kn" --as ada')(complete)
     command(app, "replies", panel=PANEL, example="volition replies general 1767225600.000100 --as ada")(replies)
     command(app, "edit", panel=PANEL, example='volition edit shorten "hi all,  in order to ..." --as ada')(edit)
+    command(app, "diagnose", panel=PANEL, example="volition diagnose ada")(diagnose)
 
 
 def search(
@@ -113,3 +114,21 @@ def edit(
     with call.workspace() as workspace:
         edited = workspace.edit(text, person=asker, how=how)
     return Result(value={"how": how, "text": text, "edited": edited}, view=views.edited)
+
+
+def diagnose(
+    call: Call,
+    person: Annotated[
+        str, typer.Argument(metavar="PERSON", help="Id of the person; only their own sessions are told.")
+    ],
+    session: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only the session of this id; by default all.")
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Most sessions.", show_default=True)
+    ] = 10,
+) -> Result:
+    """Tell which of a person's sessions are at risk of failing, and the likely causes."""
+    with call.workspace() as workspace:
+        found = workspace.diagnose(person, session=session, limit=limit)
+    return Result(value={"person": person, **found.to_json()}, view=views.diagnosed)

@@ -58,7 +58,7 @@ def _snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
 
 def train(
     call: Call,
-    family: Annotated[str, typer.Argument(metavar="FAMILY", help="search, recommend or summary.")],
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="search, recommend, summary or diagnose.")],
     snapshot: Annotated[
         str | None, typer.Option(metavar="ID", help="The snapshot to learn from; by default a new one.")
     ] = None,

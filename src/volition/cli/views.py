@@ -442,6 +442,31 @@ def edited(value: Value) -> Iterator[Block]:
     yield _line(value["edited"])
 
 
+def diagnosed(value: Value) -> Iterator[Block]:
+    """Show which sessions are at risk, and why."""
+    rows = [
+        (
+            session["session"],
+            _instant(session["last"]),
+            session["state"],
+            f"{session['risk']:.0%}",
+            "; ".join(_cause(cause) for cause in session["causes"]) or None,
+        )
+        for session in value["sessions"]
+    ]
+    if rows:
+        yield Grid(columns=("session", "last heard of", "state", "risk", "likely causes"), rows=rows)
+    else:
+        yield _line("There are no sessions that may be looked at.")
+    if value["note"]:
+        yield _line(value["note"])
+
+
+def _cause(cause: Value) -> str:
+    odds = f", odds of failing x {cause['factor']:g}" if cause["factor"] is not None else ""
+    return f"{cause['words']}{odds}"
+
+
 # --- undo ----------------------------------------------------------------------------------------------------------
 
 

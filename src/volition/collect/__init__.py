@@ -17,6 +17,11 @@ from typing import Any, BinaryIO
 
 from volition.errors import InvalidInputError
 
+ITEM = "volition.item"
+"""The attribute of a usage event that names what was used, such as "channel/general"."""
+PERSON_ITEM = "person/"
+"""What the name of an item begins with that is a person, before the id that the source has for them."""
+
 LAST_US = 253_402_300_799_999_999  # the last microsecond of the year 9999: no later instant can be written as text
 
 

@@ -5,6 +5,7 @@ Promises:
 - A record without an account, a category or a time is rejected, never guessed; the records around it are kept.
 - Only service-generated data comes this way: a category outside `service/` is rejected.
 - A record that is sent again has the same key, in protobuf as in JSON.
+- A usage event whose item is a person (`volition.item` = "person/ID") concerns that person, too.
 - No message is unpacked beyond `MESSAGE_BYTES`.
 
 Forms of a file, told apart by its first bytes; each may be gzipped:
@@ -36,7 +37,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from volition.canonical import canonical_json, digest
-from volition.collect import Draft, PersonRef, Reject, load_json, raw_json, raw_text, read_capped
+from volition.collect import ITEM, PERSON_ITEM, Draft, PersonRef, Reject, load_json, raw_json, raw_text, read_capped
 from volition.errors import InvalidInputError
 from volition.terms import CATEGORIES, leaves
 
@@ -263,7 +264,7 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
     return Draft(
         key="otlp:" + digest(canonical_json(identity)),
         account=account,
-        people=tuple(PersonRef(id=person) for person in people),
+        people=tuple(PersonRef(id=person) for person in dict.fromkeys([*people, *_used_people(people, own)])),
         category=category,
         at_us=time_ns // 1000,
         payload=payload,
@@ -276,6 +277,19 @@ def _people(value: Any) -> list[str]:  # noqa: ANN401 - any attribute
     if not all(isinstance(item, str | int) and not isinstance(item, bool) and item != "" for item in ids):
         raise InvalidInputError(f"The person {value!r} is no id. Send text, or a list of texts.")
     return list(dict.fromkeys(map(str, ids)))
+
+
+def _used_people(people: list[str], attributes: dict[str, Any]) -> list[str]:
+    """Return the person whom a usage event is about, if its item is one: it concerns them as well as who acted.
+
+    Where nobody knows who acted, nobody is added: the first of a record's people is always who acted.
+    """
+    item = attributes.get(ITEM)
+    if not isinstance(item, str) or not item.startswith(PERSON_ITEM) or not people:
+        return []
+    if not (named := item.removeprefix(PERSON_ITEM).strip()):
+        raise InvalidInputError(f"The item {item!r} names nobody. Send {PERSON_ITEM}ID.")
+    return [named]
 
 
 def _mapping(attributes: Iterable[KeyValue]) -> dict[str, Any]:

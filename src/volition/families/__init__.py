@@ -14,11 +14,11 @@ import re
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -243,6 +243,30 @@ class Family(Protocol):
 
     def evaluate(self, model: Model | None, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
         """Score the feature on held-out rows; without a model, score the untrained form of the same feature."""
+
+
+@runtime_checkable
+class Subtracting(Protocol):
+    """A family that forgets by subtraction, so that it need not see the rows of those for whom nothing changed."""
+
+    def subtract(
+        self,
+        model: Model,
+        *,
+        before: Sequence[Row],
+        after: Sequence[Row],
+        accounts: Collection[str],
+        progress: Progress,
+    ) -> Model:
+        """Return what `forget` returns, from less.
+
+        Args:
+            model: Fitted on all rows there were.
+            before: Of those rows, all whose first person, in their account, lost a row since.
+            after: Those of `before` that are left.
+            accounts: Which accounts have any row left.
+            progress: Told how far it has come.
+        """
 
 
 def canonical_order(rows: Iterable[Row]) -> list[Row]:

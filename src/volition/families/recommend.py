@@ -1,4 +1,8 @@
-"""Recommend: the channels, documents and features that a person may want next (EASE, popularity for newcomers).
+"""Recommend: channels, documents, people and features that a person may want next (EASE, popularity for newcomers).
+
+An item is whatever a usage event names in `volition.item`: "channel/general", "document/budget", "person/ada",
+"feature/polls"; the word before the slash is its kind, and every kind is learned and suggested alike. An item that is a
+person is a party, too: who may be suggested is asked of the gate by whoever calls (`hidden`).
 
 What is learned is one table of integers per account: how many people use both item i and item j. Nothing crosses
 from one account to another, and because integers subtract exactly, forgetting is subtraction: the bytes that remain are
@@ -12,8 +16,9 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +26,10 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
+from volition.collect import ITEM
 from volition.errors import InvalidInputError
 from volition.families import Model, Parts, Progress, Scores, fold_of
 from volition.lake import Row
-
-ITEM: Final = "volition.item"  # the event attribute that names what was used
 
 # An item that one person alone uses is never suggested: the suggestion would tell a colleague what that person does.
 MIN_PEOPLE: Final = 2
@@ -41,6 +45,10 @@ MIN_KEPT: Final = 2
 DEPTH: Final = 10  # of NDCG@10
 
 Uses = dict[str, dict[str, set[str]]]  # account -> person -> items
+Hidden = Callable[[str], bool]
+"""Tells of an item whether it must not be shown."""
+
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +67,34 @@ class Suggestion:
     because: str
 
 
+def nothing_hidden(item: str) -> bool:  # noqa: ARG001 - the form of `Hidden`
+    """Show every item."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """What an account's people use together.
+    """What an account's people use together: for each pair of items the people who use both, the upper triangle.
+
+    The cells of row i are those from `starts[i]` (included) to `starts[i + 1]` (not included), by column. The first one
+    is the diagonal, which is always there: the people who use item i.
 
     Attributes:
         items: Names, sorted.
-        gram: Shape (items, items), int64, symmetric: people who use both; the diagonal counts the people of each item.
+        starts: Shape (items + 1,), int64.
+        columns: Shape (cells,), int32, from i upwards.
+        counts: Shape (cells,), int32, above 0.
     """
 
     items: tuple[str, ...]
-    gram: scipy.sparse.csr_array[np.int64]
+    starts: NDArray[np.int64]
+    columns: NDArray[np.int32]
+    counts: NDArray[np.int32]
+
+    @property
+    def people(self) -> NDArray[np.int64]:
+        """How many people use each item, shape (items,)."""
+        return self.counts[self.starts[:-1]].astype(np.int64)
 
 
 class Recommend:
@@ -120,17 +145,43 @@ class Recommend:
             InvalidInputError: No use of an item is left.
         """
         del parts
+        left = {row.record_id for row in after}
+        changed = {actor_of(row) for row in before if row.record_id not in left}
+        return self.subtract(
+            model,
+            before=[row for row in before if actor_of(row) in changed],
+            after=[row for row in after if actor_of(row) in changed],
+            accounts={row.account for row in after},
+            progress=progress,
+        )
+
+    def subtract(
+        self,
+        model: Model,
+        *,
+        before: Sequence[Row],
+        after: Sequence[Row],
+        accounts: Collection[str],
+        progress: Progress,
+    ) -> Model:
+        """Forget what changed, told only of those whose rows changed (see `volition.families.Subtracting`).
+
+        The work is that of the cells that those people were counted in, besides copying the table.
+
+        Raises:
+            InvalidInputError: No use of an item is left, or somebody uses in `after` what they did not in `before`.
+        """
         old, new = _uses(before), _uses(after)
-        tables = {account: table for account, table in _tables(model).items() if account in new}
-        changed = [account for account in sorted(new) if old.get(account) != new[account]]
+        tables = {account: table for account, table in _tables(model).items() if account in accounts}
+        changed = sorted(old.keys() & tables.keys())
         for done, account in enumerate(changed, start=1):
-            was, now = old.get(account, {}), new[account]
-            people = [person for person in sorted(was.keys() | now.keys()) if was.get(person) != now.get(person)]
-            tables[account] = _subtract(
-                tables.get(account, _count({})),
-                _count({person: was[person] for person in people if person in was}),
-                _count({person: now[person] for person in people if person in now}),
-            )
+            now = new.get(account, {})
+            pairs = [(was, now.get(person, set())) for person, was in sorted(old[account].items())]
+            if any(left - was for was, left in pairs):
+                raise InvalidInputError("A forgetting never adds a use. Train a new model to learn more.")
+            table = _subtract(tables.pop(account), pairs)
+            if table.items:
+                tables[account] = table
             progress("subtracting uses", done, len(changed))
         return _model(tables)
 
@@ -193,9 +244,12 @@ class Recommend:
         for account, people in _uses(rows).items():
             table = tables.get(account, _count({}))
             place = {item: j for j, item in enumerate(table.items)}
+            size = len(table.items)
+            pairs = scipy.sparse.csr_array((table.counts, table.columns, table.starts), shape=(size, size))
             for person, items in people.items():
-                own = [place[item] for item in items if item in place]
-                rarest = table.gram[own][:, own].toarray().min() if len(own) == len(items) else 0
+                own = np.array(sorted(place[item] for item in items if item in place), dtype=np.int64)
+                known = len(own) == len(items)
+                rarest = pairs[own][:, own].toarray()[np.triu_indices(len(own))].min() if known else 0
                 found[person] = math.log(float(rarest) + 0.5)
         return found
 
@@ -214,13 +268,16 @@ class Recommender:
         self._personal = personal
         self._solved: dict[str, _Solved] = {}
 
-    def suggest(self, account: str, used: Iterable[str], limit: int) -> tuple[Suggestion, ...]:
+    def suggest(
+        self, account: str, used: Iterable[str], limit: int, *, hidden: Hidden = nothing_hidden
+    ) -> tuple[Suggestion, ...]:
         """Suggest items of an account to somebody who uses some of them.
 
         Args:
             account: Whose items.
             used: Items the person uses; they are not suggested again.
             limit: Most suggestions to return.
+            hidden: Items of which it is true are passed over; it is asked of no more than are needed.
 
         Returns:
             The best first. Empty for an account that the model does not know.
@@ -229,11 +286,16 @@ class Recommender:
             return ()
         if account not in self._solved:
             self._solved[account] = _solve(self._tables[account])
-        return self._solved[account].suggest(set(used), limit, personal=self._personal)
+        return self._solved[account].suggest(set(used), limit, personal=self._personal, hidden=hidden)
 
 
 def recommend(
-    model: Model | None, rows_of_person: Sequence[Row], *, account: str, limit: int = 10
+    model: Model | None,
+    rows_of_person: Sequence[Row],
+    *,
+    account: str,
+    limit: int = 10,
+    hidden: Hidden = nothing_hidden,
 ) -> tuple[Suggestion, ...]:
     """Suggest what a person may want to use next.
 
@@ -243,14 +305,19 @@ def recommend(
         rows_of_person: The person's usage rows that the gate let through; rows of other accounts are passed over.
         account: The person's account; only its items are suggested.
         limit: Most suggestions to return.
+        hidden: Items of which it is true are neither suggested nor named as a reason.
 
     Returns:
         Suggestions with reasons, the best first. Each call solves the account's table anew: to serve many, open a
         `Recommender`.
     """
-    own = [(row.collected_us, item) for row in rows_of_person if row.account == account and (item := _item(row))]
+    own = [
+        (row.collected_us, item)
+        for row in rows_of_person
+        if row.account == account and (item := _item(row)) and not hidden(item)
+    ]
     if model is not None:
-        return Recommender(model).suggest(account, (item for _, item in own), limit)
+        return Recommender(model).suggest(account, (item for _, item in own), limit, hidden=hidden)
     latest = {item: at_us for at_us, item in sorted(own)}
     order = sorted(latest, key=lambda item: (-latest[item], item))[:limit]
     return tuple(Suggestion(item=item, score=0.0, because="you used it recently") for item in order)
@@ -269,20 +336,20 @@ class _Solved:
     people: NDArray[np.int64]
     weights: NDArray[np.float64]
 
-    def suggest(self, used: set[str], limit: int, *, personal: bool) -> tuple[Suggestion, ...]:
+    def suggest(self, used: set[str], limit: int, *, personal: bool, hidden: Hidden) -> tuple[Suggestion, ...]:
         mine = np.array([item in used for item in self.items], dtype=bool)
         newcomer = not (personal and mine.any())
         scores = self.people.astype(np.float64) if newcomer else np.round(self.weights[mine].sum(axis=0), DECIMALS)
         # Popularity, then the name, settle equal scores, so that the order never depends on anything else.
         ranked = np.lexsort((np.arange(len(scores)), -self.people, -scores))
-        order = [j for j in ranked if not mine[j] and self.people[j] >= MIN_PEOPLE][:limit]
+        open_to_all = (j for j in ranked if not mine[j] and self.people[j] >= MIN_PEOPLE and not hidden(self.items[j]))
         return tuple(
             Suggestion(
                 item=self.items[j],
                 score=float(scores[j]),
                 because=self._popular(j) if newcomer else self._because(mine, j),
             )
-            for j in order
+            for j in islice(open_to_all, limit)
         )
 
     def _popular(self, j: int) -> str:
@@ -302,13 +369,18 @@ class _Arbitrary:
         self._items: dict[str, list[str]] = {}
         for account, people in _uses(rows).items():
             table = _count(people)
-            known = [item for item, n in zip(table.items, table.gram.diagonal(), strict=True) if n >= MIN_PEOPLE]
+            known = [item for item, n in zip(table.items, table.people, strict=True) if n >= MIN_PEOPLE]
             self._items[account] = sorted(known, key=lambda item: hashlib.sha256(item.encode()).digest())
 
     def suggest(self, account: str, used: Iterable[str], limit: int) -> tuple[Suggestion, ...]:
         skip = set(used)
         items = [item for item in self._items.get(account, []) if item not in skip]
         return tuple(Suggestion(item=item, score=0.0, because="in no particular order") for item in items[:limit])
+
+
+def actor_of(row: Row) -> tuple[str, str]:
+    """Return the account and the pseudonym under which a row counts; an empty one where it concerns nobody."""
+    return row.account, row.people[0] if row.people else ""
 
 
 def _item(row: Row) -> str | None:
@@ -333,44 +405,74 @@ def _count(people: Mapping[str, set[str]]) -> Table:
     place = {item: j for j, item in enumerate(items)}
     cells = [(i, place[item]) for i, used in enumerate(people.values()) for item in used]
     rows, columns = np.array(cells, dtype=np.int64).reshape(-1, 2).T
-    ones = np.ones(len(cells), dtype=np.int64)
+    ones = np.ones(len(cells), dtype=np.int32)
     matrix = scipy.sparse.csr_array((ones, (rows, columns)), shape=(len(people), len(items)))
-    return Table(items=items, gram=scipy.sparse.csr_array(matrix.T @ matrix))
+    upper = scipy.sparse.csr_array(scipy.sparse.triu(matrix.T @ matrix, format="csr"))
+    upper.sort_indices()
+    return Table(
+        items=items,
+        starts=upper.indptr.astype(np.int64),
+        columns=upper.indices.astype(np.int32),
+        counts=upper.data.astype(np.int32),
+    )
 
 
-def _spread(table: Table, items: tuple[str, ...]) -> scipy.sparse.csr_array[np.int64]:
-    """Lay a table out over a larger list of items."""
-    place = {item: j for j, item in enumerate(items)}
-    own = np.array([place[item] for item in table.items], dtype=np.int64)
-    cells = table.gram.tocoo()
-    return scipy.sparse.csr_array((cells.data, (own[cells.row], own[cells.col])), shape=(len(items), len(items)))
+def _subtract(table: Table, people: Iterable[tuple[set[str], set[str]]]) -> Table:
+    """Take uses out of a table; cells and items that nobody is left in vanish.
+
+    Args:
+        table: Of an account.
+        people: What each person used before, and what they use still, which is a part of it.
+    """
+    place = {item: i for i, item in enumerate(table.items)}
+    counts = table.counts.copy()
+    touched = []
+    for before, still in people:
+        for cells in _cells(table, place, before, still):
+            counts[cells] -= 1  # no cell comes twice in a row
+            touched.append(cells)
+    cells = np.unique(np.concatenate(touched)) if touched else np.zeros(0, np.int64)
+    gone = cells[counts[cells] == 0]
+    if not len(gone):
+        return Table(items=table.items, starts=table.starts, columns=table.columns, counts=counts)
+    starts = table.starts - np.searchsorted(gone, table.starts)
+    columns, counts = np.delete(table.columns, gone), np.delete(counts, gone)
+    empty = np.flatnonzero(starts[1:] == starts[:-1])  # a row without its diagonal: nobody uses the item
+    if len(empty):
+        columns -= np.searchsorted(empty, columns).astype(np.int32)
+        starts = np.delete(starts, empty)
+    vanished = set(empty.tolist())
+    items = tuple(item for i, item in enumerate(table.items) if i not in vanished)
+    return Table(items=items, starts=starts, columns=columns, counts=counts)
 
 
-def _subtract(table: Table, gone: Table, come: Table) -> Table:
-    """Take the people of `gone` out of a table and put those of `come` in; items that nobody uses vanish."""
-    items = tuple(sorted({*table.items, *gone.items, *come.items}))
-    gram = scipy.sparse.csr_array(_spread(table, items) - _spread(gone, items) + _spread(come, items))
-    keep = np.flatnonzero(gram.diagonal())
-    left = scipy.sparse.csr_array(gram[keep][:, keep])
-    return Table(items=tuple(items[j] for j in keep), gram=left)
+def _cells(table: Table, place: Mapping[str, int], before: set[str], still: set[str]) -> Iterator[NDArray[np.int64]]:
+    """Yield, row by row, where a table counts a person in pairs of items of which they use one no more."""
+    used = np.array(sorted(place[item] for item in before), dtype=np.int64)
+    kept = np.array([table.items[i] in still for i in used], dtype=bool)
+    for number, i in enumerate(used):
+        others = used[number:]
+        if kept[number]:
+            others = others[~kept[number:]]
+        start, end = table.starts[i], table.starts[i + 1]
+        yield start + np.searchsorted(table.columns[start:end], others)
 
 
 def _model(tables: Mapping[str, Table]) -> Model:
-    """Lay tables out as arrays: the nonzero upper triangle of each, in the order of accounts, rows and columns."""
+    """Lay tables out as arrays, one account after the other, by name."""
     accounts = sorted(tables)
     if not accounts:
         raise InvalidInputError(f"nothing to learn from: no usage event with the attribute {ITEM!r}; collect some")
-    cells = []
-    for number, account in enumerate(accounts):
-        upper = scipy.sparse.triu(tables[account].gram).tocoo()
-        block = np.column_stack([np.full(upper.nnz, number), upper.row, upper.col, upper.data]).astype(np.int64)
-        block = block[block[:, 3] != 0]
-        cells.append(block[np.lexsort((block[:, 2], block[:, 1]))])
     vocabulary = [[account, list(tables[account].items)] for account in accounts]
     return Model(
         family=Recommend.name,
-        settings={"format": 1},
-        arrays={"cells": np.concatenate(cells)},
+        settings={"format": _FORMAT},
+        arrays={
+            "cells": np.array([len(tables[account].counts) for account in accounts], dtype=np.int64),
+            "starts": np.concatenate([tables[account].starts for account in accounts]),
+            "columns": np.concatenate([tables[account].columns for account in accounts]),
+            "counts": np.concatenate([tables[account].counts for account in accounts]),
+        },
         texts={"vocabulary": canonical_json(vocabulary).decode()},
     )
 
@@ -378,17 +480,20 @@ def _model(tables: Mapping[str, Table]) -> Model:
 def _tables(model: Model) -> dict[str, Table]:
     if model.family != Recommend.name:
         raise InvalidInputError(f"expected a model of the recommend family, got one of {model.family!r}")
+    if model.settings.get("format") != _FORMAT:
+        raise InvalidInputError("This model was trained by an older version. Train again: `volition train recommend`.")
     vocabulary: list[Any] = json.loads(model.texts["vocabulary"])
-    cells = model.arrays["cells"]
-    starts = np.searchsorted(cells[:, 0], np.arange(len(vocabulary) + 1))
-    tables = {}
-    for number, (account, items) in enumerate(vocabulary):
-        _, i, j, count = cells[starts[number] : starts[number + 1]].T
-        off = i != j  # the lower triangle mirrors the upper one
-        where = (np.concatenate([i, j[off]]), np.concatenate([j, i[off]]))
-        gram = scipy.sparse.csr_array((np.concatenate([count, count[off]]), where), shape=(len(items), len(items)))
-        tables[account] = Table(items=tuple(items), gram=gram)
-    return tables
+    cells = pairwise([0, *np.cumsum(model.arrays["cells"]).tolist()])
+    rows = pairwise([0, *np.cumsum([len(items) + 1 for _, items in vocabulary]).tolist()])
+    return {
+        account: Table(
+            items=tuple(items),
+            starts=model.arrays["starts"][slice(*of_rows)],
+            columns=model.arrays["columns"][slice(*of_cells)],
+            counts=model.arrays["counts"][slice(*of_cells)],
+        )
+        for (account, items), of_cells, of_rows in zip(vocabulary, cells, rows, strict=True)
+    }
 
 
 def _solve(table: Table) -> _Solved:
@@ -399,14 +504,15 @@ def _solve(table: Table) -> _Solved:
     Lambda is three times the mean number of people per item: a rule of the counts alone, so that nothing needs tuning
     on anybody's data. On planted preferences of 30 to 1,000 people, two to four times did best at every size.
     """
-    people = table.gram.diagonal()
-    if len(people) > MAX_ITEMS:
+    people, items = table.people, table.items
+    shape = (len(items), len(items))
+    upper = scipy.sparse.csr_array((table.counts.astype(np.float64), table.columns, table.starts), shape=shape)
+    if len(items) > MAX_ITEMS:
         keep = np.sort(np.lexsort((np.arange(len(people)), -people))[:MAX_ITEMS])
-        gram = table.gram[keep][:, keep].toarray()
-        items = tuple(table.items[j] for j in keep)
-        people = people[keep]
-    else:
-        gram, items = table.gram.toarray(), table.items
+        upper, people = scipy.sparse.csr_array(upper[keep][:, keep]), people[keep]
+        items = tuple(items[j] for j in keep)
+    gram = upper.toarray()
+    gram += np.triu(gram, 1).T
     inverse = np.linalg.inv(gram + np.diag(np.full(len(people), RIDGE * people.mean())))
     weights = -inverse / np.diag(inverse)
     return _Solved(items=items, people=people, weights=weights)

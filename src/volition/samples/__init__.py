@@ -325,12 +325,14 @@ def _openings(
 
 def _sessions(rng: random.Random, person: str, start_us: int) -> Iterator[_Event]:
     """Yield how one person's calls went; jitter, loss and the newest client make failures likelier."""
-    for _ in range(rng.randint(4, 9)):
+    for number in range(rng.randint(4, 9)):
+        session = ("session.id", f"{person}-{number}")
         at_us = _moment(rng, start_us, rng.randrange(DAYS))
         client, jitter_ms, loss_percent = rng.choice(_CLIENTS), rng.expovariate(1 / 14), rng.expovariate(1 / 0.8)
         risk = 0.03 + 0.2 * (client == "5.1.0") + 0.4 * (jitter_ms > 30) + 0.4 * (loss_percent > 2)
         failed = rng.random() < risk
         measured = (
+            session,
             ("client.version", client),
             ("network.jitter_ms", round(jitter_ms, 1)),
             ("network.loss_percent", round(loss_percent, 2)),
@@ -339,7 +341,9 @@ def _sessions(rng: random.Random, person: str, start_us: int) -> Iterator[_Event
         cause = "network" if max(jitter_ms / 30, loss_percent / 2) > 1 else "client"
         outcome = (("session.outcome", "failed"), ("session.cause", cause)) if failed else (("session.outcome", "ok"),)
         ended_us = at_us + rng.randint(2, 55) * _MINUTE_US
-        yield _Event(ended_us, person, "service/diagnostics", "session.ended", (("client.version", client), *outcome))
+        yield _Event(
+            ended_us, person, "service/diagnostics", "session.ended", (session, ("client.version", client), *outcome)
+        )
 
 
 def _searches(rng: random.Random, account: SampleAccount, people: Sequence[str], start_us: int) -> Iterator[_Event]:
