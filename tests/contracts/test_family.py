@@ -26,6 +26,7 @@ from volition.workspace import FAMILIES
 
 ACCOUNTS = ("acme", "brill", "corda")
 PEOPLE = {account: tuple(f"{account}-{number}" for number in range(4)) for account in ACCOUNTS}
+MEETINGS = 16
 EVERYBODY = [*ACCOUNTS, *(person for people in PEOPLE.values() for person in people)]
 SUBJECTS = ("battery", "budget", "colour", "holiday", "payroll", "menu")
 CHATTER = ("so", "well", "yeah", "right", "we", "could", "then", "maybe", "think", "team", "again", "later")
@@ -49,7 +50,7 @@ def talk(account, *, embed):
     """Yield meetings of two people each: what is said, by whom, and what was said of it afterwards."""
     rng = random.Random(account)
     number = 0
-    for meeting in range(8):
+    for meeting in range(MEETINGS):
         pair = rng.sample(PEOPLE[account], 2)
         agreed = []
         for turn in range(16):
@@ -88,7 +89,7 @@ def searched(*, embed):
         rows += talk(account, embed=embed)
         number = 100_000
         for person in PEOPLE[account]:
-            for meeting in range(8):
+            for meeting in range(MEETINGS):
                 first = 4 * (meeting % 4)
                 where = {
                     "search.meeting": f"meeting-{meeting}",
