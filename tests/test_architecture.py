@@ -67,7 +67,7 @@ HOMES = {  # a package that is not Python's own, and the modules that may import
     "rfc8785": "canonical",
     "rich": "cli",
     "safetensors": "encoder",
-    "scipy": "families",
+    "scipy": "audit families",
     "tokenizers": "encoder",
     "torch": "stream",
     "typer": "cli",

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.audit import Finding
+from volition.audit.attack import measure_attack
 from volition.audit.benefit import measure_benefit
 from volition.audit.bounds import Bound
+from volition.audit.canary import measure_canaries
 from volition.audit.crossed import Crossed, cross_validate
 from volition.audit.fairness import measure_fairness
+from volition.audit.poisoning import measure_poisoning
 from volition.families import Family, Progress
 from volition.lake import Row
 
@@ -61,6 +64,24 @@ AUDITS: Final[Mapping[str, Audit]] = {
         bound=Bound(value=None),
         example=0.2,
         says="The largest gap in quality between two groups: at most the bound. Small groups differ by chance alone.",
+    ),
+    "attack": Audit(
+        measure=lambda case, bound: measure_attack(case.family, case.rows, bound=bound, progress=case.progress),
+        bound=Bound(value=None),
+        example=0.1,
+        says="The share of members whom an attack with the model's file in hand finds: at most the bound.",
+    ),
+    "canary": Audit(
+        measure=lambda case, bound: measure_canaries(case.family, case.rows, bound=bound, progress=case.progress),
+        bound=Bound(value=3.0),
+        example=3.0,
+        says="How exposed, in bits, is what a single person wrote: at most the bound. Chance gives 1.4.",
+    ),
+    "poisoning": Audit(
+        measure=lambda case, bound: measure_poisoning(case.family, case.rows, bound=bound, progress=case.progress),
+        bound=Bound(value=None),
+        example=3.5,
+        says="How far, in robust deviations, the most harmful party is from the others: at most the bound.",
     ),
 }
 """Every audit by its name, in the order in which they run and are shown."""

@@ -182,6 +182,23 @@ class Recommend:
             return _evaluate(rows_known, rows_heldout, _Arbitrary(rows_known))
         return _evaluate(rows_known, rows_heldout, Recommender(model))
 
+    def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
+        """Return, for each person, the logarithm of how many people use the rarest pair of items that the person uses.
+
+        A person who was counted is in the count of each of their pairs, so a pair that nobody uses says that the person
+        was not. This looks into the model's file: what it suggests, or rather never does (`MIN_PEOPLE`), shows less.
+        """
+        tables = _tables(model)
+        found = {}
+        for account, people in _uses(rows).items():
+            table = tables.get(account, _count({}))
+            place = {item: j for j, item in enumerate(table.items)}
+            for person, items in people.items():
+                own = [place[item] for item in items if item in place]
+                rarest = table.gram[own][:, own].toarray().min() if len(own) == len(items) else 0
+                found[person] = math.log(float(rarest) + 0.5)
+        return found
+
 
 class Recommender:
     """A model opened: an account's table is solved when it is first asked for, and kept."""

@@ -13,6 +13,7 @@
 Sources: LambdaMART, Burges 2010, MSR-TR-2010-82; NDCG, Jarvelin and Kekalainen 2002, doi:10.1145/582415.582418.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -192,6 +193,32 @@ class SearchFamily:
             people=tuple(tuple(sorted(unit.people)) for unit in units),
         )
 
+    def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
+        """Return, for each person, how well the model's scores single out what they opened.
+
+        That is the mean log-likelihood of the opened lines, over the person's queries, where a line is chosen with
+        probability proportional to the exponential of its score.
+        """
+        documents = documents_of(rows)
+        clicks: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            if row.people and row.payload.get("kind") == "event":
+                clicks[row.people[0]].append(row)
+        units = {person: units_of(theirs, documents) for person, theirs in clicks.items()}
+        ranker = _Ranker(model, self._encoder)
+        queries = {unit.query for theirs in units.values() for unit in theirs}
+        vectors = {} if ranker.encoder is None else self._encode(queries)
+        likely: dict[str, list[float]] = defaultdict(list)
+        asked = [(unit.document.key, unit.query, person, unit) for person in units for unit in units[person]]
+        for _, group in groupby(sorted(asked, key=lambda entry: entry[:3]), key=lambda entry: entry[0]):
+            same = list(group)
+            index = Index(same[0][3].document, ranker.encoder)
+            scored = {query: ranker.scores(index, query, vectors.get(query)) for query in {entry[1] for entry in same}}
+            for _, query, person, unit in same:
+                if unit.teaches:
+                    likely[person].append(float(_log_softmax(scored[query])[unit.opened].mean()))
+        return {person: sum(values) / len(values) for person, values in likely.items()}
+
     def _encode(self, queries: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         distinct = sorted(set(queries))
         return {} if self._encoder is None else dict(zip(distinct, self._encoder.encode(distinct), strict=True))
@@ -269,6 +296,11 @@ def _hit(line: Line, score: float) -> Hit:
         speaker=line.speaker,
         text=line.text,
     )
+
+
+def _log_softmax(scores: Vector) -> Vector:
+    away = scores - scores.max()
+    return np.asarray(away - np.log(np.exp(away).sum()))
 
 
 def ndcg(scores: Vector, relevant: NDArray[np.bool_]) -> float:

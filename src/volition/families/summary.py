@@ -223,6 +223,24 @@ class SummaryFamily:
             ),
         )
 
+    def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
+        """Return, for each person, how well the model foretells which of their sentences the edited summaries use.
+
+        That is the mean square, negated, of the regression's errors on the sentences that the person said, each beside
+        the mean of its meeting.
+        """
+        ranker = _Ranker(model)
+        errors: dict[str, list[float]] = {}
+        for meeting in _learnable(rows).values():
+            read = _read(meeting.segments)
+            error = ranker.rank(read)[0] - _label(read, meeting.reference) / _ONE
+            learnt = np.flatnonzero(read.words >= _LEARN_WORDS)
+            for number in learnt:
+                people = meeting.segments[read.sentences[number].segment].people
+                if people:
+                    errors.setdefault(people[0], []).append(float(error[number] - error[learnt].mean()) ** 2)
+        return {person: -sum(squares) / len(squares) for person, squares in errors.items()}
+
 
 def summarize(model: Model | None, rows: Sequence[Row], *, words: int = 110) -> Summary:
     """Summarise one meeting in quotes.
