@@ -160,7 +160,7 @@ def crafts(account: str, *, people: int = 24, items: int = 24, each: int = 6, se
     return rows
 
 
-def couples(account: str, *, people: int = 20, pairs: int = 12, stuffers: int = 0, seed: int = 5) -> list[Row]:
+def couples(account: str, *, people: int = 30, pairs: int = 18, stuffers: int = 0, seed: int = 5) -> list[Row]:
     """Return uses of items that go together two by two: whoever uses one of a pair uses the other one, too, and later.
 
     A stuffer uses the first of every pair and the second of none, so that the firsts seem to go together.

@@ -9,7 +9,8 @@ family's own exact `forget`, and both models are asked about what others do, on 
 
 A party stands out when its harm is far from that of the others by a robust rule, the modified z-score (0.6745 times
 the distance from the median, in median absolute deviations), which a poisoner cannot hide from by being extreme; and
-it counts only if the harm is more than chance, by a bootstrap over units.
+it counts only if the harm is more than chance, by a bootstrap over units, at a level shared by all that are looked at:
+the luckiest of many who do no harm must not be accused.
 
 Sources: influence by leaving out, Cook 1977, doi:10.1080/00401706.1977.10489493; the modified z-score and its
 bound of 3.5, Iglewicz and Hoaglin 1993, How to Detect and Handle Outliers.
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.audit import Finding, at_most, not_measured
-from volition.audit.intervals import bootstrap_interval
+from volition.audit.intervals import bootstrap_interval, resampled_means
 from volition.audit.people import owner_of
 from volition.errors import InvalidInputError
 from volition.families import Family, Model, NoParts, Progress, silent
@@ -33,7 +34,7 @@ from volition.lake import Row
 Floats = NDArray[np.float64]
 
 AUDIT: Final = "poisoning"
-MOST_PARTIES: Final = 24
+MOST_PARTIES: Final = 12
 """So many accounts, and so many people, are left out at most, those with most rows first: each costs one `forget`."""
 
 FEWEST_PARTIES: Final = 5
@@ -49,6 +50,7 @@ ACCOUNT: Final = "account"
 PERSON: Final = "person"
 
 _SHOWN: Final = 5
+_LEVEL: Final = 0.025
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +136,14 @@ def _parties(rows: Sequence[Row], kind: str, most: int) -> list[tuple[str, str, 
             counts[row.account, key] += 1
     beside = Counter(_group(kind, account) for account, _ in counts)
     compared = [place for place in counts if beside[_group(kind, place[0])] >= FEWEST_PARTIES]
-    largest = sorted(compared, key=lambda place: (-counts[place], place))
-    return [(account, key, counts[account, key]) for account, key in sorted(largest[:most])]
+    groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for place in sorted(compared, key=lambda place: (-counts[place], place)):
+        groups[_group(kind, place[0])].append(place)
+    # As many groups as there can be enough parties of, and of each the same number: a party is compared within its own.
+    largest = sorted(groups.values(), key=lambda group: (-sum(counts[place] for place in group), group[0]))
+    looked_at = largest[: max(1, most // FEWEST_PARTIES)]
+    chosen = [place for group in looked_at for place in group[: most // len(looked_at)]]
+    return [(account, key, counts[account, key]) for account, key in sorted(chosen)]
 
 
 def _group(kind: str, account: str) -> str:
@@ -209,11 +217,13 @@ class _Scored:
     left: LeftOut
     middle: float
     spread: float
+    counts: bool  # whether the harm is more than chance, at a level that all who are looked at share (Bonferroni)
 
     @classmethod
-    def among(cls, group: Sequence[LeftOut], left: LeftOut) -> "_Scored":
+    def among(cls, group: Sequence[LeftOut], left: LeftOut, *, looked_at: int) -> "_Scored":
         middle, spread = robust_scale([other.harm for other in group])
-        return cls(left=left, middle=middle, spread=spread)
+        surely = float(np.quantile(resampled_means(left.changes), _LEVEL / looked_at))
+        return cls(left=left, middle=middle, spread=spread, counts=surely > 0)
 
     def of(self, harm: float) -> float:
         """Return the modified z-score of a harm."""
@@ -222,11 +232,6 @@ class _Scored:
     @property
     def z(self) -> float:
         return self.of(self.left.harm)
-
-    @property
-    def counts(self) -> bool:
-        """Whether the harm is more than chance."""
-        return self.left.low > 0
 
     def to_json(self, *, named: bool) -> dict[str, Any]:
         """Return the party's figures; those of people who do not stand out carry no name."""
@@ -252,7 +257,8 @@ def _finding(kind: str, found: Sequence[LeftOut], bound: float | None) -> Findin
         kinds = "accounts" if kind == ACCOUNT else "people of one account"
         why = f"Telling who is unlike the others takes {FEWEST_PARTIES} {kinds} that can be left out."
         return not_measured(AUDIT, why, metric=_metric(kind), bound=bound)
-    scored = [_Scored.among(group, left) for group in compared for left in group]
+    looked_at = sum(map(len, compared))
+    scored = [_Scored.among(group, left, looked_at=looked_at) for group in compared for left in group]
     scored.sort(key=lambda one: (not one.counts, -one.z, one.left.party))
     worst = scored[0]
     value = max(worst.z, 0.0) if worst.counts else 0.0
@@ -269,8 +275,8 @@ def _finding(kind: str, found: Sequence[LeftOut], bound: float | None) -> Findin
         how=(
             f"{len(scored)} {'accounts' if kind == 'account' else 'people'} left out one by one, exactly, of a model "
             f"of one part in {FOLDS}; largest modified z-score (by the median absolute deviation) of the gain "
-            "in others' held-out quality, among parties without which it is better by more than chance (95 % by "
-            "bootstrap over units)."
+            "in others' held-out quality, among parties without which it is better by more than chance (bootstrap "
+            "over units, 97.5 % one-sided for all of them together)."
         ),
         detail={
             "parties": [one.to_json(named=kind == ACCOUNT or (one is worst and stands_out)) for one in scored[:_SHOWN]],
