@@ -20,7 +20,7 @@ PROJECT = PACKAGE.parent.parent / "pyproject.toml"
 
 LAYERS = [  # a module may import only from earlier lines; a folder counts as one module
     "errors files",
-    "canonical",
+    "canonical endpoint",
     "terms_file",
     "regions",
     "terms",
@@ -51,6 +51,7 @@ HOMES = {  # a package that is not Python's own, and the modules that may import
     "datasets": "stream",
     "duckdb": "engines",
     "google": "collect",
+    "httpx": "endpoint",
     "lightgbm": "families",
     "msgspec": "canonical families ledger",
     "numpy": "audit batch encoder engines families gate history lake permits snapshot stream train",

@@ -18,6 +18,7 @@ snapshots/ models/ releases/ runs/
 
 import json
 import logging
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -40,6 +41,7 @@ from volition.collect.slack import read_slack
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.encoder import Encoder, EncoderMissingError
+from volition.endpoint import Endpoint, EndpointSettings
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
@@ -111,6 +113,14 @@ engine = "arrow"
 
 # For how many milliseconds a process may answer from memory; while one does, a no takes that long to be acknowledged.
 lease_ms = 100
+
+# A language model behind an OpenAI-compatible API, for prose, drafts and tone. What people said, where they permitted
+# the feature, is sent to this host. The key stands in the variable that key_env names, never here.
+# [endpoint]
+# url = "http://127.0.0.1:11434/v1"
+# model = "llama3.2"
+# key_env = "LLM_KEY"
+# timeout_s = 60
 """
 
 _log = logging.getLogger(__name__)
@@ -174,6 +184,7 @@ class Workspace:
         kept = find_history(folder / "history", self.ledger, self._signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
+        self._endpoint: EndpointSettings | None = settings["endpoint"]
         self._encoder: Encoder | None = None
         self._encoder_sought = False
 
@@ -920,6 +931,10 @@ class Workspace:
                 self._encoder = None
         return self._encoder
 
+    def endpoint(self) -> Endpoint | None:
+        """Return the configured end point, or none. Raises InvalidInputError where its key is not in the environment."""
+        return None if self._endpoint is None else self._endpoint.connect(os.environ)
+
     # --- features ---
 
     def search(self, query: str, *, person: str, limit: int = 10, progress: Progress = silent) -> Found:
@@ -1132,9 +1147,9 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
             raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms"})
+    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "endpoint"})
     if unknown:
-        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin, due_days, engine and lease_ms."
+        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin, due_days, engine, lease_ms, endpoint."
         raise InvalidInputError(msg)
     engine = settings.setdefault("engine", next(iter(ENGINES)))
     if not isinstance(engine, str) or engine not in ENGINES:
@@ -1144,6 +1159,8 @@ def _read_settings(folder: Path) -> dict[str, Any]:
     if type(lease_ms) is not int or not 1 <= lease_ms <= LONGEST_MS:
         msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
+    table = settings.get("endpoint")
+    settings["endpoint"] = None if table is None else EndpointSettings.from_toml(table, where=str(path))
     return settings
 
 
