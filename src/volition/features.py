@@ -12,10 +12,11 @@ from typing import Final
 from volition.canonical import us_to_text
 from volition.encoder import Encoder
 from volition.errors import InvalidInputError, RefusedError
-from volition.families import Model
+from volition.families import Model, silent
 from volition.families.recommend import Suggestion, recommend
 from volition.families.search import Found, search
 from volition.families.summary import Summary, summarize
+from volition.families.summary_minutes import Minutes, take_minutes
 from volition.gate import remedy
 from volition.lake import Lake, Row, source_id
 from volition.parties import Person
@@ -69,23 +70,18 @@ def run_summarize(asking: Asking, meeting: str, *, words: int, encoder: Encoder 
         RefusedError: The account's switch is off, or nobody in the meeting has left it usable.
         InvalidInputError: There is no such meeting.
     """
-    category = ("content/transcript",)
-    check_feature(asking.permits, asking.account, category)
-    source = source_id(asking.account, meeting)
-    if encoder is not None:
-        asking.lake.embed(
-            asking.permits, encoder, categories=category, accounts=[asking.account], source=source, progress=progress
-        )
-    rows = [row for row in _visible(asking, category, source=source) if row.payload.get("kind") == "segment"]
-    if not rows:
-        told = asking.lake.reasons(asking.permits, categories=category, source=source)
-        if not told:
-            msg = f"The account {asking.account} has no meeting {meeting!r}. `volition status` counts what is there."
-            raise InvalidInputError(msg)
-        reasons = ", ".join(f"{total} {reason.value}" for reason, total in told[category[0]].items() if reason)
-        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
-        raise RefusedError(msg)
+    rows = _said_in(asking, meeting, encoder=encoder, progress=progress)
     return summarize(asking.model, rows, words=words)
+
+
+def run_minutes(asking: Asking, meeting: str) -> Minutes:
+    """Find the decisions, tasks and open questions of a meeting of the asking person's account.
+
+    Raises:
+        RefusedError: The account's switch is off, or nobody in the meeting has left it usable.
+        InvalidInputError: There is no such meeting.
+    """
+    return take_minutes(_said_in(asking, meeting, encoder=None, progress=silent))
 
 
 def run_recommend(asking: Asking, *, limit: int) -> tuple[Suggestion, ...]:
@@ -115,6 +111,27 @@ def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> 
             f"{remedy(reason, party, since_us=0)}"
         )
         raise RefusedError(msg)
+
+
+def _said_in(asking: Asking, meeting: str, *, encoder: Encoder | None, progress: Progress) -> list[Row]:
+    """Return what may be used of a meeting for a summary, and is there for the asking person to see."""
+    category = ("content/transcript",)
+    check_feature(asking.permits, asking.account, category)
+    source = source_id(asking.account, meeting)
+    if encoder is not None:
+        asking.lake.embed(
+            asking.permits, encoder, categories=category, accounts=[asking.account], source=source, progress=progress
+        )
+    rows = [row for row in _visible(asking, category, source=source) if row.payload.get("kind") == "segment"]
+    if not rows:
+        told = asking.lake.reasons(asking.permits, categories=category, source=source)
+        if not told:
+            msg = f"The account {asking.account} has no meeting {meeting!r}. `volition status` counts what is there."
+            raise InvalidInputError(msg)
+        reasons = ", ".join(f"{total} {reason.value}" for reason, total in told[category[0]].items() if reason)
+        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
+        raise RefusedError(msg)
+    return rows
 
 
 def _visible(asking: Asking, categories: Sequence[str], *, source: str | None = None) -> list[Row]:

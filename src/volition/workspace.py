@@ -50,7 +50,8 @@ from volition.families import Family, Model, NoParts, silent
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
-from volition.features import Asking, run_recommend, run_search, run_summarize
+from volition.families.summary_minutes import Minutes
+from volition.features import Asking, run_minutes, run_recommend, run_search, run_summarize
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, owed_by
 from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
@@ -932,7 +933,7 @@ class Workspace:
         return self._encoder
 
     def endpoint(self) -> Endpoint | None:
-        """Return the configured end point, or none. Raises InvalidInputError where its key is not in the environment."""
+        """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
         return None if self._endpoint is None else self._endpoint.connect(os.environ)
 
     # --- features ---
@@ -946,6 +947,10 @@ class Workspace:
         """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
         asking = self._asking(person, family="summary")
         return run_summarize(asking, meeting, words=words, encoder=self.encoder(), progress=progress)
+
+    def minutes(self, meeting: str, *, person: str) -> Minutes:
+        """Find what a meeting decided, gave out and left open. Raises RefusedError where the switch is off."""
+        return run_minutes(self._asking(person, family="summary"), meeting)
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""

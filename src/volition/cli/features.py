@@ -40,10 +40,13 @@ def summarize(
         int, typer.Option(min=1, max=10_000, metavar="NUMBER", help="About how long.", show_default=True)
     ] = 110,
 ) -> Result:
-    """Summarise a meeting in quotes, each with its speaker and time."""
+    """Summarise a meeting in quotes: its moments, decisions, tasks and open questions, each with speaker and time."""
     with call.workspace() as workspace, output.progress() as progress:
         summary = workspace.summarize(meeting, person=asker, words=words, progress=progress)
-    return Result(value={"meeting": meeting, **asdict(summary)}, view=views.summary)
+        minutes = asdict(workspace.minutes(meeting, person=asker))
+    for action in minutes["actions"]:
+        action["due_date"] = action["due_date"] and action["due_date"].isoformat()
+    return Result(value={"meeting": meeting, **asdict(summary), **minutes}, view=views.summary)
 
 
 def recommend(
