@@ -34,6 +34,8 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "encoder collect scrub samples",
     "snapshot",
     "families",
+    "drafts",
+    "prose",
     "train",
     "audit",
     "release",

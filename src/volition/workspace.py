@@ -40,6 +40,7 @@ from volition.collect.otlp import read_otlp
 from volition.collect.slack import read_slack
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
+from volition.drafts import Written
 from volition.encoder import Encoder, EncoderMissingError
 from volition.endpoint import Endpoint, EndpointSettings
 from volition.engines.arrow import ArrowEngine
@@ -51,7 +52,16 @@ from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
 from volition.families.summary_minutes import Minutes
-from volition.features import Asking, run_minutes, run_recommend, run_search, run_summarize
+from volition.features import (
+    Asking,
+    run_draft,
+    run_minutes,
+    run_prose,
+    run_recommend,
+    run_rewrite,
+    run_search,
+    run_summarize,
+)
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, owed_by
 from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
@@ -61,6 +71,7 @@ from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
 from volition.permits import Permits
+from volition.prose import Prose
 from volition.prove import prove_person, write_bundle
 from volition.regions import check_region
 from volition.release import (
@@ -951,6 +962,18 @@ class Workspace:
     def minutes(self, meeting: str, *, person: str) -> Minutes:
         """Find what a meeting decided, gave out and left open. Raises RefusedError where the switch is off."""
         return run_minutes(self._asking(person, family="summary"), meeting)
+
+    def prose(self, summary: Summary, *, person: str) -> Prose:
+        """Have a person's summary told in prose by the end point. Raises RefusedError where the switch is off."""
+        return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
+
+    def draft(self, about: str, *, person: str) -> Written:
+        """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
+        return run_draft(self._asking(person, family="compose"), self.endpoint(), about)
+
+    def rewrite(self, text: str, *, person: str, tone: str) -> Written:
+        """Rewrite a person's message. Raises RefusedError where their words may not be used, or it would change."""
+        return run_rewrite(self._asking(person, family="compose"), self.endpoint(), text, tone=tone)
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""

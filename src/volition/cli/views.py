@@ -372,6 +372,23 @@ def summary(value: Value) -> Iterator[Block]:
             for task in value["actions"]
         ]
         yield Grid(columns=("at", "who", "task", "due", "said"), rows=tasks)
+    if "prose" in value:
+        yield from _prose(value["prose"])
+
+
+def _prose(value: Value) -> Iterator[Block]:
+    """Show sentences with the moments that they cite, counted in the order above, and what does not hold."""
+    if value["sentences"]:
+        rows = [(told["text"], told["cites"], told["unsupported"] or "holds") for told in value["sentences"]]
+        cells = [(text, " ".join(f"[{number}]" for number in cites), check) for text, cites, check in rows]
+        yield Grid(columns=("in prose", "moments", "check"), rows=cells)
+    yield _line(value["note"])
+
+
+def written(value: Value) -> Iterator[Block]:
+    """Show what a model wrote."""
+    yield _line(value["text"])
+    yield _line(value["note"])
 
 
 def _due(task: Value) -> str | None:
