@@ -20,7 +20,7 @@ PROJECT = PACKAGE.parent.parent / "pyproject.toml"
 
 LAYERS = [  # a module may import only from earlier lines; a folder counts as one module
     "errors files",
-    "canonical problems serving",
+    "canonical endpoint problems serving",
     "terms_file",
     "regions",
     "terms",
@@ -34,6 +34,8 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "encoder collect scrub samples",
     "snapshot",
     "families",
+    "drafts",
+    "prose",
     "train",
     "audit",
     "card",
@@ -59,6 +61,7 @@ HOMES = {  # a package that is not Python's own, and the modules that may import
     "fairlearn": "audit",
     "fastapi": "api",
     "google": "collect",
+    "httpx": "endpoint",
     "httpx2": "api web",
     "jinja2": "web",
     "joserfc": "web",

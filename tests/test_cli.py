@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from llm_server import said, serving
 from volition.access import Access, Role, Scope
 from volition.cli import app, main
 from volition.cli.codes import OUTCOMES
@@ -48,7 +49,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
     collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
-    opened; summarize;
+    opened; summarize; draft; rewrite;
     recommend; complete; replies; edit; diagnose; owed; forget; erase; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
 """
@@ -78,6 +79,8 @@ EXAMPLES = {
     "search": "search wheels --as mara --limit 3",
     "opened": "opened wheels {record} --as mara",
     "summarize": "summarize kickoff --as mara --words 60",
+    "draft": "draft wheels --as mara",
+    "rewrite": "rewrite formal wheels --as mara",
     "recommend": "recommend mara",
     "complete": "complete hel --as mara",
     "replies": "replies stand-up 1748854800.000100 --as mara",
@@ -170,10 +173,19 @@ def ready(tmp_path_factory):
     }
 
 
+@pytest.fixture(scope="module")
+def endpoint():
+    """A server that a language model could stand behind, which always writes the same."""
+    with serving((200, {}, said("The wheels are late."))) as (url, asked):
+        yield url, asked
+
+
 @pytest.fixture
-def here(ready, tmp_path, monkeypatch):
+def here(ready, tmp_path, monkeypatch, endpoint):
     """A copy of the ready workspace, which is also the current folder's nearest."""
     shutil.copytree(ready["base"] / "ws", tmp_path / "ws")
+    with (tmp_path / "ws" / "volition.toml").open("a") as settings:
+        settings.write(f'[endpoint]\nurl = "{endpoint[0]}"\nmodel = "tiny"\n')
     (tmp_path / "ws" / "below" / "deeper").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "ws" / "below" / "deeper")
     monkeypatch.delenv("VOLITION_WORKSPACE", raising=False)
@@ -759,3 +771,47 @@ def test_a_demo_is_not_served_to_others(here, volition):
     code, _, err = volition("serve", "--demo", "--host", "0.0.0.0")  # noqa: S104 - refused
     assert code == 2
     assert "this machine alone" in err
+
+
+# --- with an end point -----------------------------------------------------------------------------------------------
+
+
+def test_prose_cites_the_quotes_that_were_sent_and_marks_what_they_do_not_carry(here, volition, endpoint):
+    code, out, _ = volition("summarize", "kickoff", "--as", "mara", "--prose", "--json")
+    told = json.loads(out)
+
+    assert code == 0
+    (sentence,) = told["prose"]["sentences"]
+    assert sentence["unsupported"] is not None
+    sent = endpoint[1][-1]["body"]["messages"][1]["content"]
+    assert sent == "\n".join(f"[{n}] {m['speaker']}: {m['quote']}" for n, m in enumerate(told["moments"], start=1))
+
+
+def test_without_prose_nothing_is_sent(here, volition, endpoint):
+    before = len(endpoint[1])
+    assert volition("summarize", "kickoff", "--as", "mara")[0] == 0
+    assert len(endpoint[1]) == before
+
+
+@pytest.mark.parametrize("party", ["account:helio", "person:mara"])
+@pytest.mark.parametrize("name", ["draft", "rewrite"])
+def test_whose_words_may_not_be_used_sends_none(name, party, here, volition, endpoint):
+    volition("decide", "no", "--party", party, "--data", "content", "--purpose", "feature/compose")
+    before = len(endpoint[1])
+    code, _, err = volition(*split(EXAMPLES[name], here))
+    assert (code, "feature/compose is off" in err) == (3, True)
+    assert len(endpoint[1]) == before
+
+
+def test_a_summary_that_is_switched_off_sends_nothing(here, volition, endpoint):
+    volition("decide", "no", "--party", "account:helio", "--data", "content", "--purpose", "feature/summary")
+    before = len(endpoint[1])
+    assert volition("summarize", "kickoff", "--as", "mara", "--prose")[0] == 3
+    assert len(endpoint[1]) == before
+
+
+def test_without_an_end_point_drafts_say_what_they_need_and_summaries_go_on(looking, volition):
+    code, _, err = volition("draft", "wheels", "--as", "mara")
+    assert (code, "[endpoint]" in err) == (2, True)
+    code, out, _ = volition("summarize", "kickoff", "--as", "mara", "--prose", "--json")
+    assert (code, json.loads(out)["prose"]["sentences"]) == (0, [])

@@ -29,6 +29,7 @@ The story, module by module, in the order of the road. A module imports only fro
 - `scrub`, `snapshot`: what the gate let through, without personal identifiers, frozen and listed. Training accepts a
   snapshot, never a table.
 - `families/`: the kinds of model: how each learns, forgets exactly, and is measured.
+- `endpoint`, `drafts`, `prose`: a language model elsewhere, where one is configured; what it writes is checked.
 - `train`: a snapshot and a family make a model.
 - `audit/`: a model makes findings.
 - `card`, `release`: findings within their bounds and a snapshot that is not stale make a signed card, or a refusal with

@@ -11,9 +11,11 @@ from typing import Final
 
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.collect import PERSON_ITEM, Draft, PersonRef
+from volition.drafts import Written, draft, rewrite
 from volition.encoder import Encoder
+from volition.endpoint import Endpoint
 from volition.errors import InvalidInputError, RefusedError
-from volition.families import Model
+from volition.families import Model, silent
 from volition.families.diagnose import Diagnosed, diagnose
 from volition.families.diagnose_sessions import SOURCES
 from volition.families.recommend import Suggestion, recommend
@@ -21,10 +23,12 @@ from volition.families.search import Found, search_in
 from volition.families.search_features import Index
 from volition.families.search_lines import CLICK, opening
 from volition.families.summary import Summary, summarize
-from volition.gate import remedy
+from volition.families.summary_minutes import Minutes, take_minutes
+from volition.gate import Record, decide, remedy
 from volition.lake import Lake, Row, source_id
 from volition.parties import Person
 from volition.permits import Permits, Refusal, Role
+from volition.prose import Prose, write_prose
 from volition.shelf import Shelf, State
 
 CONTENT: Final = ("content/chat", "content/files", "content/transcript")
@@ -135,23 +139,62 @@ def run_summarize(asking: Asking, meeting: str, *, words: int, encoder: Encoder 
         RefusedError: The account's switch is off, or nobody in the meeting has left it usable.
         InvalidInputError: There is no such meeting.
     """
-    category = ("content/transcript",)
-    check_feature(asking.permits, asking.account, category)
-    source = source_id(asking.account, meeting)
-    if encoder is not None:
-        asking.lake.embed(
-            asking.permits, encoder, categories=category, accounts=[asking.account], source=source, progress=progress
-        )
-    rows = [row for row in _visible(asking, category, source=source) if row.payload.get("kind") == "segment"]
-    if not rows:
-        told = asking.lake.reasons(asking.permits, categories=category, source=source)
-        if not told:
-            msg = f"The account {asking.account} has no meeting {meeting!r}. `volition status` counts what is there."
-            raise InvalidInputError(msg)
-        reasons = ", ".join(f"{total} {reason.value}" for reason, total in told[category[0]].items() if reason)
-        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
-        raise RefusedError(msg)
+    rows = _said_in(asking, meeting, encoder=encoder, progress=progress)
     return summarize(asking.model, rows, words=words)
+
+
+def run_minutes(asking: Asking, meeting: str) -> Minutes:
+    """Find the decisions, tasks and open questions of a meeting of the asking person's account.
+
+    Raises:
+        RefusedError: The account's switch is off, or nobody in the meeting has left it usable.
+        InvalidInputError: There is no such meeting.
+    """
+    return take_minutes(_said_in(asking, meeting, encoder=None, progress=silent))
+
+
+def run_prose(asking: Asking, summary: Summary, endpoint: Endpoint | None) -> Prose:
+    """Have the quotes of a summary told in prose, where the account's switch is on in the moment of sending.
+
+    Args:
+        asking: With the permits of now: a no that came while the summary was made counts.
+        summary: Of what the same person asked for; its moments are sent.
+        endpoint: Whose model writes; none gives no prose and a note.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off.
+    """
+    check_feature(asking.permits, asking.account, ("content/transcript",))
+    return write_prose(endpoint, summary.moments)
+
+
+def run_draft(asking: Asking, endpoint: Endpoint | None, about: str) -> Written:
+    """Draft a message for a person, of what they type. Raises as `drafts.draft` does, and `check_typed`."""
+    check_typed(asking)
+    return draft(endpoint, about)
+
+
+def run_rewrite(asking: Asking, endpoint: Endpoint | None, text: str, *, tone: str) -> Written:
+    """Rewrite what a person types in another tone. Raises as `drafts.rewrite` does, and `check_typed`."""
+    check_typed(asking)
+    return rewrite(endpoint, text, tone)
+
+
+def check_typed(asking: Asking) -> None:
+    """Refuse to send what a person types unless a message of theirs, written now, may be used for the feature.
+
+    Raises:
+        RefusedError: With the reason and what would change it.
+    """
+    permits = asking.permits
+    people = (f"person:{asking.person.pseudonym}",)
+    typed = Record(account=asking.account, people=people, category="content/chat", collected_us=permits.at_us)
+    verdict = decide(permits, typed)
+    if not verdict.permitted:
+        reason = "" if verdict.reason is None else verdict.reason.value
+        when = us_to_text(permits.at_us)
+        msg = f"{permits.purpose} is off for {asking.person.id} ({reason}) at {when}. {verdict.remedy}"
+        raise RefusedError(msg)
 
 
 def run_recommend(
@@ -219,6 +262,27 @@ def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> 
             f"{remedy(reason, party, since_us=0)}"
         )
         raise RefusedError(msg)
+
+
+def _said_in(asking: Asking, meeting: str, *, encoder: Encoder | None, progress: Progress) -> list[Row]:
+    """Return what may be used of a meeting for a summary, and is there for the asking person to see."""
+    category = ("content/transcript",)
+    check_feature(asking.permits, asking.account, category)
+    source = source_id(asking.account, meeting)
+    if encoder is not None:
+        asking.lake.embed(
+            asking.permits, encoder, categories=category, accounts=[asking.account], source=source, progress=progress
+        )
+    rows = [row for row in _visible(asking, category, source=source) if row.payload.get("kind") == "segment"]
+    if not rows:
+        told = asking.lake.reasons(asking.permits, categories=category, source=source)
+        if not told:
+            msg = f"The account {asking.account} has no meeting {meeting!r}. `volition status` counts what is there."
+            raise InvalidInputError(msg)
+        reasons = ", ".join(f"{total} {reason.value}" for reason, total in told[category[0]].items() if reason)
+        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
+        raise RefusedError(msg)
+    return rows
 
 
 def _visible(asking: Asking, categories: Sequence[str], *, source: str | None = None) -> list[Row]:

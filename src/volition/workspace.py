@@ -18,6 +18,7 @@ snapshots/ models/ releases/ runs/
 
 import json
 import logging
+import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -47,7 +48,9 @@ from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.collect.zoom import read_zoom_event
 from volition.composing import OpenedOnce, Writing, run_complete, run_edit, run_replies
+from volition.drafts import Written
 from volition.encoder import Encoder, EncoderMissingError
+from volition.endpoint import Endpoint, EndpointSettings
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
@@ -59,13 +62,18 @@ from volition.families.diagnose import Diagnosed, DiagnoseFamily
 from volition.families.recommend import Recommend, Suggestion
 from volition.families.search import Found, SearchFamily
 from volition.families.summary import Summary, SummaryFamily
+from volition.families.summary_minutes import Minutes
 from volition.features import (
     CONTENT,
     READS,
     Asking,
     opened_hit,
     run_diagnose,
+    run_draft,
+    run_minutes,
+    run_prose,
     run_recommend,
+    run_rewrite,
     run_search,
     run_summarize,
 )
@@ -78,6 +86,7 @@ from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
 from volition.permits import Permits
+from volition.prose import Prose
 from volition.prove import prove_person, write_bundle
 from volition.regions import check_region
 from volition.release import (
@@ -141,6 +150,14 @@ engine = "arrow"
 
 # For how many milliseconds a process may answer from memory; while one does, a no takes that long to be acknowledged.
 lease_ms = 100
+
+# A language model behind an OpenAI-compatible API, for prose, drafts and tone. What people said, where they permitted
+# the feature, is sent to this host. The key stands in the variable that key_env names, never here.
+# [endpoint]
+# url = "http://127.0.0.1:11434/v1"
+# model = "llama3.2"
+# key_env = "LLM_KEY"
+# timeout_s = 60
 
 # What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
 {bounds}"""
@@ -212,6 +229,7 @@ class Workspace:
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
         self._shelf = Shelf(self._lake)
+        self._endpoint: EndpointSettings | None = settings["endpoint"]
         self._encoder: Encoder | None = None
         self._encoder_sought = False
         self._composing = OpenedOnce()
@@ -1089,6 +1107,10 @@ class Workspace:
                 self._encoder = None
         return self._encoder
 
+    def endpoint(self) -> Endpoint | None:
+        """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
+        return None if self._endpoint is None else self._endpoint.connect(os.environ)
+
     # --- features ---
 
     def search(
@@ -1127,6 +1149,22 @@ class Workspace:
         """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
         asking = self._asking(person, family="summary")
         return run_summarize(asking, meeting, words=words, encoder=self.encoder(), progress=progress)
+
+    def minutes(self, meeting: str, *, person: str) -> Minutes:
+        """Find what a meeting decided, gave out and left open. Raises RefusedError where the switch is off."""
+        return run_minutes(self._asking(person, family="summary"), meeting)
+
+    def prose(self, summary: Summary, *, person: str) -> Prose:
+        """Have a person's summary told in prose by the end point. Raises RefusedError where the switch is off."""
+        return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
+
+    def draft(self, about: str, *, person: str) -> Written:
+        """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
+        return run_draft(self._asking(person, family="compose"), self.endpoint(), about)
+
+    def rewrite(self, text: str, *, person: str, tone: str) -> Written:
+        """Rewrite a person's message. Raises RefusedError where their words may not be used, or it would change."""
+        return run_rewrite(self._asking(person, family="compose"), self.endpoint(), text, tone=tone)
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
@@ -1446,9 +1484,10 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
             raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit"})
+    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit", "endpoint"})
     if unknown:
-        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are origin, due_days, engine, lease_ms and audit."
+        keys = "origin, due_days, engine, lease_ms, audit and endpoint"
+        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are {keys}."
         raise InvalidInputError(msg)
     engine = settings.setdefault("engine", next(iter(ENGINES)))
     if not isinstance(engine, str) or engine not in ENGINES:
@@ -1459,6 +1498,8 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
     settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS, where=str(path))
+    table = settings.get("endpoint")
+    settings["endpoint"] = None if table is None else EndpointSettings.from_toml(table, where=str(path))
     return settings
 
 

@@ -18,6 +18,8 @@ def register(app: typer.Typer) -> None:
     command(app, "search", panel=PANEL, example='volition search "who orders the wheels" --as ada')(search)
     command(app, "opened", panel=PANEL, example='volition opened "who orders the wheels" RECORD --as ada')(opened)
     command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada")(summarize)
+    command(app, "draft", panel=PANEL, example='volition draft "tell Bo that the wheels are late" --as ada')(draft)
+    command(app, "rewrite", panel=PANEL, example='volition rewrite formal "hi Bo, wheels are late" --as ada')(rewrite)
     command(app, "recommend", panel=PANEL, example="volition recommend ada")(recommend)
     command(app, "complete", panel=PANEL, example='volition complete "let me kn" --as ada')(complete)
     command(app, "replies", panel=PANEL, example="volition replies general 1767225600.000100 --as ada")(replies)
@@ -59,11 +61,42 @@ def summarize(
     words: Annotated[
         int, typer.Option(min=1, max=10_000, metavar="NUMBER", help="About how long.", show_default=True)
     ] = 110,
+    *,
+    prose: Annotated[
+        bool, typer.Option("--prose", help="Also tell it in sentences; sends its quotes to the end point.")
+    ] = False,
 ) -> Result:
-    """Summarise a meeting in quotes, each with its speaker and time."""
+    """Summarise a meeting in quotes: its moments, decisions, tasks and open questions, each with speaker and time."""
     with call.workspace() as workspace, output.progress() as progress:
         summary = workspace.summarize(meeting, person=asker, words=words, progress=progress)
-    return Result(value={"meeting": meeting, **asdict(summary)}, view=views.summary)
+        minutes = asdict(workspace.minutes(meeting, person=asker))
+        told = {"prose": asdict(workspace.prose(summary, person=asker))} if prose else {}
+    for action in minutes["actions"]:
+        action["due_date"] = action["due_date"] and action["due_date"].isoformat()
+    return Result(value={"meeting": meeting, **asdict(summary), **minutes, **told}, view=views.summary)
+
+
+def draft(
+    call: Call,
+    about: Annotated[str, typer.Argument(metavar="ABOUT", help="What the message should say.")],
+    asker: Asker,
+) -> Result:
+    """Draft a message through the end point; one that brings in a name, number or date is refused."""
+    with call.workspace() as workspace:
+        written = workspace.draft(about, person=asker)
+    return Result(value=asdict(written), view=views.written)
+
+
+def rewrite(
+    call: Call,
+    tone: Annotated[str, typer.Argument(metavar="TONE", help="shorter, longer, friendlier or formal.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The message.")],
+    asker: Asker,
+) -> Result:
+    """Rewrite a message through the end point; a changed name, number or date is refused."""
+    with call.workspace() as workspace:
+        written = workspace.rewrite(text, person=asker, tone=tone)
+    return Result(value=asdict(written), view=views.written)
 
 
 def recommend(

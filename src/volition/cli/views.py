@@ -401,6 +401,42 @@ def summary(value: Value) -> Iterator[Block]:
     yield Grid(columns=("at", "speaker", f"{value['meeting']}, in quotes"), rows=rows)
     if value["note"]:
         yield _line(value["note"])
+    for kind in ("decisions", "questions"):
+        if value[kind]:
+            rows = [(_clock(moment["start_ms"]), moment["speaker"], moment["quote"]) for moment in value[kind]]
+            yield Grid(columns=("at", "speaker", kind if kind == "decisions" else "open questions"), rows=rows)
+    if value["actions"]:
+        tasks = [
+            (_clock(task["moment"]["start_ms"]), task["who"] or "unassigned", task["what"], _due(task), _quoted(task))
+            for task in value["actions"]
+        ]
+        yield Grid(columns=("at", "who", "task", "due", "said"), rows=tasks)
+    if "prose" in value:
+        yield from _prose(value["prose"])
+
+
+def _prose(value: Value) -> Iterator[Block]:
+    """Show sentences with the moments that they cite, counted in the order above, and what does not hold."""
+    if value["sentences"]:
+        rows = [(told["text"], told["cites"], told["unsupported"] or "holds") for told in value["sentences"]]
+        cells = [(text, " ".join(f"[{number}]" for number in cites), check) for text, cites, check in rows]
+        yield Grid(columns=("in prose", "moments", "check"), rows=cells)
+    yield _line(value["note"])
+
+
+def written(value: Value) -> Iterator[Block]:
+    """Show what a model wrote."""
+    yield _line(value["text"])
+    yield _line(value["note"])
+
+
+def _due(task: Value) -> str | None:
+    """Write when a task is due, as it was said and as a day."""
+    return f"{task['due']} ({task['due_date']})" if task["due_date"] else task["due"]
+
+
+def _quoted(task: Value) -> str:
+    return f"{task['moment']['speaker']}: {task['moment']['quote']}"
 
 
 def _clock(at_ms: int) -> str:

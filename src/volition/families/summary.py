@@ -65,7 +65,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 # English. In another language these features are silent and the others carry the score.
-_COMMON = _words(
+COMMON = _words(
     "a about after again all also am an and any are as at be because been before being but by can could did do does "
     "doing don down for from get go going got had has have he her here him his how i if in into is it its just kind "
     "know like ll lot m maybe me mean more my no not now of oh ok okay on one or our out re really right s said say "
@@ -263,7 +263,7 @@ def summarize(model: Model | None, rows: Sequence[Row], *, words: int = 110) -> 
     meetings = sorted({(row.account, row.payload["meeting"]) for row in segments})
     if len(meetings) > 1:
         raise InvalidInputError(f"one summary is of one meeting, but the rows are from {len(meetings)}: {meetings[:3]}")
-    return _summarize(None if model is None else _Ranker(model), _in_turn(segments), words=words)
+    return _summarize(None if model is None else _Ranker(model), in_turn(segments), words=words)
 
 
 def rouge_1(candidate: str, reference: str) -> float:
@@ -312,7 +312,8 @@ class _Sentence:
     of: int
 
 
-def _in_turn(segments: Iterable[Row]) -> tuple[Row, ...]:
+def in_turn(segments: Iterable[Row]) -> tuple[Row, ...]:
+    """Return segments in the order in which they were said."""
     return tuple(sorted(segments, key=lambda row: (row.payload["turn"], row.payload["start_ms"], row.record_id)))
 
 
@@ -328,7 +329,7 @@ def _meetings(rows: Iterable[Row], *, learnable: bool) -> dict[tuple[str, str], 
             case "summary":
                 references[key] = row.payload["text"]
     return {
-        key: _Meeting(account=key[0], name=key[1], segments=_in_turn(found), reference=references.get(key, ""))
+        key: _Meeting(account=key[0], name=key[1], segments=in_turn(found), reference=references.get(key, ""))
         for key, found in sorted(segments.items())
         if not learnable or key in references
     }
@@ -342,8 +343,12 @@ def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(text.lower())
 
 
-def _cut(text: str) -> list[tuple[int, int]]:
-    """Cut a text into sentences; an endless one into runs of clauses, and an endless clause anywhere."""
+def cut_sentences(text: str) -> list[tuple[int, int]]:
+    """Cut a text into sentences; an endless one into runs of clauses, and an endless clause anywhere.
+
+    Returns:
+        Characters `start` (included) to `end` (not included) of each.
+    """
     spans: list[tuple[int, int]] = []
     for sentence in _SENTENCE.finditer(text):
         words = [word.span() for word in _WORDS.finditer(text, *sentence.span())]
@@ -363,7 +368,7 @@ def _sentences(segments: Sequence[Row]) -> list[_Sentence]:
     found = []
     for number, row in enumerate(segments):
         text = row.payload["text"]
-        spans = _cut(text)
+        spans = cut_sentences(text)
         for place, (start, end) in enumerate(spans):
             words = len(text[start:end].split())
             found.append(_Sentence(segment=number, start=start, end=end, words=words, place=place, of=len(spans)))
@@ -463,7 +468,7 @@ def _terms(tokens: Sequence[Sequence[str]]) -> tuple[scipy.sparse.csr_array[np.i
     vocabulary: dict[str, int] = {}
     cells: Counter[tuple[int, int]] = Counter()
     for number, words in enumerate(tokens):
-        cells.update((number, vocabulary.setdefault(w, len(vocabulary))) for w in words if w not in _COMMON)
+        cells.update((number, vocabulary.setdefault(w, len(vocabulary))) for w in words if w not in COMMON)
     where = np.array(list(cells), dtype=np.int64).reshape(-1, 2).T
     values = np.array(list(cells.values()), dtype=np.int64)
     counts = scipy.sparse.csr_array((values, (where[0], where[1])), shape=(len(tokens), max(1, len(vocabulary))))
@@ -579,10 +584,10 @@ def _label(read: _Read, reference: str) -> Floats:
     neighbouring words (four times: they are rarer and say more). The weights were chosen by cross-validation.
     """
     tokens = _tokens(reference)
-    wanted, telling_wanted, pairs_wanted = Counter(tokens), set(tokens) - _COMMON, Counter(pairwise(tokens))
+    wanted, telling_wanted, pairs_wanted = Counter(tokens), set(tokens) - COMMON, Counter(pairwise(tokens))
     values = np.zeros(len(read.tokens))
     for number, words in enumerate(read.tokens):
-        telling = set(words) - _COMMON
+        telling = set(words) - COMMON
         used = (Counter(words) & wanted).total() / max(1, len(words))
         telling_used = len(telling & telling_wanted) / max(1, len(telling))
         pairs_used = (Counter(pairwise(words)) & pairs_wanted).total() / max(1, len(words) - 1)

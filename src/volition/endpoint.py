@@ -1,0 +1,246 @@
+"""The end point: a language model behind an OpenAI-compatible `/chat/completions`, where the operator configured one.
+
+Promises:
+
+- Text goes to the configured host and to nobody else: no redirect is followed, and no proxy is taken from the
+  environment. Beyond this machine the connection is encrypted.
+- A call ends: in an answer, or in a `BackendError` that says what went wrong, and where. `timeout_s` is for the whole
+  call with its repetitions, and no answer is read beyond a megabyte.
+- Its key stands in the environment, never in a file, a message or a log.
+
+What is sent is the caller's matter: a feature sends only what the gate has let through for it.
+
+    endpoint = Endpoint("http://127.0.0.1:11434/v1", "llama3.2", key=None, timeout_s=60)
+    answer = endpoint.chat([{"role": "user", "content": "Say hello."}], max_tokens=20)
+
+Sources: https://platform.openai.com/docs/api-reference/chat; Retry-After: RFC 9110, section 10.2.3.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlsplit
+
+from volition.errors import BackendError, InvalidInputError
+
+if TYPE_CHECKING:
+    import httpx
+
+Message = Mapping[str, str]
+
+_LARGEST_BYTES: Final = 1_000_000
+_ATTEMPTS: Final = 3
+_BUSY: Final = frozenset({429, 500, 502, 503, 504})
+_PAUSE_S: Final = 0.5  # before the second attempt; doubled before the third
+_TIMEOUT_S: Final = 60
+_LONGEST_TIMEOUT_S: Final = 3600
+_TOLD: Final = 200  # characters of an answer that an error repeats
+_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSettings:
+    """The table `[endpoint]` of volition.toml.
+
+    Attributes:
+        url: What `/chat/completions` is appended to, such as `https://llm.example/v1`.
+        model: The model's name there.
+        key_env: The variable of the environment that holds the key; none if it needs no key.
+        timeout_s: Seconds for a whole call.
+    """
+
+    url: str
+    model: str
+    key_env: str | None = None
+    timeout_s: float = _TIMEOUT_S
+
+    @classmethod
+    def from_toml(cls, table: object, *, where: str) -> Self:
+        """Read the table, strictly.
+
+        Args:
+            table: What stands under `endpoint`.
+            where: The file, for messages.
+
+        Raises:
+            InvalidInputError: A key is missing, unknown, or holds what it cannot.
+        """
+        if not isinstance(table, dict):
+            raise InvalidInputError(f"{where}: endpoint must be a table. Write [endpoint] above its keys.")
+        unknown = sorted(table.keys() - {"url", "model", "key_env", "timeout_s"})
+        if unknown:
+            msg = (
+                f"{where}: [endpoint] has the unknown key {unknown[0]!r}. The keys are url, model, key_env, timeout_s."
+            )
+            raise InvalidInputError(msg)
+        for key in ("url", "model", "key_env"):
+            if (key in table or key != "key_env") and not (isinstance(table.get(key), str) and table[key].strip()):
+                raise InvalidInputError(f"{where}: [endpoint] needs {key} as a text that is not empty.")
+        timeout_s = table.get("timeout_s", _TIMEOUT_S)
+        if type(timeout_s) not in {int, float} or not 0 < timeout_s <= _LONGEST_TIMEOUT_S:
+            msg = f"{where}: [endpoint] sets timeout_s to {timeout_s!r}. Take seconds up to {_LONGEST_TIMEOUT_S}."
+            raise InvalidInputError(msg)
+        _check_url(table["url"], where=f"{where}: [endpoint]")
+        return cls(url=table["url"], model=table["model"], key_env=table.get("key_env"), timeout_s=float(timeout_s))
+
+    def connect(self, environment: Mapping[str, str]) -> "Endpoint":
+        """Return the end point, with its key from the environment.
+
+        Raises:
+            InvalidInputError: The variable that should hold the key is not set, or holds what no header can carry.
+        """
+        key = None if self.key_env is None else environment.get(self.key_env)
+        if self.key_env is not None and not key:
+            msg = f"The end point's key should stand in the variable {self.key_env}, which is not set. Set it."
+            raise InvalidInputError(msg)
+        if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
+            msg = f"The variable {self.key_env} holds no key: a key has no spaces and no line ends. Set it anew."
+            raise InvalidInputError(msg)
+        return Endpoint(self.url, self.model, key, self.timeout_s)
+
+
+class Endpoint:
+    """One model at one host. It holds no connection and may be used from several threads."""
+
+    def __init__(self, url: str, model: str, key: str | None, timeout_s: float) -> None:
+        """Name the end point; nothing is sent yet.
+
+        Args:
+            url: What `/chat/completions` is appended to.
+            model: The model's name there.
+            key: Sent as a bearer token; none sends none.
+            timeout_s: Seconds for a whole call.
+
+        Raises:
+            InvalidInputError: The URL is none that text may be sent to.
+        """
+        _check_url(url, where="The end point")
+        self.model = model
+        self.host = urlsplit(url).netloc
+        self._url = f"{url.rstrip('/')}/chat/completions"
+        self._key = key
+        self._timeout_s = timeout_s
+
+    def __repr__(self) -> str:
+        """Name the place, never the key."""
+        return f"Endpoint({self._url!r}, {self.model!r})"
+
+    def chat(self, messages: Sequence[Message], *, max_tokens: int = 512) -> str:
+        """Send a conversation and return what the model answers; it is asked for its likeliest answer.
+
+        Args:
+            messages: Each with `role` (system, user or assistant) and `content`.
+            max_tokens: Most tokens of the answer.
+
+        Returns:
+            The answer's text, without space around it.
+
+        Raises:
+            BackendError: The host cannot be reached, is too slow or too busy, or answers something else.
+        """
+        import httpx  # noqa: PLC0415 - only where an end point is configured and asked
+
+        ends = time.monotonic() + self._timeout_s
+        headers = {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
+        body = {"model": self.model, "messages": [dict(m) for m in messages], "max_tokens": max_tokens}
+        body |= {"temperature": 0, "stream": False}
+        with httpx.Client(follow_redirects=False, trust_env=False, headers=headers) as client:
+            for attempt in range(1, _ATTEMPTS + 1):
+                pause_s = _PAUSE_S * 2 ** (attempt - 1)
+                try:
+                    status, answered, content = self._post(client, body, ends)
+                except httpx.TimeoutException as error:
+                    raise self._too_slow() from error
+                except httpx.HTTPError as error:
+                    trouble = f"cannot be reached ({error})"
+                else:
+                    if status not in _BUSY:
+                        return self._read(status, answered, content)
+                    trouble = f"answered {status}"
+                    pause_s = max(pause_s, _retry_after_s(answered)) if "retry-after" in answered else pause_s
+                if attempt == _ATTEMPTS or time.monotonic() + pause_s >= ends:
+                    break
+                time.sleep(pause_s)
+        msg = f"The end point {self._url} {trouble}, {attempt} time(s). Look whether it runs, or try again later."
+        raise BackendError(msg)
+
+    def _post(
+        self, client: "httpx.Client", body: Mapping[str, Any], ends: float
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Ask once and read the answer piece by piece, within what is left of the time and of the size."""
+        left_s = ends - time.monotonic()
+        if left_s <= 0:
+            raise self._too_slow()
+        content = bytearray()
+        with client.stream("POST", self._url, json=body, timeout=left_s) as response:
+            # As sent: unpacked, a small answer could become a large one.
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise BackendError(f"The end point {self._url} answers compressed, though nobody asked it to.")
+            for piece in response.iter_raw():
+                content += piece
+                if len(content) > _LARGEST_BYTES:
+                    msg = f"The end point {self._url} answers with more than {_LARGEST_BYTES:,} bytes. It was cut off."
+                    raise BackendError(msg)
+                if time.monotonic() > ends:
+                    raise self._too_slow()
+            return response.status_code, response.headers, bytes(content)
+
+    def _too_slow(self) -> BackendError:
+        return BackendError(
+            f"The end point {self._url} did not answer within {self._timeout_s:g} s. "
+            "Ask for less, or raise timeout_s under [endpoint] in volition.toml."
+        )
+
+    def _read(self, status: int, headers: Mapping[str, str], content: bytes) -> str:
+        """Return the text of an answer."""
+        if 300 <= status < 400:
+            msg = (
+                f"The end point {self._url} redirects ({status}) to {headers.get('location', 'nowhere')!r}, which is "
+                "not followed: text goes only where volition.toml says. Set the url to where it should go."
+            )
+            raise BackendError(msg)
+        told = repr(content[:_TOLD].decode("utf-8", "replace"))
+        if self._key is not None:
+            told = told.replace(self._key, "(the key)")  # some servers repeat a key that they refuse
+        if status != 200:
+            raise BackendError(f"The end point {self._url} answered {status}: {told}. Check model and key.")
+        msg = f"The end point {self._url} gave no choices[0].message.content with text in it, but: {told}."
+        try:
+            answer = json.loads(content)["choices"][0]["message"]["content"]
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+            raise BackendError(msg) from error
+        if not isinstance(answer, str) or not answer.strip():
+            raise BackendError(msg)
+        return answer.strip()
+
+
+def _check_url(url: str, *, where: str) -> None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise InvalidInputError(f"{where} has the url {url!r}, which is none: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(c.isspace() for c in url):
+        raise InvalidInputError(f"{where} has the url {url!r}. Take one like https://llm.example/v1.")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        msg = f"{where} has a url with a user, a query or a fragment. Take them out; a key is named by key_env."
+        raise InvalidInputError(msg)
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        msg = f"{where} has the url {url!r}: people's text may leave this machine only encrypted. Use https."
+        raise InvalidInputError(msg)
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    """Return the seconds that a header Retry-After asks for, as a number or a date; what is neither asks for none."""
+    value = headers["retry-after"].strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:9])
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    return (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
