@@ -591,7 +591,8 @@ def office(tmp_path):
             workspace.add_account(account, account.title(), region="US")
             workspace.accept(account)
             for name in PEOPLE:
-                workspace.add_person(f"{account}-{name}", account=account, name=f"{name.title()} {account.title()}")
+                full_name, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
+                workspace.add_person(f"{account}-{name}", account=account, name=full_name, emails=[email])
             workspace.collect_slack(export(tmp_path, account), account=account)
             workspace.decide(f"account:{account}", yes=True, data=CHAT, purpose=["train", "feature"], covers="past")
             for name in PEOPLE:
@@ -603,7 +604,13 @@ def office(tmp_path):
 def export(folder, account):
     """Write what the people of an account said, as a Slack export."""
     users = [
-        {"id": f"U{name.upper()}", "name": name, "real_name": f"{name.title()} {account.title()}"} for name in PEOPLE
+        {
+            "id": f"U{name.upper()}",
+            "name": name,
+            "real_name": f"{name.title()} {account.title()}",
+            "profile": {"email": f"{name}@{account}.example"},
+        }
+        for name in PEOPLE
     ]
     messages = []
 
@@ -612,7 +619,7 @@ def export(folder, account):
         messages.append({"type": "message", "user": f"U{name.upper()}", "ts": ts, "text": text})
 
     for name in PEOPLE:
-        say(name, f"please send the {account} invoice to Ann {account.title()} today")
+        say(name, f"please send the {account} invoice to {name.title()} {account.title()} today")
         say(PEOPLE[PEOPLE.index(name) - 1], "will do")
     say("ann", "the tractor is a secret")
     path = folder / f"{account}.zip"
@@ -643,7 +650,7 @@ def test_the_composer_at_work_completes_and_replies_in_the_words_of_the_account(
         office.edit("x", person="orchard-ann", how="sing")
 
 
-def test_names_are_not_in_the_model_for_they_are_scrubbed_before(office):
+def test_the_names_of_those_who_wrote_are_not_in_the_model_for_they_are_scrubbed_before(office):
     [model] = office.models()
     stored = b"".join(office.open_model(model).model.files().values())
     assert b"invoice" in stored

@@ -47,6 +47,11 @@ def test_what_is_not_settled_is_no_decision(text):
     assert take_minutes(say("Ann: " + text)).decisions == ()
 
 
+@pytest.mark.parametrize("text", ["We need to book a room.", "Can you review the contract?"])
+def test_what_nobody_took_and_no_day_was_set_for_is_no_task(text):
+    assert not take_minutes(say("Ann Lee: " + text, "Bob: Yes.")).actions
+
+
 @pytest.mark.parametrize(
     ("text", "who", "what"),
     [
@@ -54,8 +59,8 @@ def test_what_is_not_settled_is_no_decision(text):
         ("I\u2019ll send the drawings by Friday.", "Ann Lee", "send the drawings by Friday"),
         ("Bob, can you please check the invoice tomorrow?", "Bob", "check the invoice tomorrow"),
         ("Bob will order two wheels.", "Bob", "order two wheels"),
-        ("We need to book a room.", None, "book a room"),
-        ("Can you review the contract?", None, "review the contract"),
+        ("We need to book a room by Friday.", None, "book a room by Friday"),
+        ("Action item: review the contract.", None, "review the contract"),
     ],
 )
 def test_a_task_goes_to_whoever_took_it_or_was_named_and_else_to_nobody(text, who, what):

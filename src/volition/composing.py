@@ -1,7 +1,8 @@
-"""The composer at work: completions, replies and edits for somebody who writes a message, gated as they type.
+"""The composer at work: completions, replies, edits and drafts for somebody who writes, gated as they type.
 
 What somebody types is a chat message of theirs, before it is sent. So the gate is asked about such a message: whether
-it may be used for `feature/compose` says whether the feature may look at it at all. Nothing that is typed is kept.
+it may be used for `feature/compose` says whether the feature may look at it at all. Nothing that is typed is kept; what
+is drafted or rewritten is sent to the end point, where one is configured.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.canonical import us_to_text
+from volition.drafts import Written, draft, rewrite
 from volition.edits import EDITS
+from volition.endpoint import Endpoint
 from volition.errors import InvalidInputError, RefusedError
 from volition.families import Model
 from volition.families.composer import Completion, Composer, Reply
@@ -132,6 +135,18 @@ def run_edit(writing: Writing, text: str, *, how: str) -> str:
         msg = f"There is no edit {how!r}. The edits are: {', '.join(EDITS)}."
         raise InvalidInputError(msg)
     return EDITS[how](text)
+
+
+def run_draft(writing: Writing, endpoint: Endpoint | None, about: str) -> Written:
+    """Draft a message for a person, of what they type. Raises as `drafts.draft` does, and `check_writing`."""
+    check_writing(writing)
+    return draft(endpoint, about)
+
+
+def run_rewrite(writing: Writing, endpoint: Endpoint | None, text: str, *, tone: str) -> Written:
+    """Rewrite what a person types in another tone. Raises as `drafts.rewrite` does, and `check_writing`."""
+    check_writing(writing)
+    return rewrite(endpoint, text, tone)
 
 
 def _visible(writing: Writing, lake: Lake, source: str) -> list[Row]:

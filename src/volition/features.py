@@ -11,7 +11,6 @@ from typing import Final
 
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.collect import PERSON_ITEM, Draft, PersonRef
-from volition.drafts import Written, draft, rewrite
 from volition.encoder import Encoder
 from volition.endpoint import Endpoint
 from volition.errors import InvalidInputError, RefusedError
@@ -24,7 +23,7 @@ from volition.families.search_features import Index
 from volition.families.search_lines import CLICK, opening
 from volition.families.summary import Summary, summarize
 from volition.families.summary_minutes import Minutes, take_minutes
-from volition.gate import Record, decide, remedy
+from volition.gate import remedy
 from volition.lake import Lake, Row, source_id
 from volition.parties import Person
 from volition.permits import Permits, Refusal, Role
@@ -166,35 +165,6 @@ def run_prose(asking: Asking, summary: Summary, endpoint: Endpoint | None) -> Pr
     """
     check_feature(asking.permits, asking.account, ("content/transcript",))
     return write_prose(endpoint, summary.moments)
-
-
-def run_draft(asking: Asking, endpoint: Endpoint | None, about: str) -> Written:
-    """Draft a message for a person, of what they type. Raises as `drafts.draft` does, and `check_typed`."""
-    check_typed(asking)
-    return draft(endpoint, about)
-
-
-def run_rewrite(asking: Asking, endpoint: Endpoint | None, text: str, *, tone: str) -> Written:
-    """Rewrite what a person types in another tone. Raises as `drafts.rewrite` does, and `check_typed`."""
-    check_typed(asking)
-    return rewrite(endpoint, text, tone)
-
-
-def check_typed(asking: Asking) -> None:
-    """Refuse to send what a person types unless a message of theirs, written now, may be used for the feature.
-
-    Raises:
-        RefusedError: With the reason and what would change it.
-    """
-    permits = asking.permits
-    people = (f"person:{asking.person.pseudonym}",)
-    typed = Record(account=asking.account, people=people, category="content/chat", collected_us=permits.at_us)
-    verdict = decide(permits, typed)
-    if not verdict.permitted:
-        reason = "" if verdict.reason is None else verdict.reason.value
-        when = us_to_text(permits.at_us)
-        msg = f"{permits.purpose} is off for {asking.person.id} ({reason}) at {when}. {verdict.remedy}"
-        raise RefusedError(msg)
 
 
 def run_recommend(

@@ -47,7 +47,7 @@ from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.collect.zoom import read_zoom_event
-from volition.composing import OpenedOnce, Writing, run_complete, run_edit, run_replies
+from volition.composing import OpenedOnce, Writing, run_complete, run_draft, run_edit, run_replies, run_rewrite
 from volition.drafts import Written
 from volition.encoder import Encoder, EncoderMissingError
 from volition.endpoint import Endpoint, EndpointSettings
@@ -69,11 +69,9 @@ from volition.features import (
     Asking,
     opened_hit,
     run_diagnose,
-    run_draft,
     run_minutes,
     run_prose,
     run_recommend,
-    run_rewrite,
     run_search,
     run_summarize,
 )
@@ -1160,11 +1158,11 @@ class Workspace:
 
     def draft(self, about: str, *, person: str) -> Written:
         """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
-        return run_draft(self._asking(person, family="compose"), self.endpoint(), about)
+        return run_draft(self._writing(person), self.endpoint(), about)
 
     def rewrite(self, text: str, *, person: str, tone: str) -> Written:
         """Rewrite a person's message. Raises RefusedError where their words may not be used, or it would change."""
-        return run_rewrite(self._asking(person, family="compose"), self.endpoint(), text, tone=tone)
+        return run_rewrite(self._writing(person), self.endpoint(), text, tone=tone)
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""

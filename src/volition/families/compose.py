@@ -12,11 +12,13 @@ party. `docs/decisions/0013-what-a-composer-may-hold.md` says why it is built li
     Composer(model).complete("acme", "let me kn")         # see `volition.families.composer`
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volition.canonical import digest
 from volition.errors import InvalidInputError
@@ -111,6 +113,17 @@ class ComposeFamily:
                 learned[account] = counted
             progress("subtracting who wrote what", done, len(now))
         return self._model(learned)
+
+    def log_likelihood(self, model: Model, rows: Sequence[Row]) -> NDArray[np.float64]:
+        """Return the natural logarithm of each message's likelihood, shape (rows,); NaN for rows that are no message.
+
+        Raises:
+            InvalidInputError: The model is of another family.
+        """
+        composer = Composer(model)
+        texts = [(row.account, row.payload.get("text")) for row in rows]
+        bits = [composer.bits(account, text) if isinstance(text, str) else math.nan for account, text in texts]
+        return -math.log(2.0) * np.array(bits, dtype=np.float64)
 
     def holdout(self, rows: Sequence[Row], fold: int, folds: int) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
         """Hold out the people of one fold: the model knows nothing that they wrote.

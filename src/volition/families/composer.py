@@ -210,7 +210,7 @@ class _Account:
                 people = self._table.people[length][start:end]
                 best = int(people.argmax())
                 of = max(int(people.sum()), int(self._table.people[length - 1][place]))
-                sure = people[best] >= SURE * of
+                sure = people[best] > SURE * of
                 return int(self._table.last[length - 1][start + best]) if sure else None
         return None
 
@@ -221,8 +221,8 @@ class _Account:
     def replies(self, message: str, *, limit: int) -> tuple[Reply, ...]:
         people = self._answers.people
         asked = sorted({token for token in tokens(message) if token in self._number} - MARKS)
-        writers = max(self._people([self._number[START]]), 1) if START in self._number else 1
-        scored = sorted(people, key=lambda reply: (-round(self._fits(people[reply], asked, writers), DECIMALS), reply))
+        told = {token: sum(counts.get(token, 0) for counts in people.values()) for token in (START, *asked)}
+        scored = sorted(people, key=lambda reply: (-round(self._fits(people[reply], asked, told), DECIMALS), reply))
         found: list[Reply] = []
         seen: set[str] = set()
         for reply in scored:
@@ -234,17 +234,16 @@ class _Account:
                 break
         return tuple(found)
 
-    def _fits(self, counts: Mapping[str, int], asked: Sequence[str], writers: int) -> float:
-        """Weigh a reply: how many people write it, and how much more often to messages with these words.
+    @staticmethod
+    def _fits(counts: Mapping[str, int], asked: Sequence[str], told: Mapping[str, int]) -> float:
+        """Weigh a reply: how many people write it, and how much more often than other replies to these words.
 
-        The sum of a log frequency and of positive pointwise mutual informations (Church and Hanks 1990).
+        The sum of a log frequency and of positive pointwise mutual informations (Church and Hanks 1990), over all that
+        was written in reply, which `told` counts by token.
         """
         own = counts[START]
-        told = 0.0
-        for token in asked:
-            if (both := counts.get(token)) is not None:
-                told += max(0.0, math.log(both * writers / (own * self._people([self._number[token]]))))
-        return math.log(own) + told
+        lifts = [counts[token] * told[START] / (own * told[token]) for token in asked if token in counts]
+        return math.log(own) + sum(max(0.0, math.log(lift)) for lift in lifts)
 
     def bits(self, text: str) -> float:
         line = [self._number.get(token, -1) for token in tokens(text)]

@@ -19,10 +19,10 @@ from volition.lake import Row
 _NEAR_TURNS: Final = 2  # within so many turns a question is answered, or it is not
 _SHORTEST_QUESTION: Final = 5  # words: "Is it?" leaves nothing open
 _TASKS: Final = (
-    "add|arrange|ask|book|build|buy|call|change|check|circulate|clean|collect|compare|contact|count|create|deliver|"
+    "arrange|book|build|buy|call|check|circulate|clean|collect|compare|contact|count|deliver|"
     "deploy|design|document|draft|email|file|finalise|finalize|find|finish|fix|follow up|forward|get back|hand over|"
-    "install|investigate|invite|look into|mail|measure|merge|move|order|organise|organize|phone|plan|post|prepare|"
-    "print|publish|put together|raise|remove|replace|report|reserve|revise|rewrite|review|run|schedule|send|set up|"
+    "install|investigate|invite|look into|mail|measure|merge|order|organise|organize|phone|plan|post|prepare|"
+    "print|publish|put together|raise|replace|report|reserve|revise|rewrite|review|run|schedule|send|set up|"
     "share|ship|sign|sort out|submit|summarise|summarize|talk to|test|update|upload|verify|write"
 )
 _SOON: Final = r"(?:also |then |just |quickly |definitely |gladly )?"
@@ -184,6 +184,8 @@ def _action(moment: Moment, speakers: set[str], *, said: date) -> Action | None:
     if found is None and (found := _NOBODY.search(quote)) is None:
         return None
     due = due_in(quote, said)
+    if who is None and due is None and "action item" not in found[0].lower():
+        return None  # mostly procedure, or what ought to be done some day
     start, end = found.span("what")
     what = moment.quote[start:end].rstrip(" .!?")
     return Action(moment=moment, who=who, what=what, due=due and due[0], due_date=due and due[1])
