@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument(
         "--rows", metavar="N", type=int, help="measure on so many rows, where a benchmark makes its own"
     )
+    parser.add_argument("--rivals", action="store_true", help="compare with as-of joins instead of a bare scan (gate)")
     args = parser.parse_args()
     if args.name is None:
         for name, summary in benches.items():

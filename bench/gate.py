@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.gate_data import ROWS_PER_CIRCLE, make_files, make_standings
+from bench.gate_rivals import told
 from bench.meetings import machine
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
@@ -34,6 +35,7 @@ COLUMNS: Final = {"payload": ["payload"], "payload and keys": ["circle", "collec
 SAID: Final = ("everybody yes", "half by person", "half by account")
 
 _ROWS: Final = 5_000_000
+_RECORDS: Final = {1_000_000: 7, 10_000_000: 3}  # judged beside the rivals, and in how many rounds
 
 Way = tuple[str, str, str]
 """How a scan is done: what reads, what is read, and what was said."""
@@ -50,12 +52,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure the gate over made-up telemetry.
 
     Args:
-        args: `rows`, how many, by default 5 million; some 38 bytes of files are made for each, in the system's folder
-            for temporary files.
+        args: `rivals`, whether to measure against as-of joins instead (see `gate_rivals`). Otherwise `rows`, how many,
+            by default 5 million; some 38 bytes of files are made for each, in the system's folder for temporary files.
 
     Raises:
         BackendError: A measurement failed.
     """
+    if args.rivals:
+        return _against_rivals()
     rows = args.rows or _ROWS
     rounds = 5 if rows <= _ROWS else 3
     get_context("forkserver").set_forkserver_preload(["bench.gate"])
@@ -146,6 +150,16 @@ def _duckdb_ungated(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
         connection.execute("SET enable_progress_bar = false")
         scan = connection.read_parquet(path).project(", ".join(columns))
         yield from scan.to_arrow_reader(65_536)
+
+
+def _against_rivals() -> dict[str, Any]:
+    found = list(told(_RECORDS))
+    return {
+        "bench": "gate --rivals",
+        "figures": {name: figures for name, figures, _ in found},
+        "goals": [goal for _, _, goal in found],
+        "machine": machine(),
+    }
 
 
 # --- the report ----------------------------------------------------------------------------------------------------
