@@ -35,7 +35,9 @@ The story, module by module, in the order of the road. A module imports only fro
 - `card`, `release`: findings within their bounds and a snapshot that is not stale make a signed card, or a refusal with
   reasons.
 - `shelf`: what was opened for search, kept in memory and judged anew at every search.
-- `features`: released models at work, gated again for the data that they read.
+- `edits`: a message made tidy, or shorter, by rule.
+- `features`, `composing`: released models at work, gated again for the data that they read; the same while somebody
+  types.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
 - `prove`: evidence that anyone checks offline, with the public key alone.
 - `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
