@@ -139,7 +139,7 @@ def ready(tmp_path_factory):
     chat = base / "chat.zip"
     with zipfile.ZipFile(chat, "w") as export:
         message = {"type": "message", "user": "U1", "ts": "1748854800.000100", "text": "Shall we begin?"}
-        export.writestr("users.json", json.dumps([{"id": "U1", "name": "mara", "real_name": "Mara Lindqvist"}]))
+        export.writestr("users.json", json.dumps([{"id": "U1", "name": "otto", "real_name": "Otto Nyberg"}]))
         export.writestr("channels.json", json.dumps([{"id": "C1", "name": "stand-up"}]))
         export.writestr("stand-up/2025-06-02.json", json.dumps([message]))
     call("collect", "slack", chat, "--account", "helio")

@@ -154,11 +154,12 @@ def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_
     subtract = Recommend.subtract
 
     def watched(self, model, *, before, after, accounts, progress):
-        seen.update(before=before, after=after)
+        if not seen:  # the audits of the successor leave people out, too, but later
+            seen.update(before=before, after=after)
         return subtract(self, model, before=before, after=after, accounts=accounts, progress=progress)
 
-    monkeypatch.setattr(Recommend, "subtract", watched)
     with build(tmp_path) as made:
+        monkeypatch.setattr(Recommend, "subtract", watched)
         made.decide("person:eli", yes=False, data=SERVICE, purpose=TRAIN)
         [done] = made.forget()
         successor = made.open_model(done.successor)

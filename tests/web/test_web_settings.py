@@ -52,7 +52,7 @@ def test_the_page_is_for_everybody(served, new_page, sign_in, check_access, look
 def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_in):
     allow(served)
     sign_in(page).goto("/settings")
-    for switch in ("train-search", "train-summary", "train-recommend", "train-compose"):
+    for switch in ("train-search", "train-summary", "train-recommend", "train-diagnose", "train-compose"):
         assert states(page, switch)["card"] == "Used"
         page.locator(f"#{switch}-no").click()
         page.locator(f"#{switch} .row .pill", has_text="Not used").wait_for()
