@@ -37,7 +37,7 @@ $(VENV)/.extras-stamp: $(VENV)/.stamp extras.lock
 	else $(BIN)/python -c 'import torch' 2>/dev/null || echo "torch is not there, so its tests are skipped: install a build that fits this machine into $(VENV)."; fi
 	@touch $@
 
-demo: setup ## The whole story in the terminal, in under 90 seconds
+demo: setup ## The whole story in the terminal, in some two minutes; then its pages, where a person watches
 	@$(BIN)/volition demo
 
 check: setup ## Format, lint, types and the quick tests
