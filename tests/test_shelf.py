@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import HashEncoder, silent, world_in
@@ -131,6 +131,7 @@ def act(world, step, kept, erased):
 
 
 @pytest.mark.parametrize("with_meaning", [False, True], ids=["words", "meaning"])
+@settings(max_examples=60)  # each makes a world on the disk
 @given(steps=steps)
 def test_a_search_shows_what_the_person_may_see_and_no_less_whatever_happened_before(
     tmp_path_factory, steps, with_meaning
