@@ -56,7 +56,7 @@ def test_the_demo_keeps_the_five_promises_and_leaves_a_workspace_to_go_on_with(t
     assert figures["learn"]["recommend"]["benefit"]["low"] > 0
 
     # One customer withdraws: refused at once, named with a due day, forgotten exactly, provably absent.
-    assert set(figures["withdraw"]["refused"]) == set(FAMILIES)
+    assert set(figures["withdraw"]["refused"]) == {*FAMILIES, "compose"}
     assert all("withdrawn" in told for told in figures["withdraw"]["refused"].values())
     assert {owed["family"] for owed in figures["withdraw"]["owed"]} == set(FAMILIES)
     assert all(owed["rows"] > 0 and owed["due"] > owed["since"] for owed in figures["withdraw"]["owed"])
