@@ -6,7 +6,8 @@ with one `executemany` a commit, the form that favours it most. Ours starts from
 
 Both take turns, round by round, in files of their own that go on growing; a round is as many rows for both. A ratio is
 that of one round; the median of the rounds' ratios is what is held to the goal, since a shared disk drifts. What ratio
-can be had depends on what the disk takes for a commit, which varies; so the processor's time is told apart.
+can be had depends on what the disk takes for a commit, which varies; so the processor's time is told apart, and so is
+what other layouts of the tables would cost (see `ledger_designs`).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+from bench.ledger_designs import compare
 from bench.meetings import machine
 from volition.ledger import Draft, Entry, Ledger
 from volition.signing import Signer
@@ -87,6 +89,9 @@ def run(_args: argparse.Namespace) -> dict[str, Any]:
         for entries, commits in ROUND_COMMITS.items():
             told = against_rival(folder / str(entries), entries, commits)
             figures[f"{entries} a commit"] = told
+            layouts = folder / f"layouts-{entries}"
+            layouts.mkdir()
+            figures[f"the tables alone, {entries} a commit"] = compare(layouts, entries)
             ratio, bound = told["ratio"]["median"], GOALS[entries]
             name = f"appends against bare commits, {entries} a commit"
             goals.append({"name": name, "value": ratio, "at_least": bound, "met": ratio >= bound})

@@ -1,0 +1,136 @@
+"""What the ledger's tables cost, apart from hashing and signing: three ways to lay out the same bytes in SQLite.
+
+Every way stores, for each commit, the entries, the hash of every complete subtree of eight leaves or more, and one
+signed checkpoint; bare SQLite stores the entries alone. All take turns, round by round, in files of their own.
+"""
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+ROUNDS: Final = 8
+ROUND_COMMITS: Final = {1: 300, 64: 40}
+_LEAF: Final = b"l" * 199
+_NOTE: Final = "n" * 170
+_HASH: Final = b"h" * 32
+_ENTRIES: Final = "CREATE TABLE leaf (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT"
+
+
+class Bare:
+    """The entries alone, a row each."""
+
+    name = "bare"
+    tables: Sequence[str] = (_ENTRIES,)
+
+    def __init__(self, folder: Path) -> None:
+        """Make a file as the ledger's own is made."""
+        self._connection = sqlite3.connect(folder / f"{self.name.replace(' ', '-')}.db", isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        for table in self.tables:
+            self._connection.execute(table)
+
+    def commit(self, first: int, count: int) -> None:
+        """Store so many entries from place `first` on, in one transaction."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self.insert(self._connection, first, count)
+        self._connection.execute("COMMIT")
+
+    def insert(self, connection: sqlite3.Connection, first: int, count: int) -> None:
+        """Write the rows of a commit."""
+        connection.executemany("INSERT INTO leaf VALUES (?, ?)", [(first + place, _LEAF) for place in range(count)])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+class ThreeTables(Bare):
+    """Entries, nodes and checkpoints in a table each, as the ledger keeps them."""
+
+    name = "three tables"
+    tables = (
+        _ENTRIES,
+        "CREATE TABLE node (level INTEGER, number INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, number)) STRICT",
+        "CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note TEXT NOT NULL) STRICT",
+    )
+
+    def insert(self, connection: sqlite3.Connection, first: int, count: int) -> None:
+        """Write the rows of a commit."""
+        super().insert(connection, first, count)
+        nodes = [
+            (level, (size >> level) - 1, _HASH)
+            for size in range(first + 1, first + count + 1)
+            for level in range(3, 3 + _completed(size))
+        ]
+        connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
+        connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (first + count, _NOTE))
+
+
+class OneTable(Bare):
+    """A row an entry, which holds the nodes that it completes, and the checkpoint where it ends a commit."""
+
+    name = "one table"
+    tables = (
+        "CREATE TABLE leaf (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL, nodes BLOB NOT NULL, note TEXT) STRICT",
+    )
+
+    def insert(self, connection: sqlite3.Connection, first: int, count: int) -> None:
+        """Write the rows of a commit."""
+        end = first + count
+        rows = [
+            (size - 1, _LEAF, _HASH * _completed(size), _NOTE if size == end else None)
+            for size in range(first + 1, end + 1)
+        ]
+        connection.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?)", rows)
+
+
+class OneRow(Bare):
+    """A row a commit: all its entries end to end, all its nodes, and its checkpoint."""
+
+    name = "one row a commit"
+    tables = (
+        "CREATE TABLE growth (size INTEGER PRIMARY KEY, leaves BLOB NOT NULL, nodes BLOB NOT NULL, note TEXT) STRICT",
+    )
+
+    def insert(self, connection: sqlite3.Connection, first: int, count: int) -> None:
+        """Write the row of a commit."""
+        nodes = sum(_completed(size) for size in range(first + 1, first + count + 1))
+        row = (first + count, _LEAF * count, _HASH * nodes, _NOTE)
+        connection.execute("INSERT INTO growth VALUES (?, ?, ?, ?)", row)
+
+
+def compare(folder: Path, entries: int) -> dict[str, Any]:
+    """Return what a commit of so many entries costs each way: microseconds of processor, and bare's time by its own."""
+    commits = ROUND_COMMITS[entries]
+    ways = [way(folder) for way in (Bare, ThreeTables, OneTable, OneRow)]
+    busy: dict[str, list[float]] = {way.name: [] for way in ways}
+    took: dict[str, list[float]] = {way.name: [] for way in ways}
+    for number in range(ROUNDS + 1):
+        for way in ways:
+            start, cpu = time.perf_counter(), time.process_time()
+            for commit in range(commits):
+                way.commit((number * commits + commit) * entries, entries)
+            if number:  # the first round warms up
+                took[way.name].append(time.perf_counter() - start)
+                busy[way.name].append((time.process_time() - cpu) / commits * 1e6)
+    for way in ways:
+        way.close()
+    return {
+        name: {
+            "us of processor a commit": round(statistics.median(busy[name])),
+            "bare's time over this": round(
+                statistics.median(bare / other for bare, other in zip(took[Bare.name], took[name], strict=True)),
+                2,
+            ),
+        }
+        for name in took
+    }
+
+
+def _completed(size: int) -> int:
+    """Return how many subtrees of eight leaves or more the last leaf of a tree of `size` completes."""
+    return max((size & -size).bit_length() - 3, 0)
