@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.rivals:
         return _against_rivals()
     rows = args.rows or _ROWS
-    rounds = 5 if rows <= _ROWS else 3
+    rounds = 3
     get_context("forkserver").set_forkserver_preload(["bench.gate"])
     with tempfile.TemporaryDirectory(prefix="volition-gate-") as place:
         folder = Path(place)
@@ -111,12 +111,15 @@ def _measured(there: Connection, way: Way, files: Sequence[str], rows: int) -> N
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     gc.collect()
-    for batch in _scan(way, files[0], make_standings(rows // BUCKETS + (rows % BUCKETS > 0), 0, way[2])):
+    judges = bool(way[2])  # an ungated scan needs no standings
+    standings = make_standings(rows // BUCKETS + (rows % BUCKETS > 0), 0, way[2]) if judges else None
+    for batch in _scan(way, files[0], standings):
         del batch
     out = 0
     cpu_s = wall_s = 0.0
     for bucket, path in enumerate(files):
-        standings = make_standings(rows // BUCKETS + (bucket < rows % BUCKETS), bucket, way[2])  # not what is measured
+        if judges:  # made before the clock starts: it is not what is measured
+            standings = make_standings(rows // BUCKETS + (bucket < rows % BUCKETS), bucket, way[2])
         began_cpu_s, began_s = time.process_time(), time.perf_counter()
         for batch in _scan(way, path, standings):
             out += batch.num_rows
