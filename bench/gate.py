@@ -34,6 +34,7 @@ COLUMNS: Final = {"payload": ["payload"], "payload and keys": ["circle", "collec
 
 SAID: Final = ("everybody yes", "half by person", "half by account")
 
+ROUNDS: Final = 3
 _ROWS: Final = 5_000_000
 _RECORDS: Final = {1_000_000: 7, 10_000_000: 3}  # judged beside the rivals, and in how many rounds
 
@@ -61,7 +62,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.rivals:
         return _against_rivals()
     rows = args.rows or _ROWS
-    rounds = 3
     get_context("forkserver").set_forkserver_preload(["bench.gate"])
     with tempfile.TemporaryDirectory(prefix="volition-gate-") as place:
         folder = Path(place)
@@ -74,12 +74,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         size_bytes = sum(Path(path).stat().st_size for path in files)
         measured: dict[Way, list[dict[str, Any]]] = {way: [] for way in WAYS}
         smaller = []
-        for number in range(rounds):
+        for number in range(ROUNDS):
             for way in WAYS:
                 if not (way[0].startswith("DuckDB") and number):
                     measured[way].append(measure(way, files, rows))
             smaller.append(measure(("gated", "payload and keys", "half by person"), tenth, rows // 10))
-    return _report(rows, rounds, made_s, size_bytes, measured, smaller)
+    return _report(rows, made_s, size_bytes, measured, smaller)
 
 
 # --- one measurement -----------------------------------------------------------------------------------------------
@@ -168,9 +168,8 @@ def _against_rivals() -> dict[str, Any]:
 # --- the report ----------------------------------------------------------------------------------------------------
 
 
-def _report(  # noqa: PLR0913, PLR0917 - what was measured
+def _report(
     rows: int,
-    rounds: int,
     made_s: float,
     size_bytes: int,
     measured: dict[Way, list[dict[str, Any]]],
@@ -211,7 +210,7 @@ def _report(  # noqa: PLR0913, PLR0917 - what was measured
             "rows_a_circle": ROWS_PER_CIRCLE,
             "file_bytes": size_bytes,
             "made_in_s": made_s,
-            "rounds": rounds,
+            "rounds": ROUNDS,
             "ways": ways,
             "ratios": ratios,
             "CPU a row over that of a tenth of the rows": linear,

@@ -12,7 +12,6 @@ what other layouts of the tables would cost (see `ledger_designs`).
 
 import argparse
 import gc
-import sqlite3
 import statistics
 import tempfile
 import threading
@@ -22,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from bench.ledger_designs import compare
+from bench.ledger_designs import ENTRIES, compare, open_file
 from bench.meetings import machine
 from volition.ledger import Draft, Entry, Ledger
 from volition.signing import Signer
@@ -54,10 +53,7 @@ class Rival:
 
     def __init__(self, path: Path) -> None:
         """Make the file, as `SqliteStore` makes its own."""
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("CREATE TABLE leaf (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT")
+        self._connection = open_file(path, [ENTRIES])
         self._size = 0
 
     def commit_all(self, batches: Sequence[Sequence[bytes]]) -> tuple[float, float]:
