@@ -421,13 +421,26 @@ def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     )
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """Let what is started heed SIGINT: who starts the tests in the background has them inherit that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_an_interrupt_exits_with_130(here, tmp_path):
     os.mkfifo(tmp_path / "endless.jsonl")
     running = subprocess.Popen([*VOLITION, "collect", "otlp", str(tmp_path / "endless.jsonl")], stderr=subprocess.PIPE)
-    with (tmp_path / "endless.jsonl").open("wb"):  # it is reading now, and will wait for ever
-        time.sleep(0.2)
-        running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=20)
+    try:
+        with (tmp_path / "endless.jsonl").open("wb"):  # it is reading now, and will wait for ever
+            time.sleep(0.2)
+            running.send_signal(signal.SIGINT)
+            _, err = running.communicate(timeout=20)
+    finally:  # or, if it fails, another test is told of what was left running
+        running.kill()
+        running.communicate()
     assert running.returncode == 130
     assert err == b"error: interrupted\n"
 
