@@ -38,7 +38,7 @@ RATES: Final = (0.001, 0.01)
 """False-positive rates at which true positives are counted: one person in a thousand, or in a hundred, is taken for a
 member without being one."""
 
-MODELS: Final = 8
+MODELS: Final = 6
 FEWEST_MODELS: Final = 6
 """With fewer there is one shadow on either side, and no telling how much shadows differ."""
 

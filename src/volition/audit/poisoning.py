@@ -34,7 +34,7 @@ from volition.lake import Row
 Floats = NDArray[np.float64]
 
 AUDIT: Final = "poisoning"
-MOST_PARTIES: Final = 12
+MOST_PARTIES: Final = 8
 """So many accounts, and so many people, are left out at most, those with most rows first: each costs one `forget`."""
 
 FEWEST_PARTIES: Final = 5
