@@ -179,7 +179,7 @@ def demo(
 ) -> Result:
     """Walk the whole story, from no to yes and back, with four invented customers.
 
-    It takes about a minute. Its workspace stays, to look around in; the last step says how. On a terminal the privacy
+    It takes some two minutes. Its workspace stays, to look around in; the last step says how. On a terminal the privacy
     centre is served at the end, where a click signs you in as anybody, on this machine alone.
     """
     from volition.demo import Step, run_demo
