@@ -68,7 +68,7 @@ HOMES = {  # a package that is not Python's own, and the modules that may import
     "lightgbm": "families",
     "limits": "web",
     "markupsafe": "web",
-    "msgspec": "api canonical families ledger",
+    "msgspec": "api audit canonical families ledger",
     "numpy": "api audit batch encoder engines families gate history lake permits shelf snapshot stream train",
     "onnx": "encoder",
     "onnxruntime": "encoder",

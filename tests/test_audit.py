@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from volition.audit.crossed import Crossed, Fold, cross_validate
 from volition.audit.fairness import measure_fairness
 from volition.audit.groups import FEWEST, UNRECORDED, groupings, shown_groups
 from volition.audit.intervals import bootstrap_interval
+from volition.audit.learning import learn, unlearn
 from volition.audit.marginal import marginal_effect
 from volition.audit.run import AUDITS, DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.errors import InvalidInputError
@@ -370,3 +372,56 @@ def test_bounds_are_read_and_what_is_left_out_keeps_its_own():
 def test_what_is_no_bound_is_refused(table, told):
     with pytest.raises(InvalidInputError, match=told):
         read_bounds(table, DEFAULT_BOUNDS, where="volition.toml")
+
+
+# --- killed half-way ---
+
+
+class Memory:
+    """Keeps parts until it is killed."""
+
+    def __init__(self, puts=None):
+        self.kept, self.asked, self.left = {}, [], puts
+
+    def get(self, name):
+        self.asked.append(name)
+        return self.kept.get(name)
+
+    def put(self, name, arrays):
+        if self.left == 0:
+            raise KeyboardInterrupt
+        self.left = None if self.left is None else self.left - 1
+        self.kept[name] = dict(arrays)
+
+
+def test_a_killed_audit_trains_no_model_twice_and_finds_the_same():
+    rows = crafts("acme", people=12)
+
+    def audited(parts):
+        return run_audits(FAMILY, rows, regions={}, bounds=DEFAULT_BOUNDS, progress=silent, parts=parts)
+
+    whole = Memory()
+    found = audited(whole)
+    killed = Memory(puts=7)
+    with pytest.raises(KeyboardInterrupt):
+        audited(killed)
+    before = dict(killed.kept)
+    killed.left = len(whole.kept) - 7  # one more training than it takes, and it dies again
+    assert audited(killed) == found == audited(NoParts())
+    assert len(before) == 7
+    assert killed.kept.keys() == whole.kept.keys()
+    assert killed.left == 0
+
+
+def test_a_kept_model_is_told_apart_by_all_that_it_learned_from():
+    rows, parts = crafts("acme", people=6), Memory()
+    model = learn(FAMILY, rows, parts=parts)
+    assert learn(FAMILY, rows, parts=parts).files() == model.files()
+    changed = replace(rows[0], payload=rows[0].payload | {"attributes": {"volition.item": "document/other"}})
+    for other in (rows[1:], [changed, *rows[1:]]):
+        assert learn(FAMILY, other, parts=parts).files() == FAMILY.fit(other, parts=NoParts(), progress=silent).files()
+    assert (
+        unlearn(FAMILY, model, before=rows, after=rows[1:], parts=parts).files()
+        == learn(FAMILY, rows[1:], parts=parts).files()
+    )
+    assert len(parts.kept) == 3

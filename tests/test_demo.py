@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
-from volition import cli
-from volition.demo import FAMILIES, Table, run_demo
+from volition import cli, demo
+from volition.demo import FAMILIES, Step, Table, run_demo
 from volition.errors import InvalidInputError
 
 
@@ -19,10 +19,35 @@ def test_the_demo_refuses_a_folder_that_holds_something(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_machines_get_the_figures_of_the_demo_and_nothing_else(tmp_path, monkeypatch, capsys):
+    def short(folder, show, *, progress):
+        show(Step(title="1. A step", blocks=("in words",)))
+        return {"folder": str(folder)}
+
+    monkeypatch.setattr(demo, "run_demo", short)
+    assert cli.main(["demo", "--keep", str(tmp_path / "demo"), "--json"]) == 0
+    told = capsys.readouterr()
+    assert (json.loads(told.out), told.err) == ({"folder": str(tmp_path / "demo")}, "")
+
+
 @pytest.mark.slow
 def test_the_demo_keeps_the_five_promises_and_leaves_a_workspace_to_go_on_with(tmp_path, monkeypatch, capsys):
-    steps = []
-    figures = run_demo(tmp_path / "demo", steps.append)
+    """It takes longer than any other test, so it is told once: on the command line, as people see it."""
+    steps, told = [], []
+
+    def heard(folder, show, *, progress):
+        told.append(run_demo(folder, lambda step: (steps.append(step), show(step)), progress=progress))
+        return told[0]
+
+    monkeypatch.setattr(demo, "run_demo", heard)
+    assert cli.main(["demo", "--keep", str(tmp_path / "demo")]) == 0
+    [figures], (shown, complaints) = told, capsys.readouterr()
+
+    # People get every step as plain lines.
+    assert complaints == ""
+    assert [title for step in steps if (title := step.title) not in shown.splitlines()] == []
+    assert "\x1b" not in shown
+    assert all(line == line.rstrip() for line in shown.splitlines())
 
     # Every switch off: there is something to learn from, nothing is kept, and every feature says why it refuses.
     assert set(figures["off"]["rows"]) == {f"train/{family}" for family in FAMILIES}

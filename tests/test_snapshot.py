@@ -478,3 +478,25 @@ def as_key(record):
         category=record.category,
         collected_us=record.collected_us,
     )
+
+
+def test_of_the_rows_of_some_nothing_else_is_opened(world, monkeypatch):
+    fill(world)
+    snapshot = world.freeze("train/search")
+    every = snapshot.rows(world.parties)
+    wanted = {(row.account, row.people[:1]) for row in every if row.category == "content/chat"}
+    of = {min(wanted)}
+    monkeypatch.setattr("volition.snapshot._AT_A_TIME", 3)
+    opened = []
+    open_many = Parties.open_many
+    monkeypatch.setattr(
+        Parties, "open_many", lambda self, account, pairs: (opened.extend(pairs), open_many(self, account, pairs))[1]
+    )
+
+    def same(one):
+        return (one.record_id, one.account, one.people, one.category, one.collected_us, one.payload)
+
+    expected = [row for row in every if (row.account, row.people[:1]) in of]
+    assert [same(row) for row in snapshot.rows(world.parties, of=of)] == [same(row) for row in expected]
+    assert len(opened) == len([row for row in expected if row.category.startswith("content/")]) > 0
+    assert [same(row) for row in snapshot.rows(world.parties)] == [same(row) for row in every]

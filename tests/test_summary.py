@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.families import Model, NoParts, silent
+from volition.families import Model, NoParts, silent, summary
 from volition.families.summary import SummaryFamily, rouge_1, summarize
 from volition.lake import Row
 
@@ -407,3 +407,33 @@ def test_every_meeting_is_held_out_whole_in_exactly_one_fold(taught):
 
     assert sum(len(names) for names in held) == 12
     assert all(not inside & outside for inside, outside in zip(held, known, strict=True))
+
+
+def test_a_killed_training_reads_no_meeting_twice_and_ends_with_the_same_bytes(monkeypatch):
+    class Killed:
+        """Keeps parts, and dies instead of keeping the third."""
+
+        def __init__(self):
+            self.kept = {}
+
+        def get(self, name):
+            return self.kept.get(name)
+
+        def put(self, name, arrays):
+            if len(self.kept) == 2:
+                raise KeyboardInterrupt
+            self.kept[name] = dict(arrays)
+
+    monkeypatch.setattr(summary, "_A_PART", 2)
+    rows, parts = meetings(6), Killed()
+    whole = fit(rows).files()
+    with pytest.raises(KeyboardInterrupt):
+        FAMILY.fit(rows, parts=parts, progress=silent)
+
+    read, kept = [], dict(parts.kept)
+    of = summary._Sums.of
+    monkeypatch.setattr(summary._Sums, "of", lambda one: (read.append(one.name), of(one))[1])
+    parts.put = lambda name, arrays: kept.update({name: arrays})
+    assert FAMILY.fit(rows, parts=parts, progress=silent).files() == whole
+    assert (len(read), len(kept)) == (2, 3)
+    assert fit(meetings(5)).files() == FAMILY.fit(meetings(5), parts=parts, progress=silent).files() != whole

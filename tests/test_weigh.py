@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from crafts import Clock, build, set_bounds
+from volition.audit.run import AUDITS
 from volition.cli import main
 from volition.errors import InvalidInputError
 from volition.release import Override
@@ -70,7 +71,7 @@ def test_an_account_sees_what_training_gives_it_and_what_its_own_data_adds(relea
 def test_what_was_not_measured_says_so(released):
     workspace, _ = released
     weighing = one(workspace, "account:orchard")
-    for risk in ("attack", "poisoning"):
+    for risk in ("attack", "canary", "poisoning"):
         found = [cost for cost in weighing.costs if cost.what == risk]
         assert found
         assert all(cost.value is not None or cost.how.startswith("Not measured.") for cost in found)
@@ -78,6 +79,7 @@ def test_what_was_not_measured_says_so(released):
     untrained = one(workspace, "account:orchard", "train/summary")
     assert [gain.verdict for gain in untrained.gains] == ["not measured"]
     assert {cost.verdict for cost in untrained.costs} == {"not measured"}
+    assert {cost.what for cost in untrained.costs} == set(AUDITS) - {"benefit"}  # no risk that has an audit is left out
     assert untrained.models == ()
 
 

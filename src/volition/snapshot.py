@@ -16,6 +16,7 @@ of rows without telling it.
 """
 
 import json
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ from volition.scrub import Scrubber
 
 FORMAT: Final = "volition/snapshot/1"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet")
+_AT_A_TIME: Final = 16_384  # rows of a snapshot that are in memory at a time, where few are asked for
 
 _KEYS: Final = pa.schema(
     [
@@ -184,9 +186,11 @@ class Snapshot:
         if not (self.folder / "rows.parquet").exists():
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
-        columns = pq.read_table(pa.BufferReader(self._read("rows.parquet"))).to_pydict()
-        payloads = self._opened(parties, columns["payload"], b"/snapshot", without)
-        embeddings = self._opened(parties, columns["embedding"], b"/snapshot-embedding", without)
+        chosen = [place for place, key in enumerate(self.keys) if of is None or (key.account, key.people[:1]) in of]
+        keys = [self.keys[place] for place in chosen]
+        sealed_payloads, sealed_embeddings = self._sealed(chosen)
+        payloads = _opened(parties, keys, sealed_payloads, b"/snapshot", without)
+        embeddings = _opened(parties, keys, sealed_embeddings, b"/snapshot-embedding", without)
         return [
             Row(
                 record_id=key.record_id,
@@ -197,28 +201,21 @@ class Snapshot:
                 payload=json.loads(payload or b"{}"),
                 embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
             )
-            for key, payload, vector in zip(self.keys, payloads, embeddings, strict=True)
-            if of is None or (key.account, key.people[:1]) in of
+            for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
         ]
 
-    def _opened(
-        self, parties: Parties, sealed: Sequence[bytes | None], suffix: bytes, without: Collection[str]
-    ) -> list[bytes | None]:
-        plain = list(sealed)
-        for account, positions in _by_account(self.keys):
-            chosen = [
-                position
-                for position in positions
-                if sealed[position] is not None and self.keys[position].category.startswith("content/")
-            ]
-            if account in without:
-                for position in chosen:
-                    plain[position] = None
-                continue
-            pairs = [(self.keys[position].record_id.encode() + suffix, sealed[position] or b"") for position in chosen]
-            for position, data in zip(chosen, parties.open_many(account, pairs), strict=True):
-                plain[position] = data
-        return plain
+    def _sealed(self, chosen: Sequence[int]) -> tuple[list[bytes | None], list[bytes | None]]:
+        """Return payloads and embeddings of the rows at some places, in order; the others are not kept in memory."""
+        payloads: list[bytes | None] = []
+        embeddings: list[bytes | None] = []
+        first = 0
+        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
+            own = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(batch))]
+            columns = batch.take(pa.array([place - first for place in own], pa.int64())).to_pydict()
+            payloads += columns["payload"]
+            embeddings += columns["embedding"]
+            first += len(batch)
+        return payloads, embeddings
 
     def stale(self, permits: Permits) -> list[Stale]:
         """Return every row that the gate would not let through any more, with its verdict, in the snapshot's order.
@@ -302,6 +299,27 @@ class RowsLater(Sequence[Row]):
 def person_tag(purpose: str, at: str, pseudonym: str) -> str:
     """Return the tag under which a person stands in a snapshot's tree: a digest, 64 hexadecimal characters."""
     return digest(canonical_json(["volition/person", purpose, at, pseudonym]))
+
+
+def _opened(
+    parties: Parties, keys: Sequence[Key], sealed: Sequence[bytes | None], suffix: bytes, without: Collection[str]
+) -> list[bytes | None]:
+    """Open what is sealed of some rows: content, but for accounts whose key is destroyed, which stays closed."""
+    plain = list(sealed)
+    for account, positions in _by_account(keys):
+        closed = [
+            position
+            for position in positions
+            if sealed[position] is not None and keys[position].category.startswith("content/")
+        ]
+        if account in without:
+            for position in closed:
+                plain[position] = None
+            continue
+        pairs = [(keys[position].record_id.encode() + suffix, sealed[position] or b"") for position in closed]
+        for position, data in zip(closed, parties.open_many(account, pairs), strict=True):
+            plain[position] = data
+    return plain
 
 
 def rows_commitment(tag: str, pseudonym: str, rows: int) -> str:

@@ -26,7 +26,7 @@ from volition.release import ModelState
 from volition.snapshot import Snapshot
 from volition.terms import PURPOSES, Terms, leaves
 
-RISKS: Final = ("attack", "fairness", "poisoning")
+RISKS: Final = ("attack", "canary", "fairness", "poisoning")
 """What a yes can cost; a risk that a model's audits did not look at is told as not measured."""
 
 _TRAINING: Final = "train/"

@@ -19,6 +19,7 @@ snapshots/ models/ releases/ runs/
 import json
 import logging
 import os
+import shutil
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -106,7 +107,7 @@ from volition.stores.sqlite import SqliteStore
 from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
-from volition.train import Trained, keep, train
+from volition.train import FolderParts, Trained, keep, train
 from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
 FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
@@ -1006,12 +1007,14 @@ class Workspace:
 
     def _audit(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
         rows = snapshot.rows(self.parties)
+        run = self.folder / "runs" / f"audit-{trained.model.family}-{snapshot.id}"
         findings = run_audits(
             self.family(trained.model.family),
             rows,
             regions=regions_on_record(self.history(), rows, at_us=self.now_us),
             bounds=self.bounds,
             progress=progress,
+            parts=FolderParts(run),
         )
         data = canonical_json([finding.to_json() for finding in findings])
         try:
@@ -1019,6 +1022,7 @@ class Workspace:
         except OSError as error:
             msg = f"The findings could not be kept in {trained.folder}: {error}. Free space, then audit again."
             raise BackendError(msg) from error
+        shutil.rmtree(run, ignore_errors=True)
         return findings
 
     def findings(self, trained: Trained) -> list[Finding]:

@@ -235,3 +235,15 @@ def test_who_was_forgotten_before_may_be_forgotten_with_others_later(name):
     once = family.forget(model, before=rows, after=first, parts=NoParts(), progress=silent)
     twice = family.forget(once, before=first, after=both, parts=NoParts(), progress=silent)
     assert twice.files() == family.fit(both, parts=NoParts(), progress=silent).files()
+
+
+@pytest.mark.parametrize("name", sorted(MAKERS))
+def test_every_unit_says_whom_it_is_about_so_that_groups_can_be_told_apart(name):
+    family, rows, _ = made(name)
+    scores = [family.evaluate(None, *family.holdout(rows, fold, 3)) for fold in range(3)]
+    assert sum(len(one.units) for one in scores) > 1
+    for one in scores:
+        assert len(one.people) == len(one.units)
+        for account, people in zip(one.accounts, one.people, strict=True):
+            assert people
+            assert set(people) <= {person for row in rows if row.account == account for person in row.people}

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from volition.audit import Finding, at_most, not_measured
+from volition.audit.learning import learn
 from volition.audit.people import owner_of, seed_of
 from volition.errors import InvalidInputError
-from volition.families import Family, Model, NoParts, Progress, silent
+from volition.families import Family, Model, NoParts, Parts, Progress
 from volition.lake import Row
 
 Floats = NDArray[np.float64]
@@ -38,11 +39,12 @@ RATES: Final = (0.001, 0.01)
 """False-positive rates at which true positives are counted: one person in a thousand, or in a hundred, is taken for a
 member without being one."""
 
-MODELS: Final = 8
+MODELS: Final = 6
 FEWEST_MODELS: Final = 6
 """With fewer there is one shadow on either side, and no telling how much shadows differ."""
 
 _RESAMPLES: Final = 1000
+_NOWHERE: Final = NoParts()
 _CURVE: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)
 
 
@@ -82,8 +84,14 @@ class Trials:
     evidence: Floats
 
 
-def measure_attack(
-    family: Family, rows: Sequence[Row], *, bound: float | None, progress: Progress, models: int = MODELS
+def measure_attack(  # noqa: PLR0913 - what is audited, and how
+    family: Family,
+    rows: Sequence[Row],
+    *,
+    bound: float | None,
+    progress: Progress,
+    models: int = MODELS,
+    parts: Parts = _NOWHERE,
 ) -> list[Finding]:
     """Measure how surely a person's membership can be told from a model.
 
@@ -93,6 +101,7 @@ def measure_attack(
         bound: The largest true-positive rate that is good enough, from 0 to 1; none if nothing was set.
         progress: Told how many models were attacked.
         models: How many models to train on half the people each; an even number, at least 6.
+        parts: Where models are kept until the audit is done (see `learning`).
 
     Returns:
         A finding for each rate of `RATES`: the true-positive rate there, over all trials. Its interval is the wider of
@@ -108,14 +117,16 @@ def measure_attack(
     if len(people) * max(RATES) < 1:
         return [_too_few(rate, len(people), bound) for rate in RATES]
     try:
-        trials = attack(family, rows, models=models, progress=progress)
+        trials = attack(family, rows, models=models, progress=progress, parts=parts)
     except _TooLittleError as error:
         why = f"Half of the people are too few to learn from: {error}"
         return [not_measured(AUDIT, why, metric=_metric(rate), bound=bound) for rate in RATES]
     return [_finding(trials, rate, bound) for rate in RATES]
 
 
-def attack(family: Family, rows: Sequence[Row], *, models: int = MODELS, progress: Progress) -> Trials:
+def attack(
+    family: Family, rows: Sequence[Row], *, models: int = MODELS, progress: Progress, parts: Parts = _NOWHERE
+) -> Trials:
     """Train models on halves of the people and attack each with the help of the others.
 
     Args:
@@ -123,6 +134,7 @@ def attack(family: Family, rows: Sequence[Row], *, models: int = MODELS, progres
         rows: A snapshot's rows. Which people are in which half follows from them alone.
         models: How many models; an even number, at least 6.
         progress: Told how many were attacked.
+        parts: Where models are kept until the audit is done (see `learning`).
 
     Raises:
         InvalidInputError: `models` is odd or too small, or half of the people are too few to learn from.
@@ -139,7 +151,7 @@ def attack(family: Family, rows: Sequence[Row], *, models: int = MODELS, progres
         inside = {person for person, is_in in zip(people, member[number], strict=True) if is_in}
         half = [row for row, owner in zip(rows, owners, strict=True) if owner is None or owner in inside]
         try:
-            model = family.fit(half, parts=NoParts(), progress=silent)
+            model = learn(family, half, parts=parts)
         except InvalidInputError as error:
             raise _TooLittleError(str(error)) from error
         known = familiarity(family, model, rows)

@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from volition.audit import Finding, at_most, not_measured
 from volition.audit.attack import Likely
 from volition.audit.intervals import bootstrap_interval
+from volition.audit.learning import learn
 from volition.audit.people import owner_of, seed_of
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.families import Family, NoParts, Progress, silent
+from volition.families import Family, NoParts, Parts, Progress
 from volition.lake import Row
 
 AUDIT: Final = "canary"
@@ -39,14 +40,21 @@ SECRETS: Final = 1024
 WRITERS: Final = (1, 5)
 """How many people write each canary: one, which is held against the bound, and as a contrast the k of `compose`."""
 
+_NOWHERE: Final = NoParts()
 _LENGTH: Final = 4  # words of a canary
 _WORDS: Final = 64  # most common words of the account, from which canaries are drawn: 2^24 sequences
 _FEWEST_WORDS: Final = 16
 _WORD: Final = re.compile(r"(?<!\S)[^\W\d_]{2,20}(?!\S)")  # between white space, without signs or digits
 
 
-def measure_canaries(
-    family: Family, rows: Sequence[Row], *, bound: float | None, progress: Progress, canaries: int = CANARIES
+def measure_canaries(  # noqa: PLR0913 - what is audited, and how
+    family: Family,
+    rows: Sequence[Row],
+    *,
+    bound: float | None,
+    progress: Progress,
+    canaries: int = CANARIES,
+    parts: Parts = _NOWHERE,
 ) -> list[Finding]:
     """Plant canaries in a copy of the rows, train on it, and measure how exposed they are.
 
@@ -56,6 +64,7 @@ def measure_canaries(
         bound: The largest mean exposure, in bits, that is good enough for what one person wrote; none if not set.
         progress: Told how many canaries were ranked.
         canaries: How many to plant for each number of writers.
+        parts: Where the model is kept until the audit is done (see `learning`).
 
     Returns:
         One finding: the mean exposure of the canaries that a single person wrote, with a bootstrap interval over them.
@@ -80,7 +89,7 @@ def measure_canaries(
         for writer in range(writers)
     ]
     try:
-        model = family.fit([*rows, *planted], parts=NoParts(), progress=silent)
+        model = learn(family, [*rows, *planted], parts=parts)
     except InvalidInputError as error:
         return none(f"There is too little to learn from: {error}")
     ranks: dict[int, list[float]] = {}

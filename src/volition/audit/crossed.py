@@ -15,12 +15,15 @@ from typing import Final
 
 import numpy as np
 
+from volition.audit.learning import learn
 from volition.errors import InvalidInputError
-from volition.families import Family, Model, NoParts, Progress, Scores, silent
+from volition.families import Family, Model, NoParts, Parts, Progress, Scores
 from volition.lake import Row
 
 FOLDS: Final = 5
 FEWEST_UNITS: Final = 2  # an interval needs two
+
+_NOWHERE: Final = NoParts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,11 +53,13 @@ class Crossed:
         family: What was measured.
         folds: The folds; none where nothing could be measured.
         fault: Why nothing could be measured, in a sentence; empty where it could.
+        parts: Where models are kept until whoever asked is done (see `learning`).
     """
 
     family: Family
     folds: tuple[Fold, ...]
     fault: str
+    parts: Parts = _NOWHERE
 
     @property
     def trained(self) -> Scores:
@@ -67,7 +72,9 @@ class Crossed:
         return _joined(fold.untrained for fold in self.folds)
 
 
-def cross_validate(family: Family, rows: Sequence[Row], *, progress: Progress, folds: int = FOLDS) -> Crossed:
+def cross_validate(
+    family: Family, rows: Sequence[Row], *, progress: Progress, folds: int = FOLDS, parts: Parts = _NOWHERE
+) -> Crossed:
     """Score every unit of a snapshot's rows by a model that did not see it.
 
     Args:
@@ -75,6 +82,7 @@ def cross_validate(family: Family, rows: Sequence[Row], *, progress: Progress, f
         rows: The snapshot's rows.
         progress: Told how many folds are done.
         folds: Into how many parts the units are split.
+        parts: Where models are kept until whoever asked is done (see `learning`).
 
     Returns:
         The folds; or why not, where too little was held out or a fold had too little to learn from.
@@ -84,7 +92,7 @@ def cross_validate(family: Family, rows: Sequence[Row], *, progress: Progress, f
         progress("holding out and training", fold, folds)
         known, held = family.holdout(rows, fold, folds)
         try:
-            model = family.fit(known, parts=NoParts(), progress=silent)
+            model = learn(family, known, parts=parts)
         except InvalidInputError as error:
             return Crossed(family=family, folds=(), fault=f"Without one part of {folds}, too little is left: {error}")
         found.append(
@@ -101,7 +109,7 @@ def cross_validate(family: Family, rows: Sequence[Row], *, progress: Progress, f
     if units < FEWEST_UNITS:
         fault = f"Only {units} units could be held out; an interval needs {FEWEST_UNITS}."
         return Crossed(family=family, folds=(), fault=fault)
-    return Crossed(family=family, folds=tuple(found), fault="")
+    return Crossed(family=family, folds=tuple(found), fault="", parts=parts)
 
 
 def _joined(scores: Iterable[Scores]) -> Scores:

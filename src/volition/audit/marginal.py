@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from volition.audit.crossed import Crossed, Fold
 from volition.audit.intervals import bootstrap_interval
+from volition.audit.learning import unlearn
 from volition.errors import InvalidInputError
-from volition.families import NoParts, silent
 from volition.lake import Row
 
 Vector = NDArray[np.float64]
@@ -83,7 +83,7 @@ def _without(crossed: Crossed, fold: Fold, gone: Callable[[Row], bool], account:
     if len(left) == len(fold.known):
         return fold.trained.values[chosen]
     try:
-        model = crossed.family.forget(fold.model, before=fold.known, after=left, parts=NoParts(), progress=silent)
+        model = unlearn(crossed.family, fold.model, before=fold.known, after=left, parts=crossed.parts)
     except InvalidInputError:  # without them there would be no model at all
         return fold.untrained.values[chosen]
     scores = crossed.family.evaluate(model, fold.known, [row for row in fold.held if row.account == account])

@@ -26,15 +26,16 @@ from numpy.typing import NDArray
 
 from volition.audit import Finding, at_most, not_measured
 from volition.audit.intervals import bootstrap_interval, resampled_means
+from volition.audit.learning import learn, unlearn
 from volition.audit.people import owner_of
 from volition.errors import InvalidInputError
-from volition.families import Family, Model, NoParts, Progress, silent
+from volition.families import Family, Model, NoParts, Parts, Progress
 from volition.lake import Row
 
 Floats = NDArray[np.float64]
 
 AUDIT: Final = "poisoning"
-MOST_PARTIES: Final = 12
+MOST_PARTIES: Final = 8
 """So many accounts, and so many people, are left out at most, those with most rows first: each costs one `forget`."""
 
 FEWEST_PARTIES: Final = 5
@@ -50,6 +51,7 @@ ACCOUNT: Final = "account"
 PERSON: Final = "person"
 
 _SHOWN: Final = 5
+_NOWHERE: Final = NoParts()
 _LEVEL: Final = 0.025
 
 
@@ -81,8 +83,14 @@ class LeftOut:
         return float(np.abs(self.changes).mean())
 
 
-def measure_poisoning(
-    family: Family, rows: Sequence[Row], *, bound: float | None, progress: Progress, most: int = MOST_PARTIES
+def measure_poisoning(  # noqa: PLR0913 - what is audited, and how
+    family: Family,
+    rows: Sequence[Row],
+    *,
+    bound: float | None,
+    progress: Progress,
+    most: int = MOST_PARTIES,
+    parts: Parts = _NOWHERE,
 ) -> list[Finding]:
     """Leave parties out one by one and find those that make the model worse for everybody else.
 
@@ -92,6 +100,7 @@ def measure_poisoning(
         bound: The largest modified z-score of a harmful party that is good enough; none if nothing was set.
         progress: Told how many parties were left out.
         most: How many accounts, and how many people, to leave out at most.
+        parts: Where models are kept until the audit is done (see `learning`).
 
     Returns:
         Two findings, for accounts and for people among their colleagues: the largest modified z-score of the harm,
@@ -104,7 +113,7 @@ def measure_poisoning(
     if not any(wanted.values()):
         return [_finding(kind, (), bound) for kind in kinds]
     try:
-        model = family.fit(known, parts=NoParts(), progress=silent)
+        model = learn(family, known, parts=parts)
     except InvalidInputError as error:
         why = f"Without one part of {FOLDS} there is too little to learn from: {error}"
         return [not_measured(AUDIT, why, metric=_metric(kind), bound=bound) for kind in kinds]
@@ -116,7 +125,9 @@ def measure_poisoning(
         for account, key, count in wanted[kind]:
             progress("leaving parties out", done, total)
             done += 1
-            left = _leave_out(family, model, known, held_out, kind=kind, key=key, account=account, rows=count)
+            left = _leave_out(
+                family, model, known, held_out, kind=kind, key=key, account=account, rows=count, parts=parts
+            )
             if left is not None:
                 found.append(left)
         findings.append(_finding(kind, found, bound))
@@ -161,6 +172,7 @@ def _leave_out(  # noqa: PLR0913 - what a party is, and what it is left out of
     key: str,
     account: str,
     rows: int,
+    parts: Parts,
 ) -> LeftOut | None:
     """Compare the model with and without a party on what others do; none where that cannot be done."""
 
@@ -171,7 +183,7 @@ def _leave_out(  # noqa: PLR0913 - what a party is, and what it is left out of
 
     known_others, held_others = others(known), others(held_out)
     try:
-        without = family.forget(model, before=known, after=known_others, parts=NoParts(), progress=silent)
+        without = unlearn(family, model, before=known, after=known_others, parts=parts)
     except InvalidInputError:  # nothing would be left to learn from
         return None
     before = family.evaluate(model, known_others, held_others)

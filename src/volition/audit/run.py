@@ -12,8 +12,10 @@ from volition.audit.canary import measure_canaries
 from volition.audit.crossed import Crossed, cross_validate
 from volition.audit.fairness import measure_fairness
 from volition.audit.poisoning import measure_poisoning
-from volition.families import Family, Progress
+from volition.families import Family, NoParts, Parts, Progress
 from volition.lake import Row
+
+_NOWHERE: Final = NoParts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -26,6 +28,7 @@ class Case:
         regions: Party ("account:ID", "person:PSEUDONYM") -> region, where one is on record.
         crossed: Every unit's held-out scores, measured once for whoever reads them.
         progress: Told how far an audit is.
+        parts: Where the audits' models are kept until all are done (see `learning`).
     """
 
     family: Family
@@ -33,6 +36,7 @@ class Case:
     regions: Mapping[str, str]
     crossed: Crossed
     progress: Progress
+    parts: Parts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,19 +70,25 @@ AUDITS: Final[Mapping[str, Audit]] = {
         says="The largest gap in quality between two groups: at most the bound. Small groups differ by chance alone.",
     ),
     "attack": Audit(
-        measure=lambda case, bound: measure_attack(case.family, case.rows, bound=bound, progress=case.progress),
+        measure=lambda case, bound: measure_attack(
+            case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
+        ),
         bound=Bound(value=None),
         example=0.1,
         says="The share of members whom an attack with the model's file in hand finds: at most the bound.",
     ),
     "canary": Audit(
-        measure=lambda case, bound: measure_canaries(case.family, case.rows, bound=bound, progress=case.progress),
+        measure=lambda case, bound: measure_canaries(
+            case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
+        ),
         bound=Bound(value=3.0),
         example=3.0,
         says="How exposed, in bits, is what a single person wrote: at most the bound. Chance gives 1.4.",
     ),
     "poisoning": Audit(
-        measure=lambda case, bound: measure_poisoning(case.family, case.rows, bound=bound, progress=case.progress),
+        measure=lambda case, bound: measure_poisoning(
+            case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
+        ),
         bound=Bound(value=None),
         example=3.5,
         says="How far, in robust deviations, the most harmful party is from the others: at most the bound.",
@@ -89,13 +99,14 @@ AUDITS: Final[Mapping[str, Audit]] = {
 DEFAULT_BOUNDS: Final[Mapping[str, Bound]] = {name: audit.bound for name, audit in AUDITS.items()}
 
 
-def run_audits(
+def run_audits(  # noqa: PLR0913 - what is audited, and how
     family: Family,
     rows: Sequence[Row],
     *,
     regions: Mapping[str, str],
     bounds: Mapping[str, Bound],
     progress: Progress,
+    parts: Parts = _NOWHERE,
 ) -> list[Finding]:
     """Run every audit on one snapshot's rows.
 
@@ -105,12 +116,13 @@ def run_audits(
         regions: Party -> region, where one is on record.
         bounds: What each audit's figure is held against, by the audit's name.
         progress: Told how far each audit is.
+        parts: Where the audits' models are kept: run again with the same, a killed audit trains none of them twice.
 
     Returns:
         The findings, one or more for each audit.
     """
-    crossed = cross_validate(family, rows, progress=progress)
-    case = Case(family=family, rows=rows, regions=regions, crossed=crossed, progress=progress)
+    crossed = cross_validate(family, rows, progress=progress, parts=parts)
+    case = Case(family=family, rows=rows, regions=regions, crossed=crossed, progress=progress, parts=parts)
     return [finding for name, audit in AUDITS.items() for finding in audit.measure(case, bounds[name].value)]
 
 

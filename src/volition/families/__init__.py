@@ -120,16 +120,29 @@ class Model:
         Raises:
             InvalidInputError: A file is missing or is not what `save` writes.
         """
+        return cls._read(lambda name: (folder / name).read_bytes(), str(folder))
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Read what `files` returned, as `load` does.
+
+        Raises:
+            InvalidInputError: A file is missing or is not what `files` returns.
+        """
+        return cls._read(files.__getitem__, "A kept model")
+
+    @classmethod
+    def _read(cls, read: Callable[[str], bytes], where: str) -> Self:
         try:
-            settings = msgspec.json.decode((folder / _SETTINGS).read_bytes())
-            arrays = _arrays_from_bytes((folder / _ARRAYS).read_bytes())
-            texts = {name: (folder / f"{_checked(name)}.txt").read_bytes().decode() for name in settings["texts"]}
+            settings = msgspec.json.decode(read(_SETTINGS))
+            arrays = _arrays_from_bytes(read(_ARRAYS))
+            texts = {name: read(f"{_checked(name)}.txt").decode() for name in settings["texts"]}
             if sorted(arrays) != settings["arrays"]:
                 msg = f"arrays.npz holds {sorted(arrays)}, the settings list {settings['arrays']}"
                 raise ValueError(msg)  # noqa: TRY301 - told like every other fault of a file
             return cls(family=settings["family"], settings=settings["settings"], arrays=arrays, texts=texts)
         except (OSError, EOFError, ValueError, TypeError, KeyError, *_DAMAGED) as error:
-            msg = f"{folder} is not a whole model: {error}. Save it again from its training run."
+            msg = f"{where} is not a whole model: {error}. Save it again from its training run."
             raise InvalidInputError(msg) from error
 
 

@@ -178,6 +178,7 @@ class ComposeFamily:
             units=tuple(person for _, person in units),
             accounts=tuple(account for account, _ in units),
             values=np.array([one.saved for one in typed], dtype=np.float64),
+            people=tuple((person,) for _, person in units),
         )
 
     def _count(self, rows: Sequence[Row]) -> Learned | None:

@@ -81,12 +81,16 @@ def subtract_answers(
     """
     if not answers.people:
         return answers
+    by_time = sorted(rows, key=_instant)
     going = [row for row in rows if row.record_id in gone]
     asked_in_vain = _Timeline(going, {place_of(row) for row in going})
-    short = [(row, reply) for row in rows if (reply := _known_reply(row, answers)) is not None]
-    touched = {row.people[0] for row, _ in short if row.record_id in gone or asked_in_vain.before(row)}
-    theirs = [(row, reply) for row, reply in short if row.people[0] in touched]
-    timeline = _Timeline(rows, {place_of(row) for row, _ in theirs})
+    after = _between(by_time, ((row.collected_us + 1, row.collected_us + WINDOW_US + 1) for row in going))
+    answering = [row for row in after if row.record_id not in gone and asked_in_vain.before(row)]
+    touched = {row.people[0] for row in (*going, *answering) if _known_reply(row, answers) is not None}
+    own = [row for row in rows if row.people[0] in touched]
+    theirs = [(row, reply) for row in own if (reply := _known_reply(row, answers)) is not None]
+    asked = _between(by_time, ((row.collected_us - WINDOW_US, row.collected_us) for row, _ in theirs))
+    timeline = _Timeline(asked, {place_of(row) for row, _ in theirs})
     old = set(_said(theirs, timeline))
     staying = [(row, reply) for row, reply in theirs if row.record_id not in gone]
     new = set(_said(staying, timeline, without=gone))
@@ -102,6 +106,19 @@ def _known_reply(row: Row, answers: Answers) -> str | None:
         return str(text)
     reply = short_reply(text)
     return reply if reply in answers.people else None
+
+
+def _between(by_time: Sequence[Row], spans: Iterable[tuple[int, int]]) -> Iterator[Row]:
+    """Yield the messages of some spans of time, first instant (included) to last (not included), each message once."""
+    past = 0
+    for first_us, last_us in sorted(spans):
+        first = bisect_left(by_time, first_us, lo=past, key=_instant)
+        past = bisect_left(by_time, last_us, lo=first, key=_instant)
+        yield from by_time[first:past]
+
+
+def _instant(row: Row) -> int:
+    return row.collected_us
 
 
 class _Timeline:

@@ -196,6 +196,7 @@ class DiagnoseFamily:
             units=tuple(session.unit for session in sessions),
             accounts=tuple(session.account for session in sessions),
             values=np.asarray(values, dtype=np.float64),
+            people=tuple((session.person,) for session in sessions),
         )
 
     @staticmethod
