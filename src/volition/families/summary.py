@@ -15,7 +15,7 @@ doi:10.1145/290941.291025; ROUGE, Lin 2004, https://aclanthology.org/W04-1013.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -25,10 +25,10 @@ from volition.families import Model, Parts, Progress, Scores, fold_of
 from volition.families.summary_features import ONE, Floats, Reading, cosine, label_of, read_meeting, sparse_squares
 from volition.families.summary_regression import LEARN_WORDS, NAME, Ranker, Sums
 from volition.families.summary_sentences import Moment, in_turn, learnable_meetings, meetings_of, tokens_of
+from volition.families.summary_topics import Topic, find_topics
 from volition.lake import Row
 
 _MIN_WORDS: Final = 10  # a shorter sentence is no moment, unless the meeting has no longer one
-_SLACK: Final = 1.1  # of the length asked for
 _DECIMALS: Final = 6  # scores are compared after rounding, so that the last bits of a solver never decide
 
 _REDUNDANCY: Final = 1.0
@@ -43,10 +43,12 @@ class Summary:
     Attributes:
         moments: In the order of the meeting.
         note: What the reader should know of how they were chosen; none when a trained model had all it needs.
+        topics: What the meeting went on about, one after another; none without sentence embeddings.
     """
 
     moments: tuple[Moment, ...]
     note: str | None
+    topics: tuple[Topic, ...] = ()
 
 
 class SummaryFamily:
@@ -186,7 +188,7 @@ def summarize(model: Model | None, rows: Sequence[Row], *, words: int = 110) -> 
         model: A released model. Without one, the moments nearest to the middle of what was said (the centroid of the
             embeddings), or the longest sentences where there are no embeddings.
         rows: The meeting's rows that the gate let through; all but segments are passed over.
-        words: About how many words the quotes may have together: at most a tenth more.
+        words: How many words the quotes may have together. They have nearly as many, where enough was said.
 
     Returns:
         The summary. Without embeddings the note says that it used words and places alone.
@@ -200,7 +202,8 @@ def summarize(model: Model | None, rows: Sequence[Row], *, words: int = 110) -> 
     meetings = sorted({(row.account, row.payload["meeting"]) for row in segments})
     if len(meetings) > 1:
         raise InvalidInputError(f"one summary is of one meeting, but the rows are from {len(meetings)}: {meetings[:3]}")
-    return _summarize(None if model is None else Ranker(model), in_turn(segments), words=words)
+    said = in_turn(segments)
+    return replace(_summarize(None if model is None else Ranker(model), said, words=words), topics=find_topics(said))
 
 
 def rouge_1(candidate: str, reference: str) -> float:
@@ -236,8 +239,7 @@ def _summarize(ranker: Ranker | None, segments: Sequence[Row], *, words: int) ->
 def _choose(read: Reading, scores: Floats, *, words: int) -> list[int]:
     """Choose sentences one by one: the best score less its likeness to the nearest one chosen, while there is room."""
     lengths = read.words
-    limit = max(words, round(words * _SLACK))
-    fits = lengths <= limit
+    fits = lengths <= words
     long_enough = fits & (lengths >= _MIN_WORDS)
     left = long_enough if long_enough.any() else fits & (lengths > 0)
     if not left.any():
@@ -247,8 +249,8 @@ def _choose(read: Reading, scores: Floats, *, words: int) -> list[int]:
     norms = sparse_squares(read.terms)
     likeness = np.zeros(len(lengths))
     chosen: list[int] = []
-    room = limit
-    while room > limit - words:
+    room = words
+    while room > 0:
         left = left & (lengths <= room) & (likeness < _SAME)
         if not left.any():
             break
