@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument(
         "--report", metavar="DIR", help="measure on the meetings in this folder (default: those in val)"
     )
+    parser.add_argument("--only", metavar="FAMILY", help="measure one family alone (quality)")
     parser.add_argument("--cache", metavar="DIR", help="keep what is slow to compute here, for the next run")
     parser.add_argument("--meetings", metavar="N", type=int, help="take only so many meetings (road)")
     parser.add_argument(

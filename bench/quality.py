@@ -5,22 +5,26 @@ folder of `--report`. The composer learns from the first 80 % of the chat in DIR
 recommendations are measured on the same communities, split by time; diagnosis on sessions that are simulated. Nothing
 is chosen by looking at what is measured on: settings were chosen by cross-validation within what is trained on.
 
-The first run computes sentence embeddings, some minutes; with `--cache DIR`, or in the system's folder for temporary
-files, they are kept for the next.
+With `--only FAMILY` one of them is measured alone. The first run computes sentence embeddings, some minutes; with
+`--cache DIR`, or in the system's folder for temporary files, they are kept for the next.
 """
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.meetings import CachedEncoder, default_cache, machine, tell
+from bench.meetings import CachedEncoder, default_cache, machine, read_meetings, tell
 from bench.quality_compose import compose_quality
 from bench.quality_diagnose import diagnose_quality
 from bench.quality_recommend import recommend_quality
 from bench.quality_search import search_quality
 from bench.quality_summary import summary_quality
+from bench.quality_topics import embedded, topics_quality
 from volition.encoder import Encoder
 from volition.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -28,7 +32,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     Args:
         args: `data`, the folder of real data; `report`, the folder of meetings to measure on, or none for those in val;
-            `cache`, a folder for embeddings, or none for one among the temporary files.
+            `only`, one family, or none for all; `cache`, a folder for embeddings, or none for one among the temporary
+            files.
 
     Raises:
         InvalidInputError: No data was named, or it is not there.
@@ -38,23 +43,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise InvalidInputError("This benchmark needs real data. Name its folder with --data DIR.")
     meetings = Path(args.data).resolve() / "meetings"
     report = Path(args.report).resolve() if args.report else meetings / "val"
-    encoder = CachedEncoder(Encoder.load(), Path(args.cache) if args.cache else default_cache())
     progress = tell()
-    search_figures, search_goals = search_quality(meetings / "train", report, encoder, progress)
-    summary_figures, summary_goals = summary_quality(meetings / "train", report, encoder, progress)
     chat = meetings.with_name("chat")
-    compose_figures, compose_goals = compose_quality(chat, progress)
-    recommend_figures, recommend_goals = recommend_quality(chat, progress)
-    diagnose_figures, diagnose_goals = diagnose_quality(progress)
+
+    def encoder() -> CachedEncoder:
+        return CachedEncoder(Encoder.load(), Path(args.cache) if args.cache else default_cache())
+
+    measures: dict[str, Callable[[], tuple[Mapping[str, Any], list[dict[str, Any]]]]] = {
+        "search": lambda: search_quality(meetings / "train", report, encoder(), progress),
+        "summary": lambda: summary_quality(meetings / "train", report, encoder(), progress),
+        "topics": lambda: (topics_quality(read_meetings(report), embedded(encoder()), progress), []),
+        "compose": lambda: compose_quality(chat, progress),
+        "recommend": lambda: recommend_quality(chat, progress),
+        "diagnose": lambda: diagnose_quality(progress),
+    }
+    if args.only is not None and args.only not in measures:
+        raise InvalidInputError(f"there is no family {args.only!r} to measure; there are: {', '.join(measures)}")
+    found = {name: measure() for name, measure in measures.items() if args.only in {None, name}}
     return {
         "bench": "quality",
-        "figures": {
-            "search": search_figures,
-            "summary": summary_figures,
-            "compose": compose_figures,
-            "recommend": recommend_figures,
-            "diagnose": diagnose_figures,
-        },
-        "goals": [*search_goals, *summary_goals, *compose_goals, *recommend_goals, *diagnose_goals],
+        "figures": {name: figures for name, (figures, _) in found.items()},
+        "goals": [goal for _, goals in found.values() for goal in goals],
         "machine": machine(),
     }

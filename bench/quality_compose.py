@@ -5,7 +5,7 @@ and comes out of a snapshot, gated and scrubbed. The model learns from the first
 20 % is typed again. `volition.families.compose_typing` says exactly how typing is counted; its source is Trnka and
 McCoy 2008, "Evaluating Word Prediction: Framing Keystroke Savings" (ACL 2008, short papers).
 
-The composer's settings are round figures, tuned on none of this chat.
+The composer's settings were chosen within the first 80 %: on its last quarters, each after what came before it.
 """
 
 import tempfile

@@ -65,9 +65,13 @@ def across(model: Model, rows: Sequence[Row], encoder: Encoder, progress: Progre
         meetings.append(min(opened))
         for name, engine in rivals.items():
             (words,) = _tokens([query], stemmed="stemmed" in name)
-            values[name].append(ndcg(engine.get_scores(words), relevant))
+            words_found = engine.get_scores(words)
+            values[name].append(ndcg(words_found, relevant))
         meaning = np.einsum("ij,j->i", vectors, encoder.encode([query])[0].astype(np.float64))
         values["the encoder alone"].append(ndcg(meaning, relevant))
+        values["bm25, stemmed, and the encoder, by reciprocal ranks"].append(
+            ndcg(_fused([words_found, meaning]), relevant)
+        )
         for name, ranker in (("words and meaning, untrained", None), ("words and meaning, trained", model)):
             found = search_in(ranker, query, indexes, encoder=encoder, limit=DEPTH)
             scores = np.full(len(relevant), _NOWHERE)
@@ -85,6 +89,16 @@ def across(model: Model, rows: Sequence[Row], encoder: Encoder, progress: Progre
             for name, value in values.items()
         },
     }
+
+
+def _fused(scores: Sequence["NDArray[np.float64]"]) -> "NDArray[np.float64]":
+    """Join rankings by their reciprocal ranks, with 60 added (Cormack et al. 2009, doi:10.1145/1571941.1572114)."""
+    total = np.zeros(len(scores[0]))
+    for one in scores:
+        ranks = np.empty(len(one))
+        ranks[np.argsort(-one, kind="stable")] = np.arange(1, len(one) + 1)
+        total += 1 / (60 + ranks)
+    return total
 
 
 def _tokens(texts: Sequence[str], *, stemmed: bool) -> list[list[str]]:

@@ -8,7 +8,7 @@ from llm_server import said, serving
 from volition.drafts import TONES, changes, draft, rewrite
 from volition.endpoint import Endpoint
 from volition.errors import BackendError, InvalidInputError, RefusedError
-from volition.families.summary import Moment
+from volition.families.summary_sentences import Moment
 from volition.prose import check_prose, write_prose
 
 TEXT = "Zoe, please send 3 frames to Bolt by Friday."

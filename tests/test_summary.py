@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from volition.errors import InvalidInputError
 from volition.families import Model, NoParts, silent, summary
 from volition.families.summary import SummaryFamily, rouge_1, summarize
+from volition.families.summary_regression import Sums
 from volition.lake import Row
 
 FAMILY = SummaryFamily()
@@ -150,14 +151,14 @@ def test_every_moment_is_a_verbatim_piece_of_the_segment_it_points_at(model, tex
         assert moment.quote in texts[moment.turn]
         assert (moment.speaker, moment.start_ms) == (f"S{moment.turn}", 1000 * moment.turn)
         assert moment.record_id == rows[moment.turn].record_id
-    assert sum(len(moment.quote.split()) for moment in summary.moments) <= max(words, 1.1 * words + 1)
+    assert sum(len(moment.quote.split()) for moment in summary.moments) <= words
 
 
 @pytest.mark.parametrize("words", [20, 40, 110])
 def test_a_summary_has_about_as_many_words_as_asked_for(model, words):
     said = sum(len(moment.quote.split()) for moment in summarize(model, meeting(5), words=words).moments)
 
-    assert words - 9 <= said <= 1.1 * words + 1  # 10 words are the shortest moment
+    assert words - 15 <= said <= words  # 10 words are the shortest moment, and what is left may repeat what is there
 
 
 def test_an_endless_sentence_is_quoted_in_part():
@@ -165,7 +166,7 @@ def test_an_endless_sentence_is_quoted_in_part():
     no_commas = " ".join(f"word{n}" for n in range(500))
 
     for text in (endless, no_commas):
-        (moment,) = summarize(None, [segment(text, 0)], words=55).moments
+        (moment,) = summarize(None, [segment(text, 0)], words=60).moments
         assert moment.quote in text
         assert 40 <= len(moment.quote.split()) <= 60
 
@@ -183,7 +184,7 @@ def test_the_same_thing_said_twice_is_quoted_once():
     other = "Nobody has yet found out where the old lighthouse keys were put last summer."
     rows = [segment(same, 0), segment(same, 1), segment(same, 2), segment(other, 3)]
 
-    assert [moment.turn for moment in summarize(None, rows, words=25).moments] == [0, 3]
+    assert [moment.turn for moment in summarize(None, rows, words=30).moments] == [0, 3]
 
 
 def test_a_meeting_of_short_sentences_is_quoted_too(model):
@@ -431,8 +432,8 @@ def test_a_killed_training_reads_no_meeting_twice_and_ends_with_the_same_bytes(m
         FAMILY.fit(rows, parts=parts, progress=silent)
 
     read, kept = [], dict(parts.kept)
-    of = summary._Sums.of
-    monkeypatch.setattr(summary._Sums, "of", lambda one: (read.append(one.name), of(one))[1])
+    of = Sums.of
+    monkeypatch.setattr(Sums, "of", lambda one: (read.append(one.name), of(one))[1])
     parts.put = lambda name, arrays: kept.update({name: arrays})
     assert FAMILY.fit(rows, parts=parts, progress=silent).files() == whole
     assert (len(read), len(kept)) == (2, 3)

@@ -14,7 +14,7 @@ from typing import Final
 
 from volition.endpoint import Endpoint
 from volition.errors import InvalidInputError, RefusedError
-from volition.families.summary import COMMON
+from volition.families.summary_sentences import COMMON
 
 TONES: Final[Mapping[str, str]] = {
     "shorter": "Make the message shorter.",

@@ -16,7 +16,7 @@ from typing import Final
 from volition.drafts import changes
 from volition.endpoint import Endpoint
 from volition.errors import BackendError
-from volition.families.summary import COMMON, Moment
+from volition.families.summary_sentences import COMMON, Moment
 
 _MOST_TOKENS: Final = 512
 _SHARED: Final = 0.6  # of a sentence's telling words, at least so many are in what it cites

@@ -66,7 +66,7 @@ def summarize(
         bool, typer.Option("--prose", help="Also tell it in sentences; sends its quotes to the end point.")
     ] = False,
 ) -> Result:
-    """Summarise a meeting in quotes: its moments, decisions, tasks and open questions, each with speaker and time."""
+    """Summarise a meeting in quotes: moments, topics, decisions, tasks, open questions, with speakers and times."""
     with call.workspace() as workspace, output.progress() as progress:
         summary = workspace.summarize(meeting, person=asker, words=words, progress=progress)
         minutes = asdict(workspace.minutes(meeting, person=asker))

@@ -401,6 +401,12 @@ def summary(value: Value) -> Iterator[Block]:
     yield Grid(columns=("at", "speaker", f"{value['meeting']}, in quotes"), rows=rows)
     if value["note"]:
         yield _line(value["note"])
+    if value["topics"]:
+        rows = [
+            (f"{_clock(topic['start_ms'])} to {_clock(topic['end_ms'])}", topic["speaker"], ", ".join(topic["words"]))
+            for topic in value["topics"]
+        ]
+        yield Grid(columns=("at", "begun by", "topic, by its words"), rows=rows)
     for kind in ("decisions", "questions"):
         if value[kind]:
             rows = [(_clock(moment["start_ms"]), moment["speaker"], moment["quote"]) for moment in value[kind]]

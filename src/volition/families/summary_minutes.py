@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from volition.canonical import us_to_datetime
-from volition.families.summary import Moment, cut_sentences, in_turn
+from volition.families.summary_sentences import Moment, cut_sentences, in_turn
 from volition.lake import Row
 
 _NEAR_TURNS: Final = 2  # within so many turns a question is answered, or it is not
