@@ -6,6 +6,7 @@ signing.key       signs the log's checkpoints and the releases (mode 0600)
 ledger.db         the append-only log
 parties.db        accounts and people: names, pseudonyms, keys; the part that can be destroyed
 lake/             records
+uses.db           how often features used whose records, counted by day
 history/          what the gate knows of a long ledger, read once; it may be deleted
 leases/           which processes answer from memory
 snapshots/ models/ releases/ runs/
@@ -27,7 +28,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import IO, Any, Final, Literal, Self
 
 from volition import canonical
 from volition.audit import Finding
@@ -77,9 +78,10 @@ from volition.features import (
 )
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, forget_rows, owed_by
-from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
+from volition.gate import Engine, Explanation, Gate, Record, Subject, Verdict, decide, explain
 from volition.history import History, extend_history, find_history, keep_history
-from volition.lake import Compacted, Lake, bucket_of
+from volition.holdings import Exported, Holdings, Place, count_days, lessons_of, places_of, uses_json, write_export
+from volition.lake import Compacted, Lake, Row, bucket_of
 from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
@@ -99,6 +101,7 @@ from volition.release import (
     settle_releases,
     write_release,
 )
+from volition.requests import Request, requests_of
 from volition.shelf import Shelf
 from volition.signing import Signer, VerifierKey
 from volition.snapshot import Snapshot, freeze
@@ -107,6 +110,7 @@ from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
+from volition.uses import Uses
 from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
 FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
@@ -226,6 +230,7 @@ class Workspace:
         kept = find_history(folder / "history", self.ledger, self._signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
+        self._uses = Uses(folder / "uses.db")
         self._shelf = Shelf(self._lake)
         self._endpoint: EndpointSettings | None = settings["endpoint"]
         self._encoder: Encoder | None = None
@@ -281,6 +286,7 @@ class Workspace:
         """Close every file."""
         self._shelf.clear()
         self._lake.close()
+        self._uses.close()
         self.parties.close()
         self._store.close()
 
@@ -643,8 +649,85 @@ class Workspace:
                 self.parties.destroy_account_key(name)
             elif kind == "person" and (person := self.parties.person_by_pseudonym(name)) is not None:
                 removed += self._lake.erase_person(name)
+                self._uses.erase(name)
                 self.parties.destroy_person(person.id)
         return removed
+
+    # --- what is held of a person, and what they asked for ---
+
+    def holdings(self, person: str) -> Holdings:
+        """Return what is held of a person and what it was used for. Whoever calls answers for who asks.
+
+        Raises:
+            InvalidInputError: The person is not known.
+            RefusedError: The person was erased.
+        """
+        subject = Subject(pseudonym=self.parties.person(person).pseudonym, at_us=self.now_us)
+        frozen = [entry for entry in self.history().doings if entry.kind == "snapshot"]
+        snapshots = ((entry.at_us, self.open_snapshot(entry.body["snapshot"])) for entry in frozen)
+        return Holdings(
+            at_us=subject.at_us,
+            days=count_days(self._lake, subject),
+            uses=self._uses.of(subject.pseudonym),
+            lessons=lessons_of(subject.pseudonym, snapshots),
+        )
+
+    def places(self, person: str, *, account: str) -> tuple[Place, ...]:
+        """Return the meetings and conversations of an account that a person was in, and how their lines stand now.
+
+        Raises as `holdings` does.
+        """
+        subject = Subject(pseudonym=self.parties.person(person).pseudonym, at_us=self.now_us)
+        gates = {one: (Gate(self.permits(one)), READS.get(one, _learns_from(one))) for one in PURPOSES}
+        return places_of(self._lake, subject, account=account, gates=gates)
+
+    def export(self, person: str, sink: IO[bytes]) -> Exported:
+        """Write all that is held of a person as a zip of JSON and Parquet; see `holdings`. Raises as `holdings` does.
+
+        Args:
+            person: Whose records.
+            sink: Where to; it can be sought in.
+        """
+        known, found = self.parties.person(person), self.holdings(person)
+        party = f"person:{known.pseudonym}"
+        spoken = self.history().party(party)
+        seqs = sorted([*(said.seq for said in spoken.decisions), *(seq for _, _, seq in spoken.signals)])
+        entries = [entry for seq in seqs for entry in self.ledger.entries(seq, seq + 1)]
+        about = {
+            "origin": self.origin,
+            "person": known.id,
+            "account": known.account,
+            "name": known.name,
+            "aliases": list(known.aliases),
+            "emails": list(known.emails),
+            "pseudonym": known.pseudonym,
+            "at": us_to_text(found.at_us),
+            "checkpoint": self.ledger.checkpoint(),
+        }
+        return write_export(
+            sink,
+            lake=self._lake,
+            subject=Subject(pseudonym=known.pseudonym, at_us=found.at_us),
+            about=about,
+            decisions=[
+                {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body} for entry in entries
+            ],
+            uses=uses_json(found.uses, found.lessons),
+        )
+
+    def requests(self, party: str) -> tuple[Request, ...]:
+        """Return what a person asked for and how far it is, the newest first.
+
+        Args:
+            party: As the ledger names them, "person:PSEUDONYM": an erased person has no other name.
+        """
+        return requests_of(
+            party,
+            history=self.history(),
+            models=self.models().values(),
+            owed=self.owed(),
+            open_snapshot=self.open_snapshot,
+        )
 
     # --- ways in ---
 
@@ -1216,7 +1299,11 @@ class Workspace:
             permits=self.permits(f"feature/{family}"),
             model=self._model_at_work(family),
             shelf=self._shelf,
+            note=partial(self._note_use, f"feature/{family}"),
         )
+
+    def _note_use(self, purpose: str, rows: Iterable[Row]) -> None:
+        self._uses.note(purpose, [(row.people[0], row.category) for row in rows], at_us=self.now_us)
 
     def _model_at_work(self, family: str) -> Model | None:
         model = self._at_work(family)

@@ -149,6 +149,11 @@ def asks(names: Sequence[str]) -> str:
     return listed([_ASKS[name] for name in names])
 
 
+def count(number: int, thing: str) -> str:
+    """Say how many of a thing there are."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def listed(words: Sequence[str]) -> str:
     """Join words as a sentence does."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
