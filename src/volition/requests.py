@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from volition.canonical import us_to_text
 from volition.forget import Owed
-from volition.history import History
+from volition.history import Decision, History
 from volition.release import ModelState
 from volition.snapshot import Snapshot
 from volition.terms import CATEGORIES, PURPOSES
@@ -72,6 +72,8 @@ class Request:
         at_us: When; it has been in force since.
         categories: Of which data it speaks, leaves in the vocabulary's order.
         purposes: Of which purposes, likewise.
+        until_us: When a yes followed that speaks of some or all of it, so that it no longer stands whole; none if none
+            did. What it touched must be forgotten all the same.
         models: The models that it touches, the oldest first.
     """
 
@@ -80,6 +82,7 @@ class Request:
     at_us: int
     categories: tuple[str, ...]
     purposes: tuple[str, ...]
+    until_us: int | None
     models: tuple[Touched, ...]
 
     @property
@@ -100,6 +103,7 @@ class Request:
             "at": us_to_text(self.at_us),
             "data": list(self.categories),
             "purpose": list(self.purposes),
+            "until": None if self.until_us is None else us_to_text(self.until_us),
             "done": self.is_done,
             "due": None if self.due_us is None else us_to_text(self.due_us),
             "models": [model.to_json() for model in self.models],
@@ -138,6 +142,7 @@ def requests_of(
             at_us=at_us,
             categories=tuple(name for name in CATEGORIES if name in categories),
             purposes=tuple(name for name in PURPOSES if name in purposes),
+            until_us=_until_us(seq, categories, purposes, known.decisions),
             models=tuple(
                 Touched(
                     model=model.id,
@@ -153,6 +158,16 @@ def requests_of(
         )
         for kind, seq, at_us, categories, purposes in reversed(asked)
     )
+
+
+def _until_us(
+    seq: int, categories: frozenset[str], purposes: frozenset[str], decisions: Iterable[Decision]
+) -> int | None:
+    """Return when the first yes followed a no, of something that it speaks of; none if none did."""
+    for said in decisions:
+        if said.yes and said.seq > seq and categories & said.categories and purposes & said.purposes:
+            return said.at_us
+    return None
 
 
 class _Learned:

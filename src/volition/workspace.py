@@ -5,6 +5,7 @@ master.key        wraps every other key (mode 0600): back it up apart from the r
 signing.key       signs the log's checkpoints and the releases (mode 0600)
 ledger.db         the append-only log
 parties.db        accounts and people: names, pseudonyms, keys; the part that can be destroyed
+terms/            the texts that were published, by their digests
 lake/             records
 uses.db           how often features used whose records, counted by day
 history/          what the gate knows of a long ledger, read once; it may be deleted
@@ -107,7 +108,7 @@ from volition.signing import Signer, VerifierKey
 from volition.snapshot import Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
 from volition.stream import BATCH_ROWS, Rows, judged
-from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
+from volition.terms import CATEGORIES, PROFILES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
 from volition.uses import Uses
@@ -124,6 +125,14 @@ LEARNS_FROM: Final = {
 }
 """What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
 
+_USES: Final = {
+    **LEARNS_FROM,
+    **READS,
+    "feature/compose": ("content/chat",),
+    "feature/diagnose": LEARNS_FROM["train/diagnose"],
+}
+"""What a purpose has a use for, of what is held of a person; the others could use anything that the terms let them."""
+
 _WITHOUT_EMBEDDINGS: Final = ("train/compose",)
 """Purposes that learn from content, but from its words alone: no embedding is derived for them."""
 
@@ -138,6 +147,7 @@ _LONG_TO_READ: Final = 20_000  # entries: about a second
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 _SETTINGS_FILE: Final = "volition.toml"
 _LEASES: Final = "leases"
+_TEXTS: Final = "terms"
 _SETTINGS: Final = """\
 # A Volition workspace.
 
@@ -384,8 +394,37 @@ class Workspace:
             Draft(kind="notice", body={"account": account, "terms": terms.id, "ends": us_to_text(binds_us)})
             for account in bound
         ]
+        if terms.text:
+            self._keep_text(terms)
         body = {"terms": terms.to_json(), "binds": us_to_text(binds_us)}
         return self.ledger.append(Draft(kind="terms", body=body), *notices)[0]
+
+    def _keep_text(self, terms: Terms) -> None:
+        path = self.folder / _TEXTS / f"{terms.text_digest}.md"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_file(path, terms.text.encode())
+        except OSError as error:
+            msg = f"The text of {terms.id} could not be kept in {path}: {error}. Free space, then publish again."
+            raise BackendError(msg) from error
+
+    def terms_text(self, terms: Terms) -> str:
+        """Return a published version's text, Markdown; empty where it is not kept here.
+
+        The ledger has its digest. An earlier version of this software kept no texts; those of the shipped profiles are
+        known all the same.
+
+        Raises:
+            ProofError: It was changed after it was published.
+        """
+        path = self.folder / _TEXTS / f"{terms.text_digest}.md"
+        if not path.exists():
+            shipped = (load_profile(name) for name in PROFILES)
+            return next((one.text for one in shipped if one.text_digest == terms.text_digest), "")
+        data = _read_file(path)
+        if canonical.digest(data) != terms.text_digest:
+            raise ProofError(f"{path} is not the text that was published as {terms.id}. Restore it from a copy.")
+        return data.decode()
 
     def terms(self) -> Sequence[Terms]:
         """Return every published version, oldest first."""
@@ -678,7 +717,7 @@ class Workspace:
         Raises as `holdings` does.
         """
         subject = Subject(pseudonym=self.parties.person(person).pseudonym, at_us=self.now_us)
-        gates = {one: (Gate(self.permits(one)), READS.get(one, _learns_from(one))) for one in PURPOSES}
+        gates = {one: (Gate(self.permits(one)), _USES.get(one, CATEGORIES)) for one in PURPOSES}
         return places_of(self._lake, subject, account=account, gates=gates)
 
     def export(self, person: str, sink: IO[bytes]) -> Exported:

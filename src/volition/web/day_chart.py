@@ -11,7 +11,7 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-_WIDTH: Final = 720
+_WIDTH: Final = 560
 _HEIGHT: Final = 190
 _LEFT: Final = 44
 _RIGHT: Final = 8

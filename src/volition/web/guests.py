@@ -96,7 +96,8 @@ def show(visit: Visit) -> GuestMeetingsPage:
     organisation = workspace.parties.account(account).name
     places = workspace.places(party.removeprefix("person:"), account=account)
     found = workspace.choices(party, account=account)
-    content = [choice for choice in found.choices if any(line.category.startswith("content/") for line in choice.lines)]
+    spoken = {one.purpose for place in places for one in place.standings}
+    content = [choice for choice in found.choices if spoken.intersection(choice.purposes) or not spoken]
     said = workspace.history().party(workspace.party(party)).decisions
     return GuestMeetingsPage(
         title="Meetings I was in",

@@ -223,6 +223,8 @@ def _card(request: Request) -> RequestCard:
 
 def _told(request: Request, done: int) -> list[str]:
     told = ["In force since then: nothing of what it speaks of is used."]
+    if request.until_us is not None:
+        told = [f"In force until {words.moment(request.until_us)}, when you said yes to some or all of it again."]
     if request.kind is Kind.ERASURE:
         told = ["In force since then: nothing of yours is used. Your records, names and keys are destroyed."]
     total = len(request.models)

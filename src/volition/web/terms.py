@@ -59,7 +59,8 @@ class TermsPage:
         state: How the version that is shown stands for the account.
         compared: With what it is compared, in a sentence; empty where there is nothing to compare.
         changes: What is different in it.
-        text: The text, as HTML.
+        text: The text, as HTML; empty where it is not kept.
+        digest: SHA-256 of the text, hexadecimal.
         versions: Every version, the newest first.
     """
 
@@ -70,6 +71,7 @@ class TermsPage:
     compared: str
     changes: tuple[ChangeLine, ...]
     text: Markup
+    digest: str
     versions: tuple[Version, ...]
 
 
@@ -100,6 +102,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
             compared="",
             changes=(),
             text=Markup(),
+            digest="",
             versions=(),
         )
     binding = [terms for start_us, terms in history.terms_of(account) if start_us <= now_us]
@@ -118,7 +121,8 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
         state=here.state,
         compared=compared,
         changes=tuple(ChangeLine(text=change.text, loosens=change.loosens) for change in changes),
-        text=to_html(shown.text),
+        text=to_html(workspace.terms_text(shown)),
+        digest=shown.text_digest,
         versions=tuple(versions),
     )
 
