@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.access import Role
-from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
 from volition.history import Decision
 from volition.holdings import Place, Standing
@@ -140,8 +139,8 @@ def receipt(visit: Visit) -> Download:
     size = workspace.ledger.size
     told = {
         "format": RECEIPT,
-        "entry": {"seq": seq, "at": us_to_text(entry.at_us), "kind": entry.kind, "body": entry.body},
-        "leaf": entry.leaf_hash.hex(),
+        "index": seq,
+        "entry": json.loads(entry.leaf_bytes),  # its canonical form (RFC 8785) is what the leaf is the hash of
         "hashes": [each.hex() for each in workspace.ledger.prove_inclusion(seq, size)],
         "checkpoint": workspace.ledger.checkpoint(size),
         "key": workspace.verifier.to_text(),
