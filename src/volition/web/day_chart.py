@@ -18,6 +18,8 @@ _RIGHT: Final = 8
 _TOP: Final = 12
 _BOTTOM: Final = 28
 _MOST: Final = 60
+_WIDEST: Final = 56
+_LABEL: Final = 110
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ def _draw(chart: DayChart) -> Markup:
     while starts[-1] < _start(max(days), unit):
         starts.append(_next(starts[-1], unit))
     top = max(own[start] + others[start] for start in starts)
-    room = (_WIDTH - _LEFT - _RIGHT) / max(len(starts), 7)
+    room = (_WIDTH - _LEFT - _RIGHT) / len(starts)
+    width = min(room * 0.7, _WIDEST)
     height = _HEIGHT - _TOP - _BOTTOM
     base = _HEIGHT - _BOTTOM
     drawn = [
@@ -87,18 +90,20 @@ def _draw(chart: DayChart) -> Markup:
         ),
     ]
     for number, start in enumerate(starts):
-        x, width = _LEFT + number * room + room * 0.15, room * 0.7
+        x = _LEFT + (number + 0.5) * room - width / 2
         y = float(base)
         for kind, count in (("own", own[start]), ("others", others[start])):
             size = count / top * height
             y -= size
             if count:
                 drawn.append(f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{size:.1f}"/>')
-    for number in sorted({0, len(starts) // 2, len(starts) - 1} if len(starts) > 2 else {0, len(starts) - 1}):
+    last = len(starts) - 1
+    for number in sorted({0, last // 2, last} if last > 1 else {0, last}):
         at = starts[number]
-        anchor = "start" if number == 0 else "end" if number == len(starts) - 1 and len(starts) > 6 else "middle"
         label = f"{at:%B %Y}" if unit == "month" else f"{at.day} {at:%b %Y}"
-        x = _LEFT + number * room + (0 if number == 0 else room if anchor == "end" else room / 2)
+        x, anchor = _LEFT + (number + 0.5) * room, "middle"
+        if room < _LABEL and number in {0, last}:  # at the edges there is no room on both sides
+            x, anchor = (float(_LEFT), "start") if number == 0 else (float(_WIDTH - _RIGHT), "end")
         drawn.append(f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{escape(label)}</text>')
     drawn.append("</svg>")
     return Markup("".join(drawn))  # noqa: S704 - every text in it was escaped above

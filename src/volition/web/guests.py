@@ -150,8 +150,7 @@ def receipt(visit: Visit) -> Download:
 
 
 def _said(decision: Decision) -> str:
-    purposes = [purpose.title.lower() for name, purpose in words.PURPOSES.items() if name in decision.purposes]
-    return f"{'Yes' if decision.yes else 'No'} to {words.listed(purposes)}"
+    return f"{'Yes' if decision.yes else 'No'} to {words.purposes(decision.purposes)}"
 
 
 def _meeting(number: int, place: Place) -> MeetingCard:

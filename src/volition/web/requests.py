@@ -240,9 +240,7 @@ def _told(request: Request, done: int) -> list[str]:
 
 
 def _spoken(request: Request) -> str:
-    titles = [words.PURPOSES[purpose].title.lower() for purpose in request.purposes]
-    told = f"{', '.join(titles[:3])} and {len(titles) - 3} more" if len(titles) > 4 else words.listed(titles)
-    return f"{told}, with {words.categories(request.categories)}"
+    return f"{words.purposes(request.purposes)}, with {words.categories(request.categories)}"
 
 
 def _line(model: Touched) -> ModelLine:
