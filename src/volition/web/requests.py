@@ -126,7 +126,7 @@ def show(visit: Visit) -> RequestsPage:
         title="Requests",
         lead="Every no of yours, how far it is, and being erased. A no is in force at once; what learned from you "
         f"before must forget within {visit.workspace.due_days} days.",
-        requests=tuple(_card(request) for request in found[:_SHOWN]),
+        requests=tuple(_card(request, visit.workspace.now_us) for request in found[:_SHOWN]),
         more=max(0, len(found) - _SHOWN),
         erase=f"{PATH}/erase",
     )
@@ -194,7 +194,7 @@ def follow(visit: Visit) -> ErasedPage:
     return ErasedPage(
         title="Your erasure",
         lead="Keep this page's address: by it you see how far it is, without signing in. It does not name you.",
-        request=_card(_erasure(visit.workspace, told["seq"])),
+        request=_card(_erasure(visit.workspace, told["seq"]), visit.workspace.now_us),
         ends=words.day(told["ends"]),
     )
 
@@ -207,7 +207,7 @@ def _erasure(workspace: Workspace, seq: int) -> Request:
     return found[0]
 
 
-def _card(request: Request) -> RequestCard:
+def _card(request: Request, now_us: int) -> RequestCard:
     erased = request.kind is Kind.ERASURE
     done = sum(model.forgotten_us is not None for model in request.models)
     return RequestCard(
@@ -215,13 +215,13 @@ def _card(request: Request) -> RequestCard:
         title="Erase me" if erased else f"No to {_spoken(request)}",
         when=f"{words.moment(request.at_us)}, entry {request.seq:,} of the ledger",
         state=State(word="Done" if request.is_done else "Under way", is_on=request.is_done),
-        told=tuple(_told(request, done)),
+        told=tuple(_told(request, done, now_us)),
         models=tuple(_line(model) for model in request.models),
         done=done,
     )
 
 
-def _told(request: Request, done: int) -> list[str]:
+def _told(request: Request, done: int, now_us: int) -> list[str]:
     told = ["In force since then: nothing of what it speaks of is used."]
     if request.until_us is not None:
         told = [f"In force until {words.moment(request.until_us)}, when you said yes to some or all of it again."]
@@ -236,6 +236,8 @@ def _told(request: Request, done: int) -> list[str]:
     rest = "it" if total == 1 else "the other" if left == 1 else "the others"
     had = f"{done:,} of {words.count(total, 'model')} that had learned from it"
     due = f"{rest} must by {words.day(request.due_us)}."
+    if request.due_us < now_us:
+        due = f"{rest} should have by {words.day(request.due_us)}. What is overdue is not at work any more."
     return [*told, f"{had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
 
 
