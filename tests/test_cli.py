@@ -50,7 +50,7 @@ PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
     collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
     opened; summarize; draft; rewrite;
-    recommend; complete; replies; edit; diagnose; owed; forget; erase; prove; verify; status; key; demo;
+    recommend; complete; replies; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
 """
 
@@ -89,6 +89,8 @@ EXAMPLES = {
     "owed": "owed",
     "forget": "forget",
     "erase": "erase --party person:mara",
+    "export": "export mara mine.zip",
+    "requests": "requests mara",
     "prove": "prove evidence.zip",
     "verify": "verify {evidence}",
     "status": "status",

@@ -36,9 +36,12 @@ The story, module by module, in the order of the road. A module imports only fro
   reasons.
 - `shelf`: what was opened for search, kept in memory and judged anew at every search.
 - `edits`: a message made tidy, or shorter, by rule.
+- `uses`: how often each feature used whose records, counted by day.
 - `features`, `composing`: released models at work, gated again for the data that they read; the same while somebody
   types.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
+- `holdings`, `requests`: what is held of one person, what it was used for, all of it to take away; what they asked for,
+  and how far it is.
 - `prove`: evidence that anyone checks offline, with the public key alone.
 - `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.

@@ -47,6 +47,7 @@ SHORTEST_PASSWORD: Final = 12
 _LONGEST_PASSWORD: Final = 1024
 _AT_ONCE: Final = 2  # argon2 hashes: 64 MiB and about a fifth of a second each
 _TOKEN_PREFIX: Final = "vol_"  # noqa: S105 - not a secret: by it a leaked token is found
+_GUEST: Final = "guest:"
 _SEEN_EVERY_US: Final = 60 * _SECOND_US
 
 _SCHEMA: Final = """
@@ -103,6 +104,11 @@ class Who:
     scopes: frozenset[Scope] = frozenset(Scope)
     account: str | None = None
     person: str | None = None
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether they came by a guest's link, without a user of their own before."""
+        return self.user.startswith(_GUEST)
 
     def is_any(self, roles: Iterable[Role]) -> bool:
         """Tell whether they come in as one of these."""
@@ -230,6 +236,12 @@ class Access:
                 raise InvalidInputError(f"There is no user {user!r}. `volition user list` lists them.")
             db.execute("DELETE FROM sessions WHERE user = ?", (user,))
             db.execute("DELETE FROM tokens WHERE user = ?", (user,))
+
+    def remove_person(self, person: str) -> None:
+        """Remove every user who is a person, and end their sessions and tokens: when the person was erased."""
+        for who in self.users():
+            if who.person == person:
+                self.remove_user(who.user)
 
     def set_password(self, user: str, password: str) -> None:
         """Change a user's password, and end their sessions.
@@ -385,7 +397,7 @@ class Access:
             RefusedError: The link was changed, or has ended.
         """
         told = self.read_signed("guest", link)
-        user = f"guest:{told['account']}:{told['person']}"
+        user = f"{_GUEST}{told['account']}:{told['person']}"
         known = self.user(user)
         if known is not None:
             return known

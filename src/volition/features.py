@@ -5,7 +5,7 @@ feature, and the other way round. What it returns is what the asking person may 
 account, and of a private conversation only to those who took part.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,6 +41,7 @@ READS: Final = {
 """What a feature reads."""
 
 Progress = Callable[[str, int, int], None]
+Note = Callable[[Iterable[Row]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Asking:
         permits: The permits of the feature's purpose, now.
         model: The family's model at work; none if none was released, then the feature runs untrained.
         shelf: What was opened for search, and is judged again.
+        note: Told which rows an answer is made of, before it is handed out; see `uses`.
     """
 
     person: Person
@@ -64,6 +66,7 @@ class Asking:
     permits: Permits
     model: Model | None
     shelf: Shelf
+    note: Note = lambda _: None
 
 
 def run_search(  # noqa: PLR0913 - who asks for what, and how
@@ -87,7 +90,10 @@ def run_search(  # noqa: PLR0913 - who asks for what, and how
     if meeting is not None and not indexes:
         # Whether it is not there or may not be used is not told: that, too, is for those who may see it.
         return Found(hits=(), note=f"There is nothing to search in {meeting!r}: no such meeting may be used.")
-    return search_in(asking.model, query, indexes, encoder=encoder, limit=limit)
+    found = search_in(asking.model, query, indexes, encoder=encoder, limit=limit)
+    lines = (line.row for index in indexes for line in index.document.lines)
+    asking.note(_named(lines, (hit.record_id for hit in found.hits)))
+    return found
 
 
 def opened_hit(  # noqa: PLR0913 - who opened what, when
@@ -139,7 +145,9 @@ def run_summarize(asking: Asking, meeting: str, *, words: int, encoder: Encoder 
         InvalidInputError: There is no such meeting.
     """
     rows = _said_in(asking, meeting, encoder=encoder, progress=progress)
-    return summarize(asking.model, rows, words=words)
+    summary = summarize(asking.model, rows, words=words)
+    asking.note(_named(rows, (moment.record_id for moment in summary.moments)))
+    return summary
 
 
 def run_minutes(asking: Asking, meeting: str) -> Minutes:
@@ -149,7 +157,11 @@ def run_minutes(asking: Asking, meeting: str) -> Minutes:
         RefusedError: The account's switch is off, or nobody in the meeting has left it usable.
         InvalidInputError: There is no such meeting.
     """
-    return take_minutes(_said_in(asking, meeting, encoder=None, progress=silent))
+    rows = _said_in(asking, meeting, encoder=None, progress=silent)
+    minutes = take_minutes(rows)
+    quoted = [*minutes.decisions, *(action.moment for action in minutes.actions), *minutes.questions]
+    asking.note(_named(rows, (moment.record_id for moment in quoted)))
+    return minutes
 
 
 def run_prose(asking: Asking, summary: Summary, endpoint: Endpoint | None) -> Prose:
@@ -197,6 +209,7 @@ def run_recommend(
         return any(isinstance(answer, Refusal) for answer in answers)
 
     own = [row for row in _visible(asking, SERVICE) if row.people[0] == asking.person.pseudonym]
+    asking.note(own)
     return recommend(asking.model, own, account=asking.account, limit=limit, hidden=hidden)
 
 
@@ -209,6 +222,7 @@ def run_diagnose(asking: Asking, *, session: str | None, limit: int) -> Diagnose
     """
     check_feature(asking.permits, asking.account, SOURCES)
     own = [row for row in _visible(asking, SOURCES) if row.people[0] == asking.person.pseudonym]
+    asking.note(own)
     found = diagnose(asking.model, own, at_us=asking.permits.at_us, session=session, limit=limit)
     if session is not None and not found.sessions:
         msg = f"{asking.person.id} has no session {session!r} that may be looked at. Without an id, all are listed."
@@ -253,6 +267,12 @@ def _said_in(asking: Asking, meeting: str, *, encoder: Encoder | None, progress:
         msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
         raise RefusedError(msg)
     return rows
+
+
+def _named(rows: Iterable[Row], records: Iterable[str]) -> list[Row]:
+    """Return the rows of some records, each once."""
+    wanted = set(records)
+    return [row for row in rows if row.record_id in wanted]
 
 
 def _visible(asking: Asking, categories: Sequence[str], *, source: str | None = None) -> list[Row]:

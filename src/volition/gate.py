@@ -514,6 +514,36 @@ class Standings:
     account: NDArray[np.int32] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A person who asks what is held of them: to see one's own records takes nobody's yes (GDPR Article 15).
+
+    Attributes:
+        pseudonym: Whose records are asked for, by the person themself or by whoever answers for them.
+        at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
+    """
+
+    pseudonym: str
+    at_us: int
+
+
+def own(subject: Subject, circles: Circles) -> Standings:
+    """Return standings that let through what the subject said, wrote or did, and nothing of anybody else's."""
+    party = f"person:{subject.pseudonym}"
+    there = np.diff(circles.offsets) > 0
+    first = np.zeros(len(circles), np.int64)
+    first[there] = circles.members[circles.offsets[:-1][there]]
+    is_subject = np.array([person == party for person in circles.people], bool)
+    mine = there & (is_subject[first] if len(is_subject) else False)
+    return Standings(
+        at_us=subject.at_us,
+        since_us=np.where(mine, BEGINNING_US, NO_PERMIT_US),
+        oldest_us=np.full(len(circles), BEGINNING_US, np.int64),
+        reason=np.where(mine, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
+        account=circles.account,
+    )
+
+
 def fold(permits: Permits, circles: Circles, category: str) -> Standings:
     """Fold each circle's permits for a category into its standing: of its parties the latest permit, the first refusal.
 

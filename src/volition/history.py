@@ -310,6 +310,13 @@ class History:
                 bound_order = order
         return bindings
 
+    def accepted(self, account: str) -> tuple[int, Terms] | None:
+        """Return which version an account accepted last, and when; none if it has accepted none."""
+        if account not in self._accepted:
+            return None
+        at_us, terms_id, _ = self._accepted[account][-1]
+        return at_us, self._published[terms_id].terms
+
     def published(self) -> Sequence[Terms]:
         """Return every terms version, oldest publication first."""
         return [version.terms for version in self._published.values()]

@@ -8,7 +8,8 @@
   is everything derived from it. Keys, times, categories and dense ids stay readable for the gate.
 - A file exists for readers once `index.db` names it, in one transaction for a whole batch. A process killed while
   it writes leaves a file nobody reads, swept away by the next writer; sending the same thing twice stores it once.
-- Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits.
+- Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits; and, for the person alone whose
+  they are, `Lake.own_rows`: what somebody else said is in none of them, though `Lake.held` tells that it is there.
 - Written once; rewritten only by erasure, and by compaction, which makes large files of small ones. Readers go on: they
   open all files of a bucket before they give out its first record, and list anew if one was replaced before that.
 - What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
@@ -21,7 +22,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json, digest, us_to_datetime
 from volition.errors import BackendError, InvalidInputError
 from volition.files import flush, turn, write_file
-from volition.gate import Circles, Engine, Record, Standings, fold
+from volition.gate import Circles, Engine, Record, Standings, Subject, fold, own
 from volition.parties import Parties
 from volition.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.terms import CATEGORIES
@@ -146,6 +147,29 @@ class Row:
     def is_for(self, pseudonym: str) -> bool:
         """Tell whether a person of the account may see it: what is private, only those whom it concerns."""
         return not self.payload.get("private") or pseudonym in self.people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A record that concerns a person, without what it says.
+
+    Attributes:
+        record_id: Identity of the record, 32 hexadecimal characters.
+        account: Id of the account whose terms govern the record.
+        category: A leaf of `terms.CATEGORIES`.
+        collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        source: Identity of the meeting or channel, from `source_id`; empty if none.
+        is_own: Whether the person said, wrote or did it; if not, somebody else's words concern them.
+        others: How many other people it concerns.
+    """
+
+    record_id: str
+    account: str
+    category: str
+    collected_us: int
+    source: str
+    is_own: bool
+    others: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,7 +446,9 @@ class Lake:
         """
         for category in categories:
             for bucket in self._buckets(category):
-                for batch, circles in self._permitted(permits, category, bucket, accounts, source):
+                for batch, circles in self._permitted(
+                    partial(self._standings, permits, category, accounts), category, bucket, source
+                ):
                     wanted = (
                         batch.filter(pc.is_null(batch["embedding"]))
                         if underived and "embedding" in batch.schema.names
@@ -431,7 +457,7 @@ class Lake:
                     yield from self._open(wanted, circles, category)
 
     def _permitted(
-        self, permits: Permits, category: str, bucket: int, accounts: Sequence[str] | None, source: str | None
+        self, stand: Callable[[Circles], Standings | None], category: str, bucket: int, source: str | None
     ) -> Iterator[tuple[pa.RecordBatch, Circles]]:
         """Yield the permitted batches of a bucket, and the circles that they speak of.
 
@@ -441,7 +467,7 @@ class Lake:
         while True:
             files = self._files(category, bucket)
             circles = self._circles(bucket)
-            standings = self._standings(permits, circles, category, accounts)
+            standings = stand(circles)
             if standings is None or not files["records"]:
                 return
             batches = self._engine.permitted(files["records"], standings, derived=files["embeddings"], source=source)
@@ -476,6 +502,65 @@ class Lake:
             if counts:
                 found[category] = dict(counts)
         return found
+
+    def own_rows(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Row]:
+        """Yield what a person said, wrote or did, opened, for that person alone: a yes is asked of nobody.
+
+        What others said is left out, though the person was there; so is what was derived from several people's words.
+
+        Args:
+            subject: Who asks, and when.
+            categories: Leaves of `terms.CATEGORIES`.
+
+        Raises:
+            BackendError: A file cannot be read.
+            RefusedError: An account was erased meanwhile.
+        """
+        for category in categories:
+            for row in self._first_rows(subject, category):
+                if not _is_derived(row):
+                    yield row
+
+    def _first_rows(self, subject: Subject, category: str) -> Iterator[Row]:
+        for bucket in self._buckets_of(subject, category):
+            for batch, circles in self._permitted(partial(own, subject), category, bucket, None):
+                yield from self._open(batch, circles, category)
+
+    def _buckets_of(self, subject: Subject, category: str) -> list[int]:
+        """Return the buckets that have records of a category and may have some that concern a person."""
+        with self._mutex:
+            found = self._index.execute("SELECT bucket FROM people WHERE pseudonym = ?", (subject.pseudonym,))
+            there = {bucket for (bucket,) in found}
+        return [bucket for bucket in self._buckets(category) if bucket in there]
+
+    def held(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Held]:
+        """Yield every record that concerns a person, without what it says: by category, else in no order.
+
+        Raises:
+            BackendError: A file cannot be read.
+        """
+        party = _PERSON + subject.pseudonym
+        for category in categories:
+            derived: set[str] = set()
+            if category in _DERIVED_IN:
+                derived = {row.record_id for row in self._first_rows(subject, category) if _is_derived(row)}
+            for bucket in self._buckets_of(subject, category):
+                circles = self._circles(bucket)
+                numbers = [number for number, person in enumerate(circles.people) if person == party]
+                places = np.flatnonzero(np.isin(circles.members, numbers))
+                chosen = np.unique(np.searchsorted(circles.offsets, places, side="right") - 1)
+                people = {circle: circles.people_of(circle) for circle in chosen.tolist()}
+                for key in self._keys(category, bucket, ("circle", "in", list(people))).to_pylist() if people else ():
+                    if key["collected_us"] <= subject.at_us:
+                        yield Held(
+                            record_id=key["record_id"],
+                            account=circles.account_of(key["circle"]),
+                            category=category,
+                            collected_us=key["collected_us"],
+                            source=key["source"],
+                            is_own=people[key["circle"]][0] == party and key["record_id"] not in derived,
+                            others=len(people[key["circle"]]) - 1,
+                        )
 
     def key_of(self, record: str) -> Record:
         """Return what the gate must know of a record, without opening it.
@@ -569,7 +654,7 @@ class Lake:
                 if self._files(category, bucket) == files:
                     raise
 
-    def _keys(self, category: str, bucket: int, condition: tuple[str, str, str]) -> pa.Table:
+    def _keys(self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int]]) -> pa.Table:
         """Return the keys of a bucket's records that meet a condition."""
 
         def read(files: Sequence[str]) -> pa.Table:
@@ -616,7 +701,7 @@ class Lake:
 
     @staticmethod
     def _standings(
-        permits: Permits, circles: Circles, category: str, accounts: Sequence[str] | None
+        permits: Permits, category: str, accounts: Sequence[str] | None, circles: Circles
     ) -> Standings | None:
         """Return the circles' standings; where only some accounts are asked about, the others' circles pass nothing.
 
@@ -735,7 +820,7 @@ class Lake:
                 table = pq.read_table(path, partitioning=None, filters=[("circle", "in", circles)])
                 for batch in table.to_batches():
                     rows = self._open(batch, self._circles(bucket), category)
-                    found += [row.record_id for row in rows if row.payload.get("kind") in _DERIVED]
+                    found += [row.record_id for row in rows if _is_derived(row)]
         return found
 
     def _rewrite_without(
@@ -914,6 +999,10 @@ class Lake:
                 if str(path.relative_to(self._folder)) not in named:
                     path.unlink()
         self._dirty.touch()
+
+
+def _is_derived(row: Row) -> bool:
+    return row.payload.get("kind") in _DERIVED
 
 
 class _Numbers:

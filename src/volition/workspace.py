@@ -5,7 +5,9 @@ master.key        wraps every other key (mode 0600): back it up apart from the r
 signing.key       signs the log's checkpoints and the releases (mode 0600)
 ledger.db         the append-only log
 parties.db        accounts and people: names, pseudonyms, keys; the part that can be destroyed
+terms/            the texts that were published, by their digests
 lake/             records
+uses.db           how often features used whose records, counted by day
 history/          what the gate knows of a long ledger, read once; it may be deleted
 leases/           which processes answer from memory
 snapshots/ models/ releases/ runs/
@@ -28,7 +30,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import IO, Any, Final, Literal, Self
 
 from volition import canonical
 from volition.audit import Finding
@@ -78,9 +80,10 @@ from volition.features import (
 )
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, forget_rows, owed_by
-from volition.gate import Engine, Explanation, Gate, Record, Verdict, decide, explain
+from volition.gate import Engine, Explanation, Gate, Record, Subject, Verdict, decide, explain
 from volition.history import History, extend_history, find_history, keep_history
-from volition.lake import Compacted, Lake, bucket_of
+from volition.holdings import Exported, Holdings, Place, count_days, lessons_of, places_of, uses_json, write_export
+from volition.lake import Compacted, Lake, Row, bucket_of
 from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
@@ -100,14 +103,16 @@ from volition.release import (
     settle_releases,
     write_release,
 )
+from volition.requests import Request, requests_of
 from volition.shelf import Shelf
 from volition.signing import Signer, VerifierKey
 from volition.snapshot import Snapshot, freeze
 from volition.stores.sqlite import SqliteStore
 from volition.stream import BATCH_ROWS, Rows, judged
-from volition.terms import CATEGORIES, PURPOSES, Terms, leaves, load_profile
+from volition.terms import CATEGORIES, PROFILES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
 from volition.train import FolderParts, Trained, keep, train
+from volition.uses import Uses
 from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
 FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
@@ -120,6 +125,14 @@ LEARNS_FROM: Final = {
     "train/diagnose": ("service/diagnostics", "service/telemetry"),
 }
 """What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
+
+_USES: Final = {
+    **LEARNS_FROM,
+    **READS,
+    "feature/compose": ("content/chat",),
+    "feature/diagnose": LEARNS_FROM["train/diagnose"],
+}
+"""What a purpose has a use for, of what is held of a person; the others could use anything that the terms let them."""
 
 _WITHOUT_EMBEDDINGS: Final = ("train/compose",)
 """Purposes that learn from content, but from its words alone: no embedding is derived for them."""
@@ -135,6 +148,7 @@ _LONG_TO_READ: Final = 20_000  # entries: about a second
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 _SETTINGS_FILE: Final = "volition.toml"
 _LEASES: Final = "leases"
+_TEXTS: Final = "terms"
 _SETTINGS: Final = """\
 # A Volition workspace.
 
@@ -227,6 +241,7 @@ class Workspace:
         kept = find_history(folder / "history", self.ledger, self._signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
+        self._uses = Uses(folder / "uses.db")
         self._shelf = Shelf(self._lake)
         self._endpoint: EndpointSettings | None = settings["endpoint"]
         self._encoder: Encoder | None = None
@@ -282,6 +297,7 @@ class Workspace:
         """Close every file."""
         self._shelf.clear()
         self._lake.close()
+        self._uses.close()
         self.parties.close()
         self._store.close()
 
@@ -379,8 +395,37 @@ class Workspace:
             Draft(kind="notice", body={"account": account, "terms": terms.id, "ends": us_to_text(binds_us)})
             for account in bound
         ]
+        if terms.text:
+            self._keep_text(terms)
         body = {"terms": terms.to_json(), "binds": us_to_text(binds_us)}
         return self.ledger.append(Draft(kind="terms", body=body), *notices)[0]
+
+    def _keep_text(self, terms: Terms) -> None:
+        path = self.folder / _TEXTS / f"{terms.text_digest}.md"
+        try:
+            path.parent.mkdir(exist_ok=True)
+            write_file(path, terms.text.encode())
+        except OSError as error:
+            msg = f"The text of {terms.id} could not be kept in {path}: {error}. Free space, then publish again."
+            raise BackendError(msg) from error
+
+    def terms_text(self, terms: Terms) -> str:
+        """Return a published version's text, Markdown; empty where it is not kept here.
+
+        The ledger has its digest. An earlier version of this software kept no texts; those of the shipped profiles are
+        known all the same.
+
+        Raises:
+            ProofError: It was changed after it was published.
+        """
+        path = self.folder / _TEXTS / f"{terms.text_digest}.md"
+        if not path.exists():
+            shipped = (load_profile(name) for name in PROFILES)
+            return next((one.text for one in shipped if one.text_digest == terms.text_digest), "")
+        data = _read_file(path)
+        if canonical.digest(data) != terms.text_digest:
+            raise ProofError(f"{path} is not the text that was published as {terms.id}. Restore it from a copy.")
+        return data.decode()
 
     def terms(self) -> Sequence[Terms]:
         """Return every published version, oldest first."""
@@ -644,8 +689,85 @@ class Workspace:
                 self.parties.destroy_account_key(name)
             elif kind == "person" and (person := self.parties.person_by_pseudonym(name)) is not None:
                 removed += self._lake.erase_person(name)
+                self._uses.erase(name)
                 self.parties.destroy_person(person.id)
         return removed
+
+    # --- what is held of a person, and what they asked for ---
+
+    def holdings(self, person: str) -> Holdings:
+        """Return what is held of a person and what it was used for. Whoever calls answers for who asks.
+
+        Raises:
+            InvalidInputError: The person is not known.
+            RefusedError: The person was erased.
+        """
+        subject = Subject(pseudonym=self.parties.person(person).pseudonym, at_us=self.now_us)
+        frozen = [entry for entry in self.history().doings if entry.kind == "snapshot"]
+        snapshots = ((entry.at_us, self.open_snapshot(entry.body["snapshot"])) for entry in frozen)
+        return Holdings(
+            at_us=subject.at_us,
+            days=count_days(self._lake, subject),
+            uses=self._uses.of(subject.pseudonym),
+            lessons=lessons_of(subject.pseudonym, snapshots),
+        )
+
+    def places(self, person: str, *, account: str) -> tuple[Place, ...]:
+        """Return the meetings and conversations of an account that a person was in, and how their lines stand now.
+
+        Raises as `holdings` does.
+        """
+        subject = Subject(pseudonym=self.parties.person(person).pseudonym, at_us=self.now_us)
+        gates = {one: (Gate(self.permits(one)), _USES.get(one, CATEGORIES)) for one in PURPOSES}
+        return places_of(self._lake, subject, account=account, gates=gates)
+
+    def export(self, person: str, sink: IO[bytes]) -> Exported:
+        """Write all that is held of a person as a zip of JSON and Parquet; see `holdings`. Raises as `holdings` does.
+
+        Args:
+            person: Whose records.
+            sink: Where to; it can be sought in.
+        """
+        known, found = self.parties.person(person), self.holdings(person)
+        party = f"person:{known.pseudonym}"
+        spoken = self.history().party(party)
+        seqs = sorted([*(said.seq for said in spoken.decisions), *(seq for _, _, seq in spoken.signals)])
+        entries = [entry for seq in seqs for entry in self.ledger.entries(seq, seq + 1)]
+        about = {
+            "origin": self.origin,
+            "person": known.id,
+            "account": known.account,
+            "name": known.name,
+            "aliases": list(known.aliases),
+            "emails": list(known.emails),
+            "pseudonym": known.pseudonym,
+            "at": us_to_text(found.at_us),
+            "checkpoint": self.ledger.checkpoint(),
+        }
+        return write_export(
+            sink,
+            lake=self._lake,
+            subject=Subject(pseudonym=known.pseudonym, at_us=found.at_us),
+            about=about,
+            decisions=[
+                {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body} for entry in entries
+            ],
+            uses=uses_json(found.uses, found.lessons),
+        )
+
+    def requests(self, party: str) -> tuple[Request, ...]:
+        """Return what a person asked for and how far it is, the newest first.
+
+        Args:
+            party: As the ledger names them, "person:PSEUDONYM": an erased person has no other name.
+        """
+        return requests_of(
+            party,
+            history=self.history(),
+            models=self.models().values(),
+            owed=self.owed(),
+            open_snapshot=self.open_snapshot,
+        )
 
     # --- ways in ---
 
@@ -1220,7 +1342,11 @@ class Workspace:
             permits=self.permits(f"feature/{family}"),
             model=self._model_at_work(family),
             shelf=self._shelf,
+            note=partial(self._note_use, f"feature/{family}"),
         )
+
+    def _note_use(self, purpose: str, rows: Iterable[Row]) -> None:
+        self._uses.note(purpose, [(row.people[0], row.category) for row in rows], at_us=self.now_us)
 
     def _model_at_work(self, family: str) -> Model | None:
         model = self._at_work(family)

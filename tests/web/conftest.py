@@ -174,3 +174,15 @@ def check_access():
         assert wide <= 0, "the page scrolls sideways"
 
     return check
+
+
+@pytest.fixture
+def shots():
+    """Return a function that keeps a picture of a page where VOLITION_SHOTS names a folder, for people to look at."""
+    folder = os.environ.get("VOLITION_SHOTS")
+
+    def keep(page, name):
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+
+    return keep

@@ -46,7 +46,7 @@ def list_terms(
     workspace: Lent,
 ) -> list[TermsOut]:
     """List every published version, oldest first."""
-    return [_terms(terms) for terms in workspace.terms()]
+    return [_terms(terms, workspace.terms_text(terms)) for terms in workspace.terms()]
 
 
 @routes.post("/terms", tags=["terms"], status_code=201)
@@ -216,5 +216,5 @@ def _person(person: Person) -> PersonOut:
     return PersonOut(person=person.id, account=person.account, name=person.name, pseudonym=person.pseudonym)
 
 
-def _terms(terms: Terms) -> TermsOut:
-    return TermsOut(id=terms.id, title=terms.title, digest=terms.digest, text=terms.text, terms=terms.to_json())
+def _terms(terms: Terms, text: str) -> TermsOut:
+    return TermsOut(id=terms.id, title=terms.title, digest=terms.digest, text=text, terms=terms.to_json())

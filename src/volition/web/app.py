@@ -27,13 +27,13 @@ from volition.guard import COOKIE, TRIP, Asked
 from volition.jobs import Jobs
 from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
 from volition.serving import Settings
-from volition.web import oidc, signin, words
+from volition.web import guests, holdings, oidc, requests, signin, terms, words
 from volition.web import settings as settings_page
 from volition.web.page import NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
 from volition.web.problem import Problem
 from volition.workspaces import Workspaces
 
-MODULES: Final = (signin, oidc, settings_page)
+MODULES: Final = (signin, oidc, settings_page, holdings, requests, terms, guests)
 """Every module of pages; each has `pages`."""
 
 PAGES: Final[Sequence[Page]] = tuple(page for module in MODULES for page in module.pages)
@@ -230,7 +230,8 @@ class _Static(StaticFiles):
 
 
 def _may_see(page: Page, visit: Visit) -> bool:
-    return page.needs is not None and visit.who.is_any(page.needs)
+    is_shown = page.nav is None or not page.nav.for_guests or visit.who.is_guest
+    return page.needs is not None and visit.who.is_any(page.needs) and is_shown
 
 
 async def _body(request: Request) -> str | None:
@@ -255,7 +256,9 @@ def _status(result: object) -> int:
 
 def _download(file: Download) -> Response:
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
-    return Response(file.data, media_type=file.media_type, headers=headers)
+    if isinstance(file.data, bytes):
+        return Response(file.data, media_type=file.media_type, headers=headers)
+    return StreamingResponse(iterate_in_threadpool(file.data), media_type=file.media_type, headers=headers)
 
 
 def _events(live: Live) -> Iterator[str]:

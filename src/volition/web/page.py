@@ -77,10 +77,10 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A file to keep."""
+    """A file to keep; one that may be large comes piece by piece."""
 
     name: str
-    data: bytes
+    data: bytes | Iterator[bytes]
     media_type: str
 
 
@@ -162,10 +162,17 @@ Handler = Callable[[Visit], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nav:
-    """A page's place in the navigation: what it is called there, and its order (low comes first)."""
+    """A page's place in the navigation.
+
+    Attributes:
+        label: What it is called there.
+        place: Its order; low comes first.
+        for_guests: Whether it is there for those alone who came by a guest's link.
+    """
 
     label: str
     place: int
+    for_guests: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,10 +128,10 @@ class SettingsPage:
 @pages.get(PATH, needs=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10))
 def show(visit: Visit) -> SettingsPage:
     """Show every switch as it stands."""
-    party, account = _of(visit)
+    party, account = party_of(visit)
     found = visit.workspace.choices(party, account=account)
     organisation = visit.workspace.parties.account(account).name
-    cards = [_card(choice, organisation, due_days=visit.workspace.due_days) for choice in found.choices]
+    cards = [card_of(choice, organisation, due_days=visit.workspace.due_days) for choice in found.choices]
     trains = [
         card
         for card, choice in zip(cards, found.choices, strict=True)
@@ -155,7 +155,12 @@ def show(visit: Visit) -> SettingsPage:
 @pages.post(f"{PATH}/{{switch}}", needs=[Role.PERSON])
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
-    party, account = _of(visit)
+    return take_answer(visit, page=PATH, path=PATH)
+
+
+def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
+    """Take a yes or a no to a switch, or undo one, and go back to the page that shows it; `path` takes its answers."""
+    party, account = party_of(visit)
     workspace, switch = visit.workspace, visit.path["switch"]
     choice = workspace.choices(party, account=account).of(switch)
     title = switch if choice is None else choice.switch.title
@@ -164,18 +169,18 @@ def answer(visit: Visit) -> Redirect:
         if not undone.isdecimal():
             raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
         workspace.undo_choice(party, switch, account=account, seq=int(undone))
-        return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
+        return Redirect(to=f"{page}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
         raise InvalidInputError("An answer is yes or no. Open the settings anew.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     entry, can_undo = workspace.choose(party, switch, account=account, yes=said == "yes", covers=covers)
-    undo = Undo(action=f"{PATH}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
+    undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
     text = f"{title}: your {said} counts from now on. It is entry {entry.seq:,} of the ledger."
-    return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=text, undo=undo))
+    return Redirect(to=f"{page}#{switch}", notice=Notice(text=text, undo=undo))
 
 
-def _of(visit: Visit) -> tuple[str, str]:
+def party_of(visit: Visit) -> tuple[str, str]:
     """Return the party that visits, and the account that it belongs to."""
     if visit.who.person is None or visit.who.account is None:
         raise RefusedError(
@@ -197,7 +202,8 @@ def _why_empty(found: Choices, organisation: str) -> str:
     return ""
 
 
-def _card(choice: Choice, organisation: str, *, due_days: int) -> SwitchCard:
+def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PATH) -> SwitchCard:
+    """Show one switch; answers to it are sent to `path` with its name."""
     purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
     title = choice.switch.title
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
@@ -229,7 +235,7 @@ def _card(choice: Choice, organisation: str, *, due_days: int) -> SwitchCard:
         others=_others(choice, organisation),
         kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
         has_say=choice.has_say,
-        action=f"{PATH}/{choice.switch.name}",
+        action=f"{path}/{choice.switch.name}",
     )
 
 

@@ -157,7 +157,7 @@ def guest(visit: Visit) -> GuestPage:
 @pages.post("/guest/{link}", needs=EVERYBODY)
 def come_in_as_guest(visit: Visit) -> Redirect:
     """Let a guest in."""
-    return come_in(visit, visit.access.of_link(visit.path["link"]))
+    return come_in(visit, visit.access.of_link(visit.path["link"]), to="/guest")
 
 
 def come_in(visit: Visit, who: Who, *, to: str = "") -> Redirect:

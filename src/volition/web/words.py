@@ -144,9 +144,26 @@ def categories(names: Iterable[str]) -> str:
     return listed([*said, *(CATEGORY[name] for name in left)])
 
 
+def purposes(names: Iterable[str]) -> str:
+    """Say a set of purposes in words; a whole group is said as one."""
+    left = [name for name in PURPOSES if name in set(names)]
+    said = []
+    for group in ("train", "feature"):
+        whole = [leaf for leaf in PURPOSES if covers(group, leaf)]
+        if set(whole) <= set(left):
+            said.append(GROUP[group])
+            left = [name for name in left if name not in whole]
+    return listed([*said, *(PURPOSES[name].title.lower() for name in left)])
+
+
 def asks(names: Sequence[str]) -> str:
     """Say whose yes is asked for in words; empty for nobody's."""
     return listed([_ASKS[name] for name in names])
+
+
+def count(number: int, thing: str) -> str:
+    """Say how many of a thing there are."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -1,0 +1,131 @@
+"""Uses: how often each feature has shown or read somebody's records, counted by person, day and category.
+
+A training set names everybody who is in it, but a search or a summary leaves no trace by itself. So each feature,
+before it hands out an answer, notes here whose records are in it. Nothing else is noted: not who asked, not for what,
+not which record, since that would be a new record about whoever asked. A use that cannot be noted is not made.
+
+What is counted goes with the person when they are erased.
+
+>>> uses = Uses(folder / "uses.db")                                                   # doctest: +SKIP
+>>> uses.note("feature/search", [("2f6c...", "content/chat")], at_us=now_us)              # doctest: +SKIP
+>>> uses.of("2f6c...")                                                                # doctest: +SKIP
+(Used(day="2026-01-05", purpose="feature/search", category="content/chat", times=1),)
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from volition.canonical import us_to_datetime
+from volition.errors import BackendError
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS uses (pseudonym TEXT NOT NULL, day TEXT NOT NULL, purpose TEXT NOT NULL,
+                                 category TEXT NOT NULL, times INTEGER NOT NULL,
+                                 PRIMARY KEY (pseudonym, day, purpose, category)) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """How often a feature has used a person's records of one category on one day.
+
+    Attributes:
+        day: The day, UTC, as ISO 8601 writes it.
+        purpose: The feature, a leaf of `terms.PURPOSES`.
+        category: A leaf of `terms.CATEGORIES`.
+        times: How many records, each counted once for every answer that it was in.
+    """
+
+    day: str
+    purpose: str
+    category: str
+    times: int
+
+
+class Uses:
+    """The counts of one workspace, in a file of its own. Several processes may count at the same time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or make it.
+
+        Raises:
+            BackendError: It cannot be opened or made.
+        """
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")  # the last counts before a power cut may be lost, no more
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._db.execute(_SCHEMA)
+        except sqlite3.Error as error:
+            raise BackendError(f"{path} cannot be opened: {error}. Check that this user may write there.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def note(self, purpose: str, used: Iterable[tuple[str, str]], *, at_us: int) -> None:
+        """Count a use of some records.
+
+        Args:
+            purpose: The feature, a leaf of `terms.PURPOSES`.
+            used: For each record, the pseudonym of whoever said, wrote or did it, and its category.
+            at_us: When, microseconds since the Unix epoch, UTC.
+
+        Raises:
+            BackendError: It cannot be counted.
+        """
+        day = us_to_datetime(at_us).date().isoformat()
+        rows = [(whose, day, purpose, category, times) for (whose, category), times in sorted(Counter(used).items())]
+        if not rows:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(
+                    "INSERT INTO uses VALUES (?, ?, ?, ?, ?) "
+                    "ON CONFLICT (pseudonym, day, purpose, category) DO UPDATE SET times = times + excluded.times",
+                    rows,
+                )
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            msg = f"Whose records this uses could not be noted in {self._path}: {error}. Free space, then try again."
+            raise BackendError(msg) from error
+
+    def of(self, pseudonym: str) -> tuple[Used, ...]:
+        """Return what was counted of a person, the newest day first.
+
+        Raises:
+            BackendError: The file cannot be read.
+        """
+        try:
+            found = self._db.execute(
+                "SELECT day, purpose, category, times FROM uses WHERE pseudonym = ? "
+                "ORDER BY day DESC, purpose, category",
+                (pseudonym,),
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise BackendError(f"{self._path} cannot be read: {error}. Check the file.") from error
+        return tuple(
+            Used(day=day, purpose=purpose, category=category, times=times) for day, purpose, category, times in found
+        )
+
+    def erase(self, pseudonym: str) -> None:
+        """Erase what was counted of a person.
+
+        Raises:
+            BackendError: The file cannot be written.
+        """
+        try:
+            self._db.execute("DELETE FROM uses WHERE pseudonym = ?", (pseudonym,))
+        except sqlite3.Error as error:
+            raise BackendError(f"{self._path} cannot be written: {error}. Free space, then erase again.") from error
