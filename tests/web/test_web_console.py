@@ -257,6 +257,7 @@ def test_every_page_in_every_look(served, new_page, sign_in, check_access):
             check_access(page)
     page = sign_in(new_page(), Role.ENGINEER)  # live, by keyboard
     page.goto("/console/runs")
+    page.locator("#learn").select_option("recommend")
     page.locator("#learn").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
