@@ -21,6 +21,7 @@ import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from volition.access import Role
+from volition.demo import let_in
 from volition.server import Server
 
 SHOTS = [  # name, role, path; {model}, {snapshot}, {run} stand for the newest of the workspace
@@ -46,6 +47,7 @@ CHROMIUM = "/usr/bin/chromium"
 def served(folder: Path) -> Iterator[tuple[Server, str]]:
     """Serve a workspace of the demo on a free port; yield the server and its address."""
     server = Server(folder, is_demo=True)
+    let_in(server.access)
     running = uvicorn.Server(uvicorn.Config(server, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
@@ -69,9 +71,8 @@ def newest(server: Server) -> dict[str, str]:
     run = server.jobs.start(
         "snapshot train/recommend", lambda workspace, told: workspace.snapshot("train/recommend", progress=told).id
     )
-    for _ in server.jobs.follow(run.id):
-        pass
-    return {"model": working[-1] if working else "", "snapshot": [*status["snapshots"], ""][0], "run": run.id}
+    *_, over = server.jobs.follow(run.id)
+    return {"model": working[-1] if working else "", "snapshot": over.result, "run": run.id}
 
 
 def take(browser: Browser, server: Server, url: str, out: Path, only: list[str]) -> list[dict[str, object]]:

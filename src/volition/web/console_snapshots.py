@@ -119,7 +119,7 @@ def one(visit: Visit) -> SnapshotPage:
         Figure(name="Root of the tree of people", value=manifest["people"]["root"]),
     ]
     return SnapshotPage(
-        title=f"Snapshot for {_purpose(found).lower()}",
+        title="Snapshot",
         id=found.id,
         purpose=_purpose(found),
         at_us=text_to_us(manifest["at"]),

@@ -5,15 +5,8 @@ Each is drawn here, without a script, and hidden from screen readers: the page s
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from markupsafe import Markup, escape
-
-_WIDTH: Final = 560
-_LEFT: Final = 176
-_RIGHT: Final = 24
-_ROW: Final = 40
-_BAR: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +36,19 @@ class Bar:
         """How much all of it is."""
         return sum(part.count for part in self.parts)
 
+    @property
+    def svg(self) -> Markup:
+        """The drawing; it may be stretched to any width, since no text is in it."""
+        drawn = ['<svg viewBox="0 0 1000 20" preserveAspectRatio="none" aria-hidden="true" class="stack">']
+        begin = 0
+        for part in self.parts:
+            x, width = (1000 * count / (self.total or 1) for count in (begin, part.count))
+            drawn.append(
+                f'<rect class="part p-{escape(part.kind)}" x="{x:.1f}" y="0" width="{width:.1f}" height="20"/>'
+            )
+            begin += part.count
+        return Markup("".join([*drawn, "</svg>"]))  # noqa: S704 - every text in it was escaped above
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackChart:
@@ -65,27 +71,6 @@ class StackChart:
             count = part.count + (0 if before is None else before.count)
             totals[part.kind] = Part(name=part.name, kind=part.kind, count=count)
         return tuple(totals.values())
-
-    @property
-    def svg(self) -> Markup:
-        """The drawing."""
-        height = _ROW * len(self.bars) + 4
-        drawn = [f'<svg viewBox="0 0 {_WIDTH} {height}" aria-hidden="true" class="chart stack">']
-        for number, bar in enumerate(self.bars):
-            y = _ROW * number + 10
-            drawn.append(
-                f'<text x="{_LEFT - 14}" y="{y + 15}" text-anchor="end">{escape(bar.name)}</text>'
-                f'<rect class="rest" x="{_LEFT}" y="{y}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_BAR}" rx="4"/>'
-            )
-            x = float(_LEFT)
-            for part in bar.parts:
-                width = part.count / (bar.total or 1) * (_WIDTH - _LEFT - _RIGHT)
-                drawn.append(
-                    f'<rect class="part p-{escape(part.kind)}" x="{x:.1f}" y="{y}" '
-                    f'width="{width:.1f}" height="{_BAR}"/>'
-                )
-                x += width
-        return Markup("".join([*drawn, "</svg>"]))  # noqa: S704 - every text in it was escaped above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
