@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2
 # Dependency groups that only the tests and benches of one part need, large as they are: `make test` installs them.
 EXTRAS := bench forms spark
 
-.PHONY: help setup extras demo test check format lock clean
+.PHONY: help setup extras demo screenshots test check format lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -40,6 +40,9 @@ $(VENV)/.extras-stamp: $(VENV)/.stamp extras.lock llm.lock
 
 demo: setup ## The whole story in the terminal, in some two minutes; then its pages, where a person watches
 	@$(BIN)/volition demo
+
+screenshots: setup ## Pictures of the main pages into docs/screenshots, from the demo's workspace, or WORKSPACE=FOLDER
+	$(BIN)/python tests/web/screenshots.py $(if $(WORKSPACE),--workspace $(WORKSPACE))
 
 check: setup ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check

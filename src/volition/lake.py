@@ -622,6 +622,24 @@ class Lake:
             ).fetchall()
         return dict(found)
 
+    def accounts(self) -> dict[str, int]:
+        """Return how many records each account has in the lake, whether or not anything may use them."""
+        with self._mutex:
+            buckets = self._index.execute("SELECT DISTINCT bucket FROM files WHERE kind = 'records' AND rows > 0")
+            found = [(bucket, self._numbered("accounts", "account", bucket, 0)) for (bucket,) in buckets.fetchall()]
+
+        def count(files: Sequence[str]) -> Any:  # noqa: ANN401 - Arrow has no types
+            return pc.value_counts(pq.read_table(files, columns=["account"], partitioning=None)["account"])
+
+        totals: dict[str, int] = defaultdict(int)
+        for category in CATEGORIES:
+            filled = set(self._buckets(category))
+            for bucket, names in found:
+                if bucket in filled:
+                    for counted in self._read(category, bucket, count).to_pylist():
+                        totals[names[counted["values"]]] += counted["counts"]
+        return dict(totals)
+
     def _buckets(self, category: str) -> list[int]:
         """Return the buckets that have records of a category."""
         with self._mutex:

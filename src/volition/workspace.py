@@ -40,11 +40,13 @@ from volition.audit.marginal import Effect
 from volition.audit.run import DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
+from volition.card import card_markdown
 from volition.choices import Choices, choices, saying, undoing
 from volition.collect import PersonRef, keep_private
 from volition.collect.files import read_file
 from volition.collect.intake import Collected, Piece, take_in
 from volition.collect.otlp import read_message, read_otlp
+from volition.collect.quarantine import SetAside, read_quarantine
 from volition.collect.slack import read_slack
 from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
@@ -207,6 +209,15 @@ class Forgotten:
     parties: tuple[str, ...]
     rows: int
     waits: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """How much lies in the lake: records by category, records by account, and how many small files there are."""
+
+    categories: Mapping[str, int]
+    accounts: Mapping[str, int]
+    small_files: int
 
 
 class Workspace:
@@ -935,6 +946,14 @@ class Workspace:
         found = self._lake.rows(permits, categories=categories, accounts=accounts)
         yield from judged(found, Gate(self.permits(purpose)), news, batch_rows=batch_rows)
 
+    def stock(self) -> Stock:
+        """Count what lies in the lake, whether or not anything may use it."""
+        return Stock(categories=self._lake.size(), accounts=self._lake.accounts(), small_files=self._lake.small_files())
+
+    def set_aside(self) -> list[SetAside]:
+        """Return what collecting has set aside: from where, and why; never what it held."""
+        return list(read_quarantine(self.folder / "lake" / "quarantine"))
+
     # --- snapshots, models, releases ---
 
     def snapshot(self, purpose: str, *, until: datetime | None = None, progress: Progress = silent) -> Snapshot:
@@ -1179,6 +1198,28 @@ class Workspace:
         entry = self.ledger.append(self._release_draft(trained, snapshot, override))[0]
         settle_releases(self.folder / "releases", self.models())
         return entry
+
+    def release_file(self, model: str, name: Literal["card.json", "card.md", "attestation.json"]) -> bytes:
+        """Return a file of a model's newest release, as the ledger names it.
+
+        Raises:
+            InvalidInputError: The model was never released, or was forgotten.
+            ProofError: The file is not the one that was released.
+        """
+        state = self.models().get(model)
+        if state is None or state.released_us is None or state.forgotten_us is not None:
+            msg = f"Model {model!r} has no card: it was never released, or was forgotten. See the list of models."
+            raise InvalidInputError(msg)
+        settle_releases(self.folder / "releases", {model: state})
+        files = {each: _read_file(self.folder / "releases" / model / each) for each in ("card.json", name)}
+        told = json.loads(files["card.json"])
+        whole = canonical.digest(files["card.json"]) == state.card
+        if name == "attestation.json":
+            whole = whole and canonical.digest(files[name]) == state.attestation
+        if not whole or (name == "card.md" and files[name] != card_markdown(told).encode()):
+            msg = f"{name} of model {model} is not the one that was released. Restore it from a copy."
+            raise ProofError(msg)
+        return files[name]
 
     def _release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> Draft:
         bound = {

@@ -73,7 +73,7 @@ def world(template, tmp_path):
 
 @pytest.fixture
 def served(world):
-    """Serve `world`; yield its address, its folder, its `Access` and its `Workspaces`."""
+    """Serve `world`; yield its address, its folder, its `Access`, its `Workspaces` and its `Jobs`."""
     server = Server(world, is_demo=True)
     running = uvicorn.Server(uvicorn.Config(server, port=0, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=running.run, daemon=True)
@@ -85,7 +85,11 @@ def served(world):
         time.sleep(0.01)
     port = running.servers[0].sockets[0].getsockname()[1]
     yield SimpleNamespace(
-        url=f"http://127.0.0.1:{port}", folder=world, access=server.access, workspaces=server.workspaces
+        url=f"http://127.0.0.1:{port}",
+        folder=world,
+        access=server.access,
+        workspaces=server.workspaces,
+        jobs=server.jobs,
     )
     running.should_exit = True
     thread.join()

@@ -27,13 +27,43 @@ from volition.guard import COOKIE, TRIP, Asked
 from volition.jobs import Jobs
 from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
 from volition.serving import Settings
-from volition.web import guests, holdings, oidc, requests, signin, terms, words
+from volition.web import (
+    console,
+    console_forgettings,
+    console_lake,
+    console_ledger,
+    console_models,
+    console_runs,
+    console_snapshots,
+    guests,
+    holdings,
+    oidc,
+    requests,
+    signin,
+    terms,
+    words,
+)
 from volition.web import settings as settings_page
 from volition.web.page import NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
 from volition.web.problem import Problem
 from volition.workspaces import Workspaces
 
-MODULES: Final = (signin, oidc, settings_page, holdings, requests, terms, guests)
+MODULES: Final = (
+    signin,
+    oidc,
+    settings_page,
+    holdings,
+    requests,
+    terms,
+    guests,
+    console,
+    console_ledger,
+    console_lake,
+    console_snapshots,
+    console_runs,
+    console_models,
+    console_forgettings,
+)
 """Every module of pages; each has `pages`."""
 
 PAGES: Final[Sequence[Page]] = tuple(page for module in MODULES for page in module.pages)
@@ -176,6 +206,7 @@ class _Site:
         who = visit.who if visit.who is not NOBODY else None
         left = None if visit.session is None else self._access.take_notice(visit.session)
         shown = [page for page in PAGES if page.nav is not None and _may_see(page, visit)]
+        here = max((page.path for page in shown if f"{path}/".startswith(f"{page.path}/")), key=len, default="")
         belongs_to = ""
         if who is not None and who.account is not None:
             belongs_to = visit.workspace.parties.account(who.account).name
@@ -185,9 +216,7 @@ class _Site:
             roles="" if who is None else words.listed([words.ROLE[role] for role in sorted(who.roles)]),
             belongs_to=belongs_to,
             nav=[
-                Link(
-                    label=page.nav.label, href=page.path, is_here=path == page.path or path.startswith(f"{page.path}/")
-                )
+                Link(label=page.nav.label, href=page.path, is_here=page.path == here)
                 for page in sorted(shown, key=lambda page: page.nav.place if page.nav else 0)
                 if page.nav is not None
             ],

@@ -1,0 +1,41 @@
+"""What collecting has set aside, read back without a word of it: from where, and why."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from volition.errors import BackendError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A piece of bad input, without what it held.
+
+    Attributes:
+        source: The file or way in that it came from.
+        where: Its place there, as the source names places.
+        why: Why it could not be stored.
+    """
+
+    source: str
+    where: str
+    why: str
+
+
+def read_quarantine(folder: Path) -> Iterator[SetAside]:
+    """Yield all that was set aside, by file; the input itself stays closed.
+
+    Args:
+        folder: The lake's folder of what was set aside; it need not be there.
+
+    Raises:
+        BackendError: A file in it cannot be read.
+    """
+    for path in sorted(folder.glob("*.jsonl")):
+        try:
+            for line in path.read_bytes().splitlines():
+                told = json.loads(line)
+                yield SetAside(source=told["source"], where=told["where"], why=told["why"])
+        except (OSError, ValueError, KeyError) as error:
+            raise BackendError(f"What was set aside in {path} cannot be read: {error!r}.") from error
