@@ -12,6 +12,7 @@ from typing import get_type_hints
 import pytest
 
 import volition
+from volition.gate import Participant
 from volition.lake import Lake
 from volition.permits import Permits
 
@@ -40,7 +41,7 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "audit",
     "card",
     "release shelf",
-    "features composing forget",
+    "conversations features composing forget",
     "prove weigh",
     "stores engines",
     "workspace",
@@ -185,6 +186,8 @@ def test_rows_leave_the_lake_only_under_permits():
         if not name.startswith("_") and "Row" in str(get_type_hints(method).get("return"))
     }
     assert reading, "the lake can be read"
+    # To read again what was said while one was there is the service, not a use by AI: the gate's `heard` judges.
+    assert reading.pop("heard_rows").get("participant") is Participant
     for name, hints in reading.items():
         assert hints.get("permits") is Permits, f"Lake.{name} gives rows without asking for permits"
         assert inspect.signature(getattr(Lake, name)).parameters["permits"].default is inspect.Parameter.empty

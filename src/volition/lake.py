@@ -8,7 +8,8 @@
   is everything derived from it. Keys, times, categories and dense ids stay readable for the gate.
 - A file exists for readers once `index.db` names it, in one transaction for a whole batch. A process killed while
   it writes leaves a file nobody reads, swept away by the next writer; sending the same thing twice stores it once.
-- Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits.
+- Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits; and, for a person who reads
+  again what was said while they were there, `Lake.heard_rows`.
 - Written once; rewritten only by erasure, and by compaction, which makes large files of small ones. Readers go on: they
   open all files of a bucket before they give out its first record, and list anew if one was replaced before that.
 - What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
@@ -21,7 +22,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json, digest, us_to_datetime
 from volition.errors import BackendError, InvalidInputError
 from volition.files import flush, turn, write_file
-from volition.gate import Circles, Engine, Record, Standings, fold
+from volition.gate import Circles, Engine, Participant, Record, Standings, fold, heard
 from volition.parties import Parties
 from volition.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.terms import CATEGORIES
@@ -422,7 +423,9 @@ class Lake:
         """
         for category in categories:
             for bucket in self._buckets(category):
-                for batch, circles in self._permitted(permits, category, bucket, accounts, source):
+                for batch, circles in self._permitted(
+                    partial(self._standings, permits, category, accounts), category, bucket, source
+                ):
                     wanted = (
                         batch.filter(pc.is_null(batch["embedding"]))
                         if underived and "embedding" in batch.schema.names
@@ -431,7 +434,7 @@ class Lake:
                     yield from self._open(wanted, circles, category)
 
     def _permitted(
-        self, permits: Permits, category: str, bucket: int, accounts: Sequence[str] | None, source: str | None
+        self, stand: Callable[[Circles], Standings | None], category: str, bucket: int, source: str | None
     ) -> Iterator[tuple[pa.RecordBatch, Circles]]:
         """Yield the permitted batches of a bucket, and the circles that they speak of.
 
@@ -441,7 +444,7 @@ class Lake:
         while True:
             files = self._files(category, bucket)
             circles = self._circles(bucket)
-            standings = self._standings(permits, circles, category, accounts)
+            standings = stand(circles)
             if standings is None or not files["records"]:
                 return
             batches = self._engine.permitted(files["records"], standings, derived=files["embeddings"], source=source)
@@ -514,6 +517,25 @@ class Lake:
         people = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle)[:1])
         everyone = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle))
         return tuple(person.removeprefix(_PERSON) for person in people | everyone), parts[-1][0]
+
+    def heard_rows(
+        self, participant: Participant, *, categories: Iterable[str], source: str | None = None
+    ) -> Iterator[Row]:
+        """Yield what was said or written with a person there, opened, for that person alone to read again.
+
+        Args:
+            participant: Who reads, of which account, and when.
+            categories: Leaves of `terms.CATEGORIES`.
+            source: Only the records of one meeting or channel, from `source_id`.
+
+        Raises:
+            BackendError: A file cannot be read.
+            RefusedError: The account was erased meanwhile.
+        """
+        bucket = bucket_of(participant.account)
+        for category in categories:
+            for batch, circles in self._permitted(partial(heard, participant), category, bucket, source):
+                yield from self._open(batch, circles, category)
 
     def circles_of(self, account: str) -> Circles:
         """Return an account's circles: whom its records concern. Their ids are their positions here."""
@@ -616,7 +638,7 @@ class Lake:
 
     @staticmethod
     def _standings(
-        permits: Permits, circles: Circles, category: str, accounts: Sequence[str] | None
+        permits: Permits, category: str, accounts: Sequence[str] | None, circles: Circles
     ) -> Standings | None:
         """Return the circles' standings; where only some accounts are asked about, the others' circles pass nothing.
 
