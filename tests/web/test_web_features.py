@@ -241,7 +241,7 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
     assert page.evaluate("document.querySelector(':target').textContent.includes('Friday')")
 
     page.goto("/chat/printing")  # by keyboard alone
-    box = page.get_by_label("Your message")
+    box = page.get_by_role("textbox", name="Your message")
     box.focus()
     page.keyboard.type("please s")
     page.locator("#suggestions button").first.wait_for()
@@ -259,10 +259,10 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
 
     page = sign_in(new_page(script=False))  # without JavaScript
     page.goto("/chat/printing")
-    page.get_by_label("Your message").fill("please s")
+    page.get_by_role("textbox", name="Your message").fill("please s")
     page.get_by_role("button", name="Suggest", exact=True).click()
     page.locator("#suggestions button").first.click()
-    assert page.get_by_label("Your message").input_value().startswith("please send ")
+    assert page.get_by_role("textbox", name="Your message").input_value().startswith("please send ")
     page.goto("/search")
     page.get_by_label("What to look for").fill("brochure to the printer by Thursday")
     page.get_by_role("button", name="Search").click()

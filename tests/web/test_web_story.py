@@ -55,7 +55,7 @@ def follow(page, begun):
     return told[-1]["result"]
 
 
-def standings(page, purpose):
+def standings(page, operator, purpose):
     """Return how a permission stands on every place that shows it: settings, a meeting's page, and the API."""
     name = purpose.replace("/", "-")
     page.goto("/settings")
@@ -63,7 +63,7 @@ def standings(page, purpose):
     glance = page.locator(f'.glances li:has(a[href="#{name}"]) .pill').inner_text()
     page.goto("/meetings/meeting-0")
     meeting = page.locator(f"#use-{name} .pill").inner_text()
-    may = ask(page, "POST", "/v1/may", json.dumps({"purpose": purpose, **ASKED})).json()["permitted"]
+    may = ask(operator, "POST", "/v1/may", json.dumps({"purpose": purpose, **ASKED})).json()["permitted"]
     return {settings, glance, meeting, "Used" if may else "Not used"}
 
 
@@ -74,6 +74,9 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     administrator, operator, person = (
         sign_in(new_page(), role) for role in (Role.ADMINISTRATOR, Role.OPERATOR, Role.PERSON)
     )
+
+    for page in (administrator, operator, person):
+        page.set_default_timeout(60_000)  # the first summary loads the sentence encoder
 
     # Before anything is allowed the meeting can be read, and its page says who can turn the summary on.
     person.goto("/meetings/meeting-0")
@@ -93,7 +96,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     person.locator("#train-summary-yes").click()
     person.get_by_text("your yes counts from now on").wait_for()
     for purpose in ("feature/summary", "train/summary"):
-        assert standings(person, purpose) == {"Used"}
+        assert standings(person, operator, purpose) == {"Used"}
 
     # Training runs, and is followed to its end; the model is audited, and released.
     model = follow(operator, ask(operator, "POST", "/v1/runs", json.dumps({"family": "summary"})))
@@ -111,7 +114,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
         person.locator(f"#{switch}-no").click()
         person.get_by_text("your no counts from now on").wait_for()
     for purpose in ("feature/summary", "train/summary"):
-        assert standings(person, purpose) == {"Not used"}
+        assert standings(person, operator, purpose) == {"Not used"}
     person.goto("/meetings/meeting-0")
     assert person.locator("#off").is_visible()
     assert person.locator("#moments").count() == 0

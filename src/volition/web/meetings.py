@@ -262,10 +262,10 @@ def _sections(summary: Summary, minutes: Minutes) -> tuple[Section, ...]:
 
     actions = tuple(_quote(action.moment, _task(action)) for action in minutes.actions)
     return (
-        section("moments", "Key moments", summary.moments, "Nothing stood out."),
+        section("moments", "Key moments", summary.moments, "No moment was found that stands out."),
         section("decisions", "Decisions", minutes.decisions, "Nobody said outright that something was decided."),
         Section(name="actions", title="Action items", quotes=actions, none="Nobody took or was given a task by name."),
-        section("questions", "Open questions", minutes.questions, "Every question was answered."),
+        section("questions", "Open questions", minutes.questions, "No question was found that was plainly left open."),
     )
 
 
