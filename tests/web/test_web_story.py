@@ -19,7 +19,7 @@ def hold_meetings(served, folder):
     with served.workspaces.borrow() as workspace:
         for number, about in enumerate(AGREED):
             lines = [
-                f"We agreed to move {about} to Friday.",
+                f"We decided to move {about} to Friday.",
                 f"Well, {CHATTER}.",
                 f"So {about} it is, number {number}.",
             ]
@@ -32,7 +32,7 @@ def hold_meetings(served, folder):
             started = datetime(2025, 6, 3, 9, tzinfo=UTC) + timedelta(days=number)
             workspace.collect_webvtt(path, account="acme", started=started)
         edited = [
-            {"meeting": f"meeting-{n}", "text": f"We agreed to move {a} to Friday."} for n, a in enumerate(AGREED)
+            {"meeting": f"meeting-{n}", "text": f"We decided to move {a} to Friday."} for n, a in enumerate(AGREED)
         ]
         (folder / "edited.jsonl").write_text("\n".join(json.dumps(one) for one in edited))
         workspace.collect_summaries(folder / "edited.jsonl", account="acme")
@@ -80,7 +80,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
 
     # Before anything is allowed the meeting can be read, and its page says who can turn the summary on.
     person.goto("/meetings/meeting-0")
-    assert person.get_by_text("We agreed to move the launch to Friday.").count() == 1
+    assert person.get_by_text("We decided to move the launch to Friday.").count() == 1
     assert person.get_by_text("An administrator of Acme Ltd can turn it on.").is_visible()
 
     # The administrator weighs, and says yes; so do the people.
@@ -106,7 +106,11 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     # The summary is on the meeting's page.
     person.goto("/meetings/meeting-0")
     assert person.locator("#off").count() == 0
-    assert "We agreed to move the launch to Friday." in person.locator("#moments + ul").inner_text()
+    assert "Not trained" not in person.locator("#summary-card").inner_text()
+    assert "We decided to move the launch to Friday." in person.locator("#decisions + ul").inner_text()
+    moment = person.locator("#moments + ul a").first
+    moment.click()
+    assert person.evaluate("document.querySelector(':target').closest('.turns') !== null")
 
     # The person says no, with one click each; every place agrees, and the transcript stays.
     for switch in ("train-summary", "feature-summary"):
@@ -118,7 +122,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     person.goto("/meetings/meeting-0")
     assert person.locator("#off").is_visible()
     assert person.locator("#moments").count() == 0
-    assert person.get_by_text("We agreed to move the launch to Friday.").count() == 1
+    assert person.get_by_text("We decided to move the launch to Friday.").count() == 1
 
     # The model that learned from them is named, and forgets.
     [owed] = ask(operator, "GET", "/v1/owed").json()
