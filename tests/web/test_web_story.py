@@ -120,9 +120,8 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     for purpose in ("feature/summary", "train/summary"):
         assert standings(person, operator, purpose) == {"Not used"}
     person.goto("/meetings/meeting-0")
-    assert person.locator("#off").is_visible()
-    assert person.locator("#moments").count() == 0
-    assert person.get_by_text("We decided to move the launch to Friday.").count() == 1
+    assert "Ada Byron" not in person.locator("#summary-card").inner_text()  # no summary quotes her; Bo said yes
+    assert person.locator("#t-0").get_by_text("We decided to move the launch to Friday.").is_visible()
 
     # The model that learned from them is named, and forgets.
     [owed] = ask(operator, "GET", "/v1/owed").json()
