@@ -12,7 +12,7 @@ from typing import get_type_hints
 import pytest
 
 import volition
-from volition.gate import Subject
+from volition.gate import Participant, Subject
 from volition.lake import Lake
 from volition.permits import Permits
 
@@ -41,7 +41,7 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "audit",
     "card",
     "release shelf",
-    "features composing forget",
+    "conversations features composing forget",
     "holdings prove requests weigh",
     "stores engines",
     "workspace",
@@ -187,8 +187,10 @@ def test_rows_leave_the_lake_only_under_permits():
         if not name.startswith("_") and "Row" in str(get_type_hints(method).get("return"))
     }
     assert reading, "the lake can be read"
-    # One door asks nobody's yes, for it gives a person what is their own, and nothing else: the gate's `own` judges.
+    # Two doors ask nobody's yes. One gives a person what is their own, and nothing else: the gate's `own` judges.
     assert reading.pop("own_rows").get("subject") is Subject
+    # By the other a person reads again what was said while they were there, by the gate's `heard`: no AI reads it.
+    assert reading.pop("heard_rows").get("participant") is Participant
     for name, hints in reading.items():
         assert hints.get("permits") is Permits, f"Lake.{name} gives rows without asking for permits"
         assert inspect.signature(getattr(Lake, name)).parameters["permits"].default is inspect.Parameter.empty

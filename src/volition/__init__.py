@@ -37,6 +37,7 @@ The story, module by module, in the order of the road. A module imports only fro
 - `shelf`: what was opened for search, kept in memory and judged anew at every search.
 - `edits`: a message made tidy, or shorter, by rule.
 - `uses`: how often each feature used whose records, counted by day.
+- `conversations`: meetings and channels as one person may read them, with no model in between.
 - `features`, `composing`: released models at work, gated again for the data that they read; the same while somebody
   types.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.

@@ -582,6 +582,41 @@ def fold(permits: Permits, circles: Circles, category: str) -> Standings:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """A person who reads again what was said while they were there, or written to them.
+
+    To read one's own conversation is the service itself and no use by AI, so it takes nobody's yes; nothing that learns
+    or answers may come by this door.
+
+    Attributes:
+        pseudonym: Who reads.
+        account: Whose records; nothing of another is read.
+        at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
+    """
+
+    pseudonym: str
+    account: str
+    at_us: int
+
+
+def heard(participant: Participant, circles: Circles) -> Standings:
+    """Return standings that let through what concerns the participant in their account, and nothing else."""
+    numbers = [number for number, name in enumerate(circles.people) if name == f"person:{participant.pseudonym}"]
+    accounts = [number for number, name in enumerate(circles.accounts) if name == participant.account]
+    places = np.flatnonzero(np.isin(circles.members, numbers))
+    there = np.zeros(len(circles), bool)
+    there[np.searchsorted(circles.offsets, places, side="right") - 1] = True
+    there &= np.isin(circles.account, accounts)
+    return Standings(
+        at_us=participant.at_us,
+        since_us=np.where(there, BEGINNING_US, NO_PERMIT_US),
+        oldest_us=np.full(len(circles), BEGINNING_US, np.int64),
+        reason=np.where(there, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
+        account=circles.account,
+    )
+
+
 def judge(standings: Standings, circle: NDArray[np.integer], collected_us: NDArray[np.int64]) -> NDArray[np.int8]:
     """Judge many records of one bucket and category at once, as the SQL does; a look-up and a comparison each.
 

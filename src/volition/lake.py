@@ -9,7 +9,8 @@
 - A file exists for readers once `index.db` names it, in one transaction for a whole batch. A process killed while
   it writes leaves a file nobody reads, swept away by the next writer; sending the same thing twice stores it once.
 - Nothing reads records but `Lake.rows` and `Lake.reasons`, and both ask for permits; and, for the person alone whose
-  they are, `Lake.own_rows`: what somebody else said is in none of them, though `Lake.held` tells that it is there.
+  they are, `Lake.own_rows`: what somebody else said is in none of them, though `Lake.held` tells that it is there;
+  and, for a person who reads again what was said while they were there, `Lake.heard_rows`.
 - Written once; rewritten only by erasure, and by compaction, which makes large files of small ones. Readers go on: they
   open all files of a bucket before they give out its first record, and list anew if one was replaced before that.
 - What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json, digest, us_to_datetime
 from volition.errors import BackendError, InvalidInputError
 from volition.files import flush, turn, write_file
-from volition.gate import Circles, Engine, Record, Standings, Subject, fold, own
+from volition.gate import Circles, Engine, Participant, Record, Standings, Subject, fold, heard, own
 from volition.parties import Parties
 from volition.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.terms import CATEGORIES
@@ -599,6 +600,25 @@ class Lake:
         people = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle)[:1])
         everyone = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle))
         return tuple(person.removeprefix(_PERSON) for person in people | everyone), parts[-1][0]
+
+    def heard_rows(
+        self, participant: Participant, *, categories: Iterable[str], source: str | None = None
+    ) -> Iterator[Row]:
+        """Yield what was said or written with a person there, opened, for that person alone to read again.
+
+        Args:
+            participant: Who reads, of which account, and when.
+            categories: Leaves of `terms.CATEGORIES`.
+            source: Only the records of one meeting or channel, from `source_id`.
+
+        Raises:
+            BackendError: A file cannot be read.
+            RefusedError: The account was erased meanwhile.
+        """
+        bucket = bucket_of(participant.account)
+        for category in categories:
+            for batch, circles in self._permitted(partial(heard, participant), category, bucket, source):
+                yield from self._open(batch, circles, category)
 
     def circles_of(self, account: str) -> Circles:
         """Return an account's circles: whom its records concern. Their ids are their positions here."""

@@ -53,6 +53,7 @@ from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.collect.zoom import read_zoom_event
 from volition.composing import OpenedOnce, Writing, run_complete, run_draft, run_edit, run_replies, run_rewrite
+from volition.conversations import SHOWN_BY, Conversation, Kind, conversations
 from volition.drafts import Written
 from volition.encoder import Encoder, EncoderMissingError
 from volition.endpoint import Endpoint, EndpointSettings
@@ -82,7 +83,7 @@ from volition.features import (
 )
 from volition.files import PART, sweep, write_file
 from volition.forget import Owed, erase_retired, forget_rows, owed_by
-from volition.gate import Engine, Explanation, Gate, Record, Subject, Verdict, decide, explain
+from volition.gate import Engine, Explanation, Gate, Participant, Record, Subject, Verdict, decide, explain
 from volition.history import History, extend_history, find_history, keep_history
 from volition.holdings import Exported, Holdings, Place, count_days, lessons_of, places_of, uses_json, write_export
 from volition.lake import Compacted, Lake, Row, bucket_of
@@ -1352,6 +1353,17 @@ class Workspace:
     def edit(self, text: str, *, person: str, how: str) -> str:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
         return run_edit(self._writing(person), text, how=how)
+
+    def conversations(self, kind: Kind, *, person: str, name: str | None = None) -> tuple[Conversation, ...]:
+        """Return the meetings or channels that a person may read, the latest first, or the one of a name.
+
+        Raises:
+            RefusedError: The person is of no account.
+        """
+        known, account = self._member(person)
+        shown_by = [self.permits(purpose) for purpose in SHOWN_BY[kind]]
+        reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self.now_us)
+        return conversations(self._lake, reader, kind, shown_by=shown_by, name=name)
 
     def _writing(self, person: str) -> Writing:
         known, account = self._member(person)

@@ -28,6 +28,7 @@ from volition.jobs import Jobs
 from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
 from volition.serving import Settings
 from volition.web import (
+    chat,
     console,
     console_forgettings,
     console_lake,
@@ -37,8 +38,11 @@ from volition.web import (
     console_snapshots,
     guests,
     holdings,
+    meetings,
     oidc,
+    recommendations,
     requests,
+    search,
     signin,
     terms,
     words,
@@ -63,6 +67,10 @@ MODULES: Final = (
     console_runs,
     console_models,
     console_forgettings,
+    meetings,
+    chat,
+    search,
+    recommendations,
 )
 """Every module of pages; each has `pages`."""
 

@@ -1,0 +1,279 @@
+"""The pages of the features: what is there with them on, with them off, and for whom."""
+
+import json
+import os
+import zipfile
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from starlette.testclient import TestClient
+
+from volition.access import Role
+from volition.conversations import Kind
+from volition.server import Server
+from volition.workspace import Workspace
+
+SAME = {"sec-fetch-site": "same-origin"}
+LONG = """WEBVTT
+
+00:01.000 --> 00:04.000
+Ada Byron: We decided to move the launch to Friday.
+
+00:05.000 --> 00:09.000
+Bo Berg: I will send the brochure to the printer by Thursday.
+
+01:10.000 --> 01:15.000
+Ada Byron: Who talks to the customer about the new price?
+"""
+CHAT = [
+    {
+        "type": "message",
+        "user": "U1",
+        "text": "hello there, the printer is  broken again ??",
+        "ts": "1748854800.000100",
+    },
+    {"type": "message", "user": "U2", "text": "I will look at it", "ts": "1748854860.000100"},
+]
+USERS = [
+    {"id": "U1", "name": "ada", "real_name": "Ada Byron", "profile": {"real_name": "Ada Byron"}},
+    {"id": "U2", "name": "bo", "real_name": "Bo Berg", "profile": {"real_name": "Bo Berg"}},
+]
+
+
+@pytest.fixture
+def rooms(world, tmp_path):
+    """Collect one more meeting and a channel of a chat."""
+    with Workspace.open(world) as workspace:
+        (tmp_path / "planning.vtt").write_text(LONG)
+        workspace.collect_webvtt(tmp_path / "planning.vtt", account="acme", started=datetime(2025, 6, 3, 9, tzinfo=UTC))
+        with zipfile.ZipFile(tmp_path / "chat.zip", "w") as export:
+            channels = [{"id": "C1", "name": "general", "members": ["U1", "U2"]}]
+            for name, told in (("users", USERS), ("channels", channels), ("general/2025-06-02", CHAT)):
+                export.writestr(f"{name}.json", json.dumps(told))
+        workspace.collect_slack(tmp_path / "chat.zip", account="acme")
+        workspace.add_person("di", account="acme", name="Di Dorn")
+    return world
+
+
+@pytest.fixture
+def server(rooms):
+    server = Server(rooms, is_demo=True)
+    yield server
+    server.close()
+
+
+def come_in(server, person="ada"):
+    """Return a client that has come in as a person of acme."""
+    if person != "ada":
+        server.access.add_user(person, roles=[Role.PERSON], account="acme", person=person)
+    client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=SAME)
+    client.cookies.set("volition", server.access.begin_session("demo-person" if person == "ada" else person))
+    return client
+
+
+def say(server, *parties, yes=True, purpose=("train", "feature")):
+    with server.workspaces.borrow() as workspace:
+        for party in parties:
+            covers = {"covers": "past"} if yes else {}
+            workspace.decide(party, yes=yes, data=["service", "content"], purpose=list(purpose), **covers)
+
+
+def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    assert 'href="/meetings/planning"' in client.get("/meetings").text
+    page = client.get("/meetings/planning").text
+    assert "AI is on in this meeting." in page
+    for section, place in (("moments", 1), ("decisions", 0), ("actions", 1)):
+        part = page.split(f'id="{section}"')[1].split("</ul>")[0]
+        assert f'href="#t-{place}"' in part, section
+        assert f'id="t-{place}"' in page
+    assert "1:10" in page
+
+
+def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_by_nobody_else(server):
+    client = come_in(server)
+    page = client.get("/meetings/planning").text
+    assert "off here" in page
+    assert "An administrator of Acme Ltd can turn it on." in page
+    assert "by Thursday" in page
+    assert "AI is off for what you said" in page
+    stranger = come_in(server, "di")
+    assert "planning" not in stranger.get("/meetings").text
+    assert stranger.get("/meetings/planning").status_code == 400
+    say(server, "account:acme")
+    assert "by Thursday" in stranger.get("/meetings/planning").text
+    say(server, "person:bo", yes=False)
+    assert "by Thursday" not in stranger.get("/meetings/planning").text
+    assert "by Thursday" in client.get("/meetings/planning").text
+
+
+def test_what_a_person_reads_again_is_of_their_own_account_alone(server, tmp_path):
+    with server.workspaces.borrow() as workspace:
+        (tmp_path / "brill.vtt").write_text(LONG)
+        workspace.collect_webvtt(tmp_path / "brill.vtt", account="brill", started=datetime(2025, 6, 4, tzinfo=UTC))
+        names = {one.name for one in workspace.conversations(Kind.MEETING, person="ada")}
+        assert names == {"standup", "planning"}
+        assert workspace.conversations(Kind.MEETING, person="cy") == ()
+
+
+def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    for answer in ("no", "yes", "no"):
+        client.post("/settings/feature-summary", data={"answer": answer})
+        part = client.get("/meetings/planning").text.split('id="use-feature-summary"')[1].split("</li>")[0]
+        card = client.get("/settings").text.split('id="feature-summary"')[1].split("</article>")[0]
+        with server.workspaces.borrow() as workspace:
+            asked = {"account": "acme", "people": ["ada"], "category": "content/transcript"}
+            may = workspace.may("feature/summary", **asked).verdict.permitted
+        assert ("Not used" in part, "Not used" in card.split("</div>")[0], may) == (
+            (True, True, False) if answer == "no" else (False, False, True)
+        )
+
+
+def test_opening_a_result_leads_to_its_second_and_is_kept_as_usage(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    page = client.get("/search", params={"q": "brochure printer", "meeting": "planning"}).text
+    record = page.split('name="record" value="')[1].split('"')[0]
+    with server.workspaces.borrow() as workspace:
+        before = workspace.status()["records"].get("service/usage", 0)
+    form = {"q": "brochure printer", "record": record, "to": "/meetings/planning#t-1"}
+    answer = client.post("/search/opened", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/meetings/planning#t-1")
+    with server.workspaces.borrow() as workspace:
+        assert workspace.status()["records"]["service/usage"] == before + 1
+    for to in ("//elsewhere.example", "https://elsewhere.example", "/settings"):
+        assert client.post("/search/opened", data={**form, "to": to}).status_code == 400
+
+
+def test_search_off_says_who_can_turn_it_on(server):
+    page = come_in(server).get("/search", params={"q": "brochure"}).text
+    assert "Search: off here" in page
+    assert "Acme Ltd can turn it on." in page
+    assert "brochure to the printer" not in page
+
+
+def test_the_composer_edits_by_rule_and_says_what_needs_a_model(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    page = client.get("/chat/general").text
+    assert "I will look at it" in page
+    assert "the operator has configured none" in page
+    edited = client.post("/chat/general", data={"text": "it is  broken ??", "do": "edit:tidy"}).text
+    assert "it is broken?</textarea>" in edited
+    refused = client.post("/chat", data={"text": "it is <b>", "do": "tone:formal"}).text
+    assert "none is configured" in refused
+    assert "it is &lt;b&gt;</textarea>" in refused
+    assert client.post("/chat/completions", data={"text": "I will"}).status_code == 200
+
+
+def test_the_composer_does_not_look_at_what_is_typed_by_whoever_said_no(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    say(server, "person:ada", yes=False, purpose=["feature/compose"])
+    client = come_in(server)
+    page = client.post("/chat", data={"text": "it is  broken ??", "do": "edit:tidy"}).text
+    assert "Composer: off here" in page
+    assert "You can turn it on yourself" in page
+    assert "it is  broken ??</textarea>" in page
+    assert "are off now" in client.post("/chat/completions", data={"text": "I will"}).text
+
+
+def test_recommendations_tell_their_reason_or_who_can_turn_them_on(server):
+    client = come_in(server)
+    assert "Recommendations: off here" in client.get("/recommendations").text
+    say(server, "account:acme", "person:ada", "person:bo")
+    assert "Nothing to suggest yet" in client.get("/recommendations").text
+
+
+# --- in a real browser ---
+
+PEOPLE = ("ann", "ben", "cleo", "dov", "evan", "fay")
+
+
+def put_a_composer_to_work(served, folder):
+    """Let six people write alike, and say yes, so that there is something to suggest."""
+    users = [
+        {"id": f"U{one}", "name": one, "real_name": f"{one.title()} Acme", "profile": {"email": f"{one}@acme.example"}}
+        for one in PEOPLE
+    ]
+    messages = []
+    for one in PEOPLE:
+        for user, text in ((one, "please send the brochure to the printer today"), (PEOPLE[0], "will do")):
+            ts = f"{1748941200 + 40 * len(messages)}.000100"
+            messages.append({"type": "message", "user": f"U{user}", "text": text, "ts": ts})
+    with served.workspaces.borrow() as workspace:
+        for one in PEOPLE:
+            workspace.add_person(one, account="acme", name=f"{one.title()} Acme", emails=[f"{one}@acme.example"])
+        channels = [{"id": "C2", "name": "printing", "members": [user["id"] for user in users]}]
+        with zipfile.ZipFile(folder / "printing.zip", "w") as export:
+            for name, told in (("users", users), ("channels", channels), ("printing/2025-06-03", messages)):
+                export.writestr(f"{name}.json", json.dumps(told))
+        workspace.collect_slack(folder / "printing.zip", account="acme")
+    say(served, "account:acme", "person:ada", "person:bo", *(f"person:{one}" for one in PEOPLE))
+    with served.workspaces.borrow() as workspace:
+        model = workspace.train("compose").id
+        workspace.audit(model)
+        workspace.release(model)
+
+
+def patient(new_page, **look):
+    """Open a page that waits longer: the first summary or search of a server loads the sentence encoder."""
+    page = new_page(**look)
+    page.set_default_timeout(60_000)
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: PLR0917 - fixtures
+    rooms, served, new_page, sign_in, check_access, tmp_path
+):
+    put_a_composer_to_work(served, tmp_path)
+    new_page = partial(patient, new_page)
+    paths = ("/meetings", "/meetings/planning", "/chat/general", "/search?q=brochure", "/recommendations")
+    for dark, width in ((False, 1280), (True, 390)):
+        page = sign_in(new_page(dark=dark, viewport={"width": width, "height": 844}))
+        for path in paths:
+            page.goto(path)
+            check_access(page)
+            if folder := os.environ.get("VOLITION_SHOTS"):
+                name = path.strip("/").replace("/", "-").partition("?")[0]
+                page.screenshot(path=f"{folder}/{name}-{width}.png", full_page=True)
+
+    page = sign_in(new_page())
+    page.goto("/meetings/planning")
+    page.locator("#decisions + ul a").first.click()
+    assert page.evaluate("location.hash") == "#t-0"
+    assert page.evaluate("document.querySelector(':target').textContent.includes('Friday')")
+
+    page.goto("/chat/printing")  # by keyboard alone
+    box = page.get_by_role("textbox", name="Your message")
+    box.focus()
+    page.keyboard.type("please s")
+    page.locator("#suggestions button").first.wait_for()
+    check_access(page)
+    page.keyboard.press("Tab")
+    assert box.input_value().startswith("please send ")
+    page.keyboard.press("Escape")
+    box.fill("it is  broken ??")
+    page.get_by_role("button", name="Tidy up").click()
+    page.get_by_text("Edited by rule").wait_for()
+    assert box.input_value() == "it is broken?"
+    box.fill("please s")
+    page.locator("#suggestions button").first.click()
+    assert box.input_value().startswith("please send ")
+
+    page = sign_in(new_page(script=False))  # without JavaScript
+    page.goto("/chat/printing")
+    page.get_by_role("textbox", name="Your message").fill("please s")
+    page.get_by_role("button", name="Suggest", exact=True).click()
+    page.locator("#suggestions button").first.click()
+    assert page.get_by_role("textbox", name="Your message").input_value().startswith("please send ")
+    page.goto("/meetings/planning")
+    page.get_by_label("What to look for").fill("brochure")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Open planning").first.click()
+    assert page.url.endswith("/meetings/planning#t-1")
