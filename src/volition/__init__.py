@@ -39,7 +39,8 @@ The story, module by module, in the order of the road. A module imports only fro
 - `features`, `composing`: released models at work, gated again for the data that they read; the same while somebody
   types.
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
-- `prove`: evidence that anyone checks offline, with the public key alone.
+- `prove`, `traces`: evidence that anyone checks offline, with the public key alone; what the models hold of one party.
+- `receipt`: what somebody said, to keep, with the proof that the log holds it.
 - `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
 - `workspace`: all of it in one folder, one function for each use case.

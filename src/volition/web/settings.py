@@ -13,7 +13,7 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.permits import Refusal, Say
 from volition.terms import Rule
 from volition.web import words
-from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.web.page import Link, Nav, Notice, Pages, Redirect, Undo, Visit
 
 pages = Pages()
 PATH: Final = "/settings"
@@ -64,6 +64,7 @@ class SwitchCard:
         kinds: Each kind of data, as it stands.
         has_say: Whether there is anything to answer.
         action: Where the answer is sent.
+        weighs: Where each of its purposes is weighed, to be looked at before.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SwitchCard:
     kinds: tuple[Kind, ...]
     has_say: bool
     action: str
+    weighs: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +201,6 @@ def _why_empty(found: Choices, organisation: str) -> str:
 
 def _card(choice: Choice, organisation: str, *, due_days: int) -> SwitchCard:
     purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
-    title = choice.switch.title
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     single = len(choice.purposes) == 1
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
@@ -219,7 +220,7 @@ def _card(choice: Choice, organisation: str, *, due_days: int) -> SwitchCard:
         no.append("Nothing else is turned off.")
     return SwitchCard(
         name=choice.switch.name,
-        title=words.PURPOSES[choice.purposes[0]].title if single and title == choice.purposes[0] else title,
+        title=words.switch_title(choice),
         does=tuple(purpose.does for purpose in purposes),
         answer=choice.answer,
         answered=_answered(choice),
@@ -230,6 +231,10 @@ def _card(choice: Choice, organisation: str, *, due_days: int) -> SwitchCard:
         kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{PATH}/{choice.switch.name}",
+        weighs=tuple(
+            Link(label=words.PURPOSES[purpose].title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
+            for purpose in choice.purposes
+        ),
     )
 
 
