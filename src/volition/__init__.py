@@ -43,7 +43,8 @@ The story, module by module, in the order of the road. A module imports only fro
 - `forget`: a no touches models; each is replaced by the model that never saw the data.
 - `holdings`, `requests`: what is held of one person, what it was used for, all of it to take away; what they asked for,
   and how far it is.
-- `prove`: evidence that anyone checks offline, with the public key alone.
+- `prove`, `traces`: evidence that anyone checks offline, with the public key alone; what the models hold of one party.
+- `receipt`: what somebody said, to keep, with the proof that the log holds it.
 - `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
 - `workspace`: all of it in one folder, one function for each use case.

@@ -7,6 +7,8 @@ that was written from it: `_FORMS` only grows.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from volition.audit import Finding, not_measured
+from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 
 FORMAT: Final = "volition/card/2"
@@ -25,6 +27,39 @@ def card_markdown(card: _Card) -> str:
         msg = f"The card has the form {card.get('format')!r}, which this version does not know."
         raise InvalidInputError(msg)
     return "\n".join([*_opening(card), *form(card), *_evidence(card)])
+
+
+def card_for_people(card: _Card, *, withheld: Callable[[Finding], bool]) -> dict[str, Any]:
+    """Return a card as somebody may read it who is neither its auditor nor its operator.
+
+    It names no other customer: how many accounts there were and not which, and of each finding the figure of everybody
+    without its details.
+
+    Args:
+        card: The card as it was released.
+        withheld: Says of a finding whether even that figure would tell too much to this reader.
+    """
+    learned = card["learned_from"]
+    has_findings = card["format"] == FORMAT
+    findings = [Finding.from_json(found) for found in card["findings"]] if has_findings else []
+    told = [not_measured(found.audit, _FEW, metric=found.metric) if withheld(found) else found for found in findings]
+    return {
+        **card,
+        "format": EXTRACT,
+        "extract_of": digest(canonical_json(card)),
+        "withheld": _WITHHELD if has_findings else _OLD,
+        "learned_from": {**learned, "accounts": len(learned["accounts"])},
+        "findings": [{**found.to_json(), "detail": {}} for found in told],
+        "override": card.get("override"),
+    }
+
+
+EXTRACT: Final = "volition/card-extract/1"
+"""The form of a card for one reader; `extract_of` is the digest of the whole card, which the ledger names."""
+
+_FEW: Final = "The figure is withheld here: beside your own it would tell about a handful of people."
+_WITHHELD: Final = "Other customers are not named here, nor are their figures; an auditor sees the whole card."
+_OLD: Final = "The card is of an early form; an auditor sees what was measured."
 
 
 def _opening(card: _Card) -> Iterator[str]:

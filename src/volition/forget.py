@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from volition.canonical import text_to_us, us_to_text
 from volition.families import Family, Model, NoParts, Progress, Subtracting
@@ -24,7 +24,7 @@ from volition.permits import Permit, Permits, Reason, Refusal, Use, changes, per
 from volition.release import ModelState
 from volition.snapshot import Key, RowsLater, Snapshot, Stale
 
-_DAY_US = 24 * 60 * 60 * 1_000_000
+DAY_US: Final = 24 * 60 * 60 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     if not stale:
         return None
     parties = {row.verdict.party: row.verdict.reason for row in stale if row.verdict.reason is not None}
-    answers = _Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+    answers = Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
     since_us = min(answers.refused_us(key) for key in _earliest(stale))
     return Owed(
         model=model.id,
@@ -83,7 +83,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
         parties=parties,
         rows=len(stale),
         since_us=since_us,
-        due_us=since_us + due_days * _DAY_US,
+        due_us=since_us + due_days * DAY_US,
         released=model.released_us is not None,
     )
 
@@ -94,7 +94,7 @@ def _earliest(stale: Iterable[Stale]) -> Iterable[Key]:
     return {(key.account, key.people, key.category): key for key in newest_first}.values()
 
 
-class _Answers:
+class Answers:
     """What the parties of a snapshot have answered since it was frozen."""
 
     def __init__(self, history: History, purpose: str, *, frozen_us: int, at_us: int) -> None:
@@ -109,20 +109,24 @@ class _Answers:
 
         A yes that followed the no does not count: it covers what comes, and the row is still to be forgotten.
         """
-        found = [self._at_us]
         question = key.question()
-        for role, party in concerned(question.account, question.people):
-            use = Use(account=key.account, party=party, role=role, category=key.category, purpose=self._purpose)
-            answers = self._of(use)
-            ends = [*(start_us for start_us, _ in answers[1:]), self._at_us]
-            for (start_us, answer), end_us in zip(answers, ends, strict=True):
-                if isinstance(answer, Refusal) or key.collected_us < answer.since_us:
-                    found.append(start_us)
-                    break
-                if answer.max_age_us is not None and key.collected_us + answer.max_age_us < end_us:
-                    found.append(max(start_us, key.collected_us + answer.max_age_us + 1))
-                    break
-        return min(found)
+        uses = (
+            Use(account=key.account, party=party, role=role, category=key.category, purpose=self._purpose)
+            for role, party in concerned(question.account, question.people)
+        )
+        ended_us = [self.ended_us(use, key.collected_us) for use in uses]
+        return min([self._at_us, *(instant_us for instant_us in ended_us if instant_us is not None)])
+
+    def ended_us(self, use: Use, collected_us: int) -> int | None:
+        """Return when a party's permit first ceased to hold a row; none where it never did."""
+        answers = self._of(use)
+        ends = [*(start_us for start_us, _ in answers[1:]), self._at_us]
+        for (start_us, answer), end_us in zip(answers, ends, strict=True):
+            if isinstance(answer, Refusal) or collected_us < answer.since_us:
+                return start_us
+            if answer.max_age_us is not None and collected_us + answer.max_age_us < end_us:
+                return max(start_us, collected_us + answer.max_age_us + 1)
+        return None
 
     def _of(self, use: Use) -> list[tuple[int, Permit | Refusal]]:
         """Return a party's permit or refusal when the snapshot was frozen, and at each change since."""

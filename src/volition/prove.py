@@ -155,22 +155,22 @@ def _read_members(path: Path) -> dict[str, bytes]:
 
 
 def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Check]:
-    check, log = _check("ledger", partial(_read_log, members, verifier))
+    check, log = check_claim("ledger", partial(_read_log, members, verifier))
     yield check
     if log is None:
         return
     for model in log.working:
         read = partial(_read_evidence, members, model.snapshot, log)
-        check, evidence = _check(f"snapshot {model.snapshot}", read)
+        check, evidence = check_claim(f"snapshot {model.snapshot}", read)
         yield check
         if evidence is not None:
-            yield _check(f"permits of {model.snapshot}", partial(_replay, evidence, log))[0]
+            yield check_claim(f"permits of {model.snapshot}", partial(_replay, evidence, log))[0]
         if model.released_us is not None:
-            yield _check(f"release {model.id}", partial(_check_release, members, model, log))[0]
-    yield _check("nothing else", partial(_check_names, members, log))[0]
+            yield check_claim(f"release {model.id}", partial(_check_release, members, model, log))[0]
+    yield check_claim("nothing else", partial(_check_names, members, log))[0]
 
 
-def _check(name: str, claim: Callable[[], _Found]) -> tuple[Check, _Found | None]:
+def check_claim(name: str, claim: Callable[[], _Found]) -> tuple[Check, _Found | None]:
     """Make one check; return it with what was found, or none where it fails.
 
     Whatever goes wrong while reading foreign bytes is a failed check that says so, never a crash.
@@ -185,7 +185,7 @@ def _check(name: str, claim: Callable[[], _Found]) -> tuple[Check, _Found | None
     return check, found
 
 
-def _open_checkpoint(note: str | bytes, verifier: VerifierKey) -> Checkpoint:
+def open_checkpoint(note: str | bytes, verifier: VerifierKey) -> Checkpoint:
     """Return a checkpoint that is signed by the log's key and is of the log that the key names."""
     checkpoint = parse_checkpoint(open_note(note, verifier).text)
     if checkpoint.origin != verifier.name:
@@ -216,7 +216,7 @@ class _Log:
 
     def prefix(self, note: str) -> int:
         """Return the size in a checkpoint that is signed and is a beginning of this log."""
-        checkpoint = _open_checkpoint(note, self.verifier)
+        checkpoint = open_checkpoint(note, self.verifier)
         if checkpoint.size > len(self.entries):
             msg = f"A manifest's checkpoint has {checkpoint.size} entries, the log only {len(self.entries)}."
             raise ProofError(msg)
@@ -227,7 +227,7 @@ class _Log:
 
 
 def _read_log(members: Mapping[str, bytes], verifier: VerifierKey) -> _Log:
-    checkpoint = _open_checkpoint(members["checkpoint"], verifier)
+    checkpoint = open_checkpoint(members["checkpoint"], verifier)
     *lines, rest = members["entries.jsonl"].split(b"\n")
     tree = merkle.Tree(lines)
     if rest or (tree.size, tree.root) != (checkpoint.size, checkpoint.root):
@@ -452,14 +452,14 @@ def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: s
 def verify_person(proof: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN401 - any JSON value may arrive
     """Check a proof of a person offline, with the log's public key alone."""
     model = proof.get("model") if isinstance(proof, Mapping) else "no proof"
-    return Verified(checks=(_check(f"person in {model}", partial(_check_person, proof, verifier))[0],))
+    return Verified(checks=(check_claim(f"person in {model}", partial(_check_person, proof, verifier))[0],))
 
 
 def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
     if proof["format"] != PROOF_FORMAT:
         msg = f"The proof is of the form {proof['format']!r}, not {PROOF_FORMAT!r}."
         raise ProofError(msg)
-    checkpoint = _open_checkpoint(proof["checkpoint"], verifier)
+    checkpoint = open_checkpoint(proof["checkpoint"], verifier)
     entries = {}
     for shown in proof["entries"]:
         leaf = shown["entry"].encode()

@@ -9,6 +9,7 @@ ledger checkpoint, the terms and the findings.
 Which models there are, which is at work and which were forgotten is not kept anywhere but in the ledger.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,7 @@ from volition.audit import FAIL, Finding
 from volition.audit.bounds import Bound
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.card import FORMAT, card_markdown
-from volition.errors import BackendError, InvalidInputError, RefusedError
+from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_folder
 from volition.ledger import Entry
 from volition.permits import Permits
@@ -329,6 +330,31 @@ def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:
         if model.card and staged.exists():
             shutil.rmtree(releases / model.id, ignore_errors=True)
             staged.replace(releases / model.id)
+
+
+def read_card(releases: Path, model: ModelState | None, name: str) -> dict[str, Any]:
+    """Read the card of a release whose files were settled.
+
+    Args:
+        releases: Folder of releases.
+        model: What the ledger says of the model; none if it names no such model.
+        name: What was asked for, for the message.
+
+    Raises:
+        InvalidInputError: There is no such model, or it was never released.
+        ProofError: It is not the card that the ledger names.
+    """
+    if model is None or not model.card:
+        raise InvalidInputError(f"There is no released model {name!r}, so there is no card of it.")
+    try:
+        data = (releases / model.id / "card.json").read_bytes()
+    except OSError as error:
+        msg = f"The card of {model.id} cannot be read: {error.strerror}. Restore it from a copy of the workspace."
+        raise BackendError(msg) from error
+    if digest(data) != model.card:
+        raise ProofError(f"The card of {model.id} is not the one that the ledger names. Do not trust it.")
+    card: dict[str, Any] = json.loads(data)
+    return card
 
 
 def _staged(releases: Path, model: str, card: str) -> Path:

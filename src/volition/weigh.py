@@ -25,6 +25,7 @@ from volition.permits import NO_PERMIT_US, Permit, Role, Say, Use, ground, permi
 from volition.release import ModelState
 from volition.snapshot import Snapshot
 from volition.terms import PURPOSES, Terms, leaves
+from volition.traces import at_stake
 
 RISKS: Final = ("attack", "canary", "fairness", "poisoning")
 """What a yes can cost; a risk that a model's audits did not look at is told as not measured."""
@@ -404,14 +405,19 @@ def _gains(party: Party, shown: Sequence[Known]) -> Iterator[Figure]:
 
 def _of_everybody(party: Party, found: Finding, model: Known) -> Figure:
     """Return the figure of everybody, unless a party who takes its own away from it would learn about a handful."""
-    told = found.detail.get("by_account", {})
-    people = {account: one.get("people") for account, one in told.items()}
-    if found.measured and None not in people.values():
-        own = people.get(party.account, 0)
-        others = sum(people.values()) - (0 if _is_few(own) else own)
-        if 0 < others < FEWEST:
-            return _missing("benefit", "everybody", _WITHHELD, model)
+    if tells_of_few(found, party.account):
+        return _missing("benefit", "everybody", _WITHHELD, model)
     return _figure("benefit", "everybody", found, model)
+
+
+def tells_of_few(found: Finding, account: str | None) -> bool:
+    """Whether somebody of an account who takes its own figure away from everybody's would learn about a handful."""
+    people = {one: told.get("people") for one, told in found.detail.get("by_account", {}).items()}
+    if found.audit != "benefit" or not found.measured or None in people.values():
+        return False
+    own: int = people.get(account, 0)
+    others: int = sum(people.values()) - (0 if _is_few(own) else own)
+    return 0 < others < FEWEST
 
 
 def _own_benefit(party: Party, model: Known, found: Finding) -> Iterator[Figure]:
@@ -432,11 +438,11 @@ def _own_benefit(party: Party, model: Known, found: Finding) -> Iterator[Figure]
     elif party.is_account and told.get("marginal") is not None and not few:
         yield _own_data(about, found, model, Effect(**told["marginal"]))
     else:
-        yield _missing(_OWN_DATA, "you", _WITHHELD if few and party.is_account else _WHEN_ASKED, model)
+        yield _missing(_OWN_DATA, "you", _WITHHELD if few and party.is_account else WHEN_ASKED, model)
 
 
 _OWN_DATA: Final = "own data"
-_WHEN_ASKED: Final = "It takes long, so it is measured when asked for: `volition weigh --measure`."
+WHEN_ASKED: Final = "It takes long, so it is measured when asked for: `volition weigh --measure`."
 _WITHHELD: Final = f"It rests on fewer than {FEWEST} people, and would tell about single ones."
 
 
@@ -566,18 +572,17 @@ def _terms(party: Party, history: History, at_us: int) -> Terms | None:
 
 
 def _learned(party: Party, history: History, at_us: int, purpose: str, models: Sequence[Known]) -> Iterator[Learned]:
-    would = refusable(history, party.ledger_name, at_us, purpose=purpose)
     for model in models:
         if model.snapshot.purpose != purpose:
             continue
-        gone = [key for key in model.snapshot.keys if would(key.account, key.people, key.category)]
+        gone = at_stake(model.snapshot, party.ledger_name, history, at_us=at_us)
         if gone:
-            few = party.is_account and _is_few(len({person for key in gone for person in key.people}))
+            few = party.is_account and _is_few(len(frozenset().union(*(share.people for share in gone))))
             yield Learned(
                 model=model.state.id,
                 family=model.state.family,
                 at_work=model.at_work,
-                rows=None if few else len(gone),
+                rows=None if few else sum(len(share.collected_us) for share in gone),
                 overridden=model.state.override,
             )
 

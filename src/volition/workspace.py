@@ -40,7 +40,7 @@ from volition.audit.marginal import Effect
 from volition.audit.run import DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.batch import judge_batch
 from volition.canonical import canonical_json, datetime_to_us, text_to_us, us_to_text
-from volition.card import card_markdown
+from volition.card import card_for_people, card_markdown
 from volition.choices import Choices, choices, saying, undoing
 from volition.collect import PersonRef, keep_private
 from volition.collect.files import read_file
@@ -93,6 +93,7 @@ from volition.parties import Account, Parties, Person, read_secret, write_secret
 from volition.permits import Permits
 from volition.prose import Prose
 from volition.prove import prove_person, write_bundle
+from volition.receipt import PROOFS_FORMAT, write_receipt
 from volition.regions import check_region
 from volition.release import (
     ModelState,
@@ -103,6 +104,7 @@ from volition.release import (
     check_releasable,
     missed_bounds,
     models_in,
+    read_card,
     settle_releases,
     write_release,
 )
@@ -114,9 +116,10 @@ from volition.stores.sqlite import SqliteStore
 from volition.stream import BATCH_ROWS, Rows, judged
 from volition.terms import CATEGORIES, PROFILES, PURPOSES, Terms, leaves, load_profile
 from volition.terms_diff import newly_allows
+from volition.traces import Trace, trace
 from volition.train import FolderParts, Trained, keep, train
 from volition.uses import Uses
-from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
+from volition.weigh import Known, Party, Weighed, measure_own_data, tells_of_few, to_show, weigh
 
 FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
 
@@ -1173,12 +1176,31 @@ class Workspace:
         Raises:
             InvalidInputError: What was kept cannot be read, or an earlier version kept it.
         """
-        path = trained.folder / "findings.json"
+        return self._findings(trained.id)
+
+    def _findings(self, model: str) -> list[Finding]:
+        path = self.folder / "models" / model / "findings.json"
         try:
             return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
         except (ValueError, TypeError, InvalidInputError) as error:
-            msg = f"{path} cannot be read: {error} Audit again: `volition audit {trained.id}`."
+            msg = f"{path} cannot be read: {error} Audit again: `volition audit {model}`."
             raise InvalidInputError(msg) from error
+
+    def card(self, model: str) -> dict[str, Any]:
+        """Return the card of a model's release; it stays readable once the model was forgotten.
+
+        Raises:
+            InvalidInputError: There is no such model, or it was never released.
+            ProofError: It is not the card that the ledger names.
+        """
+        models = self.models()
+        settle_releases(self.folder / "releases", models)
+        return read_card(self.folder / "releases", models.get(model), model)
+
+    def card_for(self, person: str, model: str) -> dict[str, Any]:
+        """Return a card as a person may read it: without other customers' names and figures. Raises as `card` does."""
+        account = self.parties.person(person).account
+        return card_for_people(self.card(model), withheld=lambda found: tells_of_few(found, account))
 
     def release(self, model: str, *, override: Override | None = None) -> Entry:
         """Put a model to work, with a signed card.
@@ -1456,7 +1478,7 @@ class Workspace:
     def _known(self, state: ModelState) -> Known:
         working = at_work(self.models(), state.family)
         try:
-            findings = self.findings(self.open_model(state.id))
+            findings = self._findings(state.id)  # without opening the model, which is read nowhere here
         except InvalidInputError:  # an earlier version's: as if it had not been audited
             findings = []
         return Known(
@@ -1570,6 +1592,52 @@ class Workspace:
             path, ledger=self.ledger, snapshots=self.folder / "snapshots", releases=self.folder / "releases"
         )
 
+    def traces(self, person: str) -> list[Trace]:
+        """Return what every model that was ever trained learned from a person, oldest first."""
+        history, at_us, models = self.history(), self.now_us, self.models()
+        party = self.party(f"person:{person}")
+        forgot = {entry.body["model"]: entry.body["parties"] for entry in history.doings if entry.kind == "forgetting"}
+        return [
+            trace(
+                state,
+                self.open_snapshot(state.snapshot),
+                party,
+                history,
+                at_us=at_us,
+                due_days=self.due_days,
+                at_work=at_work(models, state.family) == state,
+                forgot=forgot.get(state.id, ()),
+            )
+            for state in models.values()
+        ]
+
+    def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
+        """Return the entries in which a person said something, the newest first: decisions and signals.
+
+        Args:
+            person: Their id.
+            before: Only entries with a lower number than this; none for all.
+            limit: How many at most; none for all.
+        """
+        known = self.history().party(self.party(f"person:{person}"))
+        numbers = {decision.seq for decision in known.decisions} | {seq for _, _, seq in known.signals}
+        chosen = sorted((seq for seq in numbers if before is None or seq < before), reverse=True)[:limit]
+        return [entry for seq in chosen for entry in self.ledger.entries(seq, seq + 1)]
+
+    def receipt(self, person: str, seq: int) -> dict[str, Any]:
+        """Return the receipt for an answer of a person, told by its ledger entry's number; `verify_receipt` checks it.
+
+        Raises:
+            InvalidInputError: That entry is no answer of this person.
+        """
+        known = self.parties.person(person)
+        [entry, *_] = [*self.answers(person, before=seq + 1, limit=1), None]
+        if entry is None or entry.seq != seq:
+            raise InvalidInputError(f"Entry {seq} is no answer of {person}, so there is no receipt for it.")
+        bound = [] if known.account is None else self.history().terms_of(known.account)
+        binding = [terms.id for start_us, terms in bound if start_us <= entry.at_us]
+        return write_receipt(self.ledger, entry, terms_seq=self.history().terms_seq(binding[-1]) if binding else None)
+
     def prove_person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
         """Prove for each model (or one) whether it learned from a person; forgotten models included."""
         pseudonym = self.parties.person(person).pseudonym
@@ -1582,6 +1650,14 @@ class Workspace:
             for state in models.values()
             if model is None or state.id == model
         ]
+
+    def evidence(self, person: str, *, model: str | None = None) -> dict[str, Any]:
+        """Return a person's proof bundle: of each model (or one) whether it learned from them; and every receipt."""
+        return {
+            "format": PROOFS_FORMAT,
+            "proofs": self.prove_person(person, model=model),
+            "receipts": [self.receipt(person, entry.seq) for entry in reversed(self.answers(person))],
+        }
 
     def status(self) -> dict[str, Any]:
         """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""

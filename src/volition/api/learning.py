@@ -132,10 +132,10 @@ def release(_: Annotated[Who, needs(Scope.TRAIN, Role.OPERATOR)], workspace: Len
 
 @routes.get("/people/{person}/proofs", tags=["proofs"])
 def prove(who: Annotated[Who, needs(Scope.READ, *ALL_ROLES)], workspace: Lent, person: _Id) -> dict[str, Any]:
-    """Prove for each model whether it learned from a person; `volition verify` checks it offline."""
+    """Prove for each model whether it learned from a person, with their receipts: `volition verify` checks all."""
     if who.person != person and Role.OPERATOR not in who.roles:
         raise ApiError(FORBIDDEN, "These are proofs for the person alone, or for the operator who hands them on.")
-    return {"format": "volition/person-proofs/1", "proofs": workspace.prove_person(person)}
+    return workspace.evidence(person)
 
 
 @routes.get("/owed", tags=["forgettings"])

@@ -80,7 +80,7 @@ def accept(
     asked: AcceptanceIn,
 ) -> EntryOut:
     """Let an account accept terms."""
-    _check_speaks_for(who, f"account:{account}")
+    check_speaks_for(who, f"account:{account}")
     return _entry(workspace.accept(account, asked.terms))
 
 
@@ -119,7 +119,7 @@ def decide(
     asked: DecisionIn,
 ) -> EntryOut:
     """Record a yes or a no. Once this is answered, every later answer anywhere knows it."""
-    _check_speaks_for(who, asked.party)
+    check_speaks_for(who, asked.party)
     entry = workspace.decide(
         asked.party,
         yes=asked.answer == "yes",
@@ -187,7 +187,7 @@ def prove_entry(
     )
 
 
-def _check_speaks_for(who: Who, party: str) -> None:
+def check_speaks_for(who: Who, party: str) -> None:
     """Let a person speak for themself, an administrator for the account, an operator for whoever told them."""
     own = {f"person:{who.person}"} if Role.PERSON in who.roles else set()
     if Role.ADMINISTRATOR in who.roles:

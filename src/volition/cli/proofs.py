@@ -4,7 +4,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
 PROVE = "Prove"
 LOOK = "Look around"
-
-PROOFS_FORMAT: Final = "volition/person-proofs/1"
-"""A file of proofs of a person: a JSON object with the list `proofs`, one for each model."""
 
 _ZIP_MAGIC: Final = b"PK"
 
@@ -51,7 +47,8 @@ def prove(
     """Write evidence that anyone can check offline with the public key.
 
     Of the workspace: a zip with the whole log and, for each model, what it learned from; no names and no content. Of a
-    person: for each model, the proof that it did or did not learn from them; with --json and no FILE it goes to stdout.
+    person: for each model, the proof that it did or did not learn from them, and a receipt for each of their answers;
+    with --json and no FILE it goes to stdout.
     """
     with call.workspace() as workspace:
         if person is None:
@@ -60,14 +57,14 @@ def prove(
             path = file or Path("evidence.zip")
             entries = workspace.prove(path)
             return Result(value={"file": str(path), "entries": entries}, view=views.proved)
-        proofs = workspace.prove_person(person, model=model)
-    document = {"format": PROOFS_FORMAT, "proofs": proofs}
+        document = workspace.evidence(person, model=model)
     if file is None and call.json:
         return Result(value=document, view=views.proved_person)
     path = file or Path("proof.json")
     _write(path, json.dumps(document, indent=1).encode())
-    told = [{name: proof[name] for name in ("model", "present", "rows")} for proof in proofs]
-    return Result(value={"file": str(path), "person": person, "proofs": told}, view=views.proved_person)
+    told = [{name: proof[name] for name in ("model", "present", "rows")} for proof in document["proofs"]]
+    told_all = {"file": str(path), "person": person, "proofs": told, "receipts": len(document["receipts"])}
+    return Result(value=told_all, view=views.proved_person)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -82,7 +79,9 @@ def _write(path: Path, data: bytes) -> None:
 
 def verify(
     call: Call,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Evidence (zip) or the proof of a person (JSON).")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Evidence (zip), or proofs and receipts of a person (JSON).")
+    ],
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY_OR_FILE", help="The log's public key; by default that of the workspace here."),
@@ -129,7 +128,8 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
 
 
 def _verify(path: Path, verifier: "VerifierKey") -> "Verified":
-    from volition.prove import Verified, verify_bundle, verify_person
+    from volition.prove import verify_bundle
+    from volition.receipt import verify_evidence
 
     try:
         with path.open("rb") as stream:
@@ -143,11 +143,11 @@ def _verify(path: Path, verifier: "VerifierKey") -> "Verified":
     except (ValueError, RecursionError) as error:
         msg = f"{path} is neither an evidence bundle (zip) nor a proof of a person (JSON)."
         raise InvalidInputError(msg) from error
-    proofs = document.get("proofs", [document]) if isinstance(document, Mapping) else document
-    if not isinstance(proofs, list) or not proofs or not all(isinstance(proof, Mapping) for proof in proofs):
-        msg = f"{path} holds no proof of a person. Make one with `volition prove --person PERSON`."
-        raise InvalidInputError(msg)
-    return Verified(checks=tuple(check for proof in proofs for check in verify_person(proof, verifier).checks))
+    try:
+        return verify_evidence(document, verifier)
+    except InvalidInputError as error:
+        msg = f"{path}: {error} Make one with `volition prove --person PERSON`."
+        raise InvalidInputError(msg) from error
 
 
 def key(call: Call) -> Result:

@@ -582,7 +582,8 @@ def proved_person(value: Value) -> Iterator[Block]:
     ]
     yield Grid(columns=("model", value["person"], "rows"), rows=rows)
     yield _line(
-        f"The proofs are in {value['file']}. Anyone checks them with: volition verify {value['file']} --key KEY"
+        f"The proofs, and receipts for {value['receipts']} answers, are in {value['file']}. "
+        f"Anyone checks them with: volition verify {value['file']} --key KEY"
     )
 
 

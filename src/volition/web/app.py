@@ -38,13 +38,16 @@ from volition.web import (
     console_snapshots,
     guests,
     holdings,
+    learned,
     meetings,
     oidc,
+    receipts,
     recommendations,
     requests,
     search,
     signin,
     terms,
+    weigh,
     words,
 )
 from volition.web import settings as settings_page
@@ -71,6 +74,9 @@ MODULES: Final = (
     chat,
     search,
     recommendations,
+    weigh,
+    learned,
+    receipts,
 )
 """Every module of pages; each has `pages`."""
 

@@ -9,13 +9,13 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-_WIDTH: Final = 560
-_LEFT: Final = 168
+_WIDTH: Final = 460
+_LEFT: Final = 150
 _RIGHT: Final = 28
 _ROW: Final = 44
 _TOP: Final = 12
 _BOTTOM: Final = 28
-_TICKS: Final = 5
+_TICKS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

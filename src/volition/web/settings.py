@@ -13,7 +13,7 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.permits import Refusal, Say
 from volition.terms import Rule
 from volition.web import words
-from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.web.page import Link, Nav, Notice, Pages, Redirect, Undo, Visit
 
 pages = Pages()
 PATH: Final = "/settings"
@@ -64,6 +64,7 @@ class SwitchCard:
         kinds: Each kind of data, as it stands.
         has_say: Whether there is anything to answer.
         action: Where the answer is sent.
+        weighs: Where each of its purposes is weighed, to be looked at before.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SwitchCard:
     kinds: tuple[Kind, ...]
     has_say: bool
     action: str
+    weighs: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +207,6 @@ def _why_empty(found: Choices, organisation: str) -> str:
 def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PATH) -> SwitchCard:
     """Show one switch; answers to it are sent to `path` with its name."""
     purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
-    title = choice.switch.title
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     single = len(choice.purposes) == 1
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
@@ -225,7 +226,7 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
         no.append("Nothing else is turned off.")
     return SwitchCard(
         name=choice.switch.name,
-        title=words.PURPOSES[choice.purposes[0]].title if single and title == choice.purposes[0] else title,
+        title=words.switch_title(choice),
         does=tuple(purpose.does for purpose in purposes),
         answer=choice.answer,
         answered=_answered(choice),
@@ -236,6 +237,10 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
         kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{path}/{choice.switch.name}",
+        weighs=tuple(
+            Link(label=words.PURPOSES[purpose].title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
+            for purpose in choice.purposes
+        ),
     )
 
 

@@ -6,9 +6,10 @@ from typing import Final
 
 from volition.access import Role
 from volition.canonical import us_to_datetime
+from volition.choices import Choice
 from volition.history import BEGINNING_US
 from volition.permits import Reason
-from volition.terms import CATEGORIES, covers
+from volition.terms import CATEGORIES, covers, leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +118,73 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.STALE: "the newest answers are not known here",
 }
 
+REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: told for reason, told in REASON.items()}
+
 ROLE: Final[Mapping[Role, str]] = {
     Role.PERSON: "Person",
     Role.ADMINISTRATOR: "Administrator",
     Role.ENGINEER: "Engineer",
     Role.AUDITOR: "Auditor",
     Role.OPERATOR: "Operator",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What an audit's figure is called.
+
+    Attributes:
+        title: Its name on a chart.
+        means: What it says and which way is good, in a sentence.
+        of: What it is measured on, in the plural; empty where that is the purpose's own, of `UNITS`.
+    """
+
+    title: str
+    means: str
+    of: str = ""
+
+
+MEASURE: Final[Mapping[str, Measure]] = {
+    "benefit": Measure(
+        title="Better by training",
+        means="How much better the feature does with training than without. Right of zero is better.",
+    ),
+    "own data": Measure(
+        title="Better by this data",
+        means="How much this party's own data adds to that. Right of zero means that it helps.",
+    ),
+    "attack": Measure(
+        title="Being recognised",
+        means="How often somebody who holds the model tells rightly whose data it learned from. Left is safer.",
+        of="people",
+    ),
+    "fairness": Measure(
+        title="Uneven quality",
+        means="The largest gap between groups of people in how well it works. Left is fairer.",
+    ),
+    "poisoning": Measure(
+        title="Spoiling by one",
+        means="How much whoever does the most harm stands out from all others. Left is safer.",
+    ),
+    "canary": Measure(
+        title="Repeating secrets",
+        means="How much likelier than chance the model gives back what one person wrote. Left is safer.",
+        of="sequences",
+    ),
+}
+"""By audit, and `own data`."""
+
+UNITS: Final[Mapping[str, str]] = {
+    "train/search": "searches",
+    "train/recommend": "people",
+    "train/summary": "meetings",
+    "train/compose": "messages",
+    "train/diagnose": "sessions",
+}
+"""What a model of each purpose is measured on."""
+
+FAMILY: Final[Mapping[str, str]] = {
+    purpose.removeprefix("feature/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("feature/")
 }
 
 _ASKS: Final[Mapping[str, str]] = {
@@ -164,6 +226,24 @@ def asks(names: Sequence[str]) -> str:
 def count(number: int, thing: str) -> str:
     """Say how many of a thing there are."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def switch_title(choice: Choice) -> str:
+    """Return what a switch is called: one of a single purpose without a title of its own, as that purpose is."""
+    if len(choice.purposes) == 1 and choice.switch.title == choice.purposes[0]:
+        return PURPOSES[choice.purposes[0]].title
+    return choice.switch.title
+
+
+def spoken(names: Iterable[str]) -> str:
+    """Say names of purposes, or of groups of them, in words."""
+    return listed([GROUP.get(name) or (PURPOSES[name].title if name in PURPOSES else name) for name in names])
+
+
+def spoken_data(names: Iterable[str]) -> str:
+    """Say names of kinds of data, or of groups of them, in words; two whole groups are all there is."""
+    named = sorted(set(names))
+    return "all data" if named == ["content", "service"] else categories(leaves(named, CATEGORIES))
 
 
 def listed(words: Sequence[str]) -> str:
