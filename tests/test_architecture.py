@@ -30,7 +30,7 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "permits",
     "gate",
     "batch choices edits lake lease",
-    "stream",
+    "counts stream",
     "encoder collect scrub samples",
     "snapshot",
     "families",

@@ -100,6 +100,8 @@ def serve(
         config = uvicorn.Config(
             server,
             log_level="warning",
+            loop="uvloop",
+            http="httptools",
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
             server_header=False,

@@ -27,13 +27,13 @@ from volition.guard import COOKIE, TRIP, Asked
 from volition.jobs import Jobs
 from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
 from volition.serving import Settings
-from volition.web import oidc, signin, words
+from volition.web import account, oidc, signin, words
 from volition.web import settings as settings_page
 from volition.web.page import NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
 from volition.web.problem import Problem
 from volition.workspaces import Workspaces
 
-MODULES: Final = (signin, oidc, settings_page)
+MODULES: Final = (signin, oidc, settings_page, account)
 """Every module of pages; each has `pages`."""
 
 PAGES: Final[Sequence[Page]] = tuple(page for module in MODULES for page in module.pages)
