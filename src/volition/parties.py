@@ -320,6 +320,11 @@ class Parties:
                 self._people[pseudonym] = found
         return found
 
+    def version(self) -> tuple[int, int]:
+        """Return what is another value once anything here was written, by this process or by another."""
+        with self._lock:
+            return self._one("PRAGMA data_version")[0], self._db.total_changes
+
     def people(self, account: str | None = None) -> list[Person]:
         """Return the people of an account, or everyone, by id."""
         where, values = ("WHERE account = ?", (account,)) if account is not None else ("", ())

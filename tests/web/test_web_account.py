@@ -1,11 +1,13 @@
 """An account's page, as its administrator uses it."""
 
 import dataclasses
+import os
 import re
 
 import httpx
 import pytest
 
+from volition.access import Role
 from volition.canonical import now_us
 from volition.terms import load_profile
 
@@ -91,3 +93,44 @@ def test_nonsense_is_refused(client):
     assert client.post("/account/switches/nothing", data={"answer": "yes"}).status_code == 400
     assert client.post("/account/terms", data={"terms": "none"}).status_code == 400
     assert client.post("/account/terms", data={}).status_code == 400
+
+
+def test_whoever_begins_is_told_how_until_they_have_begun(served, client):
+    assert "Three steps to begin" in client.get("/account").text
+    client.post("/account/switches/train-search", data={"answer": "no"})
+    assert "Three steps to begin" not in client.get("/account").text
+
+
+def test_what_somebody_else_changes_is_on_the_page_at_once(served, client):
+    def standing():
+        return "No data trains AI" in client.get("/account").text
+
+    for yes in (False, True, False):
+        with served.workspaces.borrow() as workspace:
+            workspace.decide("account:acme", yes=yes, data=["service", "content"], purpose=["train"])
+        assert standing() == (not yes)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+@pytest.mark.parametrize("look", [(1280, False), (390, False), (1280, True), (390, True)])
+def test_the_page_is_for_everybody(served, new_page, sign_in, check_access, look):
+    width, dark = look
+    with served.workspaces.borrow() as workspace:
+        workspace.publish_terms(load_profile("2023-03-31"))
+        workspace.decide("account:acme", yes=True, data=["service", "content"], purpose=["train"])
+        for number in range(12):
+            workspace.add_person(f"x{number}", account="acme")
+    page = sign_in(new_page(dark=dark, viewport={"width": width, "height": 844}, script=not dark), Role.ADMINISTRATOR)
+    page.goto("/account")
+    yes, no = (page.locator(f"#train-search-{answer}").bounding_box() for answer in ("yes", "no"))
+    assert (yes["width"], yes["height"], yes["y"]) == pytest.approx((no["width"], no["height"], no["y"]), abs=0.1)
+    page.locator("#train-search-no").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Undo").wait_for()
+    assert page.locator("#train-search .row .pill").inner_text() == "Not allowed"
+    assert page.locator(".glances li", has_text="Train search").locator(".pill").inner_text() == "Not allowed"
+    if not dark:
+        check_access(page)
+    if folder := os.environ.get("VOLITION_SHOTS"):
+        page.screenshot(path=f"{folder}/account-{width}-{dark}.png", full_page=True)

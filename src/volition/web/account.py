@@ -6,6 +6,7 @@ it but a yes of an administrator. A person's no stands whatever the account says
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from volition.access import Role
@@ -16,10 +17,43 @@ from volition.permits import Refusal
 from volition.terms_diff import diff
 from volition.web import words
 from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
-from volition.web.settings import Glance, Kind, State, SwitchCard
+from volition.web.settings import Glance, Kind, State
 
 pages = Pages()
 PATH: Final = "/account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCard:
+    """One switch as the page shows it.
+
+    Attributes:
+        name: Its short name, in addresses.
+        title: What it is called.
+        does: What it is for, a sentence for each purpose.
+        answer: What was answered for the account, of `choices.Answer`.
+        answered: The same in a sentence.
+        state: How it stands.
+        yes: What a yes does.
+        no: What a no does.
+        others: Whose answer counts besides, in a sentence.
+        kinds: Each kind of data, as it stands.
+        has_say: Whether there is anything to answer.
+        action: Where the answer is sent.
+    """
+
+    name: str
+    title: str
+    does: tuple[str, ...]
+    answer: Answer
+    answered: str
+    state: State
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    others: str
+    kinds: tuple[Kind, ...]
+    has_say: bool
+    action: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +74,16 @@ class NewTerms:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of the first steps: what to do, with what to click or type, and whether it was done."""
+
+    title: str
+    told: str
+    command: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleRow:
     """What the people have said about one switch, each in words."""
 
@@ -57,6 +101,7 @@ class AccountPage:
         title: The page's heading.
         lead: What can be done here, in a sentence.
         empty: Why there is nothing to choose; empty where there is.
+        steps: How to begin; empty once it was begun.
         training: Whether the account lets any of its data train AI.
         new_terms: Terms that can be accepted; none if the newest bind.
         glances: Every switch, in the order of the cards.
@@ -69,10 +114,11 @@ class AccountPage:
     title: str
     lead: str
     empty: str
+    steps: tuple[Step, ...]
     training: State
     new_terms: NewTerms | None
     glances: tuple[Glance, ...]
-    cards: tuple[SwitchCard, ...]
+    cards: tuple[AccountCard, ...]
     people: tuple[PeopleRow, ...]
     people_told: str
     terms: str
@@ -95,6 +141,7 @@ def show(visit: Visit) -> AccountPage:
         lead=f"What AI may do with data of {name}. A no of the account stands whatever its people say; a yes leaves "
         "each of them their own no.",
         empty=_why_empty(found, name),
+        steps=_steps(account, is_accepted=found.accepted, has_people=bool(people), has_answers=bool(history.scopes)),
         training=State(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
         new_terms=_new_terms(visit, account),
         glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
@@ -158,6 +205,32 @@ def _why_empty(found: Choices, name: str) -> str:
     return ""
 
 
+def _steps(account: str, *, is_accepted: bool, has_people: bool, has_answers: bool) -> tuple[Step, ...]:
+    """Return the three first steps, unless all were taken."""
+    if is_accepted and has_people and has_answers:
+        return ()
+    return (
+        Step(
+            title="Accept terms",
+            told="Nothing may be used before. The operator publishes them; then they are shown below.",
+            command="volition terms publish FILE",
+            is_done=is_accepted,
+        ),
+        Step(
+            title="Collect something",
+            told="Transcripts, chat exports, telemetry: the operator does it. Whom it concerns is known then.",
+            command=f"volition collect webvtt MEETING.vtt --account {account} --started 2026-06-02T09:00:00Z",
+            is_done=has_people,
+        ),
+        Step(
+            title="Invite a decision",
+            told="Answer the switches below; the operator sends people a link to their own.",
+            command=f"volition user link PERSON --account {account}",
+            is_done=has_answers,
+        ),
+    )
+
+
 def _new_terms(visit: Visit, account: str) -> NewTerms | None:
     history, now_us = visit.workspace.history(), visit.workspace.now_us
     published = history.published()
@@ -182,7 +255,8 @@ def _title(choice: Choice) -> str:
     return words.PURPOSES[choice.purposes[0]].title if single else choice.switch.title
 
 
-def _card(choice: Choice, name: str, *, due_days: int) -> SwitchCard:
+@lru_cache(maxsize=1024)
+def _card(choice: Choice, name: str, *, due_days: int) -> AccountCard:
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
     yes = ["From this yes on it counts. What was collected before stays out, unless it is included."]
@@ -198,7 +272,7 @@ def _card(choice: Choice, name: str, *, due_days: int) -> SwitchCard:
     no.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
     everyone = {word for line in choice.lines for word in line.asks} & {"everyone", "person"}
     others = "It also takes the yes of the people concerned." if everyone else "Each person may still say no."
-    return SwitchCard(
+    return AccountCard(
         name=choice.switch.name,
         title=_title(choice),
         does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),

@@ -5,6 +5,7 @@ page is made anew, so no two places can disagree. One click answers; where somet
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from volition.access import Role
@@ -197,6 +198,7 @@ def _why_empty(found: Choices, organisation: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def _card(choice: Choice, organisation: str, *, due_days: int) -> SwitchCard:
     purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
     title = choice.switch.title
