@@ -1,8 +1,9 @@
 """An account's settings, for its administrator: its switches, its terms, and its people's choices in counts alone.
 
 The page is made from `choices.Choices` of the account, as a person's is from theirs: a yes and a no of the same size,
-one click, undo. An account's no stands whatever its people say, and goes on standing under new terms: nothing widens
-it but a yes of an administrator. A person's no stands whatever the account says, and who said it is not told here.
+one click, undo. An account's no stands whatever its people say, and goes on standing under new terms that give the
+account a say: nothing widens it but a yes of an administrator. A person's no stands whatever the account says, and who
+said it is not told here.
 """
 
 from dataclasses import dataclass
@@ -260,7 +261,7 @@ def _card(choice: Choice, name: str, *, due_days: int) -> AccountCard:
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
     yes = ["From this yes on it counts. What was collected before stays out, unless it is included."]
-    no = ["It stands, also under new terms, until an administrator says yes."]
+    no = ["It stands until an administrator says yes, whatever the people of the account say."]
     if trains:
         yes.append(
             f"A no later takes the data out of every training set at once; models forget it within {due_days} days."
