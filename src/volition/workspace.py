@@ -316,6 +316,8 @@ class Workspace:
 
     def history(self) -> History:
         """Return what the gate must know, up to the ledger's head; once it was long to read, it is kept."""
+        if self.ledger.size == self._history.size:  # the head is read and verified; what lies below it was before
+            return self._history
         for entry in self.ledger.entries(self._history.size):
             extend_history(self._history, entry)
         if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):

@@ -11,6 +11,7 @@ Many are judged against the ledger's head by `batch.judge_batch`.
 
 import io
 import time
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs
@@ -193,6 +194,7 @@ def _check_category(category: str) -> None:
         raise InvalidInputError(f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}.")
 
 
+@lru_cache(maxsize=1 << 14)
 def _verdict(verdict: Verdict) -> bytes:
     return msgspec.json.encode(verdict.to_json())
 
