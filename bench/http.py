@@ -3,7 +3,8 @@
 The server runs on one core, bound to it; wrk, on another core, asks over 32 open connections and reads each answer. A
 workspace with 1,000 people of 10 accounts, which all said yes, lies behind it. Many questions go as one Arrow stream
 of 200,000 rows over 1,000 circles; what is counted is decisions a second, sending and reading included. Pages are asked
-by 50 users at once, each with an own session. On a machine of one core, wrk shares it, and the figures say so.
+by 50 users at once, each with an own session, who come again and again. On a machine of one core, wrk shares it, and
+the figures say so; where others use the machine, a second of the server's CPU tells what its core would do alone.
 """
 
 import argparse
@@ -81,26 +82,33 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         folder = Path(name)
         token, cookies = _make(folder / "workspace")
         (folder / "rows.arrow").write_bytes(_questions(rows))
-        with _serving(folder / "workspace", core=mine) as url:
+        with _serving(folder / "workspace", core=mine) as (url, pid):
             single = _wrk(
                 f"{url}v1/may",
                 _VARIED.format(token=token, purpose=PURPOSE, people=PEOPLE, accounts=ACCOUNTS),
                 core=other,
+                pid=pid,
                 folder=folder,
             )
             many = _wrk(
                 f"{url}v1/may?purpose={PURPOSE}",
                 _POST.format(token=token, kind="application/vnd.apache.arrow.stream", body=folder / "rows.arrow"),
                 core=other,
+                pid=pid,
                 folder=folder,
                 connections=2,
             )
             listed = ", ".join(f'"{cookie}"' for cookie in cookies)
-            pages = _wrk(url, _PAGES.format(cookies=listed), core=other, folder=folder, connections=USERS)
+            pages = _wrk(url, _PAGES.format(cookies=listed), core=other, pid=pid, folder=folder, connections=USERS)
     decisions = many["requests a second"] * rows
     figures = {
         "one question": single,
-        "many questions": {**many, "rows in one": rows, "decisions a second": decisions},
+        "many questions": {
+            **many,
+            "rows in one": rows,
+            "decisions a second": decisions,
+            "decisions a second of the server's CPU": many["requests a second of the server's CPU"] * rows,
+        },
         "page /settings, 50 users": pages,
         "the server's core": mine,
         "wrk's core": other,
@@ -154,8 +162,8 @@ def _questions(rows: int) -> bytes:
 
 
 @contextmanager
-def _serving(folder: Path, *, core: int) -> Iterator[str]:
-    """Serve a workspace on one core; yield its address."""
+def _serving(folder: Path, *, core: int) -> Iterator[tuple[str, int]]:
+    """Serve a workspace on one core; yield its address and the number of its process."""
     program = (
         f"import os; os.sched_setaffinity(0, {{{core}}}); from volition.cli import main; "
         f"raise SystemExit(main(['serve', '--port', '0', '--workspace', {str(folder)!r}]))"
@@ -166,7 +174,7 @@ def _serving(folder: Path, *, core: int) -> Iterator[str]:
         address = re.search(r"http://\S+/", told)
         if address is None:
             raise BackendError(f"The server did not start: {told}")
-        yield address[0]
+        yield address[0], serving.pid
     finally:
         serving.terminate()
         serving.wait(30)
@@ -174,14 +182,18 @@ def _serving(folder: Path, *, core: int) -> Iterator[str]:
             serving.stderr.close()
 
 
-def _wrk(url: str, script: str, *, core: int, folder: Path, connections: int = CONNECTIONS) -> dict[str, Any]:
+def _wrk(  # noqa: PLR0913 - whom it asks what, and from where
+    url: str, script: str, *, core: int, pid: int, folder: Path, connections: int = CONNECTIONS
+) -> dict[str, Any]:
     """Let wrk ask for a while; return what it counted."""
     path = folder / "script.lua"
     path.write_text(script, encoding="utf-8")
     command = ["taskset", "-c", str(core), "wrk", "--threads", "1", "--connections", str(connections), "--latency"]
     for seconds in (1, SECONDS):  # the first one warms up
         asked = [*command, "--duration", f"{seconds}s", "--script", str(path), url]
+        before_s = _cpu_s(pid)
         told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        busy_s = _cpu_s(pid) - before_s
         time.sleep(0.2)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", told)
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
@@ -190,11 +202,19 @@ def _wrk(url: str, script: str, *, core: int, folder: Path, connections: int = C
         raise BackendError(f"wrk said nothing that can be read: {told}")
     return {
         "requests a second": float(rate[1]),
+        "requests a second of the server's CPU": round(float(rate[1]) * SECONDS / busy_s, 1),
+        "load of the machine": os.getloadavg()[0],
         "p50 ms": _milliseconds(told, "50%"),
         "p99 ms": _milliseconds(told, "99%"),
         "failed": int(failed[1] if failed else 0) + sum(map(int, errors.groups() if errors else ())),
         "connections": connections,
     }
+
+
+def _cpu_s(pid: int) -> float:
+    """Return how long a process has been computing, seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _milliseconds(told: str, percentile: str) -> float:

@@ -12,11 +12,12 @@ standing, so most of the cost is telling the circles apart.
     [true]
 """
 
+import re
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
 from volition.gate import Standings, judge, stand
@@ -45,7 +46,9 @@ ANSWERS: Final = pa.schema(
 """The columns of an answer: the reason is null where permitted; the party on whom it hangs; since when every yes has
 stood, null where somebody has no permit or there is no beginning."""
 
-_BETWEEN, _WITHIN = "\x1e", "\x1f"  # ASCII's separators of records and units: in no id
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
+_NAMED: Final = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+"""As `people` may come as well: each name once."""
 
 
 def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
@@ -63,18 +66,15 @@ def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
             unknown, or a record was collected after the instant that is asked about.
     """
     account, people, category, collected = (_column(questions, field) for field in QUESTIONS)
-    joined = pc.binary_join(people, _WITHIN)
-    _check_separators(account, people.flatten())
-    key = pc.binary_join_element_wise(account, joined, category, _BETWEEN, null_handling="emit_null")
-    key = pc.if_else(pc.is_null(collected), pa.scalar(None, pa.string()), key)
-    encoded = key.dictionary_encode()
+    circle, first = _circles(account, people, category, collected)
     since_us, oldest_us, reason, parties = [], [], [], []
-    for text in encoded.dictionary.to_pylist():
-        owner, names, kind = text.split(_BETWEEN)
+    named = (column.take(first).to_pylist() for column in (account, people, category))
+    for owner, names, kind in zip(*named, strict=True):
+        _check_names(owner, *names)
         if kind not in CATEGORIES:
             msg = f"{kind!r} is not a single category. They are: {', '.join(CATEGORIES)}."
             raise InvalidInputError(msg)
-        standing = stand(permits, owner, names.split(_WITHIN) if names else (), kind)
+        standing = stand(permits, owner, names, kind)
         since_us.append(standing.since_us)
         oldest_us.append(standing.oldest_us)
         reason.append(0 if standing.reason is None else REASON_CODES[standing.reason])
@@ -85,7 +85,7 @@ def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
         oldest_us=np.array(oldest_us, np.int64),
         reason=np.array(reason, np.int8),
     )
-    circle = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    index = pa.array(circle, mask=circle < 0)
     codes = judge(standings, circle, collected.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False))
     since = pa.array(standings.since_us, mask=np.isin(standings.since_us, [NO_PERMIT_US, BEGINNING_US]))
     names = pa.array([str(name) for name in REASON_CODES])
@@ -93,27 +93,76 @@ def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
         [
             pa.array(codes == 0),
             pa.DictionaryArray.from_arrays(pa.array(codes - 1, pa.int8(), mask=codes == 0), names),
-            pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), pa.array(parties, pa.string())),
-            since.cast(pa.timestamp("us", tz="UTC")).take(encoded.indices),
+            pa.DictionaryArray.from_arrays(index, pa.array(parties, pa.string())),
+            since.cast(pa.timestamp("us", tz="UTC")).take(index),
         ],
         schema=ANSWERS,
     )
+
+
+def _circles(
+    account: pa.Array, people: pa.Array, category: pa.Array, collected: pa.Array
+) -> tuple[NDArray[np.int32], pa.Array]:
+    """Tell apart which rows ask about the same account, people and category, by numbers alone.
+
+    Returns:
+        The number of each row's circle, int32, (n,), -1 where something is not told; and a row of each circle, (k,).
+    """
+    persons = people.flatten()
+    number, several = _numbers(persons)
+    lengths = people.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    unknown = (account.is_null().to_numpy(zero_copy_only=False)) | (category.is_null().to_numpy(zero_copy_only=False))
+    for column in (people, collected):
+        unknown |= column.is_null().to_numpy(zero_copy_only=False)
+    if persons.null_count:
+        unknown[np.repeat(np.arange(len(lengths)), lengths)[number < 0]] = True
+    owners, _ = _numbers(account)
+    kinds, kinds_count = _numbers(category)
+    circle = owners.astype(np.int64) * (kinds_count + 1) + kinds
+    circle[unknown] = -1  # before anything is told apart, so that it makes no circle of its own
+    for place in range(int(lengths.max(initial=0))):  # one more person of those that have so many
+        rows = slice(None) if place < lengths.min() else np.flatnonzero(lengths > place)
+        circle, count = _dense(circle)
+        longer = circle[rows].astype(np.int64) * (several + 1) + number[starts[rows] + place]
+        circle = circle.astype(np.int64)
+        circle[rows] = np.where(circle[rows] < 0, -1, longer + count)
+    circle, count = _dense(circle)
+    first = np.empty(count, np.int64)
+    known = np.flatnonzero(circle >= 0)[::-1]
+    first[circle[known]] = known  # of several the last one stays: the first row
+    return circle, pa.array(first)
+
+
+def _numbers(column: pa.Array) -> tuple[NDArray[np.int32], int]:
+    """Number the values of a column from 0 on, -1 for null; return how many there are besides."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    if encoded.dictionary.null_count:
+        encoded = encoded.cast(pa.string()).dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), len(encoded.dictionary)
+
+
+def _dense(key: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
+    """Number what is told apart by a key anew, from 0 on; what is negative is -1."""
+    encoded = pa.array(key, mask=key < 0).dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), len(encoded.dictionary)
 
 
 def _column(questions: pa.RecordBatch, field: pa.Field) -> pa.Array:
     if field.name not in questions.schema.names:
         msg = f"The questions have no column {field.name!r}. They need: {', '.join(QUESTIONS.names)}."
         raise InvalidInputError(msg)
+    column = questions[field.name]
+    if column.type in {_NAMED, field.type}:
+        return column
     try:
-        return questions[field.name].cast(field.type)
+        return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         msg = f"The column {field.name!r} must be {field.type}, not {questions[field.name].type}: {error}."
         raise InvalidInputError(msg) from error
 
 
-def _check_separators(*columns: pa.Array) -> None:
-    for column in columns:
-        for separator in (_BETWEEN, _WITHIN):
-            if pc.any(pc.match_substring(column, separator)).as_py():
-                msg = "An id holds a control character, so it is nobody's. Check where the questions come from."
-                raise InvalidInputError(msg)
+def _check_names(*names: str) -> None:
+    if any(map(_CONTROL.search, names)):
+        msg = "An id holds a control character, so it is nobody's. Check where the questions come from."
+        raise InvalidInputError(msg)

@@ -14,9 +14,10 @@ What the terms never allow is listed apart, with the rule that forbids it.
     True
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -65,9 +66,9 @@ class Line:
         return isinstance(self.own, Permit) and isinstance(self.of_account, Permit)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Choice:
-    """One switch, as it stands for one party.
+    """One switch, as it stands for one party; each is itself alone, so that what is made of it can be remembered by it.
 
     Attributes:
         switch: The switch of the terms.
@@ -149,7 +150,14 @@ class Choices:
 NOTHING: Final = Choices(terms=None, accepted=False, erased=False, choices=(), never=())
 
 
-def choices(history: History, *, account: str, party: str, at_us: int) -> Choices:
+def choices(
+    history: History,
+    *,
+    account: str,
+    party: str,
+    at_us: int,
+    permit_of: Callable[[Use], Permit | Refusal] | None = None,
+) -> Choices:
     """Return what a party can choose about an account's data, as it stands at an instant.
 
     Args:
@@ -157,6 +165,7 @@ def choices(history: History, *, account: str, party: str, at_us: int) -> Choice
         account: Id of the account; its terms bind.
         party: "account:ID", or "person:PSEUDONYM" as the first person of a record.
         at_us: The instant, microseconds since the Unix epoch, UTC.
+        permit_of: Gives the permit of a use at that instant; by default the reference, from this history.
     """
     binding = [terms for start_us, terms in history.terms_of(account) if start_us <= at_us]
     terms = next(iter([*reversed(binding), *reversed(history.published())]), None)
@@ -164,7 +173,15 @@ def choices(history: History, *, account: str, party: str, at_us: int) -> Choice
         return NOTHING
     known = history.party(party)
     region = _region(history, account, party, at_us)
-    asking = _Asking(history=history, account=account, party=party, at_us=at_us, terms=terms, region=region)
+    asking = _Asking(
+        history=history,
+        account=account,
+        party=party,
+        at_us=at_us,
+        terms=terms,
+        region=region,
+        permit_of=permit_of or partial(permit, history, at_us=at_us),
+    )
     return Choices(
         terms=terms,
         accepted=bool(binding),
@@ -194,6 +211,7 @@ class _Asking:
     at_us: int
     terms: Terms
     region: str | None
+    permit_of: Callable[[Use], Permit | Refusal]
 
     def choice(self, switch: Switch) -> Choice:
         purposes = leaves([*switch.refuses, *switch.disables], PURPOSES)
@@ -208,7 +226,7 @@ class _Asking:
     def _line(self, category: str, purpose: str, rule: Rule) -> Line:
         role = Role.ACCOUNT if self.party.startswith("account:") else Role.FIRST
         use = Use(account=self.account, party=self.party, role=role, category=category, purpose=purpose)
-        own = permit(self.history, use, self.at_us)
+        own = self.permit_of(use)
         whole = Use(
             account=self.account,
             party=f"account:{self.account}",
@@ -222,7 +240,7 @@ class _Asking:
             say=say_of(rule, role),  # also of terms that do not bind yet, so that a no can be said before
             answer=self._answer(use, own),
             own=own,
-            of_account=own if role is Role.ACCOUNT else permit(self.history, whole, self.at_us),
+            of_account=own if role is Role.ACCOUNT else self.permit_of(whole),
             asks=rule.asks,
             max_age_us=rule.max_age_us,
         )

@@ -49,6 +49,9 @@ HEADERS: Final = (
 )
 _SECURE: Final = (b"strict-transport-security", b"max-age=31536000")
 _PRIVATE: Final = (b"cache-control", b"no-store")
+_ADDED: Final = (*HEADERS, _PRIVATE)
+_ADDED_SECURE: Final = (*HEADERS, _SECURE, _PRIVATE)
+_OURS: Final = frozenset(name for name, _ in _ADDED_SECURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +153,14 @@ def _cookie(header: str, name: str) -> str | None:
 
 
 def _with_headers(send: Send, *, is_secure: bool) -> Send:
-    added = (*HEADERS, _SECURE) if is_secure else HEADERS
+    added = _ADDED_SECURE if is_secure else _ADDED
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            there = {name.lower() for name, _ in message["headers"]}
-            more = [header for header in (*added, _PRIVATE) if header[0] not in there]
-            message = {**message, "headers": [*message["headers"], *more]}
+            headers = message["headers"]
+            there = {name.lower() for name, _ in headers} & _OURS
+            more = [header for header in added if header[0] not in there] if there else added
+            message["headers"] = [*headers, *more]
         await send(message)
 
     return sending

@@ -347,8 +347,12 @@ class History:
         number = self._numbers.get(party)
         row = -1 if number is None else self._newest["answer"].item(number)
         arranged_row, arranged = self._arranged.get(party, (-1, None))
+        regions, erased = self._regions.get(party, []), self._erased.get(party, (None, -1))
         if arranged is None:
             arranged = PartyHistory()
+        elif row == arranged_row:
+            arranged.regions, (arranged.erased_us, arranged.erased_seq) = regions, erased
+            return arranged
         _, at, covers, scopes, before, seqs = (self._answers[name] for name in _COLUMNS)
         fresh = []
         newest_row = row
@@ -370,8 +374,7 @@ class History:
                     seq=seq,
                 )
                 arranged.decisions.append(decision)
-        arranged.regions = self._regions.get(party, [])
-        arranged.erased_us, arranged.erased_seq = self._erased.get(party, (None, -1))
+        arranged.regions, (arranged.erased_us, arranged.erased_seq) = regions, erased
         if len(self._arranged) >= _ARRANGED:
             self._arranged.clear()
         self._arranged[party] = (newest_row, arranged)

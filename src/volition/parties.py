@@ -134,7 +134,8 @@ class Parties:
         self._master = read_secret(folder / "master.key")
         self._lock = threading.RLock()
         self._keys: dict[str, _Keys] = {}
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, Person] = {}  # by pseudonym
+        self._by_id: dict[str, Person] = {}
         self._seen_version = -1
         try:
             self._db = sqlite3.connect(
@@ -294,7 +295,13 @@ class Parties:
             InvalidInputError: There is none.
             ErasedError: There was, and they were erased.
         """
-        found = self._person("SELECT * FROM people WHERE id = ?", person)
+        self._drop_what_was_destroyed()
+        with self._lock:  # so that no destruction comes between what is found and what is remembered
+            found = self._by_id.get(person)
+            if found is None:
+                found = self._person("SELECT * FROM people WHERE id = ?", person)
+                if found is not None:
+                    self._by_id[person] = found
         if found is None:
             if self._one("SELECT 1 FROM destroyed WHERE party = ?", self._mark(person)):
                 msg = f"The person {person!r} was erased. Nothing says any more who that was."
@@ -312,6 +319,11 @@ class Parties:
             if found is not None:
                 self._people[pseudonym] = found
         return found
+
+    def version(self) -> tuple[int, int]:
+        """Return what is another value once anything here was written, by this process or by another."""
+        with self._lock:
+            return self._one("PRAGMA data_version")[0], self._db.total_changes
 
     def people(self, account: str | None = None) -> list[Person]:
         """Return the people of an account, or everyone, by id."""
@@ -466,6 +478,7 @@ class Parties:
                 self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (_STALE, b""))
             self._keys.clear()
             self._people.clear()
+            self._by_id.clear()
             try:
                 wiped = self._wipe()
             except sqlite3.Error:
@@ -503,6 +516,7 @@ class Parties:
             if version != self._seen_version:
                 self._keys.clear()
                 self._people.clear()
+                self._by_id.clear()
                 self._seen_version = version
 
     # --- the file ---

@@ -7,6 +7,7 @@ to the API, all else to the pages.
 """
 
 import contextlib
+import gc
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from volition import canonical
 from volition.access import Access
@@ -100,6 +103,7 @@ def serve(
         config = uvicorn.Config(
             server,
             log_level="warning",
+            http=HttpToolsProtocol,
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
             server_header=False,
@@ -108,7 +112,8 @@ def serve(
         with _listen(host, port) as listening:
             address, number = listening.getsockname()[:2]
             ready(f"http://{f'[{address}]' if ':' in address else address}:{number}/")
-            uvicorn.Server(config).run(sockets=[listening])
+            gc.freeze()  # what is there now stays: no collection need look at it again
+            uvloop.run(uvicorn.Server(config).serve(sockets=[listening]))
     finally:
         server.close()
 

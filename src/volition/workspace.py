@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Literal, Self
@@ -90,7 +90,7 @@ from volition.lake import Compacted, Lake, Row, bucket_of
 from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
 from volition.parties import Account, Parties, Person, read_secret, write_secret
-from volition.permits import Permits
+from volition.permits import NO_PERMIT_US, Permit, Permits, Refusal, Use
 from volition.prose import Prose
 from volition.prove import prove_person, write_bundle
 from volition.receipt import PROOFS_FORMAT, write_receipt
@@ -151,6 +151,7 @@ ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
 """What can run the gate over the lake, by the setting's name; the first is the default."""
 
 _LONG_TO_READ: Final = 20_000  # entries: about a second
+_CHOSEN: Final = 4096  # parties whose choices are remembered
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 _SETTINGS_FILE: Final = "volition.toml"
 _LEASES: Final = "leases"
@@ -257,6 +258,9 @@ class Workspace:
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
         self._uses = Uses(folder / "uses.db")
+        self._judges: dict[str, tuple[Permits, int]] = {}  # by purpose, and up to which entry they know the ledger
+        # What each party could choose: as long as nothing was written to the ledger and no terms begin to bind.
+        self._chosen: dict[tuple[str, str], tuple[int, int, Choices | None]] = {}
         self._shelf = Shelf(self._lake)
         self._endpoint: EndpointSettings | None = settings["endpoint"]
         self._encoder: Encoder | None = None
@@ -344,6 +348,8 @@ class Workspace:
 
     def history(self) -> History:
         """Return what the gate must know, up to the ledger's head; once it was long to read, it is kept."""
+        if self.ledger.size == self._history.size:  # the head is read and verified; what lies below it was before
+            return self._history
         for entry in self.ledger.entries(self._history.size):
             extend_history(self._history, entry)
         if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):
@@ -543,9 +549,25 @@ class Workspace:
 
     def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
         """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
-        instant_us = self.now_us if at_us is None else at_us
         account = self.parties.account(account).id
-        return choices(self.history(), account=account, party=self.party(party), at_us=instant_us)
+        history, ledger_name = self.history(), self.party(party)
+        if at_us is not None:
+            return choices(history, account=account, party=ledger_name, at_us=at_us)
+        now_us = max(self._clock(), history.last_us)
+        size, until_us, known = self._chosen.get((ledger_name, account), (-1, 0, None))
+        if known is not None and size == history.size and now_us < until_us:
+            return known
+        permits_of = cache(self._permits_now(history, now_us))
+
+        def permit_of(use: Use) -> Permit | Refusal:
+            return permits_of(use.purpose).of(use.account, use.party, use.role, use.category)
+
+        found = choices(history, account=account, party=ledger_name, at_us=now_us, permit_of=permit_of)
+        binding_us = history.next_binding_us(after_us=now_us)
+        if len(self._chosen) >= _CHOSEN:
+            self._chosen.clear()
+        self._chosen[ledger_name, account] = history.size, NO_PERMIT_US if binding_us is None else binding_us, found
+        return found
 
     def choose(
         self, party: str, switch: str, *, account: str, yes: bool, covers: str | None = None
@@ -671,7 +693,22 @@ class Workspace:
         Raises:
             InvalidInputError: There is no such purpose, or a question makes no sense.
         """
-        return judge_batch(self.permits(purpose), questions)
+        _check_purpose(purpose)
+        return judge_batch(self._permits_now(self.history(), self.now_us)(purpose), questions)
+
+    def _permits_now(self, history: History, at_us: int) -> Callable[[str], Permits]:
+        """Return what gives a purpose's permits at the ledger's head: those that judged before, moved on to it."""
+
+        def permits_of(purpose: str) -> Permits:
+            permits, size = self._judges.pop(purpose, (None, 0))  # if it fails half-way, they are made anew
+            if permits is None or permits.at_us > at_us:
+                permits = Permits(history, purpose=purpose, at_us=at_us)
+            elif size < history.size or permits.at_us < at_us:
+                permits.learn(self.ledger.entries(size, history.size) if size < history.size else (), at_us=at_us)
+            self._judges[purpose] = permits, history.size
+            return permits
+
+        return permits_of
 
     def erase(self, party: str) -> int:
         """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.

@@ -19,6 +19,9 @@ from volition import canonical
 from volition.errors import ConflictError
 from volition.workspace import Workspace
 
+MOST: Final = 4
+"""Workspaces that are open at the same time, by default."""
+
 PATIENCE_S: Final = 30.0
 """How long a request waits for a workspace before it is told to come again."""
 
@@ -26,7 +29,7 @@ PATIENCE_S: Final = 30.0
 class Workspaces:
     """Lends workspaces of one folder, each to one thread at a time. It may be used from several threads."""
 
-    def __init__(self, folder: Path, *, most: int = 4, clock: Callable[[], int] = canonical.now_us) -> None:
+    def __init__(self, folder: Path, *, most: int = MOST, clock: Callable[[], int] = canonical.now_us) -> None:
         """Open the first one, so that a folder that is none is known at once.
 
         Args:

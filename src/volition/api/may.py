@@ -10,6 +10,8 @@ Many are judged against the ledger's head by `batch.judge_batch`.
 """
 
 import io
+import time
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs
@@ -71,6 +73,9 @@ class May:
         self._own = Workspace.open(workspaces.folder)  # the event loop's alone: it must never wait for another thread
         self._held: dict[str, Held] = {}
         self._holding = Lock()
+        self._names: dict[str, str] = {}
+        self._names_version = (-1, -1)
+        self._names_until_ns = 0
         self._single = msgspec.json.Decoder(_Single)
         self._many = msgspec.json.Decoder(_Many)
 
@@ -118,10 +123,29 @@ class May:
 
     def _judge(self, held: Held, question: _Question) -> Verdict:
         _check_category(question.category)
-        parties = self._own.parties
-        people = tuple([f"person:{parties.person(person).pseudonym}" for person in question.people])
+        people = tuple([self._name(person) for person in question.people])
         collected_us = canonical.now_us() if question.collected is None else text_to_us(question.collected)
         return held.may(question.account, people, question.category, collected_us)
+
+    def _name(self, person: str) -> str:
+        """Return a person as the ledger names them; who was asked about before is known for as long as a lease.
+
+        What is permitted does not hang on it: the ledger says that a person was erased, and `Held` knows the ledger.
+        """
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._names_until_ns:
+            version = self._own.parties.version()
+            if version != self._names_version:
+                self._names.clear()
+                self._names_version = version
+            self._names_until_ns = now_ns + self._own.lease_ms * 1_000_000
+        name = self._names.get(person)
+        if name is None:
+            name = f"person:{self._own.parties.person(person).pseudonym}"
+            if len(self._names) >= MOST:
+                self._names.clear()
+            self._names[person] = name
+        return name
 
     def _judge_many(self, body: bytes) -> bytes:
         asked = self._decode(self._many, body)
@@ -156,10 +180,10 @@ def _named(batch: pa.RecordBatch, workspace: Workspace) -> pa.RecordBatch:
     if "people" not in batch.schema.names or not pa.types.is_list(batch["people"].type):
         return batch  # `judge` says what is missing
     people = batch["people"]
-    ids = people.flatten().cast(pa.string()).dictionary_encode()
+    ids = people.flatten().cast(pa.string()).dictionary_encode()  # each is looked up once, and told once
     parties = [workspace.party(f"person:{person}") for person in ids.dictionary.to_pylist()]
-    named = pa.DictionaryArray.from_arrays(ids.indices, pa.array(parties, pa.string())).cast(pa.string())
-    lengths = people.value_lengths().fill_null(0).to_numpy()
+    named = pa.DictionaryArray.from_arrays(ids.indices, pa.array(parties, pa.string()))
+    lengths = people.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
     column = pa.ListArray.from_arrays(pa.array(offsets), named, mask=people.is_null())
     return batch.set_column(batch.schema.get_field_index("people"), "people", column)
@@ -170,6 +194,7 @@ def _check_category(category: str) -> None:
         raise InvalidInputError(f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}.")
 
 
+@lru_cache(maxsize=1 << 14)
 def _verdict(verdict: Verdict) -> bytes:
     return msgspec.json.encode(verdict.to_json())
 

@@ -3,16 +3,19 @@
 A new module of pages is named in `MODULES`; nothing else need be done here.
 """
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, partial
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -28,6 +31,7 @@ from volition.jobs import Jobs
 from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
 from volition.serving import Settings
 from volition.web import (
+    account,
     chat,
     console,
     console_forgettings,
@@ -53,7 +57,7 @@ from volition.web import (
 from volition.web import settings as settings_page
 from volition.web.page import NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
 from volition.web.problem import Problem
-from volition.workspaces import Workspaces
+from volition.workspaces import MOST, Workspaces
 
 MODULES: Final = (
     signin,
@@ -77,6 +81,7 @@ MODULES: Final = (
     weigh,
     learned,
     receipts,
+    account,
 )
 """Every module of pages; each has `pages`."""
 
@@ -108,6 +113,8 @@ class _Site:
         self._signalled: set[str] = set()  # people whose Global Privacy Control signal is in the ledger
         self._workspaces = workspaces
         self._settings = settings
+        # As many threads as workspaces: more would only wait for one another, and for no turn in particular.
+        self._threads = ThreadPoolExecutor(MOST, thread_name_prefix="page")
 
     async def serve(self, page: Page, request: Request) -> Response:
         asked: Asked = request.scope["volition"]
@@ -126,7 +133,8 @@ class _Site:
             form = dict(parse_qsl(sent, keep_blank_values=True))
         visit = self._visit(request, form)
         has_gpc = request.headers.get("sec-gpc") == "1"  # exactly: anything else is no signal
-        return await run_in_threadpool(self._answer, page, visit, request.url.path, has_gpc=has_gpc)
+        answer = partial(self._answer, page, visit, request.url.path, has_gpc=has_gpc)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
 
     def _signal(self, visit: Visit) -> None:
         """Record Global Privacy Control, once a person."""
@@ -328,7 +336,14 @@ def _environment() -> Environment:
         number=lambda value: f"{value:,}",
     )
     environment.globals["static"] = _static
+    environment.globals["drawn"] = _drawn
     return environment
+
+
+@lru_cache(maxsize=4096)
+def _drawn(part: str, value: object) -> Markup:
+    """Return a macro of `_parts.html` for a frozen value; what looks the same is drawn once."""
+    return Markup(getattr(_environment().get_template("_parts.html").module, part)(value))  # noqa: S704 - escaped there
 
 
 @cache

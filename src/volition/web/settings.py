@@ -5,6 +5,7 @@ page is made anew, so no two places can disagree. One click answers; where somet
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from volition.access import Role
@@ -204,6 +205,7 @@ def _why_empty(found: Choices, organisation: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PATH) -> SwitchCard:
     """Show one switch; answers to it are sent to `path` with its name."""
     purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]

@@ -1,0 +1,325 @@
+"""An account's settings, for its administrator: its switches, its terms, and its people's choices in counts alone.
+
+The page is made from `choices.Choices` of the account, as a person's is from theirs: a yes and a no of the same size,
+one click, undo. An account's no stands whatever its people say, and goes on standing under new terms that give the
+account a say: nothing widens it but a yes of an administrator. A person's no stands whatever the account says, and who
+said it is not told here.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from volition.access import Role
+from volition.choices import Answer, Choice, Choices, Line
+from volition.counts import FEWEST, Counted, count
+from volition.errors import InvalidInputError, RefusedError
+from volition.permits import Refusal
+from volition.terms_diff import diff
+from volition.web import words
+from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.web.settings import Glance, Kind, State
+
+pages = Pages()
+PATH: Final = "/account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCard:
+    """One switch as the page shows it.
+
+    Attributes:
+        name: Its short name, in addresses.
+        title: What it is called.
+        does: What it is for, a sentence for each purpose.
+        answer: What was answered for the account, of `choices.Answer`.
+        answered: The same in a sentence.
+        state: How it stands.
+        yes: What a yes does.
+        no: What a no does.
+        others: Whose answer counts besides, in a sentence.
+        kinds: Each kind of data, as it stands.
+        has_say: Whether there is anything to answer.
+        action: Where the answer is sent.
+    """
+
+    name: str
+    title: str
+    does: tuple[str, ...]
+    answer: Answer
+    answered: str
+    state: State
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    others: str
+    kinds: tuple[Kind, ...]
+    has_say: bool
+    action: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTerms:
+    """Published terms that the account has not accepted.
+
+    Attributes:
+        id: Their id.
+        title: Their title.
+        changes: What they would change for the account, in plain words.
+        binds: Whether they bind without being accepted, and when, in a sentence.
+    """
+
+    id: str
+    title: str
+    changes: tuple[str, ...]
+    binds: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One of the first steps: what to do, with what to click or type, and whether it was done."""
+
+    title: str
+    told: str
+    command: str
+    is_done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleRow:
+    """What the people have said about one switch, each in words."""
+
+    title: str
+    yes: str
+    no: str
+    nothing: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountPage:
+    """An account's settings.
+
+    Attributes:
+        title: The page's heading.
+        lead: What can be done here, in a sentence.
+        empty: Why there is nothing to choose; empty where there is.
+        steps: How to begin; empty once it was begun.
+        training: Whether the account lets any of its data train AI.
+        new_terms: Terms that can be accepted; none if the newest bind.
+        glances: Every switch, in the order of the cards.
+        cards: A card for each switch.
+        people: What the people have said, a row for each switch; empty where they are too few.
+        people_told: How they are counted, in a sentence.
+        terms: Title of the terms whose rules these are; empty where there are none.
+    """
+
+    title: str
+    lead: str
+    empty: str
+    steps: tuple[Step, ...]
+    training: State
+    new_terms: NewTerms | None
+    glances: tuple[Glance, ...]
+    cards: tuple[AccountCard, ...]
+    people: tuple[PeopleRow, ...]
+    people_told: str
+    terms: str
+
+
+@pages.get(PATH, needs=[Role.ADMINISTRATOR], template="account.html", nav=Nav(label="Account", place=5))
+def show(visit: Visit) -> AccountPage:
+    """Show the account as it stands."""
+    account = _of(visit)
+    workspace = visit.workspace
+    name = workspace.parties.account(account).name
+    found = workspace.choices(f"account:{account}", account=account)
+    cards = tuple(_card(choice, name, due_days=workspace.due_days) for choice in found.choices)
+    history = workspace.history()
+    people = [f"person:{person.pseudonym}" for person in workspace.parties.people(account)]
+    counted = [count(history, people, choice) for choice in found.choices]
+    trains = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
+    return AccountPage(
+        title=f"AI settings of {name}",
+        lead=f"What AI may do with data of {name}. A no of the account stands whatever its people say; a yes leaves "
+        "each of them their own no.",
+        empty=_why_empty(found, name),
+        steps=_steps(account, is_accepted=found.accepted, has_people=bool(people), has_answers=bool(history.scopes)),
+        training=State(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
+        new_terms=_new_terms(visit, account),
+        glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
+        cards=cards,
+        people=tuple(
+            _row(card.title, numbers) for card, numbers in zip(cards, counted, strict=True) if numbers is not None
+        ),
+        people_told=f"Rounded down to fives, so that nobody's answer can be read from it. Of fewer than {2 * FEWEST} "
+        "people nothing is counted.",
+        terms="" if found.terms is None else found.terms.title,
+    )
+
+
+@pages.post(f"{PATH}/switches/{{switch}}", needs=[Role.ADMINISTRATOR])
+def answer(visit: Visit) -> Redirect:
+    """Take the account's yes or no, or undo one."""
+    account, workspace, switch = _of(visit), visit.workspace, visit.path["switch"]
+    party = f"account:{account}"
+    choice = workspace.choices(party, account=account).of(switch)
+    title = switch if choice is None else _title(choice)
+    undone = visit.form.get("undo")
+    if undone is not None:
+        if not undone.isdecimal():
+            raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
+        workspace.undo_choice(party, switch, account=account, seq=int(undone))
+        return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
+    said = visit.form.get("answer")
+    if said not in {"yes", "no"}:
+        raise InvalidInputError("An answer is yes or no. Open the settings anew.")
+    covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
+    entry, can_undo = workspace.choose(party, switch, account=account, yes=said == "yes", covers=covers)
+    undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
+    text = f"{title}: the account's {said} counts from now on. It is entry {entry.seq:,} of the ledger."
+    return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=text, undo=undo))
+
+
+@pages.post(f"{PATH}/terms", needs=[Role.ADMINISTRATOR])
+def accept(visit: Visit) -> Redirect:
+    """Accept published terms for the account."""
+    account, chosen = _of(visit), visit.form.get("terms", "")
+    if not chosen:
+        raise InvalidInputError("No terms were named. Open the account's page anew.")
+    entry = visit.workspace.accept(account, chosen)
+    return Redirect(to=PATH, notice=Notice(text=f"The terms are accepted. It is entry {entry.seq:,} of the ledger."))
+
+
+def _of(visit: Visit) -> str:
+    """Return the account whose administrator visits."""
+    if visit.who.account is None:
+        raise RefusedError("You administrate no account here. The operator gives an account's administrator theirs.")
+    return visit.who.account
+
+
+def _why_empty(found: Choices, name: str) -> str:
+    if found.terms is None:
+        return "No terms were published yet, so nothing may be done with any data. Publishing them is the operator's."
+    if found.erased:
+        return f"{name} was erased here: nothing of it is used any more, and nothing can be chosen."
+    if not found.accepted:
+        return f"{name} has accepted no terms yet, so nothing is used. Read what they allow, and accept them or not."
+    return ""
+
+
+def _steps(account: str, *, is_accepted: bool, has_people: bool, has_answers: bool) -> tuple[Step, ...]:
+    """Return the three first steps, unless all were taken."""
+    if is_accepted and has_people and has_answers:
+        return ()
+    return (
+        Step(
+            title="Accept terms",
+            told="Nothing may be used before. The operator publishes them; then they are shown below.",
+            command="volition terms publish FILE",
+            is_done=is_accepted,
+        ),
+        Step(
+            title="Collect something",
+            told="Transcripts, chat exports, telemetry: the operator does it. Whom it concerns is known then.",
+            command=f"volition collect webvtt MEETING.vtt --account {account} --started 2026-06-02T09:00:00Z",
+            is_done=has_people,
+        ),
+        Step(
+            title="Invite a decision",
+            told="Answer the switches below; the operator sends people a link to their own.",
+            command=f"volition user link PERSON --account {account}",
+            is_done=has_answers,
+        ),
+    )
+
+
+def _new_terms(visit: Visit, account: str) -> NewTerms | None:
+    history, now_us = visit.workspace.history(), visit.workspace.now_us
+    published = history.published()
+    bindings = history.terms_of(account)
+    bound = next((terms for start_us, terms in reversed(bindings) if start_us <= now_us), None)
+    if not published or (bound is not None and published[-1].id == bound.id):
+        return None
+    newest = published[-1]
+    binds_us = next((start_us for start_us, terms in bindings if terms.id == newest.id and start_us > now_us), None)
+    return NewTerms(
+        id=newest.id,
+        title=newest.title,
+        changes=diff(bound, newest).lines(),
+        binds="Nothing changes unless they are accepted."
+        if binds_us is None
+        else f"By going on using the service they bind on {words.moment(binds_us)}; until then the old ones hold.",
+    )
+
+
+def _title(choice: Choice) -> str:
+    single = len(choice.purposes) == 1 and choice.switch.title == choice.purposes[0]
+    return words.PURPOSES[choice.purposes[0]].title if single else choice.switch.title
+
+
+@lru_cache(maxsize=1024)
+def _card(choice: Choice, name: str, *, due_days: int) -> AccountCard:
+    trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
+    besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
+    yes = ["From this yes on it counts. What was collected before stays out, unless it is included."]
+    no = ["It stands until an administrator says yes, whatever the people of the account say."]
+    if trains:
+        yes.append(
+            f"A no later takes the data out of every training set at once; models forget it within {due_days} days."
+        )
+        no.append("Nothing of the account is learned from; what was learned is forgotten.")
+    else:
+        yes.append("A no later works at once.")
+        no.append("Nobody of the account has it.")
+    no.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
+    everyone = {word for line in choice.lines for word in line.asks} & {"everyone", "person"}
+    others = "It also takes the yes of the people concerned." if everyone else "Each person may still say no."
+    return AccountCard(
+        name=choice.switch.name,
+        title=_title(choice),
+        does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
+        answer=choice.answer,
+        answered=_answered(choice, name),
+        state=State(word="Allowed" if choice.stands else "Not allowed", is_on=choice.stands),
+        yes=tuple(yes),
+        no=tuple(no),
+        others=others,
+        kinds=tuple(_kind(line, single=len(choice.purposes) == 1) for line in choice.lines),
+        has_say=choice.has_say,
+        action=f"{PATH}/switches/{choice.switch.name}",
+    )
+
+
+def _answered(choice: Choice, name: str) -> str:
+    if not choice.has_say:
+        return "The terms give the account no say in this."
+    match choice.answer:
+        case Answer.YES:
+            return f"{name} said yes."
+        case Answer.NO:
+            return f"{name} said no."
+        case Answer.MIXED:
+            return "The answers differ from one kind of data to another; see below."
+        case Answer.NOTHING:
+            if choice.allowed:
+                return "Nobody has answered for the account. The terms do not ask for its yes here, and its no counts."
+            return "Nobody has answered for the account, and silence is not a yes."
+
+
+def _kind(line: Line, *, single: bool) -> Kind:
+    named = words.CATEGORY[line.category]
+    why = (
+        words.REASON[line.own.reason]
+        if isinstance(line.own, Refusal)
+        else f"collected since {words.day(line.own.since_us)}"
+    )
+    return Kind(
+        category=named[0].upper() + named[1:] if single else f"{words.PURPOSES[line.purpose].title}: {named}",
+        state=State(word="Allowed" if line.stands else "Not allowed", is_on=line.stands),
+        why=why,
+    )
+
+
+def _row(title: str, counted: Counted) -> PeopleRow:
+    told = [f"{number:,} or more" if number else f"fewer than {FEWEST}" for number in (counted.yes, counted.no)]
+    rest = f"{counted.nothing:,} or more" if counted.nothing else f"fewer than {FEWEST}"
+    return PeopleRow(title=title, yes=told[0], no=told[1], nothing=rest)
