@@ -47,7 +47,16 @@ from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.collect.zoom import read_zoom_event
-from volition.composing import OpenedOnce, Writing, run_complete, run_draft, run_edit, run_replies, run_rewrite
+from volition.composing import (
+    OpenedOnce,
+    Writing,
+    run_complete,
+    run_draft,
+    run_edit,
+    run_go_on,
+    run_replies,
+    run_rewrite,
+)
 from volition.drafts import Written
 from volition.encoder import Encoder, EncoderMissingError
 from volition.endpoint import Endpoint, EndpointSettings
@@ -56,6 +65,8 @@ from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
 from volition.families import Family, Model, silent
+from volition.families.adapter import AdapterFamily
+from volition.families.adapter_recipe import Recipe
 from volition.families.compose import ComposeFamily
 from volition.families.composer import SHOWN, Completion, Composer, Reply
 from volition.families.diagnose import Diagnosed, DiagnoseFamily
@@ -109,7 +120,7 @@ from volition.terms_diff import newly_allows
 from volition.train import Trained, keep, train
 from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 
-FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
+FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose", "adapter")
 
 LEARNS_FROM: Final = {
     "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
@@ -156,6 +167,10 @@ lease_ms = 100
 # model = "llama3.2"
 # key_env = "LLM_KEY"
 # timeout_s = 60
+
+# How an adapter of a language model is trained (pip install 'volition[train]'): docs/decisions/0014-adapters-in-shards.md
+# [adapter]
+# base = "models/SmolLM2-135M"
 
 # What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
 {bounds}"""
@@ -228,6 +243,8 @@ class Workspace:
         self._kept_size = self._history.size
         self._shelf = Shelf(self._lake)
         self._endpoint: EndpointSettings | None = settings["endpoint"]
+        self._recipe: Recipe | None = settings["adapter"]
+        self._adapter: AdapterFamily | None = None
         self._encoder: Encoder | None = None
         self._encoder_sought = False
         self._composing = OpenedOnce()
@@ -1092,8 +1109,21 @@ class Workspace:
                 return ComposeFamily()
             case "diagnose":
                 return DiagnoseFamily()
+            case "adapter":
+                return self._adapter_family()
         msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
         raise InvalidInputError(msg)
+
+    def _adapter_family(self) -> AdapterFamily:
+        if self._recipe is None:
+            msg = (
+                f"No base model is named for adapters. Name one in {self.folder / _SETTINGS_FILE}: [adapter] base = ..."
+            )
+            raise InvalidInputError(msg)
+        if self._adapter is None:  # loading the base takes seconds
+            secret = self.parties.derived_secret("adapter")
+            self._adapter = AdapterFamily(self._recipe, folder=self.folder, secret=secret)
+        return self._adapter
 
     def encoder(self) -> Encoder | None:
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
@@ -1181,6 +1211,15 @@ class Workspace:
         """Suggest short replies to a chat message. Raises RefusedError where somebody concerned said no."""
         writing = self._writing(person)
         return run_replies(writing, self._lake, self._composer(), channel, ts, limit=limit)
+
+    def go_on(self, text: str, *, person: str, tokens: int = 24) -> str:
+        """Write on, by the adapter at work; it may invent. Raises RefusedError where the writer or their account said no.
+
+        Raises:
+            InvalidInputError: No adapter is at work.
+        """
+        writing, model = self._writing(person), self._model_at_work("adapter")
+        return run_go_on(writing, self._adapter_family, model, text, tokens=tokens)
 
     def edit(self, text: str, *, person: str, how: str) -> str:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
@@ -1482,9 +1521,9 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
             raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit", "endpoint"})
+    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit", "endpoint", "adapter"})
     if unknown:
-        keys = "origin, due_days, engine, lease_ms, audit and endpoint"
+        keys = "origin, due_days, engine, lease_ms, audit, endpoint and adapter"
         msg = f"{path} has the unknown key {unknown[0]!r}. The keys are {keys}."
         raise InvalidInputError(msg)
     engine = settings.setdefault("engine", next(iter(ENGINES)))
@@ -1496,6 +1535,8 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
     settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS, where=str(path))
+    adapter = settings.get("adapter")
+    settings["adapter"] = None if adapter is None else Recipe.from_toml(adapter, where=str(path))
     table = settings.get("endpoint")
     settings["endpoint"] = None if table is None else EndpointSettings.from_toml(table, where=str(path))
     return settings
