@@ -141,7 +141,8 @@ def _privacy(card: _Card) -> Iterator[str]:
         return
     yield "## How it was trained"
     yield ""
-    yield f"An update of the base model {card['base']['name']}, which is frozen; its digest is `{card['base']['digest']}`."
+    base = card["base"]
+    yield f"An update of the base model {base['name']}, which is frozen; its digest is `{base['digest']}`."
     yield ""
     claimed = card["privacy"]
     if claimed is None:

@@ -142,7 +142,7 @@ def run_go_on(
     """
     check_writing(writing)
     if model is None:
-        msg = "No adapter is at work, so nobody writes on. `volition train adapter` trains one; then audit and release it."
+        msg = "No adapter is at work, so nobody writes on. `volition train adapter` trains one."
         raise InvalidInputError(msg)
     return open_family().go_on(model, text, tokens=tokens)
 

@@ -168,7 +168,7 @@ lease_ms = 100
 # key_env = "LLM_KEY"
 # timeout_s = 60
 
-# How an adapter of a language model is trained (pip install 'volition[train]'): docs/decisions/0014-adapters-in-shards.md
+# The language model whose adapters are trained: a folder (pip install 'volition[train]'; docs/adapter.md).
 # [adapter]
 # base = "models/SmolLM2-135M"
 
@@ -1213,9 +1213,10 @@ class Workspace:
         return run_replies(writing, self._lake, self._composer(), channel, ts, limit=limit)
 
     def go_on(self, text: str, *, person: str, tokens: int = 24) -> str:
-        """Write on, by the adapter at work; it may invent. Raises RefusedError where the writer or their account said no.
+        """Write on where a person stopped, by the adapter at work; it may invent.
 
         Raises:
+            RefusedError: The writer or their account said no.
             InvalidInputError: No adapter is at work.
         """
         writing, model = self._writing(person), self._model_at_work("adapter")

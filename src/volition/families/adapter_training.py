@@ -96,7 +96,8 @@ def _moved(state: _State, moving: Weights, steps: int, rate: float) -> _State:
     square = np.float32(_SQUARE) * state.square + np.float32(1 - _SQUARE) * moving**2
     own = mean / np.float32(1 - _MEAN**steps)
     size = np.sqrt(square / np.float32(1 - _SQUARE**steps)) + np.float32(_TINY)
-    return _State(weights=state.weights - np.float32(rate) * own / size, mean=mean, square=square)
+    weights = (state.weights - np.float32(rate) * own / size).astype(np.float32)
+    return _State(weights=weights, mean=mean.astype(np.float32), square=square.astype(np.float32))
 
 
 def _resumed(parts: Parts, stem: str, steps: int, every: int, size: int) -> tuple[int, _State]:
