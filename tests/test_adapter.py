@@ -24,7 +24,31 @@ from volition.lake import Row
 from volition.privacy import clipped_sum
 from volition.train import FolderParts
 
-WORDS = ["the", "plan", "is", "late", "again", "so", "we", "move", "it", "to", "monday", "and", "tell", "them", "what", "they", "can", "have", "before", "lunch", "if", "nobody", "minds"]
+WORDS = [
+    "the",
+    "plan",
+    "is",
+    "late",
+    "again",
+    "so",
+    "we",
+    "move",
+    "it",
+    "to",
+    "monday",
+    "and",
+    "tell",
+    "them",
+    "what",
+    "they",
+    "can",
+    "have",
+    "before",
+    "lunch",
+    "if",
+    "nobody",
+    "minds",
+]
 RECIPE = Recipe(base="base", shards=3, rank=2, steps=10, rate=0.4, tokens=24, threads=1)
 ACCOUNTS = ("acme", "brill", "corda", "dunn")
 HEAVY = [pytest.mark.slow, pytest.mark.xdist_group("adapter")]

@@ -16,7 +16,7 @@ GRADIENTS = st.lists(st.floats(width=32), min_size=SIZE, max_size=SIZE).map(lamb
 class Knows:
     name, version = "told", "1"
 
-    def epsilon(self, *, multiplier, rate, steps, delta):
+    def epsilon(self, *, multiplier, rate, steps, delta):  # noqa: ARG002 - the protocol's signature
         return multiplier * rate * steps
 
 
