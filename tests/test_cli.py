@@ -419,7 +419,7 @@ def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     assert (code, out) == (2, "")
     assert (
         err
-        == "error: There is no family 'everything'. The families are: search, recommend, summary, compose, diagnose.\n"
+        == "error: There is no family 'everything'. The families are: search, recommend, summary, compose, diagnose, adapter.\n"
     )
 
 

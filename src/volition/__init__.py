@@ -24,6 +24,7 @@ The story, module by module, in the order of the road. A module imports only fro
   of an account have said what, in groups from which nobody's own answer can be read.
 - `lease`: a process may answer from memory for a moment, and a no is acknowledged once every such moment is over.
 - `lake`: where records lie, sealed. Nothing reads them but through the gate.
+- `privacy`: differential privacy with a person as the unit: who is drawn, what is clipped, what it adds up to.
 - `stream/`: what the gate let through as a stream, judged again in the moment in which each batch is handed out.
 - `encoder`: turns text into vectors that tell how close two meanings are.
 - `collect/`: the ways in: transcripts, chat exports, files, telemetry. What no purpose could permit is not kept.

@@ -11,7 +11,7 @@ from volition.audit import Finding, not_measured
 from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 
-FORMAT: Final = "volition/card/2"
+FORMAT: Final = "volition/card/3"
 
 _Card = Mapping[str, Any]
 
@@ -165,4 +165,52 @@ def _first(card: _Card) -> Iterator[str]:
     yield "- Not measured: membership inference, fairness between groups, poisoning."
 
 
-_FORMS: Final[Mapping[str, Callable[[_Card], Iterator[str]]]] = {"volition/card/1": _first, FORMAT: _second}
+def _third(card: _Card) -> Iterator[str]:
+    yield from _privacy(card)
+    yield from _second(card)
+
+
+def _privacy(card: _Card) -> Iterator[str]:
+    """Tell of the base and, where a model was trained privately, what is claimed: only adapters have either."""
+    if card["base"] is None:
+        return
+    yield "## How it was trained"
+    yield ""
+    base = card["base"]
+    yield f"An update of the base model {base['name']}, which is frozen; its digest is `{base['digest']}`."
+    yield ""
+    claimed = card["privacy"]
+    if claimed is None:
+        yield "It was **not** trained with differential privacy: what it keeps of one person is measured, not bounded."
+        yield ""
+        return
+    yield "Differential privacy, in the items that NIST SP 800-226 asks for; no conformance to it is claimed."
+    yield ""
+    yield "| item | |"
+    yield "|---|---|"
+    yield f"| epsilon, delta | {claimed['epsilon']:.3f} at {claimed['delta']:g} |"
+    rows = {
+        "unit of privacy": claimed["unit"],
+        "neighbouring data": claimed["neighbours"],
+        "mechanism": claimed["mechanism"],
+        "sampling": f"{claimed['sampling']}, with probability {claimed['rate']:g}",
+        "noise multiplier": f"{claimed['multiplier']:g}",
+        "clipping norm": f"{claimed['clipping']:g}",
+        "steps": claimed["steps"],
+        "accountant": claimed["accountant"],
+        "composition": claimed["composition"],
+        "who sees what": claimed["seen_by"],
+    }
+    yield from (f"| {item} | {value} |" for item, value in rows.items())
+    yield ""
+    yield "Not covered:"
+    yield ""
+    yield from (f"- {what}" for what in claimed["not_covered"])
+    yield ""
+
+
+_FORMS: Final[Mapping[str, Callable[[_Card], Iterator[str]]]] = {
+    "volition/card/1": _first,
+    "volition/card/2": _second,
+    FORMAT: _third,
+}

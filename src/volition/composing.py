@@ -15,6 +15,7 @@ from volition.edits import EDITS
 from volition.endpoint import Endpoint
 from volition.errors import InvalidInputError, RefusedError
 from volition.families import Model
+from volition.families.adapter import AdapterFamily
 from volition.families.composer import Completion, Composer, Reply
 from volition.gate import Record, decide
 from volition.lake import Lake, Row, source_id
@@ -121,6 +122,29 @@ def run_replies(  # noqa: PLR0913 - a message's name has two parts
         msg = f"The account {writing.account} has no message {ts!r} in {channel!r}. `volition search` shows both."
         raise InvalidInputError(msg)
     return () if composer is None else composer.replies(writing.account, str(message.get("text", "")), limit=limit)
+
+
+def run_go_on(
+    writing: Writing, open_family: Callable[[], AdapterFamily], model: Model | None, text: str, *, tokens: int
+) -> str:
+    """Write on where somebody stopped, by the adapter at work.
+
+    Args:
+        writing: Who writes.
+        open_family: Gives the family, with its base.
+        model: The adapter at work; none if none is.
+        text: What was typed so far.
+        tokens: The most tokens to add.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off, or the person said no.
+        InvalidInputError: No adapter is at work.
+    """
+    check_writing(writing)
+    if model is None:
+        msg = "No adapter is at work, so nobody writes on. `volition train adapter` trains one."
+        raise InvalidInputError(msg)
+    return open_family().go_on(model, text, tokens=tokens)
 
 
 def run_edit(writing: Writing, text: str, *, how: str) -> str:

@@ -500,6 +500,10 @@ class Parties:
         self._db.execute("DELETE FROM state WHERE name = ?", (_STALE,))
         return True
 
+    def derived_secret(self, use: str) -> bytes:
+        """Return 32 secret bytes for one use, that follow from the master key and tell nothing of it."""
+        return hmac.digest(self._master, b"volition/derived/" + use.encode(), "sha256")
+
     def _mark(self, person: str) -> str:
         """Return the mark that keeps an erased id from coming back; without the master key it tells nothing."""
         return hmac.digest(self._master, b"volition/erased/" + person.encode(), "sha256").hex()

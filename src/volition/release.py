@@ -282,6 +282,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
             "people": snapshot.manifest["people"]["size"],
             "accounts": snapshot.manifest["accounts"],
         },
+        "base": trained.model.settings.get("base"),
+        "privacy": trained.model.settings.get("privacy"),
         "terms": list(terms),
         "checkpoint": checkpoint,
         "findings": [finding.to_json() for finding in findings],

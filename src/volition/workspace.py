@@ -52,7 +52,16 @@ from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
 from volition.collect.zoom import read_zoom_event
-from volition.composing import OpenedOnce, Writing, run_complete, run_draft, run_edit, run_replies, run_rewrite
+from volition.composing import (
+    OpenedOnce,
+    Writing,
+    run_complete,
+    run_draft,
+    run_edit,
+    run_go_on,
+    run_replies,
+    run_rewrite,
+)
 from volition.conversations import SHOWN_BY, Conversation, Kind, conversations
 from volition.drafts import Written
 from volition.encoder import Encoder, EncoderMissingError
@@ -62,6 +71,8 @@ from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
 from volition.families import Family, Model, silent
+from volition.families.adapter import AdapterFamily
+from volition.families.adapter_recipe import Recipe
 from volition.families.compose import ComposeFamily
 from volition.families.composer import SHOWN, Completion, Composer, Reply
 from volition.families.diagnose import Diagnosed, DiagnoseFamily
@@ -121,7 +132,7 @@ from volition.train import FolderParts, Trained, keep, train
 from volition.uses import Uses
 from volition.weigh import Known, Party, Weighed, measure_own_data, tells_of_few, to_show, weigh
 
-FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose")
+FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose", "adapter")
 
 LEARNS_FROM: Final = {
     "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
@@ -178,6 +189,10 @@ lease_ms = 100
 # model = "llama3.2"
 # key_env = "LLM_KEY"
 # timeout_s = 60
+
+# The language model whose adapters are trained: a folder (pip install 'volition[train]'; docs/adapter.md).
+# [adapter]
+# base = "models/SmolLM2-135M"
 
 # What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
 {bounds}"""
@@ -263,6 +278,8 @@ class Workspace:
         self._chosen: dict[tuple[str, str], tuple[int, int, Choices | None]] = {}
         self._shelf = Shelf(self._lake)
         self._endpoint: EndpointSettings | None = settings["endpoint"]
+        self._recipe: Recipe | None = settings["adapter"]
+        self._adapter: AdapterFamily | None = None
         self._encoder: Encoder | None = None
         self._encoder_sought = False
         self._composing = OpenedOnce()
@@ -1319,8 +1336,21 @@ class Workspace:
                 return ComposeFamily()
             case "diagnose":
                 return DiagnoseFamily()
+            case "adapter":
+                return self._adapter_family()
         msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
         raise InvalidInputError(msg)
+
+    def _adapter_family(self) -> AdapterFamily:
+        if self._recipe is None:
+            msg = (
+                f"No base model is named for adapters. Name one in {self.folder / _SETTINGS_FILE}: [adapter] base = ..."
+            )
+            raise InvalidInputError(msg)
+        if self._adapter is None:  # loading the base takes seconds
+            secret = self.parties.derived_secret("adapter")
+            self._adapter = AdapterFamily(self._recipe, folder=self.folder, secret=secret)
+        return self._adapter
 
     def encoder(self) -> Encoder | None:
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
@@ -1408,6 +1438,16 @@ class Workspace:
         """Suggest short replies to a chat message. Raises RefusedError where somebody concerned said no."""
         writing = self._writing(person)
         return run_replies(writing, self._lake, self._composer(), channel, ts, limit=limit)
+
+    def go_on(self, text: str, *, person: str, tokens: int = 24) -> str:
+        """Write on where a person stopped, by the adapter at work; it may invent.
+
+        Raises:
+            RefusedError: The writer or their account said no.
+            InvalidInputError: No adapter is at work.
+        """
+        writing, model = self._writing(person), self._model_at_work("adapter")
+        return run_go_on(writing, self._adapter_family, model, text, tokens=tokens)
 
     def edit(self, text: str, *, person: str, how: str) -> str:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
@@ -1778,9 +1818,9 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
             raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit", "endpoint"})
+    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit", "endpoint", "adapter"})
     if unknown:
-        keys = "origin, due_days, engine, lease_ms, audit and endpoint"
+        keys = "origin, due_days, engine, lease_ms, audit, endpoint and adapter"
         msg = f"{path} has the unknown key {unknown[0]!r}. The keys are {keys}."
         raise InvalidInputError(msg)
     engine = settings.setdefault("engine", next(iter(ENGINES)))
@@ -1792,6 +1832,8 @@ def _read_settings(folder: Path) -> dict[str, Any]:
         msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
     settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS, where=str(path))
+    adapter = settings.get("adapter")
+    settings["adapter"] = None if adapter is None else Recipe.from_toml(adapter, where=str(path))
     table = settings.get("endpoint")
     settings["endpoint"] = None if table is None else EndpointSettings.from_toml(table, where=str(path))
     return settings

@@ -7,6 +7,8 @@ four people each, is missing.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 import pytest
@@ -14,8 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import HashEncoder
+from tiny_llama import make_base, needed
 from volition.errors import InvalidInputError
 from volition.families import Family, Model, NoParts, silent
+from volition.families.adapter import AdapterFamily
+from volition.families.adapter_recipe import Recipe
 from volition.families.compose import ComposeFamily
 from volition.families.diagnose import DiagnoseFamily
 from volition.families.recommend import Recommend
@@ -145,14 +150,28 @@ def connected():
     return rows
 
 
+def adapted():
+    """Return an adapter of a tiny Llama, of which each shard holds one or two of the accounts."""
+    needed()
+    folder = Path(mkdtemp())
+    make_base(folder / "base")
+    recipe = Recipe(base="base", shards=2, rank=2, steps=2, rate=0.4, tokens=16, threads=1)
+    return AdapterFamily(recipe, folder=folder, secret=b"of a test"), chatted()
+
+
 Made = tuple[Family, Sequence[Row]]
 MAKERS: dict[str, Callable[[], Made]] = {
+    "adapter": adapted,
     "search": lambda: (SearchFamily(ENCODER), searched(embed=True)),
     "compose": lambda: (ComposeFamily(k=2), chatted()),
     "diagnose": lambda: (DiagnoseFamily(), connected()),
     "recommend": lambda: (Recommend(), used()),
     "summary": lambda: (SummaryFamily(), [one for account in ACCOUNTS for one in talk(account, embed=True)]),
 }
+
+# Its packages take ten seconds to import: with the long tests, in one process.
+HEAVY = [pytest.mark.slow, pytest.mark.xdist_group("adapter")]
+NAMES = [pytest.param(name, marks=HEAVY if name == "adapter" else []) for name in sorted(MAKERS)]
 
 _made: dict[str, tuple[Family, Sequence[Row], Model]] = {}
 
@@ -195,7 +214,7 @@ def test_every_family_is_held_to_it():
     [["acme-0"], ["brill"], ["acme-1", "brill", "corda-3"], list(PEOPLE["corda"]), ["brill", "acme-0", "acme-3"], []],
     ids=["a person", "an account", "several", "everyone of an account", "an account and some", "nobody"],
 )
-@pytest.mark.parametrize("name", sorted(MAKERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_model_afterwards_is_the_one_that_never_saw_them(name, gone):
     _, _, model = made(name)
     forgotten, never = forgets(name, gone)
@@ -204,12 +223,12 @@ def test_the_model_afterwards_is_the_one_that_never_saw_them(name, gone):
     assert (forgotten == model.files()) == (not gone)
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_where_everybody_is_forgotten_nothing_is_left_to_learn_from(name):
     assert forgets(name, EVERYBODY) == [None, None]
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_an_account_is_forgotten_whose_content_nobody_can_open_any_more(name):
     _, rows, _ = made(name)
     closed = [replace(one, payload={}, embedding=None) if one.account == "brill" else one for one in rows]
@@ -218,7 +237,7 @@ def test_an_account_is_forgotten_whose_content_nobody_can_open_any_more(name):
     assert forgotten == never
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS))
+@pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=4)
 @given(gone=st.lists(st.sampled_from(EVERYBODY), max_size=12, unique=True), order=st.randoms(use_true_random=False))
 def test_whoever_is_forgotten_and_in_whatever_order_rows_come(name, gone, order):
@@ -227,7 +246,7 @@ def test_whoever_is_forgotten_and_in_whatever_order_rows_come(name, gone, order)
     assert forgotten == never
 
 
-@pytest.mark.parametrize("name", sorted(MAKERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_who_was_forgotten_before_may_be_forgotten_with_others_later(name):
     """Two forgettings in a row are one: nothing of the first comes back with the second."""
     family, rows, model = made(name)

@@ -58,7 +58,9 @@ def _snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
 
 def train(
     call: Call,
-    family: Annotated[str, typer.Argument(metavar="FAMILY", help="search, recommend, summary or diagnose.")],
+    family: Annotated[
+        str, typer.Argument(metavar="FAMILY", help="search, recommend, summary, compose, diagnose or adapter.")
+    ],
     snapshot: Annotated[
         str | None, typer.Option(metavar="ID", help="The snapshot to learn from; by default a new one.")
     ] = None,

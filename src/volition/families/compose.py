@@ -20,9 +20,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.families import Model, Parts, Progress, Scores, fold_of
+from volition.families import Model, Parts, Progress, Scores
+from volition.families.chat import hold_out_people, is_message
 from volition.families.compose_counts import count, subtract
 from volition.families.compose_model import NAME, Learned, lay_out, read_model, settings
 from volition.families.compose_replies import count_answers, subtract_answers
@@ -32,10 +32,6 @@ from volition.lake import Row
 
 MIN_PEOPLE: Final = 5
 """k: how many different people of an account must have written what is suggested."""
-
-# Held out to measure: of each person asked the latest messages, of each fold so many people, or typing takes too long.
-HELD_MESSAGES: Final = 4
-HELD_PEOPLE: Final = 60
 
 METRIC: Final = "keystrokes saved"
 
@@ -138,21 +134,7 @@ class ComposeFamily:
         Returns:
             Rows to learn from, and held-out rows; both in the order given.
         """
-        known: list[Row] = []
-        theirs: dict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            if row.people and fold_of(row.people[0], folds) == fold:
-                if _is_message(row):
-                    theirs[row.people[0]].append(row)
-            else:
-                known.append(row)
-        asked = sorted(theirs, key=lambda person: digest(person.encode()))[:HELD_PEOPLE]
-        held = {
-            row.record_id
-            for person in asked
-            for row in sorted(theirs[person], key=lambda row: (row.collected_us, row.record_id))[-HELD_MESSAGES:]
-        }
-        return tuple(known), tuple(row for row in rows if row.record_id in held)
+        return hold_out_people(rows, fold, folds)
 
     def evaluate(self, model: Model | None, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
         """Measure for each person which share of the keystrokes completion saves (see `compose_typing`).
@@ -166,7 +148,7 @@ class ComposeFamily:
             One value per person, from 0 to 1.
         """
         del rows_known
-        messages = sorted((row for row in rows_heldout if _is_message(row)), key=lambda row: row.record_id)
+        messages = sorted((row for row in rows_heldout if is_message(row)), key=lambda row: row.record_id)
         texts: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in messages:
             texts[row.account, row.people[0]].append(row.payload["text"])
@@ -211,20 +193,8 @@ class ComposeFamily:
         return lay_out(learned, k=self._k)
 
 
-def _is_message(row: Row) -> bool:
-    """Tell whether a row is a chat message by somebody that the whole account may read."""
-    payload = row.payload
-    return (
-        row.category == "content/chat"
-        and bool(row.people)
-        and payload.get("kind") == "message"
-        and not payload.get("private")
-        and isinstance(payload.get("text"), str)
-    )
-
-
 def _public(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if _is_message(row)]
+    return [row for row in rows if is_message(row)]
 
 
 def _by_account(rows: Iterable[Row]) -> dict[str, list[Row]]:

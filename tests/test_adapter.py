@@ -1,0 +1,295 @@
+"""Adapters on a tiny random Llama: exact forgetting by shards, kills that cost nothing, one person's part bounded."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from test_compose import CHAT, PEOPLE, export
+from tiny_llama import make_base, needed
+from volition.audit.canary import measure_canaries
+from volition.card import card_markdown
+from volition.errors import BackendError, InvalidInputError, RefusedError
+from volition.families import NoParts, silent
+from volition.families import adapter_base as base_module
+from volition.families.adapter import AdapterFamily
+from volition.families.adapter_recipe import Private, Recipe
+from volition.families.adapter_shards import deal, shard_of, writers
+from volition.lake import Row
+from volition.privacy import clipped_sum
+from volition.release import Override, missed_bounds
+from volition.train import FolderParts
+from volition.workspace import Workspace
+
+WORDS = [
+    "the",
+    "plan",
+    "is",
+    "late",
+    "again",
+    "so",
+    "we",
+    "move",
+    "it",
+    "to",
+    "monday",
+    "and",
+    "tell",
+    "them",
+    "what",
+    "they",
+    "can",
+    "have",
+    "before",
+    "lunch",
+    "if",
+    "nobody",
+    "minds",
+]
+RECIPE = Recipe(base="base", shards=3, rank=2, steps=10, rate=0.4, tokens=24, threads=1)
+ACCOUNTS = ("acme", "brill", "corda", "dunn")
+HEAVY = [pytest.mark.slow, pytest.mark.xdist_group("adapter")]
+
+
+def said(account, person, text, number):
+    payload = {"kind": "message", "channel": "general", "ts": f"{number}.0", "author": person, "text": text}
+    return Row(
+        record_id=f"{account}-{number:04d}",
+        account=account,
+        people=(person,),
+        category="content/chat",
+        collected_us=number,
+        payload=payload,
+    )
+
+
+def chat():
+    rng = random.Random(3)
+    return [
+        said(account, f"{account}-{number % 5}", " ".join(rng.choices(WORDS, k=6)), number)
+        for account in ACCOUNTS
+        for number in range(30)
+    ]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    needed()
+    folder = tmp_path_factory.mktemp("adapter")
+    make_base(folder / "base")
+    return folder
+
+
+def family(folder, *, secret=b"secret", **changes):
+    return AdapterFamily(replace(RECIPE, **changes), folder=folder, secret=secret)
+
+
+def learn(folder, rows, *, parts=None, **changes):
+    return family(folder, **changes).fit(rows, parts=parts or NoParts(), progress=silent)
+
+
+def without(rows, gone):
+    return [one for one in rows if not {one.account, *one.people} & set(gone)]
+
+
+def test_the_settings_are_read_strictly():
+    table = {"base": "base", "steps": 5, "privacy": {"delta": 1e-6}}
+    read = Recipe.from_toml(table, where="volition.toml")
+    assert read == Recipe(base="base", steps=5, privacy=Private(delta=1e-6))
+    for wrong in ({}, {"base": ""}, {"base": "b", "rate": 0}, {"base": "b", "steps": 0}, {"base": "b", "epochs": 1}):
+        with pytest.raises(InvalidInputError, match=r"volition\.toml: \[adapter\]"):
+            Recipe.from_toml(wrong, where="volition.toml")
+    for wrong in ({"delta": 1}, {"clipping": "1"}, {"sigma": 1}, []):
+        with pytest.raises(InvalidInputError, match="privacy"):
+            Recipe.from_toml({"base": "b", "privacy": wrong}, where="volition.toml")
+
+
+def test_an_account_is_in_one_shard_and_whoever_writes_in_two_teaches_nothing():
+    rows = [*chat(), said("acme", "both", "hello", 900), said("brill", "both", "hello", 901)]
+    dealt = deal(rows, 3)
+    assert dealt == deal(random.Random(1).sample(rows, len(rows)), 3)
+    for shard, messages in dealt.items():
+        assert {shard_of(message.record.split("-")[0], 3) for message in messages} == {shard}
+        assert "both" not in {message.person for message in messages}
+    assert sum(map(len, dealt.values())) == len(chat())
+
+
+def test_what_a_person_adds_to_a_step_depends_on_nobody_else():
+    messages = next(iter(deal(chat(), 1).values()))
+    everybody = writers(messages, lambda text: list(text.encode()), 256)
+    alone = writers([one for one in messages if one.person == "acme-1"], lambda text: list(text.encode()), 256)
+    for step in range(20):
+        part = everybody["acme-1"].part("seed", step, "acme-1", 24)
+        assert np.array_equal(part, alone["acme-1"].part("seed", step, "acme-1", 24))
+        assert part[0] == 256
+        assert 2 <= len(part) <= 25
+
+
+def test_without_the_packages_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(base_module, "find_spec", lambda _name: None)
+    with pytest.raises(BackendError, match=r"pip install 'volition\[train\]'"):
+        learn(tmp_path, chat())
+
+
+def test_a_card_tells_the_claim_and_the_base():
+    told = {
+        "format": "volition/card/3",
+        "model": "adapter-1",
+        "family": "adapter",
+        "released": "now",
+        "purpose": "train/compose",
+        "learned_from": {"snapshot": "s", "at": "now", "people": 1, "accounts": {}, "rows": {}, "manifest": "m"},
+        "base": {"name": "tiny", "digest": "abc"},
+        "privacy": None,
+        "findings": [],
+        "override": None,
+        "digest": "d",
+        "terms": [],
+    }
+    assert "**not** trained with differential privacy" in card_markdown(told)
+    from volition.privacy import Claim  # noqa: PLC0415
+
+    claimed = Claim(
+        clipping=1.5, rate=0.1, multiplier=1.2, steps=60, epsilon=2.5, delta=1e-5, accountant="PRV (opacus) 1.6.0"
+    ).to_json()
+    text = card_markdown({**told, "privacy": claimed})
+    for figure in ("2.500 at 1e-05", "person (author)", "Poisson", "1.2", "1.5", "PRV (opacus) 1.6.0", "abc"):
+        assert figure in text
+    assert all(what in text for what in claimed["not_covered"])
+
+
+class TestHeavy:
+    pytestmark = HEAVY
+
+    @pytest.mark.parametrize("privacy", [None, Private()], ids=["plain", "private"])
+    @pytest.mark.parametrize("gone", [["acme-0"], ["brill"], ["acme-1", "brill", "dunn-3"], []])
+    def test_forgetting_trains_the_shards_concerned_and_gives_what_never_saw_them(self, folder, gone, privacy):
+        rows = chat()
+        model = learn(folder, rows, privacy=privacy)
+        after = without(rows, gone)
+        steps = []
+        forgotten = family(folder, privacy=privacy).forget(
+            model, before=rows, after=after, parts=NoParts(), progress=lambda *told: steps.append(told)
+        )
+        never = learn(folder, after, privacy=privacy)
+        assert forgotten.files() == never.files()
+        concerned = {shard_of(one.split("-")[0], 3) for one in gone} & set(deal(after, 3))
+        assert len(steps) == RECIPE.steps * len(concerned)
+        asked = family(folder, privacy=privacy)
+        assert np.array_equal(asked.log_likelihood(forgotten, rows), asked.log_likelihood(never, rows))
+
+    def test_everybody_gone_leaves_nothing(self, folder):
+        with pytest.raises(InvalidInputError, match="nothing to learn from"):
+            family(folder).forget(learn(folder, chat()), before=chat(), after=[], parts=NoParts(), progress=silent)
+
+    def test_a_model_of_another_seed_or_recipe_is_trained_anew(self, folder):
+        model = learn(folder, chat(), secret=b"another")
+        forgotten = family(folder).forget(model, before=chat(), after=chat(), parts=NoParts(), progress=silent)
+        assert forgotten.files() == learn(folder, chat()).files() != model.files()
+
+    def test_training_learns(self, folder):
+        model = learn(folder, chat(), steps=40, learning_rate=0.1, shards=1)
+        asked = family(folder, shards=1)
+        trained, base = asked.evaluate(model, (), chat()), asked.evaluate(None, (), chat())
+        assert trained.values.mean() > base.values.mean() + 0.2
+        assert trained.units == base.units
+
+    def test_killed_it_goes_on_to_the_same_bytes(self, folder, tmp_path):
+        code = (
+            f"import os, signal, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "from pathlib import Path\nfrom test_adapter import *\n"
+            "put, left = FolderParts.put, [4]\n"
+            "def put_or_die(self, name, arrays):\n"
+            "    left[0] -= 1\n"
+            "    if left[0] < 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "    put(self, name, arrays)\n"
+            "FolderParts.put = put_or_die\n"
+            "learn(Path(sys.argv[1]), chat(), parts=FolderParts(Path(sys.argv[2])))\n"
+        )
+        ran = [sys.executable, "-c", code, str(folder), str(tmp_path / "run")]
+        died = subprocess.run(
+            ran, capture_output=True, text=True, check=False, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+        )
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        kept = list((tmp_path / "run").iterdir())
+        assert len(kept) == 4
+        steps = []
+        resumed = family(folder).fit(
+            chat(), parts=FolderParts(tmp_path / "run"), progress=lambda *told: steps.append(told)
+        )
+        assert len(steps) == RECIPE.steps * len(deal(chat(), 3)) - 4
+        assert resumed.files() == learn(folder, chat()).files()
+
+    @pytest.mark.parametrize("text", ["", "a", "z" * 5000, "\u2603" * 300, "1 2 3 " * 99])
+    def test_a_person_moves_a_step_by_the_bound_at_most(self, folder, text):
+        base = base_module.Base.open(folder / "base", rank=2, threads=1, device="cpu")
+        base.set_fixed(base.fixed())
+        found = writers(deal([said("acme", "eve", text, 1)], 1)[0], base.encode, base.end)["eve"]
+        _, gradient = base.gradient(np.ones(base.size, np.float32), found.part("seed", 0, "eve", 24))
+        assert 0 < np.linalg.norm(clipped_sum([gradient], 1e-3, base.size)) <= 1e-3 * (1 + 1e-5)
+
+    def test_canaries_that_one_person_wrote_are_ranked(self, folder):
+        finding = measure_canaries(family(folder, steps=2), chat(), bound=3.0, progress=silent, canaries=2)[0]
+        assert finding.value is not None
+        assert 0 <= finding.value <= 10
+
+    def test_another_base_is_refused_and_what_is_no_base_is_named(self, folder, tmp_path):
+        model = learn(folder, chat(), steps=1)
+        make_base(tmp_path / "base", seed=1)
+        with pytest.raises(InvalidInputError, match="no adapter of the base"):
+            family(tmp_path, steps=1).log_likelihood(model, chat())
+        (tmp_path / "base" / "tokenizer.json").unlink()
+        with pytest.raises(InvalidInputError, match=r"it has no tokenizer\.json"):
+            learn(tmp_path, chat())
+        assert isinstance(family(folder).go_on(model, "the plan", tokens=4), str)
+
+    def test_the_whole_road_trained_refused_released_asked_and_forgotten(self, tmp_path):
+        needed()
+        place = tmp_path / "workspace"
+        Workspace.create(place, origin="log.example/adapter").close()
+        make_base(place / "base")
+        with (place / "volition.toml").open("a") as file:
+            file.write(
+                '\n[adapter]\nbase = "base"\nshards = 2\nrank = 2\nsteps = 2\nrate = 0.5\ntokens = 16\nthreads = 1\n'
+                "[adapter.privacy]\nnoise_multiplier = 2.0\n"
+            )
+        with Workspace(place) as workspace:
+            for account in ("orchard", "bakery"):
+                workspace.add_account(account, account.title())
+                workspace.accept(account)
+                for name in PEOPLE:
+                    full, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
+                    workspace.add_person(f"{account}-{name}", account=account, name=full, emails=[email])
+                workspace.collect_slack(export(tmp_path, account), account=account)
+                for party in (f"account:{account}", *(f"person:{account}-{name}" for name in PEOPLE)):
+                    workspace.decide(party, yes=True, data=CHAT, purpose=["train", "feature"], covers="past")
+            model = workspace.train("adapter")
+            assert model.model.settings["privacy"]["epsilon"] > 0
+            with pytest.raises(InvalidInputError, match="No adapter is at work"):
+                workspace.go_on("the ", person=f"orchard-{PEOPLE[0]}")
+            workspace.audit(model.id)
+            override = Override(by="A test", why="chance")
+            missed = missed_bounds(workspace.findings(model), workspace.bounds)
+            workspace.release(model.id, override=override if missed else None)
+            card = (place / "releases" / model.id / "card.md").read_text()
+            assert f"{model.model.settings['privacy']['epsilon']:.3f} at 1e-05" in card
+            assert isinstance(workspace.go_on("the ", person=f"orchard-{PEOPLE[0]}", tokens=2), str)
+            frozen = workspace.snapshot("train/compose")
+            workspace.decide(f"person:orchard-{PEOPLE[1]}", yes=False, data=CHAT, purpose=["train"])
+            with pytest.raises(RefusedError, match="stale"):
+                workspace.train("adapter", frozen.id)
+            done = workspace.forget()
+            assert [one.model for one in done] == [model.id]
+            successor = workspace.open_model(done[0].successor or done[0].waits)
+            anew = workspace.family("adapter").fit(
+                workspace.open_snapshot(successor.record["snapshot"]).rows(workspace.parties),
+                parts=NoParts(),
+                progress=silent,
+            )
+            assert successor.model.files() == anew.files()
