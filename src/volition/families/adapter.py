@@ -191,6 +191,7 @@ class AdapterFamily:
             units=tuple(person for _, person in units),
             accounts=tuple(account for account, _ in units),
             values=np.array([found[unit][0] / found[unit][1] for unit in units], dtype=np.float64),
+            people=tuple((person,) for _, person in units),
         )
 
     def log_likelihood(self, model: Model, rows: Sequence[Row]) -> NDArray[np.float64]:
