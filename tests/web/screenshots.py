@@ -15,17 +15,37 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
+from urllib.parse import quote
 
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
+from small_png import small_png
 
 from volition.access import Role
-from volition.demo import let_in
+from volition.conversations import Kind
+from volition.demo import GUEST_WHO_WAS_NOT_ASKED, let_in
 from volition.server import Server
 
-SHOTS = [  # name, role, path; {model}, {snapshot}, {run} stand for the newest of the workspace
+SHOTS = [  # name, role, path; {model}, {released}, {snapshot}, {run}, {meeting} and {channel} stand for some of the workspace
+    ("sign-in", None, "/sign-in"),
     ("settings", Role.PERSON, "/settings"),
+    ("weigh", Role.PERSON, "/weigh"),
+    ("holdings", Role.PERSON, "/holdings"),
+    ("learned", Role.PERSON, "/models"),
+    ("card", Role.PERSON, "/models/{released}"),
+    ("receipts", Role.PERSON, "/receipts"),
+    ("requests", Role.PERSON, "/requests"),
+    ("erase", Role.PERSON, "/requests/erase"),
+    ("terms", Role.PERSON, "/terms"),
+    ("meetings", Role.PERSON, "/meetings"),
+    ("meeting", Role.PERSON, "/meetings/{meeting}"),
+    ("chat", Role.PERSON, "/chat/{channel}"),
+    ("search", Role.PERSON, "/search?q=launch"),
+    ("recommendations", Role.PERSON, "/recommendations"),
+    ("guest", None, "{guest}"),
+    ("account", Role.ADMINISTRATOR, "/account"),
     ("console", Role.OPERATOR, "/console"),
     ("ledger", Role.OPERATOR, "/console/ledger"),
     ("lake", Role.OPERATOR, "/console/lake"),
@@ -37,9 +57,10 @@ SHOTS = [  # name, role, path; {model}, {snapshot}, {run} stand for the newest o
     ("model", Role.AUDITOR, "/console/models/{model}"),
     ("forgettings", Role.OPERATOR, "/console/forgettings"),
 ]
+DARK = {"settings", "weigh", "meeting", "console"}  # these are taken in the dark as well, wide
 WIDTHS = (1280, 390)
-LARGEST = 150_000  # bytes of one picture
-TALLEST = 2_400  # pixels: what lies further down is cut off
+LARGEST = 70_000  # bytes of one picture
+TALLEST = {1280: 1_500, 390: 1_700}  # pixels: what lies further down is cut off
 CHROMIUM = "/usr/bin/chromium"
 
 
@@ -63,45 +84,69 @@ def served(folder: Path) -> Iterator[tuple[Server, str]]:
         server.close()
 
 
-def newest(server: Server) -> dict[str, str]:
-    """Return the newest of what the paths name; a run is begun, so that there is one to see."""
+def named(server: Server) -> dict[str, str]:
+    """Return what the paths name; a run is begun, so that there is one to see."""
+    person = server.access.user("demo-person")
+    if person is None or person.person is None or person.account is None:
+        sys.exit("The workspace is none of the demo's: nobody there is the person who looks.")
     with server.workspaces.borrow() as workspace:
-        status = workspace.status()
-    working = [model["id"] for model in status["models"] if model["state"] == "at work"]
+        working = [model["id"] for model in workspace.status()["models"] if model["state"] == "at work"]
+        meetings, channels = (workspace.conversations(kind, person=person.person) for kind in Kind)
+        learned = [trace.model.id for trace in workspace.traces(person.person) if trace.at_work and trace.rows]
+        organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED
+        guest = workspace.parties.guest(organisation, name).id
     run = server.jobs.start(
         "snapshot train/recommend", lambda workspace, told: workspace.snapshot("train/recommend", progress=told).id
     )
     *_, over = server.jobs.follow(run.id)
-    return {"model": working[-1] if working else "", "snapshot": over.result, "run": run.id}
+    return {
+        "model": working[-1],
+        "released": (learned or working)[-1],
+        "snapshot": over.result,
+        "run": run.id,
+        "meeting": quote(next(one for one in meetings if one.was_there).name, safe=""),
+        "channel": quote(channels[0].name, safe=""),
+        "guest": f"/guest/{server.access.guest_link(person=guest, account=organisation)}",
+    }
 
 
 def take(browser: Browser, server: Server, url: str, out: Path, only: list[str]) -> list[dict[str, object]]:
     """Take every picture; return what was taken."""
-    named = newest(server)
-    users = {role: who.user for who in server.access.users() for role in who.roles if who.user.startswith("demo-")}
+    paths = named(server)
+    users = {role: f"demo-{role}" for role in Role}
     taken: list[dict[str, object]] = []
-    for width in WIDTHS:
-        for name, role, path in SHOTS:
-            if (only and name not in only) or role not in users:
-                continue
-            context = browser.new_context(viewport={"width": width, "height": 844}, reduced_motion="reduce")
+    blank = browser.new_page()
+    looks = [(width, is_dark) for width in WIDTHS for is_dark in (False, True)]
+    for (width, is_dark), (name, role, path) in product(looks, SHOTS):
+        if (only and name not in only) or (is_dark and (name not in DARK or width != WIDTHS[0])):
+            continue
+        context = browser.new_context(
+            viewport={"width": width, "height": 844},
+            color_scheme="dark" if is_dark else "light",
+            reduced_motion="reduce",
+        )
+        if role is not None:
             secret = server.access.begin_session(users[role])
             context.add_cookies([{"name": "volition", "value": secret, "url": url}])
-            page = context.new_page()
-            answer = page.goto(url + path.format(**named))
-            if answer is None or not answer.ok:
-                sys.exit(f"{path} as {role} answered {answer and answer.status}; no picture was taken of it.")
-            page.evaluate("document.fonts.ready")
-            tall = min(TALLEST, int(page.evaluate("document.documentElement.scrollHeight")))
-            file = out / f"{name}-{width}.png"
-            while True:
-                clip = {"x": 0, "y": 0, "width": width, "height": tall}
-                picture = page.screenshot(path=file, clip=clip, full_page=True)
-                if len(picture) <= LARGEST:
-                    break
-                tall = tall * 9 // 10  # its end is cut off, rather than its colours
-            taken.append({"file": file.name, "bytes": file.stat().st_size})
-            context.close()
+        page = context.new_page()
+        page.set_default_timeout(60_000)  # the first search or summary loads the sentence encoder
+        answer = page.goto(url + path.format(**paths))
+        if answer is None or not answer.ok:
+            sys.exit(f"{path} as {role} answered {answer and answer.status}; no picture was taken of it.")
+        if name == "guest":
+            page.get_by_role("button", name="Go on as a guest").click()
+        page.evaluate("document.fonts.ready")
+        tall = min(TALLEST[width], int(page.evaluate("document.documentElement.scrollHeight")))
+        file = out / f"{name}-{width}{'-dark' if is_dark else ''}.png"
+        while True:
+            clip = {"x": 0, "y": 0, "width": width, "height": tall}
+            picture = small_png(page.screenshot(clip=clip, full_page=True), blank)
+            if len(picture) <= LARGEST:
+                break
+            tall = tall * 9 // 10  # its end is cut off, rather than its colours
+        file.write_bytes(picture)
+        taken.append({"file": file.name, "bytes": len(picture)})
+        context.close()
     return taken
 
 

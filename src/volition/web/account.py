@@ -17,6 +17,7 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.permits import Refusal
 from volition.terms_diff import diff
 from volition.web import words
+from volition.web.first_steps import Step, first_steps
 from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.web.settings import Glance, Kind, State
 
@@ -72,16 +73,6 @@ class NewTerms:
     title: str
     changes: tuple[str, ...]
     binds: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One of the first steps: what to do, with what to click or type, and whether it was done."""
-
-    title: str
-    told: str
-    command: str
-    is_done: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +133,12 @@ def show(visit: Visit) -> AccountPage:
         lead=f"What AI may do with data of {name}. A no of the account stands whatever its people say; a yes leaves "
         "each of them their own no.",
         empty=_why_empty(found, name),
-        steps=_steps(account, is_accepted=found.accepted, has_people=bool(people), has_answers=bool(history.scopes)),
+        steps=first_steps(
+            is_published=found.terms is not None,
+            is_collected=bool(people),
+            is_decided=bool(history.scopes),
+            account=account,
+        ),
         training=State(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
         new_terms=_new_terms(visit, account),
         glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
@@ -204,32 +200,6 @@ def _why_empty(found: Choices, name: str) -> str:
     if not found.accepted:
         return f"{name} has accepted no terms yet, so nothing is used. Read what they allow, and accept them or not."
     return ""
-
-
-def _steps(account: str, *, is_accepted: bool, has_people: bool, has_answers: bool) -> tuple[Step, ...]:
-    """Return the three first steps, unless all were taken."""
-    if is_accepted and has_people and has_answers:
-        return ()
-    return (
-        Step(
-            title="Accept terms",
-            told="Nothing may be used before. The operator publishes them; then they are shown below.",
-            command="volition terms publish FILE",
-            is_done=is_accepted,
-        ),
-        Step(
-            title="Collect something",
-            told="Transcripts, chat exports, telemetry: the operator does it. Whom it concerns is known then.",
-            command=f"volition collect webvtt MEETING.vtt --account {account} --started 2026-06-02T09:00:00Z",
-            is_done=has_people,
-        ),
-        Step(
-            title="Invite a decision",
-            told="Answer the switches below; the operator sends people a link to their own.",
-            command=f"volition user link PERSON --account {account}",
-            is_done=has_answers,
-        ),
-    )
 
 
 def _new_terms(visit: Visit, account: str) -> NewTerms | None:

@@ -55,7 +55,7 @@ from volition.web import (
     words,
 )
 from volition.web import settings as settings_page
-from volition.web.page import NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
+from volition.web.page import AREAS, NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
 from volition.web.problem import Problem
 from volition.workspaces import MOST, Workspaces
 
@@ -86,6 +86,11 @@ MODULES: Final = (
 """Every module of pages; each has `pages`."""
 
 PAGES: Final[Sequence[Page]] = tuple(page for module in MODULES for page in module.pages)
+
+_IN_ORDER: Final = sorted(
+    (page for page in PAGES if page.nav is not None), key=lambda page: page.nav.place if page.nav else 0
+)
+"""The pages of the navigation."""
 
 _STATIC: Final = Path(str(resources.files("volition.web") / "static"))
 _LARGEST_FORM: Final = 1 << 20
@@ -227,8 +232,10 @@ class _Site:
     def _chrome(self, visit: Visit, path: str) -> Chrome:
         who = visit.who if visit.who is not NOBODY else None
         left = None if visit.session is None else self._access.take_notice(visit.session)
-        shown = [page for page in PAGES if page.nav is not None and _may_see(page, visit)]
-        here = max((page.path for page in shown if f"{path}/".startswith(f"{page.path}/")), key=len, default="")
+        shown = [page for page in _IN_ORDER if _may_see(page, visit)]
+        here = max((page for page in shown if f"{path}/".startswith(f"{page.path}/")), key=_depth, default=None)
+        areas = {_area(page): page for page in reversed(shown)}  # each with its first page
+        area = _area(here) if here is not None else min(areas, default=0)
         belongs_to = ""
         if who is not None and who.account is not None:
             belongs_to = visit.workspace.parties.account(who.account).name
@@ -237,10 +244,11 @@ class _Site:
             who=who,
             roles="" if who is None else words.listed([words.ROLE[role] for role in sorted(who.roles)]),
             belongs_to=belongs_to,
+            areas=[Link(label=AREAS[one], href=page.path, is_here=one == area) for one, page in sorted(areas.items())],
             nav=[
-                Link(label=page.nav.label, href=page.path, is_here=page.path == here)
-                for page in sorted(shown, key=lambda page: page.nav.place if page.nav else 0)
-                if page.nav is not None
+                Link(label=page.nav.label, href=page.path, is_here=page is here)
+                for page in shown
+                if page.nav is not None and _area(page) == area
             ],
             notice=None if left is None else _notice(left),
             is_demo=self._settings.is_demo,
@@ -278,6 +286,14 @@ class _Static(StaticFiles):
         is_named = b"v=" in scope.get("query_string", b"")
         response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_named else "no-cache"
         return response
+
+
+def _area(page: Page) -> int:
+    return 0 if page.nav is None else page.nav.place // 100
+
+
+def _depth(page: Page) -> int:
+    return len(page.path)
 
 
 def _may_see(page: Page, visit: Visit) -> bool:

@@ -1,13 +1,15 @@
 """The console's first page: how everything stands, what needs somebody, and, in an empty workspace, how to begin."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from volition.access import Role
 from volition.jobs import State
 from volition.web import console_forgettings, console_ledger, console_runs
 from volition.web.console_forgettings import Clock
 from volition.web.console_ledger import Line
+from volition.web.first_steps import Step, first_steps
 from volition.web.page import Nav, Pages, Visit
 from volition.workspace import FAMILIES
 
@@ -28,15 +30,6 @@ class Tile:
     told: str
     href: str
     is_wrong: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of the first run: what to do, how, and whether it is done."""
-
-    title: str
-    told: str
-    is_done: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +64,19 @@ def show(visit: Visit) -> ConsolePage:
     workspace, who = visit.workspace, visit.who
     is_operator = Role.OPERATOR in who.roles
     reads_ledger = is_operator or Role.AUDITOR in who.roles
-    head = workspace.ledger.head
+    head, status = workspace.ledger.head, workspace.status()
     newest = [*workspace.ledger.entries(max(0, head.size - _ENTRIES_SHOWN), head.size)] if reads_ledger else []
     return ConsolePage(
         title="Overview",
         lead=f"The log is {workspace.origin}, with {head.size:,} entries that anyone can check.",
-        steps=_steps(visit) if is_operator else (),
-        tiles=tuple(_tiles(visit)),
+        steps=first_steps(
+            is_published=bool(status["terms"]),
+            is_collected=bool(status["records"]),
+            is_decided=bool(workspace.history().scopes),
+        )
+        if is_operator
+        else (),
+        tiles=tuple(_tiles(visit, status)),
         due=tuple(console_forgettings.clock(one, workspace.now_us) for one in workspace.owed()[:_OVERDUE_SHOWN])
         if is_operator
         else (),
@@ -85,9 +84,8 @@ def show(visit: Visit) -> ConsolePage:
     )
 
 
-def _tiles(visit: Visit) -> list[Tile]:
+def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
     workspace = visit.workspace
-    status = workspace.status()
     states = [told["state"] for told in status["models"]]
     owed = workspace.owed()
     overdue = sum(one.due_us < workspace.now_us for one in owed)
@@ -134,30 +132,3 @@ def _tiles(visit: Visit) -> list[Tile]:
             href="",
         ),
     ]
-
-
-def _steps(visit: Visit) -> tuple[Step, ...]:
-    history = visit.workspace.history()
-    steps = (
-        Step(
-            title="Publish terms",
-            told="They say what may be done with which data, and whose yes it takes: volition terms publish FILE",
-            is_done=bool(history.published()),
-        ),
-        Step(
-            title="Collect something",
-            told="Add an account, then what its people do: volition account add, volition collect --help",
-            is_done=bool(visit.workspace.status()["records"]),
-        ),
-        Step(
-            title="Invite a decision",
-            told="Give the account's administrator a way in; they see what a yes gives and costs: volition user add",
-            is_done=any(entry.kind == "decision" for entry in visit.workspace.ledger.entries(0, _first(visit))),
-        ),
-    )
-    return () if all(step.is_done for step in steps) else steps
-
-
-def _first(visit: Visit) -> int:
-    """Return how many entries are looked through for a first decision: it comes early, or not at all."""
-    return min(visit.workspace.ledger.size, 2_000)

@@ -166,13 +166,17 @@ class Nav:
 
     Attributes:
         label: What it is called there.
-        place: Its order; low comes first.
+        place: Its order; low comes first. Its hundreds say in which of `AREAS` it is.
         for_guests: Whether it is there for those alone who came by a guest's link.
     """
 
     label: str
     place: int
     for_guests: bool = False
+
+
+AREAS: Final[Mapping[int, str]] = {0: "Your data and AI", 1: "Account", 2: "Console", 3: "Meetings and chat"}
+"""Parts of the house, by the hundreds of a page's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +256,8 @@ class Chrome:
         who: Who visits; none if nobody signed in.
         roles: As what, in words.
         belongs_to: The name of their account; empty where there is none.
-        nav: Where they may go.
+        areas: The parts of the house that they may go to, each led by its first page.
+        nav: The pages of the part that this page is in; of the first part where it is in none.
         notice: What is told once.
         is_demo: Whether anybody on this machine may sign in with a click.
         path: The path of this page.
@@ -262,6 +267,7 @@ class Chrome:
     who: Who | None
     roles: str
     belongs_to: str
+    areas: Sequence[Link]
     nav: Sequence[Link]
     notice: Notice | None
     is_demo: bool
