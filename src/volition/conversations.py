@@ -47,6 +47,8 @@ class Said:
         speaker: Who said it, as the source names them.
         text: What was said.
         is_own: Whether the reader said it.
+        concerns: Pseudonyms of everyone whom it concerns, whose words they are first.
+        is_private: Whether it is shown to those alone.
     """
 
     record_id: str
@@ -56,6 +58,8 @@ class Said:
     speaker: str
     text: str
     is_own: bool
+    concerns: tuple[str, ...]
+    is_private: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,12 @@ class Conversation:
     def speakers(self) -> tuple[str, ...]:
         """Who said something, in the order of speaking."""
         return tuple(dict.fromkeys(line.speaker for line in self.lines))
+
+    @property
+    def circle(self) -> tuple[str, ...]:
+        """Pseudonyms of everybody in a private conversation, as far as its reader can tell; empty in an open one."""
+        is_private = any(line.is_private for line in self.lines)
+        return tuple(dict.fromkeys(one for line in self.lines for one in line.concerns)) if is_private else ()
 
     @property
     def began_us(self) -> int:
@@ -137,6 +147,8 @@ def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[Said, ...]:
             speaker=str(row.payload.get("speaker", row.payload.get("author", ""))),
             text=str(row.payload["text"]),
             is_own=row.people[:1] == (reader.pseudonym,),
+            concerns=row.people,
+            is_private=bool(row.payload.get("private")),
         )
         for _, row in said
     )

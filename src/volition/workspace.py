@@ -51,6 +51,7 @@ from volition.collect.slack import read_slack
 from volition.collect.spans import spans_as_logs
 from volition.collect.summaries import read_summaries
 from volition.collect.webvtt import read_webvtt
+from volition.collect.written import mentioned, written_message
 from volition.collect.zoom import read_zoom_event
 from volition.composing import (
     OpenedOnce,
@@ -1317,6 +1318,11 @@ class Workspace:
         )
         return Draft(kind="release", body={"model": trained.id, **named})
 
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families that can be trained here: an adapter only where a base model is named."""
+        return tuple(name for name in FAMILIES if name != "adapter" or self._recipe is not None)
+
     def family(self, name: str) -> Family:
         """Return a family by its name.
 
@@ -1461,6 +1467,36 @@ class Workspace:
         shown_by = [self.permits(purpose) for purpose in SHOWN_BY[kind]]
         reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self.now_us)
         return conversations(self._lake, reader, kind, shown_by=shown_by, name=name)
+
+    def send(self, text: str, *, channel: str, person: str, form: str) -> Collected:
+        """Collect a message that a person writes in a conversation that they may read.
+
+        Args:
+            text: The message.
+            channel: The conversation.
+            person: Who writes.
+            form: Names the form that was filled in: the same form with the same text is stored once.
+
+        Raises:
+            RefusedError: The person is of no account.
+            InvalidInputError: There is no such conversation for them, or the message has no words, or too many.
+        """
+        known, account = self._member(person)
+        found = self.conversations(Kind.CHANNEL, person=person, name=channel)
+        if not found:
+            raise InvalidInputError(f"There is no conversation {channel!r} that you may read, so nothing can be sent.")
+        named = [one.pseudonym for one in mentioned(text, partial(self.parties.find_person, account))]
+        draft = written_message(
+            text,
+            account=account,
+            channel=channel,
+            author=known.name or known.id,
+            people=tuple(dict.fromkeys([known.pseudonym, *named, *found[0].circle])),
+            private=bool(found[0].circle),
+            form=form,
+            at_us=self.now_us,
+        )
+        return self._take_in([draft], account, silent)
 
     def _writing(self, person: str) -> Writing:
         known, account = self._member(person)

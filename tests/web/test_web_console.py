@@ -264,9 +264,10 @@ def test_a_run_is_watched_live_and_without_javascript_on_reload(served, new_page
     may_go_on, may_end = threading.Event(), threading.Event()
 
     def work(_, progress):
-        progress("learning", 1, 4)
+        progress("learning", 1, 4, 0.9)
+        progress("learning", 2, 4, 0.6)
         may_go_on.wait(30)
-        progress("learning", 3, 4)
+        progress("learning", 3, 4, 0.5)
         may_end.wait(30)
         return "recommend-0123456789ab"
 
@@ -275,20 +276,27 @@ def test_a_run_is_watched_live_and_without_javascript_on_reload(served, new_page
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"/console/runs/{run.id}")
-    page.get_by_text("1 of 4").wait_for()
+    page.get_by_text("2 of 4, loss 0.600").wait_for()
+    page.locator("#curve canvas").wait_for()
+    drawn = [page.locator("#curve canvas").screenshot()]
     check_access(page)
     still = sign_in(new_page(script=False), Role.ENGINEER)
     still.goto(f"/console/runs/{run.id}")
-    assert "1 of 4" in still.locator("#now").inner_text()
+    assert "2 of 4" in still.locator("#now").inner_text()
+    assert still.get_by_role("img", name="0.600 at step 2").is_visible()
     may_go_on.set()
     page.get_by_text("3 of 4").wait_for()
+    page.wait_for_function("document.querySelectorAll('#now [data-curve].hidden').length === 1")
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    drawn.append(page.locator("#curve canvas").screenshot())
+    assert drawn[0] != drawn[1], "the curve goes on"
     may_end.set()
     page.get_by_text("Done.").wait_for()
     page.wait_for_timeout(1500)
     assert len([url for url in asked if url.endswith("/live")]) == 1, "it asks on after the run is over"
     assert page.get_by_role("link", name="recommend-0123456789ab").is_visible()
     check_access(page)
-    assert "1 of 4" in still.locator("#now").inner_text()
+    assert "2 of 4" in still.locator("#now").inner_text()
     still.reload()
     assert "Done." in still.locator("#now").inner_text()
 

@@ -1,7 +1,9 @@
 """The pages of the features: what is there with them on, with them off, and for whom."""
 
+import dataclasses
 import json
 import os
+import re
 import zipfile
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +14,7 @@ from starlette.testclient import TestClient
 from volition.access import Role
 from volition.conversations import Kind
 from volition.server import Server
+from volition.terms import load_profile
 from volition.workspace import Workspace
 
 SAME = {"sec-fetch-site": "same-origin"}
@@ -65,10 +68,11 @@ def server(rooms):
 
 def come_in(server, person="ada"):
     """Return a client that has come in as a person of acme."""
-    if person != "ada":
-        server.access.add_user(person, roles=[Role.PERSON], account="acme", person=person)
+    user = "demo-person" if person == "ada" else person.replace(":", "-").lower()
+    if server.access.user(user) is None:
+        server.access.add_user(user, roles=[Role.PERSON], account="acme", person=person)
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=SAME)
-    client.cookies.set("volition", server.access.begin_session("demo-person" if person == "ada" else person))
+    client.cookies.set("volition", server.access.begin_session(user))
     return client
 
 
@@ -179,6 +183,82 @@ def test_the_composer_does_not_look_at_what_is_typed_by_whoever_said_no(server):
     assert "You can turn it on yourself" in page
     assert "it is  broken ??</textarea>" in page
     assert "are off now" in client.post("/chat/completions", data={"text": "I will"}).text
+
+
+ADA, BO = "acme:U1", "acme:U2"  # as the chat names them
+
+
+def box_of(client, channel="general"):
+    """Return what names the form of a conversation as it is open now."""
+    return re.search(r'name="form" value="([0-9a-f]{32})"', client.get(f"/chat/{channel}").text)[1]
+
+
+def chat_records(server):
+    with server.workspaces.borrow() as workspace:
+        return workspace.status()["records"]["content/chat"]
+
+
+def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_names(server):
+    client, before = come_in(server, ADA), chat_records(server)
+    form = {"form": box_of(client), "text": "the <printer> works again, @nobody @Di Dorn.", "do": "send"}
+    for told in ("Sent. It is kept as chat of Acme Ltd", "This was sent already"):
+        answer = client.post("/chat/general", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/chat/general#compose")
+        page = client.get("/chat/general").text
+        assert told in page
+        assert page.count("the &lt;printer&gt; works again") == 1
+        assert chat_records(server) == before + 1
+    client.post("/chat/general", data={**form, "text": "and so does the copier"})  # the form of before, by going back
+    assert chat_records(server) == before + 2
+    named, other = come_in(server, "di"), come_in(server, BO)
+    assert "the &lt;printer&gt; works again" in named.get("/chat/general").text
+    assert "copier" not in named.get("/chat/general").text
+    with server.workspaces.borrow() as workspace:
+        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+    assert "printer&gt; works again" in other.get("/chat/general").text
+    say(server, "person:di", yes=False, purpose=["feature"])  # it names them, so it is theirs as well
+    assert "printer&gt; works again" not in other.get("/chat/general").text
+    assert "so does the copier" in other.get("/chat/general").text
+
+
+def test_a_message_of_a_private_conversation_concerns_everybody_in_it(server, tmp_path):
+    with zipfile.ZipFile(tmp_path / "private.zip", "w") as export:
+        group = [{"id": "D1", "members": ["U1", "U2"]}]
+        told = [{"type": "message", "user": "U2", "text": "just us two", "ts": "1748854900.000100"}]
+        for name, held in (("users", USERS), ("dms", group), ("D1/2025-06-02", told)):
+            export.writestr(f"{name}.json", json.dumps(held))
+    with server.workspaces.borrow() as workspace:
+        workspace.collect_slack(tmp_path / "private.zip", account="acme")
+        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+    client = come_in(server, ADA)
+    client.post("/chat/D1", data={"form": box_of(client, "D1"), "text": "a secret of ours", "do": "send"})
+    assert "a secret of ours" in come_in(server, BO).get("/chat/D1").text
+    assert "a secret of ours" not in come_in(server, "di").get("/chat/D1").text
+
+
+def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
+    client, before = come_in(server, ADA), chat_records(server)
+    form = {"form": box_of(client), "text": "kept nowhere", "do": "send"}
+    for changed, why in (
+        ({"text": "  "}, "has no words"),
+        ({"text": "x" * 20_001}, "longer than 20,000 characters"),
+        ({"form": "another"}, "Open the page anew"),
+    ):
+        refused = client.post("/chat/general", data={**form, **changed})
+        assert refused.status_code == 200
+        assert re.search(f"It was not sent.[^<]*{why}", refused.text)
+    assert "that you may read, so nothing can be sent" in client.post("/chat/nowhere", data=form).text
+    granular = load_profile("granular")
+    closed = [rule for rule in granular.rules if not any(name.startswith("content") for name in rule.data)]
+    with server.workspaces.borrow() as workspace:
+        workspace.publish_terms(
+            dataclasses.replace(granular, id="closed", rules=tuple(closed), switches=(), notice_days=0)
+        )
+        workspace.accept("acme", "closed")
+    refused = client.post("/chat/general", data=form).text
+    assert "It was not sent: the terms forbid it" in refused
+    assert "kept nowhere</textarea>" in refused
+    assert chat_records(server) == before
 
 
 def test_recommendations_tell_their_reason_or_who_can_turn_them_on(server):

@@ -297,7 +297,7 @@ def _depth(page: Page) -> int:
 
 
 def _may_see(page: Page, visit: Visit) -> bool:
-    is_shown = page.nav is None or not page.nav.for_guests or visit.who.is_guest
+    is_shown = page.nav is None or page.nav.for_guests in {None, visit.who.is_guest}
     return page.needs is not None and visit.who.is_any(page.needs) and is_shown
 
 
@@ -350,6 +350,7 @@ def _environment() -> Environment:
         categories=words.categories,
         listed=words.listed,
         number=lambda value: f"{value:,}",
+        counted=words.counted,
     )
     environment.globals["static"] = _static
     environment.globals["drawn"] = _drawn

@@ -16,6 +16,7 @@ _ROW: Final = 44
 _TOP: Final = 12
 _BOTTOM: Final = 28
 _TICKS: Final = 4
+_NAME: Final = 18  # characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class IntervalChart:
 
 def _draw(chart: IntervalChart) -> Markup:
     ends = [end for row in chart.rows for end in (row.value, row.low, row.high) if end is not None]
-    step, low, high = _scale(min([0.0, *ends]), max([0.0, *ends]))
+    step, low, high = scale_of(min([0.0, *ends]), max([0.0, *ends]))
     height = _TOP + _ROW * len(chart.rows) + _BOTTOM
     span = high - low
 
@@ -84,7 +85,7 @@ def _draw(chart: IntervalChart) -> Markup:
     for number in range(round(span / step) + 1):
         at = low + number * step
         kind = "zero" if abs(at) < step / 2 else "grid"
-        label = f"{at:,.{_digits(step)}f}{chart.unit}" if kind == "grid" else "0"
+        label = f"{at:,.{digits_of(step)}f}{chart.unit}" if kind == "grid" else "0"
         drawn.append(
             f'<line class="{kind}" x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>'
             f'<text class="tick" x="{x(at):.1f}" y="{height - 9}" text-anchor="middle">{label}</text>'
@@ -92,7 +93,9 @@ def _draw(chart: IntervalChart) -> Markup:
     for number, row in enumerate(chart.rows):
         y = _TOP + _ROW * number + _ROW * 0.62
         drawn.append(f'<g class="row{" yours" if row.is_yours else ""}">')
-        drawn.append(f'<text class="name" x="{_LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{escape(row.name)}</text>')
+        drawn.append(
+            f'<text class="name" x="{_LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{escape(_short(row.name))}</text>'
+        )
         if row.value is None:
             drawn.append(f'<text class="missing" x="{x(0) + 8:.1f}" y="{y + 4:.1f}">not measured</text>')
         else:
@@ -110,7 +113,12 @@ def _draw(chart: IntervalChart) -> Markup:
     return Markup("".join(drawn))  # noqa: S704 - every text in it was escaped above
 
 
-def _scale(low: float, high: float) -> tuple[float, float, float]:
+def _short(name: str) -> str:
+    """Cut a name to what fits beside the drawing; the table has it whole."""
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
+def scale_of(low: float, high: float) -> tuple[float, float, float]:
     """Return a step of 1, 2 or 5 times a power of ten, and ends that are multiples of it."""
     span = high - low or 1.0
     power = 10.0 ** math.floor(math.log10(span / _TICKS))
@@ -118,5 +126,6 @@ def _scale(low: float, high: float) -> tuple[float, float, float]:
     return step, math.floor(low / step - 1e-9) * step if low < 0 else 0.0, math.ceil(high / step - 1e-9) * step or step
 
 
-def _digits(step: float) -> int:
+def digits_of(step: float) -> int:
+    """Return how many digits after the point tell multiples of a step apart."""
     return max(0, -math.floor(math.log10(step) + 1e-9))

@@ -1,11 +1,13 @@
 """Chat with the composer: conversations to read, and a place to write with completions, edits, drafts and tone.
 
-- The composer looks at what is typed only where the gate lets it, keeps nothing of it and sends no message.
+- What is sent is collected as chat from anywhere else is; nothing is sent but by the button that says so.
+- The composer looks at what is typed only where the gate lets it, and keeps nothing of it.
 - Completions come while typing. Without JavaScript, or by choice, a button asks for them; every suggestion is a button,
   so nobody needs a particular key.
 - With the composer off the box is there all the same: what is written in it stays with whoever writes.
 """
 
+import secrets
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -14,7 +16,8 @@ from volition.access import Role
 from volition.conversations import Conversation, Kind, Said
 from volition.drafts import TONES
 from volition.errors import BackendError, InvalidInputError, RefusedError
-from volition.web.page import Nav, Pages, Visit
+from volition.web import words
+from volition.web.page import Nav, Notice, Pages, Redirect, Visit
 from volition.web.standing import Off, Use, member, off, uses
 
 pages = Pages()
@@ -109,6 +112,7 @@ class ChatPage:
         action: Where the form is sent.
         completing: Where what is typed is sent for completions.
         text: What stands in the box.
+        form: Names this form, so that sending it twice sends once; empty where nothing can be sent.
         suggestions: Ways to go on, once asked for.
         told: What became of what was asked; empty before.
         edits: Ways to rewrite by rule.
@@ -127,13 +131,14 @@ class ChatPage:
     action: str
     completing: str
     text: str
+    form: str
     suggestions: tuple[Suggestion, ...]
     told: str
     edits: tuple[Way, ...]
     tones: tuple[Way, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320))
+@pages.get(PATH, needs=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
 def list_chats(visit: Visit) -> ChatPage:
     """List the conversations, and offer the composer."""
     return _page(visit)
@@ -163,14 +168,36 @@ def show_chat(visit: Visit) -> ChatPage:
 
 
 @pages.post(f"{PATH}/{{channel:path}}", needs=[Role.PERSON], template="chat.html")
-def compose_in_chat(visit: Visit) -> ChatPage:
-    """Suggest, complete or rewrite what stands in the box, beside a conversation."""
-    return _composed(visit)
+def compose_in_chat(visit: Visit) -> ChatPage | Redirect:
+    """Send what stands in the box to a conversation, or suggest, complete or rewrite it."""
+    return _sent(visit) if visit.form.get("do") == "send" else _composed(visit)
 
 
 def address(channel: str, place: str | None = None) -> str:
     """Return where a conversation is, or one message of it."""
     return f"{PATH}/{quote(channel, safe='')}" + ("" if place is None else f"#m-{quote(place, safe='')}")
+
+
+def _sent(visit: Visit) -> ChatPage | Redirect:
+    """Send what stands in the box; what was not kept stays in it, and the page says why."""
+    person, account = member(visit)
+    text, channel = visit.form.get("text", ""), visit.path["channel"]
+    try:
+        sent = visit.workspace.send(text, channel=channel, person=person, form=visit.form.get("form", ""))
+    except InvalidInputError as error:
+        return _page(visit, text=text, told=f"It was not sent. {error}")
+    if sent.rejected:
+        return _page(visit, text=text, told=f"It was not sent. {sent.rejected[0].why}")
+    if sent.not_kept:
+        why = words.REASON_BY_NAME[next(iter(sent.not_kept))]
+        told = f"It was not sent: {why}, and what may be used for nothing is not kept. Your text is as you wrote it."
+        return _page(visit, text=text, told=told)
+    organisation = visit.workspace.parties.account(account).name
+    told = f"Sent. It is kept as chat of {organisation}, and used only where the switches allow it."
+    return Redirect(
+        to=f"{address(channel)}#compose",
+        notice=Notice(text=told if sent.stored else "This was sent already, so it was not sent again."),
+    )
 
 
 def _composed(visit: Visit) -> ChatPage:
@@ -230,7 +257,7 @@ def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] =
     latest = () if here is None else here.lines[-_LATEST:]
     return ChatPage(
         title=f"Chat: {channel}" if channel else "Chat",
-        lead="Read your conversations, and write with a composer that suggests and never sends.",
+        lead="Read your conversations, and write in them. The composer suggests; nothing is sent before you send it.",
         channels=tuple(_listed(one, channel) for one in found),
         channel=channel,
         messages=tuple(_message(line) for line in latest),
@@ -241,6 +268,7 @@ def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] =
         action=address(channel) if channel else PATH,
         completing=f"{PATH}/completions",
         text=text,
+        form="" if here is None else secrets.token_hex(16),
         suggestions=suggestions,
         told=told,
         edits=() if is_off else tuple(Way(name=f"edit:{name}", label=label) for name, label in _EDITS.items()),

@@ -11,7 +11,6 @@ from volition.web.console_forgettings import Clock
 from volition.web.console_ledger import Line
 from volition.web.first_steps import Step, first_steps
 from volition.web.page import Nav, Pages, Visit
-from volition.workspace import FAMILIES
 
 pages = Pages()
 
@@ -96,7 +95,7 @@ def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
     return [
         Tile(
             name="Models at work",
-            value=f"{states.count('at work')} of {len(FAMILIES)}",
+            value=f"{states.count('at work')} of {len(workspace.families)}",
             told=f"{len(states):,} ever trained",
             href="/console/models",
         ),

@@ -246,7 +246,7 @@ def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> Mode
     word = "overdue, not used" if overdue else f"{state}, stale" if owed is not None else state
     return ModelLine(
         id=model.id,
-        does=words.PURPOSES[f"train/{model.family}"].title,
+        does=words.TRAINING[model.family],
         standing=Standing(word=word, is_on=state == "at work" and owed is None),
         trained_us=model.trained_us,
         released_us=model.released_us,

@@ -14,8 +14,8 @@ from volition.access import Role
 from volition.errors import InvalidInputError
 from volition.jobs import Job, Jobs, State
 from volition.web import words
+from volition.web.curve import loss_curve
 from volition.web.page import Event, Live, Nav, Notice, Pages, Redirect, Visit
-from volition.workspace import FAMILIES
 
 pages = Pages()
 
@@ -24,6 +24,7 @@ PATH: Final = "/console/runs"
 _WHO: Final = (Role.ENGINEER, Role.OPERATOR)
 _SHOWN: Final = ("train", "snapshot", "audit", "forget")
 _MINUTE_S: Final = 60
+_LEARNS: Final = {"adapter": "compose"}  # families that learn for the purpose of another
 _STATE: Final = {
     State.WAITING: "waits for its turn",
     State.RUNNING: "runs",
@@ -94,10 +95,10 @@ def show(visit: Visit) -> RunsPage:
     families = tuple(
         Family(
             name=name,
-            title=words.PURPOSES[f"train/{name}"].title,
-            snapshots=tuple(one for one in known if one.startswith(f"train-{name}-"))[:20],
+            title=words.TRAINING[name],
+            snapshots=tuple(one for one in known if one.startswith(f"train-{_LEARNS.get(name, name)}-"))[:20],
         )
-        for name in FAMILIES
+        for name in visit.workspace.families
     )
     return RunsPage(
         title="Runs", families=families, lines=tuple(_line(job) for job in reversed(shown_jobs(visit.jobs)))
@@ -144,7 +145,11 @@ def shown_jobs(jobs: Jobs) -> list[Job]:
 
 
 def progress_html(job: Job) -> Markup:
-    """Say how far a job is, as HTML."""
+    """Say how far a job is, as HTML, with its loss so far as a curve."""
+    return _told_of(job) + loss_curve(job.losses, job.total)
+
+
+def _told_of(job: Job) -> Markup:
     if job.state is State.FAILED:
         return Markup('<p class="error" role="alert">It failed. {}</p>').format(job.error)
     if job.state is State.DONE:
@@ -214,7 +219,7 @@ def _what(job: Job) -> str:
     kind, _, of = job.what.partition(" ")
     match kind:
         case "train":
-            return words.PURPOSES[f"train/{of}"].title
+            return words.TRAINING[of]
         case "snapshot":
             return f"Snapshot for {words.PURPOSES[of].title.lower()}"
         case "audit":

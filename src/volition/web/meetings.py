@@ -7,7 +7,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from volition.access import Role
@@ -106,6 +106,15 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What a stretch of a meeting was about: in its own words, when it began, and where that is on the page."""
+
+    name: str
+    clock: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingPage:
     """One meeting.
 
@@ -116,7 +125,7 @@ class MeetingPage:
         uses: Each use of what the visitor said, as it stands.
         off: Why there is no summary; none where there is one.
         sections: What it came to.
-        topics: What it was about, where the summary tells.
+        topics: What it was about, in the order in which it was spoken of.
         note: What to know of the summary; may be empty.
         can_tell: Whether a language model can tell it in prose.
         prose: The prose, once it was asked for.
@@ -134,7 +143,7 @@ class MeetingPage:
     uses: tuple[Use, ...]
     off: Off | None
     sections: tuple[Section, ...]
-    topics: tuple[str, ...]
+    topics: tuple[Topic, ...]
     note: str
     can_tell: bool
     prose: tuple[Sentence, ...]
@@ -146,7 +155,7 @@ class MeetingPage:
     action: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310))
+@pages.get(PATH, needs=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
 def list_meetings(visit: Visit) -> MeetingsPage:
     """List the meetings that the visitor may read."""
     person, _ = member(visit)
@@ -251,10 +260,14 @@ def _told(meeting: Conversation) -> str:
     return "You were not there: you see what search and summaries may show you of it now."
 
 
-def _topics(summary: Summary | None) -> tuple[str, ...]:
-    """Return what a meeting was about, where the summary's model tells."""
-    topics: Sequence[Any] = getattr(summary, "topics", ())
-    return tuple(str(topic) for topic in topics)
+def _topics(summary: Summary | None) -> tuple[Topic, ...]:
+    """Return what a meeting was about; a stretch that no word tells from the others goes without a name."""
+    topics = () if summary is None else summary.topics
+    return tuple(
+        Topic(name=words.listed(topic.words), clock=clock(topic.start_ms), href=f"#t-{topic.turn}")
+        for topic in topics
+        if topic.words
+    )
 
 
 def _sections(summary: Summary, minutes: Minutes) -> tuple[Section, ...]:

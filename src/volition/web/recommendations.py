@@ -45,7 +45,9 @@ class RecommendationsPage:
     uses: tuple[Use, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340))
+@pages.get(
+    PATH, needs=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340, for_guests=False)
+)
 def show(visit: Visit) -> RecommendationsPage:
     """Show what the visitor may like next."""
     person, _ = member(visit)

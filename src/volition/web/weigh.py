@@ -168,7 +168,7 @@ def _glance(card: WeighCard) -> Glance:
         state=card.state,
         gain="not measured"
         if row is None or chart is None or row.value is None
-        else f"{chart.text(row.value)} ({row.name}, {row.units:,} {chart.of})",
+        else f"{chart.text(row.value)} ({row.name}, {words.counted(row.units, chart.of)})",
         risks=f"{measured} of {len(card.costs)} measured" if measured else "not measured",
     )
 
@@ -275,7 +275,7 @@ def _measured(
         names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everybody"}
         rows = tuple(
             Interval(
-                name=_short(names[figure.about]),
+                name=names[figure.about],
                 value=figure.value,
                 low=figure.low,
                 high=figure.high,
@@ -307,7 +307,7 @@ def _sample(known: Sequence[tuple[str, int]], of: str, *, has_bars: bool) -> str
     if not known:
         return "Not measured."
     bars = " Bars: 95 % intervals." if has_bars else " No interval could be told."
-    return f"Measured on {words.listed([f'{units:,} {of} ({name})' for name, units in known])}.{bars}"
+    return f"Measured on {words.listed([f'{words.counted(units, of)} ({name})' for name, units in known])}.{bars}"
 
 
 def _how(figure: Figure) -> str:
@@ -319,8 +319,3 @@ def _how(figure: Figure) -> str:
 def _bound(figure: Figure, *, is_risk: bool) -> str:
     held = "held" if figure.verdict == "pass" else "missed"
     return f"A release asks for at {'most' if is_risk else 'least'} {figure.bound:g}: {held}."
-
-
-def _short(name: str) -> str:
-    """Cut a name to what fits beside a chart; the sentence below has it whole."""
-    return name if len(name) <= 18 else f"{name[:17]}…"

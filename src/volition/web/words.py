@@ -49,7 +49,7 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
         without="Nothing that you write teaches the composer. You can still use it.",
     ),
     "train/diagnose": Purpose(
-        title="Train fault diagnosis",
+        title="Train diagnosis",
         does="Measurements of connections and devices teach which sessions are about to fail, and why.",
         without="Measurements of your sessions teach nothing. Your sessions run as before.",
     ),
@@ -74,7 +74,7 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
         without="The composer is not offered to you.",
     ),
     "feature/diagnose": Purpose(
-        title="Fault diagnosis",
+        title="Diagnosis",
         does="Warns when a session is about to fail, and names the likely cause.",
         without="Nobody is warned of faults in your sessions.",
     ),
@@ -183,9 +183,16 @@ UNITS: Final[Mapping[str, str]] = {
 }
 """What a model of each purpose is measured on."""
 
+_ONE: Final[Mapping[str, str]] = {"searches": "search", "people": "person"}
+
 FAMILY: Final[Mapping[str, str]] = {
     purpose.removeprefix("feature/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("feature/")
-}
+} | {"adapter": "Adapter of the composer"}
+
+TRAINING: Final[Mapping[str, str]] = {
+    purpose.removeprefix("train/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("train/")
+} | {"adapter": "Train an adapter of the composer"}
+"""What training each family is called."""
 
 _ASKS: Final[Mapping[str, str]] = {
     "account": "your organisation's",
@@ -233,6 +240,11 @@ def switch_title(choice: Choice) -> str:
     if len(choice.purposes) == 1 and choice.switch.title == choice.purposes[0]:
         return PURPOSES[choice.purposes[0]].title
     return choice.switch.title
+
+
+def counted(number: int, of: str) -> str:
+    """Say how many of something there are; `of` is its plural."""
+    return f"{number:,} {of if number != 1 else _ONE.get(of, of.removesuffix('s'))}"
 
 
 def spoken(names: Iterable[str]) -> str:
