@@ -216,9 +216,12 @@ def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_n
     with server.workspaces.borrow() as workspace:
         workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
     assert "printer&gt; works again" in other.get("/chat/general").text
-    say(server, "person:di", yes=False, purpose=["feature"])  # it names them, so it is theirs as well
-    assert "printer&gt; works again" not in other.get("/chat/general").text
     assert "so does the copier" in other.get("/chat/general").text
+    for party, learned in ((f"person:{ADA}", 2), ("person:di", 3)):  # it names Di, so it takes their yes as well
+        say(server, "account:acme", party)
+        with server.workspaces.borrow() as workspace:
+            [counts] = workspace.snapshot("train/compose").manifest["rows"].values()
+        assert counts["kept"] == learned
 
 
 def test_a_message_of_a_private_conversation_concerns_everybody_in_it(server, tmp_path):
