@@ -162,12 +162,17 @@ def sign_in(served):
 
 @pytest.fixture
 def check_access():
-    """Return a function that asserts that axe finds nothing on a page, and that nothing sticks out at its width."""
+    """Return a function that asserts that axe finds nothing on a page, and that nothing sticks out at its width.
 
-    def check(page):
+    With `looks_alone` it asks only what another colour or width can change, which takes a fraction of the time.
+    """
+
+    def check(page, *, looks_alone=False):
         from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - only where there is a browser
 
         options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+        if looks_alone:
+            options = {"runOnly": {"type": "rule", "values": ["color-contrast", "target-size", "link-in-text-block"]}}
         found = Axe().run(page, options=options)
         told = [
             (violation["id"], [node["html"] for node in violation["nodes"]])
@@ -178,15 +183,3 @@ def check_access():
         assert wide <= 0, "the page scrolls sideways"
 
     return check
-
-
-@pytest.fixture
-def shots():
-    """Return a function that keeps a picture of a page where VOLITION_SHOTS names a folder, for people to look at."""
-    folder = os.environ.get("VOLITION_SHOTS")
-
-    def keep(page, name):
-        if folder:
-            page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-    return keep

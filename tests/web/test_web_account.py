@@ -113,7 +113,7 @@ def test_what_somebody_else_changes_is_on_the_page_at_once(served, client):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("browser")
-@pytest.mark.parametrize("look", [(1280, False), (390, False), (1280, True), (390, True)])
+@pytest.mark.parametrize("look", [(1280, False), (390, True)])
 def test_the_page_is_for_everybody(served, new_page, sign_in, check_access, look):
     width, dark = look
     with served.workspaces.borrow() as workspace:

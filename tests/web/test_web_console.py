@@ -14,7 +14,6 @@ from volition.signing import VerifierKey, open_note, parse_checkpoint
 from volition.workspace import Workspace
 
 SAME = {"sec-fetch-site": "same-origin"}
-LOOKS = [{"dark": dark, "viewport": {"width": width, "height": 844}} for dark in (False, True) for width in (1280, 390)]
 
 
 @pytest.fixture
@@ -241,21 +240,6 @@ def usage(person, item, number):
     at = 1_750_000_000 + number
     record = {"timeUnixNano": str(at * 10**9), "eventName": "item.opened", "attributes": attributes}
     return json.dumps({"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": [record]}]}]})
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("browser")
-def test_every_page_in_every_look(served, new_page, sign_in, check_access):
-    with served.workspaces.borrow() as workspace:
-        say_yes(workspace)
-        frozen = workspace.snapshot("train/summary").id
-    paths = ["", "/ledger", "/ledger/0", "/lake", "/snapshots", f"/snapshots/{frozen}", "/runs", "/models"]
-    for look in LOOKS:
-        page = sign_in(new_page(**look), Role.OPERATOR)
-        for path in [*paths, "/forgettings"]:
-            page.goto(f"/console{path}")
-            assert page.locator("nav [aria-current]").count() == 1
-            check_access(page)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import re
 import zipfile
 from datetime import UTC, datetime
@@ -316,16 +315,6 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
 ):
     put_a_composer_to_work(served, tmp_path)
     new_page = partial(patient, new_page)
-    paths = ("/meetings", "/meetings/planning", "/chat/general", "/search?q=brochure", "/recommendations")
-    for dark, width in ((False, 1280), (True, 390)):
-        page = sign_in(new_page(dark=dark, viewport={"width": width, "height": 844}))
-        for path in paths:
-            page.goto(path)
-            check_access(page)
-            if folder := os.environ.get("VOLITION_SHOTS"):
-                name = path.strip("/").replace("/", "-").partition("?")[0]
-                page.screenshot(path=f"{folder}/{name}-{width}.png", full_page=True)
-
     page = sign_in(new_page())
     page.goto("/meetings/planning")
     page.locator("#decisions + ul a").first.click()
@@ -348,6 +337,12 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
     box.fill("please s")
     page.locator("#suggestions button").first.click()
     assert box.input_value().startswith("please send ")
+    box.fill("sent by keyboard")
+    page.get_by_role("button", name="Send", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.locator("#messages ~ ol").get_by_text("sent by keyboard").wait_for()
+    assert box.input_value() == ""
+    assert page.get_by_text("Sent. It is kept as chat of Acme Ltd").is_visible()
 
     page = sign_in(new_page(script=False))  # without JavaScript
     page.goto("/chat/printing")
@@ -355,6 +350,9 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
     page.get_by_role("button", name="Suggest", exact=True).click()
     page.locator("#suggestions button").first.click()
     assert page.get_by_role("textbox", name="Your message").input_value().startswith("please send ")
+    page.get_by_role("button", name="Send", exact=True).dblclick()  # a form that is sent twice
+    assert page.url.endswith("/chat/printing#compose")
+    assert page.locator("#messages ~ ol").get_by_text("please send ", exact=False).count() == len(PEOPLE) + 1
     page.goto("/meetings/planning")
     page.get_by_label("What to look for").fill("brochure")
     page.get_by_role("button", name="Search").click()

@@ -21,7 +21,6 @@ from volition.weigh import WHEN_ASKED, refusable
 from volition.workspace import Workspace
 
 PERSON = "orchard-3"
-LOOKS = [{"dark": dark, "viewport": {"width": width, "height": 844}} for dark, width in ((False, 1280), (True, 390))]
 
 
 @pytest.fixture(scope="module")
@@ -408,18 +407,11 @@ def test_an_empty_workspace_says_so_and_nothing_more(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("browser")
-def test_the_pages_are_for_everybody(served, new_page, sign_in, check_access, tmp_path, capsys):  # noqa: PLR0917
-    """Light, dark, wide, narrow, by keyboard, without JavaScript; and the download verifies."""
+def test_the_pages_are_for_everybody(served, new_page, sign_in, tmp_path, capsys):
+    """By keyboard, and without JavaScript; and the download verifies."""
     with served.workspaces.borrow() as workspace:
         workspace.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
         [model] = workspace.models()
-    paths = ("/weigh", "/models", f"/models/{model}", "/receipts")
-    for look in LOOKS:
-        page = sign_in(new_page(**look))
-        for path in paths:
-            page.goto(path)
-            page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-            check_access(page)
     page = sign_in(new_page(script=False))
     page.goto("/settings")
     page.locator("#train-recommend").get_by_role("link", name="Train recommendations").click()
@@ -438,6 +430,3 @@ def test_the_pages_are_for_everybody(served, new_page, sign_in, check_access, tm
             break
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="the card of this model").wait_for()
-    page = sign_in(new_page(), Role.ADMINISTRATOR)
-    page.goto("/weigh")
-    check_access(page)

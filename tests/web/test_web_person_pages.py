@@ -32,8 +32,6 @@ Ada Byron: Welcome, the launch moves to Friday.
 {GUEST}: Send me the new dates, please.
 """
 OURS = {"sec-fetch-site": "same-origin"}
-PATHS = ("/holdings", "/requests", "/requests/erase", "/terms", "/terms/bundled")
-LOOKS = [(False, 1280), (True, 390)]
 
 
 def live(workspaces, folder):
@@ -226,16 +224,8 @@ def lived(served, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("browser")
-@pytest.mark.parametrize("look", LOOKS, ids=lambda look: f"{'dark' if look[0] else 'light'}-{look[1]}")
-def test_the_pages_are_for_everybody(lived, new_page, sign_in, check_access, shots, look):  # noqa: PLR0917 - fixtures, all
-    dark, width = look
-    page = sign_in(new_page(dark=dark, viewport={"width": width, "height": 844}))
-    for path in PATHS:
-        page.goto(path)
-        for summary in page.locator("main summary").all():
-            summary.click()
-        check_access(page)
-        shots(page, f"{path.strip('/').replace('/', '-')}-{'dark' if dark else 'light'}-{width}")
+def test_the_pages_are_for_everybody(lived, new_page, sign_in, check_access):
+    page = sign_in(new_page(dark=True, viewport={"width": 390, "height": 844}))
     erase, keep = (page.locator(f"#{name}") for name in ("erase-me", "keep"))
     page.goto("/requests/erase")
     assert [erase.bounding_box()[side] for side in ("width", "height", "y")] == pytest.approx(
@@ -243,11 +233,9 @@ def test_the_pages_are_for_everybody(lived, new_page, sign_in, check_access, sho
     )
     page.context.clear_cookies()
     page.goto(link_of(lived))
-    check_access(page)
     page.get_by_role("button", name="Go on as a guest").click()
     page.locator("summary", has_text="Use by use").first.click()
     check_access(page)
-    shots(page, f"guest-{'dark' if dark else 'light'}-{width}")
     yes, no = (page.locator(f"#train-summary-{answer}").bounding_box() for answer in ("yes", "no"))
     assert (yes["width"], yes["height"], yes["y"]) == pytest.approx((no["width"], no["height"], no["y"]), abs=0.1)
 
