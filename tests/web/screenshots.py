@@ -85,7 +85,7 @@ def served(folder: Path) -> Iterator[tuple[Server, str]]:
 
 
 def named(server: Server) -> dict[str, str]:
-    """Return what the paths name; a run is begun, so that there is one to see."""
+    """Return what the paths name; search is trained once more, so that there is a run to see."""
     person = server.access.user("demo-person")
     if person is None or person.person is None or person.account is None:
         sys.exit("The workspace is none of the demo's: nobody there is the person who looks.")
@@ -93,16 +93,16 @@ def named(server: Server) -> dict[str, str]:
         working = [model["id"] for model in workspace.status()["models"] if model["state"] == "at work"]
         meetings, channels = (workspace.conversations(kind, person=person.person) for kind in Kind)
         learned = [trace.model.id for trace in workspace.traces(person.person) if trace.at_work and trace.rows]
+        snapshot = next(one for one in reversed(workspace.snapshots()) if one.startswith("train-summary"))
         organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED
         guest = workspace.parties.guest(organisation, name).id
-    run = server.jobs.start(
-        "snapshot train/recommend", lambda workspace, told: workspace.snapshot("train/recommend", progress=told).id
-    )
-    *_, over = server.jobs.follow(run.id)
+    run = server.jobs.start("train search", lambda workspace, told: workspace.train("search", progress=told).id)
+    for _ in server.jobs.follow(run.id):
+        pass  # until it is over
     return {
         "model": working[-1],
         "released": (learned or working)[-1],
-        "snapshot": over.result,
+        "snapshot": snapshot,
         "run": run.id,
         "meeting": quote(next(one for one in meetings if one.was_there).name, safe=""),
         "channel": quote(channels[0].name, safe=""),

@@ -184,7 +184,8 @@ class _Site:
                     )
             if page.template is None:
                 raise TypeError(f"{page.path} has no template, and answered with {type(result).__name__}.")
-            return HTMLResponse(self._render(page.template, result, visit, path), status_code=_status(result))
+            html = self._render(page.template, result, visit, path, is_kept=page.is_kept)
+            return HTMLResponse(html, status_code=_status(result))
         except VolitionError as error:
             return self._told(failure_of(error), str(error), visit, path)
         finally:
@@ -226,8 +227,9 @@ class _Site:
             )
         return response
 
-    def _render(self, template: str, page: object, visit: Visit, path: str) -> str:
-        return _environment().get_template(template).render(page=page, chrome=self._chrome(visit, path))
+    def _render(self, template: str, page: object, visit: Visit, path: str, *, is_kept: bool = False) -> str:
+        chrome = self._chrome(visit, path)
+        return (_kept if is_kept and chrome.notice is None else _rendered)(template, page, chrome)
 
     def _chrome(self, visit: Visit, path: str) -> Chrome:
         who = visit.who if visit.who is not NOBODY else None
@@ -244,12 +246,14 @@ class _Site:
             who=who,
             roles="" if who is None else words.listed([words.ROLE[role] for role in sorted(who.roles)]),
             belongs_to=belongs_to,
-            areas=[Link(label=AREAS[one], href=page.path, is_here=one == area) for one, page in sorted(areas.items())],
-            nav=[
+            areas=tuple(
+                Link(label=AREAS[one], href=page.path, is_here=one == area) for one, page in sorted(areas.items())
+            ),
+            nav=tuple(
                 Link(label=page.nav.label, href=page.path, is_here=page is here)
                 for page in shown
                 if page.nav is not None and _area(page) == area
-            ],
+            ),
             notice=None if left is None else _notice(left),
             is_demo=self._settings.is_demo,
             path=path,
@@ -341,6 +345,7 @@ def _environment() -> Environment:
         loader=PackageLoader("volition.web"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # the files are ours: they change with the program
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -355,6 +360,16 @@ def _environment() -> Environment:
     environment.globals["static"] = _static
     environment.globals["drawn"] = _drawn
     return environment
+
+
+def _rendered(template: str, page: object, chrome: Chrome) -> str:
+    return _environment().get_template(template).render(page=page, chrome=chrome)
+
+
+@lru_cache(maxsize=256)
+def _kept(template: str, page: object, chrome: Chrome) -> str:
+    """Return a page of `Page.is_kept` as it was drawn when it last looked like this."""
+    return _rendered(template, page, chrome)
 
 
 @lru_cache(maxsize=4096)

@@ -190,6 +190,8 @@ class Page:
         template: What renders the dataclass; none for a route that answers with something else.
         nav: Its place in the navigation; none where it has none.
         handler: Makes the dataclass.
+        is_kept: Whether what was drawn is kept for as long as it would look the same. Only for pages that show nobody's
+            words, since what is kept stays in memory.
     """
 
     method: str
@@ -198,6 +200,7 @@ class Page:
     template: str | None
     nav: Nav | None
     handler: Handler
+    is_kept: bool = False
 
 
 EVERYBODY: Final = None
@@ -212,10 +215,16 @@ class Pages:
         self._pages: list[Page] = []
 
     def get(
-        self, path: str, *, needs: Iterable[Role] | None, template: str | None = None, nav: Nav | None = None
+        self,
+        path: str,
+        *,
+        needs: Iterable[Role] | None,
+        template: str | None = None,
+        nav: Nav | None = None,
+        is_kept: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Make a function a page; without a template it answers with a `Redirect`, a `Download` or `Live`."""
-        return self._add("GET", path, needs, template, nav)
+        return self._add("GET", path, needs, template, nav, is_kept=is_kept)
 
     def post(
         self, path: str, *, needs: Iterable[Role] | None, template: str | None = None
@@ -223,12 +232,29 @@ class Pages:
         """Make a function what a form is sent to; a template is only for forms that are shown again with an error."""
         return self._add("POST", path, needs, template, None)
 
-    def _add(
-        self, method: str, path: str, needs: Iterable[Role] | None, template: str | None, nav: Nav | None
+    def _add(  # noqa: PLR0913 - a page's own fields
+        self,
+        method: str,
+        path: str,
+        needs: Iterable[Role] | None,
+        template: str | None,
+        nav: Nav | None,
+        *,
+        is_kept: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             roles = None if needs is None else frozenset(needs)
-            self._pages.append(Page(method=method, path=path, needs=roles, template=template, nav=nav, handler=handler))
+            self._pages.append(
+                Page(
+                    method=method,
+                    path=path,
+                    needs=roles,
+                    template=template,
+                    nav=nav,
+                    handler=handler,
+                    is_kept=is_kept,
+                )
+            )
             return handler
 
         return add

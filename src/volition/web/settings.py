@@ -128,7 +128,7 @@ class SettingsPage:
     terms: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10))
+@pages.get(PATH, needs=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
 def show(visit: Visit) -> SettingsPage:
     """Show every switch as it stands."""
     party, account = party_of(visit)
@@ -305,6 +305,7 @@ def _because(refusal: Refusal, who: str) -> str:
     return words.REASON[refusal.reason] if told is None else told.format(who=who)
 
 
+@lru_cache(maxsize=256)
 def _forbidden(never: Never) -> Forbidden:
     purpose = words.PURPOSES[never.purpose]
     return Forbidden(
