@@ -6,10 +6,12 @@ import hashlib
 import hmac
 import io
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import httpx2
@@ -24,6 +26,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from starlette.testclient import TestClient
 
+import volition
 from volition.access import Role, Scope
 from volition.api.needs import Needs
 from volition.api.telling import sign
@@ -86,6 +89,18 @@ def test_the_walk_over_the_routes_leaves_none_out(server, api):
     walked = {(method, route.path) for route, _ in routes(server) for method in route.methods}
     assert len(walked) > 30
     assert documented - walked == BY_HAND
+
+
+def test_the_documentation_lists_every_route_with_whom_it_is_for(server):
+    text = (Path(volition.__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `([A-Z]+ /v1/[^`]*)` \| ([^|]+) \|", text, re.MULTILINE))
+    order = [Role.PERSON, Role.ADMINISTRATOR, Role.ENGINEER, Role.AUDITOR, Role.OPERATOR]
+    there = {"POST /v1/may": "engineer, auditor, operator"}
+    for route, found in routes(server):
+        roles = sorted(found[0].roles, key=order.index) if found else []
+        who = "everybody" if not roles else "whoever signed in" if len(roles) == len(order) else ", ".join(roles)
+        there |= {f"{method} {route.path}": who for method in route.methods}
+    assert told == there
 
 
 def test_every_route_says_what_it_needs(server):

@@ -186,6 +186,21 @@ def test_a_template_shows_every_field_of_its_dataclass_and_no_other(page):
     assert asked == {field.name for field in dataclasses.fields(view)} - {"status"}
 
 
+def test_the_table_of_pages_is_the_pages_there_are():
+    text = (FOLDER.parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(/[^`]*)` \| ([^|]+) \| [^|]+ \| `(\w+)` \|$", text, re.MULTILINE)
+    told = {path: (who, module) for path, who, module in rows}
+    order = ["person", "administrator", "engineer", "auditor", "operator"]
+    assert told == {
+        page.path.replace(":path", ""): (
+            "everybody" if page.needs is None else ", ".join(sorted(page.needs, key=order.index)),
+            page.handler.__module__.rpartition(".")[2],
+        )
+        for page in PAGES
+        if page.method == "GET"
+    }
+
+
 def test_every_module_of_pages_is_served_and_no_two_pages_have_one_address():
     there = {path.stem for path in FOLDER.glob("*.py") if "pages = Pages()" in path.read_text(encoding="utf-8")}
     assert there == {module.__name__.rpartition(".")[2] for module in MODULES}

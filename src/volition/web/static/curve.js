@@ -20,7 +20,7 @@
       width: place.clientWidth,
       height: HEIGHT,
       cursor: { drag: { x: false, y: false } },
-      scales: { x: { time: false, range: () => [0, total] } },
+      scales: { x: { time: false, range: () => [0, total] }, y: { range: (_, least, most) => [Math.min(0, least), most * 1.05] } },
       series: [
         { label: "Step" },
         { label: "Loss", stroke: colour("--accent"), width: 2, value: (_, loss) => (loss == null ? "–" : loss.toFixed(3)) },
