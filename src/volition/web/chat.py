@@ -183,7 +183,7 @@ def _sent(visit: Visit) -> ChatPage | Redirect:
     person, account = member(visit)
     text, channel = visit.form.get("text", ""), visit.path["channel"]
     try:
-        sent = visit.workspace.send(text, channel=channel, person=person, form=visit.form.get("form", ""))
+        sent = visit.workspace.send(text, channel=channel, person=person, form=visit.form.get("once", ""))
     except InvalidInputError as error:
         return _page(visit, text=text, told=f"It was not sent. {error}")
     if sent.rejected:
