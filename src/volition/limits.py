@@ -103,6 +103,16 @@ def limits_of(history: History, *, account: str, at_us: int) -> tuple[Group, ...
     return tuple(group for group in found if group.uses)
 
 
+def held_by(history: History, *, account: str, group: str, at_us: int) -> list[str]:
+    """Return the people whom a group's limit holds at an instant, for any use, in the order of naming."""
+    people = history.members(account, group)
+    holding = {
+        limits: bool(_standing(limits, account, group, lambda limit: limit.at_us <= at_us))
+        for limits in set(map(history.limits, people))
+    }
+    return [person for person in people if holding[history.limits(person)]]
+
+
 def _group(history: History, account: str, name: str, at_us: int) -> Group:
     people = 0
     uses: dict[Leaf, Held] = {}
