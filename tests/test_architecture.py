@@ -30,7 +30,7 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "history",
     "permits",
     "gate",
-    "batch choices edits lake lease privacy",
+    "batch choices edits lake lease limits privacy",
     "counts stream",
     "encoder collect scrub samples",
     "snapshot",

@@ -48,7 +48,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-    collect file; collect slack; collect otlp; collect summaries; compact; decide; may; weigh; snapshot; train; audit; release; search;
+    collect file; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; train; audit; release; search;
     opened; summarize; draft; rewrite;
     recommend; complete; replies; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
@@ -70,6 +70,7 @@ EXAMPLES = {
     "collect summaries": "collect summaries {summaries} --account helio",
     "compact": "compact",
     "decide": "decide no --party account:copper --data service --purpose train",
+    "limit": "limit --account copper --switch train-recommend",
     "may": "may train/recommend --account helio --person mara --category service/usage",
     "weigh": "weigh --party account:helio --purpose train",
     "snapshot": "snapshot train/recommend --until 2025-07-01",

@@ -166,6 +166,25 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     assert workspace.status()["models"][-1]["state"] == "at work"
 
 
+def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
+    workspace, _, _ = released
+    workspace.limit("orchard", switch="train-recommend", group="works council", people=["orchard-ann"])
+    workspace.limit("bakery", switch="train-recommend")
+    [owed] = workspace.owed()
+    assert {workspace.party_name(party): reason for party, reason in owed.parties.items()} == {
+        "person:orchard-ann": "limited",
+        "account:bakery": "limited",
+    }
+    [forgotten] = workspace.forget()
+    gone = ("person:orchard-ann", "account:bakery")
+    with build(tmp_path / "never", Clock(), who=without(*gone)) as never:
+        assert workspace.open_model(forgotten.successor).model.files() == never.train("recommend").model.files()
+    workspace.prove(tmp_path / "evidence.zip")
+    assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
+    workspace.limit("bakery", switch="train-recommend", limited=False)
+    assert workspace.owed() == []
+
+
 def test_nothing_is_left_of_a_model_that_must_forget_everyone(released):
     workspace, _, old = released
     for account in ACCOUNTS:

@@ -45,6 +45,14 @@ def entries(answers, accepted=("acme", "other")):
     for at, party, word in sorted(answers):
         if word == "erase":
             drafts.append((at, "erasure", {"party": party}))
+        elif word in {"limit", "lift"}:  # a party is an account, or a person in a group of acme's
+            kind, _, name = party.partition(":")
+            body = {"account": name, "group": "", "people": []}
+            if kind == "person":
+                body = {"account": "acme", "group": "g", "people": [party]}
+            drafts.append(
+                (at, "limit", {**body, "limited": word == "limit", "data": ["content"], "purpose": ["train"]})
+            )
         else:
             covers = "past" if word == "past" else None
             body = {"party": party, "answer": "no" if word == "no" else "yes", "covers": covers}
@@ -72,7 +80,9 @@ def circles_of(pairs):
 
 
 answers = st.tuples(
-    st.integers(2, ASKED), st.sampled_from(PARTIES), st.sampled_from(["yes", "yes", "past", "no", "erase"])
+    st.integers(2, ASKED),
+    st.sampled_from(PARTIES),
+    st.sampled_from(["yes", "yes", "past", "no", "erase", "limit", "lift"]),
 )
 
 

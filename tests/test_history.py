@@ -32,6 +32,7 @@ from volition.history import (
     Decision,
     History,
     Scope,
+    extend_history,
     find_history,
     keep_history,
     read_history,
@@ -112,6 +113,10 @@ def test_a_history_kept_and_found_again_is_the_same(tmp_path_factory, events):
     found.load({name: bytes(data) for name, data in made.to_files().items()})
     for party in ROLES.values():
         assert found.party(party) == made.party(party)
+        assert found.limits(party).said == made.limits(party).said
+        assert found.is_silent(party) == made.is_silent(party)
+    assert found.told_apart() == made.told_apart()
+    assert found.groups("acme") == made.groups("acme")
     for history in (made, found):  # and it goes on
         history.decide(PERSON, decision(ASKED, (0, True, 5, [CATEGORY])))
     for role, party in ROLES.items():
@@ -223,9 +228,26 @@ def test_a_kept_history_of_an_older_form_is_read_anew(tmp_path, ledger):
     kept = keep(tmp_path, ledger)
     rare = json.loads((kept / "rare.json").read_bytes())
     assert rare["size"] == 6
-    seal = (kept / "seal").read_text().replace("volition.history/1", "volition.history/0")
+    seal = (kept / "seal").read_text().replace("volition.history/2", "volition.history/1")
     (kept / "seal").write_text(seal)
     assert find_history(tmp_path, ledger, SIGNER.key) is None
+
+
+def test_a_limit_that_was_kept_holds_and_its_lift_speaks_to_the_whole_group(tmp_path, ledger):
+    for limited, people in ((True, [PERSON, "person:zoe"]), (True, ["person:cy"]), (False, [])):
+        body = {"account": "acme", "group": "g", "people": people, "limited": limited}
+        ledger.append(Draft(kind="limit", body={**body, "data": ["content"], "purpose": ["train"]}))
+    keep(tmp_path, ledger, ledger.size - 1)
+
+    found = find_history(tmp_path, ledger, SIGNER.key)
+
+    assert found.size == ledger.size - 1
+    assert found.groups("acme") == {"g": [PERSON, "person:zoe", "person:cy"]}
+    assert found.limits(PERSON) is found.limits("person:zoe")
+    for entry in ledger.entries(found.size):
+        extend_history(found, entry)
+    for person in found.groups("acme")["g"]:
+        assert [one.limited for one in found.limits(person).said] == [True, False]
 
 
 def test_events_of_the_world_are_remembered(tmp_path):

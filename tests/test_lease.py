@@ -83,6 +83,10 @@ class House:
         )
         return entry
 
+    def limit(self, *, limited, people=()):
+        body = {"account": "acme", "group": "g" if people else "", "people": [*people], "limited": limited}
+        self.ledger.append(Draft(kind="limit", body={**body, "data": ["service"], "purpose": ["feature"]}))
+
     def hold(self, length_ms=LENGTH_MS):
         return Held(
             self.folder, self.ledger, purpose=PURPOSE, length_ms=length_ms, clock=self.clock, clock_ns=self.monotonic
@@ -241,9 +245,11 @@ def test_what_may_narrow_waits_and_nothing_else():
 
     waiting = {kind for kind in KINDS if narrows(entry(kind, answer="no"))}
 
-    assert waiting == {"terms", "acceptance", "decision", "region", "signal", "erasure"}
+    assert waiting == {"terms", "acceptance", "decision", "region", "signal", "limit", "erasure"}
     assert not narrows(entry("decision", answer="yes"))
     assert narrows(entry("decision", answer="perhaps"))
+    assert narrows(entry("limit", limited=True))
+    assert not narrows(entry("limit", limited=False))
 
 
 def test_where_nobody_holds_nothing_waits(house):
@@ -299,29 +305,31 @@ def test_whoever_blocks_the_leases_is_told_of(house, monkeypatch):
 @given(st.data())
 def test_in_any_order_of_things_no_answer_is_older_than_what_was_acknowledged(tmp_path_factory, data):
     house = House(tmp_path_factory.mktemp("house"))
-    permitted_now = False
+    said_yes, limits = False, set()
     with ExitStack() as stack:
         held = [
             stack.enter_context(house.hold(length_ms))
             for length_ms in data.draw(st.lists(st.sampled_from([1, 20, 100]), min_size=1, max_size=3))
         ]
         for _ in range(data.draw(st.integers(1, 25))):
-            match data.draw(st.sampled_from(["yes", "no", "ask", "ask", "pass", "fail"])):
-                case "yes":
-                    house.say("yes")
-                    permitted_now = True
-                case "no":
-                    house.say("no")
-                    permitted_now = False
+            match data.draw(st.sampled_from(["yes", "no", "limit", "lift", "ask", "ask", "pass", "fail"])):
+                case "yes" | "no" as word:
+                    house.say(word)
+                    said_yes = word == "yes"
+                case "limit" | "lift" as word:
+                    people = data.draw(st.sampled_from([(), (PERSON,)]))
+                    house.limit(limited=word == "limit", people=people)
+                    (limits.add if word == "limit" else limits.discard)(people)
                 case "pass":
                     house.monotonic.now_ns += data.draw(st.sampled_from([1, MS, 19 * MS, 20 * MS, 50 * MS, 100 * MS]))
                 case "fail":
                     house.store.error = None if house.store.error else BackendError("gone")
                 case "ask":
                     verdict = data.draw(st.sampled_from(held)).decide(RECORD)
+                    permitted_now = said_yes and not limits
                     assert permitted_now or not verdict.permitted
                     if house.store.error is None and not permitted_now:
-                        assert reason(verdict) in ("withdrawn", "said-no", "not-asked")
+                        assert reason(verdict) in ("withdrawn", "said-no", "not-asked", "limited")
             house.store.error = house.store.error if data.draw(st.booleans()) else None
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
+from volition.errors import InvalidInputError
 from volition.history import BEGINNING_US, History, extend_history, read_history
 from volition.ledger import Entry
 from volition.permits import (
@@ -28,6 +29,7 @@ from volition.permits import (
     Role,
     Use,
     allowed,
+    evidence,
     permit,
 )
 from volition.terms import Basis, Rule, Terms
@@ -37,7 +39,7 @@ INSTANTS = range(START, START + 5)
 ASKED = START + 5
 COLLECTED = range(START - 3, ASKED + 1)
 
-ACCOUNT, PERSON = "account:acme", "person:ada"
+ACCOUNT, PERSON, OTHER = "account:acme", "person:ada", "person:zoe"
 CATEGORY, PURPOSE = "content/chat", "train/search"
 ROLES = {Role.ACCOUNT: ACCOUNT, Role.FIRST: PERSON, Role.OTHER: PERSON}
 
@@ -56,7 +58,7 @@ RULES = {
     "contract": ((CONTRACT,), {}),
     "never": ((NEVER,), {}),
     "regional": ((CONTRACT, rule(asks=("account", "person"), region=("EEA",))), {}),
-    "signalled": ((rule(Basis.CONTRACT, refusable_by=("account", "everyone")),), {"gpc": ("train",)}),
+    "signalled": ((rule(Basis.CONTRACT, refusable_by=("everyone",)),), {"gpc": ("train",)}),  # the account has no say
     "aged": ((rule(asks=("account",), refusable_by=("everyone",), max_age_us=2),), {}),
 }
 
@@ -82,6 +84,12 @@ def answer(party, word, covers=None):
     covers = us_to_text(covers) if isinstance(covers, int) else covers
     body = {"party": party, "answer": word, "data": ["content"], "purpose": ["train"], "covers": covers}
     return ("decision", body)
+
+
+def limit(group="", people=(), *, limited=True, data="content"):
+    """The account limits a use, or lifts a limit: on a group, or by its lock."""
+    body = {"account": "acme", "group": group, "people": list(people), "limited": limited}
+    return ("limit", {**body, "data": [data], "purpose": ["train"]})
 
 
 def entries_of(events):
@@ -163,10 +171,12 @@ def allowed_at(events, role, instant, bound):
     may_refuse = {
         "contract": {"account", "first"},
         "regional": set() if region == "DE" else {"account", "first"},
-        "signalled": {"account", "first", "other"},
+        "signalled": {"first", "other"},
         "aged": {"first", "other"},
     }.get(kind_of_terms, set())
     if kind_of_terms == "never":
+        return False
+    if "account" in asked_of | may_refuse and is_limited(happened, party):
         return False
     if role.value not in asked_of | may_refuse:
         return True
@@ -178,6 +188,19 @@ def allowed_at(events, role, instant, bound):
     if not answers:
         return role.value not in asked_of
     return not max(answers)[1]  # the last answer; at one instant a no (True) beats a yes
+
+
+def is_limited(happened, party):
+    """Say whether the account's lock, or a group's limit that names the person, stands after all that happened."""
+    words = {}
+    for at, kind, body in happened:
+        if kind == "limit" and CATEGORY.startswith(body["data"][0]):
+            concerns = (
+                party == ACCOUNT if not body["group"] else party == PERSON and PERSON in (body["people"] or [PERSON])
+            )
+            if concerns:
+                words.setdefault(body["group"], []).append((at, body["limited"]))
+    return any(max(said)[1] for said in words.values())  # the last word; at one instant a limit (True) beats a lift
 
 
 def covered(events, role):
@@ -219,10 +242,19 @@ def answers_of(party):
 
 
 MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON)}
-OF_ACCOUNT = [*answers_of(ACCOUNT), MOVES_TO_DE[ACCOUNT], ("erasure", {"party": ACCOUNT}), accept("new")]
+OF_ACCOUNT = [
+    *answers_of(ACCOUNT),
+    limit(),
+    limit(limited=False),
+    MOVES_TO_DE[ACCOUNT],
+    ("erasure", {"party": ACCOUNT}),
+    accept("new"),
+]
 OF_PERSON = [
     *answers_of(PERSON),
     *MOVES_TO_DE.values(),
+    limit("g", [PERSON]),
+    limit("g", limited=False),
     ("signal", {"party": PERSON, "signal": "gpc"}),
     ("erasure", {"party": PERSON}),
 ]
@@ -271,7 +303,47 @@ def test_every_history_of_three_answers_agrees_under_changing_terms(kind):
             check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
 
 
+LIMITS = [
+    limit("g", [PERSON]),
+    limit("g", [PERSON], limited=False),
+    limit("g", limited=False),
+    limit("h", [PERSON]),
+    limit("g", [OTHER]),
+    answer(PERSON, "yes", "past"),
+]
+
+
+@pytest.mark.parametrize("kind", ["consent", "speaker", "signalled"])
+def test_every_history_of_two_limits_agrees_under_changing_terms(kind):
+    start = [
+        (START, publish("old", "contract", binds=START)),
+        (START, publish("new", kind, binds=START + 2)),
+        (START, accept("old")),
+        (START, answer(PERSON, "yes")),
+    ]
+    for events in histories(LIMITS, 2):
+        check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["consent", "contract", "never"])
+def test_every_history_of_three_limits_agrees_under_one_version(kind):
+    start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
+    for events in histories([limit("g", [PERSON]), limit("g", limited=False), limit("h", [PERSON])], 3):
+        check([*start, (START, answer(PERSON, "yes")), *events], [Role.FIRST])
+    for events in histories([limit(), limit(limited=False), answer(ACCOUNT, "yes", "past")], 3):
+        check([*start, *events], [Role.ACCOUNT])
+
+
 # --- long random ones ------------------------------------------------------------------------------------------------
+
+MORE_LIMITS = [
+    *LIMITS[:-1],
+    limit(data="content/chat"),
+    limit(data="content/files"),
+    limit("h", [OTHER, PERSON], data="content/chat"),
+    limit("h", [PERSON], data="content/files", limited=False),
+]
 
 versions = st.builds(
     publish,
@@ -281,7 +353,7 @@ versions = st.builds(
     acceptance=st.sampled_from(["continued-use", "explicit"]),
 )
 events_at = st.tuples(
-    st.sampled_from(list(INSTANTS)), st.one_of(versions, st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON))
+    st.sampled_from(list(INSTANTS)), st.one_of(versions, st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON + MORE_LIMITS))
 )
 
 
@@ -334,6 +406,8 @@ def rename(events, name):
 
     def renamed(body):
         told = {"party": names[body["party"]]} if "party" in body else {}
+        if "people" in body:
+            told |= {"people": [names.get(person, f"person:other-{name}") for person in body["people"]]}
         return body | told | ({"account": name} if "account" in body else {})
 
     return [(at, (kind, renamed(body))) for at, (kind, body) in events]
@@ -444,6 +518,8 @@ TIES = [  # what one and the same instant, a change of terms after it, and an ea
     [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no")), (12, answer(PERSON, "yes"))],
     [(START + 3, answer(PERSON, "no")), (START + 3, answer(PERSON, "yes", "past"))],
     [(11, answer(PERSON, "yes")), (START + 3, answer(PERSON, "yes", "past"))],
+    [(11, answer(PERSON, "yes")), (12, limit("g", [PERSON])), (12, limit("g", limited=False))],
+    [(11, limit("g", [PERSON])), (START + 3, limit("g", limited=False)), (START + 3, answer(PERSON, "yes", "past"))],
 ]
 
 
@@ -477,6 +553,17 @@ def test_what_concerns_everybody_is_learned_by_everybody(start, heard):
         extend_history(held.history, entry)
     assert held.learn(entries, at_us=12) is None
     assert isinstance(held.of("acme", PERSON, Role.FIRST, CATEGORY), Refusal)
+
+
+def test_a_lift_that_names_nobody_is_learned_by_all_of_the_group():
+    start = [*CONSENTED, (START, answer(PERSON, "yes")), (START, limit("g", [PERSON, OTHER]))]
+    history = history_of(start)
+    held = Permits(history, purpose=PURPOSE, at_us=START)
+    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Refusal(reason=Reason.LIMITED)
+    [entry] = entries_of([*start, (12, limit("g", limited=False))])[len(start) :]
+    extend_history(history, entry)
+    assert held.learn([entry], at_us=12) == {PERSON, OTHER}
+    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Permit(since_us=12)
 
 
 def test_one_person_changes_nobody_elses_answer():
@@ -586,6 +673,71 @@ def test_nobody_in_particular_has_no_permit_where_people_have_a_say():
 def test_erasure_is_for_good():
     erased = [(11, answer(PERSON, "yes")), (12, ("erasure", {"party": PERSON})), (13, answer(PERSON, "yes"))]
     assert permit_of(CONSENTED + erased) == Refusal(reason=Reason.ERASED)
+
+
+def test_no_answer_no_acceptance_and_no_new_terms_get_past_a_limit():
+    allowed_before = [(START, publish("v", "contract", binds=START)), (START, accept("v"))]
+    past = [
+        (12, answer(PERSON, "yes", "past")),
+        (12, answer(ACCOUNT, "yes", "past")),
+        (12, publish("new", "consent", binds=12, acceptance="explicit")),
+        (12, accept("new")),
+        (13, answer(PERSON, "yes", "past")),
+        (13, answer(ACCOUNT, "yes", "past")),
+        (13, MOVES_TO_DE[PERSON]),
+    ]
+    held = [*allowed_before, (11, limit("g", [PERSON])), (11, limit()), *past]
+    for role in Role:
+        assert permit_of(held, role) == Refusal(reason=Reason.LIMITED)
+    lifted = [*held, (14, limit("g", limited=False)), (14, limit(limited=False))]
+    for role in Role:
+        assert permit_of(lifted, role) == Permit(since_us=14)
+
+
+def test_leaving_a_limited_group_lifts_nothing_and_a_lift_that_names_the_person_does():
+    start = [*CONSENTED, (START, answer(PERSON, "yes")), (11, limit("g", [PERSON, OTHER]))]
+    assert permit_of([*start, (12, limit("g", [OTHER]))]) == Refusal(reason=Reason.LIMITED)
+    assert permit_of([*start, (12, limit("h", [PERSON], limited=False))]) == Refusal(reason=Reason.LIMITED)
+    assert permit_of([*start, (12, limit("g", [PERSON], limited=False))]) == Permit(since_us=12)
+
+
+def test_a_no_counts_under_a_limit_and_after_it():
+    limited = [*CONSENTED, (START, answer(PERSON, "yes")), (11, limit("g", [PERSON])), (12, answer(PERSON, "no"))]
+    assert permit_of(limited) == Refusal(reason=Reason.LIMITED)
+    assert permit_of([*limited, (13, limit("g", limited=False))]) == Refusal(reason=Reason.WITHDRAWN)
+
+
+def test_a_limit_changes_nothing_where_the_account_has_no_say():
+    signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    for role in Role:
+        assert permit_of([*signalled, (11, limit("g", [PERSON])), (11, limit())], role) == permit_of(signalled, role)
+
+
+def test_a_limit_of_one_account_does_not_judge_anothers_records():
+    elsewhere = ("limit", {**limit("g", [PERSON])[1], "account": "other"})
+    told = [*CONSENTED, (11, answer(PERSON, "yes"))]
+    assert permit_of([*told, (12, elsewhere)]) == Permit(since_us=11)
+
+
+def test_the_newest_word_of_each_limit_is_evidence():
+    told = [*CONSENTED, (11, limit("g", [PERSON])), (11, limit("h", [PERSON])), (12, limit("g", limited=False))]
+    use = Use(account="acme", party=PERSON, role=Role.FIRST, category=CATEGORY, purpose=PURPOSE)
+    assert evidence(read_history(entries_of(told)), use, ASKED) == (0, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        limit("", [PERSON])[1],
+        limit("g")[1],
+        {**limit()[1], "limited": "yes"},
+        limit("g", [ACCOUNT])[1],
+        limit(data="weather")[1],
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_not_passed_over(body):
+    with pytest.raises(InvalidInputError):
+        read_history(entries_of([*CONSENTED, (11, ("limit", body))]))
 
 
 def test_a_decision_speaks_of_what_it_names_and_nothing_else():

@@ -20,8 +20,8 @@ The story, module by module, in the order of the road. A module imports only fro
   read it first.**
 - `gate`, `batch`: "may this be used?", answered from permits and nothing else: for one record, aloud, for a table, or
   for many questions at once, Arrow in and Arrow out.
-- `choices`, `counts`: what one party can say about each use that the terms speak of, and what stands; how many people
-  of an account have said what, in groups from which nobody's own answer can be read.
+- `choices`, `limits`, `counts`: what one party can say about each use that the terms speak of, and what stands; what an
+  account has limited; how many of its people have said what, in groups from which nobody's own answer can be read.
 - `lease`: a process may answer from memory for a moment, and a no is acknowledged once every such moment is over.
 - `lake`: where records lie, sealed. Nothing reads them but through the gate.
 - `privacy`: differential privacy with a person as the unit: who is drawn, what is clipped, what it adds up to.

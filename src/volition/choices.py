@@ -23,7 +23,7 @@ from typing import Final
 
 from volition.canonical import us_to_text
 from volition.history import BEGINNING_US, History
-from volition.permits import Permit, Reason, Refusal, Role, Say, Use, permit, say_of
+from volition.permits import Permit, Reason, Refusal, Role, Say, Use, answered, ground, permit, say_of
 from volition.terms import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
 
 
@@ -64,6 +64,11 @@ class Line:
     def stands(self) -> bool:
         """Whether the use stands as far as this party and its account go; others in a record may still refuse."""
         return isinstance(self.own, Permit) and isinstance(self.of_account, Permit)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the account limits the use: for itself as a whole, or for this party."""
+        return any(isinstance(one, Refusal) and one.reason is Reason.LIMITED for one in (self.own, self.of_account))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -247,7 +252,11 @@ class _Asking:
 
     def _answer(self, use: Use, own: Permit | Refusal) -> Answer:
         """Return what the party said last about a use; a signal that the terms count is a no."""
-        if isinstance(own, Refusal) and own.reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
+        reason = own.reason if isinstance(own, Refusal) else None
+        if reason is Reason.LIMITED:  # by the account; what the party said is still what it said
+            here = ground(self.history, use, self.at_us, asked_us=self.at_us)
+            reason = None if here.say is Say.NONE else answered(self.history, use, self.at_us, here)
+        if reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
             return Answer.NO
         for decision in reversed(self.history.party(self.party).decisions):
             concerns = use.category in decision.categories and use.purpose in decision.purposes

@@ -418,6 +418,9 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
             return "This party was erased, for good."
         case Reason.UNKNOWN_PARTY:
             return "Nobody can say who this concerns, so nobody could be asked. Name the people and collect again."
+        case Reason.LIMITED:
+            told = "its administrator" if is_account else "the account's administrator"
+            return f"The account limits this use; {told} can lift this limit {where}."
         case Reason.STALE:
             return "This process does not know the newest decisions; ask again once it does."
 

@@ -2,7 +2,7 @@
 
 Answers (decisions and signals) are columns of numbers, one row an answer in the ledger's order, so that tens of
 millions fit into memory; each row names the row of the same party before it. What is rare (terms, acceptances,
-regions, erasures, models) is kept as it came. Times never run backwards.
+regions, limits, erasures, models) is kept as it came. Times never run backwards.
 
 A history that was long to read is kept: `keep_history` writes the columns with a seal that this log's key has signed,
 over the tree that they were read from, and `find_history` reads back only what the seal and the ledger confirm.
@@ -36,7 +36,7 @@ NOT_BACK_US: Final = 2**62
 """As `covers_us` in a column: the answer does not reach back before itself."""
 
 _ARRANGED: Final = 4096  # parties whose answers are kept arranged
-_SEAL: Final = "volition.history/1"
+_SEAL: Final = "volition.history/2"  # an earlier version would pass over the limits
 _COLUMNS: Final[Mapping[str, str]] = {
     "party": "<i4",
     "at_us": "<i8",
@@ -83,6 +83,40 @@ class Scope:
     yes: bool = False
     categories: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """That an account limits the use of its data, or lifts a limit: for itself as a whole or for a group of its people.
+
+    Attributes:
+        account: Id of the account; the limit judges records of this one alone.
+        group: The group's name; empty for the lock of the whole account.
+        limited: Whether it is limited from then on, or the limit is lifted.
+        categories: Of which kinds of data it speaks, as leaves.
+        purposes: Of which purposes, as leaves.
+        at_us: When it was said, microseconds since the Unix epoch, UTC.
+        seq: Number of its ledger entry; -1 if it came from none.
+    """
+
+    account: str
+    group: str
+    limited: bool
+    categories: frozenset[str]
+    purposes: frozenset[str]
+    at_us: int
+    seq: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limits:
+    """All limits that ever held one party, in the ledger's order; parties named together share one and the same."""
+
+    said: tuple[Limit, ...] = ()
+
+
+NO_LIMITS: Final = Limits()
+"""Of a party that no limit ever held."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -180,6 +214,9 @@ class History:
         self._newest = _Columns(answer="<i4")  # by party: the row of its newest answer, -1 for none
         self._regions: dict[str, list[tuple[int, str]]] = {}
         self._erased: dict[str, tuple[int, int]] = {}
+        self._limits: dict[str, Limits] = {}
+        self._limit_entries: list[tuple[Limit, Sequence[str]]] = []
+        self._groups: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)  # (account, group) -> its people
         self._arranged: dict[str, tuple[int, PartyHistory]] = {}  # by party, up to which row
 
     # What happened, in order:
@@ -272,6 +309,31 @@ class History:
     def erase(self, party: str, *, at_us: int, seq: int = -1) -> None:
         """A party is erased, for good."""
         self._erased.setdefault(party, (at_us, seq))
+
+    def limit(self, limit: Limit, people: Sequence[str] = ()) -> None:
+        """An account limits a use, or lifts a limit.
+
+        Args:
+            limit: What is limited or lifted.
+            people: Whom of the group; nobody for the lock of the account, and for a lift of all of a group.
+
+        Raises:
+            InvalidInputError: A lock names people, or a limit of a group names nobody.
+        """
+        if (people and not limit.group) or (limit.group and limit.limited and not people):
+            raise InvalidInputError("A lock names nobody, and a limit of a group names the people whom it holds.")
+        members = self._groups[limit.account, limit.group]
+        if not limit.group:
+            members[f"account:{limit.account}"] = None
+        elif limit.limited:
+            members.update(dict.fromkeys(people))
+        longer: dict[Limits, Limits] = {}
+        for party in dict.fromkeys(people) or members:
+            known = self._limits.get(party, NO_LIMITS)
+            if known not in longer:
+                longer[known] = Limits((*known.said, limit))
+            self._limits[party] = longer[known]
+        self._limit_entries.append((limit, people))
 
     # What follows from it:
 
@@ -384,11 +446,25 @@ class History:
         """Tell whether a party never did anything that bears on permission."""
         number = self._numbers.get(party)
         never_answered = number is None or self._newest["answer"][number] < 0
-        return bool(never_answered and party not in self._regions and party not in self._erased)
+        return bool(
+            never_answered and party not in self._regions and party not in self._erased and party not in self._limits
+        )
 
     def regions(self, party: str) -> list[tuple[int, str]]:
         """Return a party's regions: (since when, region), oldest first."""
         return self._regions.get(party, [])
+
+    def limits(self, party: str) -> Limits:
+        """Return all limits that ever held a party."""
+        return self._limits.get(party, NO_LIMITS)
+
+    def groups(self, account: str) -> dict[str, Sequence[str]]:
+        """Return the groups that an account ever limited, by name: whoever was named of each, lifted or not."""
+        return {group: list(people) for (whose, group), people in self._groups.items() if whose == account and group}
+
+    def members(self, account: str, group: str) -> Sequence[str]:
+        """Return whom an account ever named of a group; of the group without a name, the account itself."""
+        return list(self._groups.get((account, group), ()))
 
     def erased_us(self, party: str) -> int | None:
         """Return when a party was erased; none if it was not."""
@@ -415,8 +491,8 @@ class History:
         )
 
     def told_apart(self) -> tuple[set[str], set[str]]:
-        """Return the few parties with something besides answers: with a region of their own, and erased ones."""
-        return set(self._regions), set(self._erased)
+        """Return the few parties with something besides answers: with ground of their own, and erased ones."""
+        return {*self._regions, *self._limits}, set(self._erased)
 
     def answers(self, parties: NDArray[np.int32]) -> Answers:
         """Return all answers of many parties, by number; parties may be named twice.
@@ -472,6 +548,11 @@ class History:
             "accepted": self._accepted,
             "regions": self._regions,
             "erased": self._erased,
+            "limits": [
+                [one.account, one.group, one.limited, sorted(one.categories), sorted(one.purposes), one.at_us, one.seq]
+                for one, _ in self._limit_entries
+            ],
+            "limited": [list(people) for _, people in self._limit_entries],
             "doings": [entry.leaf_bytes.decode() for entry in self.doings],
         }
         files["rare.json"] = json.dumps(rare, ensure_ascii=False).encode()
@@ -492,6 +573,19 @@ class History:
             self._accepted[account] = [tuple(one) for one in accepted]
         self._regions = {party: [tuple(one) for one in found] for party, found in rare["regions"].items()}
         self._erased = {party: tuple(one) for party, one in rare["erased"].items()}
+        for (account, group, limited, categories, purposes, at_us, seq), people in zip(
+            rare["limits"], rare["limited"], strict=True
+        ):
+            limit = Limit(
+                account=account,
+                group=group,
+                limited=limited,
+                categories=frozenset(categories),
+                purposes=frozenset(purposes),
+                at_us=at_us,
+                seq=seq,
+            )
+            self.limit(limit, people)
         for signal, yes, categories, purposes in rare["scopes"]:
             scope = Scope(signal=signal, yes=yes, categories=frozenset(categories), purposes=frozenset(purposes))
             self._scope_number(scope)
@@ -556,6 +650,20 @@ def _read_entry(history: History, entry: Entry) -> None:
             history.locate(body["party"], body["region"], at_us=entry.at_us)
         case "signal":
             history.signal(body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq)
+        case "limit":
+            limited, people = body["limited"], body["people"]
+            if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):
+                raise ValueError(limited, people[:1])
+            limit = Limit(
+                account=body["account"],
+                group=body["group"],
+                limited=limited,
+                categories=frozenset(leaves(body["data"], CATEGORIES)),
+                purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+                at_us=entry.at_us,
+                seq=entry.seq,
+            )
+            history.limit(limit, people)
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
             history.doings.append(entry)

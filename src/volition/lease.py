@@ -58,8 +58,14 @@ _WIDENING: Final = frozenset({"notice", "snapshot", "model", "release", "forgett
 
 
 def narrows(entry: Entry) -> bool:
-    """Tell whether an entry may turn an answer from "permitted" to a refusal: all may, but a yes and mere reports."""
-    return not (entry.kind in _WIDENING or (entry.kind == "decision" and entry.body.get("answer") == "yes"))
+    """Tell whether an entry may turn an answer to a refusal: all may, but a yes, a lifted limit and mere reports."""
+    match entry.kind:
+        case "decision":
+            return entry.body.get("answer") != "yes"
+        case "limit":
+            return entry.body.get("limited") is not False
+        case kind:
+            return kind not in _WIDENING
 
 
 class Leases:

@@ -45,6 +45,7 @@ KINDS = (
     "decision",
     "region",
     "signal",
+    "limit",
     "notice",
     "snapshot",
     "model",

@@ -28,6 +28,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Literal, Self
@@ -101,6 +102,7 @@ from volition.holdings import Exported, Holdings, Place, count_days, lessons_of,
 from volition.lake import Compacted, Lake, Row, bucket_of
 from volition.lease import LENGTH_MS, LONGEST_MS, Held, Leases
 from volition.ledger import Draft, Entry, Ledger
+from volition.limits import EVERYTHING, Group, appended_together, limiting, limits_of, people_named, reversing
 from volition.parties import Account, Parties, Person, read_secret, write_secret
 from volition.permits import NO_PERMIT_US, Permit, Permits, Refusal, Use
 from volition.prose import Prose
@@ -622,6 +624,71 @@ class Workspace:
             self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
             for said in undoing(before, now)
         ]
+
+    def limit(  # noqa: PLR0913 - whom, what, and which way
+        self,
+        account: str,
+        *,
+        switch: str | None = None,
+        data: Sequence[str] = (),
+        purpose: Sequence[str] = (),
+        group: str = "",
+        people: Sequence[str] = (),
+        limited: bool = True,
+    ) -> list[Entry]:
+        """Limit the use of an account's data, or lift a limit. Once this returns, every later answer knows it.
+
+        Args:
+            account: Id of the account.
+            switch: A switch of its terms, all that its no speaks of; or else:
+            data: categories, a name covers all below it, and
+            purpose: purposes, likewise.
+            group: Name of a group of its people; empty for the lock of the whole account.
+            people: Whom of the group, by id or any name that they go by in the account; nobody for the lock, and to
+                lift the limit of all of the group.
+            limited: Whether to limit or to lift.
+
+        Raises:
+            InvalidInputError: Something named is not known or makes no sense, or there is no such limit to lift.
+        """
+        account = self.parties.account(account).id
+        if switch is not None:
+            choice = self.choices(f"account:{account}", account=account).of(switch)
+            if choice is None or not choice.has_say:
+                raise InvalidInputError(f"There is no switch {switch!r} on which {account} has a say.")
+            data, purpose = EVERYTHING, choice.purposes
+        uses = set(product(leaves(data, CATEGORIES), leaves(purpose, PURPOSES)))
+        if not uses:
+            raise InvalidInputError("Name what to limit: a switch, or data and purposes.")
+        if not limited and not any(one.name == group and uses.intersection(one.uses) for one in self.limits(account)):
+            raise InvalidInputError(f"{group or 'The lock'} limits nothing of this, so there is nothing to lift.")
+        named = [f"person:{one.pseudonym}" for one in people_named(self.parties, account, people)]
+        drafts = limiting(account, group=group, people=named, data=data, purpose=purpose, limited=limited)
+        return list(self.ledger.append(*drafts))
+
+    def limits(self, account: str) -> tuple[Group, ...]:
+        """Return the limits of an account that stand now: its lock first, then its groups by name."""
+        return limits_of(self.history(), account=self.parties.account(account).id, at_us=self.now_us)
+
+    def undo_limit(self, account: str, switch: str, *, seq: int) -> list[Entry]:
+        """Make an account's limits stand as they did before some were set or lifted, told by the first entry's number.
+
+        What the account itself allowed by the switch before it was locked reaches as far back again as it did.
+
+        Raises:
+            InvalidInputError: That entry is no limit of this account.
+        """
+        done = appended_together(self.ledger.entries(seq) if 0 <= seq < self.history().size else (), account)
+        party = f"account:{account}"
+        before = self.choices(party, account=account, at_us=done[0].at_us - 1).of(switch)
+        entries = [*self.ledger.append(*reversing(self.history(), done))]
+        now = self.choices(party, account=account).of(switch)
+        if entries and before is not None and now is not None and done[0].body["group"] == "":
+            entries += [
+                self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+                for said in undoing(before, now)
+            ]
+        return entries
 
     def signal(self, person: str, name: str = "gpc") -> Entry | None:
         """Record a standing signal (Global Privacy Control) of a person, once.

@@ -256,6 +256,34 @@ def test_a_write_that_is_sent_again_is_done_once(server, api):
         assert len([entry for entry in workspace.entries() if entry.kind == "decision"]) == 2
 
 
+def test_an_administrator_limits_a_group_and_lifts_it_for_the_own_account_alone(server, api):
+    allow(api)
+    administrator, question = asking(server, Role.ADMINISTRATOR), {"account": "acme", "people": ["ada"]}
+    may = {"purpose": "train/compose", "category": "content/chat", **question}
+    body = {"switch": "train-compose", "group": "works council", "people": ["ada"]}
+    assert administrator.post("/v1/accounts/brill/limits", json=body).status_code == 403
+    assert administrator.get("/v1/accounts/brill/limits").status_code == 403
+    headers = {"idempotency-key": "limit"}
+    first, again = (administrator.post("/v1/accounts/acme/limits", json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, first.json()) == (201, again.json())
+    assert api.post("/v1/may", json=may).json()["reason"] == "limited"
+    [group] = administrator.get("/v1/accounts/acme/limits").json()
+    assert (group["group"], group["people"], group["limited"][0]["entry"]) == (
+        "works council",
+        1,
+        first.json()[0]["seq"],
+    )
+    lifted = administrator.post("/v1/accounts/acme/limits", json={**body, "people": [], "limited": False})
+    assert lifted.status_code == 201
+    assert administrator.get("/v1/accounts/acme/limits").json() == []
+    nothing = administrator.post("/v1/accounts/acme/limits", json={**body, "limited": False})
+    assert (nothing.status_code, nothing.headers["content-type"]) == (400, "application/problem+json")
+    assert administrator.post("/v1/accounts/acme/limits", json={"group": "g", "people": ["ada"]}).status_code == 400
+    lock = {"data": ["content"], "purpose": ["train"]}
+    assert api.post("/v1/accounts/acme/limits", json=lock).json()[0]["body"]["people"] == []
+    assert api.get("/v1/accounts/acme/limits").json()[0]["group"] is None
+
+
 def test_of_writes_under_one_key_at_one_time_one_is_done(server, api):
     body = {"party": "person:ada", "answer": "no", "data": ["content"], "purpose": ["train"]}
     with ThreadPoolExecutor(4) as threads:

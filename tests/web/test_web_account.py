@@ -88,6 +88,130 @@ def test_new_terms_are_told_before_they_are_accepted(served, client):
         assert workspace.history().terms_of("acme")[-1][0] <= now_us()
 
 
+def reason(served, person="ada"):
+    with served.workspaces.borrow() as workspace:
+        asked = {"account": "acme", "people": [person], "category": "content/transcript"}
+        return workspace.may("train/summary", **asked).verdict.reason
+
+
+def everybody_agrees(served):
+    with served.workspaces.borrow() as workspace:
+        for party in ("account:acme", "person:ada", "person:bo"):
+            workspace.decide(party, yes=True, data=["content"], purpose=["train"], covers="past")
+
+
+def undo_in(page):
+    return {"undo": re.search(r'name="undo" value="(\d+)"', page.text)[1]}
+
+
+def test_a_locked_switch_stays_off_whatever_is_answered_until_it_is_unlocked(served, client):
+    everybody_agrees(served)
+    assert reason(served) is None
+    page = client.post("/account/switches/train-summary/lock", data={"lock": "on"})
+    assert "Train summaries is locked" in page.text
+    assert "A yes does not take effect until it is unlocked" in page.text
+    assert reason(served) == "limited"
+    page = client.post("/account/switches/train-summary", data={"answer": "yes", "covers": "past"})
+    assert "yes counts once it is unlocked" in page.text
+    assert reason(served) == "limited"
+    page = client.post("/account/switches/train-summary/lock", data={"lock": "off"})
+    assert "Train summaries is unlocked" in page.text
+    assert reason(served) is None
+    client.post("/account/switches/train-summary/lock", data=undo_in(page))
+    assert reason(served) == "limited"
+
+
+def test_undoing_a_lock_gives_back_all_that_stood(served, client):
+    everybody_agrees(served)
+    with served.workspaces.borrow() as workspace:
+        before = workspace.choices("account:acme", account="acme").of("train-summary").since_us
+    page = client.post("/account/switches/train-summary/lock", data={"lock": "on"})
+    page = client.post("/account/switches/train-summary/lock", data=undo_in(page))
+    assert "everything stands as it did before" in page.text
+    with served.workspaces.borrow() as workspace:
+        assert workspace.choices("account:acme", account="acme").of("train-summary").since_us == before
+
+
+def test_a_group_is_limited_told_and_lifted(served, client):
+    everybody_agrees(served)
+    form = {"group": "Works council", "switch": "train-summary"}
+    page = client.post("/account/limits", data={**form, "limit": "on", "people": "ada\n\n bo \n"})
+    assert "limited for 2 people of Works council" in page.text
+    assert "Lift the limit of Train summaries for Works council" in page.text
+    assert "Whom it holds" in page.text
+    assert [reason(served, person) for person in ("ada", "bo")] == ["limited", "limited"]
+    page = client.post("/account/limits", data={**form, "limit": "some", "people": "bo"})
+    assert [reason(served, person) for person in ("ada", "bo")] == ["limited", None]
+    client.post("/account/limits", data={**undo_in(page), "switch": "train-summary"})
+    assert [reason(served, person) for person in ("ada", "bo")] == ["limited", "limited"]
+    page = client.post("/account/limits", data={**form, "limit": "off"})
+    assert "not limited for Works council any more" in page.text
+    assert "Whom it holds" not in page.text
+    assert [reason(served, person) for person in ("ada", "bo")] == [None, None]
+
+
+def test_what_people_answer_changes_nothing_of_what_is_told_of_their_group(served, client):
+    client.post("/account/limits", data={"group": "g", "switch": "train-summary", "limit": "on", "people": "ada\nbo"})
+
+    def told():
+        return re.search(r'id="limits".*?</section>', client.get("/account").text, re.DOTALL)[0]
+
+    before = told()
+    with served.workspaces.borrow() as workspace:
+        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+    assert told() == before
+
+
+def test_a_use_that_no_switch_speaks_of_is_told_all_the_same(served, client):
+    with served.workspaces.borrow() as workspace:
+        workspace.limit("acme", data=["content"], purpose=["advertising"], group="g", people=["ada"])
+        workspace.limit("acme", data=["content/audio"], purpose=["train/summary"])
+    page = client.get("/account").text
+    assert "the operator lifts it" in page
+    assert "Partly locked" in page
+    assert "Lock all of it" in page
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/account/switches/train-summary/lock", {"lock": "perhaps"}),
+        ("/account/switches/train-summary/lock", {"lock": "off"}),
+        ("/account/switches/train-summary/lock", {"undo": "x"}),
+        ("/account/switches/train-summary/lock", {"undo": "0"}),
+        ("/account/switches/nothing/lock", {"lock": "on"}),
+        ("/account/limits", {"limit": "on", "switch": "train-summary", "people": "ada"}),
+        ("/account/limits", {"limit": "on", "switch": "train-summary", "group": "g"}),
+        ("/account/limits", {"limit": "on", "switch": "nothing", "group": "g", "people": "ada"}),
+        ("/account/limits", {"limit": "on", "switch": "train-summary", "group": "g", "people": "nobody"}),
+        ("/account/limits", {"limit": "some", "switch": "train-summary", "group": "g"}),
+        ("/account/limits", {"limit": "off", "switch": "train-summary", "group": "g"}),
+        ("/account/limits", {"switch": "train-summary", "group": "g", "people": "ada"}),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_and_leaves_no_entry(served, client, path, form):
+    with served.workspaces.borrow() as workspace:
+        size = workspace.ledger.size
+    assert client.post(path, data=form).status_code == 400
+    with served.workspaces.borrow() as workspace:
+        assert workspace.ledger.size == size
+
+
+@pytest.mark.parametrize(("group", "told"), [("", "for everybody"), ("g", "for you")])
+def test_a_person_is_told_that_the_account_limits_a_switch_and_that_their_no_counts(served, group, told):
+    everybody_agrees(served)
+    with served.workspaces.borrow() as workspace:
+        workspace.limit("acme", switch="train-summary", group=group, people=["ada"] if group else [])
+    with httpx.Client(base_url=served.url, follow_redirects=True, headers=OURS, trust_env=False) as person:
+        person.post("/sign-in/demo", data={"user": "demo-person"})
+        page = person.get("/settings").text
+        assert f"limits this {told}" in page
+        assert "Your own no still counts" in page
+        person.post("/settings/train-summary", data={"answer": "no"})
+        card = re.search(r'id="train-summary".*?</article>', person.get("/settings").text, re.DOTALL)[0]
+        assert "You said no." in card
+
+
 def test_nonsense_is_refused(client):
     assert client.post("/account/switches/train-search", data={"answer": "perhaps"}).status_code == 400
     assert client.post("/account/switches/nothing", data={"answer": "yes"}).status_code == 400
@@ -121,10 +245,21 @@ def test_the_page_is_for_everybody(served, new_page, sign_in, check_access, look
         workspace.decide("account:acme", yes=True, data=["service", "content"], purpose=["train"])
         for number in range(12):
             workspace.add_person(f"x{number}", account="acme")
+        workspace.limit("acme", switch="train-compose")
+        workspace.limit("acme", switch="train-search", group="Works council", people=["x1", "x2", "ada"])
+        workspace.limit("acme", data=["content/audio"], purpose=["train/summary"])
     page = sign_in(new_page(dark=dark, viewport={"width": width, "height": 844}, script=not dark), Role.ADMINISTRATOR)
     page.goto("/account")
     yes, no = (page.locator(f"#train-search-{answer}").bounding_box() for answer in ("yes", "no"))
     assert (yes["width"], yes["height"], yes["y"]) == pytest.approx((no["width"], no["height"], no["y"]), abs=0.1)
+    page.locator("#train-recommend-lock").focus()
+    page.keyboard.press("Enter")
+    page.locator("#train-recommend-unlock").wait_for()
+    page.get_by_label("Group").fill("Night shift")
+    page.get_by_label("People").fill("x3\nx4")
+    page.get_by_label("Switch").select_option("train-search")
+    page.get_by_role("button", name="Limit", exact=True).click()
+    page.get_by_role("button", name="Lift the limit of Train search for Night shift").wait_for()
     page.locator("#train-search-no").focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Undo").wait_for()

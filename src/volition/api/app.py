@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from volition import canonical
 from volition.access import Access
-from volition.api import learning, record, rights, ways_in, weighing
+from volition.api import learning, limiting, record, rights, ways_in, weighing
 from volition.api.may import May
 from volition.api.needs import ApiError
 from volition.api.problems import MEDIA_TYPE, NOT_FOUND, UNPROCESSABLE, problem
@@ -68,7 +68,7 @@ class Api:
 def _application(*, workspaces: Workspaces, jobs: Jobs, settings: Settings, figures: "_Figures") -> FastAPI:
     app = FastAPI(title="Volition", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.workspaces, app.state.jobs, app.state.settings = workspaces, jobs, settings
-    for routes in (record.routes, learning.routes, rights.routes, weighing.routes, ways_in.routes):
+    for routes in (record.routes, limiting.routes, learning.routes, rights.routes, weighing.routes, ways_in.routes):
         app.include_router(routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
     document: dict[str, Any] = {}
 

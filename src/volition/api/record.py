@@ -52,7 +52,7 @@ def list_terms(
 @routes.post("/terms", tags=["terms"], status_code=201)
 def publish_terms(_: Annotated[Who, needs(Scope.ADMIN, Role.OPERATOR)], workspace: Lent, asked: TermsIn) -> EntryOut:
     """Publish a version. What newly allows something is announced and binds after its notice period."""
-    return _entry(workspace.publish_terms(load_profile(asked.profile)))
+    return entry_out(workspace.publish_terms(load_profile(asked.profile)))
 
 
 @routes.get("/accounts", tags=["parties"])
@@ -81,7 +81,7 @@ def accept(
 ) -> EntryOut:
     """Let an account accept terms."""
     check_speaks_for(who, f"account:{account}")
-    return _entry(workspace.accept(account, asked.terms))
+    return entry_out(workspace.accept(account, asked.terms))
 
 
 @routes.get("/people", tags=["parties"])
@@ -127,7 +127,7 @@ def decide(
         purpose=asked.purpose,
         covers=asked.covers,
     )
-    return _entry(entry)
+    return entry_out(entry)
 
 
 @routes.get("/decisions", tags=["decisions"])
@@ -142,7 +142,7 @@ def list_decisions(
     party = workspace.party(own)
     found = [entry for entry in workspace.entries() if entry.kind == "decision" and entry.body["party"] == party]
     page, following = paged(found, lambda entry: f"{entry.seq:020d}", cursor, limit)
-    return Listing(items=[_entry(entry) for entry in page], next=following)
+    return Listing(items=[entry_out(entry) for entry in page], next=following)
 
 
 @routes.get("/entries", tags=["ledger"])
@@ -157,7 +157,7 @@ def list_entries(
     size = workspace.ledger.size
     page = list(workspace.ledger.entries(min(start, size), min(start + limit, size)))
     end = start + len(page)
-    return Listing(items=[_entry(entry) for entry in page], next=cursor_after(str(end)) if end < size else None)
+    return Listing(items=[entry_out(entry) for entry in page], next=cursor_after(str(end)) if end < size else None)
 
 
 @routes.get("/checkpoint", tags=["ledger"])
@@ -208,7 +208,8 @@ def _position(cursor: str) -> int:
     return int(text)
 
 
-def _entry(entry: Entry) -> EntryOut:
+def entry_out(entry: Entry) -> EntryOut:
+    """Return a ledger entry as the API shows it."""
     return EntryOut(seq=entry.seq, at=us_to_text(entry.at_us), kind=entry.kind, body=dict(entry.body))
 
 

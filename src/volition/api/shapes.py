@@ -91,6 +91,38 @@ class DecisionIn(Shape):
     covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
 
 
+class LimitIn(Shape):
+    """A limit of an account, or the lift of one: of the whole account, or of a group of its people."""
+
+    switch: str | None = Field(default=None, max_length=200, description="A switch of the account's terms; or else:")
+    data: Annotated[list[str], Field(max_length=20)] = []
+    purpose: Annotated[list[str], Field(max_length=20)] = []
+    group: str = Field(default="", max_length=80, description="A group's name; empty for the lock of the account.")
+    people: Annotated[
+        list[Id],
+        Field(max_length=100_000, description="Whom of the group, by id or a name there; to lift: by default all."),
+    ] = []
+    limited: bool = Field(default=True, description="Whether to limit or to lift.")
+
+
+class LimitedOut(BaseModel):
+    """What a group's limit holds for one purpose: which data, for how many people, since when and by which entry."""
+
+    data: list[str]
+    purpose: str
+    people: int
+    since: str
+    entry: int
+
+
+class GroupOut(BaseModel):
+    """A limit that stands; the group is null for the lock of the whole account."""
+
+    group: str | None
+    people: int
+    limited: list[LimitedOut]
+
+
 class EntryOut(BaseModel):
     """One entry of the ledger."""
 

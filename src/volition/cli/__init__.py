@@ -2,7 +2,8 @@
 
     call.py       what every command shares: --workspace, --json, and the result it hands back
     codes.py      exit codes, one table
-    setup.py data.py weighing.py models.py features.py undo.py rights.py proofs.py serving.py  the commands, by subject
+    setup.py data.py limiting.py weighing.py models.py features.py undo.py rights.py proofs.py serving.py
+                  the commands, by subject
     views.py      from a result to what people read
     output.py     where it is printed: JSON, tables, progress
     help.py       how help looks
@@ -20,7 +21,7 @@ from typing import Annotated
 
 import typer
 
-from volition.cli import codes, data, features, models, output, proofs, rights, serving, setup, undo, weighing
+from volition.cli import codes, data, features, limiting, models, output, proofs, rights, serving, setup, undo, weighing
 from volition.cli.help import group
 from volition.errors import VolitionError
 
@@ -49,7 +50,7 @@ def volition(
     """Train AI on customer data only where each customer said yes, and prove it."""
 
 
-for _module in (setup, data, weighing, models, features, undo, rights, proofs, serving):
+for _module in (setup, data, limiting, weighing, models, features, undo, rights, proofs, serving):
     _module.register(app)
 
 

@@ -233,6 +233,40 @@ def decision(value: Value) -> Iterator[Block]:
         yield from owed(value)
 
 
+def limited(value: Value) -> Iterator[Block]:
+    """Show a limit that was set or lifted, and what it obliges to."""
+    whole = f"all of {value['group']}" if value["group"] else "the whole account"
+    whom = _list(value["people"]) if value["people"] else whole
+    yield _line(
+        f"Recorded at {_instant(value['at'])} (entry {_list(map(str, value['entries']))}): {value['account']} "
+        f"{'limits' if value['limited'] else 'lifts its limit of'} {_list(value['data'])} for "
+        f"{_list(value['purpose'])}, for {whom}."
+    )
+    if value["owed"]:
+        yield _heading("These models must forget")
+        yield from owed(value)
+
+
+def limits(value: Value) -> Iterator[Block]:
+    """Show the limits of an account that stand."""
+    if not value["limits"]:
+        yield _line(f"{value['account']} limits nothing.")
+        return
+    rows = [
+        (
+            one["group"] or "the whole account",
+            use["people"] or None,
+            use["purpose"],
+            _list(use["data"]),
+            _instant(use["since"]),
+            use["entry"],
+        )
+        for one in value["limits"]
+        for use in one["limited"]
+    ]
+    yield Grid(columns=("group", "people", "purpose", "data", "since", "entry"), rows=rows)
+
+
 def answer(value: Value) -> Iterator[Block]:
     """Show a verdict and every party's part in it."""
     if value["permitted"]:

@@ -20,6 +20,8 @@ What it guarantees:
 - A yes reaches back before itself only if it says so (`covers`), and only in a stretch in which it was heard.
 - Withdrawing and agreeing again does not bring back the data from before the withdrawal.
 - A stretch breaks where new terms ask for a yes that is not there.
+- A limit of the account only narrows: no answer, no acceptance and no new terms get past it, only its lifting does, and
+  the stretch then starts anew. It counts where the rule gives the account a say.
 - Only entries up to T matter: asking again later about T gives the same answer.
 
 Each party is judged by the rule of its own region; a person of unknown region has the account's. Whether any terms
@@ -48,6 +50,7 @@ from volition.permits.reference import (
     Say,
     Use,
     allowed,
+    answered,
     changes,
     evidence,
     ground,
@@ -71,6 +74,7 @@ __all__ = [
     "Table",
     "Use",
     "allowed",
+    "answered",
     "changes",
     "evidence",
     "ground",

@@ -1,6 +1,6 @@
 """The compiled form for millions of parties at once: the same way forward through time, as columns of numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.history import BEGINNING_US, NOT_BACK_US, Answers
-from volition.permits.compiled import Permits, Step
+from volition.permits.compiled import NOBODY, Footing, Permits, Step
 from volition.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, Reason, Role, Say
 from volition.terms import SIGNALS
 
@@ -54,10 +54,11 @@ class Panel:
         history = permits.history
         numbers = history.numbers(parties)
         self._answers = history.answers(numbers)
-        located, erased = history.told_apart()
-        self._located = np.flatnonzero(np.isin(numbers, history.numbers(located)))
+        apart, erased = history.told_apart()
+        self._apart = np.flatnonzero(np.isin(numbers, history.numbers(apart)))
         gone = [party for party in erased if (history.erased_us(party) or 0) <= permits.at_us]
         self._erased = np.flatnonzero(np.isin(numbers, history.numbers(gone)))
+        self._own: dict[bool, tuple[list[Footing], NDArray[np.int32]]] = {}
         self._unknown = np.flatnonzero(numbers == history.number(UNKNOWN_PERSON))
         self._swept: dict[tuple[bytes, tuple[tuple[Step, ...], ...], bytes], Table] = {}
 
@@ -103,17 +104,35 @@ class Panel:
         def number_of(steps: tuple[Step, ...]) -> int:
             return found.setdefault(steps, len(found))
 
-        footings = [permits.footing(account, (), is_account=is_account) for account in self._accounts]
-        by_account = np.array([number_of(permits.steps_on(footing, role, category)) for footing in footings], np.int32)
-        number = by_account[self._account]
-        history = permits.history
-        for pair in [] if is_account else self._located.tolist():
-            account, party = self._accounts[self._account[pair]], self._parties[pair]
-            number[pair] = number_of(permits.steps(account, history.regions(party), role, category))
+        def numbered(footings: Sequence[Footing]) -> NDArray[np.int32]:
+            return np.array([number_of(permits.steps_on(footing, role, category)) for footing in footings], np.int32)
+
+        footings = [permits.footing(account, NOBODY, is_account=is_account) for account in self._accounts]
+        number = numbered(footings)[self._account]
+        own, which = self._own_footings(is_account=is_account)
+        number[self._apart] = numbered(own)[which]
         for pair in self._unknown.tolist():
-            steps = permits.steps(self._accounts[self._account[pair]], (), role, category)
+            steps = permits.steps(self._accounts[self._account[pair]], UNKNOWN_PERSON, role, category)
             number[pair] = number_of(tuple(map(_of_nobody, steps)))
         return tuple(found), number
+
+    def _own_footings(self, *, is_account: bool) -> tuple[list[Footing], NDArray[np.int32]]:
+        """Return the footings of the pairs that have a region or limits of their own, and which of them each has."""
+        if is_account not in self._own:
+            history, accounts, parties = self._permits.history, self._accounts, self._parties
+            known: dict[Hashable, int] = {}
+            footings: list[Footing] = []
+            which = np.empty(len(self._apart), np.int32)
+            pairs = zip(self._apart.tolist(), self._account[self._apart].tolist(), strict=True)
+            for place, (pair, account) in enumerate(pairs):
+                party = parties[pair]
+                key = (account, history.limits(party), () if is_account else tuple(history.regions(party)))
+                if key not in known:
+                    known[key] = len(footings)
+                    footings.append(self._permits.footing(accounts[account], party, is_account=is_account))
+                which[place] = known[key]
+            self._own[is_account] = footings, which
+        return self._own[is_account]
 
 
 def _of_nobody(step: Step) -> Step:

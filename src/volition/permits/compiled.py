@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from volition.history import BEGINNING_US, Decision, History
+from volition.history import BEGINNING_US, Decision, History, Limit, Limits
 from volition.ledger import Entry
 from volition.permits.reference import (
     UNKNOWN_PERSON,
@@ -27,7 +27,8 @@ from volition.terms import Basis
 
 _Value = TypeVar("_Value")
 
-_SILENT: Final = "silent"  # as a party: all who never did anything
+NOBODY: Final = "nobody"
+"""As a party: all who never did anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +53,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Footing:
-    """All that the steps under a party follow from: which terms bind since when, and its regions."""
+    """All that the steps under a party follow from: which terms bind since when, its regions, and its account's limits.
+
+    Attributes:
+        bindings: Since when which terms bind, by instant.
+        regions: Since when it was in which region, by instant.
+        limits: What its account limited and lifted for it, by instant; what was limited at an instant, after what was
+            lifted then.
+    """
 
     bindings: tuple[tuple[int, str], ...]
     regions: tuple[tuple[int, str], ...]
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(slots=True)
@@ -99,7 +108,7 @@ class Permits:
         self.at_us = at_us
         self._history = history
         self._known: dict[str, dict[tuple[str, Role, str], Permit | Refusal]] = {}
-        self._footings: dict[tuple[str, bool], Footing] = {}
+        self._footings: dict[tuple[str, bool, Limits], Footing] = {}
         self._steps: dict[tuple[Footing, Role, str], tuple[Step, ...]] = {}
 
     @property
@@ -135,6 +144,10 @@ class Permits:
                     changed = None  # everybody's in the account, and they are not known here
                 case "decision" | "signal" | "erasure" | "region" if changed is not None:
                     changed.add(entry.body["party"])
+                case "limit" if changed is not None:
+                    account, group = entry.body["account"], entry.body["group"]
+                    changed.update(entry.body["people"] or self._history.members(account, group))
+                    self._footings = {key: known for key, known in self._footings.items() if not key[-1].said}
         self.at_us = at_us
         if changed is None:
             self._known.clear()
@@ -148,7 +161,7 @@ class Permits:
     def of(self, account: str, party: str, role: Role, category: str) -> Permit | Refusal:
         """Return the permit of a party in a role for a category, or the refusal. Equal to `permit`, by test."""
         if party != UNKNOWN_PERSON and self._history.is_silent(party):
-            party = _SILENT
+            party = NOBODY
         known = self._known.get(party)
         if known is None:
             known = self._known[party] = {}
@@ -175,7 +188,7 @@ class Permits:
         party = self._history.party(name)
         if party.erased_us is not None and party.erased_us <= self.at_us:
             return Refusal(reason=Reason.ERASED)
-        steps = self.steps(account, party.regions, role, category)
+        steps = self.steps(account, name, role, category)
         decisions = [
             decision
             for decision in party.decisions
@@ -211,9 +224,14 @@ class Permits:
             return Refusal(reason=reason or Reason.NO_TERMS)
         return Permit(since_us=since_us, max_age_us=steps[step_number].max_age_us)
 
-    def footing(self, account: str, own_regions: Sequence[tuple[int, str]], *, is_account: bool) -> Footing:
-        """Return what the steps under a party follow from: the same for all who have no region of their own."""
-        key = (account, is_account)
+    def footing(self, account: str, party: str, *, is_account: bool) -> Footing:
+        """Return what the steps under a party follow from: the same for all without a region of their own and limits.
+
+        Those whom the same limits hold have the same footing, too.
+        """
+        own_regions = () if is_account else self._history.regions(party)
+        limits = self._history.limits(party)
+        key = (account, is_account, limits)
         found = None if own_regions else self._footings.get(key)
         if found is None:
             bindings = [
@@ -224,20 +242,25 @@ class Permits:
             regions = self._history.regions(f"account:{account}")
             if own_regions:  # the account's judge a party until it has one of its own
                 regions = [*(region for region in regions if region[0] < own_regions[0][0]), *own_regions]
-            found = Footing(tuple(bindings), tuple(region for region in regions if region[0] <= self.at_us))
+            found = Footing(
+                tuple(bindings),
+                tuple(region for region in regions if region[0] <= self.at_us),
+                self._limits_on(account, limits),
+            )
             if not own_regions:
                 self._footings[key] = found
         return found
 
-    def steps(
-        self, account: str, own_regions: Sequence[tuple[int, str]], role: Role, category: str
-    ) -> tuple[Step, ...]:
+    def _limits_on(self, account: str, limits: Limits) -> tuple[Limit, ...]:
+        heard = [one for one in limits.said if one.account == account and one.at_us <= self.at_us]
+        return tuple(sorted(heard, key=lambda one: (one.at_us, one.limited)))
+
+    def steps(self, account: str, party: str, role: Role, category: str) -> tuple[Step, ...]:
         """Return how the ground changed under a party, the first step from the beginning on."""
-        own = () if role is Role.ACCOUNT else own_regions
-        return self.steps_on(self.footing(account, own, is_account=role is Role.ACCOUNT), role, category)
+        return self.steps_on(self.footing(account, party, is_account=role is Role.ACCOUNT), role, category)
 
     def steps_on(self, footing: Footing, role: Role, category: str) -> tuple[Step, ...]:
-        """Return the steps on a footing: the terms' rules, each from when it holds."""
+        """Return the steps on a footing: the terms' rules, each from when it holds, and what the account limits."""
         key = (footing, role, category)
         if key not in self._steps:
             self._steps[key] = self._lay_steps(footing, role, category)
@@ -247,16 +270,26 @@ class Permits:
         steps = [Step(start_us=BEGINNING_US, refusal=Reason.NO_TERMS)]
         if not footing.bindings:
             return tuple(steps)
+        limits = [one for one in footing.limits if category in one.categories and self.purpose in one.purposes]
         starts = {start_us for start_us, _ in footing.bindings} | {start_us for start_us, _ in footing.regions}
+        starts |= {limit.at_us for limit in limits}
+        limiting: set[str] = set()  # the groups, and the lock, whose limit stands
         for start_us in sorted(start for start in starts if footing.bindings[0][0] <= start):
+            while limits and limits[0].at_us <= start_us:
+                limit = limits.pop(0)
+                (limiting.add if limit.limited else limiting.discard)(limit.group)
             terms_id = _latest(footing.bindings, start_us)
             assert terms_id is not None  # noqa: S101 - the first binding lies before every start
             terms = self._history.version(terms_id)
             rule = terms.rule_for(category, self.purpose, _latest(footing.regions, start_us))
-            never = rule is None or rule.basis is Basis.NEVER
+            refusal = None
+            if rule is None or rule.basis is Basis.NEVER:
+                refusal = Reason.NEVER
+            elif limiting and say_of(rule, Role.ACCOUNT) is not Say.NONE:
+                refusal = Reason.LIMITED
             step = Step(
                 start_us=start_us,
-                refusal=Reason.NEVER if never else None,
+                refusal=refusal,
                 say=say_of(rule, role),
                 signals=frozenset(name for name, purposes in terms.signals.items() if self.purpose in purposes),
                 max_age_us=None if rule is None else rule.max_age_us,

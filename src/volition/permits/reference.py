@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from volition.history import BEGINNING_US, Decision, History
+from volition.history import BEGINNING_US, Decision, History, Limit
 from volition.terms import Basis, Rule, Terms
 
 NO_PERMIT_US: Final = 2**62
@@ -32,6 +32,7 @@ class Reason(StrEnum):
     ERASED = "erased"
     UNKNOWN_PARTY = "unknown-party"
     STALE = "stale"
+    LIMITED = "limited"
 
 
 REASON_CODES: Final[Mapping[Reason, int]] = {reason: code for code, reason in enumerate(Reason, start=1)}
@@ -126,11 +127,27 @@ def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason 
         return Reason.NO_TERMS
     if here.rule is None or here.rule.basis is Basis.NEVER:
         return Reason.NEVER
+    account_has_say = say_of(here.rule, Role.ACCOUNT) is not Say.NONE
+    if account_has_say and any(limit.limited for limit in _limits(history, use, at_us)):
+        return Reason.LIMITED
     if here.say is Say.NONE:
         return None
     if use.party == UNKNOWN_PERSON:
         return Reason.UNKNOWN_PARTY
+    return answered(history, use, at_us, here)
 
+
+def answered(history: History, use: Use, at_us: int, here: Ground) -> Reason | None:
+    """Say what a party's own answers alone make of a use at an instant: what stands against it, or none.
+
+    Args:
+        history: What was said.
+        use: The question.
+        at_us: The instant.
+        here: A ground with terms that give the party a say.
+    """
+    assert here.terms is not None  # noqa: S101 - without terms there is no say
+    party = history.party(use.party)
     heard = [decision for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
     yeses = [decision.at_us for decision in heard if decision.yes]
     noes = [decision.at_us for decision in heard if not decision.yes]
@@ -173,7 +190,7 @@ def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
     """Return the ledger entries on which a party's answer rests at an instant, by number, oldest first.
 
     They are the publication of the terms that bind, the party's newest answer to the question (a decision, or a signal
-    that those terms count), and its erasure.
+    that those terms count), the newest word of each limit on it, and its erasure.
     """
     here = ground(history, use, at_us, asked_us=at_us)
     party = history.party(use.party)
@@ -183,6 +200,8 @@ def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
         seqs.add(history.terms_seq(here.terms.id))
         counted = [name for name, purposes in here.terms.signals.items() if use.purpose in purposes]
         seqs.update([seq for seen_us, name, seq in party.signals if seen_us <= at_us and name in counted][-1:])
+    if say_of(here.rule, Role.ACCOUNT) is not Say.NONE:
+        seqs.update(limit.seq for limit in _limits(history, use, at_us))
     if party.erased_us is not None and party.erased_us <= at_us:
         seqs.add(party.erased_seq)
     return tuple(sorted(seq for seq in seqs if seq >= 0))
@@ -201,6 +220,7 @@ def _instants(history: History, use: Use, at_us: int) -> list[int]:
     instants.update(decision.at_us for decision in party.decisions)
     instants.update(signal_us for signal_us, _, _ in party.signals)
     instants.update(changed_us for changed_us, _ in party.regions + history.regions(f"account:{use.account}"))
+    instants.update(limit.at_us for limit in history.limits(use.party).said if limit.account == use.account)
     if party.erased_us is not None:
         instants.add(party.erased_us)
     return sorted(instant for instant in instants if instant <= at_us)
@@ -215,8 +235,22 @@ def _region(history: History, use: Use, at_us: int) -> str | None:
     return None
 
 
-def _concerns(decision: Decision, use: Use) -> bool:
-    return use.category in decision.categories and use.purpose in decision.purposes
+def _limits(history: History, use: Use, at_us: int) -> list[Limit]:
+    """Return the newest word of the lock, or of each group, on a party's part in a use: a limit, or that it is lifted.
+
+    At one and the same instant a limit beats a lift.
+    """
+    said = [
+        limit
+        for limit in history.limits(use.party).said
+        if limit.account == use.account and limit.at_us <= at_us and _concerns(limit, use)
+    ]
+    newest = {limit.group: limit for limit in sorted(said, key=lambda limit: (limit.at_us, limit.limited))}
+    return list(newest.values())
+
+
+def _concerns(said: Decision | Limit, use: Use) -> bool:
+    return use.category in said.categories and use.purpose in said.purposes
 
 
 def say_of(rule: Rule | None, role: Role) -> Say:

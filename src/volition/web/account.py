@@ -2,27 +2,27 @@
 
 The page is made from `choices.Choices` of the account, as a person's is from theirs: a yes and a no of the same size,
 one click, undo. An account's no stands whatever its people say, and goes on standing under new terms that give the
-account a say: nothing widens it but a yes of an administrator. A person's no stands whatever the account says, and who
-said it is not told here.
+account a say: nothing widens it but a yes of an administrator. A switch can be locked, and limited for groups
+(`account_limits`), so that not even that yes does before the limit is lifted. A person's no stands whatever the account
+says, and who said it is not told here.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
 
 from volition.access import Role
 from volition.choices import Answer, Choice, Choices, Line
 from volition.counts import FEWEST, Counted, count
-from volition.errors import InvalidInputError, RefusedError
+from volition.errors import InvalidInputError
 from volition.permits import Refusal
 from volition.terms_diff import diff
 from volition.web import words
+from volition.web.account_limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
 from volition.web.first_steps import Step, first_steps
 from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.web.settings import Glance, Kind, State
 
 pages = Pages()
-PATH: Final = "/account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,7 @@ class AccountCard:
         kinds: Each kind of data, as it stands.
         has_say: Whether there is anything to answer.
         action: Where the answer is sent.
+        lock: Its lock; none where there is nothing to answer.
     """
 
     name: str
@@ -56,6 +57,7 @@ class AccountCard:
     kinds: tuple[Kind, ...]
     has_say: bool
     action: str
+    lock: Lock | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ class AccountPage:
         new_terms: Terms that can be accepted; none if the newest bind.
         glances: Every switch, in the order of the cards.
         cards: A card for each switch.
+        limits: What is limited for groups of the people.
         people: What the people have said, a row for each switch; empty where they are too few.
         people_told: How they are counted, in a sentence.
         terms: Title of the terms whose rules these are; empty where there are none.
@@ -111,6 +114,7 @@ class AccountPage:
     new_terms: NewTerms | None
     glances: tuple[Glance, ...]
     cards: tuple[AccountCard, ...]
+    limits: GroupLimits
     people: tuple[PeopleRow, ...]
     people_told: str
     terms: str
@@ -119,11 +123,14 @@ class AccountPage:
 @pages.get(PATH, needs=[Role.ADMINISTRATOR], template="account.html", nav=Nav(label="Account", place=5))
 def show(visit: Visit) -> AccountPage:
     """Show the account as it stands."""
-    account = _of(visit)
+    account = account_of(visit)
     workspace = visit.workspace
     name = workspace.parties.account(account).name
     found = workspace.choices(f"account:{account}", account=account)
-    cards = tuple(_card(choice, name, due_days=workspace.due_days) for choice in found.choices)
+    limits = workspace.limits(account)
+    cards = tuple(
+        _card(choice, name, lock_of(choice, limits, name), due_days=workspace.due_days) for choice in found.choices
+    )
     history = workspace.history()
     people = [f"person:{person.pseudonym}" for person in workspace.parties.people(account)]
     counted = [count(history, people, choice) for choice in found.choices]
@@ -143,6 +150,7 @@ def show(visit: Visit) -> AccountPage:
         new_terms=_new_terms(visit, account),
         glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         cards=cards,
+        limits=groups_of(visit, found.choices, limits),
         people=tuple(
             _row(card.title, numbers) for card, numbers in zip(cards, counted, strict=True) if numbers is not None
         ),
@@ -155,10 +163,10 @@ def show(visit: Visit) -> AccountPage:
 @pages.post(f"{PATH}/switches/{{switch}}", needs=[Role.ADMINISTRATOR])
 def answer(visit: Visit) -> Redirect:
     """Take the account's yes or no, or undo one."""
-    account, workspace, switch = _of(visit), visit.workspace, visit.path["switch"]
+    account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
     party = f"account:{account}"
     choice = workspace.choices(party, account=account).of(switch)
-    title = switch if choice is None else _title(choice)
+    title = switch if choice is None else words.switch_title(choice)
     undone = visit.form.get("undo")
     if undone is not None:
         if not undone.isdecimal():
@@ -171,25 +179,21 @@ def answer(visit: Visit) -> Redirect:
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     entry, can_undo = workspace.choose(party, switch, account=account, yes=said == "yes", covers=covers)
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
-    text = f"{title}: the account's {said} counts from now on. It is entry {entry.seq:,} of the ledger."
+    after = workspace.choices(party, account=account).of(switch)
+    waits = said == "yes" and after is not None and any(line.is_limited for line in after.lines)
+    counts = "counts once it is unlocked" if waits else "counts from now on"
+    text = f"{title}: the account's {said} {counts}. It is entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=text, undo=undo))
 
 
 @pages.post(f"{PATH}/terms", needs=[Role.ADMINISTRATOR])
 def accept(visit: Visit) -> Redirect:
     """Accept published terms for the account."""
-    account, chosen = _of(visit), visit.form.get("terms", "")
+    account, chosen = account_of(visit), visit.form.get("terms", "")
     if not chosen:
         raise InvalidInputError("No terms were named. Open the account's page anew.")
     entry = visit.workspace.accept(account, chosen)
     return Redirect(to=PATH, notice=Notice(text=f"The terms are accepted. It is entry {entry.seq:,} of the ledger."))
-
-
-def _of(visit: Visit) -> str:
-    """Return the account whose administrator visits."""
-    if visit.who.account is None:
-        raise RefusedError("You administrate no account here. The operator gives an account's administrator theirs.")
-    return visit.who.account
 
 
 def _why_empty(found: Choices, name: str) -> str:
@@ -221,16 +225,13 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
     )
 
 
-def _title(choice: Choice) -> str:
-    single = len(choice.purposes) == 1 and choice.switch.title == choice.purposes[0]
-    return words.PURPOSES[choice.purposes[0]].title if single else choice.switch.title
-
-
 @lru_cache(maxsize=1024)
-def _card(choice: Choice, name: str, *, due_days: int) -> AccountCard:
+def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
     yes = ["From this yes on it counts. What was collected before stays out, unless it is included."]
+    if lock is not None and lock.is_locked:
+        yes = ["It is noted, and takes effect once the switch is unlocked: for what is collected from then on."]
     no = ["It stands until an administrator says yes, whatever the people of the account say."]
     if trains:
         yes.append(
@@ -245,7 +246,7 @@ def _card(choice: Choice, name: str, *, due_days: int) -> AccountCard:
     others = "It also takes the yes of the people concerned." if everyone else "Each person may still say no."
     return AccountCard(
         name=choice.switch.name,
-        title=_title(choice),
+        title=words.switch_title(choice),
         does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
         answer=choice.answer,
         answered=_answered(choice, name),
@@ -256,6 +257,7 @@ def _card(choice: Choice, name: str, *, due_days: int) -> AccountCard:
         kinds=tuple(_kind(line, single=len(choice.purposes) == 1) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{PATH}/switches/{choice.switch.name}",
+        lock=lock,
     )
 
 

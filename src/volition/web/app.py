@@ -32,6 +32,7 @@ from volition.problems import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure
 from volition.serving import Settings
 from volition.web import (
     account,
+    account_limits,
     chat,
     console,
     console_forgettings,
@@ -63,6 +64,7 @@ MODULES: Final = (
     signin,
     oidc,
     settings_page,
+    account_limits,
     holdings,
     requests,
     terms,

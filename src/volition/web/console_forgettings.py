@@ -19,6 +19,7 @@ _WHY: Final = {
     Reason.SAID_NO: "a no",
     Reason.WITHDRAWN: "a yes withdrawn",
     Reason.ERASED: "an erasure",
+    Reason.LIMITED: "a limit of the account",
     Reason.TOO_OLD: "rows older than the terms keep them",
 }
 

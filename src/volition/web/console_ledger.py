@@ -184,7 +184,7 @@ def without_people(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901 - one sentence for each kind
+def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912 - one sentence for each kind
     body = entry.body
     kind, _, party = str(body.get("party", "")).partition(":")
     who = "A person" if kind == "person" else names.get(party, party)
@@ -205,6 +205,12 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901 - one se
             return f"{who} has a region on record{where}."
         case "signal":
             return f"{who} sent a standing signal."
+        case "limit":
+            whom = "the whole account" if not body["group"] else f"its group {body['group']}"
+            if body["group"]:
+                whom += f", {words.count(len(body['people']), 'name')}" if body["people"] else ", all of it"
+            did = "limited" if body["limited"] else "lifted its limit of"
+            return f"{account} {did} {_named(body['purpose'])}, with {_named(body['data'])}, for {whom}."
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":

@@ -11,7 +11,7 @@ from typing import Final
 from volition.access import Role
 from volition.choices import Answer, Choice, Choices, Line, Never
 from volition.errors import InvalidInputError, RefusedError
-from volition.permits import Refusal, Say
+from volition.permits import Permit, Reason, Refusal, Say
 from volition.terms import Rule
 from volition.web import words
 from volition.web.page import Link, Nav, Notice, Pages, Redirect, Undo, Visit
@@ -231,7 +231,7 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
         title=words.switch_title(choice),
         does=tuple(purpose.does for purpose in purposes),
         answer=choice.answer,
-        answered=_answered(choice),
+        answered=f"{_answered(choice)}{_limited(choice, organisation)}",
         state=State(word="Used" if choice.stands else "Not used", is_on=choice.stands),
         yes=tuple(yes),
         no=tuple(dict.fromkeys(no)),
@@ -263,13 +263,30 @@ def _answered(choice: Choice) -> str:
             return "You have not answered, and silence is not a yes."
 
 
+def _limited(choice: Choice, organisation: str) -> str:
+    """Say that the account limits a switch, for everybody or for this person; empty where it does not."""
+    limited = [line for line in choice.lines if line.is_limited]
+    if not limited:
+        return ""
+    for_all = any(_is_limit(line.of_account) for line in limited)
+    part = "this" if len(limited) == len(choice.lines) else "a part of this"
+    whom = "for everybody" if for_all else "for you"
+    told = f" {organisation} limits {part} {whom}: whatever you answer, it is not used until the limit is lifted."
+    return f"{told} Your own no still counts, now and after."
+
+
+def _is_limit(found: Permit | Refusal) -> bool:
+    return isinstance(found, Refusal) and found.reason is Reason.LIMITED
+
+
 def _others(choice: Choice, organisation: str) -> str:
     asked = {word for line in choice.lines for word in line.asks}
     if not asked:
         return ""
-    missing = any(isinstance(line.of_account, Refusal) for line in choice.lines if "account" in line.asks)
+    account = [line.of_account for line in choice.lines if "account" in line.asks]
+    missing = any(isinstance(found, Refusal) and not _is_limit(found) for found in account)
     told = []
-    if "account" in asked:
+    if "account" in asked and not any(map(_is_limit, account)):
         told.append(f"{organisation} has not said yes to everything here." if missing else f"{organisation} said yes.")
     if "everyone" in asked:
         told.append("A meeting or conversation also needs the yes of everybody in it.")
@@ -286,6 +303,8 @@ def _kind(line: Line, organisation: str, *, single: bool) -> Kind:
 
 
 def _why(line: Line, organisation: str) -> str:
+    if line.is_limited:
+        return f"{organisation} limits it" + (" for you" if isinstance(line.of_account, Permit) else "")
     if isinstance(line.own, Refusal):
         return _because(line.own, "you")
     if isinstance(line.of_account, Refusal):

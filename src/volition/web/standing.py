@@ -94,6 +94,8 @@ def off(visit: Visit, purpose: str, category: str, *, works: str) -> Off:
         told = "The terms do not allow it, so nobody can turn it on here."
     elif isinstance(line.of_account, Refusal):
         told = f"{_why(line, organisation)} An administrator of {organisation} can turn it on."
+    elif line.is_limited:
+        told = f"{organisation} limits this for you. An administrator of {organisation} can lift the limit."
     elif isinstance(line.own, Refusal):
         told = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
     else:

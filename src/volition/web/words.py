@@ -116,6 +116,7 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.ERASED: "this party was erased",
     Reason.UNKNOWN_PARTY: "nobody knows whom it concerns",
     Reason.STALE: "the newest answers are not known here",
+    Reason.LIMITED: "the account limits it",
 }
 
 REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: told for reason, told in REASON.items()}

@@ -1,0 +1,101 @@
+"""The command by which an account limits the use of its data: its lock, and limits of groups of its people."""
+
+# ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from volition.cli import views
+from volition.cli.call import Call, Result, command, owed_json, recorded
+from volition.errors import InvalidInputError, VolitionError
+
+PANEL = "Data, and who says yes"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    command(
+        app,
+        "limit",
+        panel=PANEL,
+        example='volition limit --account helio --switch train-compose --group "works council" --person ada',
+    )(limit)
+
+
+def limit(
+    call: Call,
+    account: Annotated[
+        str, typer.Option(metavar="ACCOUNT", help="Id of the account; its limits judge its data alone.")
+    ],
+    switch: Annotated[
+        str | None, typer.Option(metavar="SWITCH", help="What to limit: a switch of its terms; or else:")
+    ] = None,
+    data: Annotated[
+        list[str] | None, typer.Option(metavar="CATEGORY", help='for which data, "content", ... (repeatable), and')
+    ] = None,
+    purpose: Annotated[
+        list[str] | None, typer.Option(metavar="PURPOSE", help='for which use, "train", ... (repeatable).')
+    ] = None,
+    group: Annotated[
+        str, typer.Option(metavar="NAME", help="A group of its people; by default it is the lock of the whole account.")
+    ] = "",
+    person: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PERSON", help="Whom of the group, by id or a name there. Repeatable."),
+    ] = None,
+    people: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Whom of the group, one in each line of a file.")
+    ] = None,
+    lift: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--lift", help="Lift the limit: for those named, or for all of the group.")
+    ] = False,
+) -> Result:
+    """Limit a use for a whole account or a group of its people, whatever anybody says; or show what is limited.
+
+    While a limit stands no yes, no acceptance and no new terms turn the use on for those whom it holds, and leaving the
+    group does not either: only lifting it does. A no counts at any time. Naming neither a switch nor data and purposes
+    shows the limits that stand. What was collected under a limit, or before it, stays out after the lift.
+    """
+    named = [*(person or ()), *_lines(people)]
+    if switch is not None and (data or purpose):
+        raise InvalidInputError("--switch says which data and which uses already. Name either a switch or those.")
+    shows = switch is None and not data and not purpose
+    if shows and (lift or named or group):
+        raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
+    with call.workspace() as workspace:
+        if shows:
+            value: dict[str, Any] = {"account": account, "limits": [one.to_json() for one in workspace.limits(account)]}
+            return Result(value=value, view=views.limits)
+        entries = workspace.limit(
+            account,
+            switch=switch,
+            data=data or (),
+            purpose=purpose or (),
+            group=group,
+            people=named,
+            limited=not lift,
+        )
+        told = recorded(entries[0])
+        told["people"] = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
+        value = {**told, "entries": [entry.seq for entry in entries], "owed": []}
+        try:
+            value["owed"] = owed_json(workspace)
+        except VolitionError as error:
+            warning = f"The limit stands. Which models must forget could not be told: {error}"
+            return Result(value=value, view=views.limited, warnings=(warning,))
+    return Result(value=value, view=views.limited)
+
+
+def _lines(path: Path | None) -> list[str]:
+    """Return the people whom a file names, one in each line."""
+    if path is None:
+        return []
+    try:
+        found = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"{path} cannot be read: {error}. Name a text file with one person in each line."
+        ) from error
+    return [line for line in found if line]
