@@ -177,11 +177,13 @@ def tell() -> Progress:
     """Return a progress function that writes to stderr, at most once a second for each stage."""
     last: dict[str, float] = {}
 
-    def told(stage: str, done: int, total: int) -> None:
+    def told(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
         if done < total and time.monotonic() - last.get(stage, 0.0) < 1.0:
             return
         last[stage] = time.monotonic()
-        print(f"{stage}: {done} of {total}", file=sys.stderr, flush=True)
+        print(
+            f"{stage}: {done} of {total}" + ("" if loss is None else f", loss {loss:.3f}"), file=sys.stderr, flush=True
+        )
 
     return told
 

@@ -461,7 +461,7 @@ def _reporter() -> Progress:
     """Return a progress that tells a line on standard error now and then."""
     told = time.monotonic()
 
-    def report(stage: str, done: int, total: int) -> None:
+    def report(stage: str, done: int, total: int, _loss: float | None = None, /) -> None:
         nonlocal told
         if time.monotonic() - told > _REPORT_EVERY_S:
             told = time.monotonic()

@@ -167,7 +167,7 @@ def world_in(folder, **how):
         made.close()
 
 
-def silent(stage, done, total):
+def silent(stage, done, total, loss=None):
     """Report progress to nobody."""
 
 

@@ -276,8 +276,15 @@ class Kept:
 def test_a_training_goes_on_from_its_finished_parts_and_never_from_stale_ones():
     rows, parts = rows_of(simulate(60, 8)), Kept()
     first = FAMILY.fit(rows, parts=parts, progress=silent)
-    again = FAMILY.fit(rows, parts=parts, progress=silent)
+    told = []
+    again = FAMILY.fit(rows, parts=parts, progress=lambda *step: told.append(step))
     assert parts.found == len(parts.parts) == 5
+    assert {stage: done == total for stage, done, total, *_ in told} == {
+        "diagnose: holding out": True,
+        "diagnose: learning": True,
+    }
+    losses = [step[3] for step in told if step[3:] and step[3] is not None]
+    assert 0 < losses[-1] < losses[0] < 1
     assert again.files() == first.files() == fit(rows).files()
 
     fewer = rows_of(simulate(60, 8)[:-8])

@@ -294,7 +294,7 @@ def test_a_label_that_scrubbing_put_for_a_name_is_no_word():
 def test_a_killed_training_resumes_to_the_same_bytes_without_doing_finished_parts_again(model):
     parts = Kept()
 
-    def killed(_stage, done, _total):
+    def killed(_stage, done, _total, _loss=None):
         if done == 5:
             raise KeyboardInterrupt
 
@@ -320,9 +320,11 @@ def test_a_finished_part_of_other_rows_is_not_used():
 def test_progress_tells_each_stage_to_its_end():
     told = []
     fit(ROWS, progress=lambda *step: told.append(step))
-    stages = {stage: (done, total) for stage, done, total in told}
+    stages = {stage: (done, total) for stage, done, total, *_ in told}
     assert len(stages) == 2
     assert all(done == total for done, total in stages.values())
+    losses = [step[3] for step in told if step[3:] and step[3] is not None]
+    assert 0 <= losses[-1] < losses[0] <= 1
 
 
 # --- measuring ---

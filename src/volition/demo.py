@@ -31,12 +31,12 @@ from volition.access import Access, Role
 from volition.audit import Finding
 from volition.canonical import datetime_to_us, us_to_datetime, us_to_text
 from volition.errors import InvalidInputError, ProofError, RefusedError
-from volition.families import NoParts, silent
+from volition.families import NoParts, Progress, silent
 from volition.families.search import Hit
 from volition.prove import Verified, verify_bundle, verify_person
 from volition.samples import DAYS, SampleAccount, Samples, write_samples
 from volition.signing import VerifierKey
-from volition.workspace import Forgotten, Progress, Workspace
+from volition.workspace import Forgotten, Workspace
 
 if TYPE_CHECKING:
     from volition.snapshot import Snapshot

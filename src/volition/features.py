@@ -14,7 +14,7 @@ from volition.collect import PERSON_ITEM, Draft, PersonRef
 from volition.encoder import Encoder
 from volition.endpoint import Endpoint
 from volition.errors import InvalidInputError, RefusedError
-from volition.families import Model, silent
+from volition.families import Model, Progress, silent
 from volition.families.diagnose import Diagnosed, diagnose
 from volition.families.diagnose_sessions import SOURCES
 from volition.families.recommend import Suggestion, recommend
@@ -40,7 +40,6 @@ READS: Final = {
 }
 """What a feature reads."""
 
-Progress = Callable[[str, int, int], None]
 Note = Callable[[Iterable[Row]], None]
 
 

@@ -9,6 +9,7 @@ those who watch are told, until the server stops.
 """
 
 import logging
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ from threading import Condition, Thread
 from typing import Any, Final
 
 from volition.errors import InvalidInputError, VolitionError
-from volition.workspace import Progress, Workspace
+from volition.families import Progress
+from volition.workspace import Workspace
 from volition.workspaces import Workspaces
 
 Work = Callable[[Workspace, Progress], Any]
 
 _KEPT: Final = 200
+_POINTS: Final = 400  # of a job's losses that are remembered: as many as a drawing can show
 _HEARTBEAT_S: Final = 15.0
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,9 @@ class Job:
         stage: What it is busy with; empty before it begins.
         done: How much of the stage is done.
         total: Of how much; 0 if nobody knows.
+        loss: How wrong the model was at this step, in the family's own unit; none where it was not measured.
+        losses: The stage's losses so far, as pairs of `done` and loss, thinned out where there are many.
+        left_s: Seconds until the stage is done, by its speed so far; none before its second step.
         result: What it gave, a JSON value; none unless it is done.
         error: Why it failed; empty unless it did.
         started_us: When it was asked for, microseconds since the Unix epoch, UTC.
@@ -59,6 +65,9 @@ class Job:
     stage: str = ""
     done: int = 0
     total: int = 0
+    loss: float | None = None
+    losses: tuple[tuple[int, float], ...] = ()
+    left_s: int | None = None
     result: Any = None
     error: str = ""
     started_us: int
@@ -78,9 +87,35 @@ class Job:
             "stage": self.stage,
             "done": self.done,
             "total": self.total,
+            "loss": self.loss,
+            "left_s": self.left_s,
             "result": self.result,
             "error": self.error or None,
         }
+
+
+class _Stretch:
+    """Steps that are counted on from each other, perhaps through several stages: their losses and their pace."""
+
+    def __init__(self, *, total: int, first: int, began_us: int) -> None:
+        self._total, self._first, self._done, self._began_us = total, first, first, began_us
+        self._losses: tuple[tuple[int, float], ...] = ()
+
+    def goes_on(self, done: int, total: int) -> bool:
+        return total == self._total and done >= self._done
+
+    def step(self, done: int, loss: float | None) -> tuple[tuple[int, float], ...]:
+        self._done = done
+        if loss is not None and math.isfinite(loss):
+            thinned = self._losses[::2] if len(self._losses) >= _POINTS else self._losses
+            self._losses = (*thinned, (done, loss))
+        return self._losses
+
+    def left_s(self, now_us: int) -> int | None:
+        steps = self._done - self._first
+        if self._total == 0 or steps == 0:
+            return None
+        return math.ceil((now_us - self._began_us) / 1e6 / steps * (self._total - self._done))
 
 
 class Jobs:
@@ -166,8 +201,15 @@ class Jobs:
             self._do(job, work)
 
     def _do(self, job: str, work: Work) -> None:
-        def progress(stage: str, done: int, total: int) -> None:
-            self._tell(job, stage=stage, done=done, total=total)
+        stretch = _Stretch(total=0, first=0, began_us=self._clock())
+
+        def progress(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
+            nonlocal stretch
+            if not stretch.goes_on(done, total):
+                stretch = _Stretch(total=total, first=done, began_us=self._clock())
+            losses = stretch.step(done, loss)
+            left_s = stretch.left_s(self._clock())
+            self._tell(job, stage=stage, done=done, total=total, loss=loss, losses=losses, left_s=left_s)
 
         self._tell(job, state=State.RUNNING)
         try:
@@ -179,7 +221,7 @@ class Jobs:
             _log.exception("The job %s failed", job)
             self._tell(job, state=State.FAILED, error="This is a fault of ours. The operator finds it in the log.")
         else:
-            self._tell(job, state=State.DONE, result=result)
+            self._tell(job, state=State.DONE, result=result, left_s=None)
 
     def _tell(self, job: str, **changes: Any) -> None:  # noqa: ANN401 - the fields of a job
         with self._changed:

@@ -70,7 +70,7 @@ from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.engines.spark import Gathering, Part, SparkEngine
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError
-from volition.families import Family, Model, silent
+from volition.families import Family, Model, Progress, silent
 from volition.families.adapter import AdapterFamily
 from volition.families.adapter_recipe import Recipe
 from volition.families.compose import ComposeFamily
@@ -198,8 +198,6 @@ lease_ms = 100
 {bounds}"""
 
 _log = logging.getLogger(__name__)
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

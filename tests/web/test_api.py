@@ -297,6 +297,7 @@ def test_a_run_is_followed_to_its_end(api):
     with api.stream("GET", f"/v1/runs/{run}/events") as stream:
         told = [json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: ")]
     assert told[-1]["state"] == "done"
+    assert {"loss", "left_s"} < told[-1].keys() == api.get(f"/v1/runs/{run}").json().keys()
     assert api.get("/v1/snapshots").json()["items"] == [told[-1]["result"]]
     manifest = api.get(f"/v1/snapshots/{told[-1]['result']}").json()
     assert manifest["purpose"] == "train/recommend"

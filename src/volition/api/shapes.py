@@ -154,6 +154,8 @@ class RunOut(BaseModel):
     stage: str
     done: int
     total: int
+    loss: float | None
+    left_s: int | None
     result: Any
     error: str | None
 

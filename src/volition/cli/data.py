@@ -17,6 +17,7 @@ from volition.errors import InvalidInputError, VolitionError
 
 if TYPE_CHECKING:
     from volition.collect.intake import Collected
+    from volition.families import Progress
     from volition.gate import Explanation
     from volition.workspace import Workspace
 
@@ -182,7 +183,7 @@ def collect_summaries(
 def _collect(
     call: Call,
     files: Sequence[Path],
-    collect: "Callable[[Workspace, Path, output.Progress], Collected]",
+    collect: "Callable[[Workspace, Path, Progress], Collected]",
 ) -> Result:
     """Collect each file; one that cannot be read at all takes no other with it."""
     told: list[dict[str, Any]] = []

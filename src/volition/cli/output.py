@@ -10,11 +10,12 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from volition.cli.views import Block, Grid
 
-Progress = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from volition.families import Progress
 
 _PIPE_WIDTH = 1_000_000  # in a pipe no line is broken
 _LONGEST_NAME = 40
@@ -116,10 +117,10 @@ def fail(message: str, *, kind: str, as_json: bool) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def progress() -> "Iterator[Progress]":
     """Give what long work tells its progress to: bars with steps and the time left on a terminal, nobody otherwise."""
     if not sys.stderr.isatty():
-        yield lambda _stage, _done, _total: None
+        yield lambda _stage, _done, _total, _loss=None, /: None
         return
     from rich.console import Console  # noqa: PLC0415 - only where a person is watching
     from rich.progress import (  # noqa: PLC0415
@@ -134,6 +135,7 @@ def progress() -> Iterator[Progress]:
 
     columns = (
         TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[loss]}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -144,13 +146,14 @@ def progress() -> Iterator[Progress]:
     with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bars:
         current: dict[str, TaskID] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
-            name = stage.partition(" (")[0]  # in brackets stands what changes from step to step, such as a loss
-            if name not in current:
+        def tell(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
+            if stage not in current:
                 for task in current.values():
                     bars.remove_task(task)
                 current.clear()
-                current[name] = bars.add_task(printable(stage), total=total or None)
-            bars.update(current[name], completed=done, total=total or None, description=printable(stage))
+                current[stage] = bars.add_task(printable(stage), total=total or None, loss="")
+            bars.update(current[stage], completed=done, total=total or None)
+            if loss is not None:
+                bars.update(current[stage], loss=f"loss {loss:.3f}")
 
         yield tell

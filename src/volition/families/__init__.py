@@ -29,12 +29,6 @@ from volition.errors import ConflictError, InvalidInputError
 from volition.lake import Row
 
 Array = NDArray[Any]
-Progress = Callable[[str, int, int], None]
-"""Called as `progress(stage, done, total)`: the stage in words, and how many of its steps are done.
-
-What changes from step to step, such as a loss, stands in brackets at the stage's end: "training (loss 2.310)".
-"""
-
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SETTINGS = "settings.json"
 _ARRAYS = "arrays.npz"
@@ -42,7 +36,22 @@ _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _DAMAGED = (zipfile.BadZipFile, zlib.error, msgspec.DecodeError)
 
 
-def silent(stage: str, done: int, total: int) -> None:
+class Progress(Protocol):
+    """Told how far long work has come."""
+
+    def __call__(self, stage: str, done: int, total: int, loss: float | None = None, /) -> None:
+        """Hear of one step.
+
+        Args:
+            stage: What the work is busy with, in words: the same words at each of its steps.
+            done: How many of the stage's steps are done.
+            total: Of how many; 0 if nobody knows.
+            loss: How wrong the model was on what it learnt from at this step, smaller is better; none where it was not
+                measured. Its unit is the family's own, so losses are compared within one run only.
+        """
+
+
+def silent(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
     """Report progress to nobody."""
 
 

@@ -93,7 +93,7 @@ class AdapterFamily:
         Args:
             rows: Permitted rows; those that are no public chat message are passed over. Their order does not matter.
             parts: What earlier, killed runs have left.
-            progress: Told of each step, with the loss.
+            progress: Told of each step, with the mean loss of who was in it, in nats per token.
 
         Raises:
             InvalidInputError: Nobody wrote a public message, or no base is to be had.
@@ -149,8 +149,7 @@ class AdapterFamily:
             stage = f"training shard {number + 1} of {len(anew)}"
 
             def say(done: int, loss: float | None, stage: str = stage, number: int = number) -> None:
-                shown = stage if loss is None else f"{stage} (loss {loss:.3f})"
-                progress(shown, number * self._recipe.steps + done, len(anew) * self._recipe.steps)
+                progress(stage, number * self._recipe.steps + done, len(anew) * self._recipe.steps, loss)
 
             arrays[_shard(shard)] = train_shard(
                 base,

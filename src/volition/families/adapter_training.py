@@ -59,8 +59,8 @@ def train_shard(  # noqa: PLR0913 - what a training is made of
         seed: The shard's own, secret: whom a step draws and what its noise is follow from it.
         key: Says what else the result follows from, for the names of parts.
         parts: What earlier, killed runs have left.
-        told: Called after each step with how many are done, and the mean loss of who was in it, in nats; none if
-            nobody was.
+        told: Called at the start and after each step with how many are done, and the mean loss of who was in it, in
+            nats; none if nobody was.
 
     Returns:
         Shape (learner.size,).
@@ -68,6 +68,7 @@ def train_shard(  # noqa: PLR0913 - what a training is made of
     stem = part_name("adapter", key, canonical_json(recipe.to_json()), seed.encode(), *_bytes(people))
     every = max(1, recipe.steps // _KEPT)
     done, state = _resumed(parts, stem, recipe.steps, every, learner.size)
+    told(done, None)
     for step in range(done, recipe.steps):
         drawn = [person for person in people if is_drawn(seed, step, person, recipe.rate)]
         losses, gradients = [], []

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
-from volition.families import Model, Parts, Progress, Scores, fold_of, part_name
+from volition.families import Model, Parts, Progress, Scores, fold_of, part_name, silent
 from volition.families.diagnose_sessions import (
     FAILED,
     FEWEST_PEOPLE,
@@ -63,6 +63,7 @@ _PARAMETERS: Final = {
     "verbosity": -1,
 }
 _ROUNDS: Final = 120
+_TOLD_EVERY: Final = 5  # rounds between two looks at the loss
 _SESSIONS_A_LEAF: Final = (5, 40)  # at least and at most, and in between one in 100
 _DECIMALS: Final = 6  # of risks and of the two numbers of the curve: the last bits decide nothing
 _MOST_CAUSES: Final = 3
@@ -153,8 +154,7 @@ class DiagnoseFamily:
         table = layout.table(sessions)
         held_out = self._held_out_scores(sessions, table, failed, parts, progress)
         slope, intercept = fit_curve(held_out, failed)
-        booster = _boost(table, failed)
-        progress("diagnose: learning", _FOLDS + 1, _FOLDS + 1)
+        booster = _boost(table, failed, progress)
         settings = {
             "format": 1,
             "sessions": len(sessions),
@@ -211,7 +211,7 @@ class DiagnoseFamily:
         folds = np.array([fold_of(session.person, _FOLDS) for session in sessions])
         scores = np.zeros(len(sessions))
         for fold in range(_FOLDS):
-            progress("diagnose: learning", fold, _FOLDS + 1)
+            progress("diagnose: holding out", fold, _FOLDS)
             out = folds == fold
             if not out.any():
                 continue
@@ -219,10 +219,15 @@ class DiagnoseFamily:
             part = parts.get(name)
             if part is None:
                 alike = len(set(failed[~out].tolist())) == 1  # one person had all failures: nothing to tell apart
-                told = np.zeros(int(out.sum())) if alike else _scores(_boost(table[~out], failed[~out]), table[out])
+                told = (
+                    np.zeros(int(out.sum()))
+                    if alike
+                    else _scores(_boost(table[~out], failed[~out], silent), table[out])
+                )
                 part = {"scores": told}
                 parts.put(name, part)
             scores[out] = part["scores"]
+        progress("diagnose: holding out", _FOLDS, _FOLDS)
         return scores
 
 
@@ -381,13 +386,23 @@ def fit_curve(scores: NDArray[np.float64], failed: NDArray[np.float64]) -> tuple
 # --- trees ----------------------------------------------------------------------------------------------------------
 
 
-def _boost(table: NDArray[np.float64], failed: NDArray[np.float64]) -> "lightgbm.Booster":
+def _boost(table: NDArray[np.float64], failed: NDArray[np.float64], progress: Progress) -> "lightgbm.Booster":
     import lightgbm  # noqa: PLC0415 - it takes seconds where scikit-learn and pandas are installed, too
 
     least, most = _SESSIONS_A_LEAF
     parameters = {**_PARAMETERS, "min_data_in_leaf": min(max(len(table) // 100, least), most)}
     data = lightgbm.Dataset(table, failed, params=parameters)
-    return lightgbm.train(parameters, data, num_boost_round=_ROUNDS)
+
+    def log_loss(risks: NDArray[np.float64], _: "lightgbm.Dataset") -> tuple[str, float, bool]:
+        likely = np.clip(np.where(failed == 1, risks, 1 - risks), 1e-15, 1)
+        return "log loss", float(-np.log(likely).mean()), False
+
+    def report(state: Any) -> None:  # noqa: ANN401 - LightGBM's callback environment has no public type
+        done = state.iteration + 1
+        loss = state.model.eval_train(log_loss)[0][2] if done % _TOLD_EVERY == 0 or done == _ROUNDS else None
+        progress("diagnose: learning", done, _ROUNDS, loss)
+
+    return lightgbm.train(parameters, data, num_boost_round=_ROUNDS, callbacks=[report])
 
 
 def _scores(booster: "lightgbm.Booster", table: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 Only the work that learns, checks and forgets is shown: what a person asked for on pages of their own is not.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,7 @@ PATH: Final = "/console/runs"
 
 _WHO: Final = (Role.ENGINEER, Role.OPERATOR)
 _SHOWN: Final = ("train", "snapshot", "audit", "forget")
+_MINUTE_S: Final = 60
 _STATE: Final = {
     State.WAITING: "waits for its turn",
     State.RUNNING: "runs",
@@ -156,16 +158,26 @@ def progress_html(job: Job) -> Markup:
         return Markup('<p class="state"><strong>{}</strong>{}</p><progress aria-label="{}"></progress>').format(
             job.stage or "beginning", so_far, job.stage or "beginning"
         )
+    loss = f", loss {job.losses[-1][1]:.3f}" if job.losses else ""
+    left = "" if job.left_s is None else f", about {_duration(job.left_s)} left"
     return Markup(
-        '<p class="state"><strong>{}</strong>, {} of {}</p><progress max="{}" value="{}" aria-label="{}"></progress>'
+        '<p class="state"><strong>{}</strong>, {} of {}{}</p><progress max="{}" value="{}" aria-label="{}"></progress>'
     ).format(
         job.stage,
         f"{job.done:,}",
         f"{job.total:,}",
+        loss + left,
         job.total,
         job.done,
         job.stage,
     )
+
+
+def _duration(seconds: int) -> str:
+    if seconds < _MINUTE_S:
+        return f"{seconds} s"
+    hours, minutes = divmod(math.ceil(seconds / _MINUTE_S), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _told(jobs: Jobs, run: str) -> Iterator[Event]:
