@@ -1317,6 +1317,11 @@ class Workspace:
         )
         return Draft(kind="release", body={"model": trained.id, **named})
 
+    def families(self) -> dict[str, str]:
+        """Return what can be trained here, and for which purpose each learns; adapters need a base that is named."""
+        learns = {name: f"train/{name}" for name in FAMILIES if name != "adapter"}
+        return learns if self._recipe is None else learns | {"adapter": AdapterFamily.purpose}
+
     def family(self, name: str) -> Family:
         """Return a family by its name.
 

@@ -15,7 +15,6 @@ from volition.errors import InvalidInputError
 from volition.jobs import Job, Jobs, State
 from volition.web import words
 from volition.web.page import Event, Live, Nav, Notice, Pages, Redirect, Visit
-from volition.workspace import FAMILIES
 
 pages = Pages()
 
@@ -94,10 +93,10 @@ def show(visit: Visit) -> RunsPage:
     families = tuple(
         Family(
             name=name,
-            title=words.PURPOSES[f"train/{name}"].title,
-            snapshots=tuple(one for one in known if one.startswith(f"train-{name}-"))[:20],
+            title=words.LEARNS[name],
+            snapshots=tuple(one for one in known if one.startswith(f"{purpose.replace('/', '-')}-"))[:20],
         )
-        for name in FAMILIES
+        for name, purpose in visit.workspace.families().items()
     )
     return RunsPage(
         title="Runs", families=families, lines=tuple(_line(job) for job in reversed(shown_jobs(visit.jobs)))
@@ -214,7 +213,7 @@ def _what(job: Job) -> str:
     kind, _, of = job.what.partition(" ")
     match kind:
         case "train":
-            return words.PURPOSES[f"train/{of}"].title
+            return words.LEARNS[of]
         case "snapshot":
             return f"Snapshot for {words.PURPOSES[of].title.lower()}"
         case "audit":
