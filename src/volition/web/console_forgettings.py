@@ -119,7 +119,7 @@ def clock(owed: Owed, now_us: int) -> Clock:
     is_overdue = owed.due_us < now_us
     return Clock(
         model=owed.model,
-        does=words.TRAINING[owed.family],
+        does=words.LEARNS[owed.family],
         because=_because(owed),
         rows=owed.rows,
         since_us=owed.since_us,

@@ -119,6 +119,7 @@ class Card:
     rows: int
     people: int
     accounts: int
+    bounded: str
     override: str
 
 
@@ -246,7 +247,7 @@ def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> Mode
     word = "overdue, not used" if overdue else f"{state}, stale" if owed is not None else state
     return ModelLine(
         id=model.id,
-        does=words.TRAINING[model.family],
+        does=words.LEARNS[model.family],
         standing=Standing(word=word, is_on=state == "at work" and owed is None),
         trained_us=model.trained_us,
         released_us=model.released_us,
@@ -262,6 +263,7 @@ def _card(card: Mapping[str, Any]) -> Card:
         rows=sum(counts["kept"] for counts in card["learned_from"]["rows"].values()),
         people=card["learned_from"]["people"],
         accounts=len(card["learned_from"]["accounts"]),
+        bounded=words.bounded(card),
         override="" if override is None else f"{override['by']} answers for it, because: {override['why']}",
     )
 

@@ -24,7 +24,6 @@ PATH: Final = "/console/runs"
 _WHO: Final = (Role.ENGINEER, Role.OPERATOR)
 _SHOWN: Final = ("train", "snapshot", "audit", "forget")
 _MINUTE_S: Final = 60
-_LEARNS: Final = {"adapter": "compose"}  # families that learn for the purpose of another
 _STATE: Final = {
     State.WAITING: "waits for its turn",
     State.RUNNING: "runs",
@@ -95,10 +94,10 @@ def show(visit: Visit) -> RunsPage:
     families = tuple(
         Family(
             name=name,
-            title=words.TRAINING[name],
-            snapshots=tuple(one for one in known if one.startswith(f"train-{_LEARNS.get(name, name)}-"))[:20],
+            title=words.LEARNS[name],
+            snapshots=tuple(one for one in known if one.startswith(f"{purpose.replace('/', '-')}-"))[:20],
         )
-        for name in visit.workspace.families
+        for name, purpose in visit.workspace.families().items()
     )
     return RunsPage(
         title="Runs", families=families, lines=tuple(_line(job) for job in reversed(shown_jobs(visit.jobs)))
@@ -219,7 +218,7 @@ def _what(job: Job) -> str:
     kind, _, of = job.what.partition(" ")
     match kind:
         case "train":
-            return words.TRAINING[of]
+            return words.LEARNS[of]
         case "snapshot":
             return f"Snapshot for {words.PURPOSES[of].title.lower()}"
         case "audit":

@@ -121,6 +121,7 @@ class CardPage:
         proof: Where the proof is whether it learned from the visitor.
         yours: Whether it learned from the visitor, in a sentence.
         learned: What it learned from, in a sentence.
+        bounded: What bounds what an adapter keeps of one person; empty for other models.
         rows: The same by kind of data.
         override: Who answers for a release beyond the bounds, and why; empty where all were held.
         found: What was measured.
@@ -136,6 +137,7 @@ class CardPage:
     proof: str
     yours: str
     learned: str
+    bounded: str
     rows: tuple[Kept, ...]
     override: str
     found: tuple[Found, ...]
@@ -184,6 +186,7 @@ def show_card(visit: Visit) -> CardPage:
         yours=" ".join(_told(trace)),
         learned=f"Frozen on {words.day(text_to_us(learned['at']))}, from {learned['people']:,} people in "
         f"{learned['accounts']:,} organisations, each with the yes that the terms ask for.",
+        bounded=words.bounded(card),
         rows=tuple(_kept(category, rows) for category, rows in learned["rows"].items()),
         override="" if override is None else f"Released beyond its bounds by {override['by']}: {override['why']}",
         found=tuple(_found(finding) for finding in card["findings"]),
@@ -272,6 +275,8 @@ def _working(traces: list[Trace]) -> Iterator[AtWork]:
     by_family = {trace.model.family: trace for trace in traces if trace.at_work}
     for family, title in words.FAMILY.items():
         trace = by_family.get(family)
+        if trace is None and family == "adapter":
+            continue  # it is an extra: where none is at work, nobody goes without anything
         if trace is None:
             yield AtWork(title=title, told="no model at work; it goes without", model="", card="")
         else:

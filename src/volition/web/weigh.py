@@ -268,10 +268,13 @@ def _measured(
     together: dict[tuple[str, str, str | None], list[Figure]] = {}
     for figure in figures:
         together.setdefault((figure.what, figure.metric if is_risk else "", figure.model), []).append(figure)
-    for (what, _, _), several in together.items():
+    families = {model.rpartition("-")[0] for _, _, model in together if model is not None}
+    for (what, _, model), several in together.items():
         measure = words.MEASURE[what]
         metric = next((figure.metric for figure in several if figure.metric != "none"), "")
-        of = measure.of or words.UNITS[weighing.purpose]
+        family = weighing.purpose.removeprefix("train/") if model is None else model.rpartition("-")[0]
+        of = measure.of or words.UNITS[family]
+        title = f"{words.FAMILY[family]}, {measure.title.lower()}" if len(families) > 1 else measure.title
         names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everybody"}
         rows = tuple(
             Interval(
@@ -288,7 +291,7 @@ def _measured(
         bound = next((figure for figure in several if figure.bound is not None and figure.value is not None), None)
         yield Measured(
             chart=IntervalChart(
-                title=f"{measure.title}: {metric}" if metric else measure.title,
+                title=f"{title}: {metric}" if metric else title,
                 unit="",
                 of=of,
                 rows=rows,

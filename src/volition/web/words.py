@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from volition.access import Role
 from volition.canonical import us_to_datetime
@@ -137,7 +137,7 @@ class Measure:
     Attributes:
         title: Its name on a chart.
         means: What it says and which way is good, in a sentence.
-        of: What it is measured on, in the plural; empty where that is the purpose's own, of `UNITS`.
+        of: What it is measured on, in the plural; empty where that is the family's own, of `UNITS`.
     """
 
     title: str
@@ -176,30 +176,48 @@ MEASURE: Final[Mapping[str, Measure]] = {
 """By audit, and `own data`."""
 
 UNITS: Final[Mapping[str, str]] = {
-    "train/search": "searches",
-    "train/recommend": "people",
-    "train/summary": "meetings",
-    "train/compose": "messages",
-    "train/diagnose": "sessions",
+    "search": "searches",
+    "recommend": "people",
+    "summary": "meetings",
+    "compose": "messages",
+    "diagnose": "sessions",
+    "adapter": "people",
 }
-"""What a model of each purpose is measured on."""
+"""What a model of each family is measured on."""
 
 _ONE: Final[Mapping[str, str]] = {"searches": "search", "people": "person"}
 
 FAMILY: Final[Mapping[str, str]] = {
     purpose.removeprefix("feature/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("feature/")
-} | {"adapter": "Adapter of the composer"}
+} | {"adapter": "Writing on"}
+"""What a model of each family is for; an adapter learns for the composer's purpose."""
 
-TRAINING: Final[Mapping[str, str]] = {
+LEARNS: Final[Mapping[str, str]] = {
     purpose.removeprefix("train/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("train/")
-} | {"adapter": "Train an adapter of the composer"}
-"""What training each family is called."""
+} | {"adapter": "Train the adapter"}
+"""What the training of each family is called."""
 
 _ASKS: Final[Mapping[str, str]] = {
     "account": "your organisation's",
     "person": "that of whoever speaks or acts",
     "everyone": "everybody's in it",
 }
+
+
+def bounded(card: Mapping[str, Any]) -> str:
+    """Say what bounds what an adapter keeps of one person, from its card; empty for models of other families."""
+    base, claimed = card.get("base"), card.get("privacy")
+    if base is None:
+        return ""
+    of = f"It is an update of the language model {base['name']}, which itself stays as it was."
+    if claimed is None:
+        return (
+            f"{of} It was trained without differential privacy: what it keeps of one person is measured, not bounded."
+        )
+    return (
+        f"{of} It was trained with differential privacy for each person: epsilon {claimed['epsilon']:.2f} at delta "
+        f"{claimed['delta']:g}. The smaller epsilon, the less it can show that a person was there."
+    )
 
 
 def categories(names: Iterable[str]) -> str:
