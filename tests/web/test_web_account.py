@@ -255,13 +255,14 @@ def test_the_page_is_for_everybody(served, new_page, sign_in, check_access, look
     page.locator("#train-recommend-lock").focus()
     page.keyboard.press("Enter")
     page.locator("#train-recommend-unlock").wait_for()
-    page.get_by_label("Group").fill("Night shift")
-    page.get_by_label("People").fill("x3\nx4")
-    page.get_by_label("Switch").select_option("train-search")
+    page.get_by_role("textbox", name="Group").fill("Night shift")
+    page.get_by_role("textbox", name="People").fill("x3\nx4")
+    page.get_by_role("combobox", name="Switch").select_option("train-search")
     page.get_by_role("button", name="Limit", exact=True).click()
     page.get_by_role("button", name="Lift the limit of Train search for Night shift").wait_for()
     page.locator("#train-search-no").focus()
     page.keyboard.press("Enter")
+    page.get_by_text("the account's no counts from now on").wait_for()
     page.get_by_role("button", name="Undo").wait_for()
     assert page.locator("#train-search .row .pill").inner_text() == "Not allowed"
     assert page.locator(".glances li", has_text="Train search").locator(".pill").inner_text() == "Not allowed"
