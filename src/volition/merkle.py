@@ -71,8 +71,9 @@ class Frontier:
 
     def copy(self) -> Self:
         """Return the same tree, to be grown apart."""
-        hashes = iter(self._hashes)
-        return type(self)(self.size, lambda _level, _number: next(hashes))
+        twin = type(self)()
+        twin.size, twin._hashes = self.size, self._hashes.copy()  # noqa: SLF001 - its own kind
+        return twin
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf's hash; return the nodes that it completes, the leaf itself first."""

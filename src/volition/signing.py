@@ -20,6 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -71,7 +72,7 @@ class VerifierKey:
     @property
     def id(self) -> bytes:
         """The key's identity within its name, 4 bytes."""
-        return hashlib.sha256(f"{self.name}\n".encode() + self._typed).digest()[:_KEY_ID_BYTES]
+        return _key_id(self.name, self._typed)
 
     @property
     def _typed(self) -> bytes:
@@ -321,6 +322,11 @@ def _verify_note_signature(key: VerifierKey, text: str, signature: bytes) -> Not
 
 def _cosigned(text: str, at_s: int) -> bytes:
     return f"cosignature/v1\ntime {at_s}\n{text}".encode()
+
+
+@lru_cache(maxsize=64)  # a log signs every append with the same key
+def _key_id(name: str, typed: bytes) -> bytes:
+    return hashlib.sha256(f"{name}\n".encode() + typed).digest()[:_KEY_ID_BYTES]
 
 
 def _signature_line(key: VerifierKey, signature: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -278,7 +279,7 @@ def _with_signals(noes: NDArray[np.int64], signals: Sequence[NDArray[np.int64]],
 # --- judged at instants of their own ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stretches:
     """When each of n pairs was allowed and when not: the instants at which that changed.
 
@@ -295,7 +296,7 @@ class Stretches:
     def at(self, pair: NDArray[np.integer], when_us: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Say of many uses whether each was allowed when it happened: `permits.allowed`, many at once.
 
-        A binary search inside each pair's instants, all searches side by side: O(log of the longest) passes.
+        A look into a calendar settles all but those of a pair and a period in which something changed.
 
         Args:
             pair: Which pair each use concerns, (k,).
@@ -304,22 +305,79 @@ class Stretches:
         Returns:
             Whether each was allowed, bool, (k,).
         """
-        longest = int(np.diff(self.offsets).max(initial=1))
-        strides = [1 << bit for bit in reversed(range((longest - 1).bit_length()))]
-        last_of = self.offsets[1:] - 1
+        calendar = self._calendar
         found = np.empty(len(pair), np.bool_)
-        further = np.empty(_AT_A_TIME, np.int64)
-        start_us = np.empty(_AT_A_TIME, np.int64)
-        for first in range(0, len(pair), _AT_A_TIME):  # what fits into a processor's cache is searched fastest
+        cell = np.empty(_AT_A_TIME, np.int64)
+        for first in range(0, len(pair), _AT_A_TIME):  # what fits into a processor's cache is looked up fastest
             asked, when = pair[first : first + _AT_A_TIME], when_us[first : first + _AT_A_TIME]
-            there, its_start_us = further[: len(asked)], start_us[: len(asked)]
-            place, last = self.offsets.take(asked), last_of.take(asked)
-            for stride in strides:
-                np.minimum(place + stride, last, out=there)
-                self.start_us.take(there, out=its_start_us, mode="clip")
-                np.copyto(place, there, where=its_start_us <= when)
-            self.allowed.take(place, out=found[first : first + _AT_A_TIME], mode="clip")
+            answers = found[first : first + _AT_A_TIME]
+            told = calendar.states.take(calendar.cells(asked, when, out=cell[: len(asked)]), mode="clip")
+            np.equal(told, _ALLOWED, out=answers)
+            unclear = np.flatnonzero(told == _CHANGES)
+            if len(unclear):
+                answers[unclear] = self._search(asked[unclear], when[unclear])
         return found
+
+    def _search(self, pair: NDArray[np.integer], when_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Search inside each pair's instants, all side by side: O(log of the longest) passes."""
+        place, last = self.offsets.take(pair), self.offsets.take(pair + 1) - 1
+        for stride in self._strides:
+            there = np.minimum(place + stride, last)
+            np.copyto(place, there, where=self.start_us.take(there) <= when_us)
+        return self.allowed.take(place)
+
+    @cached_property
+    def _strides(self) -> list[int]:
+        longest = int(np.diff(self.offsets).max(initial=1))
+        return [1 << bit for bit in reversed(range((longest - 1).bit_length()))]
+
+    @cached_property
+    def _calendar(self) -> "_Calendar":
+        return _Calendar.of(self)
+
+
+_PERIODS: Final = 64
+_REFUSED, _ALLOWED, _CHANGES = 0, 1, 2  # what a calendar says of a pair and a period
+
+
+@dataclass(frozen=True, slots=True)
+class _Calendar:
+    """For each pair and period, whether the use was allowed in all of it, in none, or changed: one byte each.
+
+    Attributes:
+        from_us: Where the first period starts; what lies before belongs to it, as what lies after the last to the last.
+        shift: A period is 2^shift microseconds long.
+        states: int8, (n x 64,).
+    """
+
+    from_us: int
+    shift: int
+    states: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, stretches: Stretches) -> "_Calendar":
+        """Draw the calendar of all changes."""
+        start_us, opens = stretches.start_us, stretches.offsets[:-1]
+        is_change = np.ones(len(start_us), np.bool_)
+        is_change[opens] = False  # each pair's first is from the beginning on
+        changes = np.flatnonzero(is_change)
+        from_us, until_us = (int(fold(start_us[changes])) if len(changes) else 0 for fold in (np.min, np.max))
+        shift = max((until_us - from_us).bit_length() - _PERIODS.bit_length() + 1, 0)
+        calendar = cls(from_us, shift, np.empty(0, np.int8))
+        pair = np.repeat(np.arange(len(opens)), np.diff(stretches.offsets))
+        cell = calendar.cells(pair, start_us, out=np.empty(len(pair), np.int64))
+        states = np.repeat(stretches.allowed.astype(np.int8), np.diff(cell, append=len(opens) * _PERIODS))
+        states[cell[changes]] = _CHANGES
+        return cls(from_us, shift, states)
+
+    def cells(
+        self, pair: NDArray[np.integer], when_us: NDArray[np.int64], *, out: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return where in `states` each pair and instant is, (k,)."""
+        np.subtract(when_us, self.from_us, out=out)
+        np.right_shift(out, self.shift, out=out)
+        np.clip(out, 0, _PERIODS - 1, out=out)
+        return np.add(out, pair * np.int64(_PERIODS), out=out)
 
 
 def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, on what ground, and until when
