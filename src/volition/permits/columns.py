@@ -377,7 +377,8 @@ class _Calendar:
         np.subtract(when_us, self.from_us, out=out)
         np.right_shift(out, self.shift, out=out)
         np.clip(out, 0, _PERIODS - 1, out=out)
-        return np.add(out, pair * np.int64(_PERIODS), out=out)
+        np.add(out, pair * np.int64(_PERIODS), out=out)
+        return out
 
 
 def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, on what ground, and until when
