@@ -428,19 +428,31 @@ def check_together(start, histories):
         few = np.arange(0, len(accounts), max(1, len(accounts) // 5))[::-1]
         again = Panel(permits, accounts, few, [parties[position] for position in few])
         stretches[role] = asked.stretches(role, CATEGORY)
+        table, table_again = asked.of(role, CATEGORY), again.of(role, CATEGORY)
         others = Panel(permits, accounts, np.zeros(2, np.int32), ["person:stranger", UNKNOWN_PERSON])
         for position, (account, party) in enumerate(zip(accounts, parties, strict=True)):
             use = Use(account=account, party=party, role=role, category=CATEGORY, purpose=PURPOSE)
-            told = [event for event in events if account in str(event[1][1]) or event[1][0] == "terms"]
-            assert row(asked.of(role, CATEGORY), position) == permit(permits.history, use, ASKED), (told, role)
+            assert row(table, position) == permit(permits.history, use, ASKED), (
+                told_of(account, events),
+                role,
+            )
             for when in range(START - 1, ASKED + 1):
                 then = stretches[role].at(np.array([position]), np.array([when]))
-                assert then == [allowed(permits.history, use, when, asked_us=ASKED) is None], (told, role, when)
+                assert then == [allowed(permits.history, use, when, asked_us=ASKED) is None], (
+                    told_of(account, events),
+                    role,
+                    when,
+                )
         for position, whole in enumerate(few):
-            assert row(again.of(role, CATEGORY), position) == row(asked.of(role, CATEGORY), whole)
+            assert row(table_again, position) == row(table, whole)
         for position, party in enumerate(["person:stranger", UNKNOWN_PERSON]):
             alone = permits.of(accounts[0], party, role, CATEGORY)
             assert row(others.of(role, CATEGORY), position) == alone
+
+
+def told_of(account, events):
+    """Return what bears on an account, to be shown where forms disagree."""
+    return [event for event in events if account in str(event[1][1]) or event[1][0] == "terms"]
 
 
 def row(table, position):
