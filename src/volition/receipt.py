@@ -1,8 +1,9 @@
 """Receipts: what somebody said, in words that other systems read, with the proof that the ledger holds it.
 
-A receipt has two parts. The *record* is a consent record as ISO/IEC TS 27560:2023 describes one, in JSON-LD with words
-of the W3C Data Privacy Vocabulary: who, to whom, for which purposes and kinds of data, yes or no, when, under which
-terms. A no is a refusal there, whether or not a yes went before it: one entry alone cannot tell. The *evidence* is the
+A receipt has two parts. The *record* is a consent record in the W3C Data Privacy Vocabulary 2.3's profile of ISO/IEC TS
+27560, in JSON-LD: who, to whom, for which purposes and kinds of data, yes or no, when, under which terms. What the
+profile asks for and no entry says (contact and jurisdiction of the operator, how long data is stored) is left out. A no
+is a refusal there, whether or not a yes went before it: one entry alone cannot tell. The *evidence* is the
 ledger entry itself, the entry that published the terms, and their proofs of inclusion under a signed checkpoint
 (RFC 9162).
 
@@ -28,12 +29,22 @@ PROOFS_FORMAT: Final = "volition/person-proofs/1"
 """A person's proof bundle: a JSON object with the lists `proofs`, one for each model, and `receipts`."""
 
 _CONTEXT: Final = {
+    "ai": "https://w3id.org/dpv/ai#",
     "dct": "http://purl.org/dc/terms/",
     "dpv": "https://w3id.org/dpv#",
+    "pd": "https://w3id.org/dpv/pd#",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
     "volition": "urn:volition:",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
 }
 _STATUS: Final = {"yes": "dpv:ConsentGiven", "no": "dpv:ConsentRefused"}
+_BROADER: Final = {  # by the first part of a purpose, or all of it
+    "train": "dpv:ImproveExistingProductsAndServices",
+    "feature/recommend": "dpv:ProvidePersonalisedRecommendations",
+    "feature": "dpv:ServicePersonalisation",
+    "advertising": "dpv:Advertising",
+}
 
 
 def write_receipt(ledger: Ledger, entry: Entry, *, terms_seq: int | None) -> dict[str, Any]:
@@ -65,38 +76,77 @@ def write_receipt(ledger: Ledger, entry: Entry, *, terms_seq: int | None) -> dic
 
 
 def _record(entry: Entry, terms: Entry | None, origin: str) -> dict[str, Any]:
-    """Say an entry as a consent record in the vocabulary of DPV 2."""
+    """Say an entry as a consent record: the DPV 2.3 profile of ISO/IEC TS 27560, in JSON-LD.
+
+    The controller is named as the log names itself; how to reach them is in no entry, so it is not in the record.
+
+    Source: https://w3id.org/dpv/schema/dpv-27560
+    """
     said = entry.body
+    subject, controller = {"@id": f"urn:volition:{said['party']}"}, {"@id": f"urn:volition:operator:{origin}"}
+    is_signal = entry.kind == "signal"
     record: dict[str, Any] = {
         "@context": _CONTEXT,
         "@id": f"urn:volition:{digest(entry.leaf_bytes)}",
         "@type": "dpv:ConsentRecord",
-        "dct:conformsTo": "ISO/IEC TS 27560:2023",
+        "dct:conformsTo": {"@id": "https://w3id.org/dpv/schema/dpv-27560#record"},
         "dct:identifier": f"{origin}/{entry.seq}",
-        "dpv:hasDataController": origin,
-        "dpv:hasDataSubject": said["party"],
-        "dpv:isIndicatedAtTime": {"@type": "xsd:dateTime", "@value": us_to_text(entry.at_us)},
-        "dpv:isIndicatedBy": said["party"],
-        "dpv:hasNotice": None,
+        "dpv:hasDataSubject": {**subject, "@type": "dpv:DataSubject", "dpv:hasIdentifier": said["party"]},
+        "dpv:hasDataController": {
+            **controller,
+            "@type": "dpv:DataController",
+            "dpv:hasName": origin,
+            "dpv:hasIdentifier": origin,
+        },
+        "dpv:hasRecipient": controller,
+        "dpv:hasConsentStatus": {
+            "@type": ["dpv:ConsentRefused" if is_signal else _STATUS[said["answer"]], "dpv:ExpressedConsent"],
+            "dpv:isIndicatedBy": subject,
+            "dpv:hasIndicationMethod": said["signal"] if is_signal else "AI settings",
+            "dpv:isIndicatedAtTime": _time(entry.at_us),
+            "dpv:hasDuration": {"@type": "dpv:UntilEventDuration", "rdf:value": "another answer"},
+        },
+        "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": {"@id": "/settings"}},
     }
-    if entry.kind == "signal":
-        record |= {"dpv:hasConsentStatus": "dpv:ConsentRefused", "dpv:hasIndicationMethod": said["signal"]}
-    else:
-        record |= {
-            "dpv:hasConsentStatus": _STATUS[said["answer"]],
-            "dpv:hasPurpose": list(said["purpose"]),
-            "dpv:hasPersonalData": list(said["data"]),
-            "dct:temporal": "from then on" if said["covers"] is None else f"since {said['covers']}",
+    if not is_signal:
+        record["dct:temporal"] = "from then on" if said["covers"] is None else f"since {said['covers']}"
+        record["dpv:hasProcess"] = {
+            "@type": "dpv:Process",
+            "dpv:hasPurpose": [_purpose(name) for name in said["purpose"]],
+            "dpv:hasPersonalData": [_personal_data(name) for name in said["data"]],
         }
     if terms is not None:
         document = terms.body["terms"]
         record["dpv:hasNotice"] = {
+            "@id": f"urn:volition:terms:{document['id']}",
+            "@type": "dpv:ConsentNotice",
             "dct:identifier": document["id"],
             "dct:title": document["title"],
-            "dct:issued": us_to_text(terms.at_us),
+            "dct:issued": _time(terms.at_us),
             "volition:digest": digest(canonical_json(document)),
         }
     return record
+
+
+def _purpose(name: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"@id": f"urn:volition:purpose:{name}", "@type": "dpv:Purpose", "dct:title": name}
+    broader = _BROADER.get(name) or _BROADER.get(name.partition("/")[0])
+    if broader is not None:
+        told["skos:broader"] = {"@id": broader}
+    if name.startswith("train"):
+        told["dpv:hasProcessing"] = {"@id": "ai:ModelTraining"}
+    return told
+
+
+def _personal_data(name: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"@id": f"urn:volition:category:{name}", "@type": "dpv:PersonalData", "dct:title": name}
+    if name.startswith("content"):
+        told["skos:broader"] = {"@id": "pd:Communication"}
+    return told
+
+
+def _time(at_us: int) -> dict[str, str]:
+    return {"@type": "xsd:dateTime", "@value": us_to_text(at_us)}
 
 
 def verify_receipt(receipt: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN401 - any JSON value may arrive

@@ -321,8 +321,8 @@ def test_a_receipt_that_was_changed_anywhere_does_not_verify(server, tmp_path, c
         return json.dumps(copy).encode()
 
     changes = [
-        lambda one: one["record"].update({"dpv:hasConsentStatus": "dpv:ConsentGiven"}),
-        lambda one: one["record"].update({"dpv:hasPurpose": ["advertising"]}),
+        lambda one: one["record"]["dpv:hasConsentStatus"]["@type"].insert(0, "dpv:ConsentGiven"),
+        lambda one: one["record"]["dpv:hasProcess"].update({"dpv:hasPurpose": []}),
         lambda one: one["record"].pop("dpv:hasDataSubject"),
         lambda one: one.update(record=None),
         lambda one: one["entries"].pop(),
