@@ -690,7 +690,8 @@ def test_a_process_killed_at_any_moment_loses_nothing_that_it_acknowledged(path)
         acknowledged = worker.stdout.readline().split()
         time.sleep(moments.uniform(0, 0.15))
         worker.send_signal(signal.SIGKILL)
-        rest = worker.stdout.read()  # not `communicate`, which would pass over what `readline` read ahead
+        with worker.stdout as said:  # not `communicate`, which would pass over what `readline` read ahead
+            rest = said.read()
         worker.wait(timeout=60)
         complete = rest[: rest.rfind("\n") + 1]
         acknowledged += complete.split()
