@@ -538,13 +538,7 @@ def own(subject: Subject, circles: Circles) -> Standings:
     first[there] = circles.members[circles.offsets[:-1][there]]
     is_subject = np.array([person == party for person in circles.people], bool)
     mine = there & (is_subject[first] if len(is_subject) else False)
-    return Standings(
-        at_us=subject.at_us,
-        since_us=np.where(mine, BEGINNING_US, NO_PERMIT_US),
-        oldest_us=np.full(len(circles), BEGINNING_US, np.int64),
-        reason=np.where(mine, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
-        account=circles.account,
-    )
+    return _alone(mine, circles, subject.at_us)
 
 
 def fold(permits: Permits, circles: Circles, category: str) -> Standings:
@@ -611,11 +605,16 @@ def heard(participant: Participant, circles: Circles) -> Standings:
     there = np.zeros(len(circles), bool)
     there[np.searchsorted(circles.offsets, places, side="right") - 1] = True
     there &= np.isin(circles.account, accounts)
+    return _alone(there, circles, participant.at_us)
+
+
+def _alone(chosen: NDArray[np.bool_], circles: Circles, at_us: int) -> Standings:
+    """Return standings that let the chosen circles through, and no other."""
     return Standings(
-        at_us=participant.at_us,
-        since_us=np.where(there, BEGINNING_US, NO_PERMIT_US),
+        at_us=at_us,
+        since_us=np.where(chosen, BEGINNING_US, NO_PERMIT_US),
         oldest_us=np.full(len(circles), BEGINNING_US, np.int64),
-        reason=np.where(there, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
+        reason=np.where(chosen, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
         account=circles.account,
     )
 

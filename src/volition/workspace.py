@@ -864,10 +864,6 @@ class Workspace:
             sink: Where to; it can be sought in.
         """
         known, found = self.parties.person(person), self.holdings(person)
-        party = f"person:{known.pseudonym}"
-        spoken = self.history().party(party)
-        seqs = sorted([*(said.seq for said in spoken.decisions), *(seq for _, _, seq in spoken.signals)])
-        entries = [entry for seq in seqs for entry in self.ledger.entries(seq, seq + 1)]
         about = {
             "origin": self.origin,
             "person": known.id,
@@ -885,7 +881,8 @@ class Workspace:
             subject=Subject(pseudonym=known.pseudonym, at_us=found.at_us),
             about=about,
             decisions=[
-                {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body} for entry in entries
+                {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body}
+                for entry in reversed(self.answers(person))
             ],
             uses=uses_json(found.uses, found.lessons),
         )

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -97,8 +98,7 @@ def named(server: Server) -> dict[str, str]:
         organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED
         guest = workspace.parties.guest(organisation, name).id
     run = server.jobs.start("train search", lambda workspace, told: workspace.train("search", progress=told).id)
-    for _ in server.jobs.follow(run.id):
-        pass  # until it is over
+    deque(server.jobs.follow(run.id), maxlen=0)  # until it is over
     return {
         "model": working[-1],
         "released": (learned or working)[-1],

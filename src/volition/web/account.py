@@ -20,43 +20,19 @@ from volition.web import words
 from volition.web.account_limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
 from volition.web.first_steps import Step, first_steps
 from volition.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
-from volition.web.settings import Glance, Kind, State
+from volition.web.settings import Glance, Kind, State, SwitchCard, weighs_of
 
 pages = Pages()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountCard:
-    """One switch as the page shows it.
+class AccountCard(SwitchCard):
+    """One switch of the account.
 
     Attributes:
-        name: Its short name, in addresses.
-        title: What it is called.
-        does: What it is for, a sentence for each purpose.
-        answer: What was answered for the account, of `choices.Answer`.
-        answered: The same in a sentence.
-        state: How it stands.
-        yes: What a yes does.
-        no: What a no does.
-        others: Whose answer counts besides, in a sentence.
-        kinds: Each kind of data, as it stands.
-        has_say: Whether there is anything to answer.
-        action: Where the answer is sent.
         lock: Its lock; none where there is nothing to answer.
     """
 
-    name: str
-    title: str
-    does: tuple[str, ...]
-    answer: Answer
-    answered: str
-    state: State
-    yes: tuple[str, ...]
-    no: tuple[str, ...]
-    others: str
-    kinds: tuple[Kind, ...]
-    has_say: bool
-    action: str
     lock: Lock | None
 
 
@@ -257,6 +233,7 @@ def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> Acc
         kinds=tuple(_kind(line, single=len(choice.purposes) == 1) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{PATH}/switches/{choice.switch.name}",
+        weighs=weighs_of(choice),
         lock=lock,
     )
 

@@ -239,10 +239,15 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
         kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{path}/{choice.switch.name}",
-        weighs=tuple(
-            Link(label=words.PURPOSES[purpose].title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
-            for purpose in choice.purposes
-        ),
+        weighs=weighs_of(choice),
+    )
+
+
+def weighs_of(choice: Choice) -> tuple[Link, ...]:
+    """Return where each purpose of a switch is weighed."""
+    return tuple(
+        Link(label=words.PURPOSES[purpose].title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
+        for purpose in choice.purposes
     )
 
 
