@@ -43,7 +43,7 @@ from volition.permits import (
     ground,
     permit,
 )
-from volition.terms import Rule
+from volition.terms import CATEGORIES, Rule
 
 _HEXADECIMAL: Final = re.compile("[0-9a-f]+")
 
@@ -80,7 +80,6 @@ class Verdict:
         reason: Why not; none when permitted.
         party: On whom it hangs: the refusing party, or the one whose permit is the latest.
         since_us: Since when every yes has stood unbroken; none when some party has no permit.
-        remedy: What would change the answer, in words; empty when permitted.
         evidence: Numbers of the ledger entries that it rests on, oldest first: of every party if permitted, of the
             refusing one if not. Whoever reads them in the ledger can follow the answer.
     """
@@ -89,8 +88,14 @@ class Verdict:
     reason: Reason | None
     party: str
     since_us: int | None
-    remedy: str
     evidence: tuple[int, ...] = ()
+
+    @property
+    def remedy(self) -> str:
+        """What would change the answer, in words; empty when permitted."""
+        if self.reason is None:
+            return ""
+        return remedy(self.reason, self.party, since_us=NO_PERMIT_US if self.since_us is None else self.since_us)
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as a JSON object with instants as text."""
@@ -147,14 +152,26 @@ def stand(permits: Permits, account: str, people: Sequence[str], category: str) 
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a circle and a category: every answer that it can get, made once."""
+    """What is known of a circle and a category: every answer that it can get, made once. Equal ones are kept once."""
 
     epoch: int
     since_us: int
     max_age_us: int | None
     permitted: Verdict
     early: Verdict  # collected before the latest permit; the only one if somebody refuses
-    old: Verdict
+    old: Verdict | None  # where retention has a limit
+
+
+@dataclass(slots=True)
+class _Account:
+    """What is known of an account: how often its own answers have changed, and its circles' answers by category."""
+
+    epoch: int
+    circles: dict[tuple[str, ...], list[_Known | None]]
+
+
+_PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
+_NOTHING: Final[list[_Known | None]] = [None] * len(CATEGORIES)
 
 
 class Gate:
@@ -162,14 +179,16 @@ class Gate:
 
     A decision makes it forget the answers it concerns, and nothing else: for an account that is one number, whoever
     many people it has.
+
+    Where many people are known, waiting for memory is most of an answer's time, so it lies close together: one list a
+    circle, in which categories with the same answers share them.
     """
 
     def __init__(self, permits: Permits) -> None:
         """Open the gate. `permits` are moved on by nobody else."""
         self._permits = permits
-        self._known: dict[tuple[str, tuple[str, ...], str], _Known] = {}
-        self._with: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}  # what is known with a person in it
-        self._epochs: dict[str, int] = {}  # how often an account's own answers have changed
+        self._accounts: dict[str, _Account] = {}
+        self._with: dict[str, list[list[_Known | None]]] = {}  # the circles that a person is in
         self._good_until_us = self._next_binding_us()
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
@@ -177,15 +196,15 @@ class Gate:
         changed = self._permits.learn(entries, at_us=at_us)
         self._good_until_us = self._next_binding_us()
         if changed is None:
-            self._known.clear()
+            self._accounts.clear()
             self._with.clear()
             return
         for party in changed:
             kind, _, name = party.partition(":")
-            if kind == "account":
-                self._epochs[name] = self._epochs.get(name, 0) + 1
-            for key in self._with.pop(party, ()):
-                self._known.pop(key, None)
+            if kind == "account" and name in self._accounts:
+                self._accounts[name].epoch += 1
+            for circle in self._with.get(party, ()):
+                circle[:] = _NOTHING
 
     def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
         """Judge one record for the permits' purpose; see `may`."""
@@ -216,54 +235,60 @@ class Gate:
                 "about. Ask about a later instant."
             )
             raise InvalidInputError(msg)
-        key = (account, people, category)
-        known = self._known.get(key)
-        if known is None or known.epoch != self._epochs.get(account, 0):
-            known = self._look_up(key)
+        try:
+            own = self._accounts[account]
+            known = own.circles[people][_PLACES[category]]
+        except KeyError:
+            known = self._look_up(account, people, category)
+        else:
+            if known is None or known.epoch != own.epoch:
+                known = self._look_up(account, people, category)
         if collected_us < known.since_us:
             return known.early
         if known.max_age_us is not None and collected_us < at_us - known.max_age_us:
-            return known.old
+            return known.old or known.early
         return known.permitted
 
     def _next_binding_us(self) -> int:
         binding_us = self._permits.history.next_binding_us(after_us=self._permits.at_us)
         return NO_PERMIT_US if binding_us is None else binding_us
 
-    def _look_up(self, key: tuple[str, tuple[str, ...], str]) -> _Known:
-        account, people, category = key
+    def _look_up(self, account: str, people: tuple[str, ...], category: str) -> _Known:
+        """Find out what there is to know, and remember it."""
+        own = self._accounts.get(account)
+        if own is None:
+            own = self._accounts[account] = _Account(0, {})
+        known = self._ask(own.epoch, account, people, category)
+        circle = own.circles.get(people)
+        if circle is None:
+            circle = own.circles[people] = _NOTHING.copy()
+            for person in people:
+                self._with.setdefault(person, []).append(circle)
+        if category in _PLACES:
+            known = next((other for other in circle if other == known), None) or known
+            circle[_PLACES[category]] = known
+        return known
+
+    def _ask(self, epoch: int, account: str, people: tuple[str, ...], category: str) -> _Known:
         permits = self._permits
         standing = stand(permits, account, people, category)
         rests_on = {
             party: permits.evidence(account, party, role, category) for role, party in concerned(account, people)
         }
         since_us = standing.since_us if standing.reason is None else None
-        own = rests_on[standing.party]
 
         def refusal(reason: Reason) -> Verdict:
-            told = remedy(reason, standing.party, since_us=standing.since_us)
-            return Verdict(
-                permitted=False, reason=reason, party=standing.party, since_us=since_us, remedy=told, evidence=own
-            )
+            evidence = rests_on[standing.party]
+            return Verdict(permitted=False, reason=reason, party=standing.party, since_us=since_us, evidence=evidence)
 
-        known = self._known[key] = _Known(
-            epoch=self._epochs.get(account, 0),
-            since_us=standing.since_us,
-            max_age_us=None if standing.oldest_us == BEGINNING_US else permits.at_us - standing.oldest_us,
-            permitted=Verdict(
-                permitted=True,
-                reason=None,
-                party=standing.party,
-                since_us=since_us,
-                remedy="",
-                evidence=tuple(sorted({seq for seqs in rests_on.values() for seq in seqs})),
-            ),
-            early=refusal(standing.reason or Reason.BEFORE_YES),
-            old=refusal(Reason.TOO_OLD),
-        )
-        for person in people:
-            self._with.setdefault(person, []).append(key)
-        return known
+        early = refusal(standing.reason or Reason.BEFORE_YES)
+        permitted, old, max_age_us = early, None, None
+        if standing.reason is None:
+            evidence = tuple(sorted({seq for seqs in rests_on.values() for seq in seqs}))
+            permitted = Verdict(permitted=True, reason=None, party=standing.party, since_us=since_us, evidence=evidence)
+            if standing.oldest_us != BEGINNING_US:
+                old, max_age_us = refusal(Reason.TOO_OLD), permits.at_us - standing.oldest_us
+        return _Known(epoch, standing.since_us, max_age_us, permitted, early, old)
 
 
 def decide(permits: Permits, record: Record) -> Verdict:

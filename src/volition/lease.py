@@ -36,7 +36,7 @@ from typing import Final, Self
 
 from volition import canonical
 from volition.errors import BackendError, ConflictError, InvalidInputError, VolitionError
-from volition.gate import Gate, Record, Verdict, remedy
+from volition.gate import Gate, Record, Verdict
 from volition.history import History, extend_history
 from volition.ledger import Entry, Ledger
 from volition.permits import Permits, Reason
@@ -214,9 +214,7 @@ class Held:
                     verdict = gate.may(account, people, category, collected_us, at_us=self._at_us)
                     if self._clock_ns() < self._until_ns:  # last: whatever happened since, the answer was given in time
                         return verdict
-        party = f"account:{account}"
-        told = remedy(Reason.STALE, party, since_us=0)
-        return Verdict(permitted=False, reason=Reason.STALE, party=party, since_us=None, remedy=told)
+        return Verdict(permitted=False, reason=Reason.STALE, party=f"account:{account}", since_us=None)
 
     def close(self) -> None:
         """Let go of the lease; whatever is asked afterwards is answered `stale`."""
