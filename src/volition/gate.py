@@ -167,11 +167,11 @@ class _Account:
     """What is known of an account: how often its own answers have changed, and its circles' answers by category."""
 
     epoch: int
-    circles: dict[tuple[str, ...], list[_Known | None]]
+    circles: dict[tuple[str, ...], tuple[_Known | None, ...]]
 
 
 _PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
-_NOTHING: Final[list[_Known | None]] = [None] * len(CATEGORIES)
+_NOTHING: Final[tuple[_Known | None, ...]] = (None,) * len(CATEGORIES)
 
 
 class Gate:
@@ -188,7 +188,7 @@ class Gate:
         """Open the gate. `permits` are moved on by nobody else."""
         self._permits = permits
         self._accounts: dict[str, _Account] = {}
-        self._with: dict[str, list[list[_Known | None]]] = {}  # the circles that a person is in
+        self._with: dict[str, list[tuple[_Account, tuple[str, ...]]]] = {}  # the circles that a person is in
         self._good_until_us = self._next_binding_us()
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
@@ -203,8 +203,8 @@ class Gate:
             kind, _, name = party.partition(":")
             if kind == "account" and name in self._accounts:
                 self._accounts[name].epoch += 1
-            for circle in self._with.get(party, ()):
-                circle[:] = _NOTHING
+            for own, people in self._with.get(party, ()):
+                own.circles[people] = _NOTHING
 
     def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
         """Judge one record for the permits' purpose; see `may`."""
@@ -261,12 +261,13 @@ class Gate:
         known = self._ask(own.epoch, account, people, category)
         circle = own.circles.get(people)
         if circle is None:
-            circle = own.circles[people] = _NOTHING.copy()
+            circle = own.circles[people] = _NOTHING
             for person in people:
-                self._with.setdefault(person, []).append(circle)
+                self._with.setdefault(person, []).append((own, people))
         if category in _PLACES:
             known = next((other for other in circle if other == known), None) or known
-            circle[_PLACES[category]] = known
+            place = _PLACES[category]
+            own.circles[people] = (*circle[:place], known, *circle[place + 1 :])
         return known
 
     def _ask(self, epoch: int, account: str, people: tuple[str, ...], category: str) -> _Known:
