@@ -191,6 +191,15 @@ def test_a_meeting_of_short_sentences_is_quoted_too(model):
     assert summarize(model, [segment("Yes.", 0), segment("No, never.", 1)]).moments
 
 
+def test_a_sentence_that_stumbles_is_quoted_only_where_nothing_else_was_said(model):
+    stumbling = "um the the battery the the deadline um uh the contract"
+    clear = "the battery will be smaller than the old one was"
+    both = summarize(model, [segment(stumbling, 1), segment(clear, 2)])
+    assert [moment.quote for moment in both.moments] == [clear]
+    alone = summarize(model, [segment(stumbling, 1)])
+    assert [moment.quote for moment in alone.moments] == [stumbling]
+
+
 @pytest.mark.parametrize("texts", [[], [""], ["...", "?"]])
 def test_a_meeting_in_which_nothing_was_said_has_no_moments_and_says_so(model, texts):
     summary = summarize(model, [segment(text, turn, embed=False) for turn, text in enumerate(texts)])

@@ -232,8 +232,9 @@ def _mask(passing: NDArray[np.bool_]) -> pa.Array:
 
 
 def _numbers(column: pa.ChunkedArray, missing: int) -> NDArray[Any]:
-    filled = pc.fill_null(column, missing) if column.null_count else column
-    numbers: NDArray[Any] = filled.to_numpy()
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # of one piece no copy is made
+    filled = pc.fill_null(whole, missing) if whole.null_count else whole
+    numbers: NDArray[Any] = filled.to_numpy(zero_copy_only=False)
     return numbers
 
 

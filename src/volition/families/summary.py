@@ -24,12 +24,12 @@ from volition.errors import InvalidInputError
 from volition.families import Model, Parts, Progress, Scores, fold_of
 from volition.families.summary_features import ONE, Floats, Reading, cosine, label_of, read_meeting, sparse_squares
 from volition.families.summary_regression import LEARN_WORDS, NAME, Ranker, Sums
-from volition.families.summary_sentences import Moment, in_turn, learnable_meetings, meetings_of, tokens_of
+from volition.families.summary_sentences import Moment, in_turn, learnable_meetings, meetings_of, reads_well, tokens_of
 from volition.families.summary_topics import Topic, find_topics
 from volition.lake import Row
 
 _A_PART: Final = 20  # meetings that are kept together: a few seconds' work
-_MIN_WORDS: Final = 10  # a shorter sentence is no moment, unless the meeting has no longer one
+_MIN_WORDS: Final = 6  # a shorter sentence is no moment, nor one that stumbles, unless the meeting has no other
 _DECIMALS: Final = 6  # scores are compared after rounding, so that the last bits of a solver never decide
 
 _REDUNDANCY: Final = 1.0
@@ -241,8 +241,8 @@ def _choose(read: Reading, scores: Floats, *, words: int) -> list[int]:
     """Choose sentences one by one: the best score less its likeness to the nearest one chosen, while there is room."""
     lengths = read.words
     fits = lengths <= words
-    long_enough = fits & (lengths >= _MIN_WORDS)
-    left = long_enough if long_enough.any() else fits & (lengths > 0)
+    worth_quoting = fits & (lengths >= _MIN_WORDS) & np.array([reads_well(tokens) for tokens in read.tokens])
+    left = worth_quoting if worth_quoting.any() else fits & (lengths > 0)
     if not left.any():
         return []
     scale = scores[left].std()
