@@ -284,8 +284,8 @@ def _found(finding: Finding) -> Found:
     return Found(
         audit=_AUDIT.get(finding.audit, finding.audit),
         metric=finding.metric,
-        value="not measured" if finding.value is None else f"{finding.value:,.3f}",
-        interval=f"{finding.low:,.3f} to {finding.high:,.3f}" if has_interval else "",
+        value="not measured" if finding.value is None else f"{finding.value:z,.3f}",
+        interval=f"{finding.low:z,.3f} to {finding.high:z,.3f}" if has_interval else "",
         bound="" if finding.bound is None else f"{side} {finding.bound:g}",
         verdict=_HELD.get(finding.verdict, "no bound is set"),
         misses=finding.verdict == FAIL,

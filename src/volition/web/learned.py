@@ -294,7 +294,7 @@ def _kept(category: str, rows: Mapping[str, Any]) -> Kept:
 
 def _found(finding: Mapping[str, Any]) -> Found:
     def figure(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
+        return "-" if value is None else f"{value:z.3f}"
 
     has_interval = finding["low"] is not None and finding["high"] is not None
     return Found(

@@ -209,7 +209,7 @@ def bounded(card: Mapping[str, Any]) -> str:
     base, claimed = card.get("base"), card.get("privacy")
     if base is None:
         return ""
-    of = f"It is an update of the language model {base['name']}, which itself stays as it was."
+    of = f"It is an update of the language model '{base['name']}', which itself stays as it was."
     if claimed is None:
         return (
             f"{of} It was trained without differential privacy: what it keeps of one person is measured, not bounded."
