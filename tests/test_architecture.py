@@ -15,6 +15,7 @@ import volition
 from volition.gate import Participant, Subject
 from volition.lake import Lake
 from volition.permits import Permits
+from volition.workspace import Workspace
 
 PACKAGE = Path(volition.__file__).parent
 PROJECT = PACKAGE.parent.parent / "pyproject.toml"
@@ -185,6 +186,16 @@ def test_importing_loads_no_heavy_package(module):
 def test_only_the_workspace_chooses_back_ends():
     choosers = {_own(path) for path in MODULES if {"stores", "engines"} & set(_imported_modules(path))}
     assert choosers <= {"workspace", "stores", "engines"}
+
+
+def test_each_module_of_the_workspace_knows_only_those_below_it():
+    stack = ["settings", *(layer.__module__.rpartition(".")[2] for layer in Workspace.__mro__[-2:0:-1])]
+    paths = {path.stem: path for path in MODULES if _own(path) == "workspace" and path.stem != "__init__"}
+    assert sorted(stack) == sorted(paths)
+    for height, name in enumerate(stack):
+        known = {dotted.split(".")[2] for dotted in _imported(paths[name]) if dotted.startswith("volition.workspace.")}
+        above = known - set(stack[:height])
+        assert not above, f"{name} must not import {sorted(above)}"
 
 
 def test_rows_leave_the_lake_only_under_permits():

@@ -480,9 +480,11 @@ KILLED = """
 import os, signal, sys
 from datetime import datetime
 from pathlib import Path
-import volition.workspace
 from volition.canonical import datetime_to_us
+from volition.lake import Lake
 from volition.ledger import Ledger
+from volition.parties import Parties
+from volition.workspace import Workspace, forgetting
 folder, now, where = Path(sys.argv[1]), datetime.fromisoformat(sys.argv[2]), sys.argv[3]
 
 def die(*arguments, **named):
@@ -496,14 +498,14 @@ def append_or_die(self, *drafts):
 
 match where:
     case "before erasing the files":
-        volition.workspace.erase_retired = die
+        forgetting.erase_retired = die
     case "before the lake":
-        volition.workspace.Lake.erase_account = volition.workspace.Lake.erase_person = die
+        Lake.erase_account = Lake.erase_person = die
     case "before the key":
-        volition.workspace.Parties.destroy_account_key = volition.workspace.Parties.destroy_person = die
+        Parties.destroy_account_key = Parties.destroy_person = die
     case _:
         Ledger.append = append_or_die
-with volition.workspace.Workspace.open(folder, clock=lambda: datetime_to_us(now)) as workspace:
+with Workspace.open(folder, clock=lambda: datetime_to_us(now)) as workspace:
     for line in sys.argv[4:]:
         verb, _, rest = line.partition(" ")
         getattr(workspace, verb)(*rest.split())

@@ -49,7 +49,7 @@ The story, module by module, in the order of the road. A module imports only fro
 - `receipt`: what somebody said, to keep, with the proof that the log holds it.
 - `weigh`: what a yes gives and costs a party, what a no turns off, and what withdrawing later does.
 - `stores/`, `engines/`: what the ledger lies in, and what runs the gate's SQL.
-- `workspace`: all of it in one folder, one function for each use case.
+- `workspace/`: all of it in one folder, one function for each use case.
 - `workspaces`, `access`, `guard`, `jobs`: one folder for several threads; who may come in, and as what; the server's
   door; long work on the side.
 - `samples/`: the exports of invented customers, for whoever wants to see the road with data that reads like work.

@@ -1,0 +1,248 @@
+"""Accounts, people, and what they say: decisions, answers to switches, limits, signals.
+
+Whatever they say is an entry of the ledger, and once it is recorded every later answer knows it. Nothing is taken back:
+undoing says what makes things stand as they did before.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import product
+from typing import Final
+
+from volition.canonical import text_to_us, us_to_text
+from volition.choices import Choices, choices, saying, undoing
+from volition.errors import InvalidInputError
+from volition.ledger import Draft, Entry
+from volition.limits import EVERYTHING, Group, appended_together, limiting, limits_of, people_named, reversing
+from volition.parties import Account, Person
+from volition.permits import NO_PERMIT_US, Permit, Refusal, Use
+from volition.regions import check_region
+from volition.terms import CATEGORIES, PURPOSES, leaves
+from volition.workspace.judging import Judging
+
+_CHOSEN: Final = 4096  # parties whose choices are remembered
+
+
+class Deciding(Judging):
+    """A workspace whose parties say yes and no."""
+
+    def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
+        """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
+        if region is not None:
+            check_region(region)  # first: an entry of the log stays for ever
+        added = self.parties.add_account(account, name)
+        if region is not None:
+            self._locate(f"account:{account}", region)
+        return added
+
+    def add_person(  # noqa: PLR0913 - the handles by which sources name a person
+        self,
+        person: str,
+        *,
+        account: str | None = None,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        emails: Sequence[str] = (),
+        region: str | None = None,
+    ) -> Person:
+        """Add a person; without an account it is a guest. The region, if known, overrides the account's."""
+        if region is not None:
+            check_region(region)
+        added = self.parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
+        if region is not None:
+            self._locate(f"person:{added.pseudonym}", region)
+        return added
+
+    def _locate(self, party: str, region: str) -> None:
+        self.ledger.append(Draft(kind="region", body={"party": party, "region": region}))
+
+    def decide(
+        self,
+        party: str,
+        *,
+        yes: bool,
+        data: Sequence[str],
+        purpose: Sequence[str],
+        covers: str | None = None,
+    ) -> Entry:
+        """Record a party's yes or no. Once this returns, every later answer knows it.
+
+        Args:
+            party: "account:ID" or "person:ID".
+            yes: Whether it is a yes.
+            data: Categories; a name covers all below it.
+            purpose: Purposes, likewise.
+            covers: How far a yes reaches back: "past", or an instant as text; none: from now on.
+
+        Raises:
+            InvalidInputError: The party, a category or a purpose is not known, or `covers` makes no sense.
+        """
+        leaves(data, CATEGORIES)
+        leaves(purpose, PURPOSES)
+        if covers is not None:
+            if not yes:
+                raise InvalidInputError("A no covers everything from now on; `covers` goes with a yes only.")
+            if covers != "past":
+                covers_us = text_to_us(covers)
+                if covers_us > self.now_us:
+                    msg = f"A yes cannot cover only from {covers} on: that lies in the future. Decide then."
+                    raise InvalidInputError(msg)
+                covers = us_to_text(covers_us)
+        body = {
+            "party": self.party(party),
+            "answer": "yes" if yes else "no",
+            "data": sorted(set(data)),
+            "purpose": sorted(set(purpose)),
+            "covers": covers,
+        }
+        return self.ledger.append(Draft(kind="decision", body=body))[0]
+
+    def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
+        """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
+        account = self.parties.account(account).id
+        history, ledger_name = self.history(), self.party(party)
+        if at_us is not None:
+            return choices(history, account=account, party=ledger_name, at_us=at_us)
+        now_us = max(self._clock(), history.last_us)
+        size, until_us, known = self._chosen.get((ledger_name, account), (-1, 0, None))
+        if known is not None and size == history.size and now_us < until_us:
+            return known
+        permits_of = cache(self._permits_now(history, now_us))
+
+        def permit_of(use: Use) -> Permit | Refusal:
+            return permits_of(use.purpose).of(use.account, use.party, use.role, use.category)
+
+        found = choices(history, account=account, party=ledger_name, at_us=now_us, permit_of=permit_of)
+        binding_us = history.next_binding_us(after_us=now_us)
+        if len(self._chosen) >= _CHOSEN:
+            self._chosen.clear()
+        self._chosen[ledger_name, account] = history.size, NO_PERMIT_US if binding_us is None else binding_us, found
+        return found
+
+    def choose(
+        self, party: str, switch: str, *, account: str, yes: bool, covers: str | None = None
+    ) -> tuple[Entry, bool]:
+        """Answer a switch of the terms with yes or no; `covers` as with `decide`.
+
+        Returns:
+            The entry, and whether `undo_choice` would change anything.
+
+        Raises:
+            InvalidInputError: The terms have no such switch, or give the party no say in it.
+        """
+        before = self.choices(party, account=account).of(switch)
+        if before is None or not before.has_say:
+            msg = f"There is no switch {switch!r} on which {party} has a say. Open the settings anew."
+            raise InvalidInputError(msg)
+        said = saying(before, yes=yes, covers=covers)
+        entry = self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+        after = self.choices(party, account=account).of(switch)
+        return entry, after is not None and bool(undoing(before, after))
+
+    def undo_choice(self, party: str, switch: str, *, account: str, seq: int) -> list[Entry]:
+        """Say what makes a switch stand as it did before an answer of this party, told by its ledger entry's number.
+
+        Raises:
+            InvalidInputError: That entry is no answer of this party, or the terms have no such switch.
+        """
+        [answer, *_] = [*self.ledger.entries(seq, seq + 1)] if 0 <= seq < self.history().size else [None]
+        if answer is None or answer.kind != "decision" or answer.body["party"] != self.party(party):
+            raise InvalidInputError(f"Entry {seq} is no answer of {party}, so it cannot be undone.")
+        before = self.choices(party, account=account, at_us=answer.at_us - 1).of(switch)
+        now = self.choices(party, account=account).of(switch)
+        if before is None or now is None:
+            raise InvalidInputError(f"There is no switch {switch!r} any more. Open the settings anew.")
+        return [
+            self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+            for said in undoing(before, now)
+        ]
+
+    def limit(  # noqa: PLR0913 - whom, what, and which way
+        self,
+        account: str,
+        *,
+        switch: str | None = None,
+        data: Sequence[str] = (),
+        purpose: Sequence[str] = (),
+        group: str = "",
+        people: Sequence[str] = (),
+        limited: bool = True,
+    ) -> list[Entry]:
+        """Limit the use of an account's data, or lift a limit. Once this returns, every later answer knows it.
+
+        Args:
+            account: Id of the account.
+            switch: A switch of its terms, all that its no speaks of; or else:
+            data: categories, a name covers all below it, and
+            purpose: purposes, likewise.
+            group: Name of a group of its people; empty for the lock of the whole account.
+            people: Whom of the group, by id or any name that they go by in the account; nobody for the lock, and to
+                lift the limit of all of the group.
+            limited: Whether to limit or to lift.
+
+        Raises:
+            InvalidInputError: Something named is not known or makes no sense, or there is no such limit to lift.
+        """
+        account = self.parties.account(account).id
+        if switch is not None:
+            choice = self.choices(f"account:{account}", account=account).of(switch)
+            if choice is None or not choice.has_say:
+                raise InvalidInputError(f"There is no switch {switch!r} on which {account} has a say.")
+            data, purpose = EVERYTHING, choice.purposes
+        uses = set(product(leaves(data, CATEGORIES), leaves(purpose, PURPOSES)))
+        if not uses:
+            raise InvalidInputError("Name what to limit: a switch, or data and purposes.")
+        if not limited and not any(one.name == group and uses.intersection(one.uses) for one in self.limits(account)):
+            raise InvalidInputError(f"{group or 'The lock'} limits nothing of this, so there is nothing to lift.")
+        named = [f"person:{one.pseudonym}" for one in people_named(self.parties, account, people)]
+        drafts = limiting(account, group=group, people=named, data=data, purpose=purpose, limited=limited)
+        return list(self.ledger.append(*drafts))
+
+    def limits(self, account: str) -> tuple[Group, ...]:
+        """Return the limits of an account that stand now: its lock first, then its groups by name."""
+        return limits_of(self.history(), account=self.parties.account(account).id, at_us=self.now_us)
+
+    def undo_limit(self, account: str, switch: str, *, seq: int) -> list[Entry]:
+        """Make an account's limits stand as they did before some were set or lifted, told by the first entry's number.
+
+        What the account itself allowed by the switch before it was locked reaches as far back again as it did.
+
+        Raises:
+            InvalidInputError: That entry is no limit of this account.
+        """
+        done = appended_together(self.ledger.entries(seq) if 0 <= seq < self.history().size else (), account)
+        party = f"account:{account}"
+        before = self.choices(party, account=account, at_us=done[0].at_us - 1).of(switch)
+        entries = [*self.ledger.append(*reversing(self.history(), done))]
+        now = self.choices(party, account=account).of(switch)
+        if entries and before is not None and now is not None and done[0].body["group"] == "":
+            entries += [
+                self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+                for said in undoing(before, now)
+            ]
+        return entries
+
+    def signal(self, person: str, name: str = "gpc") -> Entry | None:
+        """Record a standing signal (Global Privacy Control) of a person, once.
+
+        Returns:
+            The entry, or none if it was recorded before.
+        """
+        party = self.party(f"person:{person}")
+        if any(known == name for _, known, _ in self.history().party(party).signals):
+            self._leases.wait()  # whoever recorded it may have been killed before it was acknowledged
+            return None
+        return self.ledger.append(Draft(kind="signal", body={"party": party, "signal": name}))[0]
+
+    def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
+        """Return the entries in which a person said something, the newest first: decisions and signals.
+
+        Args:
+            person: Their id.
+            before: Only entries with a lower number than this; none for all.
+            limit: How many at most; none for all.
+        """
+        known = self.history().party(self.party(f"person:{person}"))
+        numbers = {decision.seq for decision in known.decisions} | {seq for _, _, seq in known.signals}
+        chosen = sorted((seq for seq in numbers if before is None or seq < before), reverse=True)[:limit]
+        return [entry for seq in chosen for entry in self.ledger.entries(seq, seq + 1)]

@@ -1,0 +1,148 @@
+"""Forgetting and erasing: what a no obliges to undo is undone, in models, snapshots, the lake and the keys.
+
+What was killed half-way is finished by the next forgetting. A model leaves its work in the same step of the ledger in
+which the one that never saw the parties takes its place.
+"""
+
+from dataclasses import dataclass
+
+from volition.canonical import text_to_us
+from volition.errors import InvalidInputError
+from volition.families import Progress, silent
+from volition.files import PART, sweep
+from volition.forget import erase_retired, forget_rows
+from volition.ledger import Draft
+from volition.release import ModelState, at_work, check_releasable, missed_bounds, settle_releases
+from volition.snapshot import Snapshot
+from volition.train import keep
+from volition.workspace.weighing import Weighing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """A forgetting that was done.
+
+    Attributes:
+        model: The model that was retired.
+        successor: The model that never saw the parties; none if nothing was left to learn from, none was needed, or
+            it misses a bound.
+        parties: Who was forgotten.
+        rows: How many rows.
+        waits: The model that never saw the parties where it misses a bound: it is made and audited, and works only
+            once somebody answers for its release.
+    """
+
+    model: str
+    successor: str | None
+    parties: tuple[str, ...]
+    rows: int
+    waits: str | None = None
+
+
+class Forgetting(Weighing):
+    """A workspace that forgets."""
+
+    def erase(self, party: str) -> int:
+        """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
+
+        Models that learned from it owe a forgetting from then on. Killed half-way, the next `erase` or `forget`
+        finishes it; the gate refuses from the ledger's entry on.
+
+        Returns:
+            How many records were removed from the lake.
+
+        Raises:
+            InvalidInputError: The party is not known.
+            ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
+        """
+        ledger_name = self.party(party)
+        if self.history().party(ledger_name).erased_us is None:
+            self.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
+        else:
+            self._leases.wait()  # whoever began it may have been killed before it was acknowledged
+        return self._finish_erasures()
+
+    def _finish_erasures(self) -> int:
+        """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
+        removed = 0
+        self._shelf.clear()
+        for party in [entry.body["party"] for entry in self.history().doings if entry.kind == "erasure"]:
+            kind, _, name = party.partition(":")
+            if kind == "account" and name not in self.parties.erased_accounts():
+                removed += self._lake.erase_account(name)
+                self.parties.destroy_account_key(name)
+            elif kind == "person" and (person := self.parties.person_by_pseudonym(name)) is not None:
+                removed += self._lake.erase_person(name)
+                self._uses.erase(name)
+                self.parties.destroy_person(person.id)
+        return removed
+
+    def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
+        """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.
+
+        A model that is not at work has no successor; it is erased. What a killed forgetting or erasing has left is
+        finished, too.
+        """
+        self._finish_erasures()
+        done = []
+        for owed in self.owed():
+            state = self.models()[owed.model]
+            working = at_work(self.models(), state.family)
+            is_at_work = working is not None and working.id == state.id
+            drafts, made = self._successor(state, progress) if is_at_work else ([], None)
+            successor = made if any(draft.kind == "release" for draft in drafts) else None
+            body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
+            self.ledger.append(*drafts, Draft(kind="forgetting", body=body))
+            done.append(
+                Forgotten(
+                    model=state.id,
+                    successor=successor,
+                    parties=tuple(sorted(owed.parties)),
+                    rows=owed.rows,
+                    waits=None if successor else made,
+                )
+            )
+        settle_releases(self.folder / "releases", self.models())
+        self._erase_retired()
+        return done
+
+    def _successor(self, state: ModelState, progress: Progress) -> tuple[list[Draft], str | None]:
+        """Make and audit the model without the refused rows; return the drafts that record and release it.
+
+        A model that misses a bound is recorded and not released: forgetting waits for nobody, and works without.
+        """
+        old = self.open_model(state.id)
+        before = self.open_snapshot(state.snapshot)
+        permits = self.permits(before.purpose)
+        after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
+        family = self.family(state.family)
+        try:
+            model = forget_rows(family, old.model, before, after, parties=self.parties, progress=progress)
+        except InvalidInputError:  # too little is left to learn from: the model retires without a successor
+            return [], None
+        trained = keep(model, after, models=self.folder / "models")
+        self._audit(trained, after, progress)
+        check_releasable(trained, after, self.permits(after.purpose), self.findings(trained))
+        drafts = [self._model_draft(trained, after)]
+        if not missed_bounds(self.findings(trained), self.bounds):
+            drafts.append(self._release_draft(trained, after))
+        return drafts, trained.id
+
+    def _erase_retired(self) -> list[str]:
+        """Erase retired models, and the content of every snapshot that nothing may learn from any more.
+
+        That is told by what lies in the folders, so that what a killed process never told the ledger is found as well.
+        A snapshot that a model still has to forget from is kept until it has.
+        """
+        for name in ("snapshots", "models"):
+            sweep(self.folder / name)
+        models = self.models()
+        needed = {model.snapshot for model in models.values() if model.forgotten_us is None}
+        frozen = (self.folder / "snapshots").iterdir()
+        found = [Snapshot.open(path) for path in sorted(frozen) if path.suffix != PART and path.name not in needed]
+        return erase_retired(
+            models,
+            [snapshot for snapshot in found if snapshot.stale(self.permits(snapshot.purpose))],
+            folder=self.folder / "models",
+            runs=self.folder / "runs",
+        )

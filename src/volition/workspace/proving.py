@@ -1,0 +1,78 @@
+"""Proofs: evidence to check offline, of the whole workspace or of one person, and what each model learned from them.
+
+They speak of forgotten models as of those at work: a proof outlives what it is about.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from volition.errors import InvalidInputError
+from volition.prove import prove_person, write_bundle
+from volition.receipt import PROOFS_FORMAT, write_receipt
+from volition.release import at_work
+from volition.traces import Trace, trace
+from volition.workspace.holding import Holding
+
+
+class Proving(Holding):
+    """A workspace that proves what it says."""
+
+    def prove(self, path: Path) -> int:
+        """Write the evidence bundle; return how many ledger entries it holds. `prove.verify_bundle` checks it."""
+        return write_bundle(
+            path, ledger=self.ledger, snapshots=self.folder / "snapshots", releases=self.folder / "releases"
+        )
+
+    def traces(self, person: str) -> list[Trace]:
+        """Return what every model that was ever trained learned from a person, oldest first."""
+        history, at_us, models = self.history(), self.now_us, self.models()
+        party = self.party(f"person:{person}")
+        forgot = {entry.body["model"]: entry.body["parties"] for entry in history.doings if entry.kind == "forgetting"}
+        return [
+            trace(
+                state,
+                self.open_snapshot(state.snapshot),
+                party,
+                history,
+                at_us=at_us,
+                due_days=self.due_days,
+                at_work=at_work(models, state.family) == state,
+                forgot=forgot.get(state.id, ()),
+            )
+            for state in models.values()
+        ]
+
+    def receipt(self, person: str, seq: int) -> dict[str, Any]:
+        """Return the receipt for an answer of a person, told by its ledger entry's number; `verify_receipt` checks it.
+
+        Raises:
+            InvalidInputError: That entry is no answer of this person.
+        """
+        known = self.parties.person(person)
+        [entry, *_] = [*self.answers(person, before=seq + 1, limit=1), None]
+        if entry is None or entry.seq != seq:
+            raise InvalidInputError(f"Entry {seq} is no answer of {person}, so there is no receipt for it.")
+        bound = [] if known.account is None else self.history().terms_of(known.account)
+        binding = [terms.id for start_us, terms in bound if start_us <= entry.at_us]
+        return write_receipt(self.ledger, entry, terms_seq=self.history().terms_seq(binding[-1]) if binding else None)
+
+    def prove_person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
+        """Prove for each model (or one) whether it learned from a person; forgotten models included."""
+        pseudonym = self.parties.person(person).pseudonym
+        models = self.models()
+        if model is not None and model not in models:
+            msg = f"There is no model {model!r}. `volition status` lists them."
+            raise InvalidInputError(msg)
+        return [
+            prove_person(self.ledger, self.open_snapshot(state.snapshot), model=state.id, pseudonym=pseudonym)
+            for state in models.values()
+            if model is None or state.id == model
+        ]
+
+    def evidence(self, person: str, *, model: str | None = None) -> dict[str, Any]:
+        """Return a person's proof bundle: of each model (or one) whether it learned from them; and every receipt."""
+        return {
+            "format": PROOFS_FORMAT,
+            "proofs": self.prove_person(person, model=model),
+            "receipts": [self.receipt(person, entry.seq) for entry in reversed(self.answers(person))],
+        }

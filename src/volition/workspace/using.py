@@ -1,0 +1,210 @@
+"""Features: models at work for one person, over what that person may see.
+
+Each asks the gate anew for what it reads, and is refused with reasons where a switch is off. None works with a model
+that should have forgotten by now.
+"""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+
+from volition.collect.intake import Collected
+from volition.collect.written import mentioned, written_message
+from volition.composing import Writing, run_complete, run_draft, run_edit, run_go_on, run_replies, run_rewrite
+from volition.conversations import SHOWN_BY, Conversation, Kind, conversations
+from volition.drafts import Written
+from volition.endpoint import Endpoint
+from volition.errors import InvalidInputError, RefusedError
+from volition.families import Progress, silent
+from volition.families.composer import SHOWN, Completion, Composer, Reply
+from volition.families.diagnose import Diagnosed
+from volition.families.recommend import Suggestion
+from volition.families.search import Found
+from volition.families.summary import Summary
+from volition.families.summary_minutes import Minutes
+from volition.features import (
+    CONTENT,
+    Asking,
+    opened_hit,
+    run_diagnose,
+    run_minutes,
+    run_prose,
+    run_recommend,
+    run_search,
+    run_summarize,
+)
+from volition.gate import Participant
+from volition.lake import Row
+from volition.parties import Person
+from volition.prose import Prose
+from volition.workspace.releasing import Releasing
+
+
+class Using(Releasing):
+    """A workspace whose features run."""
+
+    def endpoint(self) -> Endpoint | None:
+        """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
+        return None if self._endpoint is None else self._endpoint.connect(os.environ)
+
+    def search(
+        self, query: str, *, person: str, meeting: str | None = None, limit: int = 10, progress: Progress = silent
+    ) -> Found:
+        """Search what a person may see: meetings, chats and files together, or within one meeting.
+
+        Raises:
+            RefusedError: The account's switch is off, or the person is of no account.
+            InvalidInputError: The person is not known, or the query is empty.
+        """
+        asking = self._asking(person, family="search")
+        return run_search(asking, query, encoder=self.encoder(), limit=limit, meeting=meeting, progress=progress)
+
+    def opened(self, query: str, record: str, *, person: str, progress: Progress = silent) -> Collected:
+        """Record that a person opened a hit of a search, so that search learns from its own use.
+
+        It becomes a record of `service/usage` and is collected like any other: gated, and learnt from only where that
+        person and the account let usage train search.
+
+        Args:
+            query: What was looked for.
+            record: The hit's `record_id`.
+            person: Who opened it.
+            progress: Told how far long work has come.
+
+        Raises:
+            RefusedError: The account's switch is off, or the person is of no account.
+            InvalidInputError: A search by this person could not have found the record, or the query is empty.
+        """
+        asking = self._asking(person, family="search")
+        event = opened_hit(asking, query, record, encoder=self.encoder(), at_us=self.now_us, progress=progress)
+        return self._take_in([event], asking.account, progress)
+
+    def summarize(self, meeting: str, *, person: str, words: int = 110, progress: Progress = silent) -> Summary:
+        """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
+        asking = self._asking(person, family="summary")
+        return run_summarize(asking, meeting, words=words, encoder=self.encoder(), progress=progress)
+
+    def minutes(self, meeting: str, *, person: str) -> Minutes:
+        """Find what a meeting decided, gave out and left open. Raises RefusedError where the switch is off."""
+        return run_minutes(self._asking(person, family="summary"), meeting)
+
+    def prose(self, summary: Summary, *, person: str) -> Prose:
+        """Have a person's summary told in prose by the end point. Raises RefusedError where the switch is off."""
+        return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
+
+    def draft(self, about: str, *, person: str) -> Written:
+        """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
+        return run_draft(self._writing(person), self.endpoint(), about)
+
+    def rewrite(self, text: str, *, person: str, tone: str) -> Written:
+        """Rewrite a person's message. Raises RefusedError where their words may not be used, or it would change."""
+        return run_rewrite(self._writing(person), self.endpoint(), text, tone=tone)
+
+    def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
+        """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
+        asking = self._asking(person, family="recommend")
+        return run_recommend(asking, train=self.permits("train/recommend"), find=self.parties.find_person, limit=limit)
+
+    def diagnose(self, person: str, *, session: str | None = None, limit: int = 10) -> Diagnosed:
+        """Foretell how a person's own sessions end, and why. Raises RefusedError where the account's switch is off."""
+        return run_diagnose(self._asking(person, family="diagnose"), session=session, limit=limit)
+
+    def complete(self, text: str, *, person: str, limit: int = SHOWN) -> tuple[Completion, ...]:
+        """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
+        return run_complete(self._writing(person), self._composer(), text, limit=limit)
+
+    def replies(self, channel: str, ts: str, *, person: str, limit: int = SHOWN) -> tuple[Reply, ...]:
+        """Suggest short replies to a chat message. Raises RefusedError where somebody concerned said no."""
+        writing = self._writing(person)
+        return run_replies(writing, self._lake, self._composer(), channel, ts, limit=limit)
+
+    def go_on(self, text: str, *, person: str, tokens: int = 24) -> str:
+        """Write on where a person stopped, by the adapter at work; it may invent.
+
+        Raises:
+            RefusedError: The writer or their account said no.
+            InvalidInputError: No adapter is at work.
+        """
+        writing, model = self._writing(person), self._model_at_work("adapter")
+        return run_go_on(writing, self._adapter_family, model, text, tokens=tokens)
+
+    def edit(self, text: str, *, person: str, how: str) -> str:
+        """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
+        return run_edit(self._writing(person), text, how=how)
+
+    def conversations(self, kind: Kind, *, person: str, name: str | None = None) -> tuple[Conversation, ...]:
+        """Return the meetings or channels that a person may read, the latest first, or the one of a name.
+
+        Raises:
+            RefusedError: The person is of no account.
+        """
+        known, account = self._member(person)
+        shown_by = [self.permits(purpose) for purpose in SHOWN_BY[kind]]
+        reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self.now_us)
+        return conversations(self._lake, reader, kind, shown_by=shown_by, name=name)
+
+    def send(self, text: str, *, channel: str, person: str, form: str) -> Collected:
+        """Collect a message that a person writes in a conversation that they may read.
+
+        Args:
+            text: The message.
+            channel: The conversation.
+            person: Who writes.
+            form: Names the form that was filled in: the same form with the same text is stored once.
+
+        Raises:
+            RefusedError: The person is of no account.
+            InvalidInputError: There is no such conversation for them, or the message has no words, or too many.
+        """
+        known, account = self._member(person)
+        found = self.conversations(Kind.CHANNEL, person=person, name=channel)
+        if not found:
+            raise InvalidInputError(f"There is no conversation {channel!r} that you may read, so nothing can be sent.")
+        named = [one.pseudonym for one in mentioned(text, partial(self.parties.find_person, account))]
+        draft = written_message(
+            text,
+            account=account,
+            channel=channel,
+            author=known.name or known.id,
+            people=tuple(dict.fromkeys([known.pseudonym, *named, *found[0].circle])),
+            private=bool(found[0].circle),
+            form=form,
+            at_us=self.now_us,
+        )
+        return self._take_in([draft], account, silent)
+
+    def _writing(self, person: str) -> Writing:
+        known, account = self._member(person)
+        return Writing(person=known, account=account, permits=self.permits("feature/compose"))
+
+    def _composer(self) -> Composer | None:
+        return self._composing.composer(
+            self.history().size,
+            self.now_us,
+            find=partial(self._at_work, "compose"),
+            open_model=lambda model: self.open_model(model).model,
+        )
+
+    def _member(self, person: str) -> tuple[Person, str]:
+        """Return a person and their account. Raises RefusedError for a guest."""
+        known = self.parties.person(person)
+        if known.account is None:
+            msg = f"{person} is a guest of no account, so there is nothing that they may see."
+            raise RefusedError(msg)
+        return known, known.account
+
+    def _asking(self, person: str, *, family: str) -> Asking:
+        known, account = self._member(person)
+        return Asking(
+            person=known,
+            account=account,
+            lake=self._lake,
+            state=self._lake.state(account, CONTENT),  # before the permits' instant
+            permits=self.permits(f"feature/{family}"),
+            model=self._model_at_work(family),
+            shelf=self._shelf,
+            note=partial(self._note_use, f"feature/{family}"),
+        )
+
+    def _note_use(self, purpose: str, rows: Iterable[Row]) -> None:
+        self._uses.note(purpose, [(row.people[0], row.category) for row in rows], at_us=self.now_us)
