@@ -61,11 +61,13 @@ MAX_ENTRY_BYTES = 65_535
 MAX_DEPTH = 64
 """Bodies nested deeper are refused: what every reader must be able to read must not depend on a reader's stack."""
 
-_LOWEST = 3
+LOWEST = 3
 """The lowest level whose nodes are stored. Lower ones are hashed from their eight leaves when somebody asks."""
 
+MOST_AT_ONCE = 4096
+"""How many entries the appends of several threads may have together in one transaction; the others go next."""
+
 _CHUNK = 1024
-_MOST_AT_ONCE = 4096  # entries, beyond which those who wait are left to the next transaction
 _CHANGED = "the ledger was changed behind its back. Restore it from a copy that verifies, and find out who wrote to it."
 
 
@@ -146,7 +148,8 @@ class Growth:
 
     Attributes:
         leaves: The new entries' bytes, the first at place `Head.size`.
-        nodes: The complete subtrees that they complete, from those of eight leaves on.
+        nodes: The complete subtrees that they complete, from those of eight leaves on, in the order in which
+            `merkle.Frontier.extend` completes them.
         checkpoint: The tree with the new entries.
         note: The same, signed.
     """
@@ -187,6 +190,7 @@ class Store(Protocol):
 
         Raises:
             ConflictError: Others kept appending for so long that this one gave up.
+            InvalidInputError: The entries take more room than this store has for one append.
         """
         ...
 
@@ -309,8 +313,8 @@ class Ledger:
         """Append entries: all of them, durably, or none. They share one time and one checkpoint.
 
         Raises:
-            InvalidInputError: A draft's kind is unknown, its body has no canonical JSON form, or it is too long; or
-                the ledger was opened without its private key.
+            InvalidInputError: A draft's kind is unknown, its body has no canonical JSON form, or it is too long, or all
+                together are too long for the store; or the ledger was opened without its private key.
             ProofError: The store does not hold what was signed; nothing is appended to that.
             ConflictError: Others kept appending for so long that this one gave up.
             BackendError: The store failed, for example because the disk is full.
@@ -428,7 +432,7 @@ class Ledger:
             if entry.at_us < at_us:
                 raise ProofError(f"Entry {entry.seq} is older than the one before: {_CHANGED}")
             at_us = entry.at_us
-            for node in frontier.extend([entry.leaf_hash], lowest=_LOWEST):
+            for node in frontier.extend([entry.leaf_hash], lowest=LOWEST):
                 if self._store.node(node.level, node.number) != node.hash:
                     raise ProofError(f"Node {node.number} of level {node.level} is not its entries': {_CHANGED}")
             note = self._store.note(frontier.size)
@@ -453,7 +457,7 @@ class Ledger:
         batch: list[_Waiting] = []
         count = 0
         with self._mutex:
-            while self._waiting and (not batch or count + len(self._waiting[0].drafts) <= _MOST_AT_ONCE):
+            while self._waiting and (not batch or count + len(self._waiting[0].drafts) <= MOST_AT_ONCE):
                 batch.append(self._waiting.pop(0))
                 count += len(batch[-1].drafts)
         leader = batch[0]
@@ -499,7 +503,7 @@ class Ledger:
         leaves = growing.leaves(head.size)
         if not leaves:
             raise _NothingToStoreError
-        nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=_LOWEST)
+        nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)
         growing.frontier = frontier
         checkpoint = Checkpoint(origin=last.checkpoint.origin, size=frontier.size, root=frontier.root())
         return Growth(
@@ -536,7 +540,7 @@ class Ledger:
         for chunk_start in range(start, end, _CHUNK):
             chunk_end = min(chunk_start + _CHUNK, end)
             leaves = self._store.leaves(chunk_start, chunk_end)
-            frontier.extend(merkle.leaf_hashes(leaves), lowest=_LOWEST)
+            frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)
             if frontier.size != chunk_end or frontier.root() != self._root(chunk_end, head):
                 raise ProofError(f"Entries {chunk_start} to {chunk_end} are not those that were signed: {_CHANGED}")
             for seq, leaf in enumerate(leaves, chunk_start):
@@ -556,7 +560,7 @@ class Ledger:
 
     def _read(self, level: int, number: int) -> bytes:
         """Read a node; a missing one reads as no bytes and so fails whatever is verified with it."""
-        if level >= _LOWEST:
+        if level >= LOWEST:
             return self._store.node(level, number)
         leaves = self._store.leaves(number << level, (number + 1) << level)
         if len(leaves) != 1 << level:

@@ -19,6 +19,7 @@ from typing import NamedTuple, Self
 from volition.errors import InvalidInputError, ProofError
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
+HASH_BYTES = 32
 
 Read = Callable[[int, int], bytes]
 """Gives the hash of the node (level, number)."""
@@ -53,6 +54,15 @@ def leaf_hashes(entries: Iterable[bytes]) -> list[bytes]:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the 32-byte hash of two neighbouring subtrees."""
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def count_nodes(size: int, lowest: int = 0) -> int:
+    """Return how many nodes of level `lowest` and above a tree of `size` leaves has.
+
+    That is the sum of `size >> level`; of all levels together it is twice the leaves less the ones among their bits.
+    """
+    width = size >> lowest
+    return 2 * width - width.bit_count()
 
 
 class Frontier:
