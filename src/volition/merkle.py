@@ -13,7 +13,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce
 from typing import NamedTuple, Self
 
 from volition.errors import InvalidInputError, ProofError
@@ -81,8 +80,9 @@ class Frontier:
 
     def copy(self) -> Self:
         """Return the same tree, to be grown apart."""
-        hashes = iter(self._hashes)
-        return type(self)(self.size, lambda _level, _number: next(hashes))
+        other = type(self)()
+        other.size, other._hashes = self.size, self._hashes.copy()  # noqa: SLF001 - of its own class
+        return other
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf's hash; return the nodes that it completes, the leaf itself first."""
@@ -271,7 +271,11 @@ def _span_hash(span: _Span, read: Read) -> bytes:
 
 def _join(hashes: Sequence[bytes]) -> bytes:
     """Hash neighbouring nodes, largest first, into the one subtree that they make up."""
-    return reduce(lambda right, left: node_hash(left, right), reversed(hashes))
+    sha256 = hashlib.sha256
+    *others, reached = hashes
+    for left in reversed(others):
+        reached = sha256(b"\x01" + left + reached).digest()
+    return reached
 
 
 def _check_count(proof: Sequence[bytes], expected: int) -> None:
