@@ -74,13 +74,13 @@ def drafts(start, end):
     ]
 
 
-def old_file(path, size, form=2):
-    """Write a ledger as it was stored before, with appends of one entry, two, three and so on; return what it holds."""
+def old_file(path, size, form=2, at_once=None):
+    """Write a ledger as it was stored before, with so many entries an append, or one, two and so on; return the same."""
     store = MemoryStore()
     ledger = Ledger(store, SIGNER)
     while ledger.size < size:
         start = ledger.size
-        ledger.append(*drafts(start, min(start + 1 + start % 5, size)))
+        ledger.append(*drafts(start, min(start + (at_once or 1 + start % 5), size)))
     nodes = merkle.Frontier().extend(merkle.leaf_hashes(store.leaves(0, size)), lowest=LOWEST if form == 2 else 0)
     notes = [(end, store.note(end)) for end in range(size + 1) if store.note(end)]
     with closing(sqlite3.connect(path)) as connection:
@@ -154,6 +154,19 @@ def test_an_older_file_is_carried_over_byte_for_byte_and_grows(path, form, size)
             ("growth_delete",),
             ("growth_update",),
         ]
+
+
+def test_an_append_that_was_longer_than_a_row_may_be_is_carried_over_in_several(path, monkeypatch):
+    monkeypatch.setattr("volition.stores.sqlite_forms.MOST_AT_ONCE", 64)
+    before = old_file(path, 500, at_once=150)
+
+    with closing(SqliteStore(path)) as store:
+        assert same(store, before)
+        assert Ledger(store, SIGNER).verify().size == 500
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT size, note = '' FROM growth").fetchall()
+        assert rows == [(size, int(size not in (150, 300, 450, 500))) for size, _ in rows]
+        assert [size for size, _ in rows][:4] == [64, 128, 150, 214]
 
 
 def test_a_file_that_was_carried_over_is_like_one_that_was_made_so(tmp_path):

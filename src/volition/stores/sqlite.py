@@ -153,8 +153,7 @@ class SqliteStore:
 
         Raises:
             ConflictError: Other processes kept appending for longer than this store's patience.
-            InvalidInputError: The entries are too many to be stored together.
-            ProofError: There is a row where the new one belongs.
+            InvalidInputError: The entries are too many to be stored together, or not what leads on from the head.
             BackendError: The file cannot be written.
         """
         with self._appending, _Explained(self._path):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from volition.errors import InvalidInputError, ProofError
-from volition.ledger import LOWEST
+from volition.ledger import LOWEST, MOST_AT_ONCE
 from volition.merkle import HASH_BYTES, count_nodes
 
 OLDER_FORMS: Final = (1, 2)
@@ -36,14 +36,16 @@ def carry_over(connection: sqlite3.Connection, schema: Sequence[str], pack: Pack
     for statement in schema:
         connection.execute(statement)
     start = 0
-    for size, note in connection.execute("SELECT size, note FROM checkpoint ORDER BY size"):
-        leaves = [leaf for (leaf,) in connection.execute(_LEAVES, (start, size))]
+    for end, note in connection.execute("SELECT size, note FROM checkpoint ORDER BY size"):
         try:
-            packed = pack(start, size, _nodes(connection, start, size), leaves)
+            for size in [*range(start + MOST_AT_ONCE, end, MOST_AT_ONCE), end]:  # old appends may be longer than a row
+                leaves = [leaf for (leaf,) in connection.execute(_LEAVES, (start, size))]
+                packed = pack(start, size, _nodes(connection, start, size), leaves)
+                row = size, note if size == end else "", *packed
+                connection.execute("INSERT INTO growth VALUES (?, ?, ?, ?)", row)
+                start = size
         except (InvalidInputError, TypeError) as error:  # a type that the old tables' columns never had
-            raise ProofError(f"{_misfit(start, size)} ({error})") from error
-        connection.execute("INSERT INTO growth VALUES (?, ?, ?, ?)", (size, note, *packed))
-        start = size
+            raise ProofError(f"{_misfit(start, end)} ({error})") from error
     [(entries,)] = connection.execute("SELECT count(*) FROM leaf")
     [(nodes,)] = connection.execute("SELECT count(*) FROM node WHERE level >= ?", (LOWEST,))
     if (entries, nodes) != (start, count_nodes(start, LOWEST)):  # some belong to no append
