@@ -71,18 +71,16 @@ class Frontier:
         size: How many leaves the tree has.
     """
 
-    def __init__(self, size: int = 0, read: Read | None = None) -> None:
-        """Start from the empty tree, or from a tree of `size` leaves whose nodes `read` gives."""
-        if size and read is None:
+    def __init__(self, size: int = 0, read: Read | None = None, *, hashes: Sequence[bytes] = ()) -> None:
+        """Start from the empty tree, or from a tree of `size` leaves whose nodes `read` gives, or `hashes` are."""
+        if size.bit_count() != len(hashes) and read is None:
             raise InvalidInputError(f"A frontier of {size} leaves needs a way to read the tree's nodes.")
         self.size = size
-        self._hashes = [read(level, number) for level, number in _cover(_Span(0, size))] if read else []
+        self._hashes = [read(level, number) for level, number in _cover(_Span(0, size))] if read else [*hashes]
 
     def copy(self) -> Self:
         """Return the same tree, to be grown apart."""
-        other = type(self)()
-        other.size, other._hashes = self.size, self._hashes.copy()  # noqa: SLF001 - of its own class
-        return other
+        return type(self)(self.size, hashes=self._hashes)
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf's hash; return the nodes that it completes, the leaf itself first."""
