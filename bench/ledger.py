@@ -7,7 +7,7 @@ with one `executemany` a commit, the form that favours it most. Ours starts from
 Both take turns, round by round, in files of their own that go on growing; a round is as many rows for both. A ratio is
 that of one round; the median of the rounds' ratios is what is held to the goal, since a shared disk drifts. What ratio
 can be had depends on what the disk takes for a commit, which varies; so the processor's time is told apart, and so is
-what other layouts of the tables would cost (see `ledger_designs`).
+what other layouts of the table would cost (see `ledger_designs`).
 """
 
 import argparse

@@ -157,8 +157,8 @@ def test_a_changed_file_is_stale(tmp_path):
             house.monotonic.now_ns += LENGTH_MS * MS
             assert held.decide(RECORD).permitted
             with closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
-                other.execute("DROP TRIGGER checkpoint_delete")
-                assert other.execute("DELETE FROM checkpoint WHERE size > 2").rowcount
+                other.execute("DROP TRIGGER growth_update")
+                assert other.execute("UPDATE growth SET note = '' WHERE size > 2").rowcount
                 other.commit()
             house.monotonic.now_ns += LENGTH_MS * MS
             assert reason(held.decide(RECORD)) == "stale"

@@ -18,7 +18,17 @@ from hypothesis import strategies as st
 from volition import merkle
 from volition.canonical import canonical_json
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
-from volition.ledger import KINDS, MAX_DEPTH, MAX_ENTRY_BYTES, Draft, Entry, Growth, Ledger
+from volition.ledger import (
+    KINDS,
+    LOWEST,
+    MAX_DEPTH,
+    MAX_ENTRY_BYTES,
+    MOST_AT_ONCE,
+    Draft,
+    Entry,
+    Growth,
+    Ledger,
+)
 from volition.signing import Checkpoint, Signer, checkpoint_text, open_note, parse_checkpoint, sign_note
 from volition.stores.memory import MemoryStore
 from volition.stores.sqlite import SqliteStore
@@ -352,9 +362,22 @@ def test_ranges_of_entries_longer_than_one_reading_are_whole(ledger):
 # Whatever is changed in the file is found
 
 
+def _put(leaves, place, leaf):
+    """Replace an entry of a row; remove it if there is no other; add one behind the last."""
+    entries = leaves.split(b"\n")
+    return b"\n".join([*entries[:place], *([] if leaf is None else [leaf]), *entries[place + 1 :]])
+
+
+def _put_node(nodes, place, node):
+    """Replace a node of a row; remove it if there is no other; add one behind the last."""
+    return nodes[: 32 * place] + (node or b"") + nodes[32 * (place + 1) :]
+
+
 def _tamper(path, *statements):
     """Change a ledger's file as somebody who can write to it would, past its triggers."""
     with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("put", 3, _put)
+        connection.create_function("put_node", 3, _put_node)
         triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for (name,) in triggers:
             connection.execute(f"DROP TRIGGER {name}")
@@ -365,7 +388,7 @@ def _tamper(path, *statements):
 
 @pytest.fixture
 def closed(path):
-    """A filled ledger file that nobody has open."""
+    """A filled ledger file that nobody has open; its rows end at 1, 3, 7, 11, 15, 19 and 21."""
     with closing(SqliteStore.create(path)) as store:
         _filled(Ledger(store, SIGNER, _still))
     return path
@@ -377,30 +400,36 @@ def _reopened(path):
 
 
 OTHER_LEAF = Entry(seq=SIZE - 1, at_us=1_000_000, kind="decision", body={"answer": "no"}).leaf_bytes
-BIGGER = "UPDATE checkpoint SET size = size + 1 WHERE size = (SELECT max(size) FROM checkpoint)"
+SAY_NO = (
+    "UPDATE growth SET leaves = put(leaves, 0, CAST(replace(CAST({} AS TEXT), 'yes', 'no') AS BLOB)) WHERE size = 7"
+)
+CHANGED_ENTRY = (SAY_NO.format("substr(leaves, 1, instr(leaves, x'0a') - 1)"),)  # number 3
+CHANGED_TREE = ("UPDATE growth SET nodes = put_node(nodes, 1, ?) WHERE size = 19", bytes(32))  # level 4, number 0
 
 
 @pytest.mark.parametrize(
     "statements",
     [
-        [("UPDATE leaf SET bytes = ? WHERE seq = ?", OTHER_LEAF, SIZE - 1)],
-        [("DELETE FROM leaf WHERE seq = ?", SIZE - 1)],
-        [("INSERT INTO leaf VALUES (?, ?)", SIZE, OTHER_LEAF)],
-        [("INSERT INTO leaf VALUES (?, ?)", 2**63 - 1, OTHER_LEAF)],
-        [("DELETE FROM leaf",)],
-        [("DELETE FROM checkpoint WHERE size = ?", SIZE)],
-        [("DELETE FROM checkpoint",)],
-        [(BIGGER,)],
-        [("UPDATE checkpoint SET note = ? WHERE size = ?", "", SIZE)],
-        [("UPDATE checkpoint SET note = replace(note, '21', '12') WHERE size = ?", SIZE)],
-        [("UPDATE node SET hash = ? WHERE level = 4 AND number = 0", bytes(32))],
-        [("DELETE FROM node WHERE level = 4",)],
-        [("DELETE FROM leaf",), ("DELETE FROM node",), ("DELETE FROM checkpoint WHERE size < 21",)],
-        [
-            ("CREATE TABLE weak AS SELECT level, number, hex(hash) AS hash FROM node",),
-            ("DROP TABLE node",),
-            ("ALTER TABLE weak RENAME TO node",),
-        ],
+        [("UPDATE growth SET leaves = put(leaves, 1, ?) WHERE size = 21", OTHER_LEAF)],
+        [("UPDATE growth SET leaves = put(leaves, 1, NULL) WHERE size = 21",)],
+        [("UPDATE growth SET leaves = put(leaves, 2, ?) WHERE size = 21", OTHER_LEAF)],
+        [("INSERT INTO growth VALUES (22, '', x'', ?)", OTHER_LEAF)],
+        [("INSERT INTO growth SELECT 22, note, x'', ? FROM growth WHERE size = 21", OTHER_LEAF)],
+        [("INSERT INTO growth VALUES (?, '', x'', ?)", 2**63 - 1, OTHER_LEAF)],
+        [("INSERT INTO growth SELECT ?, note, nodes, leaves FROM growth WHERE size = 21", 2**63 - 1)],
+        [("UPDATE growth SET leaves = x''",)],
+        [("UPDATE growth SET note = ''",)],
+        [("UPDATE growth SET size = 22 WHERE size = 21",)],
+        [("UPDATE growth SET size = 20 WHERE size = 21",)],
+        [("UPDATE growth SET note = '' WHERE size = 21",)],
+        [("UPDATE growth SET note = replace(note, '21', '12') WHERE size = 21",)],
+        [CHANGED_TREE],
+        [("UPDATE growth SET nodes = put_node(nodes, 1, NULL) WHERE size = 19",)],
+        [("UPDATE growth SET nodes = put_node(nodes, 2, ?) WHERE size = 19", bytes(32))],
+        [("DELETE FROM growth WHERE size = 19",)],
+        [("DELETE FROM growth WHERE size < 21",)],
+        [("UPDATE growth SET size = size - 1 WHERE size = 19",)],
+        [("INSERT INTO growth VALUES (17, '', x'', x'')",)],
     ],
 )
 def test_a_changed_end_of_the_file_is_found_when_it_is_opened(closed, statements):
@@ -413,14 +442,32 @@ def test_a_changed_end_of_the_file_is_found_when_it_is_opened(closed, statements
 @pytest.mark.parametrize(
     "statements",
     [
-        [("UPDATE leaf SET bytes = ? WHERE seq = 3", OTHER_LEAF)],
-        [("UPDATE leaf SET bytes = replace(CAST(bytes AS TEXT), 'yes', 'no') || '' WHERE seq = 3",)],
-        [("UPDATE leaf SET bytes = CAST(replace(CAST(bytes AS TEXT), 'yes', 'no') AS BLOB) WHERE seq = 3",)],
-        [("DELETE FROM leaf WHERE seq = 3",)],
-        [("UPDATE node SET hash = ? WHERE level = 3 AND number = 1", bytes(32))],
-        [("DELETE FROM node WHERE level = 3 AND number = 0",)],
-        [("UPDATE checkpoint SET note = replace(note, 'log', 'gol') WHERE size = 1",)],
-        [("INSERT INTO checkpoint SELECT 2, note FROM checkpoint WHERE size = 1",)],
+        [("UPDATE growth SET leaves = put(leaves, 0, ?) WHERE size = 7", OTHER_LEAF)],
+        [("UPDATE growth SET leaves = CAST(leaves AS TEXT) WHERE size = 7",)],
+        [("UPDATE growth SET size = 'six' WHERE size = 7",)],
+        [CHANGED_ENTRY],
+        [("UPDATE growth SET leaves = put(leaves, 0, NULL) WHERE size = 7",)],
+        [("UPDATE growth SET leaves = put(leaves, 0, x'') WHERE size = 7",)],
+        [("UPDATE growth SET leaves = put(leaves, 4, x'') WHERE size = 7",)],
+        [("UPDATE growth SET leaves = (SELECT leaves FROM growth WHERE size = 15) WHERE size = 7",)],
+        [("UPDATE growth SET size = 6 WHERE size = 7",)],
+        [("UPDATE growth SET size = 8 WHERE size = 7",)],
+        [("DELETE FROM growth WHERE size = 7",)],
+        [("INSERT INTO growth VALUES (5, '', x'', x'')",)],
+        [("INSERT INTO growth VALUES (0, '', x'', x'')",), ("UPDATE growth SET size = -1 WHERE size = 1",)],
+        [("UPDATE growth SET nodes = put_node(nodes, 0, ?) WHERE size = 19", bytes(32))],
+        [("UPDATE growth SET nodes = put_node(nodes, 0, NULL) WHERE size = 11",)],
+        [("UPDATE growth SET nodes = put_node(nodes, 1, ?) WHERE size = 11", bytes(32))],
+        [("UPDATE growth SET nodes = nodes || x'00' WHERE size = 11",)],
+        [("UPDATE growth SET nodes = CAST(nodes || x'00' AS BLOB) WHERE size = 11",)],
+        [("UPDATE growth SET note = replace(note, 'log', 'gol') WHERE size = 1",)],
+        [  # a row cut in two, with a checkpoint that is another's
+            (
+                "INSERT INTO growth SELECT 2, ?, nodes, put(leaves, 1, NULL) FROM growth WHERE size = 3",
+                sign_note(checkpoint_text(Checkpoint(origin=SIGNER.key.name, size=2, root=bytes(32))), SIGNER),
+            ),
+            ("UPDATE growth SET leaves = put(leaves, 0, NULL) WHERE size = 3",),
+        ],
     ],
 )
 def test_a_change_anywhere_else_is_found_by_verifying(closed, statements):
@@ -435,8 +482,30 @@ def test_a_change_anywhere_else_is_found_by_verifying(closed, statements):
             ledger.verify()
 
 
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "size, note, hex(nodes) AS nodes, leaves",
+        "size, note, nodes, CAST(leaves AS TEXT) AS leaves",
+        "size, CAST(note AS BLOB) AS note, nodes, leaves",
+        "CAST(size AS TEXT) AS size, note, nodes, leaves",
+        "CAST(size AS REAL) AS size, note, nodes, leaves",
+    ],
+)
+def test_a_table_of_other_types_is_found_when_it_is_opened(closed, columns):
+    _tamper(
+        closed,
+        (f"CREATE TABLE weak AS SELECT {columns} FROM growth",),  # noqa: S608 - columns of this test
+        ("DROP TABLE growth",),
+        ("ALTER TABLE weak RENAME TO growth",),
+    )
+
+    with closing(SqliteStore(closed)) as store, pytest.raises(ProofError):
+        Ledger(store, SIGNER)
+
+
 def test_a_changed_entry_is_never_given_out(closed):
-    _tamper(closed, ("UPDATE leaf SET bytes = CAST(replace(CAST(bytes AS TEXT), 'yes', 'no') AS BLOB) WHERE seq = 3",))
+    _tamper(closed, CHANGED_ENTRY)
 
     with closing(SqliteStore(closed)) as store:
         ledger = Ledger(store, SIGNER)
@@ -450,10 +519,7 @@ def test_a_changed_entry_is_never_given_out(closed):
 
 
 def test_a_changed_node_never_reaches_a_proof_or_a_signature(closed):
-    _tamper(
-        closed,
-        ("UPDATE node SET hash = ? WHERE level = 3 AND number = 1", bytes(32)),
-    )
+    _tamper(closed, ("UPDATE growth SET nodes = put_node(nodes, 0, ?) WHERE size = 19", bytes(32)))  # level 3, number 1
 
     with closing(SqliteStore(closed)) as store:
         ledger = Ledger(store, SIGNER)
@@ -471,7 +537,7 @@ def test_a_changed_node_never_reaches_a_proof_or_a_signature(closed):
 def test_nothing_is_appended_to_a_tree_that_was_changed_while_it_was_open(closed):
     with closing(SqliteStore(closed)) as store:
         ledger = Ledger(store, SIGNER)
-        _tamper(closed, ("UPDATE node SET hash = ? WHERE level = 4 AND number = 0", bytes(32)))
+        _tamper(closed, CHANGED_TREE)
 
         with pytest.raises(ProofError, match="not the one that was signed"):
             ledger.append(_draft())
@@ -479,33 +545,42 @@ def test_nothing_is_appended_to_a_tree_that_was_changed_while_it_was_open(closed
         assert store.head().size == SIZE
 
 
-def test_rows_beyond_the_end_stop_the_next_append(closed):
+@pytest.mark.parametrize("size", [SIZE + 1, SIZE + 3])
+def test_rows_beyond_the_end_stop_the_next_append(closed, size):
     with closing(SqliteStore(closed)) as store:
         ledger = Ledger(store, SIGNER)
-        _tamper(closed, ("INSERT INTO node VALUES (3, 2, ?)", bytes(32)))
+        ledger.append(_draft())
+        _tamper(closed, ("INSERT INTO growth SELECT ?, note, nodes, leaves FROM growth WHERE size = 21", size + 1))
 
-        with pytest.raises(ProofError, match="no append left"):
-            ledger.append(*[_draft()] * (24 - SIZE))  # the 24 leaves of which it would be a node
+        with pytest.raises(ProofError, match="behind its back"):
+            ledger.append(_draft())
+        with pytest.raises(ProofError, match="behind its back"):
+            _ = ledger.head
 
-        assert store.head().size == SIZE
+        assert store.head().size == size + 1
+        assert store.note(SIZE + 2) == (store.note(SIZE) if size == SIZE + 1 else "")
 
 
 def test_a_running_process_notices_that_the_file_went_back_in_time(closed):
     with closing(SqliteStore(closed)) as store:
         ledger = Ledger(store, SIGNER)
-        _tamper(
-            closed,
-            ("DELETE FROM leaf WHERE seq >= 15",),
-            ("DELETE FROM node WHERE (number + 1) << level > 15",),
-            ("DELETE FROM checkpoint WHERE size > 15",),
-        )
+        _tamper(closed, ("DELETE FROM growth WHERE size > 15",))
         with pytest.raises(ProofError, match="There were 21 entries"):
             _ = ledger.head
         with pytest.raises(ProofError, match="There were 21 entries"):
             ledger.append(_draft())
 
     # the older state was true once, so only who saw the newer one can tell
-    assert _reopened(closed).size <= 15
+    assert _reopened(closed).size == 15
+
+
+def test_a_running_process_notices_that_the_file_was_emptied(closed):
+    with closing(SqliteStore(closed)) as store:
+        ledger = Ledger(store, SIGNER)
+        _tamper(closed, ("DELETE FROM growth",))
+        with pytest.raises(ProofError, match="There were 21 entries, now there are 0"):
+            ledger.append(_draft())
+        assert store.head().size == 0
 
 
 def test_a_running_process_refuses_another_history_though_it_carries_the_right_signature(tmp_path):
@@ -516,13 +591,10 @@ def test_a_running_process_refuses_another_history_though_it_carries_the_right_s
         ledger = Ledger(one, SIGNER, _still)
         ledger.append(_draft(1))
         Ledger(two, SIGNER, _still).append(_draft(2), _draft(3))
-        notes = two.note(2), *two.leaves(0, 2)
         _tamper(
             tmp_path / "one.db",
-            ("DELETE FROM leaf",),
-            ("DELETE FROM checkpoint",),
-            ("INSERT INTO checkpoint VALUES (2, ?)", notes[0]),
-            ("INSERT INTO leaf VALUES (0, ?), (1, ?)", *notes[1:]),
+            ("DELETE FROM growth",),
+            ("INSERT INTO growth VALUES (2, ?, x'', ?)", two.note(2), b"\n".join(two.leaves(0, 2))),
         )
 
         assert Ledger(one, SIGNER).verify().size == 2  # by itself it is sound
@@ -541,7 +613,7 @@ def test_a_checkpoint_of_another_log_is_refused(closed):
     with closing(SqliteStore(closed)) as store:
         root = Ledger(store, SIGNER).root()
     foreign = sign_note(checkpoint_text(Checkpoint(origin="log.example/other", size=SIZE, root=root)), SIGNER)
-    _tamper(closed, ("UPDATE checkpoint SET note = ? WHERE size = ?", foreign, SIZE))
+    _tamper(closed, ("UPDATE growth SET note = ? WHERE size = ?", foreign, SIZE))
 
     with closing(SqliteStore(closed)) as store, pytest.raises(ProofError):
         Ledger(store, SIGNER)
@@ -567,7 +639,7 @@ def test_an_entry_out_of_order_is_found_though_the_right_key_signed_it(store, en
 
 
 def test_a_changed_tree_is_told_from_a_changed_entry(closed):
-    _tamper(closed, ("UPDATE node SET hash = ? WHERE level = 4 AND number = 0", bytes(32)))
+    _tamper(closed, CHANGED_TREE)
 
     with closing(SqliteStore(closed)) as store, pytest.raises(ProofError, match="tree of 21 entries is not the one"):
         Ledger(store, SIGNER)
@@ -576,12 +648,12 @@ def test_a_changed_tree_is_told_from_a_changed_entry(closed):
 def test_accidents_cannot_change_or_remove_rows(closed):
     with closing(sqlite3.connect(closed)) as connection:
         for statement in (
-            "DELETE FROM leaf",
-            "DELETE FROM node",
-            "DELETE FROM checkpoint",
-            "UPDATE leaf SET bytes = bytes",
-            "UPDATE node SET hash = hash",
-            "UPDATE checkpoint SET note = note",
+            "DELETE FROM growth",
+            "DELETE FROM growth WHERE size = 7",
+            "UPDATE growth SET size = size",
+            "UPDATE growth SET note = note",
+            "UPDATE growth SET nodes = nodes",
+            "UPDATE growth SET leaves = leaves",
         ):
             with pytest.raises(sqlite3.IntegrityError, match="append-only"):
                 connection.execute(statement)
@@ -605,6 +677,54 @@ def test_a_file_with_any_byte_changed_either_verifies_the_same_or_is_refused(clo
         assert isinstance(error, ProofError | BackendError)  # noqa: PT017 - most bytes may also be unused
     else:
         assert found == head
+
+
+# Rows
+
+
+def test_what_does_not_fit_into_one_row_is_refused_and_nothing_is_stored(path, monkeypatch):
+    monkeypatch.setattr("volition.stores.sqlite._MOST_BYTES", 1000)
+    with closing(SqliteStore.create(path)) as store:
+        ledger = Ledger(store, SIGNER)
+        ledger.append(_draft(0))
+        with pytest.raises(InvalidInputError, match="in several parts"):
+            ledger.append(*[_draft(number) for number in range(20)])
+        assert store.head().size == 1
+        ledger.append(_draft(1))
+        assert ledger.verify().size == 2
+
+
+def test_as_many_of_the_longest_entries_as_are_stored_together_fit_into_one_row(path):
+    with closing(SqliteStore.create(path)) as store:
+        size, longest = MOST_AT_ONCE, b"x" * MAX_ENTRY_BYTES
+        nodes = merkle.Frontier().extend([bytes(32)] * size, lowest=LOWEST)
+        checkpoint = Checkpoint(origin="log.example", size=size, root=bytes(32))
+        growth = Growth(leaves=(longest,) * size, nodes=tuple(nodes), checkpoint=checkpoint, note="signed")
+        store.append(lambda _: growth)
+
+        assert store.head().size == size
+        assert store.leaves(size - 1, size + 1) == [longest]
+        assert store.node(12, 0) == nodes[-1].hash
+
+
+@pytest.mark.parametrize(
+    ("leaves", "nodes", "size"),
+    [
+        ((b"{\n}",), 0, 1),  # it would read as two
+        ((b"{}", b"{\n}"), 0, 3),
+        ((b"{}",), 0, 2),
+        ((b"{}",) * 8, 0, 8),
+        ((b"{}",) * 8, 2, 8),
+        ((), 0, 1),
+    ],
+)
+def test_a_store_refuses_what_it_could_not_read_back(path, leaves, nodes, size):
+    made = tuple(merkle.Node(3, number, bytes(32)) for number in range(nodes))
+    checkpoint = Checkpoint(origin="log.example", size=size, root=bytes(32))
+    with closing(SqliteStore.create(path)) as store:
+        with pytest.raises(InvalidInputError, match="do not lead from 0"):
+            store.append(lambda _: Growth(leaves=leaves, nodes=made, checkpoint=checkpoint, note="signed"))
+        assert store.head().size == 0
 
 
 # Files, processes and disks

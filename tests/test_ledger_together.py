@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -14,7 +13,6 @@ from threading import Event, get_ident
 import pytest
 
 from simulator import SIGNER
-from volition import merkle
 from volition.errors import BackendError, InvalidInputError
 from volition.ledger import MAX_ENTRY_BYTES, Draft, Ledger
 from volition.stores.memory import MemoryStore
@@ -199,28 +197,6 @@ def test_two_ledgers_of_one_file_take_turns(tmp_path):
         for number in random.Random(3).choices([0, 1], k=60):
             (one, two)[number].append(*[draft(number)] * (1 + number))
         assert one.verify() == two.verify()
-
-
-def test_a_file_with_every_node_stored_is_read_and_grows(tmp_path):
-    """Files made before the lower nodes were left out have more rows, and the older form's number."""
-    path = tmp_path / "ledger.db"
-    with closing(SqliteStore.create(path)) as store:
-        Ledger(store, SIGNER).append(*[draft(number) for number in range(21)])
-        leaves = merkle.leaf_hashes(store.leaves(0, 21))
-        nodes = [node for node in merkle.Frontier().extend(leaves) if node.level < 3]
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
-        connection.execute("PRAGMA user_version = 1")
-        connection.commit()
-
-    with closing(SqliteStore(path)) as store:
-        ledger = Ledger(store, SIGNER)
-        assert ledger.verify().size == 21
-        ledger.append(draft(21))
-        ledger.append(*[draft(number) for number in range(22, 40)])
-        assert ledger.verify().size == 40
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
 
 
 RUN = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

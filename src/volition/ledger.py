@@ -22,7 +22,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -61,11 +61,13 @@ MAX_ENTRY_BYTES = 65_535
 MAX_DEPTH = 64
 """Bodies nested deeper are refused: what every reader must be able to read must not depend on a reader's stack."""
 
-_LOWEST = 3
+LOWEST = 3
 """The lowest level whose nodes are stored. Lower ones are hashed from their eight leaves when somebody asks."""
 
+MOST_AT_ONCE = 4096
+"""How many entries the appends of several threads may have together in one transaction; the others go next."""
+
 _CHUNK = 1024
-_MOST_AT_ONCE = 4096  # entries, beyond which those who wait are left to the next transaction
 _CHANGED = "the ledger was changed behind its back. Restore it from a copy that verifies, and find out who wrote to it."
 
 
@@ -77,9 +79,10 @@ class Draft:
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that was decided or done.
+
+    It is a `Struct` since a data class takes ten times as long to make, and every append makes its entries.
 
     Attributes:
         seq: Its place in the ledger, counted from 0.
@@ -146,7 +149,8 @@ class Growth:
 
     Attributes:
         leaves: The new entries' bytes, the first at place `Head.size`.
-        nodes: The complete subtrees that they complete, from those of eight leaves on.
+        nodes: The complete subtrees that they complete, from those of eight leaves on, in the order in which
+            `merkle.Frontier.extend` completes them.
         checkpoint: The tree with the new entries.
         note: The same, signed.
     """
@@ -187,6 +191,7 @@ class Store(Protocol):
 
         Raises:
             ConflictError: Others kept appending for so long that this one gave up.
+            InvalidInputError: The entries take more room than this store has for one append.
         """
         ...
 
@@ -195,7 +200,7 @@ class Store(Protocol):
         ...
 
 
-class _Prepared(NamedTuple):
+class _Prepared(msgspec.Struct, frozen=True):
     """A draft that can be an entry: its body as canonical JSON, and as whoever appends it gets it back."""
 
     kind: str
@@ -309,8 +314,8 @@ class Ledger:
         """Append entries: all of them, durably, or none. They share one time and one checkpoint.
 
         Raises:
-            InvalidInputError: A draft's kind is unknown, its body has no canonical JSON form, or it is too long; or
-                the ledger was opened without its private key.
+            InvalidInputError: A draft's kind is unknown, its body has no canonical JSON form, or it is too long, or all
+                together are too long for the store; or the ledger was opened without its private key.
             ProofError: The store does not hold what was signed; nothing is appended to that.
             ConflictError: Others kept appending for so long that this one gave up.
             BackendError: The store failed, for example because the disk is full.
@@ -337,7 +342,7 @@ class Ledger:
             raise mine.error
         start, at_us = mine.start or 0, mine.at_us
         entries = tuple(
-            [Entry(seq=seq, at_us=at_us, kind=kind, body=body) for seq, (kind, _, body) in enumerate(prepared, start)]
+            [Entry(seq=seq, at_us=at_us, kind=one.kind, body=one.body) for seq, one in enumerate(prepared, start)]
         )
         if self._settle is not None:
             self._settle(entries)
@@ -428,7 +433,7 @@ class Ledger:
             if entry.at_us < at_us:
                 raise ProofError(f"Entry {entry.seq} is older than the one before: {_CHANGED}")
             at_us = entry.at_us
-            for node in frontier.extend([entry.leaf_hash], lowest=_LOWEST):
+            for node in frontier.extend([entry.leaf_hash], lowest=LOWEST):
                 if self._store.node(node.level, node.number) != node.hash:
                     raise ProofError(f"Node {node.number} of level {node.level} is not its entries': {_CHANGED}")
             note = self._store.note(frontier.size)
@@ -453,7 +458,7 @@ class Ledger:
         batch: list[_Waiting] = []
         count = 0
         with self._mutex:
-            while self._waiting and (not batch or count + len(self._waiting[0].drafts) <= _MOST_AT_ONCE):
+            while self._waiting and (not batch or count + len(self._waiting[0].drafts) <= MOST_AT_ONCE):
                 batch.append(self._waiting.pop(0))
                 count += len(batch[-1].drafts)
         leader = batch[0]
@@ -499,7 +504,7 @@ class Ledger:
         leaves = growing.leaves(head.size)
         if not leaves:
             raise _NothingToStoreError
-        nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=_LOWEST)
+        nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)
         growing.frontier = frontier
         checkpoint = Checkpoint(origin=last.checkpoint.origin, size=frontier.size, root=frontier.root())
         return Growth(
@@ -536,7 +541,7 @@ class Ledger:
         for chunk_start in range(start, end, _CHUNK):
             chunk_end = min(chunk_start + _CHUNK, end)
             leaves = self._store.leaves(chunk_start, chunk_end)
-            frontier.extend(merkle.leaf_hashes(leaves), lowest=_LOWEST)
+            frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)
             if frontier.size != chunk_end or frontier.root() != self._root(chunk_end, head):
                 raise ProofError(f"Entries {chunk_start} to {chunk_end} are not those that were signed: {_CHANGED}")
             for seq, leaf in enumerate(leaves, chunk_start):
@@ -556,7 +561,7 @@ class Ledger:
 
     def _read(self, level: int, number: int) -> bytes:
         """Read a node; a missing one reads as no bytes and so fails whatever is verified with it."""
-        if level >= _LOWEST:
+        if level >= LOWEST:
             return self._store.node(level, number)
         leaves = self._store.leaves(number << level, (number + 1) << level)
         if len(leaves) != 1 << level:
@@ -587,8 +592,8 @@ class _Growing:
         for waiting in self._batch:
             first = start + len(leaves)
             mine = [
-                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}' % (at, body, kind.encode(), seq)
-                for seq, (kind, body, _) in enumerate(waiting.drafts, first)
+                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}' % (at, one.body_bytes, one.kind.encode(), seq)
+                for seq, one in enumerate(waiting.drafts, first)
             ]
             longest = max(map(len, mine))
             if longest > MAX_ENTRY_BYTES:

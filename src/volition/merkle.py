@@ -13,12 +13,12 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce
 from typing import NamedTuple, Self
 
 from volition.errors import InvalidInputError, ProofError
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
+HASH_BYTES = 32
 
 Read = Callable[[int, int], bytes]
 """Gives the hash of the node (level, number)."""
@@ -55,6 +55,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+def count_nodes(size: int, lowest: int = 0) -> int:
+    """Return how many nodes of level `lowest` and above a tree of `size` leaves has.
+
+    That is the sum of `size >> level`; of all levels together it is twice the leaves less the ones among their bits.
+    """
+    width = size >> lowest
+    return 2 * width - width.bit_count()
+
+
 class Frontier:
     """The nodes that cover a tree from left to right, largest first: all that is needed to append and to know the root.
 
@@ -62,17 +71,16 @@ class Frontier:
         size: How many leaves the tree has.
     """
 
-    def __init__(self, size: int = 0, read: Read | None = None) -> None:
-        """Start from the empty tree, or from a tree of `size` leaves whose nodes `read` gives."""
-        if size and read is None:
+    def __init__(self, size: int = 0, read: Read | None = None, *, hashes: Sequence[bytes] = ()) -> None:
+        """Start from the empty tree, or from a tree of `size` leaves whose nodes `read` gives, or `hashes` are."""
+        if size.bit_count() != len(hashes) and read is None:
             raise InvalidInputError(f"A frontier of {size} leaves needs a way to read the tree's nodes.")
         self.size = size
-        self._hashes = [read(level, number) for level, number in _cover(_Span(0, size))] if read else []
+        self._hashes = [read(level, number) for level, number in _cover(_Span(0, size))] if read else [*hashes]
 
     def copy(self) -> Self:
         """Return the same tree, to be grown apart."""
-        hashes = iter(self._hashes)
-        return type(self)(self.size, lambda _level, _number: next(hashes))
+        return type(self)(self.size, hashes=self._hashes)
 
     def append(self, leaf: bytes) -> list[Node]:
         """Add a leaf's hash; return the nodes that it completes, the leaf itself first."""
@@ -261,7 +269,11 @@ def _span_hash(span: _Span, read: Read) -> bytes:
 
 def _join(hashes: Sequence[bytes]) -> bytes:
     """Hash neighbouring nodes, largest first, into the one subtree that they make up."""
-    return reduce(lambda right, left: node_hash(left, right), reversed(hashes))
+    sha256 = hashlib.sha256
+    *others, reached = hashes
+    for left in reversed(others):
+        reached = sha256(b"\x01" + left + reached).digest()
+    return reached
 
 
 def _check_count(proof: Sequence[bytes], expected: int) -> None:

@@ -1,12 +1,14 @@
 """What every store promises, whatever it is made of."""
 
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 
 import pytest
 
-from volition.ledger import Growth, Head
-from volition.merkle import Node
+from volition.ledger import LOWEST, Growth, Head
+from volition.merkle import HASH_BYTES, Node
 from volition.signing import Checkpoint
 from volition.stores.memory import MemoryStore
 from volition.stores.sqlite import SqliteStore
@@ -27,16 +29,24 @@ def _growth(head, *leaves):
     size = head.size + len(leaves)
     return Growth(
         leaves=leaves,
-        nodes=tuple(Node(0, seq, b"hash of " + leaf) for seq, leaf in enumerate(leaves, head.size)),
+        nodes=tuple(
+            Node(level, (end >> level) - 1, _hash(level, (end >> level) - 1))
+            for end in range(head.size + 1, size + 1)
+            for level in range(LOWEST, (end & -end).bit_length())
+        ),
         checkpoint=Checkpoint(origin="log.example", size=size, root=bytes(32)),
         note=f"note of {size}",
     )
 
 
+def _hash(level, number):
+    return (b"hash of %d at %d" % (number, level)).ljust(HASH_BYTES)
+
+
 def test_a_new_store_is_empty(store):
     assert store.head() == Head(size=0, note="")
     assert store.leaves(0, 10) == []
-    assert store.node(0, 0) == b""
+    assert store.node(LOWEST, 0) == b""
     assert store.note(0) == store.note(1) == ""
 
 
@@ -47,8 +57,26 @@ def test_what_was_appended_is_there(store):
     assert returned == _growth(Head(size=1, note="note of 1"), b"two", b"\x00\xff")
     assert store.head() == Head(size=3, note="note of 3")
     assert store.leaves(0, 3) == [b"one", b"two", b"\x00\xff"]
-    assert [store.node(0, seq) for seq in range(4)] == [b"hash of one", b"hash of two", b"hash of \x00\xff", b""]
     assert [store.note(size) for size in range(5)] == ["", "note of 1", "", "note of 3", ""]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_range_node_and_note_is_found_whatever_the_appends(store, seed):
+    counts = random.Random(seed).choices([1, 2, 3, 7, 8, 9, 30], k=12)
+    leaves = [b"%d" % seq * (1 + seq % 5) for seq in range(sum(counts))]
+    ends = list(accumulate(counts))
+    for end, count in zip(ends, counts, strict=True):
+        store.append(lambda head, end=end, count=count: _growth(head, *leaves[end - count : end]))
+
+    size = len(leaves)
+    for start in range(size + 2):
+        for end in range(start, size + 3):
+            assert store.leaves(start, end) == leaves[start:end]
+    for level in range(LOWEST, 9):
+        there = size >> level
+        assert [store.node(level, number) for number in range(there)] == [_hash(level, n) for n in range(there)]
+        assert store.node(level, there) == b""
+    assert [end for end in range(size + 2) if store.note(end)] == ends
 
 
 @pytest.mark.parametrize(("start", "end"), [(0, 0), (0, 1), (1, 3), (2, 9), (3, 9), (9, 12)])
@@ -73,11 +101,11 @@ def test_an_append_that_raises_leaves_everything_as_it_was(store):
 
 
 def test_an_append_can_read_the_store_it_extends(store):
-    store.append(lambda head: _growth(head, b"one"))
+    store.append(lambda head: _growth(head, *[b"one"] * 8))
 
-    store.append(lambda head: _growth(head, store.leaves(0, 1)[0] + store.node(0, 0) + store.note(1).encode()))
+    store.append(lambda head: _growth(head, store.leaves(0, 1)[0] + store.node(LOWEST, 0) + store.note(8).encode()))
 
-    assert store.leaves(1, 2) == [b"onehash of onenote of 1"]
+    assert store.leaves(8, 9) == [b"one" + _hash(LOWEST, 0) + b"note of 8"]
 
 
 def test_only_one_append_at_a_time_decides_what_to_add(store):
@@ -98,7 +126,8 @@ def test_appends_of_several_threads_queue_up_while_others_read(store):
             head = store.head()
             leaves = store.leaves(0, head.size)
             assert len(leaves) == head.size
-            assert store.node(0, head.size - 1) == b"hash of " + leaves[-1]
+            last = (head.size >> LOWEST) - 1
+            assert last < 0 or store.node(LOWEST, last) == _hash(LOWEST, last)
 
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(work, range(THREADS)))

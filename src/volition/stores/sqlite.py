@@ -2,75 +2,97 @@
 
 - One append is one transaction, synced to the disk (WAL, `synchronous = FULL`) before it is acknowledged; a process
   killed at any moment leaves all that was acknowledged and nothing half-written.
+- One append is one row: its entries, the nodes that they complete, and its checkpoint. It says only where it ends, and
+  starts where the row before it ends, so rows cannot overlap. Where a row is missing, the next one has fewer entries
+  than its place asks for and reads as missing too, which fails whatever is verified with it.
 - The write lock is taken before the head is read (`BEGIN IMMEDIATE`), so that appends of several processes queue up
   instead of overwriting one another.
 - Reading has a connection of its own, so that it never waits for an append.
 - What was appended last is remembered with SQLite's own count of other connections' changes (`data_version`): while
   that stands still, the head and the tree are as this store left them and need not be read again.
 - Triggers refuse to change or remove rows. They stop accidents; deliberate changes are found by `ledger.Ledger`.
+- Files of the forms that came before are carried over when they are opened (see `sqlite_forms`).
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
+from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from volition.errors import BackendError, ConflictError, ProofError, VolitionError
-from volition.ledger import Growth, Head
+from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
+from volition.ledger import LOWEST, MAX_ENTRY_BYTES, MOST_AT_ONCE, Growth, Head
+from volition.merkle import HASH_BYTES, count_nodes
+from volition.stores.sqlite_forms import OLDER_FORMS, carry_over
 
 _T = TypeVar("_T")
-_SCHEMA_VERSION = 2
-_READABLE = (1, _SCHEMA_VERSION)  # 1 has more nodes than are read now; the first append makes it a 2
-_TABLES = {
-    "leaf": "seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL",
-    "node": "level INTEGER, number INTEGER, hash BLOB NOT NULL, PRIMARY KEY (level, number)",
-    "checkpoint": "size INTEGER PRIMARY KEY, note TEXT NOT NULL",
-}
+_FORM = 3
+_COLUMNS = "size INTEGER PRIMARY KEY, note TEXT NOT NULL, nodes BLOB NOT NULL, leaves BLOB NOT NULL"
+"""The longest stands last, since SQLite walks through it to reach what is behind."""
+
 _SCHEMA = [
-    *(f"CREATE TABLE {table} ({columns}) STRICT" for table, columns in _TABLES.items()),
+    f"CREATE TABLE growth ({_COLUMNS}) STRICT",
     *(
-        f"CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table} "
+        f"CREATE TRIGGER growth_{verb} BEFORE {verb} ON growth "
         "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-        for table in _TABLES
         for verb in ("update", "delete")
     ),
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+    f"PRAGMA user_version = {_FORM}",
 ]
-_HEAD = """
-SELECT size, coalesce((SELECT note FROM checkpoint WHERE checkpoint.size = head.size), '')
-FROM (
-    SELECT max(coalesce((SELECT max(seq) + 1 FROM leaf), 0), coalesce((SELECT max(size) FROM checkpoint), 0)) AS size
-) AS head
-"""  # the larger of two numbers that only differ if rows were removed by hand: so that a removal shows
+_BETWEEN = b"\n"
+"""What lies between the entries of a row. Canonical JSON writes a newline only as an escape."""
+
+_MOST_BYTES = MOST_AT_ONCE * (MAX_ENTRY_BYTES + 1)
+"""How long a row's entries may be together, bytes: 256 MiB. Appends stored together fit; SQLite takes 1 GB."""
+
+_INSERT = "INSERT INTO growth VALUES (?, ?, ?, ?)"
+_HEAD = "SELECT size, note FROM growth ORDER BY size DESC LIMIT 1"
+_NOTE = "SELECT note FROM growth WHERE size = ?"
+_NODES = """
+SELECT size, coalesce((SELECT max(size) FROM growth WHERE size < ?1), 0), nodes
+FROM growth WHERE size >= ?1 ORDER BY size LIMIT 1
+"""
+_LEAVES = """
+SELECT size, coalesce((SELECT max(size) FROM growth WHERE size <= ?1), 0), leaves
+FROM growth
+WHERE size > ?1 AND size <= coalesce((SELECT min(size) FROM growth WHERE size >= ?2), 9223372036854775807)
+ORDER BY size
+"""  # the second column is where the first row starts
 
 
 class SqliteStore:
     """A `ledger.Store` in one SQLite file."""
 
     def __init__(self, path: str | Path, patience_s: float = 10) -> None:
-        """Open a ledger file that `create` made.
+        """Open a ledger file that `create` made; one of an older form is carried over first.
 
         Args:
             path: The file.
             patience_s: How long an append waits while other processes append, in seconds, before it gives up.
 
         Raises:
-            BackendError: There is no ledger at `path`, or another version of Volition made it.
+            BackendError: There is no ledger at `path`, or a newer version of Volition made it, or it is of an older
+                form and cannot be written.
+            ConflictError: It is of an older form, and others kept writing to it.
+            ProofError: It is of an older form, and its tables do not fit together.
         """
         self._path = Path(path)
         self._reading, self._appending = Lock(), Lock()
         if not self._path.is_file():
             raise BackendError(f"There is no ledger file at {path}. Check the path, or create a new ledger there.")
-        with _explained(self._path):
+        with _Explained(self._path):
             with closing(_connect(self._path, patience_s)) as probe:
-                [(version,)] = probe.execute("PRAGMA user_version")
-            if version not in _READABLE:
-                raise BackendError(f"{path} is no ledger that this version of Volition can read (form {version}).")
+                form = _form(probe)
+                if form in OLDER_FORMS:
+                    with _Transaction(probe):
+                        if _form(probe) != _FORM:  # nobody else did it while this one waited
+                            carry_over(probe, _SCHEMA, _packed)
+                elif form != _FORM:
+                    raise BackendError(f"{path} is no ledger that this version of Volition can read (form {form}).")
             self._reader = _connect(self._path, patience_s)
             self._writer = _connect(self._path, patience_s)
-        self._version = version
         self._left: tuple[int, Head] | None = None  # as the last append left it: data_version, and the head
 
     @classmethod
@@ -81,9 +103,9 @@ class SqliteStore:
             ConflictError: There is something at `path` already; it is left as it is.
             BackendError: The file cannot be written.
         """
-        with _explained(Path(path)), closing(_connect(Path(path), patience_s)) as connection:
+        with _Explained(Path(path)), closing(_connect(Path(path), patience_s)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")  # stays with the file
-            with _transaction(connection):
+            with _Transaction(connection):
                 if connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
                     raise ConflictError(f"There is a database at {path} already. Open it, or choose another path.")
                 for statement in _SCHEMA:
@@ -96,17 +118,34 @@ class SqliteStore:
 
     def leaves(self, start: int, end: int) -> list[bytes]:
         """Return the entries from `start` (included) to `end` (not included), fewer if there are fewer."""
-        rows = self._read("SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq", start, end)
-        return [_typed(leaf, bytes) for (leaf,) in rows]
+        found: list[bytes] = []
+        place = None
+        for size, first, packed in self._read(_LEAVES, start, end) if start < end else ():
+            place = _typed(first, int) if place is None else place
+            leaves = _typed(packed, bytes).split(_BETWEEN)
+            if len(leaves) != size - place:
+                break
+            found += leaves[max(start - place, 0) : end - place]
+            place = size
+        return found
 
     def node(self, level: int, number: int) -> bytes:
         """Return a node's hash; no bytes if there is none."""
-        rows = self._read("SELECT hash FROM node WHERE level = ? AND number = ?", level, number)
-        return _typed(rows[0][0], bytes) if rows else b""
+        completing = (number + 1) << level  # the size of the tree that has it first
+        rows = self._read(_NODES, completing) if level >= LOWEST else []
+        if not rows:
+            return b""
+        size, start, packed = rows[0]
+        before = count_nodes(_typed(start, int), LOWEST)
+        nodes = _typed(packed, bytes)
+        if len(nodes) != HASH_BYTES * (count_nodes(size, LOWEST) - before):
+            return b""
+        place = HASH_BYTES * (count_nodes(completing - 1, LOWEST) - before + level - LOWEST)
+        return nodes[place : place + HASH_BYTES]
 
     def note(self, size: int) -> str:
         """Return the signed checkpoint stored for a size; empty if there is none."""
-        rows = self._read("SELECT note FROM checkpoint WHERE size = ?", size)
+        rows = self._read(_NOTE, size)
         return _typed(rows[0][0], str) if rows else ""
 
     def append(self, extend: Callable[[Head], Growth]) -> Growth:
@@ -114,24 +153,21 @@ class SqliteStore:
 
         Raises:
             ConflictError: Other processes kept appending for longer than this store's patience.
-            ProofError: There are rows where the new ones belong.
+            InvalidInputError: The entries are too many to be stored together, or not what leads on from the head.
             BackendError: The file cannot be written.
         """
-        with self._appending, _explained(self._path):
+        with self._appending, _Explained(self._path):
             left, self._left = self._left, None  # until what comes next is known to be stored
-            with _transaction(self._writer) as connection:
-                [(data_version,)] = connection.execute("PRAGMA data_version")  # nobody can move it now
+            execute = self._writer.execute
+            with _Transaction(self._writer):
+                [(data_version,)] = execute("PRAGMA data_version")  # nobody can move it now
                 untouched = left is not None and left[0] == data_version
-                head = left[1] if untouched and left else _head(connection.execute(_HEAD).fetchall())
+                head = left[1] if untouched and left else _head(execute(_HEAD).fetchall())
                 growth = extend(head)
-                connection.executemany("INSERT INTO leaf VALUES (?, ?)", enumerate(growth.leaves, head.size))
-                if growth.nodes:
-                    connection.executemany("INSERT INTO node VALUES (?, ?, ?)", growth.nodes)
-                connection.execute("INSERT INTO checkpoint VALUES (?, ?)", (growth.checkpoint.size, growth.note))
-                if self._version != _SCHEMA_VERSION:
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            self._version = _SCHEMA_VERSION
-            self._left = data_version, Head(size=growth.checkpoint.size, note=growth.note, untouched=True)
+                size, note = growth.checkpoint.size, growth.note
+                nodes = [node.hash for node in growth.nodes]
+                execute(_INSERT, (size, note, *_packed(head.size, size, nodes, growth.leaves)))
+            self._left = data_version, Head(size=size, note=note, untouched=True)
             return growth
 
     def close(self) -> None:
@@ -141,11 +177,75 @@ class SqliteStore:
             self._reader.close()
 
     def _read(self, query: str, *values: int) -> list[tuple[Any, ...]]:
-        with self._reading, _explained(self._path):
+        with self._reading, _Explained(self._path):
             return self._reader.execute(query, values).fetchall()
 
 
+class _Transaction:
+    """Hold the file's one write lock; keep all that was written, or nothing if anything raises."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:  # it raised, or the commit did; some errors have rolled back already
+                self._connection.execute("ROLLBACK")
+
+
+class _Explained:
+    """Turn SQLite's errors into ours, which say what to do."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        # of a damaged file, not even the error messages can be read
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
+            raise _explain(self._path, error) from error
+
+
+def _packed(start: int, size: int, nodes: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Return the nodes and the entries of a row from `start` to `size`, in a form from which each is read by number.
+
+    Raises:
+        InvalidInputError: They do not fit: another number of them, a newline in an entry, or too many bytes.
+    """
+    packed_nodes, packed_leaves = b"".join(nodes), _BETWEEN.join(leaves)
+    expected_bytes = HASH_BYTES * (count_nodes(size, LOWEST) - count_nodes(start, LOWEST))
+    if len(packed_leaves) > _MOST_BYTES:
+        raise InvalidInputError(
+            f"These {len(leaves)} entries take {len(packed_leaves)} bytes, more than the {_MOST_BYTES} that can be "
+            "appended together. Append them in several parts."
+        )
+    if not (len(leaves) == size - start == packed_leaves.count(_BETWEEN) + 1 and len(packed_nodes) == expected_bytes):
+        raise InvalidInputError(
+            f"These {len(leaves)} entries and {len(nodes)} nodes do not lead from {start} to {size}."
+        )
+    return packed_nodes, packed_leaves
+
+
+def _form(connection: sqlite3.Connection) -> int:
+    [(form,)] = connection.execute("PRAGMA user_version")
+    return _typed(form, int)
+
+
 def _head(rows: list[tuple[Any, ...]]) -> Head:
+    if not rows:
+        return Head(size=0, note="")
     [(size, note)] = rows
     return Head(size=_typed(size, int), note=_typed(note, str))
 
@@ -160,28 +260,6 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Hold the file's one write lock; keep all that was written, or nothing if anything raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # some errors have rolled back already
-            connection.execute("ROLLBACK")
-        raise
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, which say what to do."""
-    try:
-        yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # of a damaged file, not even the error messages can be read
-        raise _explain(path, error) from error
 
 
 def _explain(path: Path, error: Exception) -> VolitionError:
