@@ -682,16 +682,30 @@ def test_a_file_with_any_byte_changed_either_verifies_the_same_or_is_refused(clo
 # Rows
 
 
-def test_what_does_not_fit_into_one_row_is_refused_and_nothing_is_stored(path, monkeypatch):
-    monkeypatch.setattr("volition.stores.sqlite._MOST_BYTES", 1000)
+def test_a_long_append_is_several_rows_that_read_like_one(path, tmp_path, monkeypatch):
+    monkeypatch.setattr("volition.stores.sqlite.MOST_AT_ONCE", 64)
+    whole = MemoryStore()
     with closing(SqliteStore.create(path)) as store:
-        ledger = Ledger(store, SIGNER)
-        ledger.append(_draft(0))
-        with pytest.raises(InvalidInputError, match="in several parts"):
-            ledger.append(*[_draft(number) for number in range(20)])
-        assert store.head().size == 1
-        ledger.append(_draft(1))
-        assert ledger.verify().size == 2
+        for one in (store, whole):
+            ledger = Ledger(one, SIGNER, clock=lambda: 0)
+            ledger.append(_draft(0))
+            ledger.append(*[_draft(number) for number in range(200)])
+            assert ledger.verify().size == 201
+        assert store.head() == whole.head()
+        assert store.leaves(0, 201) == whole.leaves(0, 201)
+        assert store.leaves(60, 70) == whole.leaves(60, 70)
+        for level in range(LOWEST, 8):
+            assert [store.node(level, n) for n in range(201 >> level)] == [
+                whole.node(level, n) for n in range(201 >> level)
+            ]
+        assert [size for size in range(1, 202) if store.note(size)] == [1, 201]
+    with closing(sqlite3.connect(path)) as connection:
+        assert [size for (size,) in connection.execute("SELECT size FROM growth")] == [1, 65, 129, 193, 201]
+        connection.execute("DROP TRIGGER growth_delete")
+        connection.execute("DELETE FROM growth WHERE size = 201")  # the end of an append, with its checkpoint
+        connection.commit()
+    with closing(SqliteStore(path)) as store, pytest.raises(ProofError):
+        Ledger(store, SIGNER)
 
 
 def test_as_many_of_the_longest_entries_as_are_stored_together_fit_into_one_row(path):

@@ -157,7 +157,7 @@ def test_an_older_file_is_carried_over_byte_for_byte_and_grows(path, form, size)
 
 
 def test_an_append_that_was_longer_than_a_row_may_be_is_carried_over_in_several(path, monkeypatch):
-    monkeypatch.setattr("volition.stores.sqlite_forms.MOST_AT_ONCE", 64)
+    monkeypatch.setattr("volition.stores.sqlite.MOST_AT_ONCE", 64)
     before = old_file(path, 500, at_once=150)
 
     with closing(SqliteStore(path)) as store:

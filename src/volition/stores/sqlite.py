@@ -2,9 +2,9 @@
 
 - One append is one transaction, synced to the disk (WAL, `synchronous = FULL`) before it is acknowledged; a process
   killed at any moment leaves all that was acknowledged and nothing half-written.
-- One append is one row: its entries, the nodes that they complete, and its checkpoint. It says only where it ends, and
-  starts where the row before it ends, so rows cannot overlap. Where a row is missing, the next one has fewer entries
-  than its place asks for and reads as missing too, which fails whatever is verified with it.
+- One append is one row, a very long one several: its entries, the nodes that they complete, and its checkpoint. A row
+  says only where it ends, and starts where the row before it ends, so rows cannot overlap. Where one is missing, the
+  next has fewer entries than its place asks for and reads as missing too, which fails whatever is verified with it.
 - The write lock is taken before the head is read (`BEGIN IMMEDIATE`), so that appends of several processes queue up
   instead of overwriting one another.
 - Reading has a connection of its own, so that it never waits for an append.
@@ -15,7 +15,7 @@
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Lock
@@ -23,9 +23,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
-from volition.ledger import LOWEST, MAX_ENTRY_BYTES, MOST_AT_ONCE, Growth, Head
+from volition.ledger import LOWEST, MOST_AT_ONCE, Growth, Head
 from volition.merkle import HASH_BYTES, count_nodes
-from volition.stores.sqlite_forms import OLDER_FORMS, carry_over
+from volition.stores.sqlite_forms import INSERT, OLDER_FORMS, Row, carry_over
 
 _T = TypeVar("_T")
 _FORM = 3
@@ -44,10 +44,6 @@ _SCHEMA = [
 _BETWEEN = b"\n"
 """What lies between the entries of a row. Canonical JSON writes a newline only as an escape."""
 
-_MOST_BYTES = MOST_AT_ONCE * (MAX_ENTRY_BYTES + 1)
-"""How long a row's entries may be together, bytes: 256 MiB. Appends stored together fit; SQLite takes 1 GB."""
-
-_INSERT = "INSERT INTO growth VALUES (?, ?, ?, ?)"
 _HEAD = "SELECT size, note FROM growth ORDER BY size DESC LIMIT 1"
 _NOTE = "SELECT note FROM growth WHERE size = ?"
 _NODES = """
@@ -88,7 +84,7 @@ class SqliteStore:
                 if form in OLDER_FORMS:
                     with _Transaction(probe):
                         if _form(probe) != _FORM:  # nobody else did it while this one waited
-                            carry_over(probe, _SCHEMA, _packed)
+                            carry_over(probe, _SCHEMA, _rows)
                 elif form != _FORM:
                     raise BackendError(f"{path} is no ledger that this version of Volition can read (form {form}).")
             self._reader = _connect(self._path, patience_s)
@@ -136,11 +132,10 @@ class SqliteStore:
         if not rows:
             return b""
         size, start, packed = rows[0]
-        before = count_nodes(_typed(start, int), LOWEST)
         nodes = _typed(packed, bytes)
-        if len(nodes) != HASH_BYTES * (count_nodes(size, LOWEST) - before):
+        if len(nodes) != _nodes_bytes(_typed(start, int), size):
             return b""
-        place = HASH_BYTES * (count_nodes(completing - 1, LOWEST) - before + level - LOWEST)
+        place = _nodes_bytes(start, completing - 1) + HASH_BYTES * (level - LOWEST)
         return nodes[place : place + HASH_BYTES]
 
     def note(self, size: int) -> str:
@@ -153,7 +148,7 @@ class SqliteStore:
 
         Raises:
             ConflictError: Other processes kept appending for longer than this store's patience.
-            InvalidInputError: The entries are too many to be stored together, or not what leads on from the head.
+            InvalidInputError: The entries are not what leads on from the head.
             BackendError: The file cannot be written.
         """
         with self._appending, _Explained(self._path):
@@ -166,7 +161,7 @@ class SqliteStore:
                 growth = extend(head)
                 size, note = growth.checkpoint.size, growth.note
                 nodes = [node.hash for node in growth.nodes]
-                execute(_INSERT, (size, note, *_packed(head.size, size, nodes, growth.leaves)))
+                self._writer.executemany(INSERT, _rows(head.size, size, note, nodes, growth.leaves))
             self._left = data_version, Head(size=size, note=note, untouched=True)
             return growth
 
@@ -218,24 +213,29 @@ class _Explained:
             raise _explain(self._path, error) from error
 
 
-def _packed(start: int, size: int, nodes: Sequence[bytes], leaves: Sequence[bytes]) -> tuple[bytes, bytes]:
-    """Return the nodes and the entries of a row from `start` to `size`, in a form from which each is read by number.
+def _rows(start: int, size: int, note: str, nodes: Sequence[bytes], leaves: Sequence[bytes]) -> Iterator[Row]:
+    """Yield the rows of an append from `start` to `size`; only the last has its note.
 
     Raises:
-        InvalidInputError: They do not fit: another number of them, a newline in an entry, or too many bytes.
+        InvalidInputError: They do not lead from the one to the other: another number of them, or a newline in one.
     """
-    packed_nodes, packed_leaves = b"".join(nodes), _BETWEEN.join(leaves)
-    expected_bytes = HASH_BYTES * (count_nodes(size, LOWEST) - count_nodes(start, LOWEST))
-    if len(packed_leaves) > _MOST_BYTES:
-        raise InvalidInputError(
-            f"These {len(leaves)} entries take {len(packed_leaves)} bytes, more than the {_MOST_BYTES} that can be "
-            "appended together. Append them in several parts."
-        )
-    if not (len(leaves) == size - start == packed_leaves.count(_BETWEEN) + 1 and len(packed_nodes) == expected_bytes):
-        raise InvalidInputError(
-            f"These {len(leaves)} entries and {len(nodes)} nodes do not lead from {start} to {size}."
-        )
-    return packed_nodes, packed_leaves
+    before = count_nodes(start, LOWEST)
+    for first in range(start, size, MOST_AT_ONCE):
+        end = min(first + MOST_AT_ONCE, size)
+        packed_leaves = _BETWEEN.join(leaves[first - start : end - start])
+        packed_nodes = b"".join(nodes[count_nodes(first, LOWEST) - before : count_nodes(end, LOWEST) - before])
+        if packed_leaves.count(_BETWEEN) + 1 != end - first or len(packed_nodes) != _nodes_bytes(first, end):
+            break
+        yield end, note if end == size else "", packed_nodes, packed_leaves
+    else:
+        if start < size and (len(leaves), len(nodes)) == (size - start, count_nodes(size, LOWEST) - before):
+            return
+    raise InvalidInputError(f"These {len(leaves)} entries and {len(nodes)} nodes do not lead from {start} to {size}.")
+
+
+def _nodes_bytes(start: int, size: int) -> int:
+    """Return how many bytes the nodes take that the entries from `start` to `size` complete."""
+    return HASH_BYTES * (count_nodes(size, LOWEST) - count_nodes(start, LOWEST))
 
 
 def _form(connection: sqlite3.Connection) -> int:

@@ -6,11 +6,11 @@ fit together is refused and left as it is. Other changes behind the ledger's bac
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from volition.errors import InvalidInputError, ProofError
-from volition.ledger import LOWEST, MOST_AT_ONCE
+from volition.ledger import LOWEST
 from volition.merkle import HASH_BYTES, count_nodes
 
 OLDER_FORMS: Final = (1, 2)
@@ -18,17 +18,22 @@ _TABLES: Final = ("leaf", "node", "checkpoint")
 _LEAVES: Final = "SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq"
 _NODE: Final = "SELECT hash FROM node WHERE level = ? AND number = ?"
 
-Pack = Callable[[int, int, Sequence[bytes], Sequence[bytes]], tuple[bytes, bytes]]
-"""Gives the last two columns of a row from its start, its end, its nodes and its entries."""
+INSERT: Final = "INSERT INTO growth VALUES (?, ?, ?, ?)"
+
+Row = tuple[int, str, bytes, bytes]
+"""Where it ends, its note, its nodes and its entries."""
+
+Rows = Callable[[int, int, str, Sequence[bytes], Sequence[bytes]], Iterable[Row]]
+"""Gives the rows of an append from its start, its end, its note, its nodes and its entries."""
 
 
-def carry_over(connection: sqlite3.Connection, schema: Sequence[str], pack: Pack) -> None:
+def carry_over(connection: sqlite3.Connection, schema: Sequence[str], rows: Rows) -> None:
     """Turn a file of an older form into one of the present form, within a transaction that somebody else ends.
 
     Args:
         connection: To the file, holding its write lock.
         schema: Statements that make the present form, and give the file its number.
-        pack: How a row is packed.
+        rows: Makes the rows of an append.
 
     Raises:
         ProofError: The old tables do not fit together.
@@ -38,14 +43,11 @@ def carry_over(connection: sqlite3.Connection, schema: Sequence[str], pack: Pack
     start = 0
     for end, note in connection.execute("SELECT size, note FROM checkpoint ORDER BY size"):
         try:
-            for size in [*range(start + MOST_AT_ONCE, end, MOST_AT_ONCE), end]:  # old appends may be longer than a row
-                leaves = [leaf for (leaf,) in connection.execute(_LEAVES, (start, size))]
-                packed = pack(start, size, _nodes(connection, start, size), leaves)
-                row = size, note if size == end else "", *packed
-                connection.execute("INSERT INTO growth VALUES (?, ?, ?, ?)", row)
-                start = size
+            leaves = [leaf for (leaf,) in connection.execute(_LEAVES, (start, end))]
+            connection.executemany(INSERT, rows(start, end, note, _nodes(connection, start, end), leaves))
         except (InvalidInputError, TypeError) as error:  # a type that the old tables' columns never had
             raise ProofError(f"{_misfit(start, end)} ({error})") from error
+        start = end
     [(entries,)] = connection.execute("SELECT count(*) FROM leaf")
     [(nodes,)] = connection.execute("SELECT count(*) FROM node WHERE level >= ?", (LOWEST,))
     if (entries, nodes) != (start, count_nodes(start, LOWEST)):  # some belong to no append
