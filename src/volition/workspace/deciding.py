@@ -1,7 +1,8 @@
 """Accounts, people, and what they say: decisions, answers to switches, limits, signals.
 
-Whatever they say is an entry of the ledger, and once it is recorded every later answer knows it. Nothing is taken back:
-undoing says what makes things stand as they did before.
+Whatever they say is an entry of the ledger. Once a no is recorded, every later answer anywhere knows it; a yes is known
+at once where the ledger is read, and within a lease where somebody answers from memory (`lease`). Nothing is taken
+back: undoing says what makes things stand as they did before.
 """
 
 from collections.abc import Sequence
@@ -65,7 +66,7 @@ class Deciding(Judging):
         purpose: Sequence[str],
         covers: str | None = None,
     ) -> Entry:
-        """Record a party's yes or no. Once this returns, every later answer knows it.
+        """Record a party's yes or no. Once this returns, every later answer knows a no, and within a lease a yes.
 
         Args:
             party: "account:ID" or "person:ID".
@@ -168,7 +169,7 @@ class Deciding(Judging):
         people: Sequence[str] = (),
         limited: bool = True,
     ) -> list[Entry]:
-        """Limit the use of an account's data, or lift a limit. Once this returns, every later answer knows it.
+        """Limit the use of an account's data, or lift that. Once this returns, every later answer knows the limit.
 
         Args:
             account: Id of the account.
