@@ -15,35 +15,25 @@ On a table the gate is one look-up and one comparison a row. The account and the
 circle, in which every party's permit is already folded into one date.
 
 The gate fails closed: a circle without a standing, an unknown person, a missing rule are refusals.
+
+None of the modules here knows a later one, so they can be read in this order:
+
+verdict      what is asked of one record, and what is answered, in words too
+standing     the permits of all concerned, folded into one answer
+answering    one record at a time, with what was answered before remembered
+explaining   one record aloud, party by party
+circles      the circles of a bucket, and their standings: the same folding for all of them at once
+doors        the two ways by which a person reads without anybody's yes, and how little each lets through
+table        many records at a time, in memory and in SQL
 """
 
-from volition.gate.answering import (
-    Circles,
-    Engine,
-    Explanation,
-    Gate,
-    Participant,
-    Record,
-    Standing,
-    Standings,
-    Subject,
-    Verdict,
-    check_source,
-    concerned,
-    decide,
-    explain,
-    fold,
-    heard,
-    instant_text,
-    judge,
-    keepable,
-    own,
-    permitted_sql,
-    reason_of,
-    reasons_sql,
-    remedy,
-    stand,
-)
+from volition.gate.answering import Gate, decide
+from volition.gate.circles import Circles, Standings, fold
+from volition.gate.doors import Participant, Subject, heard, own
+from volition.gate.explaining import Explanation, explain
+from volition.gate.standing import Standing, concerned, keepable, stand
+from volition.gate.table import Engine, check_source, judge, permitted_sql, reason_of, reasons_sql
+from volition.gate.verdict import Record, Verdict, instant_text, remedy
 from volition.permits import REASON_CODES
 
 __all__ = [

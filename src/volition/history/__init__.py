@@ -10,25 +10,33 @@ over the tree that they were read from, and `find_history` reads back only what 
     >>> history = read_history(ledger.entries())      # doctest: +SKIP
     >>> history.party("account:acme").decisions       # doctest: +SKIP
     [Decision(yes=True, ...)]
+
+None of the modules here knows a later one, so they can be read in this order; `History` stands on the classes of
+`binding` and `answering`:
+
+facts        what is known of a party: decisions, limits, answers as columns
+columns      columns that grow
+binding      which terms were published, who accepted which, and which bind whom since when
+answering    who answered what, one row an answer
+arranged     the history: all that a party did, and the files that hold it all
+reading      from ledger entries to a history
+keeping      a history on disk, sealed
 """
 
-from volition.history.arranged import (
+from volition.history.arranged import History
+from volition.history.facts import (
     BEGINNING_US,
     NO_LIMITS,
     NOT_BACK_US,
     Answers,
     Decision,
-    History,
     Limit,
     Limits,
     PartyHistory,
     Scope,
-    Tree,
-    extend_history,
-    find_history,
-    keep_history,
-    read_history,
 )
+from volition.history.keeping import Tree, find_history, keep_history
+from volition.history.reading import extend_history, read_history
 
 __all__ = [
     "BEGINNING_US",
