@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,8 @@ from typing import get_type_hints
 
 import pytest
 
-import volition
+import volition.gate
+import volition.history
 from volition.gate import Participant, Subject
 from volition.lake import Lake
 from volition.permits import Permits
@@ -196,6 +198,18 @@ def test_each_module_of_the_workspace_knows_only_those_below_it():
         known = {dotted.split(".")[2] for dotted in _imported(paths[name]) if dotted.startswith("volition.workspace.")}
         above = known - set(stack[:height])
         assert not above, f"{name} must not import {sorted(above)}"
+
+
+@pytest.mark.parametrize("package", [volition.gate, volition.history], ids=lambda package: package.__name__)
+def test_each_module_of_the_gate_and_the_history_knows_only_those_told_before_it(package):
+    name = package.__name__.rpartition(".")[2]
+    told = re.findall(r"^(\w+) {2,}\S", package.__doc__, re.MULTILINE)
+    paths = {path.stem: path for path in MODULES if _own(path) == name and path.stem != "__init__"}
+    assert sorted(told) == sorted(paths)
+    for place, module in enumerate(told):
+        known = {dotted.split(".")[2] for dotted in _imported(paths[module]) if dotted.startswith(f"volition.{name}.")}
+        later = known - set(told[:place])
+        assert not later, f"{module} must not import {sorted(later)}"
 
 
 def test_rows_leave_the_lake_only_under_permits():

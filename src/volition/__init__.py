@@ -15,10 +15,10 @@ The story, module by module, in the order of the road. A module imports only fro
   forgettings.
 - `parties`: accounts and people, with their names and keys. The one part that can be destroyed; everything else
   knows a person by a pseudonym.
-- `history`: the entries of the log that bear on permission, by party; tens of millions of them, kept between starts.
+- `history/`: the entries of the log that bear on permission, by party; tens of millions of them, kept between starts.
 - `permits/`: the ledger compiled to one date a party: since when its yes has stood unbroken. **This module decides;
   read it first.**
-- `gate`, `batch`: "may this be used?", answered from permits and nothing else: for one record, aloud, for a table, or
+- `gate/`, `batch`: "may this be used?", answered from permits and nothing else: for one record, aloud, for a table, or
   for many questions at once, Arrow in and Arrow out.
 - `choices`, `limits`, `counts`: what one party can say about each use that the terms speak of, and what stands; what an
   account has limited; how many of its people have said what, in groups from which nobody's own answer can be read.
