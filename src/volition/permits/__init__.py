@@ -35,7 +35,6 @@ for the time before the first terms, as those first terms would have.
     Refusal(reason=<Reason.NOT_ASKED: 'not-asked'>)
 """
 
-from volition.history import History, extend_history, read_history
 from volition.permits.columns import Panel, Stretches, Table
 from volition.permits.compiled import Permits
 from volition.permits.reference import (
@@ -81,4 +80,3 @@ __all__ = [
     "permit",
     "say_of",
 ]
-_FOR_NOW = (History, extend_history, read_history)
