@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import START_US, HashEncoder, bytes_in, silent, world_in
-from volition import lake as lake_module
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.gate import Record, decide
 from volition.lake import BUCKETS, Lake, bucket_of, record_id, source_id
+from volition.lake import reading as lake_module
 from volition.permits import Reason
 from volition.terms import CATEGORIES
 
