@@ -1,6 +1,7 @@
 """The shape of the house: imports point down, a heavy package has one home, and only the gate opens the lake."""
 
 import ast
+import importlib
 import inspect
 import re
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 
 import volition.gate
 import volition.history
+from volition import lake
 from volition.gate import Participant, Subject
-from volition.lake import Lake
+from volition.lake import Compacted, Lake, Row
+from volition.lake.reading import Reader
 from volition.permits import Permits
 from volition.workspace import Workspace
 
@@ -56,6 +59,17 @@ LAYERS = [  # a module may import only from earlier lines; a folder counts as on
     "cli",
 ]
 RANK = {name: rank for rank, line in enumerate([*LAYERS, "__init__", "__main__"]) for name in line.split()}
+
+LAKE_LAYERS = [  # the same inside the lake, the one folder whose modules hold a promise together
+    "records",
+    "numbering quarantine sealing",
+    "index",
+    "keys writing",
+    "appending compaction embedding erasing reading",
+    "door",
+    "__init__",
+]
+LAKE_RANK = {name: rank for rank, line in enumerate(LAKE_LAYERS) for name in line.split()}
 
 HOMES = {  # a package that is not Python's own, and the modules that may import it
     "argon2": "access",
@@ -104,6 +118,7 @@ HOMES = {  # a package that is not Python's own, and the modules that may import
 HEAVY = set(HOMES) - {"rfc8785", "rich", "typer"} | {"torch", "pandas", "sklearn"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+LAKE = sorted((PACKAGE / "lake").glob("*.py"))
 
 
 def _own(path):
@@ -140,6 +155,16 @@ def test_imports_point_down(path):
     rank = RANK[own]  # a KeyError here means: give the new module a line in LAYERS
     upward = {name for name in _imported_modules(path) if name != own and RANK[name] >= rank}
     assert not upward, f"{own} must not import {sorted(upward)}"
+
+
+def test_inside_the_lake_imports_point_down():
+    assert {path.stem for path in LAKE} == set(LAKE_RANK)
+    for path in LAKE:
+        rank = LAKE_RANK[path.stem]
+        for dotted in _imported(path):
+            package, own, *rest = [*dotted.split("."), ""]
+            if (package, own) == ("volition", "lake"):
+                assert LAKE_RANK[rest[0]] < rank, f"{path.stem} must not import {dotted}"
 
 
 def test_every_line_of_the_layers_is_there():
@@ -212,10 +237,11 @@ def test_each_module_of_the_gate_and_the_history_knows_only_those_told_before_it
         assert not later, f"{module} must not import {sorted(later)}"
 
 
-def test_rows_leave_the_lake_only_under_permits():
+@pytest.mark.parametrize("door", [Lake, Reader])
+def test_rows_leave_the_lake_only_under_permits(door):
     reading = {
         name: get_type_hints(method)
-        for name, method in inspect.getmembers(Lake, inspect.isfunction)
+        for name, method in inspect.getmembers(door, inspect.isfunction)
         if not name.startswith("_") and "Row" in str(get_type_hints(method).get("return"))
     }
     assert reading, "the lake can be read"
@@ -224,8 +250,72 @@ def test_rows_leave_the_lake_only_under_permits():
     # By the other a person reads again what was said while they were there, by the gate's `heard`: no AI reads it.
     assert reading.pop("heard_rows").get("participant") is Participant
     for name, hints in reading.items():
-        assert hints.get("permits") is Permits, f"Lake.{name} gives rows without asking for permits"
-        assert inspect.signature(getattr(Lake, name)).parameters["permits"].default is inspect.Parameter.empty
+        assert hints.get("permits") is Permits, f"{door.__name__}.{name} gives rows without asking for permits"
+        assert inspect.signature(getattr(door, name)).parameters["permits"].default is inspect.Parameter.empty
+
+
+def test_nobody_outside_imports_what_is_inside_the_lake():
+    """Its one door and the words it speaks in: what `volition.lake` lists, by name, and nothing behind it."""
+    listed = {f"volition.lake.{name}" for name in lake.__all__}
+    assert not {f"volition.lake.{name}" for name in LAKE_RANK} & listed
+    bench = sorted((PROJECT.parent / "bench").rglob("*.py"))
+    assert bench
+    for path in {*MODULES, *bench} - set(LAKE):
+        inside = {dotted for dotted in _imported(path) if f"{dotted}.".startswith("volition.lake.")} - listed
+        assert not inside, f"{path.name} must not import {sorted(inside)}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            reached = isinstance(node, ast.Attribute) and ast.unparse(node) == "volition.lake"
+            assert not reached, f"{path.name} line {node.lineno}: the lake is imported by name"
+
+
+def _functions_of_the_lake():
+    """Yield every function and method that the lake's modules define, by its module and name."""
+    for path in LAKE:
+        module = importlib.import_module("volition.lake" if path.stem == "__init__" else f"volition.lake.{path.stem}")
+        for name, found in vars(module).items():
+            if getattr(found, "__module__", None) == module.__name__:
+                members = vars(found).items() if inspect.isclass(found) else [("", found)]
+                for member, function in members:
+                    plain = inspect.unwrap(getattr(function, "__func__", function))
+                    if inspect.isfunction(plain):
+                        yield f"{path.stem}.{name}.{member}".rstrip("."), plain
+
+
+def test_inside_the_lake_rows_are_opened_in_one_place_for_the_reader_and_the_eraser():
+    row = f"{Row.__module__}.{Row.__qualname__}"
+    giving = {
+        name for name, function in _functions_of_the_lake() if row in str(get_type_hints(function).get("return", ""))
+    }
+    doors = {
+        f"{door}.{name}" for door in ("door.Lake", "reading.Reader") for name in ("rows", "own_rows", "heard_rows")
+    }
+    assert giving == doors | {"reading.Reader._first_rows", "sealing.Seals.open_rows"}
+    callers = {  # of what opens, and of what an engine has let through
+        name: {path.stem for path in LAKE for _, called in _calls(path) if called == name}
+        for name in ("open_rows", "open_many", "permitted")
+    }
+    assert callers == {"open_rows": {"reading", "erasing"}, "open_many": {"sealing"}, "permitted": {"reading"}}
+
+
+def test_what_reads_in_the_lake_without_the_gate_gives_out_no_payload():
+    """Erasing and compacting read whole files and tell numbers; `keys` reads columns, and the payload is none of them."""
+    for name, function in _functions_of_the_lake():
+        module, own, *_ = name.split(".")
+        if module in {"erasing", "compaction"} and not own.startswith("_") and own != "Compacted":
+            assert get_type_hints(function)["return"] in {int, Compacted}, name
+    opened = {
+        path.stem: [call for call, name in _calls(path) if name in READERS]
+        for path in LAKE
+        if any(name in READERS for _, name in _calls(path))
+    }
+    assert set(opened) == {"compaction", "erasing", "keys"}
+    columns = {
+        ast.unparse(argument.value)
+        for call in opened["keys"]
+        for argument in [next(keyword for keyword in call.keywords if keyword.arg == "columns")]
+    }
+    assert columns == {"_COLUMNS", "['account']"}
+    assert not {"payload", "embedding"} & set(importlib.import_module("volition.lake.keys")._COLUMNS)
 
 
 def test_the_lake_is_opened_in_one_place():
@@ -245,11 +335,13 @@ def _calls(path):
             yield node, node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
 
 
+READERS = {"read_table", "read_parquet", "ParquetFile", "ParquetDataset", "dataset", "scan_parquet"}
+
+
 def test_only_the_lake_and_the_engines_open_record_files():
-    readers = {"read_table", "read_parquet", "ParquetFile", "ParquetDataset", "dataset", "scan_parquet"}
     for path in MODULES:
         for call, name in _calls(path):
-            if name in readers and _own(path) not in {"lake", "engines"}:
+            if name in READERS and _own(path) not in {"lake", "engines"}:
                 # Elsewhere a table is read from bytes in hand, those of a snapshot, never from a place in the lake.
                 told = f"{path.name} line {call.lineno}"
                 assert isinstance(call.args[0], ast.Call), told

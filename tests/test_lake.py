@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import START_US, HashEncoder, bytes_in, silent, world_in
-from volition import lake as lake_module
 from volition.engines.arrow import ArrowEngine
 from volition.engines.duckdb import DuckDBEngine
 from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.gate import Record, decide
-from volition.lake import BUCKETS, Lake, bucket_of, record_id, source_id
+from volition.lake import BUCKETS, Lake, bucket_of, compaction, record_id, source_id
+from volition.lake import records as layout
 from volition.permits import Reason
 from volition.terms import CATEGORIES
 
@@ -457,7 +457,7 @@ def test_compaction_makes_files_of_bounded_size_and_leaves_large_ones_alone(worl
     many_small_files(world)
     lake = world.folder / "lake"
     largest = max(pq.read_metadata(lake / path).row_group(0).total_byte_size for path, _ in files_of(lake, "records"))
-    monkeypatch.setattr(lake_module, "COMPACT_BYTES", 3 * largest)
+    monkeypatch.setattr(compaction, "COMPACT_BYTES", 3 * largest)
     before = all_rows(world)
     compacted = world.lake.compact(silent)
     assert 6 < compacted.after < compacted.before
@@ -473,7 +473,7 @@ def test_compaction_makes_files_of_bounded_size_and_leaves_large_ones_alone(worl
 
 
 def test_small_row_groups_change_no_answer_and_let_accounts_be_passed_over(world, monkeypatch):
-    monkeypatch.setattr(lake_module, "GROUP_ROWS", 2)
+    monkeypatch.setattr(layout, "GROUP_ROWS", 2)
     many_small_files(world)
     before = all_rows(world)
     world.lake.compact(silent)
@@ -522,7 +522,8 @@ def test_a_bucket_is_listed_anew_when_a_file_was_replaced_before_it_was_opened(w
     many_small_files(world)
     before = all_rows(world)
     counts = world.lake.reasons(world.permits(at_us=START_US + 10**13), categories=CATEGORIES)
-    listed = world.lake._files
+    index = world.lake._index
+    listed = index.files
     with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
 
         def late(*place):
@@ -530,11 +531,11 @@ def test_a_bucket_is_listed_anew_when_a_file_was_replaced_before_it_was_opened(w
             other.compact(silent)  # between the listing and the opening
             return files
 
-        monkeypatch.setattr(world.lake, "_files", late)
+        monkeypatch.setattr(index, "files", late)
         assert world.lake.reasons(world.permits(at_us=START_US + 10**13), categories=CATEGORIES) == counts
-        monkeypatch.setattr(world.lake, "_files", listed)
+        monkeypatch.setattr(index, "files", listed)
         world.lake.append([world.record("late", at_us=START_US + 5)])
-        monkeypatch.setattr(world.lake, "_files", late)
+        monkeypatch.setattr(index, "files", late)
         assert len(all_rows(world)) == len(before) + 1
 
 

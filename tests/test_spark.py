@@ -492,7 +492,7 @@ def test_snapshots_of_the_samples_are_the_same_to_the_last_byte(spark, samples, 
     frozen = {}
     for engine in ENGINES:
         with opened(shutil.copytree(folder, tmp_path / engine), now_us, engine) as workspace:
-            assert isinstance(workspace._lake._engine, SparkEngine) == (engine == "spark")
+            assert isinstance(workspace._lake._reader._engine, SparkEngine) == (engine == "spark")
             for purpose in ("train/search", "train/recommend", "train/summary"):
                 snapshot = workspace.snapshot(purpose)
                 files = {path.name: path.read_bytes() for path in snapshot.folder.iterdir()}

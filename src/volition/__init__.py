@@ -23,7 +23,7 @@ The story, module by module, in the order of the road. A module imports only fro
 - `choices`, `limits`, `counts`: what one party can say about each use that the terms speak of, and what stands; what an
   account has limited; how many of its people have said what, in groups from which nobody's own answer can be read.
 - `lease`: a process may answer from memory for a moment, and a no is acknowledged once every such moment is over.
-- `lake`: where records lie, sealed. Nothing reads them but through the gate.
+- `lake/`: where records lie, sealed. Nothing reads them but through the gate.
 - `privacy`: differential privacy with a person as the unit: who is drawn, what is clipped, what it adds up to.
 - `stream/`: what the gate let through as a stream, judged again in the moment in which each batch is handed out.
 - `encoder`: turns text into vectors that tell how close two meanings are.

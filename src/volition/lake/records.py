@@ -1,0 +1,170 @@
+"""What a record of the lake is: on its way in, opened, and as it lies in a file.
+
+- Parquet, one folder per category and day, one file per batch and account bucket. Each is sorted by account, circle and
+  time, in row groups small enough that their statistics tell which accounts need not be read.
+- Accounts are spread over 64 buckets. Inside a bucket, a record names its account and its *circle* (an account with the
+  people of a record, the first one first) by small dense integers, which the index gives out.
+- A record's identity is made from its account and its key at the source, so that the same thing is known again.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from volition.canonical import canonical_json, digest
+
+BUCKETS: Final = 64
+EMBEDDING_SIZE: Final = 384
+
+GROUP_ROWS: Final = 16_384
+"""Rows of a row group: what the gate holds in memory at a time, and the least that it can pass over."""
+
+PERSON: Final = "person:"
+"""How the gate's name of a person begins; the pseudonym follows."""
+
+DERIVED_IN: Final = ("content/transcript",)
+"""The categories that hold records derived from others."""
+
+_DERIVED: Final = ("summary",)  # and their kinds
+
+RECORDS: Final = pa.schema(
+    [
+        ("record_id", pa.string()),
+        ("account", pa.int32()),
+        ("circle", pa.int32()),
+        ("collected_us", pa.int64()),
+        ("source", pa.string()),
+        ("payload", pa.binary()),
+    ]
+)
+EMBEDDINGS: Final = pa.schema(
+    [("record_id", pa.string()), ("account", pa.int32()), ("circle", pa.int32()), ("embedding", pa.binary())]
+)
+
+ORDER: Final = {
+    "records": [(name, "ascending") for name in ("account", "circle", "collected_us", "record_id")],
+    "embeddings": [(name, "ascending") for name in ("account", "circle", "record_id")],
+}
+_STATISTICS: Final = ["account", "circle", "collected_us", "source"]
+_REPEATED: Final = ["account", "circle", "source"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRecord:
+    """A record on its way into the lake.
+
+    Attributes:
+        record_id: Identity of the record, 32 hexadecimal characters, from `record_id`.
+        account: Id of the account whose terms govern the record.
+        people: Pseudonyms of the people concerned, the speaker or actor first, nobody twice.
+        category: A leaf of `terms.CATEGORIES`.
+        collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        source: Identity of the meeting or channel that the record belongs to, from `source_id`; empty if none.
+        payload: What was collected, as a JSON object.
+    """
+
+    record_id: str
+    account: str
+    people: tuple[str, ...]
+    category: str
+    collected_us: int
+    source: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A record that the gate has let through, opened.
+
+    Attributes:
+        record_id: Identity of the record, 32 hexadecimal characters.
+        account: Id of the account whose terms govern the record.
+        people: Pseudonyms of the people concerned, the speaker or actor first.
+        category: A leaf of `terms.CATEGORIES`.
+        collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        payload: What was collected, as a JSON object.
+        embedding: Sentence embedding of the payload's text, shape (384,), float32, unit norm; none if not derived.
+    """
+
+    record_id: str
+    account: str
+    people: tuple[str, ...]
+    category: str
+    collected_us: int
+    payload: dict[str, Any]
+    embedding: NDArray[np.float32] | None = None
+
+    def is_for(self, pseudonym: str) -> bool:
+        """Tell whether a person of the account may see it: what is private, only those whom it concerns."""
+        return not self.payload.get("private") or pseudonym in self.people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A record that concerns a person, without what it says.
+
+    Attributes:
+        record_id: Identity of the record, 32 hexadecimal characters.
+        account: Id of the account whose terms govern the record.
+        category: A leaf of `terms.CATEGORIES`.
+        collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        source: Identity of the meeting or channel, from `source_id`; empty if none.
+        is_own: Whether the person said, wrote or did it; if not, somebody else's words concern them.
+        others: How many other people it concerns.
+    """
+
+    record_id: str
+    account: str
+    category: str
+    collected_us: int
+    source: str
+    is_own: bool
+    others: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What became of a batch: how many records were stored, and how many the lake had already."""
+
+    stored: int
+    known: int
+
+
+def record_id(account: str, key: str) -> str:
+    """Return the identity of a record from its account and its key at the source: 32 hexadecimal characters."""
+    return digest(canonical_json([account, key]))[:32]
+
+
+def source_id(account: str, name: str) -> str:
+    """Return the identity of a meeting or channel: 16 hexadecimal characters that do not tell its name."""
+    return digest(canonical_json(["source", account, name]))[:16]
+
+
+@lru_cache(maxsize=100_000)
+def bucket_of(account: str) -> int:
+    """Return the bucket of an account, from 0 to 63, the same on every machine."""
+    return int(digest(account.encode())[:8], 16) % BUCKETS
+
+
+def write_table(table: pa.Table, sink: pa.NativeFile) -> None:
+    """Write rows, sorted already, as a Parquet file of the lake's layout."""
+    names = table.column_names
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        row_group_size=GROUP_ROWS,
+        use_dictionary=[name for name in _REPEATED if name in names],
+        write_statistics=[name for name in _STATISTICS if name in names],
+        column_encoding={"collected_us": "DELTA_BINARY_PACKED"} if "collected_us" in names else None,
+    )
+
+
+def is_derived(row: Row) -> bool:
+    """Tell whether a record was made from what others, or several, said: a meeting's summary."""
+    return row.payload.get("kind") in _DERIVED
