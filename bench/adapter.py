@@ -130,7 +130,7 @@ def _drawn(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
         if is_message(row):
             wrote[row.people[0]].append(row)
     people = sorted(
-        (person for person, theirs in wrote.items() if len(theirs) >= FEWEST), key=lambda one: digest(one.encode())
+        (person for person, theirs in wrote.items() if len(theirs) >= FEWEST), key=lambda one: _place(wrote[one])
     )
     if len(people) < PEOPLE + ASKED:
         raise InvalidInputError(f"The chat has {len(people)} people with {FEWEST} messages or more: too few to learn.")
@@ -142,9 +142,17 @@ def _drawn(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
     return known, asked
 
 
+def _place(theirs: Sequence[Row], drawn: str = "") -> str:
+    """Return where a person stands in a draw, by when they wrote: pseudonyms are others in every workspace."""
+    return digest(f"{drawn}/{[row.collected_us for row in theirs]}".encode())
+
+
 def _forgetting(family: AdapterFamily, model: Model, known: Sequence[Row], progress: Progress) -> dict[str, Any]:
     """Forget somebody, and train anew without them; the two are the same model or something is wrong."""
-    gone = min((row.people[0] for row in known), key=lambda person: digest(f"gone/{person}".encode()))
+    wrote: dict[str, list[Row]] = defaultdict(list)
+    for row in known:
+        wrote[row.people[0]].append(row)
+    gone = min(wrote, key=lambda person: _place(wrote[person], "gone"))
     after = [row for row in known if row.people[0] != gone]
     forgotten, forgetting = _timed(
         lambda: family.forget(model, before=known, after=after, parts=NoParts(), progress=progress)

@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 
 from volition.families.summary_features import Floats, Ints
-from volition.families.summary_sentences import COMMON, tokens_of
+from volition.families.summary_sentences import COMMON, tokens_of, words_of
 from volition.lake import Row
 
 # Chosen on the meetings of a training set alone, by Pk (see `bench/quality_topics.py`).
@@ -34,6 +34,9 @@ _NAMED_BY: Final = 3  # words
 _SHORTEST_WORD: Final = 3  # letters
 _FREQUENT: Final = 0.1  # that a word is frequent counts a little, too
 _DECIMALS: Final = 6
+
+# A number alone names no topic.
+_NUMBERS = words_of("one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty hundred")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +159,10 @@ def _names(segments: Sequence[Row], spans: Sequence[tuple[int, int]]) -> list[tu
 
 
 def _telling(segments: Sequence[Row], speakers: set[str]) -> list[str]:
+    passed_over = COMMON | _NUMBERS | speakers
     return [
         word
         for row in segments
         for word in tokens_of(row.payload["text"])
-        if len(word) >= _SHORTEST_WORD and word.isalpha() and word not in COMMON and word not in speakers
+        if len(word) >= _SHORTEST_WORD and word.isalpha() and word not in passed_over
     ]
