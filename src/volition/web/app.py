@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from volition.access import SESSION_US, Access
+from volition.access import SESSION_US, Access, Who
 from volition.errors import VolitionError
 from volition.guard import COOKIE, TRIP, Asked
 from volition.jobs import Jobs
@@ -152,8 +152,10 @@ class _Site:
 
     def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
         asked: Asked = request.scope["volition"]
+        who = asked.who or NOBODY
         return Visit(
-            who=asked.who or NOBODY,
+            who=who,
+            navigation=tuple(page for page in _IN_ORDER if _may_see(page, who)),
             path={name: str(value) for name, value in request.path_params.items()},
             query=dict(request.query_params),
             form=form,
@@ -236,7 +238,7 @@ class _Site:
     def _chrome(self, visit: Visit, path: str) -> Chrome:
         who = visit.who if visit.who is not NOBODY else None
         left = None if visit.session is None else self._access.take_notice(visit.session)
-        shown = [page for page in _IN_ORDER if _may_see(page, visit)]
+        shown = visit.navigation
         here = max((page for page in shown if f"{path}/".startswith(f"{page.path}/")), key=_depth, default=None)
         areas = {_area(page): page for page in reversed(shown)}  # each with its first page
         area = _area(here) if here is not None else min(areas, default=0)
@@ -302,9 +304,9 @@ def _depth(page: Page) -> int:
     return len(page.path)
 
 
-def _may_see(page: Page, visit: Visit) -> bool:
-    is_shown = page.nav is None or page.nav.for_guests in {None, visit.who.is_guest}
-    return page.needs is not None and visit.who.is_any(page.needs) and is_shown
+def _may_see(page: Page, who: Who) -> bool:
+    is_shown = page.nav is None or page.nav.for_guests in {None, who.is_guest}
+    return page.needs is not None and who.is_any(page.needs) and is_shown
 
 
 async def _body(request: Request) -> str | None:

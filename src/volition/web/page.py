@@ -105,6 +105,7 @@ class Visit:
 
     Attributes:
         who: Who visits; `NOBODY` on pages that ask for no role.
+        navigation: The pages of the navigation that they may see, in order.
         path: What the path's braces stand for.
         query: The address's query; of repeated names the last.
         form: What a form sent, likewise.
@@ -120,6 +121,7 @@ class Visit:
     """
 
     who: Who
+    navigation: Sequence["Page"]
     path: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, str]

@@ -93,18 +93,15 @@ class GuestPage:
 @pages.get("/", needs=EVERYBODY, template="welcome.html")
 def home(visit: Visit) -> Redirect | WelcomePage:
     """Lead everybody to their first page."""
-    from volition.web.app import PAGES  # noqa: PLC0415 - the list of pages has this one in it
-
     if visit.who is NOBODY:
         return Redirect(to="/sign-in")
-    shown = [page for page in PAGES if page.nav is not None and page.needs is not None and visit.who.is_any(page.needs)]
-    paths = {page.path for page in shown}
+    paths = {page.path for page in visit.navigation}
     for role in Role:
         if role in visit.who.roles and _HOME[role] in paths:
             return Redirect(to=_HOME[role])
     return WelcomePage(
         title=f"Welcome, {visit.who.name}",
-        links=tuple((page.nav.label, page.path) for page in shown if page.nav is not None),
+        links=tuple((page.nav.label, page.path) for page in visit.navigation if page.nav is not None),
     )
 
 
