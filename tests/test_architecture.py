@@ -1,6 +1,7 @@
 """The shape of the house: imports point down, a heavy package has one home, and only the gate opens the lake."""
 
 import ast
+import graphlib
 import importlib
 import inspect
 import re
@@ -155,6 +156,17 @@ def test_imports_point_down(path):
     rank = RANK[own]  # a KeyError here means: give the new module a line in LAYERS
     upward = {name for name in _imported_modules(path) if name != own and RANK[name] >= rank}
     assert not upward, f"{own} must not import {sorted(upward)}"
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    names = {path: ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in MODULES}
+    names = {path: name.removesuffix(".__init__") for path, name in names.items()}
+    known = set(names.values())
+    needs = {}
+    for path, name in names.items():
+        needs[name] = {dotted if dotted in known else dotted.rpartition(".")[0] for dotted in _imported(path)} & known
+        assert name not in needs[name], f"{path.name} imports itself"
+    graphlib.TopologicalSorter(needs).prepare()  # raises CycleError
 
 
 def test_inside_the_lake_imports_point_down():

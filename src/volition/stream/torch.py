@@ -1,6 +1,6 @@
 """Permitted rows as a torch `IterableDataset`. Imported only where torch is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,17 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from volition.lake import EMBEDDING_SIZE
-from volition.stream import OpenBatches
+
+_OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]  # of a share, of so many shares
 
 
 class TorchRows(IterableDataset[dict[str, Any]]):  # type: ignore[misc] # torch may not be installed
     """Batches as dictionaries: column name to list; "embedding" a float32 tensor (rows, 384), zeros where none is."""
 
-    def __init__(self, open_batches: OpenBatches, reopen: OpenBatches) -> None:
+    def __init__(self, open_batches: _OpenBatches, reopen: _OpenBatches) -> None:
         """Stand for batches that are opened when they are wanted, here or in a worker."""
         super().__init__()
-        self._open_batches: OpenBatches | None = open_batches
+        self._open_batches: _OpenBatches | None = open_batches
         self._reopen = reopen
 
     def __getstate__(self) -> dict[str, Any]:
