@@ -29,7 +29,7 @@ class _Known:
     max_age_us: int | None
     permitted: Verdict
     early: Verdict  # collected before the latest permit; the only one if somebody refuses
-    old: Verdict | None  # where retention has a limit
+    old: Verdict  # collected before what retention allows, where it has a limit
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Gate:
     A decision makes it forget the answers it concerns, and nothing else: for an account that is one number, whoever
     many people it has.
 
-    Where many people are known, waiting for memory is most of an answer's time, so it lies close together: one list a
+    Where many people are known, waiting for memory is most of an answer's time, so it lies close together: one tuple a
     circle, in which categories with the same answers share them.
     """
 
@@ -115,7 +115,7 @@ class Gate:
         if collected_us < known.since_us:
             return known.early
         if known.max_age_us is not None and collected_us < at_us - known.max_age_us:
-            return known.old or known.early
+            return known.old
         return known.permitted
 
     def _next_binding_us(self) -> int:
@@ -152,7 +152,7 @@ class Gate:
             return Verdict(permitted=False, reason=reason, party=standing.party, since_us=since_us, evidence=evidence)
 
         early = refusal(standing.reason or Reason.BEFORE_YES)
-        permitted, old, max_age_us = early, None, None
+        permitted, old, max_age_us = early, early, None
         if standing.reason is None:
             evidence = tuple(sorted({seq for seqs in rests_on.values() for seq in seqs}))
             permitted = Verdict(permitted=True, reason=None, party=standing.party, since_us=since_us, evidence=evidence)
