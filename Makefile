@@ -43,7 +43,7 @@ demo: setup ## The whole story in the terminal, in some two minutes; then its pa
 	@$(BIN)/volition demo
 
 screenshots: setup ## Pictures of the main pages into docs/screenshots, from the demo's workspace, or WORKSPACE=FOLDER
-	$(BIN)/python tests/web/screenshots.py $(if $(WORKSPACE),--workspace $(WORKSPACE))
+	$(BIN)/python tests/server/web/screenshots.py $(if $(WORKSPACE),--workspace $(WORKSPACE))
 
 check: setup ## Format, lint, types and the quick tests
 	$(BIN)/ruff format --check

@@ -53,10 +53,13 @@ def main() -> int:
 
 def find_benches() -> Iterator[tuple[str, str]]:
     """Yield the name of each benchmark and the first line about it, without running any of their code."""
-    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+    home = Path(__file__).parent
+    modules = {path.stem: path for path in home.glob("[!_]*.py")}
+    packages = {path.parent.name: path for path in home.glob("[!_]*/__init__.py")}
+    for name, path in sorted({**modules, **packages}.items()):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
-            yield path.stem, (ast.get_docstring(tree) or "").partition("\n")[0]
+            yield name, (ast.get_docstring(tree) or "").partition("\n")[0]
 
 
 def show(result: Mapping[str, Any]) -> None:

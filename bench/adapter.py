@@ -20,16 +20,16 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from bench.meetings import default_cache, machine, tell
-from bench.quality_compose import read_chat
+from bench.quality.compose import read_chat
 from bench.road import peak_mb
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.families import Model, NoParts, Progress, Scores
-from volition.families.adapter import AdapterFamily
-from volition.families.adapter_gguf import gguf_file, make_base
-from volition.families.adapter_recipe import Private, Recipe
-from volition.families.chat import is_message
-from volition.lake import Row
+from volition.learning.families import Model, NoParts, Progress, Scores
+from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.adapter.gguf import gguf_file, make_base
+from volition.learning.families.adapter.recipe import Private, Recipe
+from volition.learning.families.chat import is_message
+from volition.records.lake import Row
 
 _Made = TypeVar("_Made")
 

@@ -18,16 +18,16 @@ from typing import Any, Final
 
 from bench.meetings import machine, tell
 from bench.planted import Bigrams, Diary, Noise, chat, couples, crafts, crowd, searcher, searching, use
-from volition.audit import Finding
-from volition.audit.attack import attack, measure_attack, tpr_with_interval
-from volition.audit.canary import measure_canaries
-from volition.audit.poisoning import measure_poisoning
-from volition.demo import run_demo
-from volition.families import Family, NoParts, Progress, silent
-from volition.families.recommend import Recommend
-from volition.families.search import SearchFamily
-from volition.lake import Row
-from volition.release import at_work
+from volition.cli.demo.story import run_demo
+from volition.learning.audit import Finding
+from volition.learning.audit.canary import measure_canaries
+from volition.learning.audit.membership_inference import attack, measure_attack, tpr_with_interval
+from volition.learning.audit.poisoning import measure_poisoning
+from volition.learning.families import Family, NoParts, Progress, silent
+from volition.learning.families.recommend import Recommend
+from volition.learning.families.search import SearchFamily
+from volition.learning.release import at_work
+from volition.records.lake import Row
 from volition.workspace import FAMILIES, Workspace
 
 PEOPLE: Final = 400

@@ -23,8 +23,8 @@ import numpy as np
 
 from bench.meetings import machine
 from volition.canonical import us_to_text
-from volition.gate import Gate
-from volition.history import (
+from volition.consent.gate import Gate
+from volition.consent.history import (
     BEGINNING_US,
     NOT_BACK_US,
     History,
@@ -34,11 +34,11 @@ from volition.history import (
     keep_history,
     read_history,
 )
-from volition.ledger import Draft, Entry, Ledger
-from volition.permits import Panel, Permits, Role
-from volition.signing import Signer
-from volition.stores.sqlite import SqliteStore
-from volition.terms import CATEGORIES, PURPOSES, leaves, load_profile
+from volition.consent.permits import Panel, Permits, Role
+from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves, load_profile
+from volition.ledger.log import Draft, Entry, Ledger
+from volition.ledger.signing import Signer
+from volition.ledger.stores.sqlite import SqliteStore
 
 SIZES: Final = {3_000_000: 5.0, 30_000_000: 25.0}
 """Decisions, and within how many seconds they are to be compiled."""

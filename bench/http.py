@@ -25,8 +25,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from bench.meetings import machine
-from volition.access import Access, Role, Scope
 from volition.errors import BackendError
+from volition.server.auth import Access, Role, Scope
 from volition.workspace import Workspace
 
 PEOPLE: Final = 1_000

@@ -32,12 +32,12 @@ from typing import Any, Final
 
 from bench.meetings import machine
 from volition.canonical import datetime_to_us
-from volition.gate import Record
-from volition.lease import LENGTH_MS
-from volition.ledger import Draft, Ledger
-from volition.parties import read_secret
-from volition.signing import Signer
-from volition.stores.sqlite import SqliteStore
+from volition.consent.gate import Record
+from volition.consent.lease import LENGTH_MS
+from volition.consent.parties import read_secret
+from volition.ledger.log import Draft, Ledger
+from volition.ledger.signing import Signer
+from volition.ledger.stores.sqlite import SqliteStore
 from volition.workspace import Workspace
 
 CHANGES: Final = 2_000

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
-from volition.collect import Reject
-from volition.collect.webvtt import read_webvtt
-from volition.encoder import Encoder
 from volition.errors import InvalidInputError
-from volition.families import Progress
-from volition.lake import Row
+from volition.learning.encoder import Encoder
+from volition.learning.families import Progress
+from volition.records.ingest import Reject
+from volition.records.ingest.webvtt import read_webvtt
+from volition.records.lake import Row
 
 _START_US = 1_767_225_600_000_000  # 2026-01-01; the transcripts do not say when they were made
 _RESAMPLES = 2000

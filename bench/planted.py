@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
-from volition.families import Model, Parts, Progress, Scores
-from volition.lake import Row
+from volition.learning.families import Model, Parts, Progress, Scores
+from volition.records.lake import Row
 
 SUBJECTS: Final = ("battery", "budget", "colour", "holiday", "payroll", "menu", "garden", "printer")
 TURNS: Final = 6  # of a meeting that speak of each subject

@@ -24,10 +24,10 @@ from typing import Any, Final
 from bench.customers import COLLECTED, FIRST_DAY, Customer, find_customers
 from bench.meetings import machine
 from volition.canonical import datetime_to_us, now_us
-from volition.collect.intake import Collected
 from volition.errors import InvalidInputError, RefusedError
-from volition.families import Progress
-from volition.prove import verify_bundle, verify_person
+from volition.learning.families import Progress
+from volition.records.ingest.intake import Collected
+from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
 
 Notes = dict[str, Any]

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from volition.lake import Row
+from volition.records.lake import Row
 
 START_US: Final = 1_767_225_600_000_000  # 2026-01-01
 _BASE: Final = -3.2  # log-odds of a session without any cause: 4 in 100 fail

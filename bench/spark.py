@@ -23,11 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.meetings import machine
-from volition.engines.duckdb import DuckDBEngine
-from volition.engines.spark import Part, own_session, permitted_frame
-from volition.gate import Standings
-from volition.lake import GROUP_ROWS
-from volition.permits import NO_PERMIT_US, REASON_CODES, Reason
+from volition.consent.gate import Standings
+from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
+from volition.records.engines.duckdb import DuckDBEngine
+from volition.records.engines.spark import Part, own_session, permitted_frame
+from volition.records.lake import GROUP_ROWS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

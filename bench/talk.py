@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from volition.canonical import digest
-from volition.lake import Row
+from volition.records.lake import Row
 
 TURNS: Final = 200
 """Turns of a meeting."""

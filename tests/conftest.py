@@ -9,8 +9,8 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, settings
 
-from volition.engines.spark import check_installed, own_session
 from volition.errors import BackendError
+from volition.records.engines.spark import check_installed, own_session
 
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 

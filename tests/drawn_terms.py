@@ -5,16 +5,8 @@ import itertools
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from volition.terms import (
-    CATEGORIES,
-    PARTY_WORDS,
-    PURPOSES,
-    Basis,
-    Rule,
-    Switch,
-    Terms,
-)
-from volition.terms_file import FaultError
+from volition.consent.terms.model import CATEGORIES, PARTY_WORDS, PURPOSES, Basis, Rule, Switch, Terms
+from volition.consent.terms.toml_file import FaultError
 
 USES = list(itertools.product(CATEGORIES, PURPOSES))
 DAY_US = 86_400_000_000

@@ -7,7 +7,7 @@ work on a real network is tested on a tiny Llama.
 
 import numpy as np
 
-from volition.families import adapter
+from volition.learning.families import adapter
 
 
 class Letters:

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 import numpy as np
 
 from volition.canonical import us_to_text
-from volition.collect import Draft as Piece
-from volition.collect import PersonRef
-from volition.engines.arrow import ArrowEngine
-from volition.history import read_history
-from volition.lake import Lake, NewRecord, record_id, source_id
-from volition.ledger import Draft, Ledger
-from volition.parties import Parties
-from volition.permits import Permits
-from volition.signing import Signer
-from volition.snapshot import freeze
-from volition.stores.memory import MemoryStore
-from volition.terms import CATEGORIES, Basis, Rule, Terms
+from volition.consent.history import read_history
+from volition.consent.parties import Parties
+from volition.consent.permits import Permits
+from volition.consent.terms.model import CATEGORIES, Basis, Rule, Terms
+from volition.ledger.log import Draft, Ledger
+from volition.ledger.signing import Signer
+from volition.ledger.stores.memory import MemoryStore
+from volition.records.engines.arrow import ArrowEngine
+from volition.records.ingest import Draft as Piece
+from volition.records.ingest import PersonRef
+from volition.records.lake import Lake, NewRecord, record_id, source_id
+from volition.records.snapshot import freeze
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 START_US = 20_000 * DAY_US  # a day in 2024

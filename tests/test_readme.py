@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import volition
-from volition.ledger import KINDS
-from volition.permits import Reason
-from volition.terms import CATEGORIES, PURPOSES
+from volition.consent.permits import Reason
+from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.ledger.log import KINDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

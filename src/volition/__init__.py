@@ -72,14 +72,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from volition.errors import (
-        BackendError,
-        ConflictError,
-        InvalidInputError,
-        ProofError,
-        RefusedError,
-        VolitionError,
-    )
+    from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError, VolitionError
     from volition.workspace import Workspace
 
 __version__ = "0.1.0"

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 from simulator import HashEncoder
 from tiny_llama import make_base, needed
 from volition.errors import InvalidInputError
-from volition.families import Family, Model, NoParts, silent
-from volition.families.adapter import AdapterFamily
-from volition.families.adapter_recipe import Recipe
-from volition.families.compose import ComposeFamily
-from volition.families.diagnose import DiagnoseFamily
-from volition.families.recommend import Recommend
-from volition.families.search import SearchFamily
-from volition.families.summary import SummaryFamily
-from volition.lake import Row
+from volition.learning.families import Family, Model, NoParts, silent
+from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.adapter.recipe import Recipe
+from volition.learning.families.compose import ComposeFamily
+from volition.learning.families.diagnose import DiagnoseFamily
+from volition.learning.families.recommend import Recommend
+from volition.learning.families.search import SearchFamily
+from volition.learning.families.summary import SummaryFamily
+from volition.records.lake import Row
 from volition.workspace import FAMILIES
 
 ACCOUNTS = ("acme", "brill", "corda")

@@ -7,11 +7,11 @@ from itertools import accumulate
 
 import pytest
 
-from volition.ledger import LOWEST, Growth, Head
-from volition.merkle import HASH_BYTES, Node
-from volition.signing import Checkpoint
-from volition.stores.memory import MemoryStore
-from volition.stores.sqlite import SqliteStore
+from volition.ledger.log import LOWEST, Growth, Head
+from volition.ledger.merkle import HASH_BYTES, Node
+from volition.ledger.signing import Checkpoint
+from volition.ledger.stores.memory import MemoryStore
+from volition.ledger.stores.sqlite import SqliteStore
 
 THREADS = 4
 APPENDS = 25

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from volition.collect import Draft
-from volition.collect.slack import read_slack
-from volition.collect.webvtt import read_webvtt
+from volition.records.ingest import Draft
+from volition.records.ingest.slack import read_slack
+from volition.records.ingest.webvtt import read_webvtt
 
 DATA = Path(os.environ.get("VOLITION_DATA") or Path(__file__).parents[3] / "shared" / "data")
 MEETINGS = sorted(DATA.glob("meetings/*/*.vtt"))

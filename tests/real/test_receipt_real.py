@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from volition.ledger import Draft, Ledger
-from volition.receipt import verify_receipt, write_receipt
-from volition.signing import Signer
-from volition.stores.memory import MemoryStore
-from volition.terms import load_profile
+from volition.consent.terms.model import load_profile
+from volition.ledger.log import Draft, Ledger
+from volition.ledger.signing import Signer
+from volition.ledger.stores.memory import MemoryStore
+from volition.transparency.receipt import verify_receipt, write_receipt
 
 DATA = Path(os.environ.get("VOLITION_DATA") or Path(__file__).parents[3] / "shared" / "data")
 VOCABULARY = DATA / "dpv"

@@ -19,11 +19,11 @@ from bench import road
 from bench.customers import find_customers
 from bench.road import FAMILIES
 from volition.canonical import now_us
-from volition.encoder import Encoder, EncoderMissingError
+from volition.consent.permits import Reason
 from volition.errors import RefusedError
-from volition.families import silent
-from volition.permits import Reason
-from volition.prove import verify_bundle, verify_person
+from volition.learning.encoder import Encoder, EncoderMissingError
+from volition.learning.families import silent
+from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
 
 DATA = Path(os.environ.get("VOLITION_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -21,7 +21,10 @@ from typing import Annotated
 
 import typer
 
-from volition.cli import codes, data, features, limiting, models, output, proofs, rights, serving, setup, undo, weighing
+from volition.cli import codes, data, features, models, output, proofs, rights, setup, undo
+from volition.cli import limits as limiting
+from volition.cli import server as serving
+from volition.cli import weigh as weighing
 from volition.cli.help import group
 from volition.errors import VolitionError
 

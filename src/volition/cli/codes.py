@@ -3,14 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from volition.errors import (
-    BackendError,
-    ConflictError,
-    InvalidInputError,
-    ProofError,
-    RefusedError,
-    VolitionError,
-)
+from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError, VolitionError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,9 @@ from volition.cli.help import group
 from volition.errors import InvalidInputError, VolitionError
 
 if TYPE_CHECKING:
-    from volition.collect.intake import Collected
-    from volition.families import Progress
-    from volition.gate import Explanation
+    from volition.consent.gate import Explanation
+    from volition.learning.families import Progress
+    from volition.records.ingest.intake import Collected
     from volition.workspace import Workspace
 
 PANEL = "Data, and who says yes"

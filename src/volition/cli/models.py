@@ -12,9 +12,9 @@ from volition.cli.call import Call, Result, command, instant
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from volition.release import Override
-    from volition.snapshot import Snapshot
-    from volition.train import Trained
+    from volition.learning.release import Override
+    from volition.learning.train import Trained
+    from volition.records.snapshot import Snapshot
 
 PANEL = "Learn"
 
@@ -68,7 +68,7 @@ def base(
 
     One that was published as safetensors is a base as it is.
     """
-    from volition.families.adapter_gguf import gguf_file, make_base  # noqa: PLC0415 - heavy: --help does without
+    from volition.learning.families.adapter.gguf import gguf_file, make_base  # noqa: PLC0415 - heavy: --help does without
 
     made = make_base(gguf_file(gguf), into)
     return Result(value={**asdict(made), "folder": str(into.resolve())}, view=views.base)
@@ -138,7 +138,7 @@ def release(
 
 
 def _override(by: str | None, why: str | None) -> "Override | None":
-    from volition.release import Override  # noqa: PLC0415 - heavy: --help does without
+    from volition.learning.release import Override  # noqa: PLC0415 - heavy: --help does without
 
     if by is None and why is None:
         return None

@@ -15,8 +15,8 @@ from volition.cli.call import Call, Result, command
 from volition.errors import BackendError, InvalidInputError
 
 if TYPE_CHECKING:
-    from volition.prove import Verified
-    from volition.signing import VerifierKey
+    from volition.ledger.signing import VerifierKey
+    from volition.transparency.prove import Verified
 
 PROVE = "Prove"
 LOOK = "Look around"
@@ -101,7 +101,7 @@ def verify(
 
 def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
     """Return the public key to check with, and where it is from."""
-    from volition.signing import VerifierKey
+    from volition.ledger.signing import VerifierKey
 
     if given is None:
         try:
@@ -128,8 +128,8 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
 
 
 def _verify(path: Path, verifier: "VerifierKey") -> "Verified":
-    from volition.prove import verify_bundle
-    from volition.receipt import verify_evidence
+    from volition.transparency.prove import verify_bundle
+    from volition.transparency.receipt import verify_evidence
 
     try:
         with path.open("rb") as stream:
@@ -182,7 +182,7 @@ def demo(
     It takes some two minutes. Its workspace stays, to look around in; the last step says how. On a terminal the privacy
     centre is served at the end, where a click signs you in as anybody, on this machine alone.
     """
-    from volition.demo import Step, run_demo
+    from volition.cli.demo.story import Step, run_demo
 
     def show(step: Step) -> None:
         if not call.json:
@@ -199,9 +199,9 @@ def demo(
 
 
 def _serve_demo(folder: Path, port: int) -> None:
-    from volition.access import Access
-    from volition.demo import let_in
-    from volition.server import serve
+    from volition.cli.demo.story import let_in
+    from volition.server.app import serve
+    from volition.server.auth import Access
 
     access = Access.open(folder)
     try:

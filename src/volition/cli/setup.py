@@ -15,7 +15,7 @@ from volition.cli.help import group
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from volition.terms import Terms
+    from volition.consent.terms.model import Terms
 
 PANEL = "Set up"
 
@@ -82,7 +82,7 @@ def terms_publish(
 
     What newly allows something is announced to every account and binds only after its notice period.
     """
-    from volition.terms_diff import diff
+    from volition.consent.terms.diff import diff
 
     new = _shipped(terms)
     with call.workspace() as workspace:
@@ -125,7 +125,7 @@ def terms_show(
     terms: Annotated[str, typer.Argument(metavar="ID", help="A published version; a file or a profile will do, too.")],
 ) -> Result:
     """Show a version: every rule, switch and signal."""
-    from volition.terms_diff import Kind, diff
+    from volition.consent.terms.diff import Kind, diff
 
     shown = _find_terms(call, terms)
     in_words = [change.text for change in diff(None, shown).changes if change.kind is not Kind.SWITCH]
@@ -139,14 +139,14 @@ def terms_diff(
     new: Annotated[str, typer.Argument(metavar="B", help="The later version, likewise.")],
 ) -> Result:
     """Say in plain words what a version changes against another: newly allowed, newly forbidden, asked anew."""
-    from volition.terms_diff import diff
+    from volition.consent.terms.diff import diff
 
     return Result(value=diff(_find_terms(call, old), _find_terms(call, new)).to_json(), view=views.terms_diff)
 
 
 def _shipped(name: str) -> "Terms":
     """Return the terms in a file or, where there is no such file, those of a profile."""
-    from volition.terms import PROFILES, load_profile, read_terms
+    from volition.consent.terms.model import PROFILES, load_profile, read_terms
 
     if Path(name).exists() or name not in PROFILES:
         if not Path(name).exists():
@@ -159,7 +159,7 @@ def _shipped(name: str) -> "Terms":
 def _find_terms(call: Call, name: str) -> "Terms":
     """Return terms by file, published id or profile, in this order. Only an id needs a workspace."""
     if not Path(name).exists():
-        from volition.terms import PROFILES
+        from volition.consent.terms.model import PROFILES
 
         try:
             with call.workspace() as workspace:

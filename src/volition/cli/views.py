@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from volition.canonical import us_to_text
 
 if TYPE_CHECKING:
-    from volition.demo import Step
+    from volition.cli.demo.story import Step
 
 Value = Mapping[str, Any]
 

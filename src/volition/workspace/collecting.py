@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from volition.canonical import datetime_to_us
-from volition.collect import PersonRef, keep_private
-from volition.collect.files import read_file
-from volition.collect.intake import Collected, Piece, take_in
-from volition.collect.otlp import read_message, read_otlp
-from volition.collect.quarantine import SetAside, read_quarantine
-from volition.collect.slack import read_slack
-from volition.collect.spans import spans_as_logs
-from volition.collect.summaries import read_summaries
-from volition.collect.webvtt import read_webvtt
-from volition.collect.zoom import read_zoom_event
-from volition.families import Progress, silent
-from volition.lake import Compacted
+from volition.learning.families import Progress, silent
+from volition.records.ingest import PersonRef, keep_private
+from volition.records.ingest.files import read_file
+from volition.records.ingest.intake import Collected, Piece, take_in
+from volition.records.ingest.otlp import read_message, read_otlp
+from volition.records.ingest.otlp_traces import spans_as_logs
+from volition.records.ingest.quarantine import SetAside, read_quarantine
+from volition.records.ingest.slack import read_slack
+from volition.records.ingest.summaries import read_summaries
+from volition.records.ingest.webvtt import read_webvtt
+from volition.records.ingest.zoom import read_zoom_event
+from volition.records.lake import Compacted
 from volition.workspace.deciding import Deciding
 from volition.workspace.opening import read_bytes
 

@@ -11,14 +11,14 @@ from itertools import product
 from typing import Final
 
 from volition.canonical import text_to_us, us_to_text
-from volition.choices import Choices, choices, saying, undoing
+from volition.consent.choices import Choices, choices, saying, undoing
+from volition.consent.limits import EVERYTHING, Group, appended_together, limiting, limits_of, people_named, reversing
+from volition.consent.parties import Account, Person
+from volition.consent.permits import NO_PERMIT_US, Permit, Refusal, Use
+from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.consent.terms.regions import check_region
 from volition.errors import InvalidInputError
-from volition.ledger import Draft, Entry
-from volition.limits import EVERYTHING, Group, appended_together, limiting, limits_of, people_named, reversing
-from volition.parties import Account, Person
-from volition.permits import NO_PERMIT_US, Permit, Refusal, Use
-from volition.regions import check_region
-from volition.terms import CATEGORIES, PURPOSES, leaves
+from volition.ledger.log import Draft, Entry
 from volition.workspace.judging import Judging
 
 _CHOSEN: Final = 4096  # parties whose choices are remembered

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
-from volition.families import Progress, silent
 from volition.files import PART, sweep
-from volition.forget import erase_retired, forget_rows
-from volition.ledger import Draft
-from volition.release import ModelState, at_work, check_releasable, missed_bounds, settle_releases
-from volition.snapshot import Snapshot
-from volition.train import keep
+from volition.learning.families import Progress, silent
+from volition.learning.forget import erase_retired, forget_rows
+from volition.learning.release import ModelState, at_work, check_releasable, missed_bounds, settle_releases
+from volition.learning.train import keep
+from volition.ledger.log import Draft
+from volition.records.snapshot import Snapshot
 from volition.workspace.weighing import Weighing
 
 

@@ -7,12 +7,21 @@ answers for who asks.
 from typing import IO, Any, Final
 
 from volition.canonical import us_to_text
-from volition.features import READS
-from volition.gate import Gate, Subject
-from volition.holdings import Exported, Holdings, Place, count_days, lessons_of, places_of, uses_json, write_export
-from volition.release import ModelState, at_work
-from volition.requests import Request, requests_of
-from volition.terms import CATEGORIES, PURPOSES
+from volition.consent.gate import Gate, Subject
+from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.features.released import READS
+from volition.learning.release import ModelState, at_work
+from volition.transparency.data_requests import Request, requests_of
+from volition.transparency.holdings import (
+    Exported,
+    Holdings,
+    Place,
+    count_days,
+    lessons_of,
+    places_of,
+    uses_json,
+    write_export,
+)
 from volition.workspace.forgetting import Forgetting
 from volition.workspace.learning import FAMILIES
 from volition.workspace.selecting import LEARNS_FROM

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from volition.batch import judge_batch
 from volition.canonical import datetime_to_us
+from volition.consent.gate import Explanation, Record, Verdict, decide, explain
+from volition.consent.gate.batch import judge_batch
+from volition.consent.history import History, find_history
+from volition.consent.lease import Held
+from volition.consent.permits import Permits
+from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.errors import InvalidInputError
-from volition.gate import Explanation, Record, Verdict, decide, explain
-from volition.history import History, find_history
-from volition.lease import Held
-from volition.permits import Permits
-from volition.terms import CATEGORIES, PURPOSES
 from volition.workspace.opening import LEASES
 from volition.workspace.publishing import Publishing
 

@@ -8,23 +8,23 @@ import json
 import shutil
 from typing import Final
 
-from volition.audit import Finding
-from volition.audit.groups import regions_on_record
-from volition.audit.run import run_audits
 from volition.canonical import canonical_json, us_to_text
 from volition.errors import BackendError, InvalidInputError, RefusedError
-from volition.families import Family, Progress, silent
-from volition.families.adapter import AdapterFamily
-from volition.families.compose import ComposeFamily
-from volition.families.diagnose import DiagnoseFamily
-from volition.families.recommend import Recommend
-from volition.families.search import SearchFamily
-from volition.families.summary import SummaryFamily
 from volition.files import write_file
-from volition.ledger import Draft
-from volition.release import check_fresh
-from volition.snapshot import Snapshot
-from volition.train import FolderParts, Trained, train
+from volition.learning.audit import Finding
+from volition.learning.audit.groups import regions_on_record
+from volition.learning.audit.run import run_audits
+from volition.learning.families import Family, Progress, silent
+from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.compose import ComposeFamily
+from volition.learning.families.diagnose import DiagnoseFamily
+from volition.learning.families.recommend import Recommend
+from volition.learning.families.search import SearchFamily
+from volition.learning.families.summary import SummaryFamily
+from volition.learning.release import check_fresh
+from volition.learning.train import FolderParts, Trained, train
+from volition.ledger.log import Draft
+from volition.records.snapshot import Snapshot
 from volition.workspace.selecting import Selecting
 from volition.workspace.settings import SETTINGS_FILE
 

@@ -12,28 +12,28 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from volition import canonical
-from volition.composing import OpenedOnce
+from volition.consent.history import History, extend_history, find_history, keep_history
+from volition.consent.lease import Leases
+from volition.consent.parties import Parties, read_secret
 from volition.errors import InvalidInputError
-from volition.history import History, extend_history, find_history, keep_history
-from volition.lake import Lake
-from volition.lease import Leases
-from volition.ledger import Entry, Ledger
-from volition.parties import Parties, read_secret
-from volition.release import ModelState, models_in
-from volition.shelf import Shelf
-from volition.signing import Signer, VerifierKey
-from volition.stores.sqlite import SqliteStore
-from volition.uses import Uses
+from volition.features.composing import OpenedOnce
+from volition.features.search_cache import Shelf
+from volition.learning.release import ModelState, models_in
+from volition.ledger.log import Entry, Ledger
+from volition.ledger.signing import Signer, VerifierKey
+from volition.ledger.stores.sqlite import SqliteStore
+from volition.records.lake import Lake
+from volition.transparency.usage import Uses
 from volition.workspace.settings import ENGINES, read_settings
 
 if TYPE_CHECKING:
-    from volition.audit.bounds import Bound
-    from volition.choices import Choices
-    from volition.encoder import Encoder
-    from volition.endpoint import EndpointSettings
-    from volition.families.adapter import AdapterFamily
-    from volition.families.adapter_recipe import Recipe
-    from volition.permits import Permits
+    from volition.consent.choices import Choices
+    from volition.consent.permits import Permits
+    from volition.features.llm import EndpointSettings
+    from volition.learning.audit.bounds import Bound
+    from volition.learning.encoder import Encoder
+    from volition.learning.families.adapter import AdapterFamily
+    from volition.learning.families.adapter.recipe import Recipe
 
 _LONG_TO_READ: Final = 20_000  # entries: about a second
 LEASES: Final = "leases"

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final, Self
 
 from volition import canonical
-from volition.audit.run import bounds_text
 from volition.canonical import us_to_text
+from volition.consent.parties import Parties, write_secret
+from volition.consent.terms.diff import newly_allows
+from volition.consent.terms.model import PROFILES, Terms, load_profile
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.files import write_file
-from volition.ledger import Draft, Entry
-from volition.parties import Parties, write_secret
-from volition.stores.sqlite import SqliteStore
-from volition.terms import PROFILES, Terms, load_profile
-from volition.terms_diff import newly_allows
+from volition.learning.audit.run import bounds_text
+from volition.ledger.log import Draft, Entry
+from volition.ledger.stores.sqlite import SqliteStore
 from volition.workspace.opening import Opening, read_bytes
 from volition.workspace.settings import SETTINGS, SETTINGS_FILE
 

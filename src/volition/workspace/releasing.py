@@ -8,12 +8,11 @@ import json
 from typing import Any, Literal
 
 from volition import canonical
-from volition.card import card_for_people, card_markdown
 from volition.errors import InvalidInputError, ProofError
-from volition.families import Model
-from volition.forget import Owed, owed_by
-from volition.ledger import Draft, Entry
-from volition.release import (
+from volition.learning.card import card_for_people, card_markdown
+from volition.learning.families import Model
+from volition.learning.forget import Owed, owed_by
+from volition.learning.release import (
     ModelState,
     Override,
     at_work,
@@ -23,9 +22,10 @@ from volition.release import (
     settle_releases,
     write_release,
 )
-from volition.snapshot import Snapshot
-from volition.train import Trained
-from volition.weigh import tells_of_few
+from volition.learning.train import Trained
+from volition.ledger.log import Draft, Entry
+from volition.records.snapshot import Snapshot
+from volition.transparency.weigh import tells_of_few
 from volition.workspace.learning import Learning
 from volition.workspace.opening import read_bytes
 

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from volition.canonical import datetime_to_us
-from volition.encoder import Encoder, EncoderMissingError
-from volition.engines.spark import Gathering, Part
+from volition.consent.gate import Gate
+from volition.consent.permits import Permits
+from volition.consent.terms.model import CATEGORIES, leaves
 from volition.errors import InvalidInputError, ProofError
-from volition.families import Progress, silent
-from volition.gate import Gate
-from volition.lake import Lake, bucket_of
-from volition.ledger import Draft, Entry
-from volition.permits import Permits
-from volition.snapshot import Snapshot, freeze
-from volition.stream import BATCH_ROWS, Rows, judged
-from volition.terms import CATEGORIES, leaves
+from volition.learning.encoder import Encoder, EncoderMissingError
+from volition.learning.families import Progress, silent
+from volition.ledger.log import Draft, Entry
+from volition.records.engines.spark import Gathering, Part
+from volition.records.lake import Lake, bucket_of
+from volition.records.snapshot import Snapshot, freeze
+from volition.records.stream import BATCH_ROWS, Rows, judged
 from volition.workspace.collecting import Collecting
 from volition.workspace.judging import check_purpose
 

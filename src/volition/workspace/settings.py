@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from volition.audit.bounds import read_bounds
-from volition.audit.run import DEFAULT_BOUNDS
-from volition.endpoint import EndpointSettings
-from volition.engines.arrow import ArrowEngine
-from volition.engines.duckdb import DuckDBEngine
-from volition.engines.spark import SparkEngine
+from volition.consent.gate import Engine
+from volition.consent.lease import LENGTH_MS, LONGEST_MS
 from volition.errors import InvalidInputError
-from volition.families.adapter_recipe import Recipe
-from volition.gate import Engine
-from volition.lease import LENGTH_MS, LONGEST_MS
+from volition.features.llm import EndpointSettings
+from volition.learning.audit.bounds import read_bounds
+from volition.learning.audit.run import DEFAULT_BOUNDS
+from volition.learning.families.adapter.recipe import Recipe
+from volition.records.engines.arrow import ArrowEngine
+from volition.records.engines.duckdb import DuckDBEngine
+from volition.records.engines.spark import SparkEngine
 
 ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
     "arrow": ArrowEngine,

@@ -8,21 +8,15 @@ import os
 from collections.abc import Iterable
 from functools import partial
 
-from volition.collect.intake import Collected
-from volition.collect.written import mentioned, written_message
-from volition.composing import Writing, run_complete, run_draft, run_edit, run_go_on, run_replies, run_rewrite
-from volition.conversations import SHOWN_BY, Conversation, Kind, conversations
-from volition.drafts import Written
-from volition.endpoint import Endpoint
+from volition.consent.gate import Participant
+from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
-from volition.families import Progress, silent
-from volition.families.composer import SHOWN, Completion, Composer, Reply
-from volition.families.diagnose import Diagnosed
-from volition.families.recommend import Suggestion
-from volition.families.search import Found
-from volition.families.summary import Summary
-from volition.families.summary_minutes import Minutes
-from volition.features import (
+from volition.features.composing import Writing, run_complete, run_draft, run_edit, run_go_on, run_replies, run_rewrite
+from volition.features.conversations import SHOWN_BY, Conversation, Kind, conversations
+from volition.features.drafts import Written
+from volition.features.llm import Endpoint
+from volition.features.prose import Prose
+from volition.features.released import (
     CONTENT,
     Asking,
     opened_hit,
@@ -33,10 +27,16 @@ from volition.features import (
     run_search,
     run_summarize,
 )
-from volition.gate import Participant
-from volition.lake import Row
-from volition.parties import Person
-from volition.prose import Prose
+from volition.learning.families import Progress, silent
+from volition.learning.families.compose.composer import SHOWN, Completion, Composer, Reply
+from volition.learning.families.diagnose import Diagnosed
+from volition.learning.families.recommend import Suggestion
+from volition.learning.families.search import Found
+from volition.learning.families.summary import Summary
+from volition.learning.families.summary.minutes import Minutes
+from volition.records.ingest.intake import Collected
+from volition.records.ingest.messages import mentioned, written_message
+from volition.records.lake import Row
 from volition.workspace.releasing import Releasing
 
 

@@ -7,13 +7,13 @@ from what may not be used any more.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from volition.audit.marginal import Effect
+from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
-from volition.families import Progress, silent
-from volition.features import READS
-from volition.release import ModelState, at_work
-from volition.terms import PURPOSES, leaves
-from volition.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
+from volition.features.released import READS
+from volition.learning.audit.marginal import Effect
+from volition.learning.families import Progress, silent
+from volition.learning.release import ModelState, at_work
+from volition.transparency.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 from volition.workspace.selecting import learns_from
 from volition.workspace.using import Using
 

@@ -1,0 +1,739 @@
+"""The demo: four invented customers walk the whole road, and every promise is checked on the way.
+
+Two of them lie where the terms ask each person, too; one said yes only from a day on; one has changed its mind by the
+end. The story takes nine weeks on a clock of its own, which ends before today: what is left in the folder is a
+workspace like any other, and every command works on it.
+
+What the demo says, it has checked: where a promise does not hold it stops with an error instead of going on.
+
+    figures = run_demo(folder, show=print)
+
+    FOLDER/exports/        what the customers' product exported (see `samples`)
+    FOLDER/workspace/      the workspace
+    FOLDER/evidence.zip    what was proved about it
+    FOLDER/log.pub         the public key, all that checking it takes
+"""
+
+import re
+import shlex
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+from volition import canonical
+from volition.canonical import datetime_to_us, us_to_datetime, us_to_text
+from volition.cli.demo.samples import DAYS, SampleAccount, Samples, write_samples
+from volition.errors import InvalidInputError, ProofError, RefusedError
+from volition.learning.audit import Finding
+from volition.learning.families import NoParts, Progress, silent
+from volition.learning.families.search import Hit
+from volition.ledger.signing import VerifierKey
+from volition.server.auth import Access, Role
+from volition.transparency.prove import Verified, verify_bundle, verify_person
+from volition.workspace import Forgotten, Workspace
+
+if TYPE_CHECKING:
+    from volition.records.snapshot import Snapshot
+
+ORIGIN: Final = "volition.example/demo"
+FAMILIES: Final = ("search", "recommend", "summary")
+"""Whose story it is; there are more."""
+
+ASKER: Final = "helio-mara"
+QUERY: Final = "why do the stem bolts come loose"
+TYPED: Final = "I th"
+SUMMARISED: Final = ("brannock-clinic-no-shows", "brannock-devika")
+NEWCOMER: Final = "lantern-yuki"
+LEAVER: Final = "copper"
+LEAVER_ASKER: Final = "copper-wanda"
+
+# Who says what. Whoever is asked and not told of here says yes.
+ASKED_EACH: Final = ("helio", "brannock")  # where the terms ask each person, too
+SILENT: Final = 5  # every fifth user there says nothing
+GUEST_WHO_SAYS_YES: Final = ("lantern", "Rosalind Achterberg")
+GUEST_WHO_WAS_NOT_ASKED: Final = ("brannock", "Keiran Boothe", "brannock-system-cutover")
+NO_TO_SUMMARY_TRAINING: Final = ("helio-tadeusz", "Tadeusz Wrona")
+NO_TO_USAGE_TRAINING: Final = ("copper-u3", "copper-u8", "copper-u21", "lantern-u5")
+NO_TO_BEING_QUOTED: Final = ("brannock-hattie", "Hattie Blackwood")
+LATE: Final = ("lantern", 14)  # says yes from this day on, not to the days before
+
+_STORY_DAYS: Final = 70  # how long ago it begins, at least: it is over before today
+_SHOWN: Final = 3
+_REFUSED: Final = 3  # exit code of `volition may` where the answer is no
+_LINE: Final = 80  # characters; a terminal has room for them
+
+_PURPOSES: Final = tuple(f"train/{family}" for family in FAMILIES)
+_ALL_DATA: Final = ("service", "content")
+_UNITS: Final = {"search": "queries", "recommend": "people", "summary": "meetings", "compose": "people"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table: headings, and rows with as many cells."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of the story as people read it.
+
+    Attributes:
+        title: What happens.
+        blocks: Paragraphs and tables, in order.
+    """
+
+    title: str
+    blocks: tuple[str | Table, ...]
+
+
+Show = Callable[[Step], None]
+
+
+class _Clock:
+    """Tells the story's time: a millisecond passes whenever somebody looks, days when the story says so."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._now_us = datetime_to_us(start)
+
+    def __call__(self) -> int:
+        self._now_us += 1000
+        return self._now_us
+
+    def wait_until(self, day: float) -> str:
+        """Let time pass until a day of the story, counted from its start; return the date."""
+        self._now_us = max(self._now_us, datetime_to_us(self._start + timedelta(days=day)))
+        return us_to_datetime(self._now_us).date().isoformat()
+
+
+def run_demo(
+    folder: Path, show: Show, *, progress: Progress = silent, now: Callable[[], int] = canonical.now_us
+) -> dict[str, Any]:
+    """Walk the story and leave its workspace in a folder.
+
+    Args:
+        folder: Where everything goes; empty, or not there.
+        show: Told of each step when it is done.
+        progress: Told how far long work has come.
+        now: Gives the present instant; the story ends before it.
+
+    Returns:
+        Every figure of the story, as a JSON object.
+
+    Raises:
+        InvalidInputError: The folder holds something already.
+        ProofError: A promise does not hold. That is a fault of Volition's own.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        msg = f"{folder} is not empty. Name a new folder for the demo."
+        raise InvalidInputError(msg)
+    today = us_to_datetime(now()).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = today - timedelta(days=_STORY_DAYS + today.weekday())  # a Monday: the samples' weekends count from it
+    samples = write_samples(folder / "exports", start=start)
+    clock = _Clock(start)
+    with Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock) as workspace:
+        story = _Story(folder=folder, workspace=workspace, samples=samples, clock=clock, show=show, progress=progress)
+        return story.tell()
+
+
+def let_in(access: Access) -> None:
+    """Add the users as whom a click signs in, where the demo's workspace is served; see `signin`."""
+    roles = {
+        Role.PERSON: ("Mara Lindqvist", "helio", ASKER),
+        Role.ADMINISTRATOR: ("Administrator of Helio", "helio", None),
+        Role.ENGINEER: ("Engineer", None, None),
+        Role.AUDITOR: ("Auditor", None, None),
+        Role.OPERATOR: ("Operator", None, None),
+    }
+    for role, (name, account, person) in roles.items():
+        if access.user(f"demo-{role}") is None:
+            access.add_user(f"demo-{role}", roles=[role], name=name, account=account, person=person)
+
+
+class _Story:
+    """The story in its order; each step checks what it says."""
+
+    def __init__(  # noqa: PLR0913 - what a story needs
+        self, *, folder: Path, workspace: Workspace, samples: Samples, clock: _Clock, show: Show, progress: Progress
+    ) -> None:
+        self._folder = folder
+        self._workspace = workspace
+        self._samples = samples
+        self._accounts = {account.id: account for account in samples.accounts}
+        self._clock = clock
+        self._show_step = show
+        self._progress = progress
+        self._steps = 0
+        self._models: dict[str, str] = {}  # family -> the model at work
+        self._snapshots: dict[str, Snapshot] = {}
+
+    def tell(self) -> dict[str, Any]:
+        """Walk every step; return the figures of each, and how long it took."""
+        steps: dict[str, Callable[[], dict[str, Any]]] = {
+            "accept": self._accept,
+            "off": self._collect_with_everything_off,
+            "yes": self._say_yes,
+            "learn": self._learn,
+            "use": self._use,
+            "withdraw": self._withdraw,
+            "forget": self._forget,
+            "prove": self._prove,
+            "next": self._what_next,
+        }
+        figures: dict[str, Any] = {"folder": str(self._folder)}
+        seconds: dict[str, float] = {}
+        for name, step in steps.items():
+            began = perf_counter()
+            figures[name] = step()
+            seconds[name] = round(perf_counter() - began, 1)
+        return figures | {"seconds": seconds}
+
+    def _show(self, title: str, *blocks: str | Table) -> None:
+        self._steps += 1
+        self._show_step(Step(title=f"{self._steps}. {title}", blocks=blocks))
+
+    # --- the steps ---
+
+    def _accept(self) -> dict[str, Any]:
+        """Add the accounts and their people; the accounts accept the terms, and nobody has said yes to anything."""
+        workspace = self._workspace
+        for account in self._samples.accounts:
+            workspace.add_account(account.id, account.name, region=account.region)
+            for person in account.people:
+                workspace.add_person(
+                    person.id,
+                    account=account.id,
+                    name=person.name,
+                    aliases=[*person.aliases, person.slack_id],
+                    emails=[person.email],
+                    region=person.region if person.region != account.region else None,
+                )
+            for user in account.users:
+                workspace.add_person(user, account=account.id)
+            workspace.accept(account.id)
+        [terms] = workspace.terms()
+        accounts = [
+            {
+                "account": account.id,
+                "name": account.name,
+                "region": account.region,
+                "people": len(account.people) + len(account.users),
+            }
+            for account in self._samples.accounts
+        ]
+        self._show(
+            "Four customers accept the terms",
+            f'They accept "{terms.title}" ({terms.id}): each purpose and each feature has a switch of its own, and '
+            "all are off.",
+            Table(
+                columns=("account", "name", "region", "people"),
+                rows=tuple(tuple(account.values()) for account in accounts),
+            ),
+        )
+        return {"terms": terms.id, "start": us_to_text(datetime_to_us(self._samples.start)), "accounts": accounts}
+
+    def _collect_with_everything_off(self) -> dict[str, Any]:
+        """Collect two months while every switch is off; nothing is learned, and every feature refuses."""
+        date = self._clock.wait_until(DAYS)
+        for number, account in enumerate(self._samples.accounts):
+            self._progress("collecting", number, len(self._samples.accounts))
+            self._collect(account)
+        self._progress("collecting", len(self._samples.accounts), len(self._samples.accounts))
+        records = self._workspace.status()["records"]
+        snapshots = {purpose: self._workspace.snapshot(purpose) for purpose in _PURPOSES}
+        rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in snapshots.items()}
+        _hold(not any(len(snapshot.keys) for snapshot in snapshots.values()), "without a yes nothing is kept")
+        _hold(all(_read(counted) for counted in rows.values()), "there was something to learn from")
+        refused = self._refusals(ASKER, SUMMARISED[0], reason="not-asked")
+        self._show(
+            f"Two months are collected, every switch is off ({date})",
+            "What the terms could allow one day is kept, content sealed under each account's own key. Nobody has been "
+            "asked yet, and silence is no yes: nothing is learned.",
+            Table(columns=("category", "records"), rows=tuple(records.items())),
+            Table(
+                columns=("training set for", "read", "kept", "dropped, by reason"),
+                rows=tuple(
+                    (purpose, _read(rows[purpose]), _kept(rows[purpose]), _dropped(rows[purpose])) for purpose in rows
+                ),
+            ),
+            "The features are off as well. Asked for a search, Volition answers:",
+            f"  {refused['search']}",
+        )
+        return {"records": records, "rows": rows, "refused": refused}
+
+    def _collect(self, account: SampleAccount) -> None:
+        collected = [
+            self._workspace.collect_webvtt(
+                meeting.path, account=account.id, started=us_to_datetime(meeting.start_us), meeting=meeting.name
+            )
+            for meeting in account.meetings
+        ]
+        collected += [
+            self._workspace.collect_summaries(account.summaries, account=account.id),
+            self._workspace.collect_slack(account.slack, account=account.id),
+            self._workspace.collect_otlp(account.usage, account=account.id),
+        ]
+        _hold(not any(outcome.rejected or outcome.not_kept for outcome in collected), "every export is collected whole")
+
+    def _say_yes(self) -> dict[str, Any]:
+        """Accounts and people say yes; some say nothing, some say no, and the gate keeps those out."""
+        date = self._clock.wait_until(DAYS + 1)
+        said = Counter({"yes": 0, "no": 0, "nothing": 0})
+        for answer in self._answers():
+            said[answer] += 1
+        guest, speaker = GUEST_WHO_WAS_NOT_ASKED[1], NO_TO_SUMMARY_TRAINING[1]
+        user, silent_user = NO_TO_USAGE_TRAINING[0], f"helio-u{SILENT}"
+        why = {
+            f"{guest}, a guest": self._why("train/summary", "brannock", self._guest_circle()),
+            f"{speaker}, who spoke": self._why("train/summary", "helio", ["helio-mara", NO_TO_SUMMARY_TRAINING[0]]),
+            user: self._why("train/recommend", "copper", [user], "service/usage"),
+            silent_user: self._why("train/recommend", "helio", [silent_user], "service/usage"),
+        }
+        for purpose in _PURPOSES:
+            self._snapshots[purpose] = self._workspace.snapshot(purpose, progress=self._progress)
+        rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in self._snapshots.items()}
+        self._check_left_out()
+        scrubbed = self._check_scrubbed()
+        self._show(
+            f"Yeses come in, and some do not ({date})",
+            f"Of {sum(said.values())} parties asked, {said['yes']} say yes, {said['no']} say no to a part, "
+            f"{said['nothing']} say nothing. Helio and Brannock lie where each person is asked. Lantern says yes to "
+            f"what came after its first {LATE[1]} days, the others to all of the past.",
+            Table(
+                columns=("training set for", "category", "read", "kept", "dropped, by reason"),
+                rows=tuple(
+                    (purpose, category, counted["read"], counted["kept"], _dropped({category: counted}))
+                    for purpose, categories in rows.items()
+                    for category, counted in categories.items()
+                ),
+            ),
+            "Whose silence or no keeps a record out, and what would change it:",
+            Table(
+                columns=("who", "training set for", "reason", "what would change it"),
+                rows=tuple((who, answer["purpose"], answer["reason"], answer["remedy"]) for who, answer in why.items()),
+            ),
+            f"One guest of one meeting was not asked, so none of {GUEST_WHO_WAS_NOT_ASKED[2]} is learned from. "
+            "Personal identifiers are scrubbed from what is; a line of the set:",
+            f"  {scrubbed}",
+        )
+        return {"answers": dict(said), "rows": rows, "why": why, "scrubbed": scrubbed}
+
+    def _answers(self) -> Iterator[str]:
+        """Let everybody answer, and tell of each party what it said: "yes", "no" (to a part), or "nothing"."""
+        workspace = self._workspace
+        everything = {"data": _ALL_DATA, "purpose": ("train", "feature")}
+        refusals = {NO_TO_SUMMARY_TRAINING[0]: "train/summary", NO_TO_BEING_QUOTED[0]: "feature/summary"}
+        late = us_to_text(datetime_to_us(self._samples.start + timedelta(days=LATE[1])))
+        for account in self._samples.accounts:
+            covers = late if account.id == LATE[0] else "past"
+            workspace.decide(f"account:{account.id}", yes=True, **everything, covers=covers)
+            yield "yes"
+            for person in account.people:
+                party, refused = f"person:{person.id}", refusals.get(person.id)
+                purposes = [purpose for purpose in _PURPOSES if purpose != refused]
+                workspace.decide(party, yes=True, data=_ALL_DATA, purpose=purposes, covers="past")
+                if refused:
+                    workspace.decide(party, yes=False, data=("content",), purpose=(refused,))
+                yield "no" if refused else "yes"
+            for number, user in enumerate(account.users, start=1):
+                if user in NO_TO_USAGE_TRAINING:
+                    workspace.decide(f"person:{user}", yes=False, data=("service",), purpose=("train",))
+                    yield "no"
+                elif account.id in ASKED_EACH:
+                    if number % SILENT:
+                        workspace.decide(
+                            f"person:{user}", yes=True, data=("service",), purpose=("train",), covers="past"
+                        )
+                    yield "yes" if number % SILENT else "nothing"
+        guest = workspace.parties.guest(*GUEST_WHO_SAYS_YES)
+        workspace.decide(f"person:{guest.id}", yes=True, data=("content",), purpose=("train",), covers="past")
+        yield "yes"
+        yield "nothing"  # the other guest
+
+    def _guest_circle(self) -> list[str]:
+        """Return a speaker of the meeting whose guest was not asked, and that guest."""
+        account, name, _ = GUEST_WHO_WAS_NOT_ASKED
+        return [self._accounts[account].people[0].id, self._workspace.parties.guest(account, name).id]
+
+    def _why(
+        self, purpose: str, account: str, people: Sequence[str], category: str = "content/transcript"
+    ) -> dict[str, str]:
+        """Ask the gate about a record of the samples' time; it must say no, and say why."""
+        verdict = self._workspace.may(
+            purpose,
+            account=account,
+            people=people,
+            category=category,
+            collected=self._samples.end - timedelta(days=1),
+        ).verdict
+        _hold(not verdict.permitted, f"{purpose} is not permitted with {', '.join(people)}")
+        return {
+            "purpose": purpose,
+            "party": self._workspace.party_name(verdict.party),
+            "reason": str(verdict.reason and verdict.reason.value),
+            "remedy": verdict.remedy,
+        }
+
+    def _check_left_out(self) -> None:
+        """Check on the frozen rows that those who were silent or said no are nowhere in them."""
+        parties = self._workspace.parties
+        guest = parties.guest(*GUEST_WHO_WAS_NOT_ASKED[:2]).pseudonym
+        silent_users = [user for name in ASKED_EACH for user in self._accounts[name].users[SILENT - 1 :: SILENT]]
+        absent = {
+            "train/search": {guest},
+            "train/summary": {guest, parties.person(NO_TO_SUMMARY_TRAINING[0]).pseudonym},
+            "train/recommend": {parties.person(user).pseudonym for user in (*NO_TO_USAGE_TRAINING, *silent_users)},
+        }
+        for purpose, nobody in absent.items():
+            rows = self._snapshots[purpose].keys
+            content = rows if purpose == "train/recommend" else [key for key in rows if key.category != "service/usage"]
+            _hold(
+                not any(nobody.intersection(key.people) for key in content), f"nobody who gave no yes is in {purpose}"
+            )
+        earliest = min(key.collected_us for key in self._snapshots["train/search"].keys if key.account == LATE[0])
+        _hold(
+            earliest >= datetime_to_us(self._samples.start + timedelta(days=LATE[1])),
+            "a yes covers what it says it covers",
+        )
+
+    def _check_scrubbed(self) -> str:
+        """Check that no frozen line holds the name of anybody it concerns; return a line in which one was."""
+        examples = []
+        names = {person.pseudonym: _words(person.name or "") for person in self._workspace.parties.people()}
+        for row in self._snapshots["train/summary"].rows(self._workspace.parties):
+            text = str(row.payload.get("text", ""))
+            told = _words(text)
+            _hold(
+                told.isdisjoint(chain.from_iterable(names[pseudonym] for pseudonym in row.people)), "names are scrubbed"
+            )
+            if row.payload.get("kind") == "segment" and "[person-" in text:
+                examples.append(text)
+        _hold(bool(examples), "there was a name to scrub")
+        return min(examples, key=lambda text: abs(len(text) - _LINE))
+
+    def _learn(self) -> dict[str, Any]:
+        """Train, measure and release a model of each family."""
+        date = self._clock.wait_until(DAYS + 2)
+        figures: dict[str, Any] = {}
+        for family in FAMILIES:
+            trained = self._workspace.train(family, self._snapshots[f"train/{family}"].id, progress=self._progress)
+            self._workspace.audit(trained.id, progress=self._progress)
+            self._workspace.release(trained.id)
+            self._models[family] = trained.id
+            finding = self._benefit(family)
+            figures[family] = {
+                "model": trained.id,
+                "rows": trained.record["rows"],
+                "people": trained.record["people"],
+                "card": str(self._workspace.folder / "releases" / trained.id / "card.md"),
+                "benefit": finding.to_json(),
+            }
+            _hold(finding.measured, f"the benefit of {family} is measured")
+        self._show(
+            f"Four models learn, are measured, and go to work ({date})",
+            "Each is measured on what it had not seen, against the same feature without training. A release has a "
+            "signed card that says all this; a model that was not measured is not released.",
+            _benefits(figures),
+            "An interval that reaches below zero says that the benefit is not sure.",
+            f"The card of the first: {figures[FAMILIES[0]]['card']}",
+        )
+        return figures
+
+    def _use(self) -> dict[str, Any]:
+        """Search, summarise, recommend and complete; who said no to being quoted is not quoted."""
+        workspace = self._workspace
+        found = workspace.search(QUERY, person=ASKER, limit=_SHOWN)
+        meeting, asker = SUMMARISED
+        summary = workspace.summarize(meeting, person=asker)
+        moments = [asdict(moment) for moment in summary.moments]
+        suggestions = workspace.recommend(NEWCOMER, limit=_SHOWN)
+        completions = workspace.complete(TYPED, person=ASKER, limit=_SHOWN)
+        _hold(bool(found.hits and summary.moments and suggestions), "the features give something")
+        _hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
+        self._why("feature/summary", "brannock", [NO_TO_BEING_QUOTED[0]])
+        self._show(
+            "The features are at work",
+            f'{ASKER} searches "{QUERY}":',
+            Table(
+                columns=("where", "who", "what"),
+                rows=tuple((_place(hit), hit.speaker, hit.text) for hit in found.hits),
+            ),
+            *filter(None, [found.note]),
+            f"{asker} has {meeting} summarised, in quotes; {NO_TO_BEING_QUOTED[1]}, who said no to that, is not "
+            "quoted:",
+            Table(
+                columns=("at", "who", "said"),
+                rows=tuple(
+                    (_clock_time(moment.start_ms), moment.speaker, moment.quote) for moment in summary.moments[:_SHOWN]
+                ),
+            ),
+            f"{NEWCOMER} may like:",
+            Table(columns=("item", "because"), rows=tuple((item.item, item.because) for item in suggestions)),
+            f'While {ASKER} types "{TYPED}", only what five people of the account wrote may complete it:',
+            Table(
+                columns=("goes on", "people who wrote it"),
+                rows=tuple((one.phrase, one.people) for one in completions),
+            ),
+        )
+        return {
+            "search": {"query": QUERY, "by": ASKER, **found.to_json()},
+            "summary": {"meeting": meeting, "by": asker, "moments": moments, "note": summary.note},
+            "recommend": {"for": NEWCOMER, "items": [item.item for item in suggestions]},
+            "compose": {"by": ASKER, "typed": TYPED, "completions": [one.phrase for one in completions]},
+        }
+
+    def _withdraw(self) -> dict[str, Any]:
+        """One account withdraws, in one step: its features stop at once, and what must be forgotten is named."""
+        date = self._clock.wait_until(DAYS + 4)
+        leaver = self._accounts[LEAVER]
+        meeting = leaver.meetings[-1].name
+        for call in self._features(LEAVER_ASKER, meeting).values():
+            call()  # they work now
+        self._workspace.decide(f"account:{LEAVER}", yes=False, data=_ALL_DATA, purpose=("train", "feature"))
+        refused = self._refusals(LEAVER_ASKER, meeting, reason="withdrawn")
+        for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
+            call()  # for the others they go on
+        owed = [line.to_json() for line in self._workspace.owed()]
+        _hold(
+            {line["model"] for line in owed} == set(self._models.values()), "every model that learned from it is named"
+        )
+        _hold(all(set(line["parties"]) == {f"account:{LEAVER}"} for line in owed), "nothing else is owed")
+        _refused(lambda: self._workspace.release(owed[0]["model"]), "stale")
+        self._show(
+            f"{leaver.name} withdraws, in one step ({date})",
+            "Its features stop at once, and go on for everybody else:",
+            f"  {refused['search']}",
+            "The models that learned from it are named, with the day by which they must have forgotten:",
+            Table(
+                columns=("model", "rows to forget", "due"),
+                rows=tuple((line["model"], line["rows"], line["due"][:10]) for line in owed),
+            ),
+        )
+        return {"account": LEAVER, "refused": refused, "owed": owed}
+
+    def _forget(self) -> dict[str, Any]:
+        """Make the models that never saw the account; the old ones and what they learned from are erased."""
+        date = self._clock.wait_until(DAYS + 5)
+        workspace = self._workspace
+        before = {family: workspace.open_model(model).model.digest for family, model in self._models.items()}
+        done = workspace.forget(progress=self._progress)
+        _hold({line.model for line in done} == set(self._models.values()), "every model that owed it has forgotten")
+        _hold(workspace.owed() == [], "nothing is owed any more")
+        figures = {family: self._check_forgotten(family, done, before[family]) for family in FAMILIES}
+        for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
+            call()
+        benefits = {family: {"benefit": self._benefit(family).to_json()} for family in FAMILIES}
+        self._show(
+            f"The models forget, exactly ({date})",
+            "Each is replaced by the model that never saw the account; the old files are erased. Trained anew without "
+            "the account, they come out the same, byte for byte:",
+            Table(
+                columns=("forgotten", "rows", "the model that never saw them", "trained anew"),
+                rows=tuple(
+                    (line["model"], line["rows"], line["successor"], "the same bytes") for line in figures.values()
+                ),
+            ),
+            "They were measured again before they went to work:",
+            _benefits(benefits),
+        )
+        return {"models": figures, "benefit": {family: line["benefit"] for family, line in benefits.items()}}
+
+    def _check_forgotten(self, family: str, done: Iterable[Forgotten], digest_before: str) -> dict[str, Any]:
+        """Check that a family's old model is gone for good, and that its successor never saw the account."""
+        workspace = self._workspace
+        old = self._models[family]
+        [line] = [line for line in done if line.model == old]
+        if line.successor is None:
+            msg = f"{old} has no successor, though other customers still say yes. Please report it."
+            raise ProofError(msg)
+        new = workspace.open_model(line.successor)
+        snapshot = workspace.open_snapshot(new.record["snapshot"])
+        _refused(lambda: workspace.open_model(old), "forgotten")
+        gone = [workspace.folder / "models" / old, self._snapshots[f"train/{family}"].folder / "rows.parquet"]
+        _hold(not any(path.exists() for path in gone), f"the files of {old} are erased")
+        _hold(LEAVER not in new.record["accounts"], f"{new.id} never saw {LEAVER}")
+        anew = workspace.family(family).fit(snapshot.rows(workspace.parties), parts=NoParts(), progress=self._progress)
+        _hold(anew.digest == new.model.digest != digest_before, f"{new.id} is the model that never saw {LEAVER}")
+        self._models[family] = new.id
+        self._snapshots[f"train/{family}"] = snapshot
+        return {"model": old, "rows": line.rows, "successor": new.id, "same_as_anew": True, "erased": True}
+
+    def _benefit(self, family: str) -> Finding:
+        findings = self._workspace.findings(self._workspace.open_model(self._models[family]))
+        return next(finding for finding in findings if finding.audit == "benefit")
+
+    def _prove(self) -> dict[str, Any]:
+        """Prove it all to somebody who has nothing but the public key; one changed byte, and it does not hold."""
+        workspace = self._workspace
+        bundle, public = self._folder / "evidence.zip", self._folder / "log.pub"
+        public.write_text(workspace.verifier.to_text() + "\n", encoding="utf-8")
+        entries = workspace.prove(bundle)
+        key = VerifierKey.from_text(public.read_text(encoding="utf-8"))
+        verified = verify_bundle(bundle, key)
+        _hold(verified.holds, "the evidence verifies")
+        tampered = self._tamper(bundle, key)
+        people = [person.id for person in workspace.parties.people(LEAVER)]
+        absent = [self._proof(person, model, key) for person in people for model in self._models.values()]
+        _hold(not any(proof["present"] for proof in absent), f"nobody of {LEAVER} is in a model at work")
+        retired = [model for model in workspace.models() if model not in self._models.values()]
+        presence = [self._proof(LEAVER_ASKER, model, key) for model in retired]
+        _hold(all(proof["present"] for proof in presence), f"{LEAVER_ASKER} was in the models that are forgotten")
+        [fault] = [check for check in tampered.checks if not check.holds]
+        self._show(
+            "All of it is proved, with nothing but the public key",
+            f"The evidence is one file with {entries} log entries, no names and no content. Checked offline:",
+            Table(
+                columns=("", "what", "detail"),
+                rows=tuple(
+                    ("holds" if check.holds else "FAILS", check.name, check.detail) for check in verified.checks
+                ),
+            ),
+            f"One byte of it changed, in the log's line of {LEAVER}'s no, and it fails:",
+            f"  {fault.detail}",
+            f"Each of the {len(people)} people of {LEAVER} has a proof of absence from each model at work. "
+            f"{LEAVER_ASKER} also has one of having been in each that was forgotten. All verify.",
+        )
+        return {
+            "entries": entries,
+            "key": key.to_text(),
+            **verified.to_json(),
+            "tampered": tampered.to_json(),
+            "people": len(people),
+            "absent": len(absent),
+            "was_present": {proof["model"]: proof["rows"] for proof in presence},
+        }
+
+    def _proof(self, person: str, model: str, key: VerifierKey) -> Mapping[str, Any]:
+        [proof] = self._workspace.prove_person(person, model=model)
+        _hold(verify_person(proof, key).holds, f"the proof of {person} in {model} verifies")
+        return proof
+
+    def _tamper(self, bundle: Path, key: VerifierKey) -> Verified:
+        """Change one byte in a copy of the bundle: the withdrawal's "no". The copy must not verify."""
+        copy = bundle.with_name("tampered.zip")
+        with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as target:
+            for name in source.namelist():
+                data = source.read(name)
+                if name == "entries.jsonl":
+                    place = data.rindex(b'"answer":"no"') + len(b'"answer":"n')
+                    data = data[:place] + b"0" + data[place + 1 :]
+                target.writestr(name, data)
+        verified = verify_bundle(copy, key)
+        copy.unlink()
+        _hold(not verified.holds, "changed evidence does not verify")
+        return verified
+
+    def _what_next(self) -> dict[str, Any]:
+        """Name commands that work on what is left, and the exit code of each."""
+        leaver = ["--account", LEAVER, "--person", LEAVER_ASKER, "--category", "service/usage"]
+        yes = ["--party", f"account:{LEAVER}", "--data", "service", "--purpose", "train/recommend", "--covers", "past"]
+        evidence = [str(self._folder / "evidence.zip"), "--key", str(self._folder / "log.pub")]
+        lines: list[tuple[int, list[str]]] = [
+            (0, ["status"]),
+            (0, ["search", "which rims did we choose", "--as", ASKER]),
+            (0, ["summarize", self._accounts["helio"].meetings[0].name, "--as", ASKER]),
+            (_REFUSED, ["may", "train/recommend", *leaver]),
+            (0, ["decide", "yes", *yes]),
+            (0, ["may", "train/recommend", *leaver]),
+            (0, ["train", "recommend"]),
+            (0, ["verify", *evidence]),
+        ]
+        workspace = str(self._workspace.folder)
+        commands = [{"command": shlex.join(["volition", *arguments]), "exit": code} for code, arguments in lines]
+        self._show(
+            "What to try next",
+            f"Everything is in {self._folder}, and every command works on it. Name the workspace once, or with "
+            "--workspace each time:",
+            *(f"  {line}" for line in (f"export VOLITION_WORKSPACE={shlex.quote(workspace)}", *_commands(commands))),
+        )
+        return {"workspace": workspace, "commands": commands}
+
+    # --- asking the features ---
+
+    def _features(self, person: str, meeting: str) -> dict[str, Callable[[], object]]:
+        """Return a call of each feature."""
+        workspace = self._workspace
+        return {
+            "search": lambda: workspace.search(QUERY, person=person, limit=1),
+            "recommend": lambda: workspace.recommend(person, limit=1),
+            "summary": lambda: workspace.summarize(meeting, person=person),
+            "compose": lambda: workspace.complete(TYPED, person=person),
+        }
+
+    def _refusals(self, person: str, meeting: str, *, reason: str) -> dict[str, str]:
+        """Ask each feature; each must refuse, for the reason."""
+        return {name: _refused(call, reason) for name, call in self._features(person, meeting).items()}
+
+
+def _hold(claim: bool, promise: str) -> None:  # noqa: FBT001 - a claim is true or it is not
+    """Stop the story where a promise does not hold."""
+    if not claim:
+        msg = f"The demo found a promise broken: {promise}. This is a fault of Volition's own; please report it."
+        raise ProofError(msg)
+
+
+def _refused(call: Callable[[], object], reason: str) -> str:
+    """Return what a refusal says; it must be one, and for this reason."""
+    try:
+        call()
+    except RefusedError as error:
+        told = str(error)
+        _hold(reason in told, f"the refusal says {reason!r}")
+        return told
+    _hold(claim=False, promise=f"what is {reason} is refused")
+    return ""
+
+
+def _commands(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    return (str(line["command"]) for line in lines)
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of a text, or of a name, that may be a name: three letters or more, the first a capital."""
+    return {word for word in re.findall(r"[^\W\d_]{3,}", text) if word[0].isupper()}
+
+
+def _read(rows: Mapping[str, Mapping[str, Any]]) -> int:
+    return sum(counted["read"] for counted in rows.values())
+
+
+def _kept(rows: Mapping[str, Mapping[str, Any]]) -> int:
+    return sum(counted["kept"] for counted in rows.values())
+
+
+def _dropped(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    total: Counter[str] = Counter()
+    for counted in rows.values():
+        total.update(counted["dropped"])
+    return ", ".join(f"{reason} {number:,}" for reason, number in sorted(total.items())) or "-"
+
+
+def _benefits(figures: Mapping[str, Mapping[str, Any]]) -> Table:
+    columns = ("model", "measure", "without", "with", "benefit", "95 % interval", "measured on")
+    return Table(columns=columns, rows=tuple(_benefit(family, told["benefit"]) for family, told in figures.items()))
+
+
+def _benefit(family: str, found: Mapping[str, Any]) -> tuple[object, ...]:
+    measured_on = f"{found['units']} {_UNITS[family]}"
+    if found["value"] is None:
+        return (family, "not measured", None, None, None, None, measured_on)
+    both = found["detail"]
+    difference, interval = f"{found['value']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"
+    return (family, found["metric"], both["untrained"], both["trained"], difference, interval, measured_on)
+
+
+def _place(hit: Hit) -> str:
+    return hit.source if hit.start_ms is None else f"{hit.source}, {_clock_time(hit.start_ms)}"
+
+
+def _clock_time(at_ms: int) -> str:
+    minutes, seconds = divmod(at_ms // 1000, 60)
+    return f"{minutes}:{seconds:02d}"

@@ -1,0 +1,347 @@
+"""Choices: what one party can say about each use that the terms speak of, and what stands now. Nothing is decided here.
+
+A page of settings is made of *choices*, one for each switch of the terms that bind (where the terms have none, one for
+each purpose that they do not forbid). A choice tells, from the gate's own reference:
+
+- what the party has said, and whether silence counts as a yes for it;
+- whether the use stands: on this party's part, on the account's, and whose yes is needed besides;
+- what the party's no refuses, and what it turns off with it.
+
+What the terms never allow is listed apart, with the rule that forbids it.
+
+    >>> from volition.consent.history import History
+    >>> choices(History(), account="acme", party="account:acme", at_us=0).terms is None
+    True
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from itertools import groupby
+from typing import Final
+
+from volition.canonical import us_to_text
+from volition.consent.history import BEGINNING_US, History
+from volition.consent.permits import Permit, Reason, Refusal, Role, Say, Use, answered, ground, permit, say_of
+from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
+
+
+class Answer(StrEnum):
+    """What a party has said about a use, its newest word."""
+
+    YES = "yes"
+    NO = "no"
+    NOTHING = "nothing"
+    MIXED = "mixed"  # not the same for every kind of data or purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One kind of data under one purpose of a choice, as it stands for the party.
+
+    Attributes:
+        category: A leaf of `terms.CATEGORIES`.
+        purpose: A leaf of `terms.PURPOSES`.
+        say: What say the rule gives this party.
+        answer: What the party has said last.
+        own: The party's permit or refusal.
+        of_account: The account's; the same as `own` where the party is the account.
+        asks: Whose yes the rule asks for, of `terms.PARTY_WORDS`; empty where it asks nobody.
+        max_age_us: Age beyond which nothing is used; none for no limit.
+    """
+
+    category: str
+    purpose: str
+    say: Say
+    answer: Answer
+    own: Permit | Refusal
+    of_account: Permit | Refusal
+    asks: tuple[str, ...]
+    max_age_us: int | None
+
+    @property
+    def stands(self) -> bool:
+        """Whether the use stands as far as this party and its account go; others in a record may still refuse."""
+        return isinstance(self.own, Permit) and isinstance(self.of_account, Permit)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the account limits the use: for itself as a whole, or for this party."""
+        return any(isinstance(one, Refusal) and one.reason is Reason.LIMITED for one in (self.own, self.of_account))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Choice:
+    """One switch, as it stands for one party; each is itself alone, so that what is made of it can be remembered by it.
+
+    Attributes:
+        switch: The switch of the terms.
+        purposes: The purpose leaves that its no refuses or turns off, in the vocabulary's order.
+        lines: Every kind of data under every purpose of it that the terms do not forbid.
+    """
+
+    switch: Switch
+    purposes: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def answer(self) -> Answer:
+        """What the party has said, over all lines on which it has a say."""
+        said = {line.answer for line in self.lines if line.say is not Say.NONE}
+        return said.pop() if len(said) == 1 else Answer.MIXED if said else Answer.NOTHING
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the party allows at least one kind of data to be used: by its yes, or by a silence that counts."""
+        return any(isinstance(line.own, Permit) for line in self.lines)
+
+    @property
+    def stands(self) -> bool:
+        """Whether at least one kind of data may be used, as far as the party and its account go."""
+        return any(line.stands for line in self.lines)
+
+    @property
+    def has_say(self) -> bool:
+        """Whether the terms give this party a say at all."""
+        return any(line.say is not Say.NONE for line in self.lines)
+
+    @property
+    def since_us(self) -> int | None:
+        """The earliest instant that the party's own permits reach back to; none where it allows nothing."""
+        return min((line.own.since_us for line in self.lines if isinstance(line.own, Permit)), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Never:
+    """What the terms never allow.
+
+    Attributes:
+        purpose: A leaf of `terms.PURPOSES`.
+        categories: Leaves of `terms.CATEGORIES` for which it is forbidden.
+        rule: The rule that says so; none where no rule speaks of it, which forbids it as well.
+        number: The rule's number in the terms, counted from 1; none likewise.
+    """
+
+    purpose: str
+    categories: tuple[str, ...]
+    rule: Rule | None
+    number: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """All that one party can choose, and what is never done.
+
+    Attributes:
+        terms: The terms that bind the account or, if it has accepted none, the newest published; none if none were.
+        accepted: Whether they bind.
+        erased: Whether the party was erased, so that nothing can be chosen any more.
+        choices: One for each switch, in the terms' order.
+        never: What is never done, in the vocabulary's order.
+    """
+
+    terms: Terms | None
+    accepted: bool
+    erased: bool
+    choices: tuple[Choice, ...]
+    never: tuple[Never, ...]
+
+    def of(self, switch: str) -> Choice | None:
+        """Return the choice of a switch by its name; none if there is none."""
+        return next((choice for choice in self.choices if choice.switch.name == switch), None)
+
+
+NOTHING: Final = Choices(terms=None, accepted=False, erased=False, choices=(), never=())
+
+
+def choices(
+    history: History,
+    *,
+    account: str,
+    party: str,
+    at_us: int,
+    permit_of: Callable[[Use], Permit | Refusal] | None = None,
+) -> Choices:
+    """Return what a party can choose about an account's data, as it stands at an instant.
+
+    Args:
+        history: What was said, up to that instant.
+        account: Id of the account; its terms bind.
+        party: "account:ID", or "person:PSEUDONYM" as the first person of a record.
+        at_us: The instant, microseconds since the Unix epoch, UTC.
+        permit_of: Gives the permit of a use at that instant; by default the reference, from this history.
+    """
+    binding = [terms for start_us, terms in history.terms_of(account) if start_us <= at_us]
+    terms = next(iter([*reversed(binding), *reversed(history.published())]), None)
+    if terms is None:
+        return NOTHING
+    known = history.party(party)
+    region = _region(history, account, party, at_us)
+    asking = _Asking(
+        history=history,
+        account=account,
+        party=party,
+        at_us=at_us,
+        terms=terms,
+        region=region,
+        permit_of=permit_of or partial(permit, history, at_us=at_us),
+    )
+    return Choices(
+        terms=terms,
+        accepted=bool(binding),
+        erased=known.erased_us is not None and known.erased_us <= at_us,
+        choices=tuple(choice for switch in switches_of(terms, region) if (choice := asking.choice(switch)).lines),
+        never=tuple(_never(terms, region)),
+    )
+
+
+def switches_of(terms: Terms, region: str | None = None) -> Sequence[Switch]:
+    """Return the switches of terms; where they have none, one for each purpose that they do not forbid everywhere."""
+    if terms.switches:
+        return terms.switches
+    usable = [
+        purpose
+        for purpose in PURPOSES
+        if any(_usable(terms.rule_for(category, purpose, region)) for category in CATEGORIES)
+    ]
+    return [Switch(name=purpose.replace("/", "-"), title=purpose, refuses=(purpose,)) for purpose in usable]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    history: History
+    account: str
+    party: str
+    at_us: int
+    terms: Terms
+    region: str | None
+    permit_of: Callable[[Use], Permit | Refusal]
+
+    def choice(self, switch: Switch) -> Choice:
+        purposes = leaves([*switch.refuses, *switch.disables], PURPOSES)
+        lines = [
+            self._line(category, purpose, rule)
+            for purpose in purposes
+            for category in CATEGORIES
+            if _usable(rule := self.terms.rule_for(category, purpose, self.region)) and rule is not None
+        ]
+        return Choice(switch=switch, purposes=purposes, lines=tuple(lines))
+
+    def _line(self, category: str, purpose: str, rule: Rule) -> Line:
+        role = Role.ACCOUNT if self.party.startswith("account:") else Role.FIRST
+        use = Use(account=self.account, party=self.party, role=role, category=category, purpose=purpose)
+        own = self.permit_of(use)
+        whole = Use(
+            account=self.account,
+            party=f"account:{self.account}",
+            role=Role.ACCOUNT,
+            category=category,
+            purpose=purpose,
+        )
+        return Line(
+            category=category,
+            purpose=purpose,
+            say=say_of(rule, role),  # also of terms that do not bind yet, so that a no can be said before
+            answer=self._answer(use, own),
+            own=own,
+            of_account=own if role is Role.ACCOUNT else self.permit_of(whole),
+            asks=rule.asks,
+            max_age_us=rule.max_age_us,
+        )
+
+    def _answer(self, use: Use, own: Permit | Refusal) -> Answer:
+        """Return what the party said last about a use; a signal that the terms count is a no."""
+        reason = own.reason if isinstance(own, Refusal) else None
+        if reason is Reason.LIMITED:  # by the account; what the party said is still what it said
+            here = ground(self.history, use, self.at_us, asked_us=self.at_us)
+            reason = None if here.say is Say.NONE else answered(self.history, use, self.at_us, here)
+        if reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
+            return Answer.NO
+        for decision in reversed(self.history.party(self.party).decisions):
+            concerns = use.category in decision.categories and use.purpose in decision.purposes
+            if concerns and decision.at_us <= self.at_us:
+                return Answer.YES if decision.yes else Answer.NO
+        return Answer.NOTHING
+
+
+def _usable(rule: Rule | None) -> bool:
+    return rule is not None and rule.basis is not Basis.NEVER
+
+
+def _region(history: History, account: str, party: str, at_us: int) -> str | None:
+    for whose in (party, f"account:{account}"):
+        known = [region for since_us, region in history.regions(whose) if since_us <= at_us]
+        if known:
+            return known[-1]
+    return None
+
+
+def _never(terms: Terms, region: str | None) -> Iterator[Never]:
+    for purpose in PURPOSES:
+        judged = [(category, terms.rule_for(category, purpose, region)) for category in CATEGORIES]
+        forbidden = [(category, rule) for category, rule in judged if not _usable(rule)]
+        for number, group in groupby(
+            sorted(forbidden, key=lambda found: (_number(terms, found[1]), CATEGORIES.index(found[0]))),
+            key=lambda found: _number(terms, found[1]),
+        ):
+            rows = list(group)
+            yield Never(
+                purpose=purpose,
+                categories=tuple(category for category, _ in rows),
+                rule=rows[0][1],
+                number=number or None,
+            )
+
+
+def _number(terms: Terms, rule: Rule | None) -> int:
+    """Return a rule's number in the terms, counted from 1; 0 for none."""
+    return 0 if rule is None else terms.rules.index(rule) + 1
+
+
+def reaches_back(since_us: int) -> str:
+    """Return what a yes must say that it `covers` to reach back as far as a permit did."""
+    return "past" if since_us <= BEGINNING_US else us_to_text(since_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saying:
+    """A yes or no that is still to be said; the arguments of `Workspace.decide`."""
+
+    yes: bool
+    data: tuple[str, ...]
+    purpose: tuple[str, ...]
+    covers: str | None = None
+
+
+def saying(choice: Choice, *, yes: bool, covers: str | None = None) -> Saying:
+    """Return what answering a choice says. A yes is to what the page shows and nothing more; a no is to everything."""
+    data = tuple(dict.fromkeys(line.category for line in choice.lines if line.say is not Say.NONE))
+    return Saying(
+        yes=yes, data=data if yes else ("service", "content"), purpose=choice.purposes, covers=covers if yes else None
+    )
+
+
+def undoing(before: Choice, now: Choice) -> tuple[Saying, ...]:
+    """Return what must be said so that a choice stands as it did before, no further back and no less far.
+
+    Nothing need be said where nothing was allowed before and nothing is now: a no that followed no yes is not undone
+    by a yes.
+    """
+    stood = {(line.category, line.purpose): line.own for line in before.lines if line.say is not Say.NONE}
+    noes: dict[tuple[str, str | None], list[str]] = {}
+    yeses: dict[tuple[str, str | None], list[str]] = {}
+    for line in now.lines:
+        was = stood.get((line.category, line.purpose))
+        if was is None or was == line.own or (isinstance(was, Refusal) and isinstance(line.own, Refusal)):
+            continue
+        reaches_further = isinstance(was, Permit) and isinstance(line.own, Permit) and line.own.since_us < was.since_us
+        if isinstance(was, Refusal) or reaches_further:
+            noes.setdefault((line.purpose, None), []).append(line.category)
+        if isinstance(was, Permit):
+            yeses.setdefault((line.purpose, reaches_back(was.since_us)), []).append(line.category)
+    return tuple(
+        Saying(yes=yes, data=tuple(data), purpose=(purpose,), covers=covers)
+        for yes, said in ((False, noes), (True, yeses))  # what reaches too far back is cut off first, then said anew
+        for (purpose, covers), data in said.items()
+    )

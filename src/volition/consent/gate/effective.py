@@ -1,0 +1,82 @@
+"""The permits of all whom a record concerns, folded into one answer: in time the latest, of refusals the first.
+
+`stand` folds for one purpose: every party must have a permit, and where nobody could be asked, nobody has said yes.
+`keepable` folds over all purposes, on the way in.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from volition.consent.gate.verdict import Record
+from volition.consent.history import BEGINNING_US
+from volition.consent.permits import NO_PERMIT_US, Permits, Reason, Refusal, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The permits of a circle for one category, folded: a record passes if collected at or after both dates.
+
+    Attributes:
+        since_us: The latest permit among the parties; `NO_PERMIT_US` if one of them has none.
+        oldest_us: Before this instant retention has run out.
+        reason: The first refusal among the parties; none if all have permits.
+        party: Who refuses, or whose permit is the latest.
+    """
+
+    since_us: int
+    oldest_us: int
+    reason: Reason | None
+    party: str
+
+
+def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[Role, str]]:
+    """Yield every party of a record with its role, in the order in which refusals are told."""
+    yield Role.ACCOUNT, f"account:{account}"
+    for number, person in enumerate(people):
+        yield (Role.OTHER if number else Role.FIRST), person
+
+
+def stand(permits: Permits, account: str, people: Sequence[str], category: str) -> Standing:
+    """Fold the permits of an account and its people for one category into one standing."""
+    since_us = oldest_us = BEGINNING_US
+    latest = f"account:{account}"
+    if not people:  # nobody could be asked, so nobody has said yes
+        return Standing(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
+    for role, party in concerned(account, people):
+        answer = permits.of(account, party, role, category)
+        if isinstance(answer, Refusal):
+            return Standing(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=answer.reason, party=party)
+        if answer.since_us > since_us:
+            since_us, latest = answer.since_us, party
+        if answer.max_age_us is not None:
+            oldest_us = max(oldest_us, permits.at_us - answer.max_age_us)
+    return Standing(since_us=since_us, oldest_us=oldest_us, reason=None, party=latest)
+
+
+def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:
+    """Say whether a record may be kept at all: some purpose permits it, or waits for nothing but an answer.
+
+    Collection is gated too: what the terms forbid for every purpose, or what somebody concerned has refused for all
+    of them, is not kept.
+
+    Args:
+        purposes: The permits of every purpose at the same instant.
+        record: The record on its way in.
+
+    Returns:
+        None if it may be kept; otherwise why not.
+    """
+    objections: list[Reason] = []
+    for permits in purposes:
+        answers = [
+            permits.of(record.account, party, role, record.category)
+            for role, party in concerned(record.account, record.people)
+        ]
+        closed = [
+            answer.reason for answer in answers if isinstance(answer, Refusal) and answer.reason is not Reason.NOT_ASKED
+        ]
+        if not closed:
+            return None
+        objections.append(closed[0])
+    telling = [reason for reason in objections if reason is not Reason.NEVER]
+    return telling[0] if telling else Reason.NEVER

@@ -1,0 +1,77 @@
+"""The two doors at which nobody's yes is asked for: a person's own records, and what was said while they were there.
+
+Each gives standings that let through that and nothing else. Both are for that person's own eyes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volition.consent.gate.audiences import Circles, Standings
+from volition.consent.history import BEGINNING_US
+from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A person who asks what is held of them: to see one's own records takes nobody's yes (GDPR Article 15).
+
+    Attributes:
+        pseudonym: Whose records are asked for, by the person themself or by whoever answers for them.
+        at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
+    """
+
+    pseudonym: str
+    at_us: int
+
+
+def own(subject: Subject, circles: Circles) -> Standings:
+    """Return standings that let through what the subject said, wrote or did, and nothing of anybody else's."""
+    party = f"person:{subject.pseudonym}"
+    there = np.diff(circles.offsets) > 0
+    first = np.zeros(len(circles), np.int64)
+    first[there] = circles.members[circles.offsets[:-1][there]]
+    is_subject = np.array([person == party for person in circles.people], bool)
+    mine = there & (is_subject[first] if len(is_subject) else False)
+    return _alone(mine, circles, subject.at_us)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Participant:
+    """A person who reads again what was said while they were there, or written to them.
+
+    To read one's own conversation is the service itself and no use by AI, so it takes nobody's yes; nothing that learns
+    or answers may come by this door.
+
+    Attributes:
+        pseudonym: Who reads.
+        account: Whose records; nothing of another is read.
+        at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
+    """
+
+    pseudonym: str
+    account: str
+    at_us: int
+
+
+def heard(participant: Participant, circles: Circles) -> Standings:
+    """Return standings that let through what concerns the participant in their account, and nothing else."""
+    numbers = [number for number, name in enumerate(circles.people) if name == f"person:{participant.pseudonym}"]
+    accounts = [number for number, name in enumerate(circles.accounts) if name == participant.account]
+    places = np.flatnonzero(np.isin(circles.members, numbers))
+    there = np.zeros(len(circles), bool)
+    there[np.searchsorted(circles.offsets, places, side="right") - 1] = True
+    there &= np.isin(circles.account, accounts)
+    return _alone(there, circles, participant.at_us)
+
+
+def _alone(chosen: NDArray[np.bool_], circles: Circles, at_us: int) -> Standings:
+    """Return standings that let the chosen circles through, and no other."""
+    return Standings(
+        at_us=at_us,
+        since_us=np.where(chosen, BEGINNING_US, NO_PERMIT_US),
+        oldest_us=np.full(len(circles), BEGINNING_US, np.int64),
+        reason=np.where(chosen, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
+        account=circles.account,
+    )

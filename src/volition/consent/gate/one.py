@@ -1,0 +1,170 @@
+"""One record at a time, with the answers that were given before kept in memory.
+
+An answer from memory is the one that the permits give at that instant: what an entry of the ledger may have changed
+is forgotten with that entry, and everything is where terms come, are accepted or bind anew.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from volition.canonical import us_to_text
+from volition.consent.gate.effective import concerned, stand
+from volition.consent.gate.verdict import Record, Verdict
+from volition.consent.history import BEGINNING_US
+from volition.consent.permits import NO_PERMIT_US, Permits, Reason
+from volition.consent.terms.model import CATEGORIES
+from volition.errors import InvalidInputError
+from volition.ledger.log import Entry
+
+_PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a circle and a category: every answer that it can get, made once. Equal ones are kept once."""
+
+    epoch: int
+    since_us: int
+    max_age_us: int | None
+    permitted: Verdict
+    early: Verdict  # collected before the latest permit; the only one if somebody refuses
+    old: Verdict  # collected before what retention allows, where it has a limit
+
+
+@dataclass(slots=True)
+class _Account:
+    """What is known of an account: how often its own answers have changed, and its circles' answers by category."""
+
+    epoch: int
+    circles: dict[tuple[str, ...], tuple[_Known | None, ...]]
+
+
+_NOTHING: Final[tuple[_Known | None, ...]] = (None,) * len(CATEGORIES)
+
+
+class Gate:
+    """The gate for one purpose, with the answers it gave before kept in memory: a look-up and a comparison each.
+
+    A decision makes it forget the answers it concerns, and nothing else: for an account that is one number, whoever
+    many people it has.
+
+    Where many people are known, waiting for memory is most of an answer's time, so it lies close together: one tuple a
+    circle, in which categories with the same answers share them.
+    """
+
+    def __init__(self, permits: Permits) -> None:
+        """Open the gate. `permits` are moved on by nobody else."""
+        self._permits = permits
+        self._accounts: dict[str, _Account] = {}
+        self._with: dict[str, list[tuple[_Account, tuple[str, ...]]]] = {}  # the circles that a person is in
+        self._good_until_us = self._next_binding_us()
+
+    def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
+        """Move on to a later instant, past the entries by which the permits' history has grown since."""
+        changed = self._permits.learn(entries, at_us=at_us)
+        self._good_until_us = self._next_binding_us()
+        if changed is None:
+            self._accounts.clear()
+            self._with.clear()
+            return
+        for party in changed:
+            kind, _, name = party.partition(":")
+            if kind == "account" and name in self._accounts:
+                self._accounts[name].epoch += 1
+            for own, people in self._with.get(party, ()):
+                own.circles[people] = _NOTHING
+
+    def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
+        """Judge one record for the permits' purpose; see `may`."""
+        return self.may(record.account, record.people, record.category, record.collected_us, at_us=at_us)
+
+    def may(
+        self, account: str, people: tuple[str, ...], category: str, collected_us: int, *, at_us: int | None = None
+    ) -> Verdict:
+        """Judge what is collected at an instant, and used at `at_us`: by default the permits' instant.
+
+        Args:
+            account: Id of the account.
+            people: Parties ("person:PSEUDONYM"), the speaker or actor first, nobody twice.
+            category: A leaf of `terms.CATEGORIES`.
+            collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+            at_us: Instant of the use, not before the permits' own, of which the ledger says nothing yet.
+
+        Raises:
+            InvalidInputError: The record was collected after the instant that is asked about.
+        """
+        if at_us is None:
+            at_us = self._permits.at_us
+        elif at_us >= self._good_until_us:
+            self.learn((), at_us=at_us)
+        if collected_us > at_us:
+            msg = (
+                f"The record was collected at {us_to_text(collected_us)}, after {us_to_text(at_us)}, the instant asked "
+                "about. Ask about a later instant."
+            )
+            raise InvalidInputError(msg)
+        try:
+            own = self._accounts[account]
+            known = own.circles[people][_PLACES[category]]
+        except KeyError:
+            known = self._look_up(account, people, category)
+        else:
+            if known is None or known.epoch != own.epoch:
+                known = self._look_up(account, people, category)
+        if collected_us < known.since_us:
+            return known.early
+        if known.max_age_us is not None and collected_us < at_us - known.max_age_us:
+            return known.old
+        return known.permitted
+
+    def _next_binding_us(self) -> int:
+        binding_us = self._permits.history.next_binding_us(after_us=self._permits.at_us)
+        return NO_PERMIT_US if binding_us is None else binding_us
+
+    def _look_up(self, account: str, people: tuple[str, ...], category: str) -> _Known:
+        """Find out what there is to know, and remember it."""
+        own = self._accounts.get(account)
+        if own is None:
+            own = self._accounts[account] = _Account(0, {})
+        known = self._ask(own.epoch, account, people, category)
+        circle = own.circles.get(people)
+        if circle is None:
+            circle = own.circles[people] = _NOTHING
+            for person in people:
+                self._with.setdefault(person, []).append((own, people))
+        if category in _PLACES:
+            known = next((other for other in circle if other == known), None) or known
+            place = _PLACES[category]
+            own.circles[people] = (*circle[:place], known, *circle[place + 1 :])
+        return known
+
+    def _ask(self, epoch: int, account: str, people: tuple[str, ...], category: str) -> _Known:
+        permits = self._permits
+        standing = stand(permits, account, people, category)
+        rests_on = {
+            party: permits.evidence(account, party, role, category) for role, party in concerned(account, people)
+        }
+        since_us = standing.since_us if standing.reason is None else None
+
+        def refusal(reason: Reason) -> Verdict:
+            evidence = rests_on[standing.party]
+            return Verdict(permitted=False, reason=reason, party=standing.party, since_us=since_us, evidence=evidence)
+
+        early = refusal(standing.reason or Reason.BEFORE_YES)
+        permitted, old, max_age_us = early, early, None
+        if standing.reason is None:
+            evidence = tuple(sorted({seq for seqs in rests_on.values() for seq in seqs}))
+            permitted = Verdict(permitted=True, reason=None, party=standing.party, since_us=since_us, evidence=evidence)
+            if standing.oldest_us != BEGINNING_US:
+                old, max_age_us = refusal(Reason.TOO_OLD), permits.at_us - standing.oldest_us
+        return _Known(epoch, standing.since_us, max_age_us, permitted, early, old)
+
+
+def decide(permits: Permits, record: Record) -> Verdict:
+    """Judge one record for the permits' purpose at the permits' instant. For more than one, open a `Gate`.
+
+    Raises:
+        InvalidInputError: The record was collected after the instant that is asked about.
+    """
+    return Gate(permits).decide(record)

@@ -1,0 +1,137 @@
+"""Many records at a time, by the standings of their circles: a look-up and a comparison each.
+
+Said twice, and tests hold it equal: `judge` over columns in memory, and plain SQL that any engine runs. A record whose
+circle has no standing is refused. About what was collected after the instant asked about, `judge` does not answer, and
+the SQL leaves it out.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volition.canonical import us_to_text
+from volition.consent.gate.audiences import Standings
+from volition.consent.permits import REASON_CODES, Reason
+from volition.errors import InvalidInputError
+
+_HEXADECIMAL: Final = re.compile("[0-9a-f]+")
+
+_BEFORE_YES: Final = REASON_CODES[Reason.BEFORE_YES]
+_TOO_OLD: Final = REASON_CODES[Reason.TOO_OLD]
+_AT_A_TIME: Final = 1 << 16
+
+_REASONS: Final = {code: reason for reason, code in REASON_CODES.items()}
+
+
+class Engine(Protocol):
+    """Judges record files: runs the gate's SQL, `records` bound to the files and `standings` to the table, or an equal.
+
+    Tests hold all engines equal, row by row and reason by reason.
+    """
+
+    def permitted(
+        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+    ) -> Iterator[Any]:
+        """Yield the permitted records of one bucket as Arrow record batches; `derived` files add an embedding."""
+        ...
+
+    def reasons(
+        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+    ) -> dict[Reason | None, int]:
+        """Count the records of one bucket by reason; none stands for permitted."""
+        ...
+
+
+def judge(standings: Standings, circle: NDArray[np.integer], collected_us: NDArray[np.int64]) -> NDArray[np.int8]:
+    """Judge many records of one bucket and category at once, as the SQL does; a look-up and a comparison each.
+
+    Args:
+        standings: The bucket's, for the category.
+        circle: Dense id of each record's circle, (n,).
+        collected_us: Instant of each record's collection, int64, (n,).
+
+    Returns:
+        Codes of `REASON_CODES`, int8, (n,); 0 where the record is permitted.
+
+    Raises:
+        InvalidInputError: A record was collected after the instant that is asked about.
+    """
+    if len(collected_us) and int(collected_us.max()) > standings.at_us:
+        msg = f"A record was collected after {us_to_text(standings.at_us)}, the instant asked about. Ask about a later."
+        raise InvalidInputError(msg)
+    earliest_us = np.maximum(standings.since_us, standings.oldest_us)
+    codes = np.zeros(len(circle), np.int8)
+    stranger = len(earliest_us)
+    for start in range(0, len(circle), _AT_A_TIME):  # what fits into a processor's cache is judged fastest
+        asked, when = circle[start : start + _AT_A_TIME], collected_us[start : start + _AT_A_TIME]
+        known = asked if _all_below(asked, stranger) else np.where((asked >= 0) & (asked < stranger), asked, -1)
+        if known is not asked:
+            codes[start : start + _AT_A_TIME][known < 0] = REASON_CODES[Reason.UNKNOWN_PARTY]
+            places = np.flatnonzero(known >= 0)
+            places = places[when[places] < earliest_us[known[places]]]
+        else:
+            places = np.flatnonzero(when < earliest_us[asked])
+        if len(places):
+            of, refused = asked[places], standings.reason[asked[places]]
+            too_old = np.where(when[places] < standings.since_us[of], _BEFORE_YES, _TOO_OLD)
+            codes[start + places] = np.where(refused > 0, refused, too_old)
+    return codes
+
+
+def _all_below(circle: NDArray[np.integer], end: int) -> bool:
+    return len(circle) == 0 or bool(circle.min() >= 0 and circle.max() < end)
+
+
+def permitted_sql(at_us: int, *, source: str | None = None) -> str:
+    """Return the SQL that keeps the permitted rows of `records`, given `standings`. Plain SQL: any engine runs it.
+
+    Args:
+        at_us: Instant asked about; records collected later are left out.
+        source: Only the records of this meeting or channel (hexadecimal); none for all.
+    """
+    return f"""
+        SELECT records.*
+        FROM records JOIN standings ON records.circle = standings.circle
+        WHERE records.collected_us >= standings.since_us
+          AND records.collected_us >= standings.oldest_us
+          AND records.collected_us <= {int(at_us)}{_of_source(source)}
+    """  # noqa: S608 - nothing but an integer and a checked hexadecimal text enters
+
+
+def reasons_sql(at_us: int, *, source: str | None = None) -> str:
+    """Return the SQL that counts the rows of `records` by reason code, 0 for permitted, in `reason` and `total`."""
+    return f"""
+        SELECT CASE WHEN standings.circle IS NULL THEN {REASON_CODES[Reason.UNKNOWN_PARTY]}
+                    WHEN standings.reason <> 0 THEN standings.reason
+                    WHEN records.collected_us < standings.since_us THEN {REASON_CODES[Reason.BEFORE_YES]}
+                    WHEN records.collected_us < standings.oldest_us THEN {REASON_CODES[Reason.TOO_OLD]}
+                    ELSE 0 END AS reason,
+               COUNT(*) AS total
+        FROM records LEFT JOIN standings ON records.circle = standings.circle
+        WHERE records.collected_us <= {int(at_us)}{_of_source(source)}
+        GROUP BY 1
+    """  # noqa: S608 - nothing but integers and a checked hexadecimal text enters
+
+
+def _of_source(source: str | None) -> str:
+    return "" if source is None else f" AND records.source = '{check_source(source)}'"
+
+
+def check_source(source: str) -> str:
+    """Return the identity of a meeting or channel as it came, hexadecimal.
+
+    Raises:
+        InvalidInputError: It is none.
+    """
+    if not _HEXADECIMAL.fullmatch(source):
+        msg = f"{source!r} is no identity of a meeting or channel; `lake.source_id` makes one."
+        raise InvalidInputError(msg)
+    return source
+
+
+def reason_of(code: int) -> Reason | None:
+    """Return the reason that a code stands for; none for 0."""
+    return _REASONS[code] if code else None

@@ -1,0 +1,82 @@
+"""From ledger entries to a history: each adds what its kind says; one that cannot be read is named, and ends it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from volition.canonical import text_to_us
+from volition.consent.history.history import History
+from volition.consent.history.values import BEGINNING_US, Decision, Limit
+from volition.consent.terms.model import CATEGORIES, PURPOSES, Terms, leaves
+from volition.errors import InvalidInputError
+from volition.ledger.log import Entry
+
+
+def read_history(entries: Iterable[Entry]) -> History:
+    """Arrange ledger entries, in their order, as a history.
+
+    Raises:
+        InvalidInputError: An entry's body lacks what its kind needs.
+    """
+    history = History()
+    for entry in entries:
+        extend_history(history, entry)
+    return history
+
+
+def extend_history(history: History, entry: Entry) -> None:
+    """Add one ledger entry to a history.
+
+    Raises:
+        InvalidInputError: The entry's body lacks what its kind needs.
+    """
+    try:
+        _read_entry(history, entry)
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"Ledger entry {entry.seq} ({entry.kind}) has a body that cannot be read: {error!r}."
+        raise InvalidInputError(msg) from error
+    history.size, history.last_us = entry.seq + 1, entry.at_us
+
+
+def _read_entry(history: History, entry: Entry) -> None:
+    body: dict[str, Any] = entry.body
+    match entry.kind:
+        case "terms":
+            history.publish(Terms.from_json(body["terms"]), binds_us=text_to_us(body["binds"]), seq=entry.seq)
+        case "acceptance":
+            history.accept(body["account"], body["terms"], at_us=entry.at_us, seq=entry.seq)
+        case "decision":
+            covers = body["covers"]
+            history.decide(
+                body["party"],
+                Decision(
+                    yes=body["answer"] == "yes",
+                    categories=frozenset(leaves(body["data"], CATEGORIES)),
+                    purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+                    at_us=entry.at_us,
+                    covers_us=None if covers is None else BEGINNING_US if covers == "past" else text_to_us(covers),
+                    seq=entry.seq,
+                ),
+            )
+        case "region":
+            history.locate(body["party"], body["region"], at_us=entry.at_us)
+        case "signal":
+            history.signal(body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq)
+        case "limit":
+            limited, people = body["limited"], body["people"]
+            if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):
+                raise ValueError(limited, people[:1])
+            limit = Limit(
+                account=body["account"],
+                group=body["group"],
+                limited=limited,
+                categories=frozenset(leaves(body["data"], CATEGORIES)),
+                purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+                at_us=entry.at_us,
+                seq=entry.seq,
+            )
+            history.limit(limit, people)
+        case "erasure":
+            history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
+            history.doings.append(entry)
+        case "snapshot" | "model" | "release" | "forgetting":
+            history.doings.append(entry)

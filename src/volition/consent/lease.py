@@ -1,0 +1,300 @@
+"""Leases: a process may answer from memory for a moment, and a no is acknowledged once every such moment is over.
+
+A process that holds permits in memory holds a *lease*. It notes the clock, then reads the ledger's head and all that is
+new, and may answer until the time noted plus the lease's length. Whoever appends what narrows anything waits, after the
+commit and before acknowledging, for the length of the longest lease that anybody holds. So an answer whose question
+began after the acknowledgement was given under a lease that began after the commit, and knows the no.
+
+Who holds leases is known from files in one folder, named after their length in milliseconds: a holder has a shared
+`flock` on the file of its length for as long as it holds permits. A writer tries each for an exclusive lock: where it
+gets it, nobody holds any, and whoever comes later reads the head after the commit. So where nothing is held, nothing
+waits. The kernel drops the lock of a killed process, and keeps that of a stopped one, whose lease runs out meanwhile.
+
+What it guarantees:
+
+- The lock comes before the first reading of the head, the clock before every reading; the lease is looked at last,
+  after the answer is made. What cannot be renewed answers `stale`, never "permitted".
+- The clock is `CLOCK_MONOTONIC`: one for all processes of a machine, never set. It stands still while the machine is
+  suspended, for those who answer and those who wait alike.
+- A lock is let go by closing its file, never by unlocking: a forked child that has the same open file keeps it. The
+  child itself answers `stale`, since what it was born with cannot read the ledger.
+
+It holds on one machine. `docs/decisions/0010-leases.md` says why it is so and what a cluster needs instead.
+
+    with workspace.hold("feature/search") as held:
+        verdict = held.decide(record)
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final, Self
+
+from volition import canonical
+from volition.consent.gate import Gate, Record, Verdict
+from volition.consent.history import History, extend_history
+from volition.consent.permits import Permits, Reason
+from volition.errors import BackendError, ConflictError, InvalidInputError, VolitionError
+from volition.ledger.log import Entry, Ledger
+
+LENGTH_MS: Final = 100
+"""How long a lease is by default, milliseconds."""
+
+LONGEST_MS: Final = 10_000
+"""Nobody shall wait longer than this for an acknowledgement."""
+
+_NS: Final = 1_000_000  # in a millisecond
+_MARGIN_NS: Final = 1 * _NS  # if two cores' clocks should ever differ by a little
+_PATIENCE_S: Final = 10.0
+_TRIES: Final = 10
+_GLANCES: Final = 3
+_GLANCE_S: Final = 0.0003  # many times as long as a writer holds the lock that it tries
+
+_WIDENING: Final = frozenset({"notice", "snapshot", "model", "release", "forgetting"})
+
+
+def narrows(entry: Entry) -> bool:
+    """Tell whether an entry may turn an answer to a refusal: all may, but a yes, a lifted limit and mere reports."""
+    match entry.kind:
+        case "decision":
+            return entry.body.get("answer") != "yes"
+        case "limit":
+            return entry.body.get("limited") is not False
+        case kind:
+            return kind not in _WIDENING
+
+
+class Leases:
+    """The leases on one ledger, as its writers see them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Watch the leases in `folder`; it is made by whoever holds the first.
+
+        Args:
+            folder: Where their files lie.
+            clock_ns: Gives the time of a clock that all processes share and nobody sets, nanoseconds.
+            sleep: Waits for so many seconds.
+        """
+        self._folder = folder
+        self._clock_ns = clock_ns
+        self._sleep = sleep
+        self._looking = Lock()
+
+    def settle(self, entries: Iterable[Entry]) -> None:
+        """Return once nobody answers from before these entries; at once if they narrow nothing.
+
+        Raises:
+            BackendError: It cannot be seen who holds leases. The entries are stored; that they are known is not sure.
+        """
+        if any(map(narrows, entries)):
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until every lease that was granted before this call has run out. Raises as `settle` does."""
+        began_ns = self._clock_ns()
+        until_ns = began_ns + self._longest_held_ns()
+        while (left_ns := until_ns - self._clock_ns()) > 0:
+            self._sleep(left_ns / 1e9)
+
+    def _longest_held_ns(self) -> int:
+        """Return the length of the longest lease that anybody holds, with a margin; 0 if nobody does."""
+        try:
+            names = [path.name for path in self._folder.iterdir() if path.name.isdecimal()]
+            with self._looking:
+                held = [int(name) for name in names if not self._is_free(name)]
+        except FileNotFoundError:  # nobody ever held one
+            return 0
+        except OSError as error:
+            raise BackendError(
+                f"It was stored, but {self._folder} does not tell who still answers from before ({error}). "
+                "Make the folder readable and say it again."
+            ) from error
+        return max(held) * _NS + _MARGIN_NS if held else 0
+
+    def _is_free(self, name: str) -> bool:
+        descriptor = os.open(self._folder / name, os.O_RDONLY)
+        try:
+            for _ in range(_GLANCES):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    self._sleep(_GLANCE_S)  # it may be another writer, who only looks as we do
+                else:
+                    return True
+            return False
+        finally:
+            os.close(descriptor)  # which also lets go of the lock
+
+
+class Held:
+    """The gate for one purpose, answered from memory under a lease. It may be used from several threads.
+
+    Open it with `with`, or close it: as long as it is open, whoever says no waits for it.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it holds, and two clocks
+        self,
+        folder: Path,
+        ledger: Ledger,
+        *,
+        purpose: str,
+        history: History | None = None,
+        length_ms: int = LENGTH_MS,
+        clock: Callable[[], int] = canonical.now_us,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Take a lease, and read the ledger.
+
+        Args:
+            folder: Where the leases' files lie.
+            ledger: What decides.
+            purpose: A leaf of `terms.PURPOSES`.
+            history: What was read of the ledger already, for this object alone; by default nothing.
+            length_ms: For how long it may answer without looking, milliseconds.
+            clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+            clock_ns: Gives the time of a clock that all processes share and nobody sets, nanoseconds.
+
+        Raises:
+            InvalidInputError: The length is no number of milliseconds between 1 and `LONGEST_MS`.
+            ConflictError: Somebody blocks the leases.
+            BackendError: The folder cannot be written.
+        """
+        if not 1 <= length_ms <= LONGEST_MS:
+            raise InvalidInputError(f"A lease takes 1 to {LONGEST_MS} milliseconds, not {length_ms}.")
+        self.purpose = purpose
+        self._ledger = ledger
+        self._history = History() if history is None else history
+        self._length_ns = length_ms * _NS
+        self._clock = clock
+        self._clock_ns = clock_ns
+        self._turn = Lock()
+        self._pid = os.getpid()
+        self._gate: Gate | None = None
+        self._at_us = 0
+        self._until_ns = -(2**63)  # on no clock
+        self._path = folder / str(length_ms)
+        self._descriptor = _hold(self._path)
+
+    def decide(self, record: Record) -> Verdict:
+        """Judge one record, now; see `may`."""
+        return self.may(record.account, record.people, record.category, record.collected_us)
+
+    def may(self, account: str, people: tuple[str, ...], category: str, collected_us: int) -> Verdict:
+        """Judge what was collected at an instant, and would be used now, by all that was acknowledged before this call.
+
+        Args:
+            account: Id of the account.
+            people: Parties ("person:PSEUDONYM"), the speaker or actor first, nobody twice.
+            category: A leaf of `terms.CATEGORIES`.
+            collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+
+        Returns:
+            The gate's verdict; `stale` if the newest decisions cannot be known.
+
+        Raises:
+            InvalidInputError: The record was collected after now.
+        """
+        if os.getpid() == self._pid:
+            with self._turn:
+                for _ in range(_TRIES):
+                    gate = self._fresh()
+                    if gate is None:
+                        break
+                    self._at_us = max(self._at_us, self._clock())
+                    verdict = gate.may(account, people, category, collected_us, at_us=self._at_us)
+                    if self._clock_ns() < self._until_ns:  # last: whatever happened since, the answer was given in time
+                        return verdict
+        return Verdict(permitted=False, reason=Reason.STALE, party=f"account:{account}", since_us=None)
+
+    def close(self) -> None:
+        """Let go of the lease; whatever is asked afterwards is answered `stale`."""
+        with self._turn:
+            self._until_ns, self._gate = -(2**63), None
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Open for a `with` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close at its end."""
+        self.close()
+
+    def _fresh(self) -> Gate | None:
+        """Return the gate, under a lease that has not run out; none if that cannot be had."""
+        began_ns = self._clock_ns()  # before the ledger is read
+        if began_ns < self._until_ns:
+            return self._gate
+        if not self._is_held():
+            return None
+        try:
+            gate = self._learn()
+        except VolitionError:  # unreadable, locked, changed: the gate fails closed
+            self._gate = None  # it may not know all that the history knows by now
+            return None
+        self._gate, self._until_ns = gate, began_ns + self._length_ns
+        return gate
+
+    def _learn(self) -> Gate:
+        """Read what is new in the ledger."""
+        entries = []
+        for entry in self._ledger.entries(self._history.size):
+            extend_history(self._history, entry)
+            entries.append(entry)
+        self._at_us = max(self._at_us, self._history.last_us, self._clock())
+        if self._gate is None:
+            return Gate(Permits(self._history, purpose=self.purpose, at_us=self._at_us))
+        self._gate.learn(entries, at_us=self._at_us)
+        return self._gate
+
+    def _is_held(self) -> bool:
+        """Tell whether the lock is still on the file that writers look at: somebody may have cleared the folder."""
+        if self._descriptor < 0:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except OSError:
+            return False
+
+
+def _hold(path: Path) -> int:
+    """Take the shared lock on a lease's file, which is made if it is not there; return its descriptor."""
+    descriptor = -1
+    deadline = time.monotonic() + _PATIENCE_S
+    try:
+        path.parent.mkdir(exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o666)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:  # a writer looks who is there; unless it was stopped just then, for microseconds
+                if time.monotonic() > deadline:
+                    raise ConflictError(f"Another process blocks the leases ({path}). End it and retry.") from None
+                time.sleep(_GLANCE_S)
+            else:
+                return descriptor
+    except OSError as error:
+        _close(descriptor)
+        raise BackendError(f"No lease could be taken: {error}. Make {path.parent} writable.") from error
+    except BaseException:
+        _close(descriptor)
+        raise
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)

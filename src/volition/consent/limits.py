@@ -1,0 +1,246 @@
+"""Limits: what an account has limited, for itself as a whole or for groups of its people. Nothing is decided here.
+
+A limit is ground and not an answer (`docs/decisions/0020-limits.md`): while it stands, `permits` refuses the use for
+whomever it holds, whatever anybody says or accepts; only its lifting turns the use on again. This module writes the
+entries that limit and lift, and reads from a history what stands.
+
+An entry names its people by pseudonym, in order, so many that it fits into the ledger; a longer list takes several
+entries, appended together. A lift that names nobody lifts the group's limit for everybody that it ever held.
+
+    >>> from volition.consent.history import History
+    >>> limits_of(History(), account="acme", at_us=0)
+    ()
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from volition.canonical import us_to_text
+from volition.consent.history import History, Limit, Limits
+from volition.consent.parties import ErasedError, Parties, Person
+from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.errors import InvalidInputError
+from volition.ledger.log import Draft, Entry
+
+LONGEST_NAME: Final = 80
+"""Characters in a group's name, which stays in the ledger for ever."""
+
+_TOLD: Final = 5  # names in a message
+_AT_A_TIME: Final = 1_000  # people in an entry, well below what the ledger takes
+
+EVERYTHING: Final = ("service", "content")
+"""The data of which the limit of a switch speaks, as a no does: all of it, whatever the terms allow later."""
+
+Leaf = tuple[str, str]
+"""A category and a purpose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """One use as it is limited.
+
+    Attributes:
+        people: How many people of the group it is limited for; 1 for the lock of the account.
+        since_us: Since when, for those for whom it was limited first.
+        seq: Number of the ledger entry that limited it then.
+    """
+
+    people: int
+    since_us: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """A limit that stands.
+
+    Attributes:
+        name: The group's name; empty for the lock of the whole account.
+        people: How many people it holds, for any use; 0 for the lock.
+        uses: What is limited: (category, purpose) leaves, in the vocabularies' order.
+    """
+
+    name: str
+    people: int
+    uses: dict[Leaf, Held]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the limit as a JSON object: uses that are limited alike are told together, by purpose."""
+        return {
+            "group": self.name or None,
+            "people": self.people,
+            "limited": [
+                {
+                    "data": list(data),
+                    "purpose": purpose,
+                    "people": held.people if self.name else 0,
+                    "since": us_to_text(held.since_us),
+                    "entry": held.seq,
+                }
+                for purpose, data, held in self.by_purpose()
+            ],
+        }
+
+    def by_purpose(self) -> Iterator[tuple[str, tuple[str, ...], Held]]:
+        """Yield the uses purpose by purpose: the purpose, the kinds of data that are limited alike, and how."""
+        alike: dict[tuple[str, Held], list[str]] = {}
+        for (category, purpose), held in self.uses.items():
+            alike.setdefault((purpose, held), []).append(category)
+        for (purpose, held), data in alike.items():
+            yield purpose, tuple(data), held
+
+
+def limits_of(history: History, *, account: str, at_us: int) -> tuple[Group, ...]:
+    """Return the limits of an account that stand at an instant: its lock first, then the groups by name.
+
+    Cost: whoever was named together is looked at once, so it grows with the entries and not with the people.
+    """
+    names = ["", *sorted(history.groups(account))]
+    found = (_group(history, account, name, at_us) for name in names)
+    return tuple(group for group in found if group.uses)
+
+
+def held_by(history: History, *, account: str, group: str, at_us: int) -> list[str]:
+    """Return the people whom a group's limit holds at an instant, for any use, in the order of naming."""
+    people = history.members(account, group)
+    holding = {
+        limits: bool(_standing(limits, account, group, lambda limit: limit.at_us <= at_us))
+        for limits in set(map(history.limits, people))
+    }
+    return [person for person in people if holding[history.limits(person)]]
+
+
+def _group(history: History, account: str, name: str, at_us: int) -> Group:
+    people = 0
+    uses: dict[Leaf, Held] = {}
+    for limits, count in Counter(map(history.limits, history.members(account, name))).items():
+        standing = _standing(limits, account, name, lambda limit: limit.at_us <= at_us)
+        people += count if standing else 0
+        for leaf, limit in standing.items():
+            known = uses.get(leaf)
+            first = known is None or (limit.at_us, limit.seq) < (known.since_us, known.seq)
+            uses[leaf] = Held(
+                people=count + (known.people if known else 0),
+                since_us=limit.at_us if first or known is None else known.since_us,
+                seq=limit.seq if first or known is None else known.seq,
+            )
+    ordered = {leaf: uses[leaf] for leaf in sorted(uses, key=_place)}
+    return Group(name=name, people=people if name else 0, uses=ordered)
+
+
+def _standing(limits: Limits, account: str, name: str, is_heard: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
+    """Return which uses stand limited by one limit, of all that is heard of it, and the entry since which each does."""
+    said = [one for one in limits.said if (one.account, one.group) == (account, name) and is_heard(one)]
+    standing: dict[Leaf, Limit] = {}
+    for limit in sorted(said, key=lambda one: (one.at_us, one.limited)):
+        for leaf in product(limit.categories, limit.purposes):
+            if not limit.limited:
+                standing.pop(leaf, None)
+            else:
+                standing.setdefault(leaf, limit)
+    return standing
+
+
+def _place(leaf: Leaf) -> tuple[int, int]:
+    category, purpose = leaf
+    return PURPOSES.index(purpose), CATEGORIES.index(category)
+
+
+def limiting(  # noqa: PLR0913 - whom, what, and which way
+    account: str, *, group: str, people: Sequence[str], data: Sequence[str], purpose: Sequence[str], limited: bool
+) -> list[Draft]:
+    """Return the entries that limit a use, or lift a limit.
+
+    Args:
+        account: Id of the account.
+        group: The group's name; empty for the lock of the whole account.
+        people: Parties ("person:PSEUDONYM"); nobody for the lock, and to lift the limit for all of the group.
+        data: Categories; a name covers all below it.
+        purpose: Purposes, likewise.
+        limited: Whether to limit or to lift.
+
+    Raises:
+        InvalidInputError: The group's name is none, a lock names people, or a limit of a group names nobody.
+    """
+    if group != group.strip() or len(group) > LONGEST_NAME or not (group.isprintable() or not group):
+        raise InvalidInputError(f"A group's name is one line of at most {LONGEST_NAME} characters, not {group!r}.")
+    if people and not group:
+        raise InvalidInputError("The lock holds the whole account and names nobody. Name a group to limit some people.")
+    if group and limited and not people:
+        raise InvalidInputError(f"Name the people of {group!r} whom the limit is to hold.")
+    body = {
+        "account": account,
+        "group": group,
+        "data": sorted(set(data)),
+        "purpose": sorted(set(purpose)),
+        "limited": limited,
+    }
+    named = sorted(set(people))
+    starts = range(0, max(len(named), 1), _AT_A_TIME)
+    return [Draft(kind="limit", body={**body, "people": named[start : start + _AT_A_TIME]}) for start in starts]
+
+
+def people_named(parties: Parties, account: str, names: Sequence[str]) -> list[Person]:
+    """Return who is meant, each by their id or by any name that they go by in the account.
+
+    Raises:
+        InvalidInputError: Somebody is nobody of this account, or several people go by the name.
+    """
+    by_id = {person.id: person for person in parties.people(account)} if names else {}
+    found = [by_id.get(name) or parties.find_person(account, name) or _guest(parties, name) for name in names]
+    missing = [name for name, person in zip(names, found, strict=True) if person is None]
+    if missing:
+        told = ", ".join(missing[:_TOLD]) + (", ..." if len(missing) > _TOLD else "")
+        raise InvalidInputError(f"Nobody of {account}, or more than one, goes by: {told}. Name each by their id.")
+    return [person for person in found if person is not None]
+
+
+def _guest(parties: Parties, name: str) -> Person | None:
+    """Return a guest of no account by their id: an account may limit what it holds of them, too."""
+    try:
+        person = parties.person(name)
+    except (InvalidInputError, ErasedError):
+        return None
+    return person if person.account is None else None
+
+
+def appended_together(entries: Iterable[Entry], account: str) -> list[Entry]:
+    """Return the limits of an account at the beginning of some entries that were one: a long list takes several.
+
+    Raises:
+        InvalidInputError: The first entry is no limit of this account.
+    """
+    found: list[Entry] = []
+    for entry in entries:
+        told = (entry.at_us, {**entry.body, "people": None})
+        if entry.kind != "limit" or (found and told != (found[0].at_us, {**found[0].body, "people": None})):
+            break
+        found.append(entry)
+    if not found or found[0].body["account"] != account:
+        raise InvalidInputError(f"This is no limit of {account}, so it cannot be undone.")
+    return found
+
+
+def reversing(history: History, entries: Sequence[Entry]) -> list[Draft]:
+    """Return the entries that make an account's limits stand as they did before some that were appended together.
+
+    Whom a limit held before is not let go with it, and whom nothing held before is not limited anew.
+    """
+    body, first = entries[0].body, entries[0].seq
+    account, group, limited = body["account"], body["group"], body["limited"]
+    named = [person for entry in entries for person in entry.body["people"]] or history.members(account, group)
+    uses = set(product(leaves(body["data"], CATEGORIES), leaves(body["purpose"], PURPOSES)))
+    changed = [
+        party
+        for party in named
+        if uses.isdisjoint(_standing(history.limits(party), account, group, lambda limit: limit.seq < first)) is limited
+    ]
+    if not changed:
+        return []
+    people = changed if group else ()
+    return limiting(
+        account, group=group, people=people, data=body["data"], purpose=body["purpose"], limited=not limited
+    )

@@ -1,0 +1,444 @@
+"""The compiled form for millions of parties at once: the same way forward through time, as columns of numbers."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volition.consent.history import BEGINNING_US, NOT_BACK_US, Answers
+from volition.consent.permits.compiled import NOBODY, Footing, Permits, Step
+from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, Reason, Role, Say
+from volition.consent.terms.model import SIGNALS
+
+_LONG_AGO: Final = -(2**63)  # before the beginning: nothing of the kind was heard
+_NEVER_YET: Final = 2**63 - 1  # the use is not allowed
+_AT_A_TIME: Final = 1 << 14
+_NO, _YES, _SIGNAL = 1, 2, 3  # what an answer says to a question; signals are numbered from the third on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """The permits of many parties, as columns of equal length (n,).
+
+    Attributes:
+        since_us: Since when each use has been allowed unbroken, int64; `NO_PERMIT_US` where it is refused.
+        oldest_us: Before this instant retention has run out, int64; `BEGINNING_US` where there is none.
+        reason: Codes of `REASON_CODES`, int8; 0 where it is allowed.
+    """
+
+    since_us: NDArray[np.int64]
+    oldest_us: NDArray[np.int64]
+    reason: NDArray[np.int8]
+
+
+class Panel:
+    """Many parties, asked together: pairs of an account and a party. Equal to `Permits.of` for each, by test."""
+
+    def __init__(
+        self, permits: Permits, accounts: Sequence[str], account: NDArray[np.int32], parties: Sequence[str]
+    ) -> None:
+        """Arrange to ask n pairs.
+
+        Args:
+            permits: Decide, for their purpose at their instant.
+            accounts: Ids of accounts.
+            account: Position in `accounts` of each pair's account, (n,).
+            parties: Each pair's party, (n,).
+        """
+        self._permits = permits
+        self._accounts = accounts
+        self._account = account
+        self._parties = parties
+        history = permits.history
+        numbers = history.numbers(parties)
+        self._answers = history.answers(numbers)
+        apart, erased = history.told_apart()
+        self._apart = np.flatnonzero(np.isin(numbers, history.numbers(apart)))
+        gone = [party for party in erased if (history.erased_us(party) or 0) <= permits.at_us]
+        self._erased = np.flatnonzero(np.isin(numbers, history.numbers(gone)))
+        self._own: dict[bool, tuple[list[Footing], NDArray[np.int32]]] = {}
+        self._unknown = np.flatnonzero(numbers == history.number(UNKNOWN_PERSON))
+        self._swept: dict[tuple[bytes, tuple[tuple[Step, ...], ...], bytes], Table] = {}
+
+    def of(self, role: Role, category: str) -> Table:
+        """Return every pair's permit or refusal in a role for a category."""
+        timelines, number = self._timelines(role, category)
+        codes = self._codes(category)
+        key = (codes.tobytes(), timelines, number.tobytes() if len(timelines) > 1 else b"")
+        if key not in self._swept:  # what differs in name only is asked once
+            table = _sweep(self._answers, codes, timelines, number, self._permits.at_us)
+            table.since_us[self._erased] = NO_PERMIT_US
+            table.oldest_us[self._erased] = BEGINNING_US
+            table.reason[self._erased] = REASON_CODES[Reason.ERASED]
+            self._swept[key] = table
+        return self._swept[key]
+
+    def stretches(self, role: Role, category: str) -> "Stretches":
+        """Return when each pair was allowed, so that each of many records can be judged at an instant of its own."""
+        timelines, number = self._timelines(role, category)
+        gone_us = np.full(len(number), _NEVER_YET)
+        for pair in self._erased.tolist():
+            gone_us[pair] = self._permits.history.erased_us(self._parties[pair])
+        return _lay_out(self._answers, self._codes(category), timelines, number, gone_us, self._permits.at_us)
+
+    def _codes(self, category: str) -> NDArray[np.int8]:
+        scopes = range(len(self._permits.history.scopes))
+        return np.array([self._code(scope, category) for scope in scopes], np.int8)
+
+    def _code(self, scope: int, category: str) -> int:
+        """Return what an answer of a scope says to a question: nothing, a no, a yes, or a signal."""
+        said = self._permits.history.scopes[scope]
+        if said.signal:
+            return _SIGNAL + SIGNALS.index(said.signal) if said.signal in SIGNALS else 0
+        if category in said.categories and self._permits.purpose in said.purposes:
+            return _YES if said.yes else _NO
+        return 0
+
+    def _timelines(self, role: Role, category: str) -> tuple[tuple[tuple[Step, ...], ...], NDArray[np.int32]]:
+        """Return the different steps that there are, and which of them each pair stands on, (n,)."""
+        permits, is_account = self._permits, role is Role.ACCOUNT
+        found: dict[tuple[Step, ...], int] = {}
+
+        def number_of(steps: tuple[Step, ...]) -> int:
+            return found.setdefault(steps, len(found))
+
+        def numbered(footings: Sequence[Footing]) -> NDArray[np.int32]:
+            return np.array([number_of(permits.steps_on(footing, role, category)) for footing in footings], np.int32)
+
+        footings = [permits.footing(account, NOBODY, is_account=is_account) for account in self._accounts]
+        number = numbered(footings)[self._account]
+        own, which = self._own_footings(is_account=is_account)
+        number[self._apart] = numbered(own)[which]
+        for pair in self._unknown.tolist():
+            steps = permits.steps(self._accounts[self._account[pair]], UNKNOWN_PERSON, role, category)
+            number[pair] = number_of(tuple(map(_of_nobody, steps)))
+        return tuple(found), number
+
+    def _own_footings(self, *, is_account: bool) -> tuple[list[Footing], NDArray[np.int32]]:
+        """Return the footings of the pairs that have a region or limits of their own, and which of them each has."""
+        if is_account not in self._own:
+            history, accounts, parties = self._permits.history, self._accounts, self._parties
+            known: dict[Hashable, int] = {}
+            footings: list[Footing] = []
+            which = np.empty(len(self._apart), np.int32)
+            pairs = zip(self._apart.tolist(), self._account[self._apart].tolist(), strict=True)
+            for place, (pair, account) in enumerate(pairs):
+                party = parties[pair]
+                key = (account, history.limits(party), () if is_account else tuple(history.regions(party)))
+                if key not in known:
+                    known[key] = len(footings)
+                    footings.append(self._permits.footing(accounts[account], party, is_account=is_account))
+                which[place] = known[key]
+            self._own[is_account] = footings, which
+        return self._own[is_account]
+
+
+def _of_nobody(step: Step) -> Step:
+    """Return a step as it is for whoever nobody can be named for: where they would have a say, it is a refusal."""
+    if step.refusal is not None or step.say is Say.NONE:
+        return step
+    return Step(start_us=step.start_us, refusal=Reason.UNKNOWN_PARTY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The n-th step of every pair, as columns (n,): when it starts and ends, and what it says."""
+
+    there: NDArray[np.bool_]
+    start_us: NDArray[np.int64]
+    end_us: NDArray[np.int64]
+    refusal: NDArray[np.int8]
+    asked: NDArray[np.bool_]
+    free: NDArray[np.bool_]
+    counts: list[NDArray[np.bool_]]  # by signal
+
+    @classmethod
+    def of(cls, timelines: Sequence[Sequence[Step]], number: NDArray[np.int32], step: int) -> "_Window":
+        nothing = Step(start_us=_NEVER_YET)
+        steps = [timeline[step] if step < len(timeline) else nothing for timeline in timelines]
+        ends = [timeline[step + 1].start_us if step + 1 < len(timeline) else _NEVER_YET for timeline in timelines]
+        refusals = [0 if one.refusal is None else REASON_CODES[one.refusal] for one in steps]
+
+        def column(values: Sequence[object], kind: type) -> NDArray[np.generic]:
+            return np.array(values, kind)[number]
+
+        return cls(
+            there=np.array([one is not nothing for one in steps])[number],
+            start_us=np.array([one.start_us for one in steps], np.int64)[number],
+            end_us=np.array(ends, np.int64)[number],
+            refusal=np.array(refusals, np.int8)[number],
+            asked=np.array([one.say is Say.ASKED for one in steps])[number],
+            free=np.array([one.say is Say.NONE for one in steps])[number],
+            counts=[np.array([name in one.signals for one in steps])[number] for name in SIGNALS],
+        )
+
+
+def _sweep(
+    answers: Answers,
+    codes: NDArray[np.int8],
+    timelines: Sequence[Sequence[Step]],
+    number: NDArray[np.int32],
+    at_us: int,
+) -> Table:
+    """Carry every pair forward through time, one step of the ground after the other.
+
+    Inside a step the rule stands still, so of all answers only these matter: the last no, the first yes after it, and
+    how far back the yeses after it reach. Cost: a few passes over the answers for each step, O(answers x steps).
+    """
+    size = len(number)
+    code = codes[answers.scope] if len(codes) else np.empty(0, np.int8)
+    heard = np.flatnonzero((code > 0) & (answers.key >= 0) & (answers.at_us <= at_us))
+    key, said_us, code = answers.key[heard], answers.at_us[heard], code[heard]
+
+    since = np.full(size, _NEVER_YET)
+    last_yes = np.full(size, _LONG_AGO)
+    last_no = np.full(size, _LONG_AGO)
+    last_signal = [np.full(size, _LONG_AGO) for _ in SIGNALS]
+    several = max(map(len, timelines), default=0) > 1
+    window = None
+    for step in range(max(map(len, timelines), default=0)):
+        window = _Window.of(timelines, number, step)
+        if several:
+            inside = np.flatnonzero((said_us >= window.start_us[key]) & (said_us < window.end_us[key]))
+            of, at, where, what = key[inside], said_us[inside], heard[inside], code[inside]
+        else:
+            of, at, where, what = key, said_us, heard, code
+        prior_no = _with_signals(last_no, last_signal, window)
+        is_no, is_yes = what == _NO, what == _YES
+        newest_no = _last(size, of[is_no], at[is_no])
+        signals = [_last(size, of[what == _SIGNAL + name], at[what == _SIGNAL + name]) for name in range(len(SIGNALS))]
+        broken_us = np.where(window.free, _LONG_AGO, _with_signals(newest_no, signals, window))
+
+        yes_of, yes_us, yes_reach = of[is_yes], at[is_yes], answers.covers_us[where[is_yes]]
+        newest_yes = _last(size, yes_of, yes_us)
+        after = yes_us > broken_us[yes_of]
+        first_yes = np.full(size, _NEVER_YET)
+        first_yes[yes_of[after][::-1]] = yes_us[after][::-1]  # backwards, so that the first one stays
+        back = after & (yes_reach != NOT_BACK_US)
+        reached = np.full(size, _NEVER_YET)
+        np.minimum.at(reached, yes_of[back], yes_reach[back])
+
+        no_stands = (prior_no > _LONG_AGO) & (prior_no >= last_yes)
+        allowed_at_start = window.free | (~no_stands & (~window.asked | (last_yes > _LONG_AGO)))
+        allowed_at_start |= first_yes == window.start_us
+        goes_on = allowed_at_start & (broken_us == _LONG_AGO)
+        began = np.where(goes_on, np.where(since < _NEVER_YET, since, window.start_us), first_yes)
+        began = np.where(began < _NEVER_YET, np.minimum(began, reached), _NEVER_YET)
+        since = np.where(window.there, np.where(window.refusal > 0, _NEVER_YET, began), since)
+
+        last_yes, last_no = np.maximum(last_yes, newest_yes), np.maximum(last_no, newest_no)
+        last_signal = [np.maximum(old, new) for old, new in zip(last_signal, signals, strict=True)]
+    first_yes = np.full(size, _NEVER_YET)
+    first_yes[key[code == _YES][::-1]] = said_us[code == _YES][::-1]
+    return _conclude(since, first_yes, last_yes, (last_no, last_signal), timelines, number, at_us)
+
+
+def _conclude(  # noqa: PLR0913, PLR0917 - what was heard, and what it was heard on
+    since: NDArray[np.int64],
+    first_yes: NDArray[np.int64],
+    last_yes: NDArray[np.int64],
+    noes: tuple[NDArray[np.int64], Sequence[NDArray[np.int64]]],
+    timelines: Sequence[Sequence[Step]],
+    number: NDArray[np.int32],
+    at_us: int,
+) -> Table:
+    """Say why the use is refused where it is, by each pair's last step; and how old a record may be where it is not."""
+    window = _Window.of([timeline[-1:] for timeline in timelines], number, 0)
+    last_no = _with_signals(*noes, window)
+    said_no = (last_no > _LONG_AGO) & (last_no >= last_yes)
+    reason = np.where(said_no, REASON_CODES[Reason.SAID_NO], REASON_CODES[Reason.NOT_ASKED])
+    reason = np.where(said_no & (first_yes < last_no), REASON_CODES[Reason.WITHDRAWN], reason)
+    reason = np.where(window.refusal > 0, window.refusal, reason)
+    allowed = since < _NEVER_YET
+    ages = [timeline[-1].max_age_us for timeline in timelines]
+    oldest = np.array([BEGINNING_US if age is None else at_us - age for age in ages], np.int64)
+    return Table(
+        since_us=np.where(allowed, since, NO_PERMIT_US),
+        oldest_us=np.where(allowed, oldest[number], BEGINNING_US),
+        reason=np.where(allowed, 0, reason).astype(np.int8),
+    )
+
+
+def _last(size: int, key: NDArray[np.int32], at_us: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the last instant of each key, given oldest first; `_LONG_AGO` where there is none."""
+    found = np.full(size, _LONG_AGO)
+    found[key] = at_us  # of several for one key, the last one stays
+    return found
+
+
+def _with_signals(noes: NDArray[np.int64], signals: Sequence[NDArray[np.int64]], window: _Window) -> NDArray[np.int64]:
+    """Return the later of the last no and the last signal that counts as one."""
+    for seen_us, counts in zip(signals, window.counts, strict=True):
+        noes = np.maximum(noes, np.where(counts, seen_us, _LONG_AGO))
+    return noes
+
+
+# --- judged at instants of their own ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """When each of n pairs was allowed and when not: the instants at which that changed.
+
+    Attributes:
+        offsets: Where each pair's instants start, int64, (n + 1,).
+        start_us: From when on, int64, (m,); each pair's in order, the first `BEGINNING_US`.
+        allowed: Whether the use was allowed from then on, bool, (m,).
+    """
+
+    offsets: NDArray[np.int64]
+    start_us: NDArray[np.int64]
+    allowed: NDArray[np.bool_]
+
+    def at(self, pair: NDArray[np.integer], when_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say of many uses whether each was allowed when it happened: `permits.allowed`, many at once.
+
+        A look into a calendar settles all but those of a pair and a period in which something changed.
+
+        Args:
+            pair: Which pair each use concerns, (k,).
+            when_us: When each happened, int64, (k,); not after the permits' instant.
+
+        Returns:
+            Whether each was allowed, bool, (k,).
+        """
+        calendar = self._calendar
+        found = np.empty(len(pair), np.bool_)
+        cell = np.empty(_AT_A_TIME, np.int64)
+        for first in range(0, len(pair), _AT_A_TIME):  # what fits into a processor's cache is looked up fastest
+            asked, when = pair[first : first + _AT_A_TIME], when_us[first : first + _AT_A_TIME]
+            answers = found[first : first + _AT_A_TIME]
+            told = calendar.states.take(calendar.cells(asked, when, out=cell[: len(asked)]), mode="clip")
+            np.equal(told, _ALLOWED, out=answers)
+            unclear = np.flatnonzero(told == _CHANGES)
+            if len(unclear):
+                answers[unclear] = self._search(asked[unclear], when[unclear])
+        return found
+
+    def _search(self, pair: NDArray[np.integer], when_us: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Search inside each pair's instants, all side by side: O(log of the longest) passes."""
+        place, last = self.offsets.take(pair), self.offsets.take(pair + 1) - 1
+        for stride in self._strides:
+            there = np.minimum(place + stride, last)
+            np.copyto(place, there, where=self.start_us.take(there) <= when_us)
+        return self.allowed.take(place)
+
+    @cached_property
+    def _strides(self) -> list[int]:
+        longest = int(np.diff(self.offsets).max(initial=1))
+        return [1 << bit for bit in reversed(range((longest - 1).bit_length()))]
+
+    @cached_property
+    def _calendar(self) -> "_Calendar":
+        return _Calendar.of(self)
+
+
+_PERIODS: Final = 64
+_REFUSED, _ALLOWED, _CHANGES = 0, 1, 2  # what a calendar says of a pair and a period
+
+
+@dataclass(frozen=True, slots=True)
+class _Calendar:
+    """For each pair and period, whether the use was allowed in all of it, in none, or changed: one byte each.
+
+    Attributes:
+        from_us: Where the first period starts; what lies before belongs to it, as what lies after the last to the last.
+        shift: A period is 2^shift microseconds long.
+        states: int8, (n x 64,).
+    """
+
+    from_us: int
+    shift: int
+    states: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, stretches: Stretches) -> "_Calendar":
+        """Draw the calendar of all changes."""
+        start_us, opens = stretches.start_us, stretches.offsets[:-1]
+        is_change = np.ones(len(start_us), np.bool_)
+        is_change[opens] = False  # each pair's first is from the beginning on
+        changes = np.flatnonzero(is_change)
+        from_us, until_us = (int(fold(start_us[changes])) if len(changes) else 0 for fold in (np.min, np.max))
+        shift = max((until_us - from_us).bit_length() - _PERIODS.bit_length() + 1, 0)
+        calendar = cls(from_us, shift, np.empty(0, np.int8))
+        pair = np.repeat(np.arange(len(opens)), np.diff(stretches.offsets))
+        cell = calendar.cells(pair, start_us, out=np.empty(len(pair), np.int64))
+        states = np.repeat(stretches.allowed.astype(np.int8), np.diff(cell, append=len(opens) * _PERIODS))
+        states[cell[changes]] = _CHANGES
+        return cls(from_us, shift, states)
+
+    def cells(
+        self, pair: NDArray[np.integer], when_us: NDArray[np.int64], *, out: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return where in `states` each pair and instant is, (k,)."""
+        np.subtract(when_us, self.from_us, out=out)
+        np.right_shift(out, self.shift, out=out)
+        np.clip(out, 0, _PERIODS - 1, out=out)
+        np.add(out, pair * np.int64(_PERIODS), out=out)
+        return out
+
+
+def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, on what ground, and until when
+    answers: Answers,
+    codes: NDArray[np.int8],
+    timelines: Sequence[Sequence[Step]],
+    number: NDArray[np.int32],
+    gone_us: NDArray[np.int64],
+    at_us: int,
+) -> Stretches:
+    """Put answers, steps and erasures of each pair in order of time, and say after each whether the use is allowed."""
+    size = len(number)
+    code = codes[answers.scope] if len(codes) else np.empty(0, np.int8)
+    heard = np.flatnonzero((code > 0) & (answers.key >= 0) & (answers.at_us <= at_us))
+    laid = [
+        (pairs, np.full(len(pairs), step.start_us), np.full(len(pairs), position, np.int32))
+        for position, (timeline, step) in enumerate(
+            (timeline, step) for timeline, steps in enumerate(timelines) for step in steps
+        )
+        for pairs in [np.flatnonzero(number == timeline)]
+    ]
+    steps = [step for timeline in timelines for step in timeline]
+    gone = np.flatnonzero(gone_us <= at_us)
+    key = np.concatenate([answers.key[heard], *(pairs for pairs, _, _ in laid), gone])
+    when = np.concatenate([answers.at_us[heard], *(start for _, start, _ in laid), gone_us[gone]])
+    what = np.zeros(len(key), np.int8)
+    what[: len(heard)] = code[heard]
+    step_of = np.full(len(key), -1, np.int32)
+    step_of[len(heard) : len(key) - len(gone)] = np.concatenate([np.empty(0, np.int32), *(at for _, _, at in laid)])
+    order = np.lexsort((when, key))
+    key, when, what, step_of = key[order], when[order], what[order], step_of[order]
+
+    rows = np.arange(len(key))
+    opens = np.searchsorted(key, np.arange(size))  # each pair's first row: its first step, from the beginning
+
+    def newest(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return, for each row, when the last row of its pair up to it was one of these; `_LONG_AGO` if none was."""
+        row = np.maximum.accumulate(np.where(mask, rows, -1))
+        return np.where(row >= opens[key], when[np.maximum(row, 0)], _LONG_AGO)
+
+    step = step_of[np.maximum.accumulate(np.where(step_of >= 0, rows, 0))]
+    last_no, last_yes = newest(what == _NO), newest(what == _YES)
+    for signal, name in enumerate(SIGNALS):
+        counts = np.array([name in one.signals for one in steps], np.bool_)[step]
+        last_no = np.maximum(last_no, np.where(counts, newest(what == _SIGNAL + signal), _LONG_AGO))
+    no_stands = (last_no > _LONG_AGO) & (last_no >= last_yes)
+    asked, free, open_ = (
+        np.array(flags, np.bool_)[step]
+        for flags in zip(
+            *((one.say is Say.ASKED, one.say is Say.NONE, one.refusal is None) for one in steps), strict=True
+        )
+    )
+    allowed = open_ & (free | (~no_stands & (~asked | (last_yes > _LONG_AGO)))) & (when < gone_us[key])
+
+    same = np.zeros(len(key), np.bool_)  # what happens at one instant happens together
+    same[:-1] = (key[:-1] == key[1:]) & (when[:-1] == when[1:])
+    kept = np.flatnonzero(~same)
+    changes = np.ones(len(kept), np.bool_)
+    changes[1:] = (key[kept][1:] != key[kept][:-1]) | (allowed[kept][1:] != allowed[kept][:-1])
+    kept = kept[changes]
+    return Stretches(
+        offsets=np.searchsorted(key[kept], np.arange(size + 1)), start_us=when[kept], allowed=allowed[kept]
+    )

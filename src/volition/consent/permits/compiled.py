@@ -1,0 +1,307 @@
+"""The compiled form for one party at a time: forward through time, one number carried, remembered until something new.
+
+`Permits` is what the gate asks. A party that never did anything has the answer of every other silent party of its
+account, so what is remembered is the exceptions; `learn` forgets only what a new entry may have changed.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from volition.consent.history import BEGINNING_US, Decision, History, Limit, Limits
+from volition.consent.permits.reference import (
+    UNKNOWN_PERSON,
+    Permit,
+    Reason,
+    Refusal,
+    Role,
+    Say,
+    Use,
+    evidence,
+    ground,
+    say_of,
+)
+from volition.consent.terms.model import Basis
+from volition.ledger.log import Entry
+
+_Value = TypeVar("_Value")
+
+NOBODY: Final = "nobody"
+"""As a party: all who never did anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From `start_us` on: a flat refusal, or what say the rule gives and which signals it counts as a no."""
+
+    start_us: int
+    refusal: Reason | None = None
+    say: Say = Say.NONE
+    signals: frozenset[str] = frozenset()
+    max_age_us: int | None = None
+
+    def goes_on(self, before: "Step") -> bool:
+        """Tell whether nothing but the date tells this step from the one before."""
+        return (self.refusal, self.say, self.signals, self.max_age_us) == (
+            before.refusal,
+            before.say,
+            before.signals,
+            before.max_age_us,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """All that the steps under a party follow from: which terms bind since when, its regions, and its account's limits.
+
+    Attributes:
+        bindings: Since when which terms bind, by instant.
+        regions: Since when it was in which region, by instant.
+        limits: What its account limited and lifted for it, by instant; what was limited at an instant, after what was
+            lifted then.
+    """
+
+    bindings: tuple[tuple[int, str], ...]
+    regions: tuple[tuple[int, str], ...]
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What a party has answered so far to one question."""
+
+    first_yes_us: int | None = None
+    last_yes_us: int | None = None
+    last_no_us: int | None = None
+
+    def hear(self, decision: Decision) -> int:
+        """Take in one more answer; return how far back it reaches."""
+        if not decision.yes:
+            self.last_no_us = decision.at_us
+            return decision.at_us
+        self.last_yes_us = decision.at_us
+        if self.first_yes_us is None:
+            self.first_yes_us = decision.at_us
+        return decision.at_us if decision.covers_us is None else decision.covers_us
+
+    def refusal(self, step: Step, signals_us: Sequence[int]) -> Reason | None:
+        """Say what stands against the use under a step, counting the signals that are a no under it."""
+        noes_us = [*signals_us] if self.last_no_us is None else [*signals_us, self.last_no_us]
+        if noes_us and (self.last_yes_us is None or max(noes_us) >= self.last_yes_us):
+            follows_yes = self.first_yes_us is not None and self.first_yes_us < max(noes_us)
+            return Reason.WITHDRAWN if follows_yes else Reason.SAID_NO
+        return Reason.NOT_ASKED if step.say is Say.ASKED and self.last_yes_us is None else None
+
+
+class Permits:
+    """The permits of every party for one purpose at one instant, compiled on first use and remembered.
+
+    A party that never did anything has the answer of every other silent party of its account, so what is stored is
+    the exceptions. Holds for every later instant too, until the ledger grows or terms that are known come to bind:
+    `learn` moves on past both, and forgets only what they may have changed.
+    """
+
+    def __init__(self, history: History, *, purpose: str, at_us: int) -> None:
+        """Compile `history` as it stood at `at_us` (included) for `purpose`, a leaf of `terms.PURPOSES`."""
+        self.purpose = purpose
+        self.at_us = at_us
+        self._history = history
+        self._known: dict[str, dict[tuple[str, Role, str], Permit | Refusal]] = {}
+        self._footings: dict[tuple[str, bool, Limits], Footing] = {}
+        self._steps: dict[tuple[Footing, Role, str], tuple[Step, ...]] = {}
+
+    @property
+    def history(self) -> History:
+        """What these permits follow from."""
+        return self._history
+
+    def good_until_us(self, account: str) -> int | None:
+        """Return when terms that are already known bind the account anew (not included), or none."""
+        return self._history.next_change_us(account, after_us=self.at_us)
+
+    def learn(self, entries: Iterable[Entry], *, at_us: int) -> set[str] | None:
+        """Move on to a later instant, and past the entries by which the history has grown since.
+
+        A person's or an account's decision costs the same, whoever many people the account has.
+
+        Args:
+            entries: What `history` was extended by since `at_us`, in order.
+            at_us: The instant asked about from now on, not before the last entry.
+
+        Returns:
+            The parties whose answers may have changed; none: anybody's.
+        """
+        changed: set[str] | None = set()
+        binding_us = self._history.next_binding_us(after_us=self.at_us)
+        if binding_us is not None and binding_us <= at_us:
+            changed = None
+        for entry in entries:
+            match entry.kind:
+                case "terms" | "acceptance":
+                    changed = None
+                case "region" if entry.body["party"].startswith("account:"):
+                    changed = None  # everybody's in the account, and they are not known here
+                case "decision" | "signal" | "erasure" | "region" if changed is not None:
+                    changed.add(entry.body["party"])
+                case "limit" if changed is not None:
+                    account, group = entry.body["account"], entry.body["group"]
+                    changed.update(entry.body["people"] or self._history.members(account, group))
+                    self._footings = {key: known for key, known in self._footings.items() if not key[-1].said}
+        self.at_us = at_us
+        if changed is None:
+            self._known.clear()
+            self._footings.clear()
+            self._steps.clear()
+        else:
+            for party in changed:
+                self._known.pop(party, None)
+        return changed
+
+    def of(self, account: str, party: str, role: Role, category: str) -> Permit | Refusal:
+        """Return the permit of a party in a role for a category, or the refusal. Equal to `permit`, by test."""
+        if party != UNKNOWN_PERSON and self._history.is_silent(party):
+            party = NOBODY
+        known = self._known.get(party)
+        if known is None:
+            known = self._known[party] = {}
+        answer = known.get((account, role, category))
+        if answer is None:
+            answer = known[account, role, category] = self._walk(account, party, role, category)
+        return answer
+
+    def evidence(self, account: str, party: str, role: Role, category: str) -> tuple[int, ...]:
+        """Return the numbers of the ledger entries that a party's answer rests on; see `evidence`."""
+        use = Use(account=account, party=party, role=role, category=category, purpose=self.purpose)
+        return evidence(self._history, use, self.at_us)
+
+    def scrubs(self, account: str, category: str) -> bool:
+        """Tell whether identifiers must be scrubbed from an account's content: yes, unless its rule says otherwise."""
+        use = Use(
+            account=account, party=f"account:{account}", role=Role.ACCOUNT, category=category, purpose=self.purpose
+        )
+        rule = ground(self._history, use, self.at_us, asked_us=self.at_us).rule
+        return rule is None or rule.scrub
+
+    def _walk(self, account: str, name: str, role: Role, category: str) -> Permit | Refusal:
+        """Walk forward through everything that changed, carrying since when the use has been allowed."""
+        party = self._history.party(name)
+        if party.erased_us is not None and party.erased_us <= self.at_us:
+            return Refusal(reason=Reason.ERASED)
+        steps = self.steps(account, name, role, category)
+        decisions = [
+            decision
+            for decision in party.decisions
+            if decision.at_us <= self.at_us and category in decision.categories and self.purpose in decision.purposes
+        ]
+        signals = [signal for signal in party.signals if signal[0] <= self.at_us]
+        instants = {step.start_us for step in steps}
+        instants.update(decision.at_us for decision in decisions)
+        instants.update(signal_us for signal_us, _, _ in signals)
+
+        heard = _Heard()
+        since_us: int | None = None
+        reason: Reason | None = Reason.NO_TERMS
+        step_number = decision_number = 0
+        for instant_us in sorted(instants):
+            while step_number + 1 < len(steps) and steps[step_number + 1].start_us <= instant_us:
+                step_number += 1
+            reach_us = instant_us
+            while decision_number < len(decisions) and decisions[decision_number].at_us <= instant_us:
+                reach_us = min(reach_us, heard.hear(decisions[decision_number]))
+                decision_number += 1
+            step = steps[step_number]
+            if step.refusal is not None or step.say is Say.NONE:
+                reason = step.refusal
+            elif name == UNKNOWN_PERSON:
+                reason = Reason.UNKNOWN_PARTY
+            else:
+                seen_us = [at_us for at_us, signal, _ in signals if at_us <= instant_us and signal in step.signals]
+                reason = heard.refusal(step, seen_us)
+            since_us = None if reason is not None else min(reach_us, instant_us if since_us is None else since_us)
+
+        if since_us is None:
+            return Refusal(reason=reason or Reason.NO_TERMS)
+        return Permit(since_us=since_us, max_age_us=steps[step_number].max_age_us)
+
+    def footing(self, account: str, party: str, *, is_account: bool) -> Footing:
+        """Return what the steps under a party follow from: the same for all without a region of their own and limits.
+
+        Those whom the same limits hold have the same footing, too.
+        """
+        own_regions = () if is_account else self._history.regions(party)
+        limits = self._history.limits(party)
+        key = (account, is_account, limits)
+        found = None if own_regions else self._footings.get(key)
+        if found is None:
+            bindings = [
+                (start_us, terms.id) for start_us, terms in self._history.terms_of(account) if start_us <= self.at_us
+            ]
+            if bindings and not is_account:
+                bindings[0] = (BEGINNING_US, bindings[0][1])
+            regions = self._history.regions(f"account:{account}")
+            if own_regions:  # the account's judge a party until it has one of its own
+                regions = [*(region for region in regions if region[0] < own_regions[0][0]), *own_regions]
+            found = Footing(
+                tuple(bindings),
+                tuple(region for region in regions if region[0] <= self.at_us),
+                self._limits_on(account, limits),
+            )
+            if not own_regions:
+                self._footings[key] = found
+        return found
+
+    def _limits_on(self, account: str, limits: Limits) -> tuple[Limit, ...]:
+        heard = [one for one in limits.said if one.account == account and one.at_us <= self.at_us]
+        return tuple(sorted(heard, key=lambda one: (one.at_us, one.limited)))
+
+    def steps(self, account: str, party: str, role: Role, category: str) -> tuple[Step, ...]:
+        """Return how the ground changed under a party, the first step from the beginning on."""
+        return self.steps_on(self.footing(account, party, is_account=role is Role.ACCOUNT), role, category)
+
+    def steps_on(self, footing: Footing, role: Role, category: str) -> tuple[Step, ...]:
+        """Return the steps on a footing: the terms' rules, each from when it holds, and what the account limits."""
+        key = (footing, role, category)
+        if key not in self._steps:
+            self._steps[key] = self._lay_steps(footing, role, category)
+        return self._steps[key]
+
+    def _lay_steps(self, footing: Footing, role: Role, category: str) -> tuple[Step, ...]:
+        steps = [Step(start_us=BEGINNING_US, refusal=Reason.NO_TERMS)]
+        if not footing.bindings:
+            return tuple(steps)
+        limits = [one for one in footing.limits if category in one.categories and self.purpose in one.purposes]
+        starts = {start_us for start_us, _ in footing.bindings} | {start_us for start_us, _ in footing.regions}
+        starts |= {limit.at_us for limit in limits}
+        limiting: set[str] = set()  # the groups, and the lock, whose limit stands
+        for start_us in sorted(start for start in starts if footing.bindings[0][0] <= start):
+            while limits and limits[0].at_us <= start_us:
+                limit = limits.pop(0)
+                (limiting.add if limit.limited else limiting.discard)(limit.group)
+            terms_id = _latest(footing.bindings, start_us)
+            assert terms_id is not None  # noqa: S101 - the first binding lies before every start
+            terms = self._history.version(terms_id)
+            rule = terms.rule_for(category, self.purpose, _latest(footing.regions, start_us))
+            refusal = None
+            if rule is None or rule.basis is Basis.NEVER:
+                refusal = Reason.NEVER
+            elif limiting and say_of(rule, Role.ACCOUNT) is not Say.NONE:
+                refusal = Reason.LIMITED
+            step = Step(
+                start_us=start_us,
+                refusal=refusal,
+                say=say_of(rule, role),
+                signals=frozenset(name for name, purposes in terms.signals.items() if self.purpose in purposes),
+                max_age_us=None if rule is None else rule.max_age_us,
+            )
+            if step.start_us == steps[-1].start_us:
+                steps.pop()
+            if not steps or not step.goes_on(steps[-1]):
+                steps.append(step)
+        return tuple(steps)
+
+
+def _latest(timeline: Sequence[tuple[int, _Value]], at_us: int) -> _Value | None:
+    """Return the value in force at an instant of a timeline sorted by instant."""
+    position = bisect_right(timeline, at_us, key=lambda moment: moment[0])
+    return timeline[position - 1][1] if position else None

@@ -1,0 +1,263 @@
+"""The definition, read aloud: is this use allowed at this instant, since when, and why not? One party at a time.
+
+`permit` asks `allowed` at every instant at which anything changed, and walks back from T to the first no. It is what
+`volition may` explains an answer with, and what the compiled form is held equal to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from volition.consent.history import BEGINNING_US, Decision, History, Limit
+from volition.consent.terms.model import Basis, Rule, Terms
+
+NO_PERMIT_US: Final = 2**62
+"""As a permit in a table: later than every record, so nothing passes."""
+
+UNKNOWN_PERSON: Final = "person:unknown"
+"""Whoever said something that nobody can be named for. Where their answer matters there is none: refused."""
+
+
+class Reason(StrEnum):
+    """Why a use is refused: the closed vocabulary that pages, API, command line and manifests share."""
+
+    NEVER = "never"
+    NO_TERMS = "no-terms"
+    NOT_ASKED = "not-asked"
+    SAID_NO = "said-no"
+    WITHDRAWN = "withdrawn"
+    BEFORE_YES = "before-yes"
+    TOO_OLD = "too-old"
+    ERASED = "erased"
+    UNKNOWN_PARTY = "unknown-party"
+    STALE = "stale"
+    LIMITED = "limited"
+
+
+REASON_CODES: Final[Mapping[Reason, int]] = {reason: code for code, reason in enumerate(Reason, start=1)}
+"""The reasons as small integers for tables; 0 means permitted."""
+
+
+class Role(StrEnum):
+    """In what role a party is concerned by a record."""
+
+    ACCOUNT = "account"
+    FIRST = "first"  # the record's first person: its speaker or actor
+    OTHER = "other"  # anybody else among its people
+
+
+_ROLE_ANSWERS_TO: Final = {
+    Role.ACCOUNT: frozenset({"account"}),
+    Role.FIRST: frozenset({"person", "everyone"}),
+    Role.OTHER: frozenset({"everyone"}),
+}
+
+
+class Say(StrEnum):
+    """What say a rule gives to a role."""
+
+    ASKED = "asked"  # a yes is needed
+    MAY_REFUSE = "may refuse"  # no yes is needed, a no counts
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One party's part in one kind of use: the question that a permit answers.
+
+    Attributes:
+        account: Id of the account whose record it is; its terms bind.
+        party: "account:ID" or "person:PSEUDONYM".
+        role: In what role the party is concerned.
+        category: A leaf of `terms.CATEGORIES`.
+        purpose: A leaf of `terms.PURPOSES`.
+    """
+
+    account: str
+    party: str
+    role: Role
+    category: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Allowed: unbroken since `since_us` (included), for records no older than `max_age_us` where that is set."""
+
+    since_us: int
+    max_age_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Not allowed, and why."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """On what ground a party is judged at an instant: the terms that bind, the rule that wins, the say it gives."""
+
+    terms: Terms | None
+    rule: Rule | None
+    say: Say
+
+
+def ground(history: History, use: Use, at_us: int, *, asked_us: int) -> Ground:
+    """Find the rule that judges a use at `at_us`, when the question is asked at `asked_us`."""
+    bindings = [(start_us, terms) for start_us, terms in history.terms_of(use.account) if start_us <= asked_us]
+    binding = [terms for start_us, terms in bindings if start_us <= at_us]
+    if use.role is not Role.ACCOUNT and not binding:
+        binding = [terms for _, terms in bindings[:1]]
+    if not binding:
+        return Ground(terms=None, rule=None, say=Say.NONE)
+    rule = binding[-1].rule_for(use.category, use.purpose, _region(history, use, at_us))
+    return Ground(terms=binding[-1], rule=rule, say=say_of(rule, use.role))
+
+
+def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason | None:
+    """Say whether a use is allowed at one instant: none if it is, otherwise the reason why not."""
+    party = history.party(use.party)
+    if party.erased_us is not None and party.erased_us <= at_us:
+        return Reason.ERASED
+    here = ground(history, use, at_us, asked_us=asked_us)
+    if here.terms is None:
+        return Reason.NO_TERMS
+    if here.rule is None or here.rule.basis is Basis.NEVER:
+        return Reason.NEVER
+    account_has_say = say_of(here.rule, Role.ACCOUNT) is not Say.NONE
+    if account_has_say and any(limit.limited for limit in _limits(history, use, at_us)):
+        return Reason.LIMITED
+    if here.say is Say.NONE:
+        return None
+    if use.party == UNKNOWN_PERSON:
+        return Reason.UNKNOWN_PARTY
+    return answered(history, use, at_us, here)
+
+
+def answered(history: History, use: Use, at_us: int, here: Ground) -> Reason | None:
+    """Say what a party's own answers alone make of a use at an instant: what stands against it, or none.
+
+    Args:
+        history: What was said.
+        use: The question.
+        at_us: The instant.
+        here: A ground with terms that give the party a say.
+    """
+    assert here.terms is not None  # noqa: S101 - without terms there is no say
+    party = history.party(use.party)
+    heard = [decision for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
+    yeses = [decision.at_us for decision in heard if decision.yes]
+    noes = [decision.at_us for decision in heard if not decision.yes]
+    noes += [
+        signal_us
+        for signal_us, name, _ in party.signals
+        if signal_us <= at_us and use.purpose in here.terms.signals.get(name, ())
+    ]
+    if noes and (not yeses or max(noes) >= max(yeses)):
+        return Reason.WITHDRAWN if yeses and min(yeses) < max(noes) else Reason.SAID_NO
+    if here.say is Say.ASKED and not yeses:
+        return Reason.NOT_ASKED
+    return None
+
+
+def permit(history: History, use: Use, at_us: int) -> Permit | Refusal:
+    """Return since when a use has been allowed unbroken at `at_us`, or why it is not allowed. The reference."""
+    reason = allowed(history, use, at_us, asked_us=at_us)
+    if reason is not None:
+        return Refusal(reason=reason)
+
+    since_us = at_us
+    for instant_us in reversed(_instants(history, use, at_us)):
+        if allowed(history, use, instant_us, asked_us=at_us) is not None:
+            break
+        since_us = instant_us
+    reaches = [
+        decision.covers_us
+        for decision in history.party(use.party).decisions
+        if decision.yes
+        and decision.covers_us is not None
+        and _concerns(decision, use)
+        and since_us <= decision.at_us <= at_us
+    ]
+    rule = ground(history, use, at_us, asked_us=at_us).rule
+    return Permit(since_us=min([since_us, *reaches]), max_age_us=rule.max_age_us if rule else None)
+
+
+def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
+    """Return the ledger entries on which a party's answer rests at an instant, by number, oldest first.
+
+    They are the publication of the terms that bind, the party's newest answer to the question (a decision, or a signal
+    that those terms count), the newest word of each limit on it, and its erasure.
+    """
+    here = ground(history, use, at_us, asked_us=at_us)
+    party = history.party(use.party)
+    heard = [decision.seq for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
+    seqs = set(heard[-1:])
+    if here.terms is not None:
+        seqs.add(history.terms_seq(here.terms.id))
+        counted = [name for name, purposes in here.terms.signals.items() if use.purpose in purposes]
+        seqs.update([seq for seen_us, name, seq in party.signals if seen_us <= at_us and name in counted][-1:])
+    if say_of(here.rule, Role.ACCOUNT) is not Say.NONE:
+        seqs.update(limit.seq for limit in _limits(history, use, at_us))
+    if party.erased_us is not None and party.erased_us <= at_us:
+        seqs.add(party.erased_seq)
+    return tuple(sorted(seq for seq in seqs if seq >= 0))
+
+
+def changes(history: History, use: Use, *, after_us: int, until_us: int) -> list[int]:
+    """Return every instant in between (after, until] at which anything that bears on the use changed, oldest first."""
+    return [instant_us for instant_us in _instants(history, use, until_us) if instant_us > after_us]
+
+
+def _instants(history: History, use: Use, at_us: int) -> list[int]:
+    """Return every instant up to `at_us` at which anything that bears on the use changed, oldest first."""
+    party = history.party(use.party)
+    instants = {BEGINNING_US}
+    instants.update(start_us for start_us, _ in history.terms_of(use.account))
+    instants.update(decision.at_us for decision in party.decisions)
+    instants.update(signal_us for signal_us, _, _ in party.signals)
+    instants.update(changed_us for changed_us, _ in party.regions + history.regions(f"account:{use.account}"))
+    instants.update(limit.at_us for limit in history.limits(use.party).said if limit.account == use.account)
+    if party.erased_us is not None:
+        instants.add(party.erased_us)
+    return sorted(instant for instant in instants if instant <= at_us)
+
+
+def _region(history: History, use: Use, at_us: int) -> str | None:
+    """Return the party's own region at an instant, otherwise its account's, otherwise none."""
+    for party in (use.party, f"account:{use.account}"):
+        known = [region for since_us, region in history.regions(party) if since_us <= at_us]
+        if known:
+            return known[-1]
+    return None
+
+
+def _limits(history: History, use: Use, at_us: int) -> list[Limit]:
+    """Return the newest word of the lock, or of each group, on a party's part in a use: a limit, or that it is lifted.
+
+    At one and the same instant a limit beats a lift.
+    """
+    said = [
+        limit
+        for limit in history.limits(use.party).said
+        if limit.account == use.account and limit.at_us <= at_us and _concerns(limit, use)
+    ]
+    newest = {limit.group: limit for limit in sorted(said, key=lambda limit: (limit.at_us, limit.limited))}
+    return list(newest.values())
+
+
+def _concerns(said: Decision | Limit, use: Use) -> bool:
+    return use.category in said.categories and use.purpose in said.purposes
+
+
+def say_of(rule: Rule | None, role: Role) -> Say:
+    """Return what say a rule gives to a role."""
+    if rule is None:
+        return Say.NONE
+    words = _ROLE_ANSWERS_TO[role]
+    if words.intersection(rule.asks):
+        return Say.ASKED
+    return Say.MAY_REFUSE if words.intersection(rule.refusable_by) else Say.NONE

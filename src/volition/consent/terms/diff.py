@@ -1,0 +1,450 @@
+r"""What a new terms version changes, in plain words.
+
+Every kind of data, every purpose and every region that either version tells apart is judged under both versions; what
+differs is gathered again under the shortest names. So a change is reported whichever rule brought it about, a rule
+that is only written differently is no change, and a line never says more than is true.
+
+A change *loosens* if afterwards something may be done that could not be done before: a use is newly allowed, somebody's
+yes is no longer asked or their no no longer counts, records are usable for longer, or identifiers are no longer
+scrubbed. `newly_allows` asks whether there is any such change. Which settings a page shows, and how a version comes to
+bind, are reported too but loosen nothing by themselves.
+
+    >>> from volition.consent.terms.model import load_profile
+    >>> print(*diff(load_profile("2023-08-07"), load_profile("2023-08-11")).lines(), sep="\n")
+    Newly forbidden: all content for training AI and advertising.
+    The switch "Train AI with our content" is gone.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from typing import Any, Final
+
+from volition.consent.terms.model import (
+    CATEGORIES,
+    PURPOSES,
+    Basis,
+    Rule,
+    Switch,
+    Terms,
+    covers,
+    leaves,
+    regions_told_apart,
+)
+from volition.consent.terms.regions import EEA
+
+
+class Kind(StrEnum):
+    """What kind of change it is, in the order in which changes are told."""
+
+    ALLOWED = "allowed"
+    FORBIDDEN = "forbidden"
+    ASKED = "asked"
+    NO_LONGER_ASKED = "no-longer-asked"
+    MAY_REFUSE = "may-refuse"
+    MAY_NO_LONGER_REFUSE = "may-no-longer-refuse"
+    KEPT_LONGER = "kept-longer"
+    KEPT_SHORTER = "kept-shorter"
+    NO_LONGER_SCRUBBED = "no-longer-scrubbed"
+    SCRUBBED = "scrubbed"
+    SIGNAL_IGNORED = "signal-ignored"
+    SIGNAL_HEEDED = "signal-heeded"
+    SWITCH = "switch"
+    BINDING = "binding"
+
+
+LOOSENING: Final = frozenset(
+    {
+        Kind.ALLOWED,
+        Kind.NO_LONGER_ASKED,
+        Kind.MAY_NO_LONGER_REFUSE,
+        Kind.KEPT_LONGER,
+        Kind.NO_LONGER_SCRUBBED,
+        Kind.SIGNAL_IGNORED,
+    }
+)
+"""The kinds of change after which something may be done that could not be done before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change, for machines (its kind, and the names it is about) and for people (its text).
+
+    Attributes:
+        kind: What kind of change it is.
+        data: Shortest category names that it is about; empty where it is about none.
+        purpose: Shortest purpose names that it is about; empty where it is about none.
+        where: The regions in words, such as "in DE" or "outside the EEA"; empty means everywhere.
+        text: The whole change as one plain sentence or two.
+    """
+
+    kind: Kind
+    data: tuple[str, ...] = ()
+    purpose: tuple[str, ...] = ()
+    where: str = ""
+    text: str
+
+    @property
+    def loosens(self) -> bool:
+        """Whether something may be done afterwards that could not be done before."""
+        return self.kind in LOOSENING
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the change as a JSON value."""
+        return {
+            "kind": str(self.kind),
+            "data": list(self.data),
+            "purpose": list(self.purpose),
+            "where": self.where,
+            "loosens": self.loosens,
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diff:
+    """All that a terms version changes against an earlier one.
+
+    Attributes:
+        old: Id of the earlier version; none for the first terms of all.
+        new: Id of the later version.
+        changes: The changes, in the order of `Kind`.
+        same_words: Whether the prose is the same too.
+    """
+
+    old: str | None
+    new: str
+    changes: tuple[Change, ...]
+    same_words: bool
+
+    @property
+    def newly_allows(self) -> bool:
+        """Whether any change loosens."""
+        return any(change.loosens for change in self.changes)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return the changes in plain words, one a line; never empty."""
+        if self.changes:
+            return tuple(change.text for change in self.changes)
+        if self.same_words:
+            return ("Nothing changes.",)
+        return ("Only the wording changes: the same uses are allowed, and the same people are asked.",)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as a JSON value."""
+        return {
+            "old": self.old,
+            "new": self.new,
+            "newly_allows": self.newly_allows,
+            "changes": [change.to_json() for change in self.changes],
+            "same_words": self.same_words,
+        }
+
+
+def diff(old: Terms | None, new: Terms) -> Diff:
+    """Compare two terms versions; none as the old one stands for no terms at all, under which nothing is allowed."""
+    changes = [*_use_changes(old, new)]
+    if old is not None:
+        changes += [*_switch_changes(old.switches, new.switches), *_binding_changes(old, new)]
+    else:
+        changes += [*_switch_changes((), new.switches)]
+    return Diff(
+        old=None if old is None else old.id,
+        new=new.id,
+        changes=tuple(changes),
+        same_words=old is not None and old.text_digest == new.text_digest,
+    )
+
+
+def newly_allows(old: Terms | None, new: Terms) -> bool:
+    """Say whether, under `new`, anything may be done that could not be done under `old`."""
+    return any(change.loosens for change in _use_changes(old, new))
+
+
+# --- one use, before and after -------------------------------------------------------------------------------------
+
+_ROLES: Final = {"account": {"account"}, "first": {"person", "everyone"}, "others": {"everyone"}}
+"""The roles in which a party is concerned by a record, and the words of a rule that mean them."""
+
+_NO_SAY, _MAY_REFUSE, _ASKED = range(3)
+
+_Facet = tuple[Kind, tuple[Any, ...]]
+"""One way in which a use changed, and what of it is worth telling."""
+
+
+_MOVES: Final[Sequence[tuple[Kind, tuple[bool, ...], Callable[[int, int], bool]]]] = (
+    (Kind.ASKED, (), lambda was, now: was < now == _ASKED),
+    (Kind.NO_LONGER_ASKED, (True,), lambda was, now: was == _ASKED and now == _MAY_REFUSE),
+    (Kind.NO_LONGER_ASKED, (False,), lambda was, now: was == _ASKED and now == _NO_SAY),
+    (Kind.MAY_REFUSE, (), lambda was, now: was == _NO_SAY and now == _MAY_REFUSE),
+    (Kind.MAY_NO_LONGER_REFUSE, (), lambda was, now: was == _MAY_REFUSE and now == _NO_SAY),
+)
+"""What it is for somebody's say to move from one thing to another; of a yes no longer asked, whether a no counts."""
+
+
+def _says(rule: Rule) -> dict[str, int]:
+    """Return what say a rule gives to each role."""
+    return {
+        role: _ASKED if words & {*rule.asks} else _MAY_REFUSE if words & {*rule.refusable_by} else _NO_SAY
+        for role, words in _ROLES.items()
+    }
+
+
+def _with_say(says: Mapping[str, int], say: int) -> tuple[str, ...]:
+    return tuple(role for role in says if says[role] == say)
+
+
+def _facets(old: Rule | None, new: Rule | None) -> Iterator[_Facet]:
+    """Say in which ways the rule that judges a use changed. None stands for forbidden."""
+    if new is None:
+        if old is not None:
+            yield Kind.FORBIDDEN, ()
+        return
+    after = _says(new)
+    if old is None:
+        yield Kind.ALLOWED, (_with_say(after, _ASKED), _with_say(after, _MAY_REFUSE))
+        return
+    before = _says(old)
+    for kind, detail, moved in _MOVES:
+        roles = tuple(role for role in _ROLES if moved(before[role], after[role]))
+        if roles:
+            yield kind, (roles, *detail)
+    if old.max_age_us != new.max_age_us:
+        longer = new.max_age_us is None or (old.max_age_us is not None and old.max_age_us < new.max_age_us)
+        yield Kind.KEPT_LONGER if longer else Kind.KEPT_SHORTER, (old.max_age_us, new.max_age_us)
+    if old.scrub != new.scrub:
+        yield Kind.SCRUBBED if new.scrub else Kind.NO_LONGER_SCRUBBED, ()
+
+
+def _signal_facets(old: Terms, new: Terms, purpose: str) -> Iterator[_Facet]:
+    """Say which signals stopped or started to count as a no for a purpose."""
+    for name in sorted({*old.signals, *new.signals}):
+        before, after = (purpose in terms.signals.get(name, ()) for terms in (old, new))
+        if before != after:
+            yield Kind.SIGNAL_HEEDED if after else Kind.SIGNAL_IGNORED, (name,)
+
+
+def _unless_forbidden(rule: Rule | None) -> Rule | None:
+    return None if rule is None or rule.basis is Basis.NEVER else rule
+
+
+# --- all uses, gathered --------------------------------------------------------------------------------------------
+
+
+def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
+    """Judge every use under both versions and gather what changed in the same way."""
+    regions = regions_told_apart([*([] if old is None else old.rules), *new.rules])
+    places: dict[_Facet, dict[tuple[str, str], set[str | None]]] = defaultdict(lambda: defaultdict(set))
+    for category, purpose, region in product(CATEGORIES, PURPOSES, regions):
+        before = None if old is None else _unless_forbidden(old.rule_for(category, purpose, region))
+        after = _unless_forbidden(new.rule_for(category, purpose, region))
+        facets = [] if before == after else [*_facets(before, after)]
+        # A signal matters only where somebody has a say, before and after.
+        if old is not None and before and after and any(_says(before).values()) and any(_says(after).values()):
+            facets += _signal_facets(old, new, purpose)
+        for facet in facets:
+            places[facet][category, purpose].add(region)
+
+    changes = []
+    for (kind, detail), uses in places.items():
+        by_regions: dict[frozenset[str | None], set[tuple[str, str]]] = defaultdict(set)
+        for use, found in uses.items():
+            by_regions[frozenset(found)].add(use)
+        for inside, alike in by_regions.items():
+            where = _where(inside, regions)
+            for categories, purposes in _rectangles(alike):
+                data, purpose_names = _shorten(categories, CATEGORIES), _shorten(purposes, PURPOSES)
+                text = _sentence(kind, detail, where, f"{_say_data(data)} for {_say_purposes(purpose_names)}")
+                changes.append(Change(kind=kind, data=data, purpose=purpose_names, where=where, text=text))
+    return sorted(changes, key=_order)
+
+
+def _order(change: Change) -> tuple[Any, ...]:
+    first_data = min(place for place, leaf in enumerate(CATEGORIES) if covers(change.data[0], leaf))
+    first_purpose = min(place for place, leaf in enumerate(PURPOSES) if covers(change.purpose[0], leaf))
+    return [*Kind].index(change.kind), first_data, first_purpose, change.where, change.text
+
+
+def _rectangles(uses: Iterable[tuple[str, str]]) -> list[tuple[list[str], tuple[str, ...]]]:
+    """Split uses into groups in which each category goes with each purpose."""
+    purposes_of: dict[str, set[str]] = defaultdict(set)
+    for category, purpose in uses:
+        purposes_of[category].add(purpose)
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for category, purposes in purposes_of.items():
+        groups[tuple(sorted(purposes))].append(category)
+    return [(categories, purposes) for purposes, categories in groups.items()]
+
+
+def _shorten(names: Iterable[str], universe: Sequence[str]) -> tuple[str, ...]:
+    """Return the shortest names that cover just these leaves: "content" where all its leaves are there."""
+    left = {*names}
+    short = []
+    for leaf in universe:
+        if leaf in left:
+            group = leaf.split("/")[0]
+            members = {member for member in universe if covers(group, member)}
+            short.append(group if members <= left else leaf)
+            left -= members if members <= left else {leaf}
+    return tuple(short)
+
+
+def _where(inside: frozenset[str | None], regions: Sequence[str | None]) -> str:
+    """Say where a change holds: a subdivision or a country goes with what it lies in unless said otherwise."""
+
+    def around(region: str) -> str | None:
+        country = region[:2]
+        return country if country != region and country in regions else None
+
+    named = [region for region in regions if region is not None]
+    added = [region for region in named if region in inside and around(region) not in inside]
+    left_out = [region for region in named if region not in inside and around(region) in inside]
+    parts = []
+    if None in inside:
+        parts += [f"outside {_say_regions(left_out)}"] if left_out else []
+        parts += [f"in {_say_regions(added)}"] if added else []
+        return " and ".join(parts)
+    return f"in {_say_regions(added)}" + (f" except {_say_regions(left_out)}" if left_out else "")
+
+
+# --- in words ------------------------------------------------------------------------------------------------------
+
+_DATA_WORDS: Final = {
+    "service": "all service data",
+    "service/usage": "usage data",
+    "service/telemetry": "telemetry",
+    "service/diagnostics": "diagnostics",
+    "content": "all content",
+    "content/audio": "audio",
+    "content/video": "video",
+    "content/chat": "chat",
+    "content/transcript": "transcripts",
+    "content/files": "files",
+}
+_PURPOSE_WORDS: Final = {
+    "train": "training AI",
+    "train/search": "training search",
+    "train/recommend": "training recommendations",
+    "train/summary": "training summaries",
+    "train/compose": "training the composer",
+    "train/diagnose": "training diagnosis",
+    "feature": "AI features",
+    "feature/search": "the search feature",
+    "feature/recommend": "the recommendation feature",
+    "feature/summary": "the summary feature",
+    "feature/compose": "the composer",
+    "feature/diagnose": "the diagnosis feature",
+    "advertising": "advertising",
+    "tracking": "tracking",
+}
+_SIGNAL_WORDS: Final = {"gpc": "The Global Privacy Control signal"}
+_BINDING_WORDS: Final = {"continued-use": "by going on using the service", "explicit": "only once it accepts"}
+_DAY_US: Final = 86_400_000_000
+
+
+def _sentence(kind: Kind, detail: tuple[Any, ...], where: str, use: str) -> str:
+    """Say one change of a use: what happens, where, to which use, and what else there is to know."""
+    tail = ""
+    match kind:
+        case Kind.ALLOWED:
+            head, tail = "Newly allowed", _say_asked(*detail)
+        case Kind.FORBIDDEN:
+            head = "Newly forbidden"
+        case Kind.ASKED:
+            head, use = "Asked anew", f"the yes of {_say_roles(detail[0])}, to use {use}"
+        case Kind.NO_LONGER_ASKED:
+            head, use = "No longer asked", f"the yes of {_say_roles(detail[0])}, to use {use}"
+            tail = " A no still counts." if detail[1] else " A no no longer counts."
+        case Kind.MAY_REFUSE | Kind.MAY_NO_LONGER_REFUSE:
+            head = "Newly" if kind is Kind.MAY_REFUSE else "No longer"
+            head += f" refusable by {_say_roles(detail[0])}"
+        case Kind.KEPT_LONGER | Kind.KEPT_SHORTER:
+            head = f"Records usable {_say_age(detail[1])} (before: {_say_age(detail[0])})"
+        case Kind.SCRUBBED | Kind.NO_LONGER_SCRUBBED:
+            head = f"Personal identifiers {'now' if kind is Kind.SCRUBBED else 'no longer'} scrubbed"
+        case _:
+            head = f"{_SIGNAL_WORDS[detail[0]]} {'now' if kind is Kind.SIGNAL_HEEDED else 'no longer'} counts as a no"
+    return f"{head}{where and ' '}{where}: {use}.{tail}"
+
+
+def _say_asked(asked: Sequence[str], may_refuse: Sequence[str]) -> str:
+    who = f" It takes the yes of {_say_roles(asked)}" if asked else " Nobody's yes is asked"
+    if may_refuse:
+        return f"{who}; {_say_roles(may_refuse)} may refuse."
+    return f"{who}." if asked else f"{who}, and nobody can refuse."
+
+
+def _say_roles(roles: Sequence[str]) -> str:
+    words = ["the account"] if "account" in roles else []
+    if "first" in roles and "others" in roles:
+        words.append("everyone in the record")
+    elif "first" in roles:
+        words.append("the record's first person")
+    elif "others" in roles:
+        words.append("the other people in the record")
+    return _join(words)
+
+
+def _say_data(names: Sequence[str]) -> str:
+    return "all data" if {*names} == {"service", "content"} else _join([_DATA_WORDS[name] for name in names])
+
+
+def _say_purposes(names: Sequence[str]) -> str:
+    whole = {"train", "feature", "advertising", "tracking"}
+    return "any purpose" if {*names} == whole else _join([_PURPOSE_WORDS[name] for name in names])
+
+
+def _say_regions(regions: Sequence[str]) -> str:
+    if EEA.issubset(regions):
+        return _join(["the EEA", *(region for region in regions if region not in EEA)])
+    return _join(regions)
+
+
+def _say_age(age_us: int | None) -> str:
+    if age_us is None:
+        return "at any age"
+    days = age_us / _DAY_US
+    return "up to 1 day old" if days == 1 else f"up to {days:g} days old"
+
+
+def _join(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+# --- settings and binding ------------------------------------------------------------------------------------------
+
+
+def _switch_changes(old: Sequence[Switch], new: Sequence[Switch]) -> Iterator[Change]:
+    before = {switch.name: switch for switch in old}
+    after = {switch.name: switch for switch in new}
+    for name in dict.fromkeys([*before, *after]):
+        was, now = before.get(name), after.get(name)
+        if was == now:
+            continue
+        if was is None and now is not None:
+            text = f'New switch "{now.title}": {_say_off(now)}.'
+        elif now is None and was is not None:
+            text = f'The switch "{was.title}" is gone.'
+        elif was is not None and now is not None:
+            title = f'"{was.title}"' if was.title == now.title else f'"{was.title}", now called "{now.title}"'
+            same = _say_off(was) == _say_off(now)
+            text = f"The switch {title}: {_say_off(now)}" + (", as before." if same else f" (before: {_say_off(was)}).")
+        yield Change(kind=Kind.SWITCH, text=text)
+
+
+def _say_off(switch: Switch) -> str:
+    text = f"off refuses {_say_purposes(_shorten(leaves(switch.refuses, PURPOSES), PURPOSES))}"
+    if switch.disables:
+        text += f", and turns off {_say_purposes(_shorten(leaves(switch.disables, PURPOSES), PURPOSES))}"
+    return text
+
+
+def _binding_changes(old: Terms, new: Terms) -> Iterator[Change]:
+    if old.acceptance != new.acceptance:
+        before, after = _BINDING_WORDS[old.acceptance], _BINDING_WORDS[new.acceptance]
+        yield Change(kind=Kind.BINDING, text=f"A version now binds an account {after} (before: {before}).")
+    if old.notice_days != new.notice_days:
+        text = f"What is newly allowed is announced {new.notice_days} days ahead (before: {old.notice_days})."
+        yield Change(kind=Kind.BINDING, text=text)

@@ -1,0 +1,257 @@
+"""The shelf: what was opened of an account for search, kept in memory and judged anew at every search.
+
+Opening an account's content and making it ready for queries takes seconds, judging it takes milliseconds. So a process
+keeps the lines of the accounts that searched last, and nothing that was decided: at each search the gate judges every
+line on the shelf by permits of that moment. What it refuses leaves the shelf at once and for good. Where it would let
+more through than when the lines were taken down, or records came, went or moved meanwhile, all are taken down anew.
+
+Nothing of it is ever written to a disk. It holds opened content, so it is as short-lived as the process, and bounded.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import RLock
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volition.consent.gate import Circles, Standings, fold, judge
+from volition.consent.permits import Permits
+from volition.learning.encoder import Encoder
+from volition.learning.families.search.features import Index
+from volition.learning.families.search.lines import Document, documents_of
+from volition.records.lake import Lake, Row, source_id
+
+LINES_HELD: Final = 250_000
+"""Lines on the shelf at most, of all accounts together; an account with more is taken down for each search."""
+
+_PARTS_HELD: Final = 256  # documents of which somebody may see a part
+_BOOLS = NDArray[np.bool_]
+
+State = tuple[tuple[str, ...], ...]
+"""See `Lake.state`."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Book:
+    """A document made ready, with what the gate must know of its lines.
+
+    Attributes:
+        index: The document.
+        category: The category of its lines.
+        circle: Number of each line's circle, shape (lines,).
+        collected_us: Instant of each line's collection, shape (lines,).
+        private: Whether a line is for those alone whom it concerns, shape (lines,).
+    """
+
+    index: Index
+    category: str
+    circle: NDArray[np.int64]
+    collected_us: NDArray[np.int64]
+    private: _BOOLS
+
+    def own(self, pseudonym: str) -> _BOOLS:
+        """Return which lines a person may see as far as privacy goes."""
+        seen = ~self.private
+        for place in np.flatnonzero(self.private):
+            seen[place] = self.index.document.lines[place].row.is_for(pseudonym)
+        return seen
+
+    def part(self, kept: _BOOLS) -> "_Book":
+        """Return the document with some of its lines only."""
+        return _Book(
+            index=self.index.part(kept),
+            category=self.category,
+            circle=self.circle[kept],
+            collected_us=self.collected_us[kept],
+            private=self.private[kept],
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """An account's lines.
+
+    Attributes:
+        state: What lay in the lake when they were taken down.
+        circles: The account's circles.
+        standings: How the gate judged them last, by category.
+        books: The documents, by key.
+    """
+
+    state: State
+    circles: Circles
+    standings: dict[str, Standings]
+    books: list[_Book]
+
+    @property
+    def lines(self) -> int:
+        return sum(len(book.circle) for book in self.books)
+
+
+class Shelf:
+    """Documents of accounts, made ready for search. It may be used from several threads."""
+
+    def __init__(self, lake: Lake, *, lines_held: int = LINES_HELD) -> None:
+        """Take nothing down yet.
+
+        Args:
+            lake: Read through the gate only.
+            lines_held: Lines to keep at most.
+        """
+        self._lake = lake
+        self._lines_held = lines_held
+        self._held: OrderedDict[tuple[str, str], _Held] = OrderedDict()  # by purpose and account; the last used last
+        self._parts: OrderedDict[tuple[str, bytes], Index] = OrderedDict()
+        self._turn = RLock()
+
+    def documents(  # noqa: PLR0913 - who asks, for what, and how it is made ready
+        self,
+        permits: Permits,
+        *,
+        account: str,
+        pseudonym: str,
+        categories: Sequence[str],
+        state: State,
+        encoder: Encoder | None,
+        meeting: str | None = None,
+        progress: Progress,
+    ) -> list[Index]:
+        """Return what a person may search now, document by document, in the order of their keys.
+
+        Args:
+            permits: Decide, for their purpose at their instant.
+            account: The person's account; nothing of another is looked at.
+            pseudonym: The person: lines that are private are for those alone whom they concern.
+            categories: Leaves of `terms.CATEGORIES`.
+            state: The lake's, for this account and these categories, read before the permits' instant: what is added
+                after it may have been collected after the instant, and would be missed for good.
+            encoder: Makes the embeddings that are missing; none to do without.
+            meeting: Only this meeting.
+            progress: Told how far the embedding has come.
+
+        Raises:
+            BackendError: A file cannot be read, or the embeddings cannot be written.
+            RefusedError: The account was erased meanwhile.
+        """
+        with self._turn:
+            key = (permits.purpose, account)
+            held = self._held.pop(key, None)
+            if held is not None:
+                held = self._judged(held, permits, state)
+            if held is None:
+                source = None if meeting is None else source_id(account, meeting)
+                held = self._take_down(permits, account, categories, state, encoder, source, progress)
+                if source is None and held.lines <= self._lines_held:
+                    self._held[key] = held
+            else:
+                self._held[key] = held
+            while sum(one.lines for one in self._held.values()) > self._lines_held:
+                self._held.popitem(last=False)
+            found = []
+            for book in held.books:
+                if meeting is not None and not _is_of(book.index.document, meeting):
+                    continue
+                seen = book.own(pseudonym)
+                if seen.all():
+                    found.append(book.index)
+                elif seen.any():
+                    found.append(self._part(book.index, seen))
+            return found
+
+    def clear(self) -> None:
+        """Let go of everything."""
+        with self._turn:
+            self._held.clear()
+            self._parts.clear()
+
+    def _judged(self, held: _Held, permits: Permits, state: State) -> _Held | None:
+        """Return what is held without what the gate refuses now; none where something may be missing."""
+        if state != held.state:
+            return None
+        standings = {category: fold(permits, held.circles, category) for category in held.standings}
+        if any(_widens(before, standings[category]) for category, before in held.standings.items()):
+            return None
+        books = []
+        for book in held.books:
+            kept = _permitted(standings[book.category], book.circle, book.collected_us)
+            if kept.all():
+                books.append(book)
+                continue
+            self._parts.clear()  # they may hold what was refused
+            if kept.any():
+                books.append(book.part(kept))
+        return _Held(state=held.state, circles=held.circles, standings=standings, books=books)
+
+    def _take_down(  # noqa: PLR0913, PLR0917 - as `documents`
+        self,
+        permits: Permits,
+        account: str,
+        categories: Sequence[str],
+        state: State,
+        encoder: Encoder | None,
+        source: str | None,
+        progress: Progress,
+    ) -> _Held:
+        self._parts.clear()
+        if encoder is not None:
+            self._lake.embed(
+                permits, encoder, categories=categories, accounts=[account], source=source, progress=progress
+            )
+        rows = list(self._lake.rows(permits, categories=categories, accounts=[account], source=source))
+        circles = self._lake.circles_of(account)
+        standings = {category: fold(permits, circles, category) for category in categories}
+        numbers = {circles.people_of(number): number for number in range(len(circles))}
+        books = []
+        for category, lines in _by_category(rows).items():
+            for document in documents_of(lines).values():
+                circle = [numbers[tuple(f"person:{one}" for one in line.row.people)] for line in document.lines]
+                books.append(
+                    _Book(
+                        index=Index(document, encoder),
+                        category=category,
+                        circle=np.array(circle, np.int64),
+                        collected_us=np.array([line.row.collected_us for line in document.lines], np.int64),
+                        private=np.array([bool(line.row.payload.get("private")) for line in document.lines]),
+                    )
+                )
+        books.sort(key=lambda book: book.index.document.key)
+        return _Held(state=state, circles=circles, standings=standings, books=books)
+
+    def _part(self, index: Index, seen: _BOOLS) -> Index:
+        """Return the part of a document that somebody may see; the parts asked for last are kept."""
+        key = (index.document.key, np.packbits(seen).tobytes())
+        part = self._parts.pop(key, None) or index.part(seen)
+        self._parts[key] = part
+        while len(self._parts) > _PARTS_HELD:
+            self._parts.popitem(last=False)
+        return part
+
+
+def _is_of(document: Document, meeting: str) -> bool:
+    return document.lines[0].kind == "segment" and document.lines[0].source == meeting
+
+
+def _by_category(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row.category].append(row)
+    return found
+
+
+def _permitted(standings: Standings, circle: NDArray[np.int64], collected_us: NDArray[np.int64]) -> _BOOLS:
+    """Ask the gate; what was collected after the instant asked about is no part of the answer."""
+    known = collected_us <= standings.at_us
+    known[known] = judge(standings, circle[known], collected_us[known]) == 0
+    return known
+
+
+def _widens(before: Standings, now: Standings) -> bool:
+    """Tell whether the gate may let through what it did not let through before."""
+    return bool(
+        now.at_us < before.at_us or (now.since_us < before.since_us).any() or (now.oldest_us < before.oldest_us).any()
+    )

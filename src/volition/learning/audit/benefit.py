@@ -1,0 +1,92 @@
+"""Benefit: the feature's quality with and without training, overall and for each account, and what its own data gives.
+
+Every unit (a query, a meeting, a person) is scored by a model that was trained without it (`crossed`). An account's
+marginal effect is what its own data in training is worth to its own units (`marginal`): what its no would cost it.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from volition.learning.audit import Finding, at_least, not_measured
+from volition.learning.audit.cross_validation import Crossed
+from volition.learning.audit.intervals import RESAMPLES, bootstrap_interval
+from volition.learning.audit.marginal import Effect, marginal_effect
+from volition.learning.families import Progress
+
+AUDIT: Final = "benefit"
+
+_MOST_ACCOUNTS: Final = 50
+"""For how many accounts, those with the most units, the marginal effect is measured: each costs a forgetting a fold."""
+
+
+def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress) -> list[Finding]:
+    """Measure a family's feature with and without training.
+
+    Args:
+        crossed: The scores of held-out units.
+        bound: The least benefit that is good enough; none if nothing was set.
+        progress: Told for how many accounts the marginal effect is measured.
+
+    Returns:
+        One finding, whose value is the mean with training less the mean without, paired by unit. Its detail holds
+        `trained` and `untrained` (the two means), and `by_account`: the same for each account as `trained`,
+        `untrained`, `value`, `low`, `high`, `units`, how many `people` these are about (none if unknown), and
+        `marginal`, its own data's effect on its own units as {"value", "low", "high", "units"}, or none.
+    """
+    if crossed.fault:
+        return [not_measured(AUDIT, crossed.fault, bound=bound)]
+    trained, untrained = crossed.trained, crossed.untrained
+    differences = trained.values - untrained.values
+    low, high = bootstrap_interval(differences)
+    accounts = np.array(trained.accounts)
+    names, sizes = np.unique(accounts, return_counts=True)
+    asked = [str(name) for name in names[np.argsort(-sizes, kind="stable")][:_MOST_ACCOUNTS]]
+    marginal: dict[str, Any] = {}
+    for done, account in enumerate(asked):
+        progress("leaving out one account after the other", done, len(asked))
+        marginal[account] = _own_data(crossed, account).to_json()
+    progress("leaving out one account after the other", len(asked), len(asked))
+
+    by_account: dict[str, Any] = {}
+    for name in map(str, names):
+        chosen = np.flatnonzero(accounts == name)
+        own_low, own_high = bootstrap_interval(differences[chosen])
+        by_account[name] = {
+            "trained": float(trained.values[chosen].mean()),
+            "untrained": float(untrained.values[chosen].mean()),
+            "value": float(differences[chosen].mean()),
+            "low": own_low,
+            "high": own_high,
+            "units": len(chosen),
+            "people": len({one for place in chosen for one in trained.people[place]}) if trained.people else None,
+            "marginal": marginal.get(name),
+        }
+    value = float(differences.mean())
+    skipped = len(names) - len(asked)
+    return [
+        Finding(
+            audit=AUDIT,
+            metric=trained.metric,
+            value=value,
+            low=low,
+            high=high,
+            bound=bound,
+            verdict=at_least(value, bound),
+            units=len(differences),
+            how=(
+                f"{len(crossed.folds)}-fold cross-validation by unit, with training less without; paired bootstrap "
+                f"with {RESAMPLES:,} resamples of the units, 95 %. An account's own data by leave-one-out"
+                + (f", for the {len(asked)} largest accounts." if skipped else ".")
+            ),
+            detail={
+                "trained": float(trained.values.mean()),
+                "untrained": float(untrained.values.mean()),
+                "by_account": by_account,
+            },
+        )
+    ]
+
+
+def _own_data(crossed: Crossed, account: str) -> Effect:
+    return marginal_effect(crossed, gone=lambda row: row.account == account, account=account)[0]

@@ -1,0 +1,205 @@
+"""Forgetting: from a no to the models it touches, to models that never saw the party.
+
+A model *owes* a forgetting when a row it learned from is not permitted any more. Forgetting freezes a snapshot within
+the old one (the same rows less those that the gate now keeps out; never a row more), asks the family for the model
+without them, releases it if the old one was released, and retires the old one in the same ledger commit. Then the
+old model's files and its snapshot's content are erased. Killed half-way, it is run again: what the ledger does not
+name has not happened, and what it retired is erased by the next run.
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from volition.canonical import text_to_us, us_to_text
+from volition.consent.gate import concerned
+from volition.consent.history import History
+from volition.consent.parties import Parties
+from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
+from volition.files import PART
+from volition.learning.families import Family, Model, NoParts, Progress, Subtracting
+from volition.learning.release import ModelState
+from volition.records.snapshot import Key, RowsLater, Snapshot, Stale
+
+DAY_US: Final = 24 * 60 * 60 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """A forgetting that a model owes.
+
+    Attributes:
+        model: The model.
+        parties: On whom it hangs: party -> reason.
+        rows: How many rows it must forget.
+        since_us: Since when it is owed.
+        due_us: When it must be done.
+        released: Whether the model is at work or was.
+    """
+
+    model: str
+    family: str
+    parties: Mapping[str, Reason]
+    rows: int
+    since_us: int
+    due_us: int
+    released: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object with instants as text."""
+        return {
+            "model": self.model,
+            "family": self.family,
+            "parties": {party: reason.value for party, reason in self.parties.items()},
+            "rows": self.rows,
+            "since": us_to_text(self.since_us),
+            "due": us_to_text(self.due_us),
+            "released": self.released,
+        }
+
+
+def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: int, due_days: int) -> Owed | None:
+    """Return what a model owes at an instant, or none.
+
+    Args:
+        model: A model that was not forgotten.
+        snapshot: What it learned from.
+        history: What the gate must know.
+        at_us: The instant asked about.
+        due_days: Days from the refusal to the due date.
+    """
+    stale = snapshot.stale(Permits(history, purpose=snapshot.purpose, at_us=at_us))
+    if not stale:
+        return None
+    parties = {row.verdict.party: row.verdict.reason for row in stale if row.verdict.reason is not None}
+    answers = Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+    since_us = min(answers.refused_us(key) for key in _earliest(stale))
+    return Owed(
+        model=model.id,
+        family=model.family,
+        parties=parties,
+        rows=len(stale),
+        since_us=since_us,
+        due_us=since_us + due_days * DAY_US,
+        released=model.released_us is not None,
+    )
+
+
+def _earliest(stale: Iterable[Stale]) -> Iterable[Key]:
+    """Return the row of each circle and category that was collected first: none of the others was refused earlier."""
+    newest_first = sorted((row.key for row in stale), key=lambda key: -key.collected_us)
+    return {(key.account, key.people, key.category): key for key in newest_first}.values()
+
+
+class Answers:
+    """What the parties of a snapshot have answered since it was frozen."""
+
+    def __init__(self, history: History, purpose: str, *, frozen_us: int, at_us: int) -> None:
+        self._history = history
+        self._purpose = purpose
+        self._frozen_us = frozen_us
+        self._at_us = at_us
+        self._known: dict[Use, list[tuple[int, Permit | Refusal]]] = {}
+
+    def refused_us(self, key: Key) -> int:
+        """Return when a row was first not permitted any more.
+
+        A yes that followed the no does not count: it covers what comes, and the row is still to be forgotten.
+        """
+        question = key.question()
+        uses = (
+            Use(account=key.account, party=party, role=role, category=key.category, purpose=self._purpose)
+            for role, party in concerned(question.account, question.people)
+        )
+        ended_us = [self.ended_us(use, key.collected_us) for use in uses]
+        return min([self._at_us, *(instant_us for instant_us in ended_us if instant_us is not None)])
+
+    def ended_us(self, use: Use, collected_us: int) -> int | None:
+        """Return when a party's permit first ceased to hold a row; none where it never did."""
+        answers = self._of(use)
+        ends = [*(start_us for start_us, _ in answers[1:]), self._at_us]
+        for (start_us, answer), end_us in zip(answers, ends, strict=True):
+            if isinstance(answer, Refusal) or collected_us < answer.since_us:
+                return start_us
+            if answer.max_age_us is not None and collected_us + answer.max_age_us < end_us:
+                return max(start_us, collected_us + answer.max_age_us + 1)
+        return None
+
+    def _of(self, use: Use) -> list[tuple[int, Permit | Refusal]]:
+        """Return a party's permit or refusal when the snapshot was frozen, and at each change since."""
+        if use not in self._known:
+            changed_us = changes(self._history, use, after_us=self._frozen_us, until_us=self._at_us)
+            instants_us = [self._frozen_us, *changed_us]
+            self._known[use] = [(instant_us, permit(self._history, use, instant_us)) for instant_us in instants_us]
+        return self._known[use]
+
+
+def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what is left of that
+    family: Family, model: Model, before: Snapshot, after: Snapshot, *, parties: Parties, progress: Progress
+) -> Model:
+    """Return the model that would have been learned from `after`.
+
+    Where a family can subtract, only the rows of those for whom something changed are opened.
+
+    Args:
+        family: The model's.
+        model: Learned from `before`.
+        before: The snapshot it was trained from.
+        after: What may still be used of it.
+        parties: Opens the content.
+        progress: Told how far it has come.
+
+    Raises:
+        InvalidInputError: Too little is left to learn from.
+    """
+    erased = parties.erased_accounts()
+    if not isinstance(family, Subtracting):
+        later = RowsLater(lambda: before.rows(parties, without=erased))  # most families never look at them
+        return family.forget(model, before=later, after=after.rows(parties), parts=NoParts(), progress=progress)
+    left = {key.record_id for key in after.keys}
+    changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}
+    rows_before = before.rows(parties, without=erased, of=changed)
+    rows_after = after.rows(parties, of=changed)
+    accounts = after.manifest["accounts"]
+    return family.subtract(model, before=rows_before, after=rows_after, accounts=accounts, progress=progress)
+
+
+def erase_retired(
+    models: Mapping[str, ModelState], stale: Sequence[Snapshot], *, folder: Path, runs: Path
+) -> list[str]:
+    """Erase the files of every model that the ledger has retired, and the content of stale snapshots.
+
+    A model that the ledger does not name, since its training was killed, goes with its snapshot.
+
+    Args:
+        models: Every model that the ledger names.
+        stale: Snapshots with a row that is not permitted any more: nothing may learn from them again.
+        folder: Folder of models.
+        runs: Folder of the parts of unfinished training runs.
+
+    Returns:
+        The ids of the models whose files were still there.
+    """
+    gone = {snapshot.id for snapshot in stale}
+    erased = [path for path in sorted(folder.iterdir()) if _is_retired(path, models, gone)]
+    for path in erased:
+        shutil.rmtree(path)
+    for snapshot in stale:
+        snapshot.erase_content()
+        for run in runs.glob(f"*-{snapshot.id}"):
+            shutil.rmtree(run, ignore_errors=True)
+    return [path.name for path in erased]
+
+
+def _is_retired(path: Path, models: Mapping[str, ModelState], gone: Collection[str]) -> bool:
+    if path.suffix == PART:  # may be being written
+        return False
+    if path.name in models:
+        return models[path.name].forgotten_us is not None
+    try:
+        return json.loads((path / "record.json").read_bytes())["snapshot"] in gone
+    except (OSError, ValueError, KeyError):  # erasing it was killed
+        return True

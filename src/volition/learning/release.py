@@ -1,0 +1,363 @@
+"""Releases: findings and a fresh snapshot become a signed card, or a refusal with reasons.
+
+A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), when the
+model was not audited, or when a finding misses its bound. The last may be overridden, by somebody who is named with a
+reason in the ledger and in the card; the first two never. What is released has a card for people and machines, and an
+attestation: an in-toto Statement v1 in a DSSE envelope that binds the model's files to the snapshot's manifest, the
+ledger checkpoint, the terms and the findings.
+
+Which models there are, which is at work and which were forgotten is not kept anywhere but in the ledger.
+"""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from volition.canonical import canonical_json, digest, us_to_text
+from volition.consent.permits import Permits
+from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
+from volition.files import write_folder
+from volition.learning.audit import FAIL, Finding
+from volition.learning.audit.bounds import Bound
+from volition.learning.card import FORMAT, card_markdown
+from volition.learning.train import Trained
+from volition.ledger.log import Entry
+from volition.ledger.signing import Signer, sign_envelope
+from volition.records.snapshot import Snapshot
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+PREDICATE_TYPE: Final = "urn:volition:release:2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """What the ledger says of a model.
+
+    Attributes:
+        id: The model's name.
+        family: Its family.
+        snapshot: The snapshot it learned from.
+        trained_us: When its training was recorded.
+        released_us: When it was last released; none if never.
+        released_seq: Place of that release in the ledger: of two at one instant, the later one.
+        card: Digest of that release's card.
+        attestation: Digest of that release's attestation.
+        override: Who released it beyond its bounds, and why; none if it held them.
+        forgotten_us: When it was forgotten, and so retired; none if it was not.
+        successor: The model that took its place; none if none did.
+    """
+
+    id: str
+    family: str
+    snapshot: str
+    trained_us: int
+    released_us: int | None = None
+    released_seq: int = -1
+    card: str = ""
+    attestation: str = ""
+    override: Mapping[str, str] | None = None
+    forgotten_us: int | None = None
+    successor: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """Somebody answers for a release beyond its bounds. Both texts stay in the ledger for ever, in the clear.
+
+    Attributes:
+        by: Who: a name that their colleagues know.
+        why: The reason, in a line.
+    """
+
+    by: str
+    why: str
+
+    def __post_init__(self) -> None:
+        """Refuse what names nobody or gives no reason.
+
+        Raises:
+            InvalidInputError: A text is empty, too long, or more than one line.
+        """
+        for what, text, longest in (("who", self.by, 100), ("why", self.why, 500)):
+            if not text.strip() or text != text.strip() or len(text) > longest or not text.isprintable():
+                msg = f"An override says in one line of 1 to {longest} characters {what}, and {text!r} is none."
+                raise InvalidInputError(msg)
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as a JSON object."""
+        return {"by": self.by, "why": self.why}
+
+
+def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
+    """Return every model that the ledger names, by id, oldest first."""
+    models: dict[str, ModelState] = {}
+    for entry in entries:
+        body = entry.body
+        match entry.kind:
+            case "model":
+                models[body["model"]] = ModelState(
+                    id=body["model"], family=body["family"], snapshot=body["snapshot"], trained_us=entry.at_us
+                )
+            case "release":
+                models[body["model"]] = replace(
+                    models[body["model"]],
+                    released_us=entry.at_us,
+                    released_seq=entry.seq,
+                    card=body["card"],
+                    attestation=body["attestation"],
+                    override=body.get("override"),
+                )
+            case "forgetting":
+                models[body["model"]] = replace(
+                    models[body["model"]], forgotten_us=entry.at_us, successor=body["successor"]
+                )
+    return models
+
+
+def at_work(models: Mapping[str, ModelState], family: str) -> ModelState | None:
+    """Return the model of a family that is at work: the one released last, unless it was forgotten since."""
+    released = [model for model in models.values() if model.family == family and model.released_us is not None]
+    latest = max(released, key=lambda model: model.released_seq, default=None)
+    return latest if latest is not None and latest.forgotten_us is None else None
+
+
+def check_fresh(snapshot: Snapshot, permits: Permits, *, what: str, instead: str) -> None:
+    """Refuse to go on with a snapshot of which a row is not permitted any more.
+
+    Args:
+        snapshot: What was frozen.
+        permits: The permits of its purpose, now.
+        what: What is stale, for the message.
+        instead: What to do, for the message.
+
+    Raises:
+        RefusedError: With how many rows, and the reasons.
+    """
+    stale = snapshot.stale(permits)
+    if stale:
+        reasons = Counter(row.verdict.reason.value for row in stale if row.verdict.reason is not None)
+        told = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
+        msg = (
+            f"{what} is stale: {len(stale)} of the {len(snapshot.keys)} rows are not permitted any more ({told}). "
+            f"{instead}"
+        )
+        raise RefusedError(msg)
+
+
+def check_releasable(trained: Trained, snapshot: Snapshot, permits: Permits, findings: Sequence[Finding]) -> None:
+    """Refuse to release a model that is stale or was not audited.
+
+    Args:
+        trained: The model.
+        snapshot: What it learned from.
+        permits: The permits of its purpose, now.
+        findings: What the audits found.
+
+    Raises:
+        RefusedError: With the reasons, and what to do.
+    """
+    instead = "Run `volition forget`, or train from a new snapshot."
+    check_fresh(snapshot, permits, what=f"Model {trained.id}", instead=instead)
+    if not findings:
+        msg = f"Model {trained.id} was not audited. Run `volition audit {trained.id}` first."
+        raise RefusedError(msg)
+
+
+def missed_bounds(findings: Sequence[Finding], bounds: Mapping[str, Bound]) -> list[str]:
+    """Return what keeps a model from being released without an override: a reason for each bound that is missed.
+
+    Args:
+        findings: What the audits found.
+        bounds: The bound of every audit that a release asks for.
+    """
+    reasons = [
+        f"{found.audit}, {found.metric}: {_figure(found.value)} misses the bound {_figure(found.bound)} "
+        f"(95 % interval {_figure(found.low)} to {_figure(found.high)}, {found.units} units)."
+        for found in findings
+        if found.verdict == FAIL
+    ]
+    for audit, bound in bounds.items():
+        own = [found for found in findings if found.audit == audit]
+        if bound.required and not any(found.measured for found in own):
+            why = "; ".join(dict.fromkeys(found.how for found in own)) or "It was not run."
+            reasons.append(f"{audit} is required and could not be measured. {why}")
+    return reasons
+
+
+def _figure(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"
+
+
+def check_bounds(
+    trained: Trained, findings: Sequence[Finding], bounds: Mapping[str, Bound], override: Override | None
+) -> list[str]:
+    """Refuse to release a model that misses a bound, unless somebody answers for it.
+
+    Args:
+        trained: The model.
+        findings: What the audits found.
+        bounds: The bound of every audit that a release asks for, as the settings have them now.
+        override: Who answers, and why; none if nobody does.
+
+    Returns:
+        The reasons that are overridden.
+
+    Raises:
+        RefusedError: A bound is missed and nobody answers; or the findings were held against other bounds.
+        InvalidInputError: Somebody answers, and every bound is held.
+    """
+    old = [found for found in findings if found.audit in bounds and found.bound != bounds[found.audit].value]
+    if old:
+        msg = (
+            f"The bound of {old[0].audit} was changed since model {trained.id} was audited. "
+            f"Audit again: `volition audit {trained.id}`."
+        )
+        raise RefusedError(msg)
+    reasons = missed_bounds(findings, bounds)
+    if reasons and override is None:
+        told = "".join(f"\n- {reason}" for reason in reasons)
+        msg = (
+            f"Model {trained.id} misses what [audit] in volition.toml asks of a release:{told}\n"
+            "Train from more data, or let somebody answer for it by name, in the ledger and on the card: "
+            f"`volition release {trained.id} --override-by NAME --because REASON`."
+        )
+        raise RefusedError(msg)
+    if override is not None and not reasons:
+        msg = f"Model {trained.id} holds every bound, so there is nothing to override. Release it without."
+        raise InvalidInputError(msg)
+    return reasons
+
+
+def write_release(  # noqa: PLR0913 - what a release binds together
+    releases: Path,
+    *,
+    trained: Trained,
+    snapshot: Snapshot,
+    findings: Sequence[Finding],
+    required: Sequence[str] = (),
+    override: Override | None = None,
+    terms: Sequence[str],
+    checkpoint: str,
+    signer: Signer,
+    at_us: int,
+) -> dict[str, Any]:
+    """Write card and attestation into a folder beside their place, whole or not at all; see `settle_releases`.
+
+    Args:
+        releases: Folder of releases.
+        trained: The model.
+        snapshot: What it learned from.
+        findings: What the audits found.
+        required: Audits without a measurement of which a model is not released.
+        override: Who answers for bounds that are missed; none where all are held.
+        terms: Ids of the terms that bound the accounts in the snapshot.
+        checkpoint: The ledger's signed checkpoint now.
+        signer: Signs the attestation.
+        at_us: The present instant.
+
+    Returns:
+        The digests of card and attestation, and who overrides, for the ledger.
+
+    Raises:
+        BackendError: The disk is full or cannot be written; nothing appears.
+    """
+    missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in required})
+    card: dict[str, Any] = {
+        "format": FORMAT,
+        "model": trained.id,
+        "family": trained.model.family,
+        "purpose": snapshot.purpose,
+        "digest": trained.model.digest,
+        "files": {name: digest(data) for name, data in sorted(trained.model.files().items())},
+        "learned_from": {
+            "snapshot": snapshot.id,
+            "manifest": snapshot.digest,
+            "at": snapshot.manifest["at"],
+            "rows": snapshot.manifest["rows"],
+            "people": snapshot.manifest["people"]["size"],
+            "accounts": snapshot.manifest["accounts"],
+        },
+        "base": trained.model.settings.get("base"),
+        "privacy": trained.model.settings.get("privacy"),
+        "terms": list(terms),
+        "checkpoint": checkpoint,
+        "findings": [finding.to_json() for finding in findings],
+        "required": list(required),
+        "override": None if override is None else override.to_json() | {"missed": list(missed)},
+        "released": us_to_text(at_us),
+    }
+    card_bytes = canonical_json(card)
+    statement = {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": name, "digest": {"sha256": value}} for name, value in card["files"].items()],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "model": trained.id,
+            "digest": trained.model.digest,
+            "snapshot": snapshot.id,
+            "manifest": snapshot.digest,
+            "checkpoint": checkpoint,
+            "terms": list(terms),
+            "findings": card["findings"],
+            "card": digest(card_bytes),
+        },
+    }
+    files = {
+        "card.json": card_bytes,
+        "card.md": card_markdown(card).encode(),
+        "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
+    }
+    named: dict[str, Any] = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
+    folder = _staged(releases, trained.id, named["card"])
+    try:
+        write_folder(folder, files)
+    except OSError as error:
+        msg = f"The release could not be written to {folder}: {error}. Nothing was released; free space, try again."
+        raise BackendError(msg) from error
+    return named if override is None else named | {"override": override.to_json()}
+
+
+def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:
+    """Put the files of each release that the ledger names in their place, `releases/MODEL`.
+
+    Until the ledger names it, a release lies beside its place, so that a killed release leaves the earlier one whole.
+    """
+    for model in models.values():
+        staged = _staged(releases, model.id, model.card)
+        if model.card and staged.exists():
+            shutil.rmtree(releases / model.id, ignore_errors=True)
+            staged.replace(releases / model.id)
+
+
+def read_card(releases: Path, model: ModelState | None, name: str) -> dict[str, Any]:
+    """Read the card of a release whose files were settled.
+
+    Args:
+        releases: Folder of releases.
+        model: What the ledger says of the model; none if it names no such model.
+        name: What was asked for, for the message.
+
+    Raises:
+        InvalidInputError: There is no such model, or it was never released.
+        ProofError: It is not the card that the ledger names.
+    """
+    if model is None or not model.card:
+        raise InvalidInputError(f"There is no released model {name!r}, so there is no card of it.")
+    try:
+        data = (releases / model.id / "card.json").read_bytes()
+    except OSError as error:
+        msg = f"The card of {model.id} cannot be read: {error.strerror}. Restore it from a copy of the workspace."
+        raise BackendError(msg) from error
+    if digest(data) != model.card:
+        raise ProofError(f"The card of {model.id} is not the one that the ledger names. Do not trust it.")
+    card: dict[str, Any] = json.loads(data)
+    return card
+
+
+def _staged(releases: Path, model: str, card: str) -> Path:
+    return releases / f"{model}.{card[:12]}"

@@ -1,0 +1,158 @@
+"""Training: a snapshot and a family make a model. Never a table: what was not frozen through the gate cannot be learnt.
+
+The same snapshot and family give the same model, byte for byte, so a model's name is a digest. Finished parts of long
+work are kept in the run's folder as they are made; a killed training is started again and takes them up. When the
+model is there, whole, the parts are removed.
+
+    models/MODEL/model/        what was learnt: data only (see `families.Model`)
+    models/MODEL/record.json   what it was learnt from
+"""
+
+import io
+import json
+import shutil
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from volition.canonical import canonical_json, digest
+from volition.consent.parties import Parties
+from volition.errors import BackendError, InvalidInputError, ProofError
+from volition.files import write_file, write_folder
+from volition.learning.families import Array, Family, Model, Progress
+from volition.records.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A model in its folder.
+
+    Attributes:
+        id: The model's name: its family and the beginning of its record's digest.
+        folder: Where it lies.
+        model: What was learnt.
+        record: What it was learnt from, as a JSON object.
+    """
+
+    id: str
+    folder: Path
+    model: Model
+    record: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Trained":
+        """Open a trained model and check it against its record.
+
+        Raises:
+            InvalidInputError: There is no such model, or it was forgotten.
+            ProofError: The model is not the one that was trained.
+        """
+        try:
+            data = (folder / "record.json").read_bytes()
+        except OSError as error:
+            msg = (
+                f"There is no model {folder.name!r}: never trained here, or forgotten. `volition status` lists models."
+            )
+            raise InvalidInputError(msg) from error
+        changed = f"Model {folder.name} was changed after it was trained. Do not use it; train again."
+        if not folder.name.endswith(f"-{digest(data)[:12]}"):
+            raise ProofError(changed)
+        record = json.loads(data)
+        try:
+            model = Model.load(folder / "model")
+        except InvalidInputError as error:
+            msg = f"{changed} ({error})"
+            raise ProofError(msg) from error
+        if model.digest != record["digest"]:
+            raise ProofError(changed)
+        return cls(id=folder.name, folder=folder, model=model, record=record)
+
+
+class FolderParts:
+    """Finished parts of a training run, one .npz file each, that survive a kill. Implements `families.Parts`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep parts in `folder`, which is made with the first one."""
+        self._folder = folder
+
+    def get(self, name: str) -> Mapping[str, Array] | None:
+        """Return a finished part; none if there is none, or none that can be read: then it is made again."""
+        try:
+            with np.load(self._folder / f"{name}.npz", allow_pickle=False) as archive:
+                return {key: archive[key] for key in archive.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+            return None
+
+    def put(self, name: str, arrays: Mapping[str, Array]) -> None:
+        """Keep a finished part: whole, or not at all.
+
+        Raises:
+            BackendError: The disk is full or cannot be written.
+        """
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **dict(arrays))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._folder / f"{name}.npz", buffer.getvalue())
+        except OSError as error:
+            msg = f"A part of the training could not be kept in {self._folder}: {error}. Free space, then train again."
+            raise BackendError(msg) from error
+
+
+def train(  # noqa: PLR0913 - what a training is made of
+    family: Family, snapshot: Snapshot, *, parties: Parties, models: Path, runs: Path, progress: Progress
+) -> Trained:
+    """Train a family's model from a snapshot.
+
+    Args:
+        family: What to train.
+        snapshot: What to learn from; frozen for the family's purpose.
+        parties: Opens the snapshot's content.
+        models: Folder of models; the new one becomes a folder in it.
+        runs: Folder where finished parts are kept until the model is there.
+        progress: Told how far it has come.
+
+    Raises:
+        InvalidInputError: The snapshot was frozen for another purpose, or holds too little to learn from.
+        RefusedError: An account in the snapshot was erased.
+        BackendError: The disk is full or cannot be written; no model appears.
+    """
+    if snapshot.purpose != family.purpose:
+        msg = (
+            f"Snapshot {snapshot.id} was frozen for {snapshot.purpose}, and {family.name} learns for {family.purpose}. "
+            f"Take one with `volition snapshot {family.purpose}`."
+        )
+        raise InvalidInputError(msg)
+    run = runs / f"{family.name}-{snapshot.id}"
+    model = family.fit(snapshot.rows(parties), parts=FolderParts(run), progress=progress)
+    trained = keep(model, snapshot, models=models)
+    shutil.rmtree(run, ignore_errors=True)
+    return trained
+
+
+def keep(model: Model, snapshot: Snapshot, *, models: Path) -> Trained:
+    """Put a model in its folder with the record of what it was learnt from, whole or not at all."""
+    record = {
+        "family": model.family,
+        "purpose": snapshot.purpose,
+        "snapshot": snapshot.id,
+        "manifest": snapshot.digest,
+        "rows": len(snapshot.keys),
+        "people": snapshot.manifest["people"]["size"],
+        "accounts": dict(snapshot.manifest["accounts"]),
+        "digest": model.digest,
+    }
+    data = canonical_json(record)
+    folder = models / f"{model.family}-{digest(data)[:12]}"
+    files = {f"model/{name}": content for name, content in model.files().items()}
+    try:
+        write_folder(folder, files | {"record.json": data})
+    except OSError as error:
+        msg = f"The model could not be written to {folder}: {error}. Free space, then train again."
+        raise BackendError(msg) from error
+    return Trained(id=folder.name, folder=folder, model=model, record=record)

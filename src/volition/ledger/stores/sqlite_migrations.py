@@ -1,0 +1,76 @@
+"""How ledger files of older forms become files of the present one, in which one append is one row.
+
+Forms 1 and 2 had three tables: a row an entry, a row a node, a row a checkpoint. Form 1 stored every node, form 2 only
+those that are stored now. Nothing is hashed or verified here: the same bytes come to lie elsewhere, and what does not
+fit together is refused and left as it is. Other changes behind the ledger's back are found afterwards, as before.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from volition.errors import InvalidInputError, ProofError
+from volition.ledger.log import LOWEST
+from volition.ledger.merkle import HASH_BYTES, count_nodes
+
+OLDER_FORMS: Final = (1, 2)
+_TABLES: Final = ("leaf", "node", "checkpoint")
+_LEAVES: Final = "SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq"
+_NODE: Final = "SELECT hash FROM node WHERE level = ? AND number = ?"
+
+INSERT: Final = "INSERT INTO growth VALUES (?, ?, ?, ?)"
+
+Row = tuple[int, str, bytes, bytes]
+"""Where it ends, its note, its nodes and its entries."""
+
+Rows = Callable[[int, int, str, Sequence[bytes], Sequence[bytes]], Iterable[Row]]
+"""Gives the rows of an append from its start, its end, its note, its nodes and its entries."""
+
+
+def carry_over(connection: sqlite3.Connection, schema: Sequence[str], rows: Rows) -> None:
+    """Turn a file of an older form into one of the present form, within a transaction that somebody else ends.
+
+    Args:
+        connection: To the file, holding its write lock.
+        schema: Statements that make the present form, and give the file its number.
+        rows: Makes the rows of an append.
+
+    Raises:
+        ProofError: The old tables do not fit together.
+    """
+    for statement in schema:
+        connection.execute(statement)
+    start = 0
+    for end, note in connection.execute("SELECT size, note FROM checkpoint ORDER BY size"):
+        try:
+            leaves = [leaf for (leaf,) in connection.execute(_LEAVES, (start, end))]
+            connection.executemany(INSERT, rows(start, end, note, _nodes(connection, start, end), leaves))
+        except (InvalidInputError, TypeError) as error:  # a type that the old tables' columns never had
+            raise ProofError(f"{_misfit(start, end)} ({error})") from error
+        start = end
+    [(entries,)] = connection.execute("SELECT count(*) FROM leaf")
+    [(nodes,)] = connection.execute("SELECT count(*) FROM node WHERE level >= ?", (LOWEST,))
+    if (entries, nodes) != (start, count_nodes(start, LOWEST)):  # some belong to no append
+        raise ProofError(_misfit(0, start))
+    for table in _TABLES:
+        connection.execute(f"DROP TABLE {table}")
+
+
+def _nodes(connection: sqlite3.Connection, start: int, size: int) -> list[bytes]:
+    """Return the stored nodes that the leaves from `start` to `size` complete, in the order in which they do."""
+    nodes = []
+    step = 1 << LOWEST
+    for completing in range(start // step * step + step, size + 1, step):
+        for level in range(LOWEST, (completing & -completing).bit_length()):
+            [node] = connection.execute(_NODE, (level, (completing >> level) - 1)).fetchone() or [b""]
+            if len(node) != HASH_BYTES:
+                raise ProofError(_misfit(start, size))
+            nodes.append(node)
+    return nodes
+
+
+def _misfit(start: int, size: int) -> str:
+    return (
+        f"The ledger file's entries, nodes and checkpoints from {start} to {size} do not fit together: it was changed. "
+        "It was left in its older form. Restore it from a copy that verifies."
+    )

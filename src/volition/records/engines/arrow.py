@@ -1,0 +1,436 @@
+"""The gate on Arrow: one row group of a file at a time, so that what is read never needs to fit in memory.
+
+For each row group, in this order, and no further than needed:
+
+1. Its statistics (account, circle, time) against the standings: where no row can pass, it is not read; where every row
+   must, its keys need not be judged.
+2. Its keys: a look-up in the standings by dense id and one comparison a row.
+3. What else was asked for of it, if any row passes; the rows that do not are left out.
+
+It says what `gate.permitted_sql` and `gate.reasons_sql` say, and a test holds it to that. It fails closed: a circle
+outside the standings, a missing circle or time is a refusal.
+
+Every file is opened before the first record is given out: what compaction or erasure replaces meanwhile stays readable
+to the end, each record once, and takes no room on the disk any more once it was read.
+"""
+
+import mmap
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from volition.consent.gate import Standings, check_source, reason_of
+from volition.consent.history import BEGINNING_US
+from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
+from volition.errors import BackendError
+
+OPEN_FILES: Final = 256
+"""So many files are held open by a bucket's reading; more, small ones surely, are copied into one without a name."""
+
+_PAGE_ROWS: Final = 4096
+_PAGES_HELD: Final = 16  # some 50 MB of embeddings
+_JOINED_ROWS: Final = 8192
+_NOBODY: Final = -1
+
+_Bounds = tuple[Any, Any] | None
+
+
+class ArrowEngine:
+    """Judges Parquet files with Arrow and NumPy. Implements `gate.Engine`."""
+
+    def permitted(
+        self,
+        files: Sequence[str],
+        standings: Standings,
+        *,
+        derived: Sequence[str] = (),
+        source: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
+
+        Args:
+            files: Parquet files of records, each with at least `record_id`, `circle` and `collected_us`.
+            standings: The circles' standings for the files' category.
+            derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
+            source: Only the records of this meeting or channel.
+            columns: Only these columns; none for all. Fewer may save reading the keys.
+
+        Raises:
+            BackendError: A file cannot be read, or is gone: only before the first batch.
+            InvalidInputError: The source is no identity.
+        """
+        if source is not None:
+            check_source(source)
+        judge = _Judge(standings, source)
+        with _opened(files) as records, _opened(derived) as others:
+            batches = (batch for file in records for batch in judge.permitted(file, columns))
+            if not derived:
+                yield from batches
+                return
+            pages = _Pages(others)
+            for batch in _coalesced(batches):
+                yield batch.append_column("embedding", pages.find(batch))
+
+    def reasons(
+        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+    ) -> dict[Reason | None, int]:
+        """Count the records of one bucket by reason; none stands for permitted.
+
+        Raises:
+            BackendError: A file cannot be read, or is gone.
+            InvalidInputError: The source is no identity.
+        """
+        if source is not None:
+            check_source(source)
+        judge = _Judge(standings, source)
+        totals = np.zeros(len(REASON_CODES) + 1, np.int64)
+        with _opened(files) as records:
+            for file in records:
+                totals += judge.reasons(file, len(totals))
+        return {reason_of(code): total for code, total in enumerate(totals.tolist()) if total}
+
+
+# --- judging -------------------------------------------------------------------------------------------------------
+
+
+class _Judge:
+    """The standings of a bucket, put to the rows of its files."""
+
+    def __init__(self, standings: Standings, source: str | None) -> None:
+        self._standings = standings
+        self._source = source
+        self._limit_us: NDArray[np.int64] = np.maximum(standings.since_us, standings.oldest_us)
+        self._keys = ["circle", "collected_us", *(["source"] if source is not None else [])]
+
+    def permitted(self, file: "_File", columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """Yield the permitted records of a file, one row group at a time."""
+        wanted = file.names if columns is None else list(columns)
+        for group in range(file.groups):
+            foreseen = self._foresee(file, group)
+            if foreseen is False:
+                continue
+            if foreseen:
+                yield from file.read(group, wanted).to_batches()
+                continue
+            # A row group of which nothing is foreseen has some row that passes, so all is read at once; but few have a
+            # row of one meeting.
+            keys = file.read(group, self._keys if self._source else [*dict.fromkeys([*wanted, *self._keys])])
+            passing = self._passing(keys)
+            if not passing.any():
+                continue
+            table = file.read(group, wanted) if self._source else keys.select(wanted)
+            start = 0
+            for batch in table.to_batches():
+                here = passing[start : start + batch.num_rows]
+                start += batch.num_rows
+                kept = np.count_nonzero(here)
+                if kept:
+                    yield batch if kept == batch.num_rows else batch.filter(_mask(here))
+
+    def _foresee(self, file: "_File", group: int) -> bool | None:
+        """Tell from a row group's statistics whether all its rows pass, or none does; none if they cannot tell."""
+        standings = self._standings
+        if self._source is not None and (sources := file.bounds(group, "source")) is not None:
+            first, last = sources
+            if not first <= self._source <= last:
+                return False
+        circles = file.bounds(group, "circle")
+        if circles is None:
+            return None
+        first, last = circles
+        inside = slice(max(first, 0), max(last + 1, 0))
+        every_us = limits_us = self._limit_us[inside]
+        if standings.account is not None and (accounts := file.bounds(group, "account")) is not None:
+            of = standings.account[inside]
+            limits_us = limits_us[(of >= accounts[0]) & (of <= accounts[1])]
+        least_us = limits_us.min(initial=NO_PERMIT_US)
+        if least_us == NO_PERMIT_US:
+            return False
+        most_us = every_us.max()
+        if least_us == BEGINNING_US and most_us == NO_PERMIT_US:
+            return None  # whatever the times are
+        times = file.bounds(group, "collected_us")
+        if times is None:
+            return None
+        earliest_us, latest_us = times
+        if least_us > latest_us or earliest_us > standings.at_us:
+            return False
+        known = first >= 0 and last < len(self._limit_us)
+        if known and self._source is None and most_us <= earliest_us and latest_us <= standings.at_us:
+            return True
+        return None
+
+    def _passing(self, keys: pa.Table) -> NDArray[np.bool_]:
+        """Tell for each row whether it passes: `gate.permitted_sql`, a look-up and a comparison."""
+        circles, known, collected_us = self._looked_up(keys)
+        if not len(self._limit_us):
+            return np.zeros(len(circles), np.bool_)
+        # Every circle is inside; to be told so saves half of the look-up's time.
+        passing: NDArray[np.bool_] = collected_us >= self._limit_us.take(circles, mode="clip")
+        if len(collected_us) and collected_us.max() > self._standings.at_us:
+            passing &= collected_us <= self._standings.at_us
+        for mask in (known, _there(keys["collected_us"]), self._of_source(keys)):
+            if mask is not None:
+                passing &= mask
+        return passing
+
+    def reasons(self, file: "_File", codes: int) -> NDArray[np.int64]:
+        """Count the rows of a file by reason code: `gate.reasons_sql`."""
+        standings = self._standings
+        totals = np.zeros(codes, np.int64)
+        for group in range(file.groups):
+            keys = file.read(group, self._keys)
+            circles, known, collected_us = self._looked_up(keys)
+            found = np.full(len(circles), REASON_CODES[Reason.UNKNOWN_PARTY], np.int8)
+            if len(self._limit_us):
+                late = collected_us < standings.since_us[circles]
+                old = collected_us < standings.oldest_us[circles]
+                of_time = np.where(
+                    late, REASON_CODES[Reason.BEFORE_YES], np.where(old, REASON_CODES[Reason.TOO_OLD], 0)
+                )
+                of_circle = standings.reason[circles]
+                told = np.where(of_circle != 0, of_circle, of_time)
+                found = told.astype(np.int8) if known is None else np.where(known, told, found).astype(np.int8)
+            asked = collected_us <= standings.at_us
+            for mask in (_there(keys["collected_us"]), self._of_source(keys)):
+                if mask is not None:
+                    asked &= mask
+            totals += np.bincount(found[asked], minlength=codes)
+        return totals
+
+    def _looked_up(self, keys: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None, NDArray[np.int64]]:
+        """Return each row's circle, safe to look up; whether there is such a circle, none if for all; and its time."""
+        circles = _numbers(keys["circle"], _NOBODY)
+        collected_us = _numbers(keys["collected_us"], 0)
+        if circles.view(np.uint32).max(initial=0) < len(self._limit_us):  # seen so, what is negative is large
+            return circles, None, collected_us
+        known = (circles >= 0) & (circles < len(self._limit_us))
+        return np.where(known, circles, 0), known, collected_us
+
+    def _of_source(self, keys: pa.Table) -> NDArray[np.bool_] | None:
+        if self._source is None:
+            return None
+        same: NDArray[np.bool_] = pc.fill_null(pc.equal(keys["source"], self._source), fill_value=False).to_numpy()
+        return same
+
+
+def _mask(passing: NDArray[np.bool_]) -> pa.Array:
+    """Return a mask as Arrow has it; `pa.array` would do so, too, slower, and load pandas where that is installed."""
+    bits = pa.py_buffer(np.packbits(passing, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(passing), [None, bits])
+
+
+def _numbers(column: pa.ChunkedArray, missing: int) -> NDArray[Any]:
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # of one piece no copy is made
+    filled = pc.fill_null(whole, missing) if whole.null_count else whole
+    numbers: NDArray[Any] = filled.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _there(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
+    """Tell which values are not null; none if all are there."""
+    if not column.null_count:
+        return None
+    there: NDArray[np.bool_] = pc.is_valid(column).to_numpy()
+    return there
+
+
+# --- embeddings, found by record -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Page:
+    """Some row groups in a row, the account and circle of each record in them between bounds."""
+
+    groups: list[tuple["_File", int]]
+    rows: int
+    accounts: tuple[float, float]
+    circles: tuple[float, float]
+
+    def may_hold(self, accounts: tuple[int, int], circles: tuple[int, int]) -> bool:
+        return (
+            self.accounts[0] <= accounts[1]
+            and accounts[0] <= self.accounts[1]
+            and self.circles[0] <= circles[1]
+            and circles[0] <= self.circles[1]
+        )
+
+
+class _Pages:
+    """Embeddings on disk. Their files and those of the records are sorted alike, so few pages hold a batch's."""
+
+    def __init__(self, files: Sequence["_File"]) -> None:
+        self._pages: list[_Page] = []
+        self._held: OrderedDict[int, pa.Table] = OrderedDict()
+        for file in files:
+            for group in range(file.groups):
+                self._add(file, group)
+
+    def _add(self, file: "_File", group: int) -> None:
+        everything = (-np.inf, np.inf)
+        accounts = file.bounds(group, "account") or everything
+        circles = file.bounds(group, "circle") or everything
+        groups, rows = [(file, group)], file.rows(group)
+        if self._pages and self._pages[-1].rows + rows <= _PAGE_ROWS:
+            last = self._pages.pop()
+            groups, rows = [*last.groups, *groups], last.rows + rows
+            accounts = min(last.accounts[0], accounts[0]), max(last.accounts[1], accounts[1])
+            circles = min(last.circles[0], circles[0]), max(last.circles[1], circles[1])
+        self._pages.append(_Page(groups=groups, rows=rows, accounts=accounts, circles=circles))
+
+    def find(self, batch: pa.RecordBatch) -> pa.Array:
+        """Return the embedding of each record of a batch, or null."""
+        accounts, circles = _span(batch["account"]), _span(batch["circle"])
+        places: list[NDArray[np.int64]] = []
+        found: list[pa.Array] = []
+        for number, page in enumerate(self._pages):
+            if not page.may_hold(accounts, circles):
+                continue
+            table = self._page(number)
+            place = pc.index_in(batch["record_id"], value_set=table["record_id"])
+            there = np.flatnonzero(pc.is_valid(place).to_numpy(zero_copy_only=False))
+            if len(there):
+                places.append(there)
+                found.append(table["embedding"].combine_chunks().take(place.drop_null()))
+        order = np.full(batch.num_rows, _NOBODY, np.int64)
+        if not places:
+            return pa.nulls(batch.num_rows, pa.binary())
+        order[np.concatenate(places)] = np.arange(sum(map(len, places)))
+        return pa.concat_arrays(found).take(pa.array(order, mask=order == _NOBODY))
+
+    def _page(self, number: int) -> pa.Table:
+        if number not in self._held:
+            groups = self._pages[number].groups
+            self._held[number] = pa.concat_tables(
+                [file.read(group, ["record_id", "embedding"]) for file, group in groups]
+            )
+            if len(self._held) > _PAGES_HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(number)
+        return self._held[number]
+
+
+def _span(column: pa.Array) -> tuple[int, int]:
+    bounds = pc.min_max(column).as_py()
+    return bounds["min"], bounds["max"]
+
+
+def _coalesced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches that are not small."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= _JOINED_ROWS:
+            yield pa.concat_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_batches(waiting)
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+class _File:
+    """An open Parquet file: its row groups, what their statistics tell, and their columns."""
+
+    def __init__(self, path: str, bytes_: pa.NativeFile) -> None:
+        self._path = path
+        self._bytes = bytes_
+        self._parquet: pq.ParquetFile | None = None
+        self._places: dict[str, int] = {}
+        self._group = _NOBODY  # of which the footer's part is at hand
+        self._footer: Any = None
+
+    def _file(self) -> pq.ParquetFile:
+        """Read the footer, once and not before it is needed: a reading goes through many files."""
+        if self._parquet is None:
+            with _told(self._path):
+                self._parquet = pq.ParquetFile(self._bytes, pre_buffer=False)
+            self._places = {name: place for place, name in enumerate(self._parquet.schema_arrow.names)}
+        return self._parquet
+
+    @property
+    def names(self) -> list[str]:
+        """The columns' names."""
+        self._file()
+        return list(self._places)
+
+    @property
+    def groups(self) -> int:
+        """How many row groups there are."""
+        groups: int = self._file().metadata.num_row_groups
+        return groups
+
+    def rows(self, group: int) -> int:
+        """Return how many rows a row group has."""
+        rows: int = self._file().metadata.row_group(group).num_rows
+        return rows
+
+    def bounds(self, group: int, name: str) -> _Bounds:
+        """Return the least and the greatest value of a column in a row group; none if not known, or any is null."""
+        if name not in self._places:
+            return None
+        if self._group != group:
+            self._group, self._footer = group, self._file().metadata.row_group(group)
+        told = self._footer.column(self._places[name]).statistics
+        if told is None or not told.has_min_max or told.null_count != 0:
+            return None
+        return told.min, told.max
+
+    def read(self, group: int, names: list[str]) -> pa.Table:
+        """Read columns of a row group."""
+        file = self._file()
+        if missing := [name for name in names if name not in self._places]:
+            msg = f"{self._path} is no file of records: it has no column {missing[0]}. Restore it from a copy."
+            raise BackendError(msg)
+        with _told(self._path):
+            return file.read_row_group(group, columns=names, use_threads=False)
+
+
+@contextmanager
+def _opened(paths: Sequence[str]) -> Iterator[list[_File]]:
+    """Open files, all of them before the first is read, and close them in the end."""
+    with ExitStack() as stack:
+        files = []
+        for path in paths[:OPEN_FILES]:
+            with _told(path):
+                files.append(_File(path, stack.enter_context(pa.OSFile(path))))
+        if len(paths) > OPEN_FILES:
+            files += _copied(paths[OPEN_FILES:], stack)
+        yield files
+
+
+def _copied(paths: Sequence[str], stack: ExitStack) -> Iterator[_File]:
+    """Copy files into one that has no name, so that it vanishes with its reader; yield them as parts of it."""
+    ends = [0]
+    with tempfile.TemporaryFile(dir=Path(paths[0]).parent) as copy:
+        for path in paths:
+            with _told(path):
+                ends.append(ends[-1] + copy.write(Path(path).read_bytes()))
+        copy.flush()
+        mapped = pa.py_buffer(mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ))
+    for path, start, end in zip(paths, ends[:-1], ends[1:], strict=True):
+        yield _File(path, stack.enter_context(pa.BufferReader(mapped.slice(start, end - start))))
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Tell what cannot be read by its name."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        msg = f"{path} cannot be read: {error}. Restore it from a copy of the workspace."
+        raise BackendError(msg) from error

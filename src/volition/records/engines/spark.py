@@ -1,0 +1,410 @@
+"""The gate's SQL on Apache Spark: the same text, the same rows, on one machine or on many.
+
+- `SparkEngine` is a `gate.Engine`: a bucket at a time, streamed to this process. A workspace uses it as it uses any.
+- `permitted_frame` and `count_reasons` judge many buckets in one job and leave the rows where they are: on a cluster.
+
+Both bind `records` and `standings` in the one way of `_bound` and run `gate.permitted_sql` or `gate.reasons_sql` over
+them, so what a test says of the first holds for the second. For many buckets at once the dense ids, which count anew in
+each, are made one: a record's `circle` becomes the number of its part in the upper 32 bits and its circle in the lower.
+
+`docs/spark.md` tells how to run it on a cluster, and what that costs.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from volition.consent.gate import Standings, permitted_sql, reason_of, reasons_sql
+from volition.consent.permits import Reason
+from volition.errors import BackendError, InvalidInputError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+JAVA: Final = 17
+"""The oldest Java that Spark 4.2 starts on."""
+
+BROADCAST_STANDINGS: Final = 2_000_000
+"""Up to so many standings are copied to every executor. More are spread over the executors, which sends the records
+over the network as well."""
+
+_INSTALL_JAVA: Final = "`apt-get install openjdk-17-jre-headless`"
+_WILD: Final = re.compile(r"[][{}*?\\]")
+_VERSION: Final = re.compile(r'version "(\d+)')
+_BATCH_ROWS: Final = 65_536
+_LOCALLY: Final = "file://"
+_LOWER: Final = 0xFFFF_FFFF
+
+_LOCAL: Final = {  # one process on this machine that nobody else can reach
+    "spark.app.name": "volition",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.log.level": "ERROR",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Record files of one bucket and one category, and the standings that judge them.
+
+    Attributes:
+        category: The category.
+        files: Where the Parquet files lie, as Spark's executors name them: paths, or addresses such as s3a://...
+        standings: The standings of the bucket's circles for the category.
+    """
+
+    category: str
+    files: Sequence[str]
+    standings: Standings
+
+
+class Gathering:
+    """A `gate.Engine` that judges nothing: it notes what it is asked to judge, so that one job can judge it all.
+
+    A lake that is opened with it opens no record: it gives no rows, and counts none.
+
+    Attributes:
+        parts: What was asked so far.
+    """
+
+    def __init__(self, category: str, *, place: Callable[[str], str] = str) -> None:
+        """Begin with nothing.
+
+        Args:
+            category: The category that will be asked about.
+            place: Tells where Spark's executors find a file, from where it lies for this process.
+        """
+        self.parts: list[Part] = []
+        self._category = category
+        self._place = place
+
+    def permitted(
+        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Note the question; yield nothing."""
+        del derived
+        self.reasons(files, standings, source=source)
+        return iter(())
+
+    def reasons(
+        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+    ) -> dict[Reason | None, int]:
+        """Note the question; count nothing."""
+        del source
+        if files:
+            placed = tuple(self._place(file) for file in files)
+            self.parts.append(Part(category=self._category, files=placed, standings=standings))
+        return {}
+
+
+class SparkEngine:
+    """Runs `gate.permitted_sql` and `gate.reasons_sql` over Parquet files. Implements `gate.Engine`."""
+
+    def __init__(self, session: "SparkSession | None" = None, *, scratch: Path | None = None) -> None:
+        """Make an engine.
+
+        Args:
+            session: Where the SQL runs; without one, in this process's own session, which is started when it is first
+                needed, and ends with the process.
+            scratch: A folder that this process and Spark's executors share, for permitted records on their way here;
+                none for the system's temporary folder, which does where Spark runs on this machine alone.
+
+        Raises:
+            BackendError: No session is given, and pyspark or Java is missing.
+            InvalidInputError: The session is a cluster's, and there is no scratch folder.
+        """
+        if session is None:
+            check_installed()
+        elif scratch is None and not session.sparkContext.master.startswith("local"):
+            msg = (
+                f"Spark runs on {session.sparkContext.master}: name a scratch folder that its executors share with us."
+            )
+            raise InvalidInputError(msg)
+        self._session = session
+        self._scratch = scratch
+
+    def permitted(
+        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
+
+        Spark writes them to the scratch folder, all cores at once, and they are read from there a batch at a time: a
+        set larger than memory passes. The folder is gone when the last batch was taken.
+
+        Args:
+            files: Parquet files of records, each with at least `record_id`, `circle` and `collected_us`.
+            standings: The circles' standings for the files' category.
+            derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
+            source: Only the records of this meeting or channel.
+
+        Raises:
+            BackendError: Spark cannot start, cannot read a file, or the scratch folder is full.
+        """
+        if not files:
+            return
+        session = self._started()
+        with tempfile.TemporaryDirectory(prefix="volition-", dir=self._scratch) as scratch:
+            written = Path(scratch) / "permitted"
+            with _told(files):
+                frame = permitted_frame(session, [_alone(files, standings)], source=source).drop("category", "part")
+                if derived:
+                    embeddings = _read(frame.sparkSession, derived).select("record_id", "embedding")
+                    frame = frame.join(embeddings, "record_id", "left").select(*frame.columns, "embedding")
+                frame.write.parquet(_LOCALLY + str(written))
+            for path in sorted(written.glob("part-*.parquet")):
+                with pq.ParquetFile(path) as file:
+                    for batch in file.iter_batches(_BATCH_ROWS):
+                        yield batch.replace_schema_metadata(None)
+
+    def reasons(
+        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+    ) -> dict[Reason | None, int]:
+        """Count the records of one bucket by reason; none stands for permitted.
+
+        Raises:
+            BackendError: Spark cannot start, or cannot read a file.
+        """
+        if not files:
+            return {}
+        return count_reasons(self._started(), [_alone(files, standings)], source=source)
+
+    def _started(self) -> "SparkSession":
+        if self._session is None:
+            self._session = own_session()
+        return self._session
+
+
+def _alone(files: Sequence[str], standings: Standings) -> Part:
+    return Part(category="", files=files, standings=standings)
+
+
+# --- many buckets, one job -----------------------------------------------------------------------------------------
+
+
+def permitted_frame(
+    session: "SparkSession",
+    parts: Sequence[Part],
+    *,
+    source: str | None = None,
+    stage: str | None = None,
+    broadcast: bool | None = None,
+) -> "DataFrame":
+    """Return the permitted records of many parts as one Spark DataFrame: the files' columns, `category` and `part`.
+
+    Nothing runs yet. What Spark runs later is judged by the standings as they are handed over here, that is, by the
+    permits at their instant.
+
+    Args:
+        session: Where it runs.
+        parts: What to judge; `part` numbers them from 0. All are asked about one instant.
+        source: Only the records of this meeting or channel.
+        stage: A folder, new and readable by every executor, for the standings: then this process holds those of one
+            part at a time, not of all. It can go once the frame was used. None: they travel with the job.
+        broadcast: Copy the standings to every executor, and leave the records where they are; or send both to where
+            they meet. None: copy up to `BROADCAST_STANDINGS` of them.
+
+    Raises:
+        InvalidInputError: There are no parts, or they are asked about different instants.
+        BackendError: Spark cannot read a file.
+    """
+    from pyspark.sql import functions  # noqa: PLC0415
+
+    sql = permitted_sql(_instant(parts), source=source)
+    with _told(parts[0].files):
+        frame = _bound(session, parts, sql, stage=stage, broadcast=broadcast)
+    key = functions.col("circle")
+    part = functions.shiftright(key, 32).cast("int")
+    return frame.withColumn("part", part).withColumn("circle", key.bitwiseAND(functions.lit(_LOWER)).cast("int"))
+
+
+def count_reasons(
+    session: "SparkSession",
+    parts: Sequence[Part],
+    *,
+    source: str | None = None,
+    stage: str | None = None,
+    broadcast: bool | None = None,
+) -> dict[Reason | None, int]:
+    """Count the records of many parts by reason, in one job; none stands for permitted.
+
+    Args: as of `permitted_frame`.
+
+    Raises:
+        InvalidInputError: There are no parts, or they are asked about different instants.
+        BackendError: Spark cannot read a file.
+    """
+    sql = reasons_sql(_instant(parts), source=source)
+    with _told(parts[0].files):
+        found = _bound(session, parts, sql, stage=stage, broadcast=broadcast).collect()
+    return {reason_of(row["reason"]): row["total"] for row in found}
+
+
+def _instant(parts: Sequence[Part]) -> int:
+    instants = {part.standings.at_us for part in parts}
+    if len(instants) != 1:
+        msg = f"Parts of one job are asked about one instant; these are about {len(instants)}. Fold them from one time."
+        raise InvalidInputError(msg)
+    return instants.pop()
+
+
+def _bound(
+    session: "SparkSession", parts: Sequence[Part], sql: str, *, stage: str | None, broadcast: bool | None
+) -> "DataFrame":
+    """Plan the SQL with its names bound: `records` to the parts' files, `standings` to the parts' standings."""
+    from pyspark.sql import DataFrame, functions  # noqa: PLC0415
+
+    own = session.newSession()  # whose names nobody else's views can hide
+    standings = _staged(own, parts, stage) if stage is not None else _together(own, parts)
+    if broadcast is None:
+        broadcast = sum(len(part.standings.since_us) for part in parts) <= BROADCAST_STANDINGS
+    standings = standings.hint("broadcast" if broadcast else "shuffle_hash")
+    frames: list[DataFrame] = []
+    schema = None
+    for number, part in enumerate(parts):
+        read = _read(own, part.files, schema)
+        schema = read.schema  # the files of a lake are alike: one look at one of them does
+        key = functions.lit(number << 32).bitwiseOR(functions.col("circle").cast("bigint"))
+        frames.append(read.withColumns({"circle": key, "category": functions.lit(part.category)}))
+    while len(frames) > 1:  # two and two: Spark looks at every plan anew when it grows
+        frames = [reduce(DataFrame.unionAll, frames[place : place + 2]) for place in range(0, len(frames), 2)]
+    standings.createTempView("standings")
+    frames[0].createTempView("records")
+    return own.sql(sql)
+
+
+def _read(session: "SparkSession", files: Sequence[str], schema: "StructType | None" = None) -> "DataFrame":
+    """Read exactly these files: folders' names are no columns, and brackets in a name are brackets."""
+    reader = session.read if schema is None else session.read.schema(schema)
+    named = (file if "://" in file else _LOCALLY + file for file in files)
+    return reader.option("recursiveFileLookup", "true").parquet(*(_WILD.sub(r"\\\g<0>", name) for name in named))
+
+
+def _together(session: "SparkSession", parts: Sequence[Part]) -> "DataFrame":
+    """Hand all standings over at once."""
+    tables = [_table(part.standings, number) for number, part in enumerate(parts)]
+    return session.createDataFrame(pa.concat_tables(tables))
+
+
+def _staged(session: "SparkSession", parts: Sequence[Part], stage: str) -> "DataFrame":
+    """Hand the standings over part by part, through files."""
+    for number, part in enumerate(parts):
+        session.createDataFrame(_table(part.standings, number)).write.parquet(f"{stage}/{number:05d}")
+    return session.read.parquet(*(f"{stage}/{number:05d}" for number in range(len(parts))))
+
+
+def _table(standings: Standings, part: int) -> pa.Table:
+    """Return a part's standings as the table that the gate's SQL joins, each circle under its key."""
+    return pa.table(
+        {
+            "circle": np.arange(len(standings.since_us), dtype=np.int64) | (part << 32),
+            "since_us": standings.since_us,
+            "oldest_us": standings.oldest_us,
+            "reason": standings.reason,
+        }
+    )
+
+
+@contextmanager
+def _told(files: Sequence[str]) -> Iterator[None]:
+    """Tell what Spark cannot read in one line of our own; Java's own account of it is long."""
+    from py4j.protocol import Py4JError  # noqa: PLC0415
+    from pyspark.errors import PySparkException  # noqa: PLC0415
+
+    try:
+        yield
+    except (PySparkException, Py4JError, OSError) as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        told = next((line for line in lines if line.startswith(": ")), lines[0])  # after Py4J's line, if it is there
+        msg = f"Spark could not read the lake's files ({files[0]} and {len(files) - 1} more): {told.lstrip(': ')}"
+        raise BackendError(msg) from error
+
+
+# --- starting Spark ------------------------------------------------------------------------------------------------
+
+_starting = threading.Lock()
+
+
+def check_installed() -> None:
+    """Check that pyspark and a Java that it runs on are there.
+
+    Raises:
+        BackendError: One is missing; the message says what to install.
+    """
+    if importlib.util.find_spec("pyspark") is None:
+        raise BackendError("Spark needs pyspark, which is not installed: `pip install 'volition[spark]'`.")
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin" if home else None)
+    if java is None:
+        where = f"in JAVA_HOME ({home})" if home else "here"
+        msg = f"Spark needs Java {JAVA} or newer, and there is none {where}: {_INSTALL_JAVA}, or set JAVA_HOME."
+        raise BackendError(msg)
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - Spark runs it, too
+    version = _VERSION.search(told.stderr)
+    if version is None or int(version[1]) < JAVA:
+        found = "none that tells its version" if version is None else f"Java {version[1]}"
+        msg = f"Spark needs Java {JAVA} or newer, and {java} is {found}: {_INSTALL_JAVA}, or set JAVA_HOME."
+        raise BackendError(msg)
+
+
+def own_session(cores: int | None = None) -> "SparkSession":
+    """Return the session of this process, starting one on this machine if there is none.
+
+    A session that the process was started with (`spark-submit`) or has made before is taken as it is. One that is
+    started here listens to nobody but this process, and what Java says goes to a file that vanishes with it.
+
+    Args:
+        cores: How many of the machine's cores a session that is started here may use; none for all.
+
+    Raises:
+        BackendError: pyspark or Java is missing, or Spark cannot start.
+    """
+    check_installed()
+    from pyspark.errors import PySparkRuntimeError  # noqa: PLC0415
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    with _starting:
+        if "PYSPARK_GATEWAY_PORT" in os.environ:
+            return SparkSession.builder.getOrCreate()
+        with suppress(PySparkRuntimeError):  # there is none
+            return SparkSession.active()
+        return _start(cores)
+
+
+def _start(cores: int | None) -> "SparkSession":
+    from pyspark import SparkConf, SparkContext  # noqa: PLC0415
+    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
+    from pyspark.sql import SparkSession  # noqa: PLC0415
+
+    conf = SparkConf(loadDefaults=False)
+    conf.setMaster("local[*]" if cores is None else f"local[{cores}]").setAll(list(_LOCAL.items()))
+    # Spark's own default, one gigabyte, is too little for a bucket's standings where there are a million of them.
+    quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    conf.set("spark.driver.memory", f"{max(quarter >> 20, 1024)}m")
+    with tempfile.TemporaryFile() as said:
+        try:
+            gateway = launch_gateway(conf, {"stdout": said, "stderr": said})
+            SparkContext(conf=conf, gateway=gateway)
+        except Exception as error:  # whatever it is, what Java said tells more
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().splitlines()[-3:]
+            msg = f"Spark could not start: {error}. Java said last: {' / '.join(last) or 'nothing'}"
+            raise BackendError(msg) from error
+    return SparkSession.builder.getOrCreate()

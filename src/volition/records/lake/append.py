@@ -1,0 +1,49 @@
+"""How records come in: a batch is stored whole or not at all, and sending the same thing twice stores it once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from volition.canonical import canonical_json, us_to_datetime
+from volition.records.lake.encryption import Seals
+from volition.records.lake.interning import Numbers
+from volition.records.lake.records import ORDER, RECORDS, Appended, NewRecord, bucket_of
+from volition.records.lake.writer import Writer
+
+
+def append_records(records: Sequence[NewRecord], writer: Writer, seals: Seals) -> Appended:
+    """Store a batch of records, apart from those that the lake has, or had until they were erased."""
+    with writer.writing("the records") as batch:
+        fresh: dict[str, NewRecord] = {}
+        for record in records:
+            fresh.setdefault(record.record_id, record)
+        for identity in batch.index.collected(list(fresh)):
+            del fresh[identity]
+        groups: dict[tuple[str, str, int], list[NewRecord]] = defaultdict(list)
+        for record in fresh.values():
+            day = us_to_datetime(record.collected_us).date().isoformat()
+            groups[record.category, day, bucket_of(record.account)].append(record)
+        numbers = batch.index.numbers()
+        for (category, day, bucket), members in sorted(groups.items()):
+            table = _table(members, bucket, numbers, seals)
+            batch.write(table, kind="records", category=category, bucket=bucket, under=f"{category}/{day}")
+        batch.index.add_collected(sorted(fresh))
+    return Appended(stored=len(fresh), known=len(records) - len(fresh))
+
+
+def _table(records: list[NewRecord], bucket: int, numbers: Numbers, seals: Seals) -> pa.Table:
+    records = sorted(records, key=lambda record: (record.account, record.collected_us, record.record_id))
+    payloads = [canonical_json(record.payload) for record in records]
+    if records[0].category.startswith("content/"):
+        payloads = seals.seal(records, payloads, suffix=b"")
+    accounts, circles = numbers.of(bucket, records)
+    columns = {
+        "record_id": [record.record_id for record in records],
+        "account": accounts,
+        "circle": circles,
+        "collected_us": [record.collected_us for record in records],
+        "source": [record.source for record in records],
+        "payload": payloads,
+    }
+    return pa.table(columns, schema=RECORDS).sort_by(ORDER["records"])

@@ -1,0 +1,121 @@
+"""What lies readable beside the content: identity, account, people, instant and source of each record, and counts.
+
+Nothing here reads a payload, let alone opens one. Readers go on while files are replaced by erasure or compaction: a
+bucket of which a file was gone is read anew, as a whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from volition.consent.gate import Circles, Record
+from volition.consent.terms.model import CATEGORIES
+from volition.errors import BackendError, InvalidInputError
+from volition.records.lake.index import Index
+from volition.records.lake.records import PERSON, RECORDS, bucket_of, source_id
+
+_COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
+
+_Found = TypeVar("_Found")
+
+
+class Keys:
+    """The keys of a lake's records."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def read(self, category: str, bucket: int, read: Callable[[Sequence[str]], _Found]) -> _Found:
+        """Read something of a bucket's records as a whole; anew, if a file was replaced meanwhile."""
+        while True:
+            files = self._index.files(category, bucket)
+            try:
+                return read(files["records"])
+            except (BackendError, OSError):
+                if self._index.files(category, bucket) == files:
+                    raise
+
+    def find(self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int]]) -> pa.Table:
+        """Return the keys of a bucket's records that meet a condition."""
+
+        def read(files: Sequence[str]) -> pa.Table:
+            if not files:
+                return RECORDS.empty_table().select(_COLUMNS)
+            return pq.read_table(files, columns=_COLUMNS, partitioning=None, filters=[condition])
+
+        return self.read(category, bucket, read)
+
+    def key_of(self, record: str) -> Record:
+        """Return what the gate must know of a record, without opening it.
+
+        Raises:
+            InvalidInputError: The lake holds no such record.
+        """
+        for category in CATEGORIES:
+            for bucket in self._index.buckets(category):
+                table = self.find(category, bucket, ("record_id", "=", record))
+                if table.num_rows:
+                    row = table.to_pylist()[0]
+                    circles = self._index.circles(bucket)
+                    return Record(
+                        account=circles.account_of(row["circle"]),
+                        people=circles.people_of(row["circle"]),
+                        category=category,
+                        collected_us=row["collected_us"],
+                    )
+        msg = f"The lake holds no record {record!r}. Search results and `volition may` name records by their id."
+        raise InvalidInputError(msg)
+
+    def meeting(
+        self, account: str, name: str, *, category: str = "content/transcript"
+    ) -> tuple[tuple[str, ...], int] | None:
+        """Return whom a meeting concerns (pseudonyms, in the order of speaking) and when its last part was collected.
+
+        With `content/chat`, the same of a channel. None if no such meeting was collected.
+        """
+        bucket = bucket_of(account)
+        table = self.find(category, bucket, ("source", "=", source_id(account, name)))
+        if not table.num_rows:
+            return None
+        circles = self._index.circles(bucket)
+        parts = sorted(zip(table["collected_us"].to_pylist(), table["circle"].to_pylist(), strict=True))
+        people = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle)[:1])
+        everyone = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle))
+        return tuple(person.removeprefix(PERSON) for person in people | everyone), parts[-1][0]
+
+    def circles_of(self, account: str) -> Circles:
+        """Return an account's circles: whom its records concern. Their ids are their positions here."""
+        circles = self._index.circles(bucket_of(account))
+        numbers = [number for number, name in enumerate(circles.accounts) if name == account]
+        return circles.take(np.flatnonzero(np.isin(circles.account, numbers)))
+
+    def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """Return what is another after any of an account's records was added, embedded, moved or erased.
+
+        It says nothing else, and may change for the sake of another account.
+        """
+        found = [self._index.files(category, bucket_of(account)) for category in categories]
+        return tuple((*files["records"], *files["embeddings"]) for files in found)
+
+    def accounts(self) -> dict[str, int]:
+        """Return how many records each account has in the lake, whether or not anything may use them."""
+
+        def count(files: Sequence[str]) -> list[dict[str, int]]:
+            if not files:  # erased meanwhile
+                return []
+            counted = pc.value_counts(pq.read_table(files, columns=["account"], partitioning=None)["account"])
+            return [*counted.to_pylist()]
+
+        totals: dict[str, int] = defaultdict(int)
+        for category in CATEGORIES:
+            for bucket in self._index.buckets(category):
+                counted = self.read(category, bucket, count)
+                names = self._index.accounts(bucket)  # after the files: whoever came meanwhile has a name, too
+                for one in counted:
+                    totals[names[one["values"]]] += one["counts"]
+        return dict(totals)

@@ -1,0 +1,85 @@
+"""Compaction: large files of the many small ones that collecting leaves; rows stay as they are, sealed as they are.
+
+Each new file is a transaction of its own: killed, compaction keeps what it has done, and the next one goes on. Readers
+go on meanwhile. Memory holds a few times `COMPACT_BYTES`, whatever the lake's size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from volition.records.lake.index import Index
+from volition.records.lake.records import ORDER
+from volition.records.lake.writer import Batch, Progress, Writer
+
+COMPACT_BYTES: Final = 64 << 20
+"""Compaction makes files of up to so many bytes, before compression; one of more than half as many is left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted:
+    """What compaction did: how many files there were, how many there are, and how many rows it moved."""
+
+    before: int
+    after: int
+    rows: int
+
+
+def compact_files(index: Index, writer: Writer, progress: Progress) -> Compacted:
+    """Make large files of small ones, place by place."""
+    places = index.places()
+    rows = 0
+    for done, (kind, category, bucket, _) in enumerate(places):
+        progress("compacting", done, len(places))
+        while _small_files(index, kind, category, bucket):
+            with writer.writing("the compacted files") as batch:
+                # Asked again in our turn: another process may have compacted, or erased, what was small just now.
+                rows += _merge(batch, _small_files(index, kind, category, bucket), kind, category, bucket)
+    progress("compacting", len(places), len(places))
+    after, _ = index.counts()
+    return Compacted(before=sum(place[3] for place in places), after=after, rows=rows)
+
+
+def count_spare_files(index: Index) -> int:
+    """Return how many files there are beyond one for each kind, category and bucket."""
+    files, places = index.counts()
+    return files - places
+
+
+def _small_files(index: Index, kind: str, category: str, bucket: int) -> list[str]:
+    """Return the oldest small files of a place that make one large one together; none if there is but one."""
+    paths = index.oldest_first(kind, category, bucket)
+    if len(paths) < 2:
+        return []
+    chosen: list[str] = []
+    total = 0
+    for path in paths:
+        try:
+            metadata = pq.read_metadata(index.folder / path)
+        except FileNotFoundError:
+            continue  # replaced a moment ago
+        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        if size > COMPACT_BYTES // 2:
+            continue
+        if total + size > COMPACT_BYTES:
+            break
+        chosen.append(path)
+        total += size
+    return chosen if len(chosen) > 1 else []
+
+
+def _merge(batch: Batch, paths: Sequence[str], kind: str, category: str, bucket: int) -> int:
+    """Write the rows of some files as one file, in the open transaction; return how many."""
+    if not paths:
+        return 0
+    tables = [pq.ParquetFile(batch.index.folder / path).read(use_threads=False) for path in paths]
+    table = pa.concat_tables(tables).sort_by(ORDER[kind])
+    del tables
+    under = f"{category}/compacted" if kind == "records" else f"{category}/embeddings"
+    for path in paths:
+        batch.drop(path)
+    batch.write(table, kind=kind, category=category, bucket=bucket, under=under)
+    return int(table.num_rows)

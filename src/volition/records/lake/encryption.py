@@ -1,0 +1,84 @@
+"""How content is sealed and opened: AES-256-GCM under the account's data key, bound to the record's identity.
+
+- `payload` of `content/...` is sealed from the first day, and so is everything derived from it, such as embeddings.
+  Keys, times, categories and dense numbers stay readable for the gate.
+- What lies in the lake is opened here alone, for two modules: for `reading`, after the gate, and for `erasing`, which
+  must see what has to go, and gives out nothing.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from volition.consent.gate import Circles
+from volition.consent.parties import Parties
+from volition.records.lake.records import PERSON, NewRecord, Row
+
+
+class Seals:
+    """Seals and opens with the accounts' keys."""
+
+    def __init__(self, parties: Parties) -> None:
+        self._parties = parties
+
+    def seal(self, rows: Sequence[NewRecord | Row], plain: Sequence[bytes], *, suffix: bytes) -> list[bytes]:
+        """Seal one plaintext per row under its account's key, bound to the record's identity."""
+        sealed: list[bytes] = [b""] * len(plain)
+        by_account: dict[str, list[int]] = defaultdict(list)
+        for position, row in enumerate(rows):
+            by_account[row.account].append(position)
+        for account, positions in by_account.items():
+            pairs = [(rows[position].record_id.encode() + suffix, plain[position]) for position in positions]
+            for position, data in zip(positions, self._parties.seal_many(account, pairs), strict=True):
+                sealed[position] = data
+        return sealed
+
+    def open_rows(self, batch: pa.RecordBatch, circles: Circles, category: str) -> Iterator[Row]:
+        """Yield the records of a batch, opened: whoever calls this has asked the gate, or gives no record out.
+
+        Raises:
+            RefusedError: An account was erased meanwhile.
+        """
+        columns = batch.to_pydict()
+        identities: list[str] = columns["record_id"]
+        payloads: list[bytes] = columns["payload"]
+        embeddings: list[bytes | None] = columns.get("embedding") or [None] * len(identities)
+        people = {
+            circle: tuple(person.removeprefix(PERSON) for person in circles.people_of(circle))
+            for circle in set(columns["circle"])
+        }
+        by_owner: dict[str, list[int]] = defaultdict(list)
+        for position, circle in enumerate(columns["circle"]):
+            by_owner[circles.account_of(circle)].append(position)
+        for account, positions in by_owner.items():
+            plain = [payloads[position] for position in positions]
+            if category.startswith("content/"):
+                pairs = [(identities[position].encode(), payloads[position]) for position in positions]
+                plain = self._parties.open_many(account, pairs)
+            vectors = self._open_embeddings(
+                account, [(identities[position], embeddings[position]) for position in positions]
+            )
+            for position, payload, vector in zip(positions, plain, vectors, strict=True):
+                yield Row(
+                    record_id=identities[position],
+                    account=account,
+                    people=people[columns["circle"][position]],
+                    category=category,
+                    collected_us=columns["collected_us"][position],
+                    payload=json.loads(payload),
+                    embedding=vector,
+                )
+
+    def _open_embeddings(
+        self, account: str, sealed: Sequence[tuple[str, bytes | None]]
+    ) -> list[NDArray[np.float32] | None]:
+        there = [(identity.encode() + b"/embedding", data) for identity, data in sealed if data is not None]
+        opened = iter(self._parties.open_many(account, there))
+        return [
+            None if data is None else np.frombuffer(next(opened), dtype=np.float16).astype(np.float32)
+            for _, data in sealed
+        ]

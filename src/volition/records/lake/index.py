@@ -1,0 +1,269 @@
+"""The index of the lake, `index.db`: which files there are, who is who in them, and what has ever been there.
+
+- A file exists for readers once the index names it, in one transaction for a whole batch.
+- Accounts, people and circles get small dense integers inside their bucket as they are collected, and keep them: the
+  gate is one look-up.
+- What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
+- All SQL that speaks to the index is here. It holds no content; names and numbers are readable, for the gate.
+"""
+
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from volition.consent.gate import Circles
+from volition.errors import BackendError
+from volition.records.lake.interning import Numbers
+from volition.records.lake.records import PERSON
+
+_CIRCLES_HELD: Final = 2_000_000
+_ASKED_AT_ONCE: Final = 500
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS accounts (bucket INTEGER, number INTEGER, account TEXT UNIQUE, PRIMARY KEY (bucket, number));
+CREATE TABLE IF NOT EXISTS people (bucket INTEGER, number INTEGER, pseudonym TEXT, PRIMARY KEY (bucket, number),
+                                   UNIQUE (bucket, pseudonym));
+CREATE TABLE IF NOT EXISTS circles (bucket INTEGER, number INTEGER, account INTEGER, people TEXT,
+                                    PRIMARY KEY (bucket, number), UNIQUE (bucket, account, people));
+CREATE TABLE IF NOT EXISTS records (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embedded (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, kind TEXT, category TEXT, bucket INTEGER, rows INTEGER);
+CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, category, bucket);
+"""
+
+_NO_CIRCLES: Final = Circles(
+    accounts=[],
+    people=[],
+    account=np.zeros(0, np.int32),
+    offsets=np.zeros(1, np.int64),
+    members=np.zeros(0, np.int32),
+)
+
+
+class Index:
+    """The index of one lake.
+
+    Attributes:
+        folder: Where the lake lies.
+        mutex: Held while a thread asks; a writer holds it for its whole transaction.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the index in `folder`, creating both if they are not there.
+
+        Raises:
+            BackendError: The folder or its index cannot be opened.
+        """
+        self.folder = folder
+        self.mutex = threading.RLock()
+        self._known: OrderedDict[int, Circles] = OrderedDict()  # circles by bucket, those used last at the end
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._index = sqlite3.connect(
+                folder / "index.db", check_same_thread=False, isolation_level=None, timeout=30
+            )
+            self._index.execute("PRAGMA journal_mode = WAL")
+            self._index.execute("PRAGMA synchronous = FULL")
+            self._index.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            msg = f"The lake in {folder} cannot be opened: {error}. Check that the folder can be written."
+            raise BackendError(msg) from error
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    # --- one transaction, for whoever holds the mutex ---
+
+    def begin(self) -> None:
+        """Open the one transaction in which a writer changes what there is."""
+        self._index.execute("BEGIN IMMEDIATE")
+
+    def commit(self) -> None:
+        """Make everything since `begin` visible, and durable, at once."""
+        self._index.execute("COMMIT")
+
+    def rollback(self) -> None:
+        """Take back everything since `begin`, if it stands open still."""
+        if self._index.in_transaction:
+            self._index.execute("ROLLBACK")
+
+    # --- which records there are, or were: asked and told by a writer, in its transaction ---
+
+    def collected(self, identities: Sequence[str]) -> list[str]:
+        """Return which of some records the lake has, or had until they were erased."""
+        return self._there("records", identities)
+
+    def embedded(self, identities: Sequence[str]) -> list[str]:
+        """Return of which of some records an embedding was kept, or is not to be kept any more."""
+        return self._there("embedded", identities)
+
+    def _there(self, table: str, identities: Sequence[str]) -> list[str]:
+        """Return which of some identities a table of the index holds."""
+        found: list[str] = []
+        for start in range(0, len(identities), _ASKED_AT_ONCE):
+            asked = [bytes.fromhex(identity) for identity in identities[start : start + _ASKED_AT_ONCE]]
+            places = ", ".join("?" * len(asked))
+            sql = f"SELECT id FROM {table} WHERE id IN ({places})"  # noqa: S608 - our own names and question marks
+            found += [identity.hex() for (identity,) in self._index.execute(sql, asked)]
+        return found
+
+    def add_collected(self, identities: Iterable[str]) -> None:
+        """Remember that records are there now, in the open transaction."""
+        self._index.executemany("INSERT INTO records VALUES (?)", _bytes(identities))
+
+    def add_embedded(self, identities: Iterable[str]) -> None:
+        """Remember that records have their embeddings now, in the open transaction."""
+        self._index.executemany("INSERT INTO embedded VALUES (?)", _bytes(identities))
+
+    def embed_no_more(self, identities: Iterable[str]) -> None:
+        """Remember, in the open transaction, that no embedding of these records may be kept from now on."""
+        self._index.executemany("INSERT OR IGNORE INTO embedded VALUES (?)", _bytes(identities))
+
+    # --- which files there are ---
+
+    def add_file(self, path: str, *, kind: str, category: str, bucket: int, rows: int) -> None:
+        """Name a file, in the open transaction: for readers it exists from its commit on."""
+        self._index.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (path, kind, category, bucket, rows))
+
+    def drop_file(self, path: str) -> None:
+        """Name a file no longer, in the open transaction."""
+        self._index.execute("DELETE FROM files WHERE path = ?", (path,))
+
+    def named(self) -> set[str]:
+        """Return the paths, below the lake's folder, of all files that exist for readers."""
+        return {path for (path,) in self._index.execute("SELECT path FROM files")}
+
+    def buckets(self, category: str) -> list[int]:
+        """Return the buckets that have records of a category."""
+        with self.mutex:
+            found = self._index.execute(
+                "SELECT DISTINCT bucket FROM files WHERE kind = 'records' AND category = ? AND rows > 0 ORDER BY 1",
+                (category,),
+            ).fetchall()
+        return [bucket for (bucket,) in found]
+
+    def files(self, category: str, bucket: int) -> dict[str, list[str]]:
+        """Return the files of a category and bucket by kind, as they are at one instant."""
+        with self.mutex:
+            found = self._index.execute(
+                "SELECT kind, path FROM files WHERE kind IN ('records', 'embeddings') AND category = ? AND bucket = ? "
+                "AND rows > 0 ORDER BY path",
+                (category, bucket),
+            ).fetchall()
+        files: dict[str, list[str]] = {"records": [], "embeddings": []}
+        for kind, path in found:
+            files[kind].append(str(self.folder / path))
+        return files
+
+    def files_of(self, bucket: int) -> list[tuple[str, str, str]]:
+        """Return path, kind and category of each of a bucket's files."""
+        with self.mutex:
+            return self._index.execute(
+                "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
+            ).fetchall()
+
+    def places(self) -> list[tuple[str, str, int, int]]:
+        """Return each kind, category and bucket of which there are files, and how many."""
+        with self.mutex:
+            return self._index.execute(
+                "SELECT kind, category, bucket, COUNT(*) FROM files WHERE rows > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+            ).fetchall()
+
+    def oldest_first(self, kind: str, category: str, bucket: int) -> list[str]:
+        """Return the paths of the files of one place, in the order in which they were written."""
+        with self.mutex:
+            found = self._index.execute(
+                "SELECT path FROM files WHERE kind = ? AND category = ? AND bucket = ? AND rows > 0 ORDER BY rowid",
+                (kind, category, bucket),
+            ).fetchall()
+        return [path for (path,) in found]
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many files there are, and in how many places."""
+        with self.mutex:
+            files, places = self._index.execute(
+                "SELECT COUNT(*), COUNT(DISTINCT kind || category || bucket) FROM files WHERE rows > 0"
+            ).fetchone()
+        return int(files), int(places)
+
+    def size(self) -> dict[str, int]:
+        """Return how many records lie in the files, by category."""
+        with self.mutex:
+            found = self._index.execute(
+                "SELECT category, SUM(rows) FROM files WHERE kind = 'records' GROUP BY category ORDER BY category"
+            ).fetchall()
+        return dict(found)
+
+    # --- who is who: dense numbers inside a bucket ---
+
+    def numbers(self) -> Numbers:
+        """Return what gives out numbers in the open transaction."""
+        return Numbers(self._index)
+
+    def accounts(self, bucket: int) -> list[str]:
+        """Return the accounts of a bucket; each account's number is its position."""
+        with self.mutex:
+            return self._numbered("accounts", "account", bucket, 0)
+
+    def numbers_of_account(self, account: str) -> list[int]:
+        """Return the number of an account in its bucket; none if it has no record."""
+        with self.mutex:
+            found = self._index.execute("SELECT number FROM accounts WHERE account = ?", (account,)).fetchall()
+        return [number for (number,) in found]
+
+    def numbers_of_person(self, pseudonym: str) -> list[tuple[int, int]]:
+        """Return each bucket that knows a person, with their number there."""
+        with self.mutex:
+            return self._index.execute("SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)).fetchall()
+
+    def members(self, bucket: int) -> dict[int, list[int]]:
+        """Return the people's numbers in each of a bucket's circles, the first person first."""
+        with self.mutex:
+            found = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,)).fetchall()
+        return {circle: json.loads(people) for circle, people in found}
+
+    def circles(self, bucket: int) -> Circles:
+        """Return a bucket's circles, with all that any process has added by now; what was read before is kept."""
+        with self.mutex:
+            circles = self._known.pop(bucket, _NO_CIRCLES)
+            # The circles first: whoever is named in them was numbered before, in the same transaction.
+            fresh = self._index.execute(
+                "SELECT account, people FROM circles WHERE bucket = ? AND number >= ? ORDER BY number",
+                (bucket, len(circles)),
+            ).fetchall()
+            if fresh:
+                names = self._numbered("accounts", "account", bucket, len(circles.accounts))
+                people = self._numbered("people", "pseudonym", bucket, len(circles.people))
+                members = [json.loads(circle) for _, circle in fresh]
+                ends = circles.offsets[-1] + np.cumsum([len(circle) for circle in members], dtype=np.int64)
+                circles = Circles(
+                    accounts=[*circles.accounts, *names],
+                    people=[*circles.people, *(PERSON + pseudonym for pseudonym in people)],
+                    account=np.concatenate([circles.account, np.array([account for account, _ in fresh], np.int32)]),
+                    offsets=np.concatenate([circles.offsets, ends]),
+                    members=np.concatenate(
+                        [circles.members, np.array([one for all_ in members for one in all_], np.int32)]
+                    ),
+                )
+            self._known[bucket] = circles
+            while len(self._known) > 1 and sum(map(len, self._known.values())) > _CIRCLES_HELD:
+                self._known.popitem(last=False)
+            return circles
+
+    def _numbered(self, table: str, column: str, bucket: int, start: int) -> list[str]:
+        found = self._index.execute(
+            f"SELECT {column} FROM {table} WHERE bucket = ? AND number >= ? ORDER BY number",  # noqa: S608 - our own names
+            (bucket, start),
+        )
+        return [name for (name,) in found]
+
+
+def _bytes(identities: Iterable[str]) -> Iterable[tuple[bytes]]:
+    return ((bytes.fromhex(identity),) for identity in identities)

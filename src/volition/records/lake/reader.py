@@ -1,0 +1,184 @@
+"""Reading through the gate: the one way by which records come out of the lake.
+
+- Records come out by `rows` and are counted by `reasons`, and both ask for permits.
+- Two doors ask nobody's yes. By `own_rows` a person gets what is their own, and nothing else: the gate's `own` judges.
+  What somebody else said is not in it, though `held` tells that it is there. By `heard_rows` a person reads again what
+  was said while they were there: the gate's `heard` judges.
+- An engine judges what lies in the files; only what it lets through is opened.
+- Readers never wait, and go on while files are replaced: all files of a bucket are opened before its first record is
+  given out, and listed anew if one was replaced before that.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from volition.consent.gate import Circles, Engine, Participant, Standings, Subject, fold, heard, own
+from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
+from volition.errors import BackendError
+from volition.records.lake.columns import Keys
+from volition.records.lake.encryption import Seals
+from volition.records.lake.index import Index
+from volition.records.lake.records import DERIVED_IN, PERSON, Held, Row, bucket_of, is_derived
+
+
+class Reader:
+    """Gives out what the gate lets through."""
+
+    def __init__(self, index: Index, keys: Keys, seals: Seals, engine: Engine) -> None:
+        self._index = index
+        self._keys = keys
+        self._seals = seals
+        self._engine = engine
+
+    def rows(
+        self,
+        permits: Permits,
+        *,
+        categories: Iterable[str],
+        accounts: Sequence[str] | None = None,
+        source: str | None = None,
+        underived: bool = False,
+    ) -> Iterator[Row]:
+        """Yield the records that `permits` lets through, opened, by category and bucket, else in no order."""
+        for category in categories:
+            for bucket in self._index.buckets(category):
+                for batch, circles in self._permitted(
+                    partial(_standings, permits, category, accounts), category, bucket, source
+                ):
+                    wanted = (
+                        batch.filter(pc.is_null(batch["embedding"]))
+                        if underived and "embedding" in batch.schema.names
+                        else batch
+                    )
+                    yield from self._seals.open_rows(wanted, circles, category)
+
+    def _permitted(
+        self, stand: Callable[[Circles], Standings | None], category: str, bucket: int, source: str | None
+    ) -> Iterator[tuple[pa.RecordBatch, Circles]]:
+        """Yield the permitted batches of a bucket, and the circles that they speak of.
+
+        An engine opens every file before it gives out the first batch, so a file that was replaced before that is no
+        error: the bucket is listed anew, and nothing was given out twice.
+        """
+        while True:
+            files = self._index.files(category, bucket)
+            circles = self._index.circles(bucket)
+            standings = stand(circles)
+            if standings is None or not files["records"]:
+                return
+            batches = self._engine.permitted(files["records"], standings, derived=files["embeddings"], source=source)
+            try:
+                first = next(batches, None)
+            except BackendError:
+                if self._index.files(category, bucket) == files:
+                    raise
+                continue
+            if first is not None:
+                yield first, circles
+                yield from ((batch, circles) for batch in batches)
+            return
+
+    def reasons(
+        self, permits: Permits, *, categories: Iterable[str], source: str | None = None
+    ) -> dict[str, dict[Reason | None, int]]:
+        """Count the records of each category, or of one meeting or channel, by the gate's reason; none: permitted."""
+        found: dict[str, dict[Reason | None, int]] = {}
+        for category in categories:
+            counts: dict[Reason | None, int] = defaultdict(int)
+            for bucket in self._index.buckets(category):
+
+                def count(
+                    files: Sequence[str], bucket: int = bucket, category: str = category
+                ) -> dict[Reason | None, int]:
+                    standings = fold(permits, self._index.circles(bucket), category)
+                    return self._engine.reasons(files, standings, source=source)
+
+                for reason, total in self._keys.read(category, bucket, count).items():
+                    counts[reason] += total
+            if counts:
+                found[category] = dict(counts)
+        return found
+
+    def own_rows(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[Row]:
+        """Yield what a person said, wrote or did, opened, for that person alone: a yes is asked of nobody."""
+        for category in categories:
+            for row in self._first_rows(subject, category):
+                if not is_derived(row):
+                    yield row
+
+    def _first_rows(self, subject: Subject, category: str) -> Iterator[Row]:
+        for bucket in self._buckets_of(subject, category):
+            for batch, circles in self._permitted(partial(own, subject), category, bucket, None):
+                yield from self._seals.open_rows(batch, circles, category)
+
+    def _buckets_of(self, subject: Subject, category: str) -> list[int]:
+        """Return the buckets that have records of a category and may have some that concern a person."""
+        there = {bucket for bucket, _ in self._index.numbers_of_person(subject.pseudonym)}
+        return [bucket for bucket in self._index.buckets(category) if bucket in there]
+
+    def held(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[Held]:
+        """Yield every record that concerns a person, without what it says: by category, else in no order."""
+        party = PERSON + subject.pseudonym
+        for category in categories:
+            derived: set[str] = set()
+            if category in DERIVED_IN:
+                derived = {row.record_id for row in self._first_rows(subject, category) if is_derived(row)}
+            for bucket in self._buckets_of(subject, category):
+                circles = self._index.circles(bucket)
+                numbers = [number for number, person in enumerate(circles.people) if person == party]
+                places = np.flatnonzero(np.isin(circles.members, numbers))
+                chosen = np.unique(np.searchsorted(circles.offsets, places, side="right") - 1)
+                people = {circle: circles.people_of(circle) for circle in chosen.tolist()}
+                if not people:
+                    continue
+                for key in self._keys.find(category, bucket, ("circle", "in", list(people))).to_pylist():
+                    if key["collected_us"] <= subject.at_us:
+                        yield Held(
+                            record_id=key["record_id"],
+                            account=circles.account_of(key["circle"]),
+                            category=category,
+                            collected_us=key["collected_us"],
+                            source=key["source"],
+                            is_own=people[key["circle"]][0] == party and key["record_id"] not in derived,
+                            others=len(people[key["circle"]]) - 1,
+                        )
+
+    def heard_rows(
+        self, participant: Participant, *, categories: Iterable[str], source: str | None = None
+    ) -> Iterator[Row]:
+        """Yield what was said or written with a person there, opened, for that person alone to read again."""
+        bucket = bucket_of(participant.account)
+        for category in categories:
+            for batch, circles in self._permitted(partial(heard, participant), category, bucket, source):
+                yield from self._seals.open_rows(batch, circles, category)
+
+
+def _standings(permits: Permits, category: str, accounts: Sequence[str] | None, circles: Circles) -> Standings | None:
+    """Return the circles' standings; where only some accounts are asked about, the others' circles pass nothing.
+
+    None if no circle is asked about.
+    """
+    if accounts is None:
+        return fold(permits, circles, category)
+    numbers = [number for number, account in enumerate(circles.accounts) if account in accounts]
+    chosen = np.flatnonzero(np.isin(circles.account, numbers))
+    if not len(chosen):
+        return None
+    folded = fold(permits, circles.take(chosen), category)
+    columns = [
+        np.full(len(circles), nothing, column.dtype)
+        for column, nothing in (
+            (folded.since_us, NO_PERMIT_US),
+            (folded.oldest_us, NO_PERMIT_US),
+            (folded.reason, REASON_CODES[Reason.UNKNOWN_PARTY]),
+        )
+    ]
+    for column, values in zip(columns, (folded.since_us, folded.oldest_us, folded.reason), strict=True):
+        column[chosen] = values
+    since_us, oldest_us, reason = columns
+    return Standings(at_us=folded.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=circles.account)

@@ -1,0 +1,230 @@
+"""The API as one application: its routes, how it tells failures, its document, health and figures."""
+
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.exceptions import HTTPException
+
+from volition import canonical
+from volition.errors import VolitionError
+from volition.server.api import ingest as ways_in
+from volition.server.api import learning, record, rights
+from volition.server.api import limits as limiting
+from volition.server.api import weigh as weighing
+from volition.server.api.idempotency import Repeats
+from volition.server.api.may import May
+from volition.server.api.problems import MEDIA_TYPE, NOT_FOUND, UNPROCESSABLE, problem
+from volition.server.api.schemas import Problem
+from volition.server.api.security import ApiError
+from volition.server.api.webhooks import Telling
+from volition.server.auth import Access
+from volition.server.http_errors import UNEXPECTED, Failure, failure_of
+from volition.server.jobs import Jobs
+from volition.server.middleware import App, Message, Receive, Send
+from volition.server.settings import Settings
+from volition.workspace.pool import Workspaces
+
+PATHS: Final = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/gpc.json")
+"""What begins so belongs to the API."""
+
+_MAY: Final = "/v1/may"
+_STARTED: Final = datetime.now(UTC).date().isoformat()
+_log = logging.getLogger(__name__)
+
+
+class Api:
+    """The API of one server; close it."""
+
+    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> None:
+        """Put it together; `guard.Guard` stands before it."""
+        self._may = May(workspaces)
+        self._telling = [
+            Telling(webhook, access=access, workspaces=workspaces, clock=canonical.now_us)
+            for webhook in settings.webhooks
+        ]
+        self._figures = _Figures(workspaces)
+        self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, figures=self._figures)
+        self._rest = Repeats(self.app, access)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["path"] == _MAY and scope["method"] == "POST":
+            self._figures.asked.inc()
+            await self._may(scope, receive, send)
+            return
+        await self._figures.measured(self._rest, scope, receive, send)
+
+    def close(self) -> None:
+        """Stop telling others, and let go of the leases."""
+        for telling in self._telling:
+            telling.close()
+        self._may.close()
+
+
+def _application(*, workspaces: Workspaces, jobs: Jobs, settings: Settings, figures: "_Figures") -> FastAPI:
+    app = FastAPI(title="Volition", version="1", openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.workspaces, app.state.jobs, app.state.settings = workspaces, jobs, settings
+    for routes in (record.routes, limiting.routes, learning.routes, rights.routes, weighing.routes, ways_in.routes):
+        app.include_router(routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
+    document: dict[str, Any] = {}
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    def openapi() -> JSONResponse:
+        if not document:
+            document.update(_document(app))
+        return JSONResponse(document)
+
+    @app.get("/healthz", include_in_schema=False)
+    def healthy() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz", include_in_schema=False)
+    def ready() -> JSONResponse:
+        try:
+            with workspaces.borrow() as workspace:
+                return JSONResponse({"status": "ok", "ledger": workspace.ledger.size})
+        except VolitionError as error:
+            return JSONResponse({"status": "not ready", "detail": str(error)}, status_code=503)
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        return Response(figures.text(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/.well-known/gpc.json", include_in_schema=False)
+    def gpc() -> JSONResponse:
+        return JSONResponse({"gpc": True, "lastUpdate": _STARTED})
+
+    app.add_exception_handler(VolitionError, _told)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+_PROBLEM: Final[dict[str, Any]] = {
+    "description": "A problem",
+    "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+}
+
+_QUESTION: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["account", "people", "category"],
+    "additionalProperties": False,
+    "properties": {
+        "account": {"type": "string"},
+        "people": {"type": "array", "items": {"type": "string"}, "description": "Ids; the speaker or actor first."},
+        "category": {"type": "string"},
+        "collected": {"type": ["string", "null"], "description": "An instant; by default now."},
+    },
+}
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document: FastAPI's, with the route that does without it."""
+    told = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
+    told.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    told["security"] = [{"token": []}]
+    purpose = {"purpose": {"type": "string"}}
+    single = {
+        **_QUESTION,
+        "required": ["purpose", *_QUESTION["required"]],
+        "properties": {**purpose, **_QUESTION["properties"]},
+    }
+    many = {
+        "type": "object",
+        "required": ["purpose", "questions"],
+        "additionalProperties": False,
+        "properties": {**purpose, "questions": {"type": "array", "items": _QUESTION}},
+    }
+    told["paths"][_MAY] = {
+        "post": {
+            "tags": ["may"],
+            "summary": "May this be used?",
+            "operationId": "may",
+            "description": "One question, or many; Arrow is taken as well, see docs/api.md.",
+            "requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": [single, many]}}}},
+            "responses": {
+                "200": {
+                    "description": "The verdict, or one for each question",
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                },
+                "4XX": _PROBLEM,
+                "5XX": _PROBLEM,
+            },
+        }
+    }
+    return told
+
+
+def _problem(failure: Failure, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - any JSON value
+    headers = {"www-authenticate": "Bearer"} if failure.status == 401 else None
+    return JSONResponse(
+        problem(failure, detail, **more), status_code=failure.status, media_type=MEDIA_TYPE, headers=headers
+    )
+
+
+def _told(_: Request, error: Exception) -> Response:
+    failure = error.failure if isinstance(error, ApiError) else UNEXPECTED
+    if isinstance(error, VolitionError) and not isinstance(error, ApiError):
+        failure = failure_of(error)
+    return _problem(failure, str(error))
+
+
+def _malformed(_: Request, error: Exception) -> Response:
+    faults = error.errors() if isinstance(error, RequestValidationError) else []
+    told = [{"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in faults]
+    first = f"{told[0]['where']}: {told[0]['what']}." if told else ""
+    return _problem(UNPROCESSABLE, first, errors=told)
+
+
+def _http(_: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    failure = NOT_FOUND if status == 404 else Failure(status=status, kind="http", title=detail)
+    response = _problem(failure, detail)
+    if isinstance(error, HTTPException) and error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _problem(UNEXPECTED, "Nothing was half-done. The operator finds it in the log.")
+
+
+class _Figures:
+    """What Prometheus scrapes; no figure names a party."""
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
+        self._registry = CollectorRegistry()
+        self.asked = Counter("volition_may_requests", "Requests to /v1/may", registry=self._registry)
+        self._requests = Counter(
+            "volition_requests", "Requests to other routes", ("method", "status"), registry=self._registry
+        )
+        self._seconds = Histogram("volition_request_seconds", "How long they took", registry=self._registry)
+        self._ledger = Gauge("volition_ledger_entries", "Entries of the ledger", registry=self._registry)
+        self._owed = Gauge("volition_forgettings_owed", "Forgettings that are owed", registry=self._registry)
+
+    async def measured(self, app: App, scope: Message, receive: Receive, send: Send) -> None:
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._requests.labels(scope["method"], str(message["status"])).inc()
+            await send(message)
+
+        with self._seconds.time():
+            await app(scope, receive, noting)
+
+    def text(self) -> bytes:
+        """Return the figures as they are now."""
+        with suppress(VolitionError), self._workspaces.borrow() as workspace:
+            self._ledger.set(workspace.ledger.size)
+            self._owed.set(len(workspace.owed()))
+        return generate_latest(self._registry)

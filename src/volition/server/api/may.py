@@ -1,0 +1,205 @@
+"""`POST /v1/may`: may this be used? One question, many as JSON, or many as Arrow; for speed without a framework.
+
+One question is answered from memory under a lease (`lease.Held`), so that whoever has said no before it began is heard.
+Many are judged against the ledger's head by `batch.judge_batch`.
+
+- `{"purpose", "account", "people", "category", "collected"}` gives a verdict; `collected` is by default now.
+- `{"purpose", "questions": [{"account", "people", "category", "collected"}, ...]}` gives `{"answers": [...]}`.
+- `application/vnd.apache.arrow.stream` with `?purpose=` holds columns of `batch.QUESTIONS`, in which `people` are ids
+  of people; the answer is a stream of `batch.ANSWERS`.
+"""
+
+import io
+import time
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, Final, TypeVar
+from urllib.parse import parse_qs
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from starlette.concurrency import run_in_threadpool
+
+from volition import canonical
+from volition.canonical import text_to_us
+from volition.consent.gate import Verdict
+from volition.consent.gate.batch import ANSWERS
+from volition.consent.lease import Held
+from volition.consent.terms.model import CATEGORIES
+from volition.errors import InvalidInputError, VolitionError
+from volition.server.api.problems import UNAUTHORIZED, read_body, tell
+from volition.server.auth import Role, Scope
+from volition.server.http_errors import FORBIDDEN, failure_of
+from volition.server.middleware import Message, Receive, Send
+from volition.workspace import Workspace
+from volition.workspace.pool import Workspaces
+
+if TYPE_CHECKING:
+    from volition.server.middleware import Asked
+
+ARROW: Final = "application/vnd.apache.arrow.stream"
+ROLES: Final = frozenset({Role.ENGINEER, Role.AUDITOR, Role.OPERATOR})
+SCOPE: Final = Scope.MAY
+MOST: Final = 100_000
+"""Questions in one JSON document; Arrow takes what the body holds."""
+
+
+_Asked = TypeVar("_Asked")
+
+
+class _Question(msgspec.Struct, forbid_unknown_fields=True):
+    account: str
+    people: tuple[str, ...]
+    category: str
+    collected: str | None = None
+
+
+class _Single(_Question, forbid_unknown_fields=True):
+    purpose: str = ""
+
+
+class _Many(msgspec.Struct, forbid_unknown_fields=True):
+    purpose: str
+    questions: list[_Question]
+
+
+class May:
+    """Answers `POST /v1/may`."""
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        """Answer from one folder; a purpose's gate is held from its first question on."""
+        self._workspaces = workspaces
+        self._own = Workspace.open(workspaces.folder)  # the event loop's alone: it must never wait for another thread
+        self._held: dict[str, Held] = {}
+        self._holding = Lock()
+        self._names: dict[str, str] = {}
+        self._names_version = (-1, -1)
+        self._names_until_ns = 0
+        self._single = msgspec.json.Decoder(_Single)
+        self._many = msgspec.json.Decoder(_Many)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        asked: Asked = scope["volition"]
+        if asked.who is None:
+            await tell(send, UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
+            return
+        if not asked.who.is_any(ROLES) or SCOPE not in asked.who.scopes:
+            told = f"This needs the scope {SCOPE}, and a role among: {', '.join(sorted(ROLES))}."
+            await tell(send, FORBIDDEN, told)
+            return
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        try:
+            body = await read_body(receive)
+            if kind.startswith(ARROW.encode()):
+                purpose = parse_qs(scope["query_string"].decode("latin-1")).get("purpose", [""])[0]
+                answer = await run_in_threadpool(self._judge_arrow, purpose, body)
+                await _send(send, answer, ARROW.encode())
+            elif b'"questions"' in body:
+                await _send(send, await run_in_threadpool(self._judge_many, body))
+            else:
+                question = self._decode(self._single, body)
+                held = self._held.get(question.purpose)
+                if held is None:
+                    held = await run_in_threadpool(self._hold, question.purpose)
+                await _send(send, _verdict(self._judge(held, question)))
+        except VolitionError as error:
+            await tell(send, failure_of(error), str(error))
+
+    def close(self) -> None:
+        """Let go of every lease."""
+        with self._holding:
+            for held in self._held.values():
+                held.close()
+            self._held.clear()
+            self._own.close()
+
+    def _hold(self, purpose: str) -> Held:
+        with self._holding:
+            if purpose not in self._held:
+                self._held[purpose] = self._own.hold(purpose)
+            return self._held[purpose]
+
+    def _judge(self, held: Held, question: _Question) -> Verdict:
+        _check_category(question.category)
+        people = tuple([self._name(person) for person in question.people])
+        collected_us = canonical.now_us() if question.collected is None else text_to_us(question.collected)
+        return held.may(question.account, people, question.category, collected_us)
+
+    def _name(self, person: str) -> str:
+        """Return a person as the ledger names them; who was asked about before is known for as long as a lease.
+
+        What is permitted does not hang on it: the ledger says that a person was erased, and `Held` knows the ledger.
+        """
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._names_until_ns:
+            version = self._own.parties.version()
+            if version != self._names_version:
+                self._names.clear()
+                self._names_version = version
+            self._names_until_ns = now_ns + self._own.lease_ms * 1_000_000
+        name = self._names.get(person)
+        if name is None:
+            name = f"person:{self._own.parties.person(person).pseudonym}"
+            if len(self._names) >= MOST:
+                self._names.clear()
+            self._names[person] = name
+        return name
+
+    def _judge_many(self, body: bytes) -> bytes:
+        asked = self._decode(self._many, body)
+        if len(asked.questions) > MOST:
+            raise InvalidInputError(f"One document asks at most {MOST:,} questions. Split it, or send Arrow.")
+        held = self._hold(asked.purpose)
+        answers = [_verdict(self._judge(held, question)) for question in asked.questions]
+        return b'{"answers":[' + b",".join(answers) + b"]}"
+
+    def _judge_arrow(self, purpose: str, body: bytes) -> bytes:
+        try:
+            with pa.ipc.open_stream(body) as stream:
+                questions = stream.read_all().combine_chunks()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InvalidInputError(f"That is no Arrow stream: {error}.") from error
+        sink = io.BytesIO()
+        with self._workspaces.borrow() as workspace, pa.ipc.new_stream(sink, ANSWERS) as stream:
+            for batch in questions.to_batches():
+                stream.write_batch(workspace.judge(purpose, _named(batch, workspace)))
+        return sink.getvalue()
+
+    @staticmethod
+    def _decode(decoder: "msgspec.json.Decoder[_Asked]", body: bytes) -> "_Asked":
+        try:
+            return decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise InvalidInputError(f"That is no question: {error}.") from error
+
+
+def _named(batch: pa.RecordBatch, workspace: Workspace) -> pa.RecordBatch:
+    """Name the people of questions as the ledger does: each id is looked up once."""
+    if "people" not in batch.schema.names or not pa.types.is_list(batch["people"].type):
+        return batch  # `judge` says what is missing
+    people = batch["people"]
+    ids = people.flatten().cast(pa.string()).dictionary_encode()  # each is looked up once, and told once
+    parties = [workspace.party(f"person:{person}") for person in ids.dictionary.to_pylist()]
+    named = pa.DictionaryArray.from_arrays(ids.indices, pa.array(parties, pa.string()))
+    lengths = people.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
+    column = pa.ListArray.from_arrays(pa.array(offsets), named, mask=people.is_null())
+    return batch.set_column(batch.schema.get_field_index("people"), "people", column)
+
+
+def _check_category(category: str) -> None:
+    if category not in CATEGORIES:
+        raise InvalidInputError(f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}.")
+
+
+@lru_cache(maxsize=1 << 14)
+def _verdict(verdict: Verdict) -> bytes:
+    return msgspec.json.encode(verdict.to_json())
+
+
+async def _send(send: Send, body: bytes, kind: bytes = b"application/json") -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

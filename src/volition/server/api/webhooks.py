@@ -1,0 +1,102 @@
+"""Webhooks out: whoever is named in `server.toml` is told of decisions, terms and forgettings, signed.
+
+Deliveries follow the Standard Webhooks form: `webhook-id`, `webhook-timestamp` and `webhook-signature` ("v1," and the
+base64 HMAC-SHA256 of "ID.TIMESTAMP.BODY" under the secret). The id is the log's origin and the entry's number, so a
+repeat is known as one. Entries are told in order; one that is not taken is tried again, ever less often, and nothing
+after it is told before. How far each has been told is kept in `web.db`, so a restart goes on there; a new webhook is
+told of what happens from then on.
+
+Source: Standard Webhooks 1.0.0.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Final
+
+import httpx2
+
+from volition.canonical import us_to_text
+from volition.errors import VolitionError
+from volition.ledger.log import Entry
+from volition.server.auth import Access
+from volition.server.settings import Webhook
+from volition.workspace.pool import Workspaces
+
+_EVERY_S: Final = 1.0
+_LONGEST_S: Final = 300.0
+_PATIENCE_S: Final = 10.0
+_AT_ONCE: Final = 500
+_log = logging.getLogger(__name__)
+
+
+class Telling:
+    """Tells one webhook, in a thread of its own."""
+
+    def __init__(self, webhook: Webhook, *, access: Access, workspaces: Workspaces, clock: Callable[[], int]) -> None:
+        """Begin to tell; `clock` gives the present instant in microseconds since the Unix epoch, UTC."""
+        self._webhook = webhook
+        self._access = access
+        self._workspaces = workspaces
+        self._clock = clock
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="webhook", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop; what was not told is told after the next start."""
+        self._stop.set()
+        self._thread.join(_PATIENCE_S)
+
+    def _run(self) -> None:
+        wait_s = _EVERY_S
+        while not self._stop.wait(wait_s):
+            try:
+                self._tell_news()
+                wait_s = _EVERY_S
+            except (httpx2.HTTPError, VolitionError) as error:
+                wait_s = min(wait_s * 2, _LONGEST_S)
+                _log.warning("%s was not told (%s); trying again in %.0f s", self._webhook.url, error, wait_s)
+
+    def _tell_news(self) -> None:
+        with self._workspaces.borrow() as workspace:
+            size, origin = workspace.ledger.size, workspace.origin
+            told = self._access.told(self._webhook.url)
+            if told is None:
+                self._access.set_told(self._webhook.url, size)
+                return
+            news = list(workspace.ledger.entries(told, min(size, told + _AT_ONCE)))
+        with httpx2.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
+            for entry in news:
+                if entry.kind in self._webhook.kinds:
+                    self._deliver(client, origin, entry)
+                self._access.set_told(self._webhook.url, entry.seq + 1)
+                if self._stop.is_set():
+                    return
+
+    def _deliver(self, client: httpx2.Client, origin: str, entry: Entry) -> None:
+        document = {"type": entry.kind, "timestamp": us_to_text(entry.at_us), "data": {"seq": entry.seq, **entry.body}}
+        body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = sign(self._webhook.secret, f"{origin}/{entry.seq}", self._clock() // 1_000_000, body)
+        client.post(
+            self._webhook.url, content=body, headers={"content-type": "application/json", **headers}
+        ).raise_for_status()
+
+
+def sign(secret: str, identity: str, at_s: int, body: bytes) -> dict[str, str]:
+    """Return the headers of a delivery.
+
+    Args:
+        secret: What both sides know; "whsec_" and base64, or any text.
+        identity: The delivery's id, the same when it is repeated.
+        at_s: The present instant, seconds since the Unix epoch.
+        body: The bytes that are sent.
+    """
+    key = base64.b64decode(secret.removeprefix("whsec_")) if secret.startswith("whsec_") else secret.encode()
+    signed = f"{identity}.{at_s}.".encode() + body
+    signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    return {"webhook-id": identity, "webhook-timestamp": str(at_s), "webhook-signature": f"v1,{signature}"}

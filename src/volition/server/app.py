@@ -1,0 +1,133 @@
+"""The server: the API and the pages behind one door, for one workspace, in one process.
+
+    volition serve --port 8080
+
+The pages and the API know nothing of one another; here they are put side by side. `/v1`, `/healthz` and the like belong
+to the API, all else to the pages.
+"""
+
+import contextlib
+import gc
+import ipaddress
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from volition import canonical
+from volition.errors import BackendError, InvalidInputError
+from volition.server.api.app import PATHS, Api
+from volition.server.auth import Access
+from volition.server.jobs import Jobs
+from volition.server.middleware import Guard
+from volition.server.settings import Settings, read_settings
+from volition.server.web.app import application as web_application
+from volition.workspace.pool import Workspaces
+
+GRACE_S: Final = 2
+"""How long an open connection may go on once the server is told to stop: streams of events never end by themselves."""
+
+
+class Server:
+    """A workspace's server as an ASGI application; closing it closes the workspace."""
+
+    def __init__(self, folder: Path, *, is_demo: bool = False) -> None:
+        """Open the workspace.
+
+        Raises:
+            InvalidInputError: There is none in the folder, or `server.toml` makes no sense.
+            BackendError: A file of it cannot be opened.
+        """
+        self.settings: Settings = read_settings(folder, is_demo=is_demo)
+        self.workspaces = Workspaces(folder)
+        self.access = Access.open(folder)
+        self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
+        self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
+        web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
+        self._api, self._web = Guard(self.api, self.access), Guard(web, self.access)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
+        """Answer one request."""
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+            return
+        app = self._api if scope["type"] == "http" and scope["path"].startswith(PATHS) else self._web
+        await app(scope, receive, send)
+
+    def close(self) -> None:
+        """Close the workspace and the file of users."""
+        self.api.close()
+        self.jobs.close()
+        self.access.close()
+        self.workspaces.close()
+
+
+async def _live(receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+def serve(
+    folder: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    is_demo: bool = False,
+    ready: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Serve a workspace until the process is told to stop (SIGINT, SIGTERM).
+
+    Args:
+        folder: Where the workspace lies.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        is_demo: Whether whoever sits at this machine may come in with a click; only on an address of this machine.
+        ready: Told the server's address once it listens.
+
+    Raises:
+        InvalidInputError: There is no workspace, `server.toml` makes no sense, or a demo is to be seen from elsewhere.
+        BackendError: The address cannot be listened on.
+    """
+    if is_demo and not _is_loopback(host):
+        msg = f"A demo lets anybody in with a click, so it is served on this machine alone, not on {host}."
+        raise InvalidInputError(msg)
+    server = Server(folder, is_demo=is_demo)
+    try:
+        config = uvicorn.Config(
+            server,
+            log_level="warning",
+            http=HttpToolsProtocol,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+            server_header=False,
+            proxy_headers=True,  # of a proxy on this machine alone, as uvicorn does by default
+        )
+        with _listen(host, port) as listening:
+            address, number = listening.getsockname()[:2]
+            ready(f"http://{f'[{address}]' if ':' in address else address}:{number}/")
+            gc.freeze()  # what is there now stays: no collection need look at it again
+            uvloop.run(uvicorn.Server(config).serve(sockets=[listening]))
+    finally:
+        server.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        msg = f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port, or --host."
+        raise BackendError(msg) from error
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"

@@ -1,0 +1,253 @@
+"""The limits on an account's page: the lock of each switch, and what is limited for groups of its people.
+
+A limit is set and lifted with one click or one short form each, and undone as an answer is. The people shown are those
+whom administrators named, never what any of them has answered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from volition.consent.choices import Choice
+from volition.consent.limits import LONGEST_NAME, Group, Held, held_by
+from volition.errors import InvalidInputError, RefusedError
+from volition.ledger.log import Entry
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Notice, Pages, Redirect, Undo, Visit
+
+pages = Pages()
+PATH: Final = "/account"
+LIMITS: Final = f"{PATH}/limits"
+_LISTED: Final = 50  # people of a group who are shown by name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """The lock of one switch.
+
+    Attributes:
+        action: Where it is sent.
+        is_locked: Whether any of the switch is locked.
+        can_lock: Whether not all of it is.
+        told: Since when it is locked and what that means, or what locking would do.
+    """
+
+    action: str
+    is_locked: bool
+    can_lock: bool
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitedUse:
+    """One switch, or one use that is in none, as it is limited for a group.
+
+    Attributes:
+        switch: The switch's short name; empty for a use that is in none of them.
+        title: What is limited.
+        told: For how many people, and since when.
+    """
+
+    switch: str
+    title: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupRow:
+    """A group of people for whom something is limited.
+
+    Attributes:
+        name: Its name.
+        people: How many people it holds, in words.
+        who: The people it holds, as far as they are listed.
+        more: How many more there are, in words; empty for none.
+        uses: What is limited.
+    """
+
+    name: str
+    people: str
+    who: tuple[str, ...]
+    more: str
+    uses: tuple[LimitedUse, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchOption:
+    """A switch to choose in the form."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupLimits:
+    """All that is limited for groups, and the form that limits more.
+
+    Attributes:
+        groups: The groups, by name.
+        switches: What can be limited; none where the terms give the account no say.
+        action: Where the forms are sent.
+        longest: How long a group's name may be, in characters.
+    """
+
+    groups: tuple[GroupRow, ...]
+    switches: tuple[SwitchOption, ...]
+    action: str
+    longest: int
+
+
+@pages.post(f"{PATH}/switches/{{switch}}/lock", needs=[Role.ADMINISTRATOR])
+def lock(visit: Visit) -> Redirect:
+    """Lock a switch, unlock it, or undo either."""
+    account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
+    title, to = _title(visit, switch), f"{PATH}#{switch}"
+    if (undone := visit.form.get("undo")) is not None:
+        workspace.undo_limit(account, switch, seq=_number(undone))
+        return Redirect(to=to, notice=Notice(text=f"{title}: everything stands as it did before."))
+    wanted = visit.form.get("lock")
+    if wanted not in {"on", "off"}:
+        raise InvalidInputError("A switch is locked or unlocked. Open the account's page anew.")
+    entries = workspace.limit(account, switch=switch, limited=wanted == "on")
+    text = (
+        f"{title} is locked: no yes counts until it is unlocked."
+        if wanted == "on"
+        else f"{title} is unlocked: answers count again, for what is collected from now on."
+    )
+    return Redirect(to=to, notice=_notice(f"{PATH}/switches/{switch}/lock", text, entries))
+
+
+@pages.post(LIMITS, needs=[Role.ADMINISTRATOR])
+def limit(visit: Visit) -> Redirect:
+    """Limit a switch for a group, lift a limit, or undo either."""
+    account, workspace, switch = account_of(visit), visit.workspace, visit.form.get("switch", "")
+    title = _title(visit, switch)
+    if (undone := visit.form.get("undo")) is not None:
+        workspace.undo_limit(account, switch, seq=_number(undone))
+        text = f"{title}: the limits stand as they did before. What a limit kept out meanwhile stays out."
+        return Redirect(to=f"{PATH}#limits", notice=Notice(text=text))
+    wanted, group = visit.form.get("limit"), visit.form.get("group", "").strip()
+    people = [line.strip() for line in visit.form.get("people", "").splitlines() if line.strip()]
+    if wanted not in {"on", "off", "some"}:
+        raise InvalidInputError("A limit is set or lifted. Open the account's page anew.")
+    if not group:
+        raise InvalidInputError("Name the group. Its name stands in the ledger for good, so name no person in it.")
+    if wanted == "some" and not people:
+        raise InvalidInputError("Name the people for whom the limit is to be lifted, one in each line.")
+    entries = workspace.limit(account, switch=switch, group=group, people=people, limited=wanted == "on")
+    count = _people(sum(len(entry.body["people"]) for entry in entries))
+    text = {
+        "on": f"{title} is limited for {count} of {group}: no yes counts for them until it is lifted.",
+        "off": f"{title} is not limited for {group} any more: for what is collected from now on.",
+        "some": f"{title} is not limited for {count} of {group} any more: for what is collected from now on.",
+    }[wanted]
+    return Redirect(to=f"{PATH}#limits", notice=_notice(LIMITS, text, entries, switch=switch))
+
+
+def account_of(visit: Visit) -> str:
+    """Return the account whose administrator visits."""
+    if visit.who.account is None:
+        raise RefusedError("You administrate no account here. The operator gives an account's administrator theirs.")
+    return visit.who.account
+
+
+def lock_of(choice: Choice, limits: Sequence[Group], name: str) -> Lock | None:
+    """Return the lock of a switch as it stands; none where the terms give the account no say."""
+    if not choice.has_say:
+        return None
+    uses = next((group.uses for group in limits if not group.name), {})
+    leaves = [(line.category, line.purpose) for line in choice.lines]
+    held = [uses[leaf] for leaf in leaves if leaf in uses]
+    if not held:
+        told = (
+            "Locked, it stays off whatever is answered and whatever new terms say, until an administrator unlocks it. "
+            "What was collected by then stays out. Each person's no counts all the same."
+        )
+    else:
+        part = "Locked" if len(held) == len(leaves) else "Partly locked"
+        told = (
+            f"{part} for {name} since {_since(held)}. A yes does not take effect until it is unlocked; no new terms "
+            "change that, and everybody's no still counts."
+        )
+    return Lock(
+        action=f"{PATH}/switches/{choice.switch.name}/lock",
+        is_locked=bool(held),
+        can_lock=len(held) < len(leaves),
+        told=told,
+    )
+
+
+def groups_of(visit: Visit, choices: Sequence[Choice], limits: Sequence[Group]) -> GroupLimits:
+    """Return what is limited for groups of the account's people."""
+    return GroupLimits(
+        groups=tuple(_row(visit, choices, group) for group in limits if group.name),
+        switches=tuple(
+            SwitchOption(name=choice.switch.name, title=words.switch_title(choice))
+            for choice in choices
+            if choice.has_say
+        ),
+        action=LIMITS,
+        longest=LONGEST_NAME,
+    )
+
+
+def _row(visit: Visit, choices: Sequence[Choice], group: Group) -> GroupRow:
+    workspace = visit.workspace
+    held = held_by(workspace.history(), account=account_of(visit), group=group.name, at_us=workspace.now_us)
+    found = [workspace.parties.person_by_pseudonym(party.removeprefix("person:")) for party in held[:_LISTED]]
+    names = ["somebody who was erased" if person is None else person.name or person.id for person in found]
+    more = len(held) - len(names)
+    uses = [
+        LimitedUse(switch=choice.switch.name, title=words.switch_title(choice), told=_told(inside))
+        for choice in choices
+        if (inside := [held for (_, purpose), held in group.uses.items() if purpose in choice.purposes])
+    ]
+    in_none = {purpose for _, purpose in group.uses} - {purpose for choice in choices for purpose in choice.purposes}
+    uses += [
+        LimitedUse(
+            switch="",
+            title=words.PURPOSES[purpose].title,
+            told=_told([held for (_, limited), held in group.uses.items() if limited == purpose]),
+        )
+        for purpose in words.PURPOSES
+        if purpose in in_none
+    ]
+    return GroupRow(
+        name=group.name,
+        people=_people(group.people),
+        who=tuple(sorted(names)),
+        more=f"and {more:,} more" if more else "",
+        uses=tuple(uses),
+    )
+
+
+def _told(held: Sequence[Held]) -> str:
+    return f"for {_people(max(one.people for one in held))}, since {_since(held)}"
+
+
+def _since(held: Sequence[Held]) -> str:
+    first = min(held, key=lambda one: (one.since_us, one.seq))
+    return f"{words.moment(first.since_us)} (entry {first.seq:,})"
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count:,} people"
+
+
+def _notice(action: str, text: str, entries: Sequence[Entry], **fields: str) -> Notice:
+    first = entries[0].seq
+    told = f"{text} It is entry {first:,} of the ledger."
+    return Notice(text=told, undo=Undo(action=action, fields={"undo": str(first), **fields}))
+
+
+def _title(visit: Visit, switch: str) -> str:
+    account = account_of(visit)
+    choice = visit.workspace.choices(f"account:{account}", account=account).of(switch)
+    return switch if choice is None else words.switch_title(choice)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise InvalidInputError("This is no entry that could be undone. Open the account's page anew.")
+    return int(text)

@@ -1,0 +1,377 @@
+"""From a request to a page: find it, see whether the role fits, run its function in a thread, render what it returns.
+
+A new module of pages is named in `MODULES`; nothing else need be done here.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache, partial
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from volition.errors import VolitionError
+from volition.server.auth import SESSION_US, Access, Who
+from volition.server.http_errors import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
+from volition.server.jobs import Jobs
+from volition.server.middleware import COOKIE, TRIP, Asked
+from volition.server.settings import Settings
+from volition.server.web import labels as words
+from volition.server.web.account import limits as account_limits
+from volition.server.web.account import page as account
+from volition.server.web.console import forgettings as console_forgettings
+from volition.server.web.console import home as console
+from volition.server.web.console import lake as console_lake
+from volition.server.web.console import ledger as console_ledger
+from volition.server.web.console import models as console_models
+from volition.server.web.console import runs as console_runs
+from volition.server.web.console import snapshots as console_snapshots
+from volition.server.web.features import chat, meetings, recommendations, search
+from volition.server.web.page import AREAS, NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
+from volition.server.web.person import guests, holdings, learned, receipts, requests, terms, weigh
+from volition.server.web.person import settings as settings_page
+from volition.server.web.problem import Problem
+from volition.server.web.signin import oidc
+from volition.server.web.signin import password as signin
+from volition.workspace.pool import MOST, Workspaces
+
+MODULES: Final = (
+    signin,
+    oidc,
+    settings_page,
+    account_limits,
+    holdings,
+    requests,
+    terms,
+    guests,
+    console,
+    console_ledger,
+    console_lake,
+    console_snapshots,
+    console_runs,
+    console_models,
+    console_forgettings,
+    meetings,
+    chat,
+    search,
+    recommendations,
+    weigh,
+    learned,
+    receipts,
+    account,
+)
+"""Every module of pages; each has `pages`."""
+
+PAGES: Final[Sequence[Page]] = tuple(page for module in MODULES for page in module.pages)
+
+_IN_ORDER: Final = sorted(
+    (page for page in PAGES if page.nav is not None), key=lambda page: page.nav.place if page.nav else 0
+)
+"""The pages of the navigation."""
+
+_STATIC: Final = Path(str(resources.files("volition.server.web") / "static"))
+_LARGEST_FORM: Final = 1 << 20
+_TRIP_S: Final = 600
+_log = logging.getLogger(__name__)
+
+
+def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> Starlette:
+    """Return the pages as an ASGI application; `guard.Guard` stands before it."""
+    site = _Site(access=access, workspaces=workspaces, jobs=jobs, settings=settings)
+    routes = [
+        Route(page.path, partial(site.serve, page), methods=["GET", "HEAD"] if page.method == "GET" else ["POST"])
+        for page in sorted(PAGES, key=lambda page: "{" in page.path)
+    ]
+    return Starlette(
+        routes=[Mount("/static", _Static(directory=_STATIC), name="static"), *routes],
+        exception_handlers={HTTPException: site.not_found, Exception: site.unexpected},
+    )
+
+
+class _Site:
+    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> None:
+        self._access = access
+        self._jobs = jobs
+        self._signalled: set[str] = set()  # people whose Global Privacy Control signal is in the ledger
+        self._workspaces = workspaces
+        self._settings = settings
+        # As many threads as workspaces: more would only wait for one another, and for no turn in particular.
+        self._threads = ThreadPoolExecutor(MOST, thread_name_prefix="page")
+
+    async def serve(self, page: Page, request: Request) -> Response:
+        asked: Asked = request.scope["volition"]
+        if page.needs is not None:
+            if asked.who is None:
+                here = request.url.path if request.method in {"GET", "HEAD"} else "/"
+                return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
+            if not asked.who.is_any(page.needs):
+                told = f"It is for: {words.listed([words.ROLE[role] for role in sorted(page.needs)])}."
+                return await self._problem(request, FORBIDDEN, told)
+        form: Mapping[str, str] = {}
+        if page.method == "POST":
+            sent = await _body(request)
+            if sent is None:
+                return await self._problem(request, TOO_LARGE, f"A form holds at most {_LARGEST_FORM:,} bytes.")
+            form = dict(parse_qsl(sent, keep_blank_values=True))
+        visit = self._visit(request, form)
+        has_gpc = request.headers.get("sec-gpc") == "1"  # exactly: anything else is no signal
+        answer = partial(self._answer, page, visit, request.url.path, has_gpc=has_gpc)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+
+    def _signal(self, visit: Visit) -> None:
+        """Record Global Privacy Control, once a person."""
+        person = visit.who.person
+        if person is not None and person not in self._signalled:
+            visit.workspace.signal(person)
+            self._signalled.add(person)
+
+    def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
+        asked: Asked = request.scope["volition"]
+        who = asked.who or NOBODY
+        return Visit(
+            who=who,
+            navigation=tuple(page for page in _IN_ORDER if _may_see(page, who)),
+            path={name: str(value) for name, value in request.path_params.items()},
+            query=dict(request.query_params),
+            form=form,
+            access=self._access,
+            settings=self._settings,
+            session=asked.session,
+            trip=asked.trip,
+            address=asked.address,
+            host=request.headers.get("host", ""),
+            is_secure=asked.is_secure or (self._settings.url or "").startswith("https:"),
+            jobs=self._jobs,
+            workspaces=self._workspaces,
+        )
+
+    def _answer(self, page: Page, visit: Visit, path: str, *, has_gpc: bool) -> Response:
+        try:
+            if has_gpc:
+                self._signal(visit)
+            result = page.handler(visit)
+            match result:
+                case Redirect():
+                    return self._redirect(visit, result)
+                case Download():
+                    return _download(result)
+                case Live():
+                    return StreamingResponse(
+                        iterate_in_threadpool(_events(result)),
+                        media_type="text/event-stream",
+                        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+                    )
+            if page.template is None:
+                raise TypeError(f"{page.path} has no template, and answered with {type(result).__name__}.")
+            html = self._render(page.template, result, visit, path, is_kept=page.is_kept)
+            return HTMLResponse(html, status_code=_status(result))
+        except VolitionError as error:
+            return self._told(failure_of(error), str(error), visit, path)
+        finally:
+            visit.close()
+
+    def _redirect(self, visit: Visit, result: Redirect) -> Response:
+        response = RedirectResponse(result.to, status_code=303)
+        session = visit.session
+        if result.session is not None:
+            session = result.session or None
+            response.set_cookie(
+                COOKIE,
+                result.session,
+                max_age=SESSION_US // 1_000_000 if result.session else 0,
+                httponly=True,
+                samesite="lax",
+                secure=visit.is_secure,
+            )
+        if result.trip is not None:
+            response.set_cookie(
+                TRIP,
+                result.trip,
+                max_age=_TRIP_S if result.trip else 0,
+                path="/sign-in",
+                httponly=True,
+                samesite="lax",
+                secure=visit.is_secure,
+            )
+        if result.notice is not None and session is not None:
+            undo = result.notice.undo
+            self._access.leave_notice(
+                session,
+                {
+                    "text": result.notice.text,
+                    "undo": None
+                    if undo is None
+                    else {"action": undo.action, "fields": dict(undo.fields), "label": undo.label},
+                },
+            )
+        return response
+
+    def _render(self, template: str, page: object, visit: Visit, path: str, *, is_kept: bool = False) -> str:
+        chrome = self._chrome(visit, path)
+        return (_kept if is_kept and chrome.notice is None else _rendered)(template, page, chrome)
+
+    def _chrome(self, visit: Visit, path: str) -> Chrome:
+        who = visit.who if visit.who is not NOBODY else None
+        left = None if visit.session is None else self._access.take_notice(visit.session)
+        shown = visit.navigation
+        here = max((page for page in shown if f"{path}/".startswith(f"{page.path}/")), key=_depth, default=None)
+        areas = {_area(page): page for page in reversed(shown)}  # each with its first page
+        area = _area(here) if here is not None else min(areas, default=0)
+        belongs_to = ""
+        if who is not None and who.account is not None:
+            belongs_to = visit.workspace.parties.account(who.account).name
+        return Chrome(
+            site=self._settings.site,
+            who=who,
+            roles="" if who is None else words.listed([words.ROLE[role] for role in sorted(who.roles)]),
+            belongs_to=belongs_to,
+            areas=tuple(
+                Link(label=AREAS[one], href=page.path, is_here=one == area) for one, page in sorted(areas.items())
+            ),
+            nav=tuple(
+                Link(label=page.nav.label, href=page.path, is_here=page is here)
+                for page in shown
+                if page.nav is not None and _area(page) == area
+            ),
+            notice=None if left is None else _notice(left),
+            is_demo=self._settings.is_demo,
+            path=path,
+        )
+
+    def _told(self, failure: Failure, told: str, visit: Visit, path: str) -> Response:
+        problem = Problem(title=failure.title, status=failure.status, told=told)
+        return HTMLResponse(self._render("problem.html", problem, visit, path), status_code=failure.status)
+
+    async def _problem(self, request: Request, failure: Failure, told: str) -> Response:
+        visit = self._visit(request, {})
+        try:
+            return await run_in_threadpool(self._told, failure, told, visit, request.url.path)
+        finally:
+            visit.close()
+
+    async def not_found(self, request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 404
+        if status == 404:
+            return await self._problem(request, UNKNOWN, "Check the address, or go on from the navigation above.")
+        told = str(error.detail) if isinstance(error, HTTPException) else ""
+        return await self._problem(request, Failure(status=status, kind="http", title="That does not work"), told)
+
+    async def unexpected(self, request: Request, error: Exception) -> Response:
+        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return await self._problem(request, UNEXPECTED, "Nothing of yours was lost. The operator finds it in the log.")
+
+
+class _Static(StaticFiles):
+    """Our files, which a browser keeps for as long as their address names their digest."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:  # noqa: ANN401 - Starlette's own
+        response = await super().get_response(path, scope)
+        is_named = b"v=" in scope.get("query_string", b"")
+        response.headers["cache-control"] = "public, max-age=31536000, immutable" if is_named else "no-cache"
+        return response
+
+
+def _area(page: Page) -> int:
+    return 0 if page.nav is None else page.nav.place // 100
+
+
+def _depth(page: Page) -> int:
+    return len(page.path)
+
+
+def _may_see(page: Page, who: Who) -> bool:
+    is_shown = page.nav is None or page.nav.for_guests in {None, who.is_guest}
+    return page.needs is not None and who.is_any(page.needs) and is_shown
+
+
+async def _body(request: Request) -> str | None:
+    """Return what a form sent, urlencoded; none if it is too large."""
+    received = bytearray()
+    async for part in request.stream():
+        received += part
+        if len(received) > _LARGEST_FORM:
+            return None
+    return received.decode("utf-8", "replace")
+
+
+def _notice(left: Mapping[str, Any]) -> Notice:
+    undo = left["undo"]
+    return Notice(text=left["text"], undo=None if undo is None else Undo(**undo))
+
+
+def _status(result: object) -> int:
+    status = getattr(result, "status", 200)
+    return status if isinstance(status, int) else 200
+
+
+def _download(file: Download) -> Response:
+    headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
+    if isinstance(file.data, bytes):
+        return Response(file.data, media_type=file.media_type, headers=headers)
+    return StreamingResponse(iterate_in_threadpool(file.data), media_type=file.media_type, headers=headers)
+
+
+def _events(live: Live) -> Iterator[str]:
+    for event in live.events:
+        named = f"event: {event.name}\n" if event.name else ""
+        data = "\n".join(f"data: {line}" for line in event.html.splitlines())
+        yield f"{named}{data}\n\n"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("volition.server.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,  # the files are ours: they change with the program
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        day=words.day,
+        moment=words.moment,
+        categories=words.categories,
+        listed=words.listed,
+        number=lambda value: f"{value:,}",
+        counted=words.counted,
+    )
+    environment.globals["static"] = _static
+    environment.globals["drawn"] = _drawn
+    return environment
+
+
+def _rendered(template: str, page: object, chrome: Chrome) -> str:
+    return _environment().get_template(template).render(page=page, chrome=chrome)
+
+
+@lru_cache(maxsize=256)
+def _kept(template: str, page: object, chrome: Chrome) -> str:
+    """Return a page of `Page.is_kept` as it was drawn when it last looked like this."""
+    return _rendered(template, page, chrome)
+
+
+@lru_cache(maxsize=4096)
+def _drawn(part: str, value: object) -> Markup:
+    """Return a macro of `_parts.html` for a frozen value; what looks the same is drawn once."""
+    return Markup(getattr(_environment().get_template("_parts.html").module, part)(value))  # noqa: S704 - escaped there
+
+
+@cache
+def _static(name: str) -> str:
+    """Return the address of a file of ours, which changes with its bytes."""
+    return f"/static/{name}?v={hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:12]}"

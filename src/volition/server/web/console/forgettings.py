@@ -1,0 +1,138 @@
+"""Forgettings that are due, with their clocks, for the operator: how much and by when; never whose no it was."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from volition.consent.permits import Reason
+from volition.learning.forget import Owed
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
+
+pages = Pages()
+
+PATH: Final = "/console/forgettings"
+
+_NEWEST: Final = 30
+_WHY: Final = {
+    Reason.SAID_NO: "a no",
+    Reason.WITHDRAWN: "a yes withdrawn",
+    Reason.ERASED: "an erasure",
+    Reason.LIMITED: "a limit of the account",
+    Reason.TOO_OLD: "rows older than the terms keep them",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """One forgetting that is due.
+
+    Attributes:
+        model: Which model owes it.
+        does: What that was trained for, in words.
+        because: Why, in counts.
+        rows: How many rows are to be forgotten.
+        since_us: Since when it is owed.
+        due_us: By when it must be done.
+        left: How much time that leaves, in words.
+        is_overdue: Whether that time has passed.
+        passed: The share of the time that has passed, from 0 to 100.
+    """
+
+    model: str
+    does: str
+    because: str
+    rows: int
+    since_us: int
+    due_us: int
+    left: str
+    is_overdue: bool
+    passed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """One forgetting that was done."""
+
+    model: str
+    successor: str
+    parties: int
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgettingsPage:
+    """What is due, the earliest first, and what was done.
+
+    Attributes:
+        title: The page's heading.
+        days: Days from a no to its due date.
+        due: What is due.
+        done: What was done, newest first.
+    """
+
+    title: str
+    days: int
+    due: tuple[Clock, ...]
+    done: tuple[Done, ...]
+
+
+@pages.get(PATH, needs=[Role.OPERATOR], template="console-forgettings.html", nav=Nav(label="Forgettings", place=270))
+def show(visit: Visit) -> ForgettingsPage:
+    """Show what is due, and what was done."""
+    workspace = visit.workspace
+    done = [entry for entry in workspace.history().doings if entry.kind == "forgetting"]
+    return ForgettingsPage(
+        title="Forgettings",
+        days=workspace.due_days,
+        due=tuple(clock(one, workspace.now_us) for one in workspace.owed()),
+        done=tuple(
+            Done(
+                model=entry.body["model"],
+                successor=entry.body["successor"] or "",
+                parties=len(entry.body["parties"]),
+                at_us=entry.at_us,
+            )
+            for entry in reversed(done[-_NEWEST:])
+        ),
+    )
+
+
+@pages.post(PATH, needs=[Role.OPERATOR])
+def forget(visit: Visit) -> Redirect:
+    """Carry out every forgetting that is due, as a run."""
+    job = visit.jobs.start(
+        "forget",
+        lambda workspace, progress: [
+            {"model": done.model, "successor": done.successor, "rows": done.rows}
+            for done in workspace.forget(progress=progress)
+        ],
+    )
+    return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The forgetting waits for its turn."))
+
+
+def clock(owed: Owed, now_us: int) -> Clock:
+    """Return a forgetting with its clock."""
+    hours = abs(owed.due_us - now_us) // 3_600_000_000
+    span = f"{hours // 24:,} days" if hours >= 48 else f"{hours:,} hours"
+    is_overdue = owed.due_us < now_us
+    return Clock(
+        model=owed.model,
+        does=words.LEARNS[owed.family],
+        because=_because(owed),
+        rows=owed.rows,
+        since_us=owed.since_us,
+        due_us=owed.due_us,
+        left=f"overdue by {span}" if is_overdue else f"{span} left",
+        is_overdue=is_overdue,
+        passed=min(100, 100 * (now_us - owed.since_us) // max(1, owed.due_us - owed.since_us)),
+    )
+
+
+def _because(owed: Owed) -> str:
+    """Say why in counts: whose no it was is theirs."""
+    told = Counter(_WHY.get(reason, words.REASON[reason]) for reason in owed.parties.values())
+    parties = len(owed.parties)
+    who = "1 party" if parties == 1 else f"{parties:,} parties"
+    return f"{who}: {words.listed(sorted(told))}"

@@ -1,0 +1,70 @@
+"""The lake for the operator: how much of what lies there, and what was set aside and why; never what it says."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Nav, Pages, Visit
+
+pages = Pages()
+
+PATH: Final = "/console/lake"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """How many records there are of something."""
+
+    name: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsideLine:
+    """What was set aside for one reason, from one source; never what it was."""
+
+    source: str
+    why: str
+    pieces: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakePage:
+    """The lake in counts.
+
+    Attributes:
+        title: The page's heading.
+        total: How many records there are.
+        categories: Records by category.
+        accounts: Records by account, the most first.
+        small_files: How many small files compaction would join.
+        aside: What was set aside, the most first.
+    """
+
+    title: str
+    total: int
+    categories: tuple[Count, ...]
+    accounts: tuple[Count, ...]
+    small_files: int
+    aside: tuple[AsideLine, ...]
+
+
+@pages.get(PATH, needs=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
+def show(visit: Visit) -> LakePage:
+    """Show what lies in the lake."""
+    stock = visit.workspace.stock()
+    names = {account.id: account.name for account in visit.workspace.parties.accounts()}
+    aside = Counter((line.source, line.why) for line in visit.workspace.set_aside())
+    return LakePage(
+        title="Lake",
+        total=sum(stock.categories.values()),
+        categories=tuple(Count(name=words.CATEGORY[name], records=count) for name, count in stock.categories.items()),
+        accounts=tuple(
+            Count(name=names.get(account, account), records=count)
+            for account, count in sorted(stock.accounts.items(), key=lambda item: (-item[1], item[0]))
+        ),
+        small_files=stock.small_files,
+        aside=tuple(AsideLine(source=source, why=why, pieces=count) for (source, why), count in aside.most_common(200)),
+    )

@@ -1,0 +1,254 @@
+"""The ledger for the operator and the auditor: entries in plain words, checkpoints, proofs to take along.
+
+What a person answered is theirs: here an entry of a person says that there is one, when, and its hash, and no more.
+A proof of such an entry has its hash alone, with which the tree still verifies.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from volition.canonical import canonical_json
+from volition.errors import InvalidInputError
+from volition.ledger.log import Entry
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Download, Nav, Pages, Visit
+from volition.workspace import Workspace
+
+pages = Pages()
+
+PATH: Final = "/console/ledger"
+INCLUSION: Final = "volition/inclusion-proof/1"
+CONSISTENCY: Final = "volition/consistency-proof/1"
+
+_PER_PAGE: Final = 50
+_WHO: Final = (Role.AUDITOR, Role.OPERATOR)
+_PERSON: Final = "person:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One entry in a list: its place, its instant, its kind and what it says."""
+
+    seq: int
+    at_us: int
+    kind: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerPage:
+    """Entries, newest first.
+
+    Attributes:
+        title: The page's heading.
+        size: How many entries there are.
+        root: The tree's root now, hexadecimal.
+        origin: The log's name.
+        key: Its public key.
+        checkpoint: The signed checkpoint now; empty before the first entry.
+        lines: The entries of this page.
+        newer: Where newer ones are; empty where there are none.
+        older: Where older ones are; likewise.
+    """
+
+    title: str
+    size: int
+    root: str
+    origin: str
+    key: str
+    checkpoint: str
+    lines: tuple[Line, ...]
+    newer: str
+    older: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPage:
+    """One entry.
+
+    Attributes:
+        title: The page's heading.
+        line: What it says.
+        size: How many entries the ledger has.
+        hash: Its hash as a leaf, hexadecimal.
+        body: What it holds, as JSON; empty where it is a person's own.
+    """
+
+    title: str
+    line: Line
+    size: int
+    hash: str
+    body: str
+
+
+@pages.get(PATH, needs=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220))
+def show(visit: Visit) -> LedgerPage:
+    """Show entries, by default the newest."""
+    workspace = visit.workspace
+    head = workspace.ledger.head
+    end = min(_number(visit.query.get("before", str(head.size)), "An entry"), head.size)
+    start = max(0, end - _PER_PAGE)
+    entries = [*workspace.ledger.entries(start, end)]
+    newest = min(end + _PER_PAGE, head.size)
+    return LedgerPage(
+        title="Ledger",
+        size=head.size,
+        root=head.root.hex(),
+        origin=workspace.origin,
+        key=workspace.verifier.to_text(),
+        checkpoint=workspace.ledger.checkpoint(head.size) if head.size else "",
+        lines=tuple(line_of(entry, workspace) for entry in reversed(entries)),
+        newer=f"{PATH}?before={newest}" if end < head.size else "",
+        older=f"{PATH}?before={start}" if start else "",
+    )
+
+
+@pages.get(f"{PATH}/checkpoint", needs=_WHO)
+def checkpoint(visit: Visit) -> Download:
+    """Give the signed checkpoint of a size, by default now."""
+    ledger = visit.workspace.ledger
+    size = _number(visit.query.get("size", str(ledger.size)), "A size")
+    return Download(name=f"checkpoint-{size}", data=ledger.checkpoint(size).encode(), media_type="text/plain")
+
+
+@pages.get(f"{PATH}/consistency", needs=_WHO)
+def consistency(visit: Visit) -> Download:
+    """Prove that the log at one size is a beginning of the log at another, by default now."""
+    workspace = visit.workspace
+    old = _number(visit.query.get("old", ""), "The older size")
+    new = _number(visit.query.get("new") or str(workspace.ledger.size), "The newer size")
+    proof = {
+        "format": CONSISTENCY,
+        "key": workspace.verifier.to_text(),
+        "old": workspace.ledger.checkpoint(old),
+        "new": workspace.ledger.checkpoint(new),
+        "proof": [node.hex() for node in workspace.ledger.prove_consistency(old, new)],
+    }
+    return _proof(f"consistency-{old}-{new}.json", proof)
+
+
+@pages.get(f"{PATH}/{{seq}}", needs=_WHO, template="console-entry.html")
+def entry(visit: Visit) -> EntryPage:
+    """Show one entry."""
+    found = _entry(visit)
+    shown = "" if is_personal(found) else json.dumps(without_people(found.body), indent=2, ensure_ascii=False)
+    return EntryPage(
+        title=f"Entry {found.seq:,}",
+        line=line_of(found, visit.workspace),
+        size=visit.workspace.ledger.size,
+        hash=found.leaf_hash.hex(),
+        body=shown,
+    )
+
+
+@pages.get(f"{PATH}/{{seq}}/proof", needs=_WHO)
+def inclusion(visit: Visit) -> Download:
+    """Prove that an entry is in the log as it is now; what names people goes along as its hash alone."""
+    found = _entry(visit)
+    ledger = visit.workspace.ledger
+    size = ledger.size
+    proof = {
+        "format": INCLUSION,
+        "key": visit.workspace.verifier.to_text(),
+        "seq": found.seq,
+        "entry": None if _PERSON.encode() in found.leaf_bytes else found.leaf_bytes.decode(),
+        "leaf": found.leaf_hash.hex(),
+        "checkpoint": ledger.checkpoint(size),
+        "proof": [node.hex() for node in ledger.prove_inclusion(found.seq, size)],
+    }
+    return _proof(f"inclusion-{found.seq}.json", proof)
+
+
+def line_of(entry: Entry, workspace: Workspace) -> Line:
+    """Say an entry in plain words."""
+    names = {account.id: account.name for account in workspace.parties.accounts()}
+    return Line(seq=entry.seq, at_us=entry.at_us, kind=entry.kind, says=_said(entry, names))
+
+
+def is_personal(entry: Entry) -> bool:
+    """Tell whether an entry is one person's own: an answer, a signal, a region, an erasure."""
+    return str(entry.body.get("party", "")).startswith(_PERSON)
+
+
+def without_people(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value with every person in it replaced by the word."""
+    if isinstance(value, str):
+        return "a person" if value.startswith(_PERSON) else value
+    if isinstance(value, list):
+        return [without_people(one) for one in value]
+    if isinstance(value, dict):
+        return {("a person" if key.startswith(_PERSON) else key): without_people(one) for key, one in value.items()}
+    return value
+
+
+def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912 - one sentence for each kind
+    body = entry.body
+    kind, _, party = str(body.get("party", "")).partition(":")
+    who = "A person" if kind == "person" else names.get(party, party)
+    account = names.get(str(body.get("account")), str(body.get("account")))
+    match entry.kind:
+        case "terms":
+            return f"The terms {body['terms']['id']} were published. They bind from {body['binds'][:10]} on."
+        case "acceptance":
+            return f"{account} accepted the terms {body['terms']}."
+        case "notice":
+            return f"{account} was told of the terms {body['terms']}, which bind from {body['ends'][:10]} on."
+        case "decision" if kind == "person":
+            return "A person gave an answer. What they said is theirs alone."
+        case "decision":
+            return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}."
+        case "region":
+            where = "" if kind == "person" else f": {body['region']}"
+            return f"{who} has a region on record{where}."
+        case "signal":
+            return f"{who} sent a standing signal."
+        case "limit":
+            whom = "the whole account" if not body["group"] else f"its group {body['group']}"
+            if body["group"]:
+                whom += f", {words.count(len(body['people']), 'name')}" if body["people"] else ", all of it"
+            did = "limited" if body["limited"] else "lifted its limit of"
+            return f"{account} {did} {_named(body['purpose'])}, with {_named(body['data'])}, for {whom}."
+        case "snapshot":
+            return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
+        case "model":
+            return f"Model {body['model']} was trained from {body['snapshot']}."
+        case "release":
+            beyond = f", beyond its bounds: {body['override']['by']} answers for it" if "override" in body else ""
+            return f"Model {body['model']} was put to work{beyond}."
+        case "forgetting":
+            after = f"{body['successor']} took its place" if body["successor"] else "nothing took its place"
+            count = len(body["parties"])
+            told = "1 party" if count == 1 else f"{count:,} parties"
+            return f"Model {body['model']} was forgotten for {told}; {after}."
+        case "erasure":
+            return f"{who} was erased."
+    return entry.kind
+
+
+def _named(names: list[str]) -> str:
+    said = []
+    for name in names:
+        purpose = words.PURPOSES.get(name)
+        said.append(purpose.title.lower() if purpose else words.GROUP.get(name) or words.CATEGORY.get(name, name))
+    return words.listed(said)
+
+
+def _entry(visit: Visit) -> Entry:
+    seq = _number(visit.path["seq"], "An entry")
+    found = [*visit.workspace.ledger.entries(seq, seq + 1)] if seq < visit.workspace.ledger.size else []
+    if not found:
+        raise InvalidInputError(f"The ledger has {visit.workspace.ledger.size:,} entries; there is no entry {seq:,}.")
+    return found[0]
+
+
+def _number(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+        raise InvalidInputError(f"{what} is a number, counted from 0. Go back and write one.")
+    return int(text)
+
+
+def _proof(name: str, proof: Mapping[str, Any]) -> Download:
+    return Download(name=name, data=canonical_json(dict(proof)), media_type="application/json")

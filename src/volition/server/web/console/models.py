@@ -1,0 +1,295 @@
+"""Models for the operator, the engineer and the auditor: which work, which are stale, their audits and their cards."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from volition.canonical import text_to_us
+from volition.errors import InvalidInputError
+from volition.learning.audit import FAIL, NOT_MEASURED, PASS, Finding
+from volition.learning.forget import Owed
+from volition.learning.release import ModelState
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.charts.plots import BoundPlot
+from volition.server.web.page import Download, Nav, Notice, Pages, Redirect, Visit
+
+pages = Pages()
+
+PATH: Final = "/console/models"
+
+_WHO: Final = (Role.ENGINEER, Role.AUDITOR, Role.OPERATOR)
+_FILES: Final[Mapping[str, str]] = {
+    "card.json": "application/json",
+    "card.md": "text/markdown",
+    "attestation.json": "application/json",
+}
+_AUDIT: Final = {
+    "benefit": "Benefit",
+    "fairness": "Fairness between groups",
+    "attack": "Membership attack",
+    "canary": "Canaries",
+    "poisoning": "Poisoning",
+}
+_HELD: Final = {PASS: "holds its bound", FAIL: "misses its bound", NOT_MEASURED: "not measured"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a model stands: a word, and whether it is at work and may be."""
+
+    word: str
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelLine:
+    """One model in the list.
+
+    Attributes:
+        id: Its name.
+        does: What it was trained for, in words.
+        standing: How it stands.
+        trained_us: When it was trained.
+        released_us: When it was put to work; none if never.
+        stale: What it owes, in words; empty where it owes nothing.
+    """
+
+    id: str
+    does: str
+    standing: Standing
+    trained_us: int
+    released_us: int | None
+    stale: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsPage:
+    """Every model, newest first.
+
+    Attributes:
+        title: The page's heading.
+        stale: How many owe a forgetting.
+        lines: The models.
+    """
+
+    title: str
+    stale: int
+    lines: tuple[ModelLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one audit found.
+
+    Attributes:
+        audit: Which, in words.
+        metric: What was measured.
+        value: The figure, in words.
+        interval: Its 95 % interval; empty where there is none.
+        bound: What it is held against; empty where nothing is set.
+        verdict: How it came out, in words.
+        misses: Whether it misses its bound.
+        units: On how many units it rests.
+        how: How it was measured.
+        plot: The drawing; empty where nothing was measured.
+    """
+
+    audit: str
+    metric: str
+    value: str
+    interval: str
+    bound: str
+    verdict: str
+    misses: bool
+    units: int
+    how: str
+    plot: Markup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What a model's card says of its release."""
+
+    released_us: int
+    terms: str
+    rows: int
+    people: int
+    accounts: int
+    bounded: str
+    override: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPage:
+    """One model.
+
+    Attributes:
+        title: The page's heading.
+        line: How it stands.
+        snapshot: What it learned from.
+        successor: The model that took its place; empty if none did.
+        card: Its newest release; none if it has none.
+        findings: What the audits found.
+        why_none: Why there are no findings; empty where there are.
+        may_audit: Whether the visitor may have it audited.
+        may_release: Whether the visitor may put it to work.
+        may_see_snapshot: Whether the visitor may open the snapshot.
+    """
+
+    title: str
+    line: ModelLine
+    snapshot: str
+    successor: str
+    card: Card | None
+    findings: tuple[Found, ...]
+    why_none: str
+    may_audit: bool
+    may_release: bool
+    may_see_snapshot: bool
+
+
+@pages.get(PATH, needs=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
+def show(visit: Visit) -> ModelsPage:
+    """Show every model."""
+    owed = {one.model: one for one in visit.workspace.owed()}
+    standing = {told["id"]: told["state"] for told in visit.workspace.status()["models"]}
+    now_us = visit.workspace.now_us
+    models = sorted(visit.workspace.models().values(), key=lambda model: -model.trained_us)
+    return ModelsPage(
+        title="Models",
+        stale=len(owed),
+        lines=tuple(_line(model, standing[model.id], owed.get(model.id), now_us) for model in models),
+    )
+
+
+@pages.get(f"{PATH}/{{model}}", needs=_WHO, template="console-model.html")
+def one(visit: Visit) -> ModelPage:
+    """Show one model: its card, and its audits against their bounds."""
+    workspace = visit.workspace
+    state = _state(visit)
+    owed = {one.model: one for one in workspace.owed()}
+    standing = {told["id"]: told["state"] for told in workspace.status()["models"]}
+    findings, why_none = _findings(visit, state)
+    is_left = state.forgotten_us is None
+    released = is_left and state.released_us is not None
+    return ModelPage(
+        title=state.id,
+        line=_line(state, standing[state.id], owed.get(state.id), workspace.now_us),
+        snapshot=state.snapshot,
+        successor=state.successor or "",
+        card=_card(json.loads(workspace.release_file(state.id, "card.json"))) if released else None,
+        findings=tuple(_found(finding) for finding in findings),
+        why_none=why_none,
+        may_audit=is_left and visit.who.is_any(frozenset({Role.ENGINEER, Role.OPERATOR})),
+        may_release=is_left
+        and bool(findings)
+        and state.id not in owed
+        and visit.who.is_any(frozenset({Role.OPERATOR})),
+        may_see_snapshot=visit.who.is_any(frozenset({Role.ENGINEER, Role.OPERATOR})),
+    )
+
+
+@pages.get(f"{PATH}/{{model}}/files/{{name}}", needs=_WHO)
+def file(visit: Visit) -> Download:
+    """Give a file of a model's newest release: its card or its attestation."""
+    name, model = visit.path["name"], visit.path["model"]
+    match name:
+        case "card.json" | "card.md" | "attestation.json":
+            data = visit.workspace.release_file(model, name)
+            return Download(name=f"{model}-{name}", data=data, media_type=_FILES[name])
+    raise InvalidInputError(f"A release has no file {name!r}. It has: {words.listed([*_FILES])}.")
+
+
+@pages.post(f"{PATH}/{{model}}/audit", needs=[Role.ENGINEER, Role.OPERATOR])
+def audit(visit: Visit) -> Redirect:
+    """Have a model audited."""
+    model = _state(visit).id
+    visit.workspace.open_model(model)
+    job = visit.jobs.start(
+        f"audit {model}",
+        lambda workspace, progress: [one.to_json() for one in workspace.audit(model, progress=progress)],
+    )
+    return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The audit waits for its turn."))
+
+
+@pages.post(f"{PATH}/{{model}}/release", needs=[Role.OPERATOR])
+def release(visit: Visit) -> Redirect:
+    """Put a model to work, within its bounds; beyond them is for the command line, by name."""
+    model = _state(visit).id
+    entry = visit.workspace.release(model)
+    text = f"{model} is at work, with a signed card. It is entry {entry.seq:,} of the ledger."
+    return Redirect(to=f"{PATH}/{model}", notice=Notice(text=text))
+
+
+def _state(visit: Visit) -> ModelState:
+    state = visit.workspace.models().get(visit.path["model"])
+    if state is None:
+        raise InvalidInputError("There is no such model. See the list of models.")
+    return state
+
+
+def _findings(visit: Visit, state: ModelState) -> tuple[Sequence[Finding], str]:
+    if state.forgotten_us is not None:
+        return [], "It was forgotten and is erased, and what its audits found with it."
+    try:
+        found = visit.workspace.findings(visit.workspace.open_model(state.id))
+    except InvalidInputError as error:
+        return [], str(error)
+    return found, "" if found else "It was not audited yet, so it cannot be released."
+
+
+def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> ModelLine:
+    overdue = owed is not None and owed.due_us < now_us
+    word = "overdue, not used" if overdue else f"{state}, stale" if owed is not None else state
+    return ModelLine(
+        id=model.id,
+        does=words.LEARNS[model.family],
+        standing=Standing(word=word, is_on=state == "at work" and owed is None),
+        trained_us=model.trained_us,
+        released_us=model.released_us,
+        stale="" if owed is None else f"{owed.rows:,} rows to forget by {words.day(owed.due_us)}",
+    )
+
+
+def _card(card: Mapping[str, Any]) -> Card:
+    override = card["override"]
+    return Card(
+        released_us=text_to_us(card["released"]),
+        terms=words.listed(card["terms"]),
+        rows=sum(counts["kept"] for counts in card["learned_from"]["rows"].values()),
+        people=card["learned_from"]["people"],
+        accounts=len(card["learned_from"]["accounts"]),
+        bounded=words.bounded(card),
+        override="" if override is None else f"{override['by']} answers for it, because: {override['why']}",
+    )
+
+
+def _found(finding: Finding) -> Found:
+    plot = Markup("")
+    if finding.value is not None:
+        plot = BoundPlot(
+            value=finding.value,
+            low=finding.low,
+            high=finding.high,
+            bound=finding.bound,
+            at_least=finding.audit == "benefit",
+            misses=finding.verdict == FAIL,
+        ).svg
+    has_interval = finding.low is not None and finding.high is not None
+    side = "at least" if finding.audit == "benefit" else "at most"
+    return Found(
+        audit=_AUDIT.get(finding.audit, finding.audit),
+        metric=finding.metric,
+        value="not measured" if finding.value is None else f"{finding.value:z,.3f}",
+        interval=f"{finding.low:z,.3f} to {finding.high:z,.3f}" if has_interval else "",
+        bound="" if finding.bound is None else f"{side} {finding.bound:g}",
+        verdict=_HELD.get(finding.verdict, "no bound is set"),
+        misses=finding.verdict == FAIL,
+        units=finding.units,
+        how=finding.how,
+        plot=plot,
+    )

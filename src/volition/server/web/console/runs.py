@@ -1,0 +1,233 @@
+"""Long work of this server: start a training, watch it live; without JavaScript, reload.
+
+Only the work that learns, checks and forgets is shown: what a person asked for on pages of their own is not.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from volition.errors import InvalidInputError
+from volition.server.auth import Role
+from volition.server.jobs import Job, Jobs, State
+from volition.server.web import labels as words
+from volition.server.web.charts.curve import loss_curve
+from volition.server.web.page import Event, Live, Nav, Notice, Pages, Redirect, Visit
+
+pages = Pages()
+
+PATH: Final = "/console/runs"
+
+_WHO: Final = (Role.ENGINEER, Role.OPERATOR)
+_SHOWN: Final = ("train", "snapshot", "audit", "forget")
+_MINUTE_S: Final = 60
+_STATE: Final = {
+    State.WAITING: "waits for its turn",
+    State.RUNNING: "runs",
+    State.DONE: "done",
+    State.FAILED: "failed",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A family that can be trained, and the snapshots that it may learn from, newest first."""
+
+    name: str
+    title: str
+    snapshots: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLine:
+    """One run in the list."""
+
+    id: str
+    what: str
+    state: str
+    is_over: bool
+    stage: str
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsPage:
+    """Every run, and the form that starts one.
+
+    Attributes:
+        title: The page's heading.
+        families: What can be trained.
+        lines: The runs of this server since it started, newest first.
+    """
+
+    title: str
+    families: tuple[Family, ...]
+    lines: tuple[RunLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPage:
+    """One run as it is now.
+
+    Attributes:
+        title: The page's heading.
+        at_us: When it was asked for.
+        is_over: Whether nothing will change any more.
+        now: How far it is, as HTML; the same that is told live.
+        live: Where it is told live.
+    """
+
+    title: str
+    at_us: int
+    is_over: bool
+    now: Markup
+    live: str
+
+
+@pages.get(PATH, needs=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
+def show(visit: Visit) -> RunsPage:
+    """Show the runs, and what can be trained."""
+    known = [*dict.fromkeys(reversed(visit.workspace.snapshots()))]
+    families = tuple(
+        Family(
+            name=name,
+            title=words.LEARNS[name],
+            snapshots=tuple(one for one in known if one.startswith(f"{purpose.replace('/', '-')}-"))[:20],
+        )
+        for name, purpose in visit.workspace.families().items()
+    )
+    return RunsPage(
+        title="Runs", families=families, lines=tuple(_line(job) for job in reversed(shown_jobs(visit.jobs)))
+    )
+
+
+@pages.post(PATH, needs=_WHO)
+def start(visit: Visit) -> Redirect:
+    """Train a family, from a new snapshot or from one that is there."""
+    family, _, snapshot = visit.form.get("learn", "").partition(" ")
+    visit.workspace.family(family)
+    if snapshot:
+        visit.workspace.open_snapshot(snapshot)
+    job = visit.jobs.start(
+        f"train {family}",
+        lambda workspace, progress: workspace.train(family, snapshot or None, progress=progress).id,
+    )
+    return Redirect(to=f"{PATH}/{job.id}", notice=Notice(text="The training waits for its turn; this page follows it."))
+
+
+@pages.get(f"{PATH}/{{run}}", needs=_WHO, template="console-run.html")
+def one(visit: Visit) -> RunPage:
+    """Show one run as it is now."""
+    job = _job(visit)
+    return RunPage(
+        title=_what(job),
+        at_us=job.started_us,
+        is_over=job.is_over,
+        now=progress_html(job),
+        live=f"{PATH}/{job.id}/live",
+    )
+
+
+@pages.get(f"{PATH}/{{run}}/live", needs=_WHO)
+def live(visit: Visit) -> Live:
+    """Tell how far a run is whenever that changes, until it is over."""
+    job = _job(visit)
+    return Live(events=_told(visit.jobs, job.id))
+
+
+def shown_jobs(jobs: Jobs) -> list[Job]:
+    """Return the jobs that the console shows, oldest first."""
+    return [job for job in jobs.all() if job.what.split(" ")[0] in _SHOWN]
+
+
+def progress_html(job: Job) -> Markup:
+    """Say how far a job is, as HTML, with its loss so far as a curve."""
+    return _told_of(job) + loss_curve(job.losses, job.total)
+
+
+def _told_of(job: Job) -> Markup:
+    if job.state is State.FAILED:
+        return Markup('<p class="error" role="alert">It failed. {}</p>').format(job.error)
+    if job.state is State.DONE:
+        return Markup(
+            '<p class="state"><strong>Done.</strong> {}</p><progress max="1" value="1" aria-label="done"></progress>'
+        ).format(_result(job))
+    if job.state is State.WAITING:
+        return Markup('<p class="state">It waits for its turn: one run after the other may use the whole machine.</p>')
+    if not job.total:
+        so_far = f", {job.done:,} so far" if job.done else ""
+        return Markup('<p class="state"><strong>{}</strong>{}</p><progress aria-label="{}"></progress>').format(
+            job.stage or "beginning", so_far, job.stage or "beginning"
+        )
+    loss = f", loss {job.losses[-1][1]:.3f}" if job.losses else ""
+    left = "" if job.left_s is None else f", about {_duration(job.left_s)} left"
+    return Markup(
+        '<p class="state"><strong>{}</strong>, {} of {}{}</p><progress max="{}" value="{}" aria-label="{}"></progress>'
+    ).format(
+        job.stage,
+        f"{job.done:,}",
+        f"{job.total:,}",
+        loss + left,
+        job.total,
+        job.done,
+        job.stage,
+    )
+
+
+def _duration(seconds: int) -> str:
+    if seconds < _MINUTE_S:
+        return f"{seconds} s"
+    hours, minutes = divmod(math.ceil(seconds / _MINUTE_S), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _told(jobs: Jobs, run: str) -> Iterator[Event]:
+    for job in jobs.follow(run):
+        yield Event(name="", html=str(progress_html(job)))
+    yield Event(name="over", html="over")  # an event by name: the page asks no more
+
+
+def _result(job: Job) -> Markup:
+    kind = job.what.split(" ")[0]
+    if kind == "train":
+        return Markup('The model is <a href="/console/models/{0}">{0}</a>.').format(job.result)
+    if kind == "snapshot":
+        return Markup('The snapshot is <a href="/console/snapshots/{0}">{0}</a>.').format(job.result)
+    if kind == "audit":
+        return Markup('See <a href="/console/models/{0}">what was found of {0}</a>.').format(job.what.partition(" ")[2])
+    count = len(job.result or ())
+    told = "One model has forgotten." if count == 1 else f"{count:,} models have forgotten."
+    return Markup('{} See <a href="/console/models">the models</a>.').format(told)
+
+
+def _line(job: Job) -> RunLine:
+    return RunLine(
+        id=job.id,
+        what=_what(job),
+        state=_STATE[job.state],
+        is_over=job.is_over,
+        stage="" if job.is_over else job.stage,
+        at_us=job.started_us,
+    )
+
+
+def _what(job: Job) -> str:
+    kind, _, of = job.what.partition(" ")
+    match kind:
+        case "train":
+            return words.LEARNS[of]
+        case "snapshot":
+            return f"Snapshot for {words.PURPOSES[of].title.lower()}"
+        case "audit":
+            return f"Audit of {of}"
+    return "Forgetting what is due"
+
+
+def _job(visit: Visit) -> Job:
+    found = [job for job in shown_jobs(visit.jobs) if job.id == visit.path["run"]]
+    if not found:
+        raise InvalidInputError("There is no such run. The server remembers runs until it stops; see the list.")
+    return found[0]

@@ -1,0 +1,175 @@
+"""Snapshots for the operator and the engineer: what each kept and dropped, by reason; one snapshot's manifest."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from volition.canonical import text_to_us
+from volition.consent.permits import Reason
+from volition.records.snapshot import Snapshot
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.charts.plots import Bar, Part, StackChart, dropped
+from volition.server.web.page import Download, Nav, Pages, Visit
+
+pages = Pages()
+
+PATH: Final = "/console/snapshots"
+
+_WHO: Final = (Role.ENGINEER, Role.OPERATOR)
+_NEWEST: Final = 30
+_REASONS: Final = {reason.value: told for reason, told in words.REASON.items()} | {
+    Reason.NO_TERMS.value: "the organisation has accepted no terms",
+    "left-out": "collected too late, or not in the snapshot before",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotLine:
+    """One snapshot in the list."""
+
+    id: str
+    purpose: str
+    at_us: int
+    kept: int
+    dropped: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotsPage:
+    """The newest snapshots.
+
+    Attributes:
+        title: The page's heading.
+        total: How many there are.
+        chart: What each kept and dropped; none where there is no snapshot.
+        lines: The snapshots, newest first.
+    """
+
+    title: str
+    total: int
+    chart: StackChart | None
+    lines: tuple[SnapshotLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of a manifest: what, and what it is."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPage:
+    """One snapshot's manifest.
+
+    Attributes:
+        title: The page's heading.
+        id: Its name.
+        purpose: What for, in words.
+        at_us: When it was frozen.
+        chart: What it kept and dropped, by category.
+        facts: The manifest's other figures.
+        accounts: Rows by account.
+        files: The digest of each file.
+        checkpoint: The ledger's signed checkpoint as it stood then.
+    """
+
+    title: str
+    id: str
+    purpose: str
+    at_us: int
+    chart: StackChart
+    facts: tuple[Figure, ...]
+    accounts: tuple[Figure, ...]
+    files: tuple[Figure, ...]
+    checkpoint: str
+
+
+@pages.get(PATH, needs=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
+def show(visit: Visit) -> SnapshotsPage:
+    """Show the newest snapshots."""
+    ids = [*dict.fromkeys(reversed(visit.workspace.snapshots()))]
+    found = [visit.workspace.open_snapshot(one) for one in ids[:_NEWEST]]
+    bars = tuple(_bar(_purpose(one), _whole(one.manifest["rows"])) for one in found[:12])
+    return SnapshotsPage(
+        title="Snapshots",
+        total=len(ids),
+        chart=StackChart(title="Kept and dropped, the newest first", bars=bars) if bars else None,
+        lines=tuple(_line(one) for one in found),
+    )
+
+
+@pages.get(f"{PATH}/{{snapshot}}", needs=_WHO, template="console-snapshot.html")
+def one(visit: Visit) -> SnapshotPage:
+    """Show one snapshot's manifest."""
+    found = visit.workspace.open_snapshot(visit.path["snapshot"])
+    manifest = found.manifest
+    names = {account.id: account.name for account in visit.workspace.parties.accounts()}
+    bars = tuple(_bar(words.CATEGORY.get(category, category), counts) for category, counts in manifest["rows"].items())
+    facts = [
+        Figure(name="People in it", value=f"{manifest['people']['size']:,}"),
+        Figure(name="Collected until", value=words.moment(text_to_us(manifest["collected_until"]))),
+        Figure(name="Made from", value=manifest["within"] or "the lake"),
+        Figure(name="Sentence encoder", value=manifest["encoder"] or "none"),
+        Figure(name="Manifest digest", value=found.digest),
+        Figure(name="Root of the tree of people", value=manifest["people"]["root"]),
+    ]
+    return SnapshotPage(
+        title="Snapshot",
+        id=found.id,
+        purpose=_purpose(found),
+        at_us=text_to_us(manifest["at"]),
+        chart=StackChart(title="Kept and dropped, by kind of data", bars=bars),
+        facts=tuple(facts),
+        accounts=tuple(
+            Figure(name=names.get(account, account), value=f"{count:,}")
+            for account, count in sorted(manifest["accounts"].items(), key=lambda item: -item[1])
+        ),
+        files=tuple(Figure(name=name, value=value) for name, value in manifest["files"].items()),
+        checkpoint=manifest["checkpoint"],
+    )
+
+
+@pages.get(f"{PATH}/{{snapshot}}/manifest", needs=_WHO)
+def manifest(visit: Visit) -> Download:
+    """Give a snapshot's manifest."""
+    found = visit.workspace.open_snapshot(visit.path["snapshot"])
+    data = json.dumps(found.manifest, indent=2).encode()
+    return Download(name=f"{found.id}.json", data=data, media_type="application/json")
+
+
+def _purpose(snapshot: Snapshot) -> str:
+    return words.PURPOSES[snapshot.purpose].title
+
+
+def _line(snapshot: Snapshot) -> SnapshotLine:
+    counts = _whole(snapshot.manifest["rows"])
+    return SnapshotLine(
+        id=snapshot.id,
+        purpose=_purpose(snapshot),
+        at_us=text_to_us(snapshot.manifest["at"]),
+        kept=counts["kept"],
+        dropped=sum(counts["dropped"].values()),
+        people=snapshot.manifest["people"]["size"],
+    )
+
+
+def _whole(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the counts of every category together."""
+    reasons: dict[str, int] = {}
+    for counts in rows.values():
+        for reason, count in counts["dropped"].items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    kept = sum(counts["kept"] for counts in rows.values())
+    return {"kept": kept, "dropped": reasons, "left_out": sum(counts.get("left_out", 0) for counts in rows.values())}
+
+
+def _bar(name: str, counts: Mapping[str, Any]) -> Bar:
+    lost = dict(counts["dropped"])
+    if counts.get("left_out"):
+        lost["left-out"] = counts["left_out"]
+    return Bar(name=name, parts=(Part(name="kept", kind="kept", count=counts["kept"]), *dropped(lost, _REASONS)))

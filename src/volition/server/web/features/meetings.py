@@ -1,0 +1,309 @@
+"""Meetings of a person: the list, and each as a page with its transcript, what it came to, and what AI does with it.
+
+- Everything that a summary says is a quote, and leads to the second at which it was said.
+- Everybody is told whether AI is at work on what they say, and where to refuse.
+- With summaries off the transcript is there all the same, for those who were in the meeting.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from volition.errors import InvalidInputError, RefusedError
+from volition.features.conversations import Conversation, Kind
+from volition.features.prose import Prose
+from volition.learning.families.summary import Summary
+from volition.learning.families.summary.minutes import Action, Minutes
+from volition.learning.families.summary.sentences import Moment
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.features.switches import Off, Use, member, off, uses
+from volition.server.web.page import Nav, Pages, Visit
+
+pages = Pages()
+PATH: Final = "/meetings"
+_CATEGORY: Final = "content/transcript"
+_USES: Final = ("feature/summary", "feature/search", "train/summary", "train/search")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One meeting in the list."""
+
+    name: str
+    href: str
+    began_us: int
+    lasted: str
+    speakers: tuple[str, ...]
+    lines: int
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingsPage:
+    """The meetings that a person may read.
+
+    Attributes:
+        title: The page's heading.
+        lead: What is listed, in a sentence.
+        meetings: The latest first.
+    """
+
+    title: str
+    lead: str
+    meetings: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One line of the transcript; `anchor` is its id on the page."""
+
+    anchor: str
+    clock: str
+    seconds: str
+    speaker: str
+    text: str
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """Something that was said, and where it stands in the transcript.
+
+    Attributes:
+        text: Verbatim.
+        speaker: Who said it.
+        clock: At which second, as hours, minutes and seconds.
+        href: The line of the transcript.
+        about: What it comes to, such as who does it by when; may be empty.
+    """
+
+    text: str
+    speaker: str
+    clock: str
+    href: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Quotes of one sort; `none` is told where there are none."""
+
+    name: str
+    title: str
+    quotes: tuple[Quote, ...]
+    none: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """A sentence that a model wrote, with the quotes it cites; `unsupported` says why not to rely on it, if so."""
+
+    text: str
+    cites: tuple[Quote, ...]
+    unsupported: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What a stretch of a meeting was about: in its own words, when it began, and where that is on the page."""
+
+    name: str
+    clock: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingPage:
+    """One meeting.
+
+    Attributes:
+        title: Its name.
+        lead: When it was and who spoke.
+        ai_is_on: Whether any AI uses what the visitor said in it.
+        uses: Each use of what the visitor said, as it stands.
+        off: Why there is no summary; none where there is one.
+        sections: What it came to.
+        topics: What it was about, in the order in which it was spoken of.
+        note: What to know of the summary; may be empty.
+        can_tell: Whether a language model can tell it in prose.
+        prose: The prose, once it was asked for.
+        prose_note: Who wrote it, or why there is none.
+        turns: The transcript.
+        told: What of the meeting is shown.
+        search: Where a search within it is sent.
+        name: Its name, as that search sends it.
+        action: Where this page's form is sent.
+    """
+
+    title: str
+    lead: str
+    ai_is_on: bool
+    uses: tuple[Use, ...]
+    off: Off | None
+    sections: tuple[Section, ...]
+    topics: tuple[Topic, ...]
+    note: str
+    can_tell: bool
+    prose: tuple[Sentence, ...]
+    prose_note: str
+    turns: tuple[Turn, ...]
+    told: str
+    search: str
+    name: str
+    action: str
+
+
+@pages.get(PATH, needs=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
+def list_meetings(visit: Visit) -> MeetingsPage:
+    """List the meetings that the visitor may read."""
+    person, _ = member(visit)
+    found = visit.workspace.conversations(Kind.MEETING, person=person)
+    return MeetingsPage(
+        title="Meetings",
+        lead="Meetings that you were in, and those of your organisation that search or summaries may show you.",
+        meetings=tuple(
+            Listed(
+                name=meeting.name,
+                href=address(meeting.name),
+                began_us=meeting.began_us,
+                lasted=clock((meeting.last_us - meeting.began_us) // 1000),
+                speakers=meeting.speakers,
+                lines=len(meeting.lines),
+                was_there=meeting.was_there,
+            )
+            for meeting in found
+        ),
+    )
+
+
+@pages.get(f"{PATH}/{{meeting:path}}", needs=[Role.PERSON], template="meeting.html")
+def show_meeting(visit: Visit) -> MeetingPage:
+    """Show a meeting."""
+    return _page(visit, tell=False)
+
+
+@pages.post(f"{PATH}/{{meeting:path}}", needs=[Role.PERSON], template="meeting.html")
+def tell_meeting(visit: Visit) -> MeetingPage:
+    """Show a meeting, with its summary told in prose: only on request, since the quotes are sent elsewhere for it."""
+    return _page(visit, tell=True)
+
+
+def address(meeting: str, place: str | None = None) -> str:
+    """Return where a meeting's page is, or one turn on it."""
+    return f"{PATH}/{quote(meeting, safe='')}" + ("" if place is None else f"#t-{quote(place, safe='')}")
+
+
+def clock(milliseconds: int) -> str:
+    """Say a length as hours, minutes and seconds, such as "1:02:05"; without hours where there are none."""
+    minutes, seconds = divmod(max(0, milliseconds) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _page(visit: Visit, *, tell: bool) -> MeetingPage:
+    person, _ = member(visit)
+    name = visit.path["meeting"]
+    found = visit.workspace.conversations(Kind.MEETING, person=person, name=name)
+    if not found:
+        raise InvalidInputError(f"There is no meeting {name!r} that you may read. Your meetings are listed on {PATH}.")
+    [meeting] = found
+    summary, minutes, prose, is_off = _summed_up(visit, person, name, tell=tell)
+    shown = uses(visit, _USES, _CATEGORY)
+    return MeetingPage(
+        title=name,
+        lead=f"{words.moment(meeting.began_us)}. {words.listed(meeting.speakers)} spoke.",
+        ai_is_on=any(use.state.is_on for use in shown),
+        uses=shown,
+        off=is_off,
+        sections=() if summary is None or minutes is None else _sections(summary, minutes),
+        topics=_topics(summary),
+        note="" if summary is None else summary.note or "",
+        can_tell=summary is not None and visit.workspace.endpoint() is not None,
+        prose=() if prose is None or summary is None else _sentences(prose, summary.moments),
+        prose_note="" if prose is None else prose.note,
+        turns=tuple(
+            Turn(
+                anchor=f"t-{line.place}",
+                clock=clock(line.start_ms or 0),
+                seconds=f"PT{(line.start_ms or 0) // 1000}S",
+                speaker=line.speaker,
+                text=line.text,
+                is_own=line.is_own,
+            )
+            for line in meeting.lines
+        ),
+        told=_told(meeting),
+        search="/search",
+        name=name,
+        action=address(name),
+    )
+
+
+def _summed_up(
+    visit: Visit, person: str, name: str, *, tell: bool
+) -> tuple[Summary | None, Minutes | None, Prose | None, Off | None]:
+    workspace = visit.workspace
+    try:
+        summary = workspace.summarize(name, person=person)
+        prose = workspace.prose(summary, person=person) if tell else None
+        return summary, workspace.minutes(name, person=person), prose, None
+    except RefusedError:
+        works = "The transcript below is there without it."
+        return None, None, None, off(visit, "feature/summary", _CATEGORY, works=works)
+
+
+def _told(meeting: Conversation) -> str:
+    if meeting.was_there:
+        return "You were there, so you can read all of it, whatever is switched on or off."
+    return "You were not there: you see what search and summaries may show you of it now."
+
+
+def _topics(summary: Summary | None) -> tuple[Topic, ...]:
+    """Return what a meeting was about; a stretch that no word tells from the others goes without a name."""
+    topics = () if summary is None else summary.topics
+    return tuple(
+        Topic(name=words.listed(topic.words), clock=clock(topic.start_ms), href=f"#t-{topic.turn}")
+        for topic in topics
+        if topic.words
+    )
+
+
+def _sections(summary: Summary, minutes: Minutes) -> tuple[Section, ...]:
+    def section(name: str, title: str, moments: Sequence[Moment], none: str) -> Section:
+        return Section(name=name, title=title, quotes=tuple(_quote(moment) for moment in moments), none=none)
+
+    actions = tuple(_quote(action.moment, _task(action)) for action in minutes.actions)
+    return (
+        section("moments", "Key moments", summary.moments, "No moment was found that stands out."),
+        section("decisions", "Decisions", minutes.decisions, "Nobody said outright that something was decided."),
+        Section(name="actions", title="Action items", quotes=actions, none="Nobody took or was given a task by name."),
+        section("questions", "Open questions", minutes.questions, "No question was found that was plainly left open."),
+    )
+
+
+def _quote(moment: Moment, about: str = "") -> Quote:
+    return Quote(
+        text=moment.quote,
+        speaker=moment.speaker,
+        clock=clock(moment.start_ms),
+        href=f"#t-{moment.turn}",
+        about=about,
+    )
+
+
+def _task(action: Action) -> str:
+    due = ""
+    if action.due is not None:
+        due = f", {action.due}" if action.due_date is None else f", {action.due} ({action.due_date})"
+    return f"{action.who or 'Nobody yet'}{due}"
+
+
+def _sentences(prose: Prose, moments: Sequence[Moment]) -> tuple[Sentence, ...]:
+    return tuple(
+        Sentence(
+            text=one.text, cites=tuple(_quote(moments[number - 1]) for number in one.cites), unsupported=one.unsupported
+        )
+        for one in prose.sentences
+    )

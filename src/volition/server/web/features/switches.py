@@ -1,0 +1,128 @@
+"""How AI stands on the page of a feature, for whoever visits: which uses are on, and who can turn on what is off.
+
+Made from the same `choices.Choices` as the settings page, so the two say the same; and only for the kinds of data that
+the page is about.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from volition.consent.choices import Choices, Line
+from volition.consent.permits import Refusal
+from volition.errors import RefusedError
+from volition.server.web import labels as words
+from volition.server.web.page import Visit
+from volition.server.web.person.settings import PATH, State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One use of the visitor's own data that the page is about.
+
+    Attributes:
+        name: The purpose, as an id of the page.
+        title: What it is called.
+        state: How it stands.
+        why: Who said what, in a sentence.
+        href: Where it is switched.
+    """
+
+    name: str
+    title: str
+    state: State
+    why: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Off:
+    """A feature that does not work here now.
+
+    Attributes:
+        title: Which, and that it is off.
+        told: Why, and who can turn it on.
+        works: What works all the same.
+        href: Where the switch is.
+    """
+
+    title: str
+    told: str
+    works: str
+    href: str
+
+
+def member(visit: Visit) -> tuple[str, str]:
+    """Return who visits, as a person of an account.
+
+    Raises:
+        RefusedError: They are none.
+    """
+    if visit.who.person is None or visit.who.account is None:
+        raise RefusedError("This page is for a person of an account, and you have not come in as one.")
+    return visit.who.person, visit.who.account
+
+
+def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[Use, ...]:
+    """Return how the visitor's data of one category stands for some purposes; what no switch speaks of is left out."""
+    person, account = member(visit)
+    found = visit.workspace.choices(f"person:{person}", account=account)
+    organisation = visit.workspace.parties.account(account).name
+    shown = []
+    for purpose in purposes:
+        switch, line = _line(found, purpose, category)
+        if line is not None:
+            shown.append(
+                Use(
+                    name=purpose.replace("/", "-"),
+                    title=words.PURPOSES[purpose].title,
+                    state=State(word="Used" if line.stands else "Not used", is_on=line.stands),
+                    why=_why(line, organisation),
+                    href=f"{PATH}#{switch}",
+                )
+            )
+    return tuple(shown)
+
+
+def off(visit: Visit, purpose: str, category: str, *, works: str) -> Off:
+    """Tell that a feature is off, why, and who can turn it on."""
+    person, account = member(visit)
+    found = visit.workspace.choices(f"person:{person}", account=account)
+    organisation = visit.workspace.parties.account(account).name
+    switch, line = _line(found, purpose, category)
+    title = words.PURPOSES[purpose].title
+    if line is None:
+        told = "The terms do not allow it, so nobody can turn it on here."
+    elif isinstance(line.of_account, Refusal):
+        told = f"{_why(line, organisation)} An administrator of {organisation} can turn it on."
+    elif line.is_limited:
+        told = f"{organisation} limits this for you. An administrator of {organisation} can lift the limit."
+    elif isinstance(line.own, Refusal):
+        told = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
+    else:
+        told = "Somebody whom this concerns has not allowed it. Nobody is told who; only they can turn it on."
+    return Off(title=f"{title}: off here", told=told, works=works, href=f"{PATH}#{switch}" if switch else PATH)
+
+
+def _line(found: Choices, purpose: str, category: str) -> tuple[str, Line | None]:
+    for choice in found.choices:
+        for line in choice.lines:
+            if (line.purpose, line.category) == (purpose, category):
+                return choice.switch.name, line
+    return "", None
+
+
+def _why(line: Line, organisation: str) -> str:
+    for answer, who, has in ((line.of_account, organisation, "has"), (line.own, "You", "have")):
+        if isinstance(answer, Refusal):
+            match answer.reason.value:
+                case "not-asked":
+                    return f"{who} {has} not answered."
+                case "said-no":
+                    return f"{who} said no."
+                case "withdrawn":
+                    return f"{who} withdrew the yes."
+                case "no-terms":
+                    return f"{organisation} has accepted no terms."
+                case _:
+                    return f"{words.REASON[answer.reason].capitalize()}."
+    return f"{organisation} and you allow it."

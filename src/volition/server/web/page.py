@@ -1,0 +1,302 @@
+"""What a page is: a function from a visit to one frozen dataclass, the roles that may see it, and a template.
+
+    @pages.get("/settings", template="settings.html", needs=[Role.PERSON], nav=Nav(label="AI settings", place=10))
+    def show(visit: Visit) -> SettingsPage: ...
+
+    @pages.post("/settings/{switch}", needs=[Role.PERSON])
+    def answer(visit: Visit) -> Redirect: ...
+
+- A template sees two names: `page`, the dataclass, and `chrome`, what surrounds every page.
+- A function runs in a thread of its own and may take its time; `visit.workspace` is its alone meanwhile.
+- What changes something answers with a `Redirect`, so that it works without JavaScript and reloading repeats nothing;
+  what should be said afterwards goes with it.
+- An error of ours becomes a page that says what happened and what to do.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from volition.server.auth import Access, Role, Who
+from volition.server.jobs import Jobs
+from volition.server.settings import Settings
+from volition.workspace import Workspace
+from volition.workspace.pool import Workspaces
+
+NOBODY: Final = Who(user="", name="", roles=frozenset(), scopes=frozenset())
+"""Who visits without having signed in."""
+
+
+class View(Protocol):
+    """What every page's dataclass has."""
+
+    @property
+    def title(self) -> str:
+        """What the page is called, in its heading and in the browser's tab."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """How what was just done is undone: a form with one button.
+
+    Attributes:
+        action: Where it is sent.
+        fields: What is sent.
+        label: What the button says.
+    """
+
+    action: str
+    fields: Mapping[str, str]
+    label: str = "Undo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What is told once, on top of the next page.
+
+    Attributes:
+        text: The sentence.
+        undo: How it is undone; none where it cannot be, or there is nothing to undo.
+    """
+
+    text: str
+    undo: Undo | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Go to another page, which then tells something if it is one of ours."""
+
+    to: str
+    notice: Notice | None = None
+    session: str | None = None  # begin this one; an empty text ends it
+    trip: str | None = None  # keep this in the browser until it comes back from somebody else's page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A file to keep; one that may be large comes piece by piece."""
+
+    name: str
+    data: bytes | Iterator[bytes]
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing told to a page that is open: an event's name and its HTML; see `Live`."""
+
+    name: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Server-sent events for as long as `events` yields; it may wait in between, in a thread of its own."""
+
+    events: Iterator[Event]
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """One request for a page.
+
+    Attributes:
+        who: Who visits; `NOBODY` on pages that ask for no role.
+        navigation: The pages of the navigation that they may see, in order.
+        path: What the path's braces stand for.
+        query: The address's query; of repeated names the last.
+        form: What a form sent, likewise.
+        access: Who may come in.
+        settings: How the server is set up.
+        session: The session's secret; none without one.
+        trip: What was kept in the browser while it was on somebody else's page; none otherwise.
+        address: The client's address.
+        host: The server's name as the client wrote it.
+        is_secure: Whether it came by https.
+        jobs: The server's long work.
+        workspaces: Where `workspace` comes from.
+    """
+
+    who: Who
+    navigation: Sequence["Page"]
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    access: Access
+    settings: Settings
+    session: str | None
+    trip: str | None
+    address: str
+    host: str
+    is_secure: bool
+    jobs: Jobs
+    workspaces: Workspaces
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _workspace: Workspace | None = None
+
+    @property
+    def workspace(self) -> Workspace:
+        """The workspace, this visit's alone until the page is made.
+
+        Raises:
+            ConflictError: Everything was busy for too long.
+        """
+        if self._workspace is None:
+            self._workspace = self._stack.enter_context(self.workspaces.borrow())
+        return self._workspace
+
+    def borrow(self) -> AbstractContextManager[Workspace]:
+        """Lend a workspace for as long as a `with` block: for what goes on after the page was made."""
+        return self.workspaces.borrow()
+
+    def close(self) -> None:
+        """Give back what was borrowed."""
+        self._workspace = None
+        self._stack.close()
+
+
+Result = View | Redirect | Download | Live
+Handler = Callable[[Visit], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nav:
+    """A page's place in the navigation.
+
+    Attributes:
+        label: What it is called there.
+        place: Its order; low comes first. Its hundreds say in which of `AREAS` it is.
+        for_guests: True for those alone who came by a guest's link, false for all but them; none for both.
+    """
+
+    label: str
+    place: int
+    for_guests: bool | None = None
+
+
+AREAS: Final[Mapping[int, str]] = {0: "Your data and AI", 1: "Account", 2: "Console", 3: "Meetings and chat"}
+"""Parts of the house, by the hundreds of a page's place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One route of the pages.
+
+    Attributes:
+        method: "GET" or "POST".
+        path: The path, with braces where it varies.
+        needs: The roles that may see it, any one of them; none for everybody, signed in or not.
+        template: What renders the dataclass; none for a route that answers with something else.
+        nav: Its place in the navigation; none where it has none.
+        handler: Makes the dataclass.
+        is_kept: Whether what was drawn is kept for as long as it would look the same. Only for pages that show nobody's
+            words, since what is kept stays in memory.
+    """
+
+    method: str
+    path: str
+    needs: frozenset[Role] | None
+    template: str | None
+    nav: Nav | None
+    handler: Handler
+    is_kept: bool = False
+
+
+EVERYBODY: Final = None
+"""As `needs`: also those who have not signed in."""
+
+
+class Pages:
+    """The routes of one module."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._pages: list[Page] = []
+
+    def get(
+        self,
+        path: str,
+        *,
+        needs: Iterable[Role] | None,
+        template: str | None = None,
+        nav: Nav | None = None,
+        is_kept: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        """Make a function a page; without a template it answers with a `Redirect`, a `Download` or `Live`."""
+        return self._add("GET", path, needs, template, nav, is_kept=is_kept)
+
+    def post(
+        self, path: str, *, needs: Iterable[Role] | None, template: str | None = None
+    ) -> Callable[[Handler], Handler]:
+        """Make a function what a form is sent to; a template is only for forms that are shown again with an error."""
+        return self._add("POST", path, needs, template, None)
+
+    def _add(  # noqa: PLR0913 - a page's own fields
+        self,
+        method: str,
+        path: str,
+        needs: Iterable[Role] | None,
+        template: str | None,
+        nav: Nav | None,
+        *,
+        is_kept: bool = False,
+    ) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            roles = None if needs is None else frozenset(needs)
+            self._pages.append(
+                Page(
+                    method=method,
+                    path=path,
+                    needs=roles,
+                    template=template,
+                    nav=nav,
+                    handler=handler,
+                    is_kept=is_kept,
+                )
+            )
+            return handler
+
+        return add
+
+    def __iter__(self) -> Iterator[Page]:
+        """Yield every route."""
+        return iter(self._pages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One entry of the navigation."""
+
+    label: str
+    href: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chrome:
+    """What surrounds every page.
+
+    Attributes:
+        site: The service's name.
+        who: Who visits; none if nobody signed in.
+        roles: As what, in words.
+        belongs_to: The name of their account; empty where there is none.
+        areas: The parts of the house that they may go to, each led by its first page.
+        nav: The pages of the part that this page is in; of the first part where it is in none.
+        notice: What is told once.
+        is_demo: Whether anybody on this machine may sign in with a click.
+        path: The path of this page.
+    """
+
+    site: str
+    who: Who | None
+    roles: str
+    belongs_to: str
+    areas: Sequence[Link]
+    nav: Sequence[Link]
+    notice: Notice | None
+    is_demo: bool
+    path: str

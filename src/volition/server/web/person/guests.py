@@ -1,0 +1,181 @@
+"""Meetings that somebody was in as a guest: what of theirs is used, a yes and a no, and a receipt; without an account.
+
+A signed link (`signin.guest`) leads here. The answers are those of AI settings, taken in the same way: one click, the
+same size, and they count for everything of the guest's at that organisation.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from volition.consent.history import Decision
+from volition.errors import InvalidInputError
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Download, Nav, Pages, Redirect, Visit
+from volition.server.web.person.settings import State, SwitchCard, card_of, party_of, take_answer
+from volition.transparency.holdings import Place, Standing
+
+pages = Pages()
+PATH: Final = "/guest"
+_ANSWERS: Final = "/guest/answers"
+_RECEIPTS: Final = "/guest/receipts"
+_LISTED: Final = 10
+RECEIPT: Final = "volition/receipt/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseLine:
+    """How the guest's lines in a meeting stand for one use: its name, whether it is used, how many, and why not."""
+
+    name: str
+    state: State
+    lines: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingCard:
+    """A meeting or conversation.
+
+    Attributes:
+        id: In addresses.
+        name: What it is called.
+        when: On which day or days.
+        told: What of theirs there is, in a sentence.
+        state: Whether any of it is used.
+        uses: For what.
+    """
+
+    id: str
+    name: str
+    when: str
+    told: str
+    state: State
+    uses: tuple[UseLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerLine:
+    """An answer that was given, and where its receipt is."""
+
+    said: str
+    when: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestMeetingsPage:
+    """What a guest sees.
+
+    Attributes:
+        title: The page's heading.
+        lead: What can be done here, in a sentence.
+        empty: Why there is nothing; empty where there is something.
+        meetings: The newest first.
+        cards: What they can answer.
+        answers: What they have answered, the newest first.
+    """
+
+    title: str
+    lead: str
+    empty: str
+    meetings: tuple[MeetingCard, ...]
+    cards: tuple[SwitchCard, ...]
+    answers: tuple[AnswerLine, ...]
+
+
+@pages.get(
+    PATH, needs=[Role.PERSON], template="guest-meetings.html", nav=Nav(label="My meetings", place=5, for_guests=True)
+)
+def show(visit: Visit) -> GuestMeetingsPage:
+    """Show the meetings, and what can be answered."""
+    party, account = party_of(visit)
+    workspace = visit.workspace
+    organisation = workspace.parties.account(account).name
+    places = workspace.places(party.removeprefix("person:"), account=account)
+    found = workspace.choices(party, account=account)
+    spoken = {one.purpose for place in places for one in place.standings}
+    content = [choice for choice in found.choices if spoken.intersection(choice.purposes) or not spoken]
+    said = workspace.history().party(workspace.party(party)).decisions
+    return GuestMeetingsPage(
+        title="Meetings I was in",
+        lead=f"What {organisation} has of you from its meetings and conversations, what AI may do with it, and your "
+        "say in it. You need no account.",
+        empty=""
+        if places
+        else f"There is no meeting or conversation of {organisation} here that concerns you. Your answers count for "
+        "those that may come.",
+        meetings=tuple(_meeting(number, place) for number, place in enumerate(places)),
+        cards=tuple(card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS) for choice in content),
+        answers=tuple(
+            AnswerLine(
+                said=_said(one),
+                when=words.moment(one.at_us),
+                receipt=f"{_RECEIPTS}/{one.seq}",
+            )
+            for one in said[: -_LISTED - 1 : -1]
+        ),
+    )
+
+
+@pages.post(f"{_ANSWERS}/{{switch}}", needs=[Role.PERSON])
+def answer(visit: Visit) -> Redirect:
+    """Take a yes or a no, or undo one."""
+    return take_answer(visit, page=PATH, path=_ANSWERS)
+
+
+@pages.get(f"{_RECEIPTS}/{{seq}}", needs=[Role.PERSON])
+def receipt(visit: Visit) -> Download:
+    """Give the receipt of an answer of one's own: its ledger entry, and the proof that it is there."""
+    party, _ = party_of(visit)
+    workspace = visit.workspace
+    text = visit.path["seq"]
+    own = {str(one.seq) for one in workspace.history().party(workspace.party(party)).decisions}
+    if text not in own:
+        raise InvalidInputError("There is no such answer of yours. Go on from the list of your answers.")
+    seq = int(text)
+    [entry] = workspace.ledger.entries(seq, seq + 1)
+    size = workspace.ledger.size
+    told = {
+        "format": RECEIPT,
+        "index": seq,
+        "entry": json.loads(entry.leaf_bytes),  # its canonical form (RFC 8785) is what the leaf is the hash of
+        "hashes": [each.hex() for each in workspace.ledger.prove_inclusion(seq, size)],
+        "checkpoint": workspace.ledger.checkpoint(size),
+        "key": workspace.verifier.to_text(),
+    }
+    data = (json.dumps(told, ensure_ascii=False, indent=2) + "\n").encode()
+    return Download(name=f"receipt-{seq}.json", data=data, media_type="application/json")
+
+
+def _said(decision: Decision) -> str:
+    return f"{'Yes' if decision.yes else 'No'} to {words.purposes(decision.purposes)}"
+
+
+def _meeting(number: int, place: Place) -> MeetingCard:
+    is_chat = place.category == "content/chat"
+    first, last = words.day(place.first_us), words.day(place.last_us)
+    kind = "conversation" if is_chat else "meeting"
+    wrote = "wrote" if is_chat else "said"
+    lines = "1 line" if place.lines == 1 else f"{place.lines:,} lines"
+    others = "1 line of others concerns" if place.others == 1 else f"{place.others:,} lines of others concern"
+    told = f"You {wrote} {lines}; {others} you." if place.lines else f"You {wrote} nothing in it; {others} you."
+    used = any(one.lines for one in place.standings)
+    return MeetingCard(
+        id=f"meeting-{number + 1}",
+        name=place.name or f"A {kind} in which you {wrote} nothing",
+        when=first if first == last else f"{first} to {last}",
+        told=told,
+        state=State(word="Used" if used else "Not used", is_on=used),
+        uses=tuple(_use(one, place.lines) for one in place.standings),
+    )
+
+
+def _use(one: Standing, lines: int) -> UseLine:
+    return UseLine(
+        name=words.PURPOSES[one.purpose].title,
+        state=State(word="Used" if one.lines else "Not used", is_on=bool(one.lines)),
+        lines=f"{one.lines:,} of {lines:,}",
+        why="" if one.reason is None else words.REASON[one.reason],
+    )

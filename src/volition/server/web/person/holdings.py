@@ -1,0 +1,194 @@
+"""What we hold of a person: their records by category and day, what they were used for, and all of it to take away."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import IO, Final
+
+from volition.canonical import datetime_to_us, us_to_datetime
+from volition.consent.terms.model import CATEGORIES
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.charts.days import DayChart
+from volition.server.web.page import Download, Nav, Pages, Visit
+from volition.server.web.person.settings import party_of
+from volition.transparency.holdings import Day, Holdings, pieces
+from volition.transparency.usage import Used
+
+pages = Pages()
+PATH: Final = "/holdings"
+_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is held of one category.
+
+    Attributes:
+        name: What it is called.
+        own: How many records the person said, wrote or did.
+        concerning: How many of others concern them.
+        between: From which day to which.
+    """
+
+    name: str
+    own: int
+    concerning: int
+    between: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayLine:
+    """What is held of one day and category."""
+
+    day: str
+    name: str
+    own: int
+    concerning: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseLine:
+    """How often a feature used the person's records of a category: all in all, and when last."""
+
+    feature: str
+    name: str
+    times: int
+    last: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonLine:
+    """A training set that the person is in: for what, when, and with how many records."""
+
+    purpose: str
+    day: str
+    rows: int
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsPage:
+    """What is held of a person.
+
+    Attributes:
+        title: The page's heading.
+        lead: How much it is, in a sentence.
+        empty: Why there is nothing; empty where there is something.
+        kinds: By category.
+        chart: By day.
+        days: By day and category, the newest first; not more than are read by people.
+        more: How many more such lines there are, in the export.
+        uses: What features used, by feature and category.
+        lessons: Training sets, the newest first.
+        export: Where all of it is to be had.
+    """
+
+    title: str
+    lead: str
+    empty: str
+    kinds: tuple[Kind, ...]
+    chart: DayChart
+    days: tuple[DayLine, ...]
+    more: int
+    uses: tuple[UseLine, ...]
+    lessons: tuple[LessonLine, ...]
+    export: str
+
+
+@pages.get(PATH, needs=[Role.PERSON], template="holdings.html", nav=Nav(label="What we hold", place=30))
+def show(visit: Visit) -> HoldingsPage:
+    """Show what is held."""
+    party, _ = party_of(visit)
+    held = visit.workspace.holdings(party.removeprefix("person:"))
+    own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
+    return HoldingsPage(
+        title="What we hold",
+        lead=f"{words.count(own, 'record')} of what you said, wrote or did, and {concerning:,} of others that concern "
+        "you. To see them you need nobody's yes.",
+        empty="" if held.days else "Nothing that you said, wrote or did was collected, and nothing concerns you.",
+        kinds=tuple(_kinds(held.days)),
+        chart=_chart(held),
+        days=tuple(_line(day) for day in held.days[:_SHOWN]),
+        more=max(0, len(held.days) - _SHOWN),
+        uses=tuple(_uses(held.uses)),
+        lessons=tuple(
+            LessonLine(
+                purpose=words.PURPOSES[one.purpose].title,
+                day=words.day(one.at_us),
+                rows=one.rows,
+                snapshot=one.snapshot,
+            )
+            for one in held.lessons
+        ),
+        export=f"{PATH}/export",
+    )
+
+
+@pages.get(f"{PATH}/export", needs=[Role.PERSON])
+def export(visit: Visit) -> Download:
+    """Give everything as a zip of JSON and Parquet."""
+    party, _ = party_of(visit)
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece has left; it has no name
+    try:
+        visit.workspace.export(party.removeprefix("person:"), file)
+        today = us_to_datetime(visit.workspace.now_us).date().isoformat()
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return Download(name=f"my-records-{today}.zip", data=_closing(file), media_type="application/zip")
+
+
+def _closing(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        yield from pieces(file)
+
+
+def _kinds(days: Iterable[Day]) -> Iterator[Kind]:
+    for category in CATEGORIES:
+        of = [day for day in days if day.category == category]
+        if of:
+            first, last = (_said(end(day.day for day in of)) for end in (min, max))
+            name = words.CATEGORY[category]
+            yield Kind(
+                name=name[0].upper() + name[1:],
+                own=sum(day.own for day in of),
+                concerning=sum(day.concerning for day in of),
+                between=first if first == last else f"{first} to {last}",
+            )
+
+
+def _chart(held: Holdings) -> DayChart:
+    own: Counter[date] = Counter()
+    others: Counter[date] = Counter()
+    for day in held.days:
+        own[date.fromisoformat(day.day)] += day.own
+        others[date.fromisoformat(day.day)] += day.concerning
+    return DayChart(title="Records by the day on which they were collected", own=own, others=others)
+
+
+def _line(day: Day) -> DayLine:
+    return DayLine(day=_said(day.day), name=words.CATEGORY[day.category], own=day.own, concerning=day.concerning)
+
+
+def _uses(uses: Iterable[Used]) -> Iterator[UseLine]:
+    times: Counter[tuple[str, str]] = Counter()
+    last: dict[tuple[str, str], str] = {}
+    for used in uses:  # the newest day first
+        times[used.purpose, used.category] += used.times
+        last.setdefault((used.purpose, used.category), used.day)
+    for (purpose, category), total in sorted(times.items()):
+        yield UseLine(
+            feature=words.PURPOSES[purpose].title,
+            name=words.CATEGORY[category],
+            times=total,
+            last=_said(last[purpose, category]),
+        )
+
+
+def _said(day: str) -> str:
+    """Say a day that is written as ISO 8601 has it."""
+    return words.day(datetime_to_us(datetime.fromisoformat(day).replace(tzinfo=UTC)))

@@ -1,0 +1,309 @@
+"""Models that learned from a person: which, from how much, what they must forget and by when; each with card and proof.
+
+The card of a model, as a page and as JSON, is shown as one person may read it: without other customers' names and
+figures (see `card.card_for_people`). The proof is theirs alone, and `volition verify` checks it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from volition.canonical import text_to_us
+from volition.errors import RefusedError
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Download, Nav, Pages, Visit
+from volition.server.web.person.settings import State
+from volition.server.web.person.weigh import PATH as WEIGH
+from volition.server.web.person.weigh import anchor
+from volition.transparency.receipt import PROOFS_FORMAT
+from volition.transparency.traces import Trace
+
+pages = Pages()
+PATH: Final = "/models"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedCard:
+    """One model.
+
+    Attributes:
+        model: Its id.
+        title: What it is for.
+        state: Whether it is at work.
+        told: What it learned and what became of it, sentence by sentence.
+        due: What it must forget and by when; empty where nothing.
+        card: Where its card is; empty where it was never released.
+        proof: Where the proof is.
+        weigh: Where its purpose is weighed.
+    """
+
+    model: str
+    title: str
+    state: State
+    told: tuple[str, ...]
+    due: str
+    card: str
+    proof: str
+    weigh: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtWork:
+    """A feature, and which model is at work for it."""
+
+    title: str
+    told: str
+    model: str
+    card: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedPage:
+    """Models that learned from a person.
+
+    Attributes:
+        title: The page's heading.
+        lead: What is shown, in a sentence.
+        standing: Whether any model learned from them.
+        empty: Why nothing is shown; empty where there is.
+        learned: Models that learned from them.
+        others: Models that did not.
+        forgotten: Models that had learned from them, and were forgotten.
+        working: Each feature, and which model is at work.
+    """
+
+    title: str
+    lead: str
+    standing: State
+    empty: str
+    learned: tuple[LearnedCard, ...]
+    others: tuple[LearnedCard, ...]
+    forgotten: tuple[LearnedCard, ...]
+    working: tuple[AtWork, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """One kind of data that a model was offered: how many records were read and kept, and why others were not."""
+
+    category: str
+    read: int
+    kept: int
+    dropped: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One figure of a card, in words."""
+
+    what: str
+    metric: str
+    value: str
+    interval: str
+    bound: str
+    verdict: str
+    units: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardPage:
+    """A model's card, as one person may read it.
+
+    Attributes:
+        title: The page's heading.
+        lead: What the model is for, in a sentence.
+        state: Whether it is at work.
+        back: Where it came from.
+        download: Where the card's JSON is.
+        proof: Where the proof is whether it learned from the visitor.
+        yours: Whether it learned from the visitor, in a sentence.
+        learned: What it learned from, in a sentence.
+        bounded: What bounds what an adapter keeps of one person; empty for other models.
+        rows: The same by kind of data.
+        override: Who answers for a release beyond the bounds, and why; empty where all were held.
+        found: What was measured.
+        withheld: What is left out here, in a sentence.
+        facts: What the signed evidence names: a name and a digest each.
+    """
+
+    title: str
+    lead: str
+    state: State
+    back: str
+    download: str
+    proof: str
+    yours: str
+    learned: str
+    bounded: str
+    rows: tuple[Kept, ...]
+    override: str
+    found: tuple[Found, ...]
+    withheld: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@pages.get(PATH, needs=[Role.PERSON], template="learned.html", nav=Nav(label="Models", place=40))
+def show(visit: Visit) -> LearnedPage:
+    """Show every model by what it learned from the visitor."""
+    found = visit.workspace.traces(_person(visit))[::-1]
+    learned = [trace for trace in found if trace.rows and trace.model.forgotten_us is None]
+    forgotten = [trace for trace in found if trace.rows and trace.model.forgotten_us is not None]
+    others = [trace for trace in found if not trace.rows]
+    at_work = [trace for trace in learned if trace.at_work]
+    word = f"{len(at_work)} at work learned from you" if at_work else "No model at work learned from you"
+    return LearnedPage(
+        title="Models that learned from you",
+        lead="Every model that was ever trained here, what it learned from you, and the proof of either. A proof names "
+        "no other person; it holds the training set's manifest, which names the organisations in it.",
+        standing=State(word=word, is_on=bool(at_work)),
+        empty="" if found else "No model was trained here yet, so none learned from you or anybody.",
+        learned=tuple(_card(trace) for trace in learned),
+        others=tuple(_card(trace) for trace in others),
+        forgotten=tuple(_card(trace) for trace in forgotten),
+        working=tuple(_working(found)),
+    )
+
+
+@pages.get(f"{PATH}/{{model}}", needs=[Role.PERSON], template="card.html")
+def show_card(visit: Visit) -> CardPage:
+    """Show a model's card."""
+    person, name = _person(visit), visit.path["model"]
+    card = visit.workspace.card_for(person, name)
+    trace = next(trace for trace in visit.workspace.traces(person) if trace.model.id == name)
+    learned = card["learned_from"]
+    override = card["override"]
+    return CardPage(
+        title=f"{words.FAMILY[trace.model.family]}: the card of this model",
+        lead=f"{name} was released on {words.day(text_to_us(card['released']))} for one purpose: "
+        f"{words.PURPOSES[card['purpose']].title.lower()}.",
+        state=_state(trace),
+        back=PATH,
+        download=f"{PATH}/{name}/card.json",
+        proof=f"{PATH}/{name}/proof.json",
+        yours=" ".join(_told(trace)),
+        learned=f"Frozen on {words.day(text_to_us(learned['at']))}, from {learned['people']:,} people in "
+        f"{learned['accounts']:,} organisations, each with the yes that the terms ask for.",
+        bounded=words.bounded(card),
+        rows=tuple(_kept(category, rows) for category, rows in learned["rows"].items()),
+        override="" if override is None else f"Released beyond its bounds by {override['by']}: {override['why']}",
+        found=tuple(_found(finding) for finding in card["findings"]),
+        withheld=card["withheld"],
+        facts=(
+            ("Model", card["digest"]),
+            ("Training set", learned["manifest"]),
+            ("Whole card", card["extract_of"]),
+            ("Terms", words.listed(card["terms"]) or "none"),
+        ),
+    )
+
+
+@pages.get(f"{PATH}/{{model}}/card.json", needs=[Role.PERSON])
+def download_card(visit: Visit) -> Download:
+    """Give the card as JSON."""
+    name = visit.path["model"]
+    card = visit.workspace.card_for(_person(visit), name)
+    return _json(f"card-{name}.json", card)
+
+
+@pages.get(f"{PATH}/{{model}}/proof.json", needs=[Role.PERSON])
+def download_proof(visit: Visit) -> Download:
+    """Give the proof that a model did, or did not, learn from the visitor."""
+    name = visit.path["model"]
+    proofs = visit.workspace.prove_person(_person(visit), model=name)
+    return _json(f"proof-{name}.json", {"format": PROOFS_FORMAT, "proofs": proofs})
+
+
+def _json(name: str, value: Mapping[str, Any]) -> Download:
+    return Download(name=name, data=json.dumps(value, indent=1).encode(), media_type="application/json")
+
+
+def _person(visit: Visit) -> str:
+    if visit.who.person is None:
+        raise RefusedError("You have not come in as a person, so no model can have learned from you.")
+    return visit.who.person
+
+
+def _card(trace: Trace) -> LearnedCard:
+    name = trace.model.id
+    due = ""
+    if trace.due_us is not None and trace.refused_us is not None:
+        due = (
+            f"Since {words.day(trace.refused_us)} your answer takes {_records(trace.refused)} of yours out of it. "
+            f"It must have forgotten them by {words.day(trace.due_us)}; then it gives way to the model that never saw "
+            "them."
+        )
+    return LearnedCard(
+        model=name,
+        title=words.FAMILY[trace.model.family],
+        state=_state(trace),
+        told=tuple(_told(trace)),
+        due=due,
+        card="" if trace.model.released_us is None else f"{PATH}/{name}",
+        proof=f"{PATH}/{name}/proof.json",
+        weigh=f"{WEIGH}#{anchor(trace.purpose)}",
+    )
+
+
+def _state(trace: Trace) -> State:
+    if trace.model.forgotten_us is not None:
+        return State(word="Forgotten", is_on=False)
+    return State(word="At work" if trace.at_work else "Not at work", is_on=trace.at_work)
+
+
+def _told(trace: Trace) -> Iterator[str]:
+    model = trace.model
+    if trace.rows:
+        had = "learned" if model.forgotten_us is None else "had learned"
+        yield f"It {had} from {_records(trace.rows)} of yours: {words.categories(trace.categories)}."
+    else:
+        yield "It never saw anything of yours."
+    yield f"Trained on {words.day(model.trained_us)}."
+    if model.forgotten_us is not None:
+        why = "because of you, and perhaps others," if trace.forgot else "because of others"
+        after = f"{model.successor} took its place." if model.successor else "No model took its place."
+        yield f"It was forgotten on {words.day(model.forgotten_us)} {why} and its files are erased. {after}"
+
+
+def _records(rows: int) -> str:
+    return "one record" if rows == 1 else f"{rows:,} records"
+
+
+def _working(traces: list[Trace]) -> Iterator[AtWork]:
+    by_family = {trace.model.family: trace for trace in traces if trace.at_work}
+    for family, title in words.FAMILY.items():
+        trace = by_family.get(family)
+        if trace is None and family == "adapter":
+            continue  # it is an extra: where none is at work, nobody goes without anything
+        if trace is None:
+            yield AtWork(title=title, told="no model at work; it goes without", model="", card="")
+        else:
+            released = "" if trace.model.released_us is None else f"released {words.day(trace.model.released_us)}"
+            yield AtWork(title=title, told=released, model=trace.model.id, card=f"{PATH}/{trace.model.id}")
+
+
+def _kept(category: str, rows: Mapping[str, Any]) -> Kept:
+    dropped = [f"{words.REASON_BY_NAME[reason]}: {total:,}" for reason, total in rows["dropped"].items()]
+    name = words.CATEGORY[category]
+    return Kept(
+        category=name[0].upper() + name[1:], read=rows["read"], kept=rows["kept"], dropped="; ".join(dropped) or "none"
+    )
+
+
+def _found(finding: Mapping[str, Any]) -> Found:
+    def figure(value: float | None) -> str:
+        return "-" if value is None else f"{value:z.3f}"
+
+    has_interval = finding["low"] is not None and finding["high"] is not None
+    return Found(
+        what=words.MEASURE[finding["audit"]].title,
+        metric="" if finding["metric"] == "none" else finding["metric"],
+        value=figure(finding["value"]),
+        interval=f"{figure(finding['low'])} to {figure(finding['high'])}" if has_interval else "-",
+        bound=figure(finding["bound"]),
+        verdict=finding["verdict"],
+        units=f"{finding['units']:,}",
+        how=finding["how"],
+    )

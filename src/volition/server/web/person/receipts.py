@@ -1,0 +1,152 @@
+"""Receipts and proofs of a person: each answer of theirs with a receipt to keep, and their whole proof bundle.
+
+What is downloaded here is checked by `volition verify`, offline, with the log's public key alone; the key is shown, so
+that it can be compared with one from elsewhere.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from volition.canonical import text_to_us
+from volition.errors import InvalidInputError, RefusedError
+from volition.ledger.log import Entry
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Download, Nav, Pages, Visit
+from volition.server.web.person.settings import State
+
+pages = Pages()
+PATH: Final = "/receipts"
+_SHOWN: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """One answer, and where its receipt is.
+
+    Attributes:
+        seq: Number of its ledger entry.
+        at_us: When it was given.
+        said: Yes or no.
+        purposes: To what, in words.
+        data: Of which data, in words.
+        covers: How far it reaches, in words.
+        href: Where the receipt is.
+    """
+
+    seq: int
+    at_us: int
+    said: State
+    purposes: str
+    data: str
+    covers: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptsPage:
+    """Receipts and proofs of a person.
+
+    Attributes:
+        title: The page's heading.
+        lead: What is shown, in a sentence.
+        answers: The person's answers, the newest first.
+        older: Where the older ones are; empty on the last page.
+        bundle: Where the proof bundle is; empty where there is nothing to prove.
+        bundle_holds: What it holds, in a sentence.
+        size: How many entries the ledger has.
+        root: The ledger's root, in hexadecimal.
+        key: The log's public key.
+        command: How a download is checked.
+    """
+
+    title: str
+    lead: str
+    answers: tuple[Answered, ...]
+    older: str
+    bundle: str
+    bundle_holds: str
+    size: int
+    root: str
+    key: str
+    command: str
+
+
+@pages.get(PATH, needs=[Role.PERSON], template="receipts.html", nav=Nav(label="Receipts", place=50))
+def show(visit: Visit) -> ReceiptsPage:
+    """Show the answers of a person, each with its receipt."""
+    workspace, person = visit.workspace, _person(visit)
+    before = visit.query.get("before")
+    if before is not None and not (before.isdecimal() and len(before) <= 16):
+        raise InvalidInputError("This address names no place among your receipts. Open the page anew.")
+    found = workspace.answers(person, before=None if before is None else int(before), limit=_SHOWN + 1)
+    models = len(workspace.models())
+    head = workspace.ledger.head
+    key = workspace.verifier.to_text()
+    has_any = bool(found or models or before)
+    return ReceiptsPage(
+        title="Receipts and proofs",
+        lead="Each answer you gave is an entry of a log that nobody can rewrite unseen. Keep the receipts: whoever has "
+        "one can show that the answer was given, without asking us.",
+        answers=tuple(_answered(entry) for entry in found[:_SHOWN]),
+        older=f"{PATH}?before={found[_SHOWN - 1].seq}" if len(found) > _SHOWN else "",
+        bundle=f"{PATH}/proofs.json" if has_any else "",
+        bundle_holds="Of each model that was ever trained here, whether it learned from you; and every receipt."
+        if models
+        else "Every receipt. No model was trained here yet.",
+        size=head.size,
+        root=head.root.hex(),
+        key=key,
+        command=f"volition verify proofs.json --key '{key}'",
+    )
+
+
+@pages.get(f"{PATH}/proofs.json", needs=[Role.PERSON])
+def download_bundle(visit: Visit) -> Download:
+    """Give the person's proof bundle."""
+    return _json("proofs.json", visit.workspace.evidence(_person(visit)))
+
+
+@pages.get(f"{PATH}/{{seq}}", needs=[Role.PERSON])
+def download(visit: Visit) -> Download:
+    """Give one receipt."""
+    seq = visit.path["seq"]
+    if not (seq.isdecimal() and len(seq) <= 16):
+        raise InvalidInputError("This is no number of an entry. Open your receipts anew.")
+    return _json(f"receipt-{int(seq)}.json", visit.workspace.receipt(_person(visit), int(seq)))
+
+
+def _json(name: str, value: object) -> Download:
+    return Download(name=name, data=json.dumps(value, indent=1).encode(), media_type="application/json")
+
+
+def _person(visit: Visit) -> str:
+    if visit.who.person is None:
+        raise RefusedError("You have not come in as a person, so there are no receipts of yours.")
+    return visit.who.person
+
+
+def _answered(entry: Entry) -> Answered:
+    href = f"{PATH}/{entry.seq}"
+    if entry.kind == "signal":
+        return Answered(
+            seq=entry.seq,
+            at_us=entry.at_us,
+            said=State(word="No", is_on=False),
+            purposes="what the terms name for Global Privacy Control, sent by your browser",
+            data="all data",
+            covers="from then on",
+            href=href,
+        )
+    said = entry.body
+    covers = {None: "from then on", "past": "also what was collected before"}.get(said["covers"])
+    return Answered(
+        seq=entry.seq,
+        at_us=entry.at_us,
+        said=State(word="Yes" if said["answer"] == "yes" else "No", is_on=said["answer"] == "yes"),
+        purposes=words.spoken(said["purpose"]),
+        data=words.spoken_data(said["data"]),
+        covers=covers or f"what was collected since {words.day(text_to_us(said['covers']))}",
+        href=href,
+    )

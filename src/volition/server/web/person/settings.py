@@ -1,0 +1,348 @@
+"""AI settings of a person: what each switch does, how it stands, and a yes and a no of the same size.
+
+Every place on the page that shows a permission is made from the same `choices.Choices`, and after an answer the whole
+page is made anew, so no two places can disagree. One click answers; where something changed, one more undoes it.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from volition.consent.choices import Answer, Choice, Choices, Line, Never
+from volition.consent.permits import Permit, Reason, Refusal, Say
+from volition.consent.terms.model import Rule
+from volition.errors import InvalidInputError, RefusedError
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Link, Nav, Notice, Pages, Redirect, Undo, Visit
+
+pages = Pages()
+PATH: Final = "/settings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How something stands, in a word and by a colour that is never alone.
+
+    Attributes:
+        word: Such as "Used".
+        is_on: Whether it is used.
+    """
+
+    word: str
+    is_on: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of data under a switch, as it stands.
+
+    Attributes:
+        category: What it is called.
+        state: Whether it is used.
+        why: Since when, or why not and what would change it.
+    """
+
+    category: str
+    state: State
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchCard:
+    """One switch as the page shows it.
+
+    Attributes:
+        name: Its short name, in addresses.
+        title: What it is called.
+        does: What it is for, a sentence for each purpose.
+        answer: What was answered, of `choices.Answer`.
+        answered: What was answered and what follows, in a sentence.
+        state: How it stands.
+        yes: What a yes does.
+        no: What a no does.
+        others: Whose yes it needs besides, in a sentence; empty where nobody's.
+        kinds: Each kind of data, as it stands.
+        has_say: Whether there is anything to answer.
+        action: Where the answer is sent.
+        weighs: Where each of its purposes is weighed, to be looked at before.
+    """
+
+    name: str
+    title: str
+    does: tuple[str, ...]
+    answer: Answer
+    answered: str
+    state: State
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
+    others: str
+    kinds: tuple[Kind, ...]
+    has_say: bool
+    action: str
+    weighs: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forbidden:
+    """What is never done: for what, with which data, and the rule that forbids it."""
+
+    title: str
+    data: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """One line of the overview: a switch and how it stands."""
+
+    title: str
+    href: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsPage:
+    """AI settings of a person.
+
+    Attributes:
+        title: The page's heading.
+        lead: What can be done here, in a sentence.
+        empty: Why there is nothing to choose; empty where there is.
+        training: Whether any of their data trains AI.
+        glances: Every switch, in the order of the cards.
+        trains: Cards of switches that let data train AI.
+        features: Cards of the others.
+        never: What is never done.
+        terms: Title of the terms whose rules these are; empty where there are none.
+    """
+
+    title: str
+    lead: str
+    empty: str
+    training: State
+    glances: tuple[Glance, ...]
+    trains: tuple[SwitchCard, ...]
+    features: tuple[SwitchCard, ...]
+    never: tuple[Forbidden, ...]
+    terms: str
+
+
+@pages.get(PATH, needs=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
+def show(visit: Visit) -> SettingsPage:
+    """Show every switch as it stands."""
+    party, account = party_of(visit)
+    found = visit.workspace.choices(party, account=account)
+    organisation = visit.workspace.parties.account(account).name
+    cards = [card_of(choice, organisation, due_days=visit.workspace.due_days) for choice in found.choices]
+    trains = [
+        card
+        for card, choice in zip(cards, found.choices, strict=True)
+        if any(purpose.startswith("train/") for purpose in choice.purposes)
+    ]
+    training = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
+    return SettingsPage(
+        title="AI settings",
+        lead=f"What AI may do with your data at {organisation}. Every answer counts at once, is recorded for you, and "
+        "can be changed whenever you like.",
+        empty=_why_empty(found, organisation),
+        training=State(word="Your data trains AI" if training else "Your data trains no AI", is_on=training),
+        glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
+        trains=tuple(trains),
+        features=tuple(card for card in cards if card not in trains),
+        never=tuple(_forbidden(never) for never in found.never),
+        terms="" if found.terms is None else found.terms.title,
+    )
+
+
+@pages.post(f"{PATH}/{{switch}}", needs=[Role.PERSON])
+def answer(visit: Visit) -> Redirect:
+    """Take a yes or a no, or undo one."""
+    return take_answer(visit, page=PATH, path=PATH)
+
+
+def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
+    """Take a yes or a no to a switch, or undo one, and go back to the page that shows it; `path` takes its answers."""
+    party, account = party_of(visit)
+    workspace, switch = visit.workspace, visit.path["switch"]
+    choice = workspace.choices(party, account=account).of(switch)
+    title = switch if choice is None else choice.switch.title
+    undone = visit.form.get("undo")
+    if undone is not None:
+        if not undone.isdecimal():
+            raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
+        workspace.undo_choice(party, switch, account=account, seq=int(undone))
+        return Redirect(to=f"{page}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
+    said = visit.form.get("answer")
+    if said not in {"yes", "no"}:
+        raise InvalidInputError("An answer is yes or no. Open the settings anew.")
+    covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
+    entry, can_undo = workspace.choose(party, switch, account=account, yes=said == "yes", covers=covers)
+    undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
+    text = f"{title}: your {said} counts from now on. It is entry {entry.seq:,} of the ledger."
+    return Redirect(to=f"{page}#{switch}", notice=Notice(text=text, undo=undo))
+
+
+def party_of(visit: Visit) -> tuple[str, str]:
+    """Return the party that visits, and the account that it belongs to."""
+    if visit.who.person is None or visit.who.account is None:
+        raise RefusedError(
+            "You have not come in as a person of an account, so there is nothing of yours to choose here."
+        )
+    return f"person:{visit.who.person}", visit.who.account
+
+
+def _why_empty(found: Choices, organisation: str) -> str:
+    if found.terms is None:
+        return "No terms were published yet, so nothing may be done with your data and there is nothing to choose."
+    if found.erased:
+        return "You were erased here: nothing of yours is used any more, and nothing can be chosen."
+    if not found.accepted:
+        return (
+            f"{organisation} has accepted no terms yet, so nothing is used. You can answer now all the same: your "
+            "answer counts as soon as the terms do."
+        )
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PATH) -> SwitchCard:
+    """Show one switch; answers to it are sent to `path` with its name."""
+    purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
+    trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
+    single = len(choice.purposes) == 1
+    besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
+    yes = ["From your yes on, this counts. What was collected before stays out, unless you include it."]
+    no = [purpose.without for purpose in purposes]
+    if trains:
+        yes.append(
+            f"You can say no later: your data leaves every training set at once, and models that learned from it "
+            f"forget it within {due_days} days."
+        )
+        no.append("Nothing of yours is learned from; what was learned is forgotten.")
+    else:
+        yes.append("You can say no later; it works at once.")
+    if besides:
+        no.append(f"This no also turns off: {words.listed(besides)}.")
+    else:
+        no.append("Nothing else is turned off.")
+    return SwitchCard(
+        name=choice.switch.name,
+        title=words.switch_title(choice),
+        does=tuple(purpose.does for purpose in purposes),
+        answer=choice.answer,
+        answered=f"{_answered(choice)}{_limited(choice, organisation)}",
+        state=State(word="Used" if choice.stands else "Not used", is_on=choice.stands),
+        yes=tuple(yes),
+        no=tuple(dict.fromkeys(no)),
+        others=_others(choice, organisation),
+        kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
+        has_say=choice.has_say,
+        action=f"{path}/{choice.switch.name}",
+        weighs=weighs_of(choice),
+    )
+
+
+def weighs_of(choice: Choice) -> tuple[Link, ...]:
+    """Return where each purpose of a switch is weighed."""
+    return tuple(
+        Link(label=words.PURPOSES[purpose].title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
+        for purpose in choice.purposes
+    )
+
+
+def _answered(choice: Choice) -> str:
+    if not choice.has_say:
+        return "The terms give you no say in this."
+    match choice.answer:
+        case Answer.YES:
+            used = "" if choice.stands else " It is not used all the same: see below what is missing."
+            return f"You said yes.{used}"
+        case Answer.NO:
+            return "You said no."
+        case Answer.MIXED:
+            return "Your answers differ from one kind of data to another; see below."
+        case Answer.NOTHING:
+            if choice.allowed:
+                return "You have not answered. The terms do not ask for your yes here, and your no counts."
+            return "You have not answered, and silence is not a yes."
+
+
+def _limited(choice: Choice, organisation: str) -> str:
+    """Say that the account limits a switch, for everybody or for this person; empty where it does not."""
+    limited = [line for line in choice.lines if line.is_limited]
+    if not limited:
+        return ""
+    for_all = any(_is_limit(line.of_account) for line in limited)
+    part = "this" if len(limited) == len(choice.lines) else "a part of this"
+    whom = "for everybody" if for_all else "for you"
+    told = f" {organisation} limits {part} {whom}: whatever you answer, it is not used until the limit is lifted."
+    return f"{told} Your own no still counts, now and after."
+
+
+def _is_limit(found: Permit | Refusal) -> bool:
+    return isinstance(found, Refusal) and found.reason is Reason.LIMITED
+
+
+def _others(choice: Choice, organisation: str) -> str:
+    asked = {word for line in choice.lines for word in line.asks}
+    if not asked:
+        return ""
+    account = [line.of_account for line in choice.lines if "account" in line.asks]
+    missing = any(isinstance(found, Refusal) and not _is_limit(found) for found in account)
+    told = []
+    if "account" in asked and not any(map(_is_limit, account)):
+        told.append(f"{organisation} has not said yes to everything here." if missing else f"{organisation} said yes.")
+    if "everyone" in asked:
+        told.append("A meeting or conversation also needs the yes of everybody in it.")
+    return f"It also takes others' yes. {' '.join(told)}" if told else ""
+
+
+def _kind(line: Line, organisation: str, *, single: bool) -> Kind:
+    name = words.CATEGORY[line.category]
+    return Kind(
+        category=name[0].upper() + name[1:] if single else f"{words.PURPOSES[line.purpose].title}: {name}",
+        state=State(word="Used" if line.stands else "Not used", is_on=line.stands),
+        why=_why(line, organisation),
+    )
+
+
+def _why(line: Line, organisation: str) -> str:
+    if line.is_limited:
+        return f"{organisation} limits it" + (" for you" if isinstance(line.of_account, Permit) else "")
+    if isinstance(line.own, Refusal):
+        return _because(line.own, "you")
+    if isinstance(line.of_account, Refusal):
+        return _because(line.of_account, organisation)
+    since_us = max(line.own.since_us, line.of_account.since_us)
+    kept = "" if line.max_age_us is None else f", for {line.max_age_us // 86_400_000_000:,} days"
+    told = "" if line.say is not Say.NONE else " (this is not asked of you)"
+    return f"collected since {words.day(since_us)}{kept}{told}"
+
+
+def _because(refusal: Refusal, who: str) -> str:
+    told = {
+        "not-asked": "{who} have not answered" if who == "you" else "{who} has not answered",
+        "said-no": "{who} said no",
+        "withdrawn": "{who} withdrew the yes",
+    }.get(refusal.reason.value)
+    return words.REASON[refusal.reason] if told is None else told.format(who=who)
+
+
+@lru_cache(maxsize=256)
+def _forbidden(never: Never) -> Forbidden:
+    purpose = words.PURPOSES[never.purpose]
+    return Forbidden(
+        title=purpose.title,
+        data=f"with {words.categories(never.categories)}",
+        rule="No rule of the terms speaks of it, and what no rule allows is forbidden."
+        if never.rule is None
+        else f"Rule {never.number} of the terms: {_said(never.rule)}.",
+    )
+
+
+def _said(rule: Rule) -> str:
+    data = words.listed([words.GROUP.get(name, words.CATEGORY.get(name, name)) for name in rule.data])
+    purposes = words.listed([words.GROUP.get(name) or words.PURPOSES[name].title.lower() for name in rule.purpose])
+    where = f" in {words.listed(rule.region)}" if rule.region else ""
+    return f"{data} for {purposes}{where}: never"

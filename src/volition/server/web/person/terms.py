@@ -1,0 +1,168 @@
+"""Terms: the text, what binds since when, and what changed since the version that the visitor's account accepted."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from volition.consent.history import History
+from volition.consent.terms.diff import Change, diff
+from volition.consent.terms.model import Terms
+from volition.errors import InvalidInputError
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.markdown import to_html
+from volition.server.web.page import Nav, Pages, Visit
+from volition.server.web.person.settings import State, party_of
+
+pages = Pages()
+PATH: Final = "/terms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeLine:
+    """One change in plain words, and whether anything may be done afterwards that could not be done before."""
+
+    text: str
+    loosens: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One published version.
+
+    Attributes:
+        title: What it is called.
+        id: Its id.
+        href: Where it is shown.
+        is_here: Whether it is shown now.
+        state: How it stands for the account.
+        when: Since when, or from when on, or what it takes.
+    """
+
+    title: str
+    id: str
+    href: str
+    is_here: bool
+    state: State
+    when: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsPage:
+    """One version of the terms.
+
+    Attributes:
+        title: The page's heading.
+        lead: Which version this is, and how it stands.
+        empty: Why there is nothing; empty where there is.
+        state: How the version that is shown stands for the account.
+        compared: With what it is compared, in a sentence; empty where there is nothing to compare.
+        changes: What is different in it.
+        text: The text, as HTML; empty where it is not kept.
+        digest: SHA-256 of the text, hexadecimal.
+        versions: Every version, the newest first.
+    """
+
+    title: str
+    lead: str
+    empty: str
+    state: State
+    compared: str
+    changes: tuple[ChangeLine, ...]
+    text: Markup
+    digest: str
+    versions: tuple[Version, ...]
+
+
+@pages.get(PATH, needs=[Role.PERSON], template="terms.html", nav=Nav(label="Terms", place=70))
+def show(visit: Visit) -> TermsPage:
+    """Show the terms that bind; the newest where none do."""
+    return _page(visit, None)
+
+
+@pages.get(f"{PATH}/{{version}}", needs=[Role.PERSON], template="terms.html")
+def show_version(visit: Visit) -> TermsPage:
+    """Show one version."""
+    return _page(visit, visit.path["version"])
+
+
+def _page(visit: Visit, wanted: str | None) -> TermsPage:
+    _, account = party_of(visit)
+    workspace = visit.workspace
+    history, now_us = workspace.history(), workspace.now_us
+    organisation = workspace.parties.account(account).name
+    published = history.published()
+    if not published:
+        return TermsPage(
+            title="Terms",
+            lead="",
+            empty="No terms were published yet, so nothing may be done with anybody's data.",
+            state=State(word="Nothing binds", is_on=False),
+            compared="",
+            changes=(),
+            text=Markup(),
+            digest="",
+            versions=(),
+        )
+    binding = [terms for start_us, terms in history.terms_of(account) if start_us <= now_us]
+    shown = next((terms for terms in published if terms.id == wanted), None) if wanted else [*published, *binding][-1]
+    if shown is None:
+        raise InvalidInputError(f"No terms {wanted!r} were published. Go on from the list of versions.")
+    compared, changes = _changes(history, account, shown, organisation)
+    versions = [
+        _version(terms, history, account, organisation, now_us=now_us, shown=shown) for terms in reversed(published)
+    ]
+    here = next(version for version in versions if version.is_here)
+    return TermsPage(
+        title=shown.title,
+        lead=f"Version {shown.id}. {here.when}",
+        empty="",
+        state=here.state,
+        compared=compared,
+        changes=tuple(ChangeLine(text=change.text, loosens=change.loosens) for change in changes),
+        text=to_html(workspace.terms_text(shown)),
+        digest=shown.text_digest,
+        versions=tuple(versions),
+    )
+
+
+def _changes(history: History, account: str, shown: Terms, organisation: str) -> tuple[str, tuple[Change, ...]]:
+    """Compare the version that is shown with the one that was accepted; where it is that one, the newest with it."""
+    accepted = history.accepted(account)
+    if accepted is None:
+        return f"{organisation} has accepted no terms yet, so there is nothing to compare with.", ()
+    at_us, old = accepted
+    new = history.published()[-1] if shown.id == old.id else shown
+    since = f"{old.id}, which {organisation} accepted on {words.day(at_us)}"
+    if new.id == old.id:
+        return f"Nothing has changed since {since}: no newer version was published.", ()
+    found = diff(old, new)
+    if not found.changes:
+        return f"Between {since}, and {new.id}: {' '.join(found.lines())}", ()
+    return f"What is different in {new.id} from {since}:", found.changes
+
+
+def _version(  # noqa: PLR0913 - a version, and how it stands for whom
+    terms: Terms, history: History, account: str, organisation: str, *, now_us: int, shown: Terms
+) -> Version:
+    steps = [(start_us, one) for start_us, one in history.terms_of(account) if one.id == terms.id]
+    binding = [one.id for start_us, one in history.terms_of(account) if start_us <= now_us][-1:]
+    accepted = history.accepted(account)
+    if terms.id in binding:
+        state, when = State(word="Binds", is_on=True), f"It binds {organisation} since {words.day(steps[-1][0])}."
+    elif steps and steps[-1][0] > now_us:
+        state, when = State(word="Announced", is_on=False), f"It will bind from {words.day(steps[-1][0])} on."
+    elif steps:
+        state, when = State(word="Replaced", is_on=False), "A newer version took its place."
+    elif accepted is None and terms.id == history.published()[-1].id:
+        state = State(word="Not accepted", is_on=False)
+        when = f"{organisation} has not accepted it, and nothing is used before."
+    else:
+        state, when = (
+            State(word="Not accepted", is_on=False),
+            f"It does not bind {organisation}, which has not accepted it.",
+        )
+    return Version(
+        title=terms.title, id=terms.id, href=f"{PATH}/{terms.id}", is_here=terms.id == shown.id, state=state, when=when
+    )

@@ -1,0 +1,325 @@
+"""Weigh: what a yes gives and what it costs, measured, beside the way to the switch. It comes before the choice.
+
+The same page for a person, about their own data, and for an account's administrator, about the account's. Every figure
+is one that an audit found, with its interval and what it was measured on; what was not measured says so. Nothing is
+measured while the page is made, and nothing is chosen on it: each purpose leads to its switch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from volition.consent.choices import Choice, Line
+from volition.consent.permits import Permit, Refusal
+from volition.errors import RefusedError
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.charts.bars import Interval, IntervalChart
+from volition.server.web.page import Link, Nav, Pages, Visit
+from volition.server.web.person import settings
+from volition.server.web.person.settings import State
+from volition.transparency.weigh import WHEN_ASKED, Figure, Learned, Off, Weighing
+
+pages = Pages()
+PATH: Final = "/weigh"
+ACCOUNT_SETTINGS: Final = "/account"
+"""Where an administrator finds the account's switches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """Figures that are of one thing.
+
+    Attributes:
+        chart: The figures with their intervals.
+        means: What is measured and which way is good, in a sentence.
+        sample: On what it was measured, in a sentence.
+        bound: What it is held against before a release, and whether it holds; empty where nothing is set.
+        how: How each figure was measured, or why it was not.
+        is_measured: Whether there is any figure.
+    """
+
+    chart: IntervalChart
+    means: str
+    sample: str
+    bound: str
+    how: tuple[str, ...]
+    is_measured: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToForget:
+    """A model that a no would make forget: what it is called, and what it holds."""
+
+    name: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighCard:
+    """One purpose, weighed.
+
+    Attributes:
+        name: Its anchor.
+        title: What it is called.
+        does: What it is for, in a sentence.
+        state: How it stands.
+        stands: How it stands and why, a sentence for each party.
+        gains: What a yes gives; empty for a feature.
+        costs: What it costs in measured risk; empty likewise.
+        a_no: What a no does, sentence by sentence.
+        withdrawing: What withdrawing later does.
+        models: The models that would have to forget.
+        stays: What withdrawing cannot undo.
+        switches: The ways to its switches.
+    """
+
+    name: str
+    title: str
+    does: str
+    state: State
+    stands: tuple[str, ...]
+    gains: tuple[Measured, ...]
+    costs: tuple[Measured, ...]
+    a_no: tuple[str, ...]
+    withdrawing: str
+    models: tuple[ToForget, ...]
+    stays: tuple[str, ...]
+    switches: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """One line of the overview: a purpose of training, how it stands, the first gain, how many risks were measured."""
+
+    title: str
+    href: str
+    state: State
+    gain: str
+    risks: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeighPage:
+    """What a party weighs before it chooses.
+
+    Attributes:
+        title: The page's heading.
+        lead: What is shown, in a sentence.
+        sides: For whom it is shown, where somebody may see both sides; empty otherwise.
+        empty: Why there is nothing to weigh; empty where there is.
+        glances: The purposes of training at a glance.
+        trains: Purposes of training.
+        features: Purposes of features.
+    """
+
+    title: str
+    lead: str
+    sides: tuple[Link, ...]
+    empty: str
+    glances: tuple[Glance, ...]
+    trains: tuple[WeighCard, ...]
+    features: tuple[WeighCard, ...]
+
+
+@pages.get(PATH, needs=[Role.PERSON, Role.ADMINISTRATOR], template="weigh.html", nav=Nav(label="Weigh", place=20))
+def show(visit: Visit) -> WeighPage:
+    """Weigh every purpose that the terms do not forbid."""
+    party, account = _of(visit)
+    is_account = party.startswith("account:")
+    organisation = visit.workspace.parties.account(account).name
+    found = visit.workspace.choices(party, account=account)
+    lines: dict[str, list[Line]] = {}
+    switches: dict[str, list[Choice]] = {}
+    for choice in found.choices:
+        for purpose in choice.purposes:
+            switches.setdefault(purpose, []).append(choice)
+        for line in choice.lines:
+            lines.setdefault(line.purpose, []).append(line)
+    weighed = visit.workspace.weigh(party, purpose=list(lines)).purposes if lines else ()
+    cards = {
+        one.purpose: _card(one, lines[one.purpose], switches[one.purpose], organisation, is_account=is_account)
+        for one in weighed
+    }
+    whose = organisation if is_account else "you"
+    trains = tuple(card for purpose, card in cards.items() if purpose.startswith("train/"))
+    return WeighPage(
+        title="Weigh",
+        lead=f"What a yes gives {whose}, what it costs in measured risk, and what a no does. Look first, then choose; "
+        "nothing is chosen on this page.",
+        sides=_sides(visit, organisation, is_account=is_account),
+        empty="" if cards else "No terms that would allow anything were published yet, so there is nothing to weigh.",
+        glances=tuple(_glance(card) for card in trains),
+        trains=trains,
+        features=tuple(card for purpose, card in cards.items() if not purpose.startswith("train/")),
+    )
+
+
+def anchor(purpose: str) -> str:
+    """Return where on this page a purpose stands."""
+    return purpose.replace("/", "-")
+
+
+def _glance(card: WeighCard) -> Glance:
+    row, chart = next(((row, each.chart) for each in card.gains for row in each.chart.rows), (None, None))
+    measured = sum(each.is_measured for each in card.costs)
+    return Glance(
+        title=card.title,
+        href=f"#{card.name}",
+        state=card.state,
+        gain="not measured"
+        if row is None or chart is None or row.value is None
+        else f"{chart.text(row.value)} ({row.name}, {words.counted(row.units, chart.of)})",
+        risks=f"{measured} of {len(card.costs)} measured" if measured else "not measured",
+    )
+
+
+def _of(visit: Visit) -> tuple[str, str]:
+    """Return the party for which is weighed, and its account."""
+    who = visit.who
+    if who.account is None:
+        raise RefusedError("You have not come in for an account, so there is nothing to weigh here.")
+    as_account = who.is_any([Role.ADMINISTRATOR]) and (visit.query.get("for") == "account" or who.person is None)
+    if as_account or not who.is_any([Role.PERSON]):
+        return f"account:{who.account}", who.account
+    return f"person:{who.person}", who.account
+
+
+def _sides(visit: Visit, organisation: str, *, is_account: bool) -> tuple[Link, ...]:
+    if not (visit.who.is_any([Role.PERSON]) and visit.who.is_any([Role.ADMINISTRATOR]) and visit.who.person):
+        return ()
+    return (
+        Link(label="For you", href=PATH, is_here=not is_account),
+        Link(label=f"For {organisation}", href=f"{PATH}?for=account", is_here=is_account),
+    )
+
+
+def _card(
+    weighing: Weighing, lines: Sequence[Line], switches: Sequence[Choice], organisation: str, *, is_account: bool
+) -> WeighCard:
+    purpose = words.PURPOSES[weighing.purpose]
+    stands = any(line.stands for line in lines)
+    here = ACCOUNT_SETTINGS if is_account else settings.PATH
+    return WeighCard(
+        name=anchor(weighing.purpose),
+        title=purpose.title,
+        does=purpose.does,
+        state=State(word="Used" if stands else "Not used", is_on=stands),
+        stands=tuple(_stands(lines, organisation, is_account=is_account)),
+        gains=tuple(_measured(weighing, weighing.gains, organisation, is_account=is_account, is_risk=False)),
+        costs=tuple(
+            sorted(
+                _measured(weighing, weighing.costs, organisation, is_account=is_account, is_risk=True),
+                key=lambda measured: not measured.is_measured,
+            )
+        ),
+        a_no=(weighing.a_no, *(_off(off, weighing.purpose) for off in weighing.switches)),
+        withdrawing=weighing.withdrawing,
+        models=tuple(_to_forget(model, organisation, is_account=is_account) for model in weighing.models),
+        stays=weighing.stays,
+        switches=tuple(
+            Link(label=words.switch_title(choice), href=f"{here}#{choice.switch.name}", is_here=False)
+            for choice in switches
+        ),
+    )
+
+
+def _stands(lines: Sequence[Line], organisation: str, *, is_account: bool) -> Iterator[str]:
+    """Say how a use stands on each side, the kinds of data that stand alike in one sentence."""
+    sides = [(organisation, [(line.category, line.of_account) for line in lines])]
+    if not is_account:
+        sides.insert(0, ("You", [(line.category, line.own) for line in lines]))
+    for who, answers in sides:
+        alike: dict[str, list[str]] = {}
+        for category, answer in dict(answers).items():
+            told = f"allowed since {words.day(answer.since_us)}" if isinstance(answer, Permit) else _why(answer)
+            alike.setdefault(told, []).append(category)
+        said = [
+            told if len(alike) == 1 else f"{told}, for {words.categories(categories)}"
+            for told, categories in alike.items()
+        ]
+        yield f"{who}: {'; '.join(said)}."
+
+
+def _why(answer: Refusal) -> str:
+    return f"not allowed, {words.REASON[answer.reason]}"
+
+
+def _off(off: Off, purpose: str) -> str:
+    names = [words.PURPOSES[name].title for name in (*off.refuses, *off.disables) if name != purpose]
+    if not names:
+        return f"The switch “{off.title}”, off, turns off nothing else."
+    return f"The switch “{off.title}”, off, also turns off: {words.listed(names)}."
+
+
+def _to_forget(model: Learned, organisation: str, *, is_account: bool) -> ToForget:
+    whose = organisation if is_account else "yours"
+    work = "at work" if model.at_work else "not at work"
+    rows = "how many is not told, since it would tell about single people" if model.rows is None else f"{model.rows:,}"
+    beyond = ""
+    if model.overridden is not None:
+        beyond = f" Released beyond its bounds by {model.overridden['by']}: {model.overridden['why']}"
+    return ToForget(name=model.model, told=f"{work}; records of {whose} in it: {rows}.{beyond}")
+
+
+def _measured(
+    weighing: Weighing, figures: Sequence[Figure], organisation: str, *, is_account: bool, is_risk: bool
+) -> Iterator[Measured]:
+    """Put the figures of one thing into one chart, those of the visitor first."""
+    together: dict[tuple[str, str, str | None], list[Figure]] = {}
+    for figure in figures:
+        together.setdefault((figure.what, figure.metric if is_risk else "", figure.model), []).append(figure)
+    families = {model.rpartition("-")[0] for _, _, model in together if model is not None}
+    for (what, _, model), several in together.items():
+        measure = words.MEASURE[what]
+        metric = next((figure.metric for figure in several if figure.metric != "none"), "")
+        family = weighing.purpose.removeprefix("train/") if model is None else model.rpartition("-")[0]
+        of = measure.of or words.UNITS[family]
+        title = f"{words.FAMILY[family]}, {measure.title.lower()}" if len(families) > 1 else measure.title
+        names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everybody"}
+        rows = tuple(
+            Interval(
+                name=names[figure.about],
+                value=figure.value,
+                low=figure.low,
+                high=figure.high,
+                units=figure.units,
+                is_yours=figure.about != "everybody",
+            )
+            for figure in several
+        )
+        known = [(names[figure.about], figure.units) for figure in several if figure.value is not None]
+        bound = next((figure for figure in several if figure.bound is not None and figure.value is not None), None)
+        yield Measured(
+            chart=IntervalChart(
+                title=f"{title}: {metric}" if metric else title,
+                unit="",
+                of=of,
+                rows=rows,
+                is_risk=is_risk,
+                digits=3,
+            ),
+            means=measure.means,
+            sample=_sample(known, of, has_bars=any(figure.low is not None for figure in several)),
+            bound="" if bound is None else _bound(bound, is_risk=is_risk),
+            how=tuple(dict.fromkeys(_how(figure) for figure in several)),
+            is_measured=bool(known),
+        )
+
+
+def _sample(known: Sequence[tuple[str, int]], of: str, *, has_bars: bool) -> str:
+    if not known:
+        return "Not measured."
+    bars = " Bars: 95 % intervals." if has_bars else " No interval could be told."
+    return f"Measured on {words.listed([f'{words.counted(units, of)} ({name})' for name, units in known])}.{bars}"
+
+
+def _how(figure: Figure) -> str:
+    if figure.how == f"Not measured. {WHEN_ASKED}":
+        return "Not measured. It takes minutes, so no page does it; the operator measures it when you ask."
+    return figure.how
+
+
+def _bound(figure: Figure, *, is_risk: bool) -> str:
+    held = "held" if figure.verdict == "pass" else "missed"
+    return f"A release asks for at {'most' if is_risk else 'least'} {figure.bound:g}: {held}."

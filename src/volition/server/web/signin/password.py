@@ -1,0 +1,212 @@
+"""Coming in and going out: by password, through an OpenID provider, by a guest's link, or with a click in the demo."""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from limits import parse
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from volition.errors import RefusedError
+from volition.server.auth import Role, Who
+from volition.server.web import labels as words
+from volition.server.web.page import EVERYBODY, NOBODY, Notice, Pages, Redirect, Visit
+
+pages = Pages()
+
+_HOME: Final = {
+    Role.PERSON: "/settings",
+    Role.ADMINISTRATOR: "/account",
+    Role.ENGINEER: "/console",
+    Role.AUDITOR: "/console",
+    Role.OPERATOR: "/console",
+}
+"""Where each role goes first; a page that is not there yet leads to the welcome."""
+
+_TRIES: Final = parse("10/minute")
+_tries = MovingWindowRateLimiter(MemoryStorage())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoUser:
+    """Somebody to come in as, in the demo."""
+
+    user: str
+    name: str
+    role: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignInPage:
+    """The page to sign in on.
+
+    Attributes:
+        title: The page's heading.
+        status: The HTTP status; 200, or that of a try that failed.
+        user: The name that was tried, to be mended.
+        error: What is wrong with it; empty before the first try.
+        next: Where to go afterwards, a path of ours.
+        has_oidc: Whether there is an OpenID provider.
+        demo: Whom one click signs in; empty but in the demo.
+    """
+
+    title: str
+    status: int
+    user: str
+    error: str
+    next: str
+    has_oidc: bool
+    demo: tuple[DemoUser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WelcomePage:
+    """The first page for whoever has no other.
+
+    Attributes:
+        title: The page's heading.
+        links: Where they may go, each with what is there.
+    """
+
+    title: str
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestPage:
+    """What a guest's link opens.
+
+    Attributes:
+        title: The page's heading.
+        organisation: Whose meeting or conversation it was.
+        action: Where the button leads.
+    """
+
+    title: str
+    organisation: str
+    action: str
+
+
+@pages.get("/", needs=EVERYBODY, template="welcome.html")
+def home(visit: Visit) -> Redirect | WelcomePage:
+    """Lead everybody to their first page."""
+    if visit.who is NOBODY:
+        return Redirect(to="/sign-in")
+    paths = {page.path for page in visit.navigation}
+    for role in Role:
+        if role in visit.who.roles and _HOME[role] in paths:
+            return Redirect(to=_HOME[role])
+    return WelcomePage(
+        title=f"Welcome, {visit.who.name}",
+        links=tuple((page.nav.label, page.path) for page in visit.navigation if page.nav is not None),
+    )
+
+
+@pages.get("/sign-in", needs=EVERYBODY, template="sign-in.html")
+def ask(visit: Visit) -> SignInPage:
+    """Ask who it is."""
+    return _sign_in(visit)
+
+
+@pages.post("/sign-in", needs=EVERYBODY, template="sign-in.html")
+def sign_in(visit: Visit) -> Redirect | SignInPage:
+    """Take a name and a password."""
+    user = visit.form.get("user", "")
+    if not (_tries.hit(_TRIES, "address", visit.address) and _tries.hit(_TRIES, "user", user)):
+        return _sign_in(visit, user=user, error="Too many tries. Wait a minute, then try again.", status=429)
+    try:
+        who = visit.access.check_password(user, visit.form.get("password", ""))
+    except RefusedError as error:
+        return _sign_in(visit, user=user, error=str(error), status=403)
+    return come_in(visit, who, to=visit.form.get("next", ""))
+
+
+@pages.post("/sign-in/demo", needs=EVERYBODY)
+def sign_in_to_demo(visit: Visit) -> Redirect:
+    """Come in as somebody of the demo, with a click; from this machine alone."""
+    who = visit.access.user(visit.form.get("user", "")) if _may_click(visit) else None
+    if who is None or not who.user.startswith("demo-"):
+        raise RefusedError("Coming in with a click is for the demo, and from the machine that runs it alone.")
+    return come_in(visit, who, to=visit.form.get("next", ""))
+
+
+@pages.post("/sign-out", needs=EVERYBODY)
+def sign_out(visit: Visit) -> Redirect:
+    """End the session."""
+    if visit.session is not None:
+        visit.access.end_session(visit.session)
+    return Redirect(to="/sign-in", session="")
+
+
+@pages.get("/guest/{link}", needs=EVERYBODY, template="guest.html")
+def guest(visit: Visit) -> GuestPage:
+    """Greet a guest; nothing happens before they click, whoever looked at the link before."""
+    who = visit.access.of_link(visit.path["link"])
+    organisation = visit.workspace.parties.account(who.account or "").name
+    return GuestPage(
+        title=f"You were a guest of {organisation}", organisation=organisation, action=f"/guest/{visit.path['link']}"
+    )
+
+
+@pages.post("/guest/{link}", needs=EVERYBODY)
+def come_in_as_guest(visit: Visit) -> Redirect:
+    """Let a guest in."""
+    return come_in(visit, visit.access.of_link(visit.path["link"]), to="/guest")
+
+
+def come_in(visit: Visit, who: Who, *, to: str = "") -> Redirect:
+    """Begin a session of somebody who has shown who they are, and lead them on to a path of ours."""
+    if visit.session is not None:
+        visit.access.end_session(visit.session)
+    session = visit.access.begin_session(who.user)
+    notice = Notice(text=f"You are signed in as {who.name}.")
+    return Redirect(to=ours(to), session=session, notice=notice)
+
+
+def ours(path: str) -> str:
+    """Return where to go next, if that is a path of ours; otherwise the first page."""
+    parts = urlsplit(path)
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()
+    return path if is_ours else "/"
+
+
+def _sign_in(visit: Visit, *, user: str = "", error: str = "", status: int = 200) -> SignInPage:
+    return SignInPage(
+        title="Sign in",
+        status=status,
+        user=user,
+        error=error,
+        next=ours(visit.form.get("next", visit.query.get("next", ""))),
+        has_oidc=visit.settings.oidc is not None,
+        demo=_demo_users(visit) if _may_click(visit) else (),
+    )
+
+
+def _demo_users(visit: Visit) -> tuple[DemoUser, ...]:
+    accounts = {account.id: account.name for account in visit.workspace.parties.accounts()}
+    return tuple(
+        DemoUser(
+            user=who.user,
+            name=who.name,
+            role=words.listed([words.ROLE[role] for role in sorted(who.roles)]),
+            where=accounts.get(who.account or "", ""),
+        )
+        for who in visit.access.users()
+        if who.user.startswith("demo-")
+    )
+
+
+def _may_click(visit: Visit) -> bool:
+    """Tell whether a click may sign in: in the demo, asked from this machine, under a name of this machine."""
+    host = urlsplit(f"//{visit.host}").hostname or ""
+    return visit.settings.is_demo and _is_loopback(visit.address) and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,202 @@
+"""Requests: what a person asked for, and how far it is. Read from the ledger; nothing is decided here.
+
+A no is in force at once; what takes time is that models which learned from it before must forget, each by a due date.
+An erasure is the same for everything. So a request is a no or an erasure, with the models that it touches: those that
+were trained before it on records that it speaks of, and had not forgotten by then.
+
+It is told by the party's name in the ledger, so what became of an erasure can be followed though nothing says any more
+who that was.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from volition.canonical import us_to_text
+from volition.consent.history import Decision, History
+from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.learning.forget import Owed
+from volition.learning.release import ModelState
+from volition.records.snapshot import Snapshot
+
+_PERSON: Final = "person:"
+
+
+class Kind(StrEnum):
+    """What was asked for."""
+
+    REFUSAL = "refusal"
+    ERASURE = "erasure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """A model that a request touches.
+
+    Attributes:
+        model: The model.
+        family: Its family.
+        rows: How many rows of the person's it learned from, of those that the request speaks of.
+        due_us: By when it must have forgotten; none once it has.
+        forgotten_us: When it has forgotten; none until it has.
+        successor: The model that never saw the person; none if none took its place.
+    """
+
+    model: str
+    family: str
+    rows: int
+    due_us: int | None
+    forgotten_us: int | None
+    successor: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object with instants as text."""
+        return {
+            "model": self.model,
+            "family": self.family,
+            "rows": self.rows,
+            "due": None if self.due_us is None else us_to_text(self.due_us),
+            "forgotten": None if self.forgotten_us is None else us_to_text(self.forgotten_us),
+            "successor": self.successor,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Something that a person asked for.
+
+    Attributes:
+        kind: What.
+        seq: Number of the ledger entry.
+        at_us: When; it has been in force since.
+        categories: Of which data it speaks, leaves in the vocabulary's order.
+        purposes: Of which purposes, likewise.
+        until_us: When a yes followed that speaks of some or all of it, so that it no longer stands whole; none if none
+            did. What it touched must be forgotten all the same.
+        models: The models that it touches, the oldest first.
+    """
+
+    kind: Kind
+    seq: int
+    at_us: int
+    categories: tuple[str, ...]
+    purposes: tuple[str, ...]
+    until_us: int | None
+    models: tuple[Touched, ...]
+
+    @property
+    def due_us(self) -> int | None:
+        """By when every model must have forgotten; none if none must any more."""
+        return max((model.due_us for model in self.models if model.due_us is not None), default=None)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.due_us is None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the request as a JSON object with instants as text."""
+        return {
+            "kind": self.kind.value,
+            "seq": self.seq,
+            "at": us_to_text(self.at_us),
+            "data": list(self.categories),
+            "purpose": list(self.purposes),
+            "until": None if self.until_us is None else us_to_text(self.until_us),
+            "done": self.is_done,
+            "due": None if self.due_us is None else us_to_text(self.due_us),
+            "models": [model.to_json() for model in self.models],
+        }
+
+
+def requests_of(
+    party: str,
+    *,
+    history: History,
+    models: Iterable[ModelState],
+    owed: Iterable[Owed],
+    open_snapshot: Callable[[str], Snapshot],
+) -> tuple[Request, ...]:
+    """Return what a person asked for, the newest first.
+
+    Args:
+        party: "person:PSEUDONYM".
+        history: What was said.
+        models: Every model that was ever trained.
+        owed: Every forgetting that is owed now.
+        open_snapshot: Opens what a model learned from, by the snapshot's id.
+    """
+    due = {one.model: one.due_us for one in owed}
+    learned = _Learned(party.removeprefix(_PERSON), models, open_snapshot)
+    known = history.party(party)
+    asked = [
+        (Kind.REFUSAL, said.seq, said.at_us, said.categories, said.purposes) for said in known.decisions if not said.yes
+    ]
+    if known.erased_us is not None:
+        asked.append((Kind.ERASURE, known.erased_seq, known.erased_us, frozenset(CATEGORIES), frozenset(PURPOSES)))
+    return tuple(
+        Request(
+            kind=kind,
+            seq=seq,
+            at_us=at_us,
+            categories=tuple(name for name in CATEGORIES if name in categories),
+            purposes=tuple(name for name in PURPOSES if name in purposes),
+            until_us=_until_us(seq, categories, purposes, known.decisions),
+            models=tuple(
+                Touched(
+                    model=model.id,
+                    family=model.family,
+                    rows=rows,
+                    due_us=None if model.forgotten_us is not None else due[model.id],
+                    forgotten_us=model.forgotten_us,
+                    successor=model.successor,
+                )
+                for model, rows in learned.touched(at_us, categories, purposes)
+                if model.forgotten_us is not None or model.id in due
+            ),
+        )
+        for kind, seq, at_us, categories, purposes in reversed(asked)
+    )
+
+
+def _until_us(
+    seq: int, categories: frozenset[str], purposes: frozenset[str], decisions: Iterable[Decision]
+) -> int | None:
+    """Return when the first yes followed a no, of something that it speaks of; none if none did."""
+    for said in decisions:
+        if said.yes and said.seq > seq and categories & said.categories and purposes & said.purposes:
+            return said.at_us
+    return None
+
+
+class _Learned:
+    """How many rows of a person each model learned from, by category; each snapshot is read once."""
+
+    def __init__(self, pseudonym: str, models: Iterable[ModelState], open_snapshot: Callable[[str], Snapshot]) -> None:
+        self._models = list(models)
+        self._pseudonym = pseudonym
+        self._open = open_snapshot
+        self._rows: dict[str, tuple[str, Mapping[str, int]]] = {}
+
+    def touched(
+        self, at_us: int, categories: frozenset[str], purposes: frozenset[str]
+    ) -> Iterable[tuple[ModelState, int]]:
+        """Yield the models that a no of an instant touches, with how many rows of which it speaks."""
+        for model in self._models:
+            if model.trained_us > at_us or (model.forgotten_us is not None and model.forgotten_us < at_us):
+                continue
+            purpose, rows = self._of(model.snapshot)
+            total = sum(number for category, number in rows.items() if category in categories)
+            if purpose in purposes and total:
+                yield model, total
+
+    def _of(self, name: str) -> tuple[str, Mapping[str, int]]:
+        if name not in self._rows:
+            snapshot = self._open(name)
+            rows: dict[str, int] = {}
+            for key in snapshot.keys:
+                if self._pseudonym in key.people:
+                    rows[key.category] = rows.get(key.category, 0) + 1
+            self._rows[name] = snapshot.purpose, rows
+        return self._rows[name]

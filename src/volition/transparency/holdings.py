@@ -1,0 +1,388 @@
+"""Holdings: what is held of one person, what it was used for, and all of it to take away.
+
+For the person themself, or for whoever answers their request (GDPR Articles 15 and 20), so nobody's yes is asked. What
+somebody else said is never in it, even where it was said to this person: of such a record it tells that it is there,
+its category and its instant, and no word of it. Other people are counted, not named.
+
+The export is a zip, written record by record, so it may be larger than memory:
+
+    README.txt          what is in here, in plain words
+    about.json          who this is, when it was written, and at which checkpoint of the ledger
+    records.json        what the person said, wrote or did, as a JSON array; records.parquet is the same as a table
+    concerning.json     others' records that concern them, without content; concerning.parquet likewise
+    decisions.json      their answers and signals, as the ledger has them
+    uses.json           uses by features (counted by day), and the training sets that they were in
+"""
+
+import json
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, Any, Final, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from volition.canonical import us_to_datetime, us_to_text
+from volition.consent.gate import Gate, Subject
+from volition.consent.permits import Reason
+from volition.records.lake import Held, Lake, Row, source_id
+from volition.records.snapshot import Snapshot
+from volition.transparency.usage import Used
+
+SPOKEN: Final = ("content/chat", "content/transcript")
+"""What is said among people, in a meeting or a conversation."""
+
+_ROWS: Final = 1024
+_README: Final = """\
+What {origin} holds of {person}, as of {at}.
+
+records.json, records.parquet        {own:,} records of what you said, wrote or did. "payload" is what was collected;
+                                     "others" is how many other people the record concerns.
+concerning.json, concerning.parquet  {concerning:,} records of what others said or did that concern you, such as your
+                                     name in a message, or what was said in a meeting while you were there. The words
+                                     are theirs, so they are not in here.
+decisions.json                       every yes and no of yours, with its number in the ledger.
+uses.json                            how often features used your records, by day, and every training set you are in.
+about.json                           under which names you are known, and your pseudonym in the ledger.
+
+Times are UTC. Numbers that were computed from your records (for search) are kept beside them; they are left out, since
+they say nothing that the records do not say. What a feature used is counted, record by record; who asked is not kept.
+"""
+
+_PLACE: Final = [
+    pa.field("record_id", pa.string(), nullable=False),
+    pa.field("account", pa.string(), nullable=False),
+    pa.field("category", pa.string(), nullable=False),
+    pa.field("collected_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    pa.field("others", pa.int32(), nullable=False),
+]
+CONCERNING: Final = pa.schema(_PLACE)
+"""The columns of `concerning.parquet`; `others` is how many people a record concerns besides this one."""
+
+OWN: Final = pa.schema([*_PLACE, pa.field("payload", pa.string(), nullable=False)])
+"""The columns of `records.parquet`: the same, and what was collected, as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day:
+    """How many records of one category and one day (UTC) are held of a person.
+
+    Attributes:
+        day: The day, as ISO 8601 writes it.
+        category: A leaf of `terms.CATEGORIES`.
+        own: What the person said, wrote or did.
+        concerning: What others did that concerns them.
+    """
+
+    day: str
+    category: str
+    own: int
+    concerning: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """A training set that a person is in.
+
+    Attributes:
+        snapshot: The snapshot.
+        purpose: For what it was frozen.
+        at_us: When, microseconds since the Unix epoch, UTC.
+        rows: How many of its rows concern the person.
+    """
+
+    snapshot: str
+    purpose: str
+    at_us: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What is held of a person.
+
+    Attributes:
+        at_us: The instant of asking.
+        days: By day and category, the newest day first.
+        uses: By features, the newest day first.
+        lessons: Training sets, the newest first.
+    """
+
+    at_us: int
+    days: tuple[Day, ...]
+    uses: tuple[Used, ...]
+    lessons: tuple[Lesson, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the holdings as a JSON object with instants as text."""
+        return {
+            "at": us_to_text(self.at_us),
+            "days": [
+                {"day": day.day, "category": day.category, "own": day.own, "concerning": day.concerning}
+                for day in self.days
+            ],
+            **uses_json(self.uses, self.lessons),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """How many records an export holds: the person's own, and others' that concern them."""
+
+    own: int
+    concerning: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How what a person said in one place stands for one purpose.
+
+    Attributes:
+        purpose: A leaf of `terms.PURPOSES`.
+        lines: How many of the person's lines may be used for it.
+        reason: Why the others may not, told by the newest of them; none if all may.
+    """
+
+    purpose: str
+    lines: int
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A meeting or conversation that a person was in.
+
+    Attributes:
+        name: What it is called; empty where the person said nothing in it, since the name is among others' words.
+        category: Its category, a leaf of `terms.CATEGORIES`.
+        account: Whose it was.
+        first_us: When the first record was collected that concerns the person, microseconds since the epoch, UTC.
+        last_us: When the last one was.
+        lines: How many lines the person said or wrote.
+        others: How many lines of others concern the person.
+        standings: How the person's lines stand for each purpose that is not forbidden for them.
+    """
+
+    name: str
+    category: str
+    account: str
+    first_us: int
+    last_us: int
+    lines: int
+    others: int
+    standings: tuple[Standing, ...]
+
+
+def places_of(
+    lake: Lake, subject: Subject, *, account: str, gates: Mapping[str, tuple[Gate, Sequence[str]]]
+) -> tuple[Place, ...]:
+    """Return the meetings and conversations of an account that a person was in, the newest first.
+
+    Args:
+        lake: Where the records lie.
+        subject: Whose they are.
+        account: Whose meetings.
+        gates: By purpose, its gate and the categories that it has a use for.
+    """
+    said: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in lake.own_rows(subject, categories=SPOKEN):
+        name = row.payload.get("meeting") or row.payload.get("channel")
+        if row.account == account and isinstance(name, str):
+            said[row.category, source_id(account, name)].append(row)
+    held: dict[tuple[str, str], list[Held]] = defaultdict(list)
+    for one in lake.held(subject, categories=SPOKEN):
+        if one.account == account and one.source:
+            held[one.category, one.source].append(one)
+    places = []
+    for (category, source), records in held.items():
+        own = sorted(said[category, source], key=lambda row: (row.collected_us, row.record_id))
+        instants = [one.collected_us for one in records]
+        places.append(
+            Place(
+                name=str(own[0].payload.get("meeting") or own[0].payload.get("channel")) if own else "",
+                category=category,
+                account=account,
+                first_us=min(instants),
+                last_us=max(instants),
+                lines=len(own),
+                others=sum(not one.is_own for one in records),
+                standings=tuple(_standings(own, category, gates)),
+            )
+        )
+    return tuple(sorted(places, key=lambda place: (place.first_us, place.name), reverse=True))
+
+
+def _standings(
+    rows: Sequence[Row], category: str, gates: Mapping[str, tuple[Gate, Sequence[str]]]
+) -> Iterator[Standing]:
+    for purpose, (gate, reads) in gates.items():
+        if not rows or category not in reads:
+            continue
+        verdicts = [
+            gate.may(row.account, tuple(f"person:{one}" for one in row.people), category, row.collected_us)
+            for row in rows
+        ]
+        refused = [verdict.reason for verdict in verdicts if not verdict.permitted]
+        if len(refused) == len(rows) and set(refused) == {Reason.NEVER}:
+            continue
+        yield Standing(purpose=purpose, lines=len(rows) - len(refused), reason=refused[-1] if refused else None)
+
+
+def uses_json(uses: Iterable[Used], lessons: Iterable[Lesson]) -> dict[str, Any]:
+    """Return what a person's records were used for as a JSON object."""
+    return {
+        "features": [
+            {"day": used.day, "purpose": used.purpose, "category": used.category, "times": used.times} for used in uses
+        ],
+        "training_sets": [
+            {"snapshot": one.snapshot, "purpose": one.purpose, "at": us_to_text(one.at_us), "rows": one.rows}
+            for one in lessons
+        ],
+    }
+
+
+def count_days(lake: Lake, subject: Subject) -> tuple[Day, ...]:
+    """Count what is held of a person by day and category, the newest day first; nothing is shown."""
+    counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for held in lake.held(subject):
+        day = us_to_datetime(held.collected_us).date().isoformat()
+        counts[day, held.category][0 if held.is_own else 1] += 1
+    days = [
+        Day(day=day, category=category, own=own, concerning=others) for (day, category), (own, others) in counts.items()
+    ]
+    days.sort(key=lambda one: one.category)
+    return tuple(sorted(days, key=lambda one: one.day, reverse=True))
+
+
+def lessons_of(pseudonym: str, snapshots: Iterable[tuple[int, Snapshot]]) -> tuple[Lesson, ...]:
+    """Return which of some snapshots a person is in, the newest first; each comes with its instant."""
+    lessons = [
+        Lesson(
+            snapshot=snapshot.id,
+            purpose=snapshot.purpose,
+            at_us=at_us,
+            rows=sum(pseudonym in key.people for key in snapshot.keys),
+        )
+        for at_us, snapshot in snapshots
+    ]
+    return tuple(sorted((one for one in lessons if one.rows), key=lambda one: one.at_us, reverse=True))
+
+
+def write_export(  # noqa: PLR0913 - what an export is made of
+    sink: IO[bytes],
+    *,
+    lake: Lake,
+    subject: Subject,
+    about: Mapping[str, Any],
+    decisions: Sequence[Mapping[str, Any]],
+    uses: Mapping[str, Any],
+) -> Exported:
+    """Write all that is held of a person as a zip.
+
+    Args:
+        sink: Where to; it can be sought in.
+        lake: Where the records lie.
+        subject: Whose they are, and the instant of asking.
+        about: Who that is: at least `origin`, `person` and `at`.
+        decisions: Their ledger entries, as JSON objects.
+        uses: From `uses_json`.
+
+    Raises:
+        BackendError: A file of the lake cannot be read.
+        OSError: The sink cannot be written.
+    """
+    with _Zip(sink, at_us=subject.at_us) as archive:
+        own = archive.table("records", OWN, (_own(row) for row in lake.own_rows(subject)))
+        others = (held for held in lake.held(subject) if not held.is_own)
+        concerning = archive.table("concerning", CONCERNING, map(_concerning, others))
+        archive.text("decisions.json", _pretty(decisions))
+        archive.text("uses.json", _pretty(uses))
+        archive.text("about.json", _pretty({**about, "records": own, "concerning": concerning}))
+        told = {name: about[name] for name in ("origin", "person", "at")}
+        archive.text("README.txt", _README.format(**told, own=own, concerning=concerning))
+    return Exported(own=own, concerning=concerning)
+
+
+def _own(row: Row) -> dict[str, Any]:
+    return {**_place(row, others=len(row.people) - 1), "payload": row.payload}
+
+
+def _concerning(held: Held) -> dict[str, Any]:
+    return _place(held, others=held.others)
+
+
+def _place(held: Row | Held, *, others: int) -> dict[str, Any]:
+    return {
+        "record_id": held.record_id,
+        "account": held.account,
+        "category": held.category,
+        "collected_at": held.collected_us,
+        "others": others,
+    }
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+class _Zip:
+    """A zip that is being written, one file after the other."""
+
+    def __init__(self, sink: IO[bytes], *, at_us: int) -> None:
+        self._archive = zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED)
+        self._time = us_to_datetime(at_us).timetuple()[:6]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._archive.close()
+
+    def _entry(self, name: str) -> IO[bytes]:
+        entry = zipfile.ZipInfo(name, self._time)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = 0o600 << 16
+        return self._archive.open(entry, "w", force_zip64=True)
+
+    def text(self, name: str, text: str) -> None:
+        with self._entry(name) as file:
+            file.write(text.encode())
+
+    def table(self, name: str, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
+        """Write rows as a JSON array and as a Parquet file, read once; return how many there were."""
+        total = 0
+        # Unnamed, and only its owner's while it lasts: a zip takes one file at a time.
+        with tempfile.TemporaryFile() as aside:
+            with pq.ParquetWriter(aside, schema, compression="zstd") as table, self._entry(f"{name}.json") as file:
+                file.write(b"[")
+                left = iter(rows)
+                while batch := list(islice(left, _ROWS)):
+                    table.write_batch(_batch(batch, schema))
+                    for row in batch:
+                        told = {**row, "collected_at": us_to_text(row["collected_at"])}
+                        file.write(b",\n" if total else b"\n")
+                        file.write(json.dumps(told, ensure_ascii=False).encode())
+                        total += 1
+                file.write(b"\n]\n")
+            aside.seek(0)
+            with self._entry(f"{name}.parquet") as file:
+                for piece in pieces(aside):
+                    file.write(piece)
+        return total
+
+
+def _batch(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = {name: [row[name] for row in rows] for name in schema.names}
+    if "payload" in columns:
+        columns["payload"] = [json.dumps(payload, ensure_ascii=False) for payload in columns["payload"]]
+    return pa.RecordBatch.from_pydict(columns, schema=schema)
+
+
+def pieces(file: IO[bytes], *, size: int = 1 << 18) -> Iterator[bytes]:
+    """Yield a file from where it stands to its end, piece by piece."""
+    read: Callable[[], bytes] = lambda: file.read(size)  # noqa: E731 - what `iter` takes
+    return iter(read, b"")

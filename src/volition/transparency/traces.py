@@ -1,0 +1,177 @@
+"""Traces: what the models hold of one party, told from that party's side and without anybody else's.
+
+A snapshot's rows are counted once by whom they concern, so that asking for one party does not walk over everybody's
+rows. From that follow, for any party:
+
+- how many rows a model learned from, and which of them a no would take out (`at_stake`);
+- how many the party's own answers have taken out since, and by when the model must have forgotten them (`trace`).
+
+What others have answered is not told: a model may have to forget sooner because of somebody else.
+"""
+
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from volition.canonical import text_to_us
+from volition.consent.gate import concerned
+from volition.consent.history import History
+from volition.consent.permits import Refusal, Role, Say, Use, ground, permit
+from volition.learning.forget import DAY_US, Answers
+from volition.learning.release import ModelState
+from volition.records.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """The rows of a snapshot in which one party has one role.
+
+    Attributes:
+        account: Id of the account that the rows belong to.
+        role: The party's role in them.
+        category: Their kind of data.
+        collected_us: When each was collected, oldest first, microseconds since the Unix epoch, UTC.
+        people: Pseudonyms of all whom they concern.
+    """
+
+    account: str
+    role: Role
+    category: str
+    collected_us: Sequence[int]
+    people: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What one model learned from one party.
+
+    Attributes:
+        model: The model, as the ledger has it.
+        purpose: What it was trained for.
+        at_work: Whether it is at work.
+        categories: The kinds of data of the party's that it learned from; empty where there are none.
+        rows: How many rows of the party's it learned from.
+        refused: How many of them the party's own answers have taken out since.
+        refused_us: Since when; none where nothing was taken out, or the model was forgotten.
+        due_us: When the model must have forgotten them; none likewise.
+        forgot: Whether the model was forgotten because of this party, perhaps among others.
+    """
+
+    model: ModelState
+    purpose: str
+    at_work: bool
+    categories: tuple[str, ...]
+    rows: int
+    refused: int
+    refused_us: int | None
+    due_us: int | None
+    forgot: bool
+
+
+@lru_cache(maxsize=64)
+def _shares(folder: Path) -> Mapping[str, tuple[Share, ...]]:
+    """Count a snapshot's rows by whom they concern; its folder names the digest, so it never holds other ones."""
+    collected: dict[tuple[str, str, Role, str], list[int]] = {}
+    people: dict[tuple[str, str, Role, str], set[str]] = {}
+    for key in Snapshot.open(folder).keys:
+        seen = set()
+        for role, party in concerned(key.account, [f"person:{person}" for person in key.people]):
+            if party not in seen:  # somebody who is named twice has the role that comes first
+                seen.add(party)
+                place = (party, key.account, role, key.category)
+                collected.setdefault(place, []).append(key.collected_us)
+                people.setdefault(place, set()).update(key.people)
+    found: dict[str, list[Share]] = {}
+    for place, instants_us in collected.items():
+        party, account, role, category = place
+        share = Share(
+            account=account,
+            role=role,
+            category=category,
+            collected_us=tuple(sorted(instants_us)),
+            people=frozenset(people[place]),
+        )
+        found.setdefault(party, []).append(share)
+    return {party: tuple(several) for party, several in found.items()}
+
+
+def shares(snapshot: Snapshot, party: str) -> Sequence[Share]:
+    """Return the rows of a snapshot that concern a party, "account:ID" or "person:PSEUDONYM"."""
+    return _shares(snapshot.folder).get(party, ())
+
+
+def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) -> Sequence[Share]:
+    """Return those rows of a snapshot that the party's no would take out: in which the terms give it a say.
+
+    Args:
+        snapshot: What a model learned from.
+        party: "account:ID" or "person:PSEUDONYM".
+        history: What the gate must know.
+        at_us: The instant asked about.
+    """
+    return [
+        share
+        for share in shares(snapshot, party)
+        if ground(history, _use(share, party, snapshot.purpose), at_us, asked_us=at_us).say is not Say.NONE
+    ]
+
+
+def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
+    model: ModelState,
+    snapshot: Snapshot,
+    party: str,
+    history: History,
+    *,
+    at_us: int,
+    due_days: int,
+    at_work: bool,
+    forgot: Collection[str],
+) -> Trace:
+    """Return what a model learned from a party.
+
+    Args:
+        model: The model; it may have been forgotten.
+        snapshot: What it learned from.
+        party: "account:ID" or "person:PSEUDONYM".
+        history: What the gate must know.
+        at_us: The present instant.
+        due_days: Days from a refusal to the day on which the model must have forgotten.
+        at_work: Whether it is at work.
+        forgot: The parties because of whom it was forgotten; nobody where it was not.
+    """
+    own = shares(snapshot, party)
+    refused, since_us = 0, at_us
+    if model.forgotten_us is None:
+        answers = Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+        for share in own:
+            use = _use(share, party, snapshot.purpose)
+            gone = _gone(share, use, history, at_us)
+            ended_us = answers.ended_us(use, share.collected_us[0]) if gone else None
+            refused += gone
+            since_us = since_us if ended_us is None else min(since_us, ended_us)
+    return Trace(
+        model=model,
+        purpose=snapshot.purpose,
+        at_work=at_work,
+        categories=tuple(dict.fromkeys(share.category for share in own)),
+        rows=sum(len(share.collected_us) for share in own),
+        refused=refused,
+        refused_us=since_us if refused else None,
+        due_us=since_us + due_days * DAY_US if refused else None,
+        forgot=party in forgot,
+    )
+
+
+def _gone(share: Share, use: Use, history: History, at_us: int) -> int:
+    """Count the rows that the party's permit does not hold any more."""
+    answer = permit(history, use, at_us)
+    if isinstance(answer, Refusal):
+        return len(share.collected_us)
+    since_us = answer.since_us if answer.max_age_us is None else max(answer.since_us, at_us - answer.max_age_us)
+    return bisect_left(share.collected_us, since_us)
+
+
+def _use(share: Share, party: str, purpose: str) -> Use:
+    return Use(account=share.account, party=party, role=share.role, category=share.category, purpose=purpose)

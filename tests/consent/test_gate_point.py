@@ -1,0 +1,129 @@
+"""Point decisions: the gate with its answers kept in memory, and many records judged at once, against one at a time."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_gate import ASKED, CATEGORY, PEOPLE, PURPOSE, answers, entries
+
+from volition.consent.gate import REASON_CODES, Circles, Gate, Record, decide, explain, fold, judge, stand
+from volition.consent.history import History, extend_history, read_history
+from volition.consent.permits import Permits, Reason
+from volition.errors import InvalidInputError
+
+NEVER = {"data": ["content"], "purpose": ["train"], "basis": "never"}
+ACCOUNTS = ["acme", "other", "nobody"]
+NAMES = sorted({person for people in PEOPLE for person in people})
+RECORDS = [(account, people) for account in ACCOUNTS for people in [*PEOPLE, ()]]
+
+
+def circles_of(pairs):
+    members = [[NAMES.index(person) for person in people] for _, people in pairs]
+    return Circles(
+        accounts=ACCOUNTS,
+        people=NAMES,
+        account=np.array([ACCOUNTS.index(account) for account, _ in pairs], np.int32),
+        offsets=np.cumsum([0, *map(len, members)], dtype=np.int64),
+        members=np.array([number for numbers in members for number in numbers], np.int32),
+    )
+
+
+@given(st.lists(answers, max_size=12), st.integers(0, ASKED))
+def test_a_gate_that_learns_gives_the_answers_of_one_that_asks_anew(answers, collected):
+    history = History()
+    told = entries(answers)
+    gate = Gate(Permits(history, purpose=PURPOSE, at_us=0))
+    for at in range(1, ASKED + 1):
+        heard = [entry for entry in told if entry.at_us == at]
+        for entry in heard:
+            extend_history(history, entry)
+        gate.learn(heard, at_us=at)
+        for account, people in RECORDS if collected <= at else []:
+            record = Record(account=account, people=people, category=CATEGORY, collected_us=collected)
+            verdict = gate.decide(record)
+            assert verdict == decide(Permits(history, purpose=PURPOSE, at_us=at), record)
+            assert gate.decide(record) is verdict  # asked again, it need not be made again
+            lines = explain(history, record, purpose=PURPOSE, at_us=at)
+            assert verdict.permitted == (bool(people) and not any(line.reason for line in lines))
+
+
+def test_an_answer_holds_later_until_its_retention_runs_out():
+    told = [(2, party, "yes") for party in ("account:acme", "person:ada")]
+    gate = Gate(Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED))
+    asked = [gate.may("acme", ("person:ada",), CATEGORY, 15, at_us=at) for at in (ASKED, 24, 25, 40)]
+    assert [verdict.reason for verdict in asked] == [None, None, Reason.TOO_OLD, Reason.TOO_OLD]
+
+
+def test_terms_that_were_announced_count_from_their_instant_on():
+    first, *rest = entries([])
+    body = first.body | {
+        "terms": first.body["terms"] | {"id": "w", "rule": [NEVER]},
+        "binds": "1970-01-01T00:00:00.000030Z",
+    }
+    later = type(first)(seq=9, at_us=5, kind="terms", body=body)
+    yes = entries([(6, "account:acme", "yes"), (6, "person:ada", "yes")])[len(rest) + 1 :]
+    gate = Gate(Permits(read_history([first, *rest, later, *yes]), purpose=PURPOSE, at_us=ASKED))
+    asked = [gate.may("acme", ("person:ada",), CATEGORY, 21, at_us=at).reason for at in (29, 30)]
+    assert asked == [None, Reason.NEVER]
+
+
+def test_the_evidence_names_the_entries_that_decide():
+    told = [(2, "account:acme", "yes"), (3, "person:ada", "yes"), (4, "person:bob", "yes"), (9, "person:bob", "no")]
+    kinds = [(entry.kind, entry.body.get("party"), entry.body.get("answer")) for entry in entries(told)]
+
+    def evidence(*people):
+        record = Record(account="acme", people=people, category=CATEGORY, collected_us=15)
+        verdict = decide(Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED), record)
+        return [kinds[seq] for seq in verdict.evidence]
+
+    terms = ("terms", None, None)
+    assert evidence("person:ada") == [terms, ("decision", "account:acme", "yes"), ("decision", "person:ada", "yes")]
+    assert evidence("person:ada", "person:bob") == [terms, ("decision", "person:bob", "no")]
+    assert evidence("person:cy") == [terms]
+
+
+@given(
+    st.lists(answers, max_size=12),
+    st.lists(st.sampled_from(RECORDS), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(-1, 14), st.integers(0, ASKED)), max_size=40),
+)
+def test_many_records_are_judged_as_one_at_a_time(answers, pairs, rows):
+    permits = Permits(read_history(entries(answers)), purpose=PURPOSE, at_us=ASKED)
+    standings = fold(permits, circles_of(pairs), CATEGORY)
+    for number, (account, people) in enumerate(pairs):
+        standing = stand(permits, account, people, CATEGORY)
+        assert standings.since_us[number] == standing.since_us
+        assert standings.reason[number] == (REASON_CODES[standing.reason] if standing.reason else 0)
+
+    codes = judge(standings, np.array([c for c, _ in rows], np.int32), np.array([t for _, t in rows], np.int64))
+
+    for code, (circle, collected) in zip(codes.tolist(), rows, strict=True):
+        if not 0 <= circle < len(pairs):
+            assert code == REASON_CODES[Reason.UNKNOWN_PARTY]
+            continue
+        account, people = pairs[circle]
+        record = Record(account=account, people=people, category=CATEGORY, collected_us=collected)
+        reason = decide(permits, record).reason
+        assert code == (REASON_CODES[reason] if reason else 0)
+
+
+def test_many_records_are_judged_by_the_hundred_thousand():
+    told = [(2, party, "yes") for party in ("account:acme", "person:ada")]
+    permits = Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED)
+    standings = fold(permits, circles_of([("acme", ("person:ada",)), ("acme", ("person:bob",))]), CATEGORY)
+    rng = np.random.default_rng(5)
+    circle, when = rng.integers(0, 2, 200_000, np.int32), rng.integers(0, ASKED + 1, 200_000)
+    expected = np.select(
+        [circle == 1, when < 2, when < ASKED - 9],
+        [REASON_CODES[Reason.NOT_ASKED], REASON_CODES[Reason.BEFORE_YES], REASON_CODES[Reason.TOO_OLD]],
+        0,
+    )
+    assert np.array_equal(judge(standings, circle, when), expected)
+
+
+def test_records_from_after_the_instant_asked_about_are_a_mistake():
+    standings = fold(
+        Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), circles_of(RECORDS[:1]), CATEGORY
+    )
+    with pytest.raises(InvalidInputError, match="later"):
+        judge(standings, np.zeros(1, np.int32), np.array([ASKED + 1]))

@@ -1,0 +1,262 @@
+"""The history: what it remembers of the ledger, one entry or a million at a time, and what of it may be believed later."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_permits import (
+    ACCOUNT,
+    ASKED,
+    CATEGORY,
+    PERSON,
+    PURPOSE,
+    ROLES,
+    START,
+    accept,
+    answer,
+    entries_of,
+    history_of,
+    long_histories,
+    publish,
+)
+
+from simulator import SIGNER, TERMS, world_in
+from volition.canonical import us_to_text
+from volition.consent.history import (
+    BEGINNING_US,
+    NOT_BACK_US,
+    Decision,
+    History,
+    Scope,
+    extend_history,
+    find_history,
+    keep_history,
+    read_history,
+)
+from volition.consent.permits import Permits, Role, Use, permit
+from volition.consent.terms.model import CATEGORIES
+from volition.errors import InvalidInputError
+from volition.ledger.log import Draft, Ledger
+from volition.ledger.signing import Signer
+from volition.ledger.stores.memory import MemoryStore
+from volition.workspace import Workspace
+
+SAID = st.tuples(
+    st.integers(0, 7),  # party
+    st.booleans(),  # yes
+    st.sampled_from([None, BEGINNING_US, 5]),  # covers
+    st.sampled_from([("content/chat",), ("content/chat", "content/files"), ("service/usage",)]),
+)
+
+
+def decision(at, said):
+    _, yes, covers, categories = said
+    return Decision(
+        yes=yes,
+        categories=frozenset(categories),
+        purposes=frozenset([PURPOSE]),
+        at_us=at,
+        covers_us=covers if yes else None,
+        seq=at,
+    )
+
+
+@given(st.lists(SAID, max_size=40), st.integers(0, 40))
+def test_many_decisions_added_at_once_are_those_added_one_by_one(said, split):
+    one_by_one, at_once = History(), History()
+    for at, one in enumerate(said):
+        one_by_one.decide(f"person:{one[0]}", decision(at, one))
+    for start, part in ((0, said[:split]), (split, said[split:])):
+        made = [decision(start + at, one) for at, one in enumerate(part)]
+        scopes = [Scope(yes=one.yes, categories=one.categories, purposes=one.purposes) for one in made]
+        different = list(dict.fromkeys(scopes))
+        at_once.decide_all(
+            at_once.numbers(f"person:{one[0]}" for one in part),
+            different,
+            np.array([different.index(scope) for scope in scopes], np.int16),
+            np.array([one.at_us for one in made], np.int64),
+            np.array([NOT_BACK_US if one.covers_us is None else one.covers_us for one in made], np.int64),
+            np.array([one.seq for one in made], np.int64),
+        )
+    for number in range(8):
+        assert at_once.party(f"person:{number}") == one_by_one.party(f"person:{number}")
+        assert at_once.is_silent(f"person:{number}") == one_by_one.is_silent(f"person:{number}")
+
+
+@given(st.lists(SAID, max_size=40), st.lists(st.integers(0, 9), max_size=12))
+def test_the_answers_of_several_parties_are_theirs_oldest_first(said, asked):
+    history = History()
+    for at, one in enumerate(said):
+        history.decide(f"person:{one[0]}", decision(at, one))
+    found = history.answers(history.numbers(f"person:{number}" for number in asked))
+    for position, number in enumerate(asked):
+        mine = found.key == position
+        assert found.at_us[mine].tolist() == [at for at, one in enumerate(said) if one[0] == number]
+        yeses = [history.scopes[scope].yes for scope in found.scope[mine]]
+        assert yeses == [one[1] for one in said if one[0] == number]
+
+
+def test_an_entry_that_cannot_be_read_is_named():
+    events = [(START, publish("v", "consent", binds=START)), (START, ("decision", {"party": PERSON}))]
+    with pytest.raises(InvalidInputError, match=r"entry 1 \(decision\)"):
+        read_history(entries_of(events))
+
+
+@given(long_histories())
+def test_a_history_kept_and_found_again_is_the_same(tmp_path_factory, events):
+    folder = tmp_path_factory.mktemp("kept")
+    made = history_of(events)
+    found = History()
+    found.load({name: bytes(data) for name, data in made.to_files().items()})
+    for party in ROLES.values():
+        assert found.party(party) == made.party(party)
+        assert found.limits(party).said == made.limits(party).said
+        assert found.is_silent(party) == made.is_silent(party)
+    assert found.told_apart() == made.told_apart()
+    assert found.groups("acme") == made.groups("acme")
+    for history in (made, found):  # and it goes on
+        history.decide(PERSON, decision(ASKED, (0, True, 5, [CATEGORY])))
+    for role, party in ROLES.items():
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        assert permit(found, use, ASKED) == permit(made, use, ASKED)
+    assert folder.is_dir()
+
+
+# --- kept on disk ---
+
+
+@pytest.fixture
+def ledger():
+    ledger = Ledger(MemoryStore(), SIGNER, clock=lambda: START)
+    ledger.append(Draft(kind="terms", body={"terms": TERMS.to_json(), "binds": us_to_text(0)}))
+    ledger.append(Draft(kind="acceptance", body={"account": "acme", "terms": "v1"}))
+    for party, word in ((ACCOUNT, "yes"), (PERSON, "yes"), (PERSON, "no")):
+        ledger.append(Draft(kind="decision", body=answer(party, word)[1]))
+    ledger.append(Draft(kind="snapshot", body={"snapshot": "s"}))
+    return ledger
+
+
+def keep(folder, ledger, size=None):
+    history = read_history(ledger.entries(0, size))
+    return keep_history(folder, history, root=ledger.root(history.size), signer=SIGNER)
+
+
+def test_what_was_kept_is_found_and_older_ones_go(tmp_path, ledger):
+    older = keep(tmp_path, ledger, 4)
+    assert find_history(tmp_path, ledger, SIGNER.key).size == 4
+    newer = keep(tmp_path, ledger)
+    assert not older.exists()
+    assert newer.exists()
+
+    found = find_history(tmp_path, ledger, SIGNER.key)
+
+    assert (found.size, found.last_us) == (6, START)
+    assert [entry.kind for entry in found.doings] == ["snapshot"]
+    assert found.party(PERSON) == read_history(ledger.entries()).party(PERSON)
+
+
+def test_nothing_kept_is_nothing_found(tmp_path, ledger):
+    assert find_history(tmp_path / "none", ledger, SIGNER.key) is None
+
+
+def test_every_changed_byte_is_noticed(tmp_path, ledger):
+    kept = keep(tmp_path, ledger)
+    for path in sorted(kept.iterdir()):
+        data = path.read_bytes()
+        for place in range(0, len(data), 7):
+            path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            assert find_history(tmp_path, ledger, SIGNER.key) is None, (path.name, place)
+        path.write_bytes(data)
+        path.unlink()
+        assert find_history(tmp_path, ledger, SIGNER.key) is None
+        path.write_bytes(data)
+    (kept / "stranger").write_bytes(b"")
+    assert find_history(tmp_path, ledger, SIGNER.key) is None
+    (kept / "stranger").unlink()
+    assert find_history(tmp_path, ledger, SIGNER.key) is not None
+
+
+def test_a_history_of_another_ledger_is_not_believed(tmp_path, ledger):
+    keep(tmp_path, ledger)
+    stranger = Signer.from_seed(SIGNER.key.name, bytes(32))
+    assert find_history(tmp_path, ledger, stranger.key) is None
+    other = Ledger(MemoryStore(), SIGNER, clock=lambda: START)
+    assert find_history(tmp_path, other, SIGNER.key) is None  # shorter than what was kept
+    for _ in range(8):
+        other.append(Draft(kind="region", body={"party": ACCOUNT, "region": "DE"}))
+    assert find_history(tmp_path, other, SIGNER.key) is None
+
+
+def test_one_that_was_half_removed_is_passed_over_for_an_older_one(tmp_path, ledger):
+    older = keep(tmp_path, ledger, 4)
+    aside = shutil.copytree(older, tmp_path / "aside")
+    newer = keep(tmp_path, ledger)
+    aside.rename(older)
+    (newer / "seal").unlink()
+    assert find_history(tmp_path, ledger, SIGNER.key).size == 4
+
+
+def test_a_workspace_opens_with_what_it_kept_and_reads_only_what_is_new(tmp_path, monkeypatch):
+    monkeypatch.setattr("volition.workspace.opening._LONG_TO_READ", 3)
+    with Workspace.create(tmp_path / "w") as workspace:
+        workspace.add_account("acme", "Acme")
+        workspace.add_person("ada", account="acme", name="Ada Byron")
+        workspace.accept("acme")
+        for party in ("account:acme", "person:ada"):
+            workspace.decide(party, yes=True, data=["content"], purpose=["train"])
+        workspace.history()
+    with Workspace.open(tmp_path / "w") as workspace:
+        read = []
+        entries = workspace.ledger.entries
+        monkeypatch.setattr(workspace.ledger, "entries", lambda start: read.append(start) or entries(start))
+        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+        answered = workspace.may("train/search", account="acme", people=["ada"], category=CATEGORY).verdict
+        assert answered.reason == "withdrawn"
+        assert min(read) >= 3
+        anew = Permits(read_history(entries()), purpose=PURPOSE, at_us=workspace.now_us)
+        for category in CATEGORIES:
+            party = workspace.party("person:ada")
+            assert workspace.permits(PURPOSE).of("acme", party, Role.FIRST, category) == anew.of(
+                "acme", party, Role.FIRST, category
+            )
+
+
+def test_a_kept_history_of_an_older_form_is_read_anew(tmp_path, ledger):
+    kept = keep(tmp_path, ledger)
+    rare = json.loads((kept / "rare.json").read_bytes())
+    assert rare["size"] == 6
+    seal = (kept / "seal").read_text().replace("volition.consent.history/2", "volition.consent.history/1")
+    (kept / "seal").write_text(seal)
+    assert find_history(tmp_path, ledger, SIGNER.key) is None
+
+
+def test_a_limit_that_was_kept_holds_and_its_lift_speaks_to_the_whole_group(tmp_path, ledger):
+    for limited, people in ((True, [PERSON, "person:zoe"]), (True, ["person:cy"]), (False, [])):
+        body = {"account": "acme", "group": "g", "people": people, "limited": limited}
+        ledger.append(Draft(kind="limit", body={**body, "data": ["content"], "purpose": ["train"]}))
+    keep(tmp_path, ledger, ledger.size - 1)
+
+    found = find_history(tmp_path, ledger, SIGNER.key)
+
+    assert found.size == ledger.size - 1
+    assert found.groups("acme") == {"g": [PERSON, "person:zoe", "person:cy"]}
+    assert found.limits(PERSON) is found.limits("person:zoe")
+    for entry in ledger.entries(found.size):
+        extend_history(found, entry)
+    for person in found.groups("acme")["g"]:
+        assert [one.limited for one in found.limits(person).said] == [True, False]
+
+
+def test_events_of_the_world_are_remembered(tmp_path):
+    with world_in(tmp_path) as world:
+        world.everyone_says("yes")
+        world.erase("acme-ada")
+        history = world.history()
+        assert history.told_apart() == (set(), {world.party("acme-ada")})
+        assert not history.is_silent(world.party("acme-ada"))
+        assert history.is_silent("person:stranger")
+        assert list(history.accounts()) == list(world.accounts)
+        assert accept("v1")[1]["terms"] == history.published()[0].id

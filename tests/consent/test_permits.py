@@ -1,0 +1,770 @@
+"""The permits against their definition: an oracle that asks every instant, over every short history and long random ones.
+
+Time is discrete here: instants are whole microseconds, everything that happens happens at one of them, so "unbroken
+from t to T" is a check of each instant in between. Three answers must agree: the oracle's, the reference's (`permit`)
+and the compiled form's (`Permits`).
+"""
+
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from volition.canonical import us_to_text
+from volition.consent.history import BEGINNING_US, History, extend_history, read_history
+from volition.consent.permits import (
+    NO_PERMIT_US,
+    REASON_CODES,
+    UNKNOWN_PERSON,
+    Panel,
+    Permit,
+    Permits,
+    Reason,
+    Refusal,
+    Role,
+    Use,
+    allowed,
+    evidence,
+    permit,
+)
+from volition.consent.terms.model import Basis, Rule, Terms
+from volition.errors import InvalidInputError
+from volition.ledger.log import Entry
+
+START = 10  # the first instant at which anything happens
+INSTANTS = range(START, START + 5)
+ASKED = START + 5
+COLLECTED = range(START - 3, ASKED + 1)
+
+ACCOUNT, PERSON, OTHER = "account:acme", "person:ada", "person:zoe"
+CATEGORY, PURPOSE = "content/chat", "train/search"
+ROLES = {Role.ACCOUNT: ACCOUNT, Role.FIRST: PERSON, Role.OTHER: PERSON}
+
+
+def rule(basis=Basis.CONSENT, asks=(), refusable_by=(), **more):
+    return Rule(data=("content",), purpose=("train",), basis=basis, asks=asks, refusable_by=refusable_by, **more)
+
+
+CONSENT = rule(asks=("account", "everyone"))
+SPEAKER = rule(asks=("account", "person"))
+CONTRACT = rule(Basis.CONTRACT, refusable_by=("account", "person"))
+NEVER = rule(Basis.NEVER)
+RULES = {
+    "consent": ((CONSENT,), {}),
+    "speaker": ((SPEAKER,), {}),
+    "contract": ((CONTRACT,), {}),
+    "never": ((NEVER,), {}),
+    "regional": ((CONTRACT, rule(asks=("account", "person"), region=("EEA",))), {}),
+    "signalled": ((rule(Basis.CONTRACT, refusable_by=("everyone",)),), {"gpc": ("train",)}),  # the account has no say
+    "aged": ((rule(asks=("account",), refusable_by=("everyone",), max_age_us=2),), {}),
+}
+
+
+@cache
+def terms(name, *, kind, acceptance="continued-use"):
+    rules, signals = RULES[kind]
+    return Terms(id=name, title=name, effective_us=0, acceptance=acceptance, text="prose", rules=rules, signals=signals)
+
+
+RULE_JSON = {kind: (made["rule"], made["signal"]) for kind in RULES for made in [terms("x", kind=kind).to_json()]}
+
+
+def publish(name, kind, *, binds, acceptance="continued-use"):
+    return ("terms", {"terms": terms(name, kind=kind, acceptance=acceptance).to_json(), "binds": us_to_text(binds)})
+
+
+def accept(name):
+    return ("acceptance", {"account": "acme", "terms": name})
+
+
+def answer(party, word, covers=None):
+    covers = us_to_text(covers) if isinstance(covers, int) else covers
+    body = {"party": party, "answer": word, "data": ["content"], "purpose": ["train"], "covers": covers}
+    return ("decision", body)
+
+
+def limit(group="", people=(), *, limited=True, data="content"):
+    """The account limits a use, or lifts a limit: on a group, or by its lock."""
+    body = {"account": "acme", "group": group, "people": list(people), "limited": limited}
+    return ("limit", {**body, "data": [data], "purpose": ["train"]})
+
+
+def entries_of(events):
+    return [Entry(seq=number, at_us=at, kind=kind, body=body) for number, (at, (kind, body)) in enumerate(events)]
+
+
+def history_of(events):
+    """Make a history from (instant, (kind, body)), in order; terms, slow to read, are read once for all."""
+    history = History()
+    for entry in entries_of(events):
+        if entry.kind == "terms":
+            told = entry.body["terms"]
+            known = terms(told["id"], kind=kind_of(entry.body), acceptance=told["acceptance"])
+            history.publish(known, binds_us=us_of(entry.body["binds"]))
+        else:
+            extend_history(history, entry)
+    return history
+
+
+def us_of(text):
+    return int(text.rsplit(".", 1)[1].rstrip("Z"))
+
+
+def kind_of(body):
+    return next(kind for kind in RULES if RULE_JSON[kind] == (body["terms"]["rule"], body["terms"]["signal"]))
+
+
+# --- the oracle ----------------------------------------------------------------------------------------------------
+
+
+def bound_terms(events):  # noqa: C901 - a replay, step by step
+    """Replay which terms bind the account, instant by instant: instant -> name, from the first binding on."""
+    published, accepted, bound = {}, [], {}
+    for now in range(START, ASKED + 1):
+        for at, (kind, body) in events:
+            if at == now and kind == "terms":
+                published[body["terms"]["id"]] = (len(published), body)
+            if at == now and kind == "acceptance":
+                accepted.append((now, body["terms"]))
+        due = []
+        for name, (order, body) in published.items():
+            if (now, name) in accepted:
+                due.append((order, True, name))
+            by_use = body["terms"]["acceptance"] == "continued-use" and body["binds"] == us_to_text(now)
+            if by_use and accepted and accepted[0][0] < now:
+                due.append((order, False, name))
+        name = bound.get(now - 1)
+        for order, by_acceptance, newer in sorted(due):
+            if by_acceptance or name is None or order > published[name][0]:
+                name = newer
+        if name is not None:
+            bound[now] = name
+    return bound
+
+
+def allowed_at(events, role, instant, bound):
+    """Judge one instant by replaying everything up to it, with the rules written down again in plain words."""
+    party = ROLES[role]
+    happened = [(at, kind, body) for at, (kind, body) in events if at <= instant]
+    if any(kind == "erasure" and body["party"] == party for _, kind, body in happened):
+        return False
+    name = bound.get(instant)
+    if name is None and role is not Role.ACCOUNT and bound:
+        name = bound[min(bound)]  # people are judged, before the first terms, as those would have
+    if name is None:
+        return False
+    kind_of_terms = next(kind_of(body) for _, (kind, body) in events if kind == "terms" and body["terms"]["id"] == name)
+    regions = {
+        who: [body["region"] for _, kind, body in happened if kind == "region" and body["party"] == who]
+        for who in (party, ACCOUNT)
+    }
+    region = (regions[party] or regions[ACCOUNT] or [None])[-1]
+    asked_of = {
+        "consent": {"account", "first", "other"},
+        "speaker": {"account", "first"},
+        "regional": {"account", "first"} if region == "DE" else set(),
+        "aged": {"account"},
+    }.get(kind_of_terms, set())
+    may_refuse = {
+        "contract": {"account", "first"},
+        "regional": set() if region == "DE" else {"account", "first"},
+        "signalled": {"first", "other"},
+        "aged": {"first", "other"},
+    }.get(kind_of_terms, set())
+    if kind_of_terms == "never":
+        return False
+    if "account" in asked_of | may_refuse and is_limited(happened, party):
+        return False
+    if role.value not in asked_of | may_refuse:
+        return True
+    answers = [
+        (at, body["answer"] == "no") for at, kind, body in happened if kind == "decision" and body["party"] == party
+    ]
+    if kind_of_terms == "signalled":
+        answers += [(at, True) for at, kind, body in happened if kind == "signal" and body["party"] == party]
+    if not answers:
+        return role.value not in asked_of
+    return not max(answers)[1]  # the last answer; at one instant a no (True) beats a yes
+
+
+def is_limited(happened, party):
+    """Say whether the account's lock, or a group's limit that names the person, stands after all that happened."""
+    words = {}
+    for at, kind, body in happened:
+        if kind == "limit" and CATEGORY.startswith(body["data"][0]):
+            concerns = (
+                party == ACCOUNT if not body["group"] else party == PERSON and PERSON in (body["people"] or [PERSON])
+            )
+            if concerns:
+                words.setdefault(body["group"], []).append((at, body["limited"]))
+    return any(max(said)[1] for said in words.values())  # the last word; at one instant a limit (True) beats a lift
+
+
+def covered(events, role):
+    """Return the instants of collection whose records may be used at ASKED, retention apart."""
+    bound = bound_terms(events)
+    allowed = {now: allowed_at(events, role, now, bound) for now in range(COLLECTED.start, ASKED + 1)}
+
+    def unbroken(start):
+        return all(allowed[now] for now in range(start, ASKED + 1))
+
+    reaches = [
+        COLLECTED.start if body["covers"] == "past" else us_of(body["covers"])
+        for at, (kind, body) in events
+        if kind == "decision" and body["party"] == ROLES[role] and body["covers"] and unbroken(at)
+    ]
+    return {at for at in COLLECTED if unbroken(at) or (unbroken(ASKED) and any(reach <= at for reach in reaches))}
+
+
+def covered_by(found):
+    return set() if isinstance(found, Refusal) else {at for at in COLLECTED if at >= found.since_us}
+
+
+def check(events, roles):
+    history = history_of(events)
+    compiled = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    for role in roles:
+        party = ROLES[role]
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        reference = permit(history, use, ASKED)
+        assert compiled.of("acme", party, role, CATEGORY) == reference, (events, role)
+        assert covered_by(reference) == covered(events, role), (events, role)
+
+
+# --- every short history ---------------------------------------------------------------------------------------------
+
+
+def answers_of(party):
+    return [answer(party, "yes"), answer(party, "yes", "past"), answer(party, "yes", START + 1), answer(party, "no")]
+
+
+MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON)}
+OF_ACCOUNT = [
+    *answers_of(ACCOUNT),
+    limit(),
+    limit(limited=False),
+    MOVES_TO_DE[ACCOUNT],
+    ("erasure", {"party": ACCOUNT}),
+    accept("new"),
+]
+OF_PERSON = [
+    *answers_of(PERSON),
+    *MOVES_TO_DE.values(),
+    limit("g", [PERSON]),
+    limit("g", limited=False),
+    ("signal", {"party": PERSON, "signal": "gpc"}),
+    ("erasure", {"party": PERSON}),
+]
+
+
+def histories(alphabet, length):
+    """Yield every sequence of up to `length` events, each at one of the instants, times never running backwards."""
+    moments = list(product(INSTANTS, alphabet))
+    for size in range(length + 1):
+        for sequence in product(moments, repeat=size):
+            if all(sequence[i][0] <= sequence[i + 1][0] for i in range(size - 1)):
+                yield list(sequence)
+
+
+@pytest.mark.parametrize("new", RULES)
+@pytest.mark.parametrize("old", RULES)
+def test_every_short_history_agrees_with_the_definition(old, new):
+    start = [
+        (START, publish("old", old, binds=START)),
+        (START, publish("new", new, binds=START + 3)),
+        (START + 1, accept("old")),
+    ]
+    for alphabet, roles in ((OF_ACCOUNT, [Role.ACCOUNT]), (OF_PERSON, [Role.FIRST, Role.OTHER])):
+        for events in histories(alphabet, 1):
+            check(sorted(start + events, key=lambda event: event[0]), roles)
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_every_history_of_two_events_agrees_under_one_version(kind):
+    start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
+    for alphabet, roles in ((OF_ACCOUNT, [Role.ACCOUNT]), (OF_PERSON, [Role.FIRST, Role.OTHER])):
+        for events in histories(alphabet, 2):
+            check(start + events, roles)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RULES)
+def test_every_history_of_three_answers_agrees_under_changing_terms(kind):
+    for old in ("contract", "consent"):
+        start = [
+            (START, publish("old", old, binds=START)),
+            (START, publish("new", kind, binds=START + 2)),
+            (START, accept("old")),
+        ]
+        for events in histories([answer(PERSON, "yes"), answer(PERSON, "yes", "past"), answer(PERSON, "no")], 3):
+            check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
+
+
+LIMITS = [
+    limit("g", [PERSON]),
+    limit("g", [PERSON], limited=False),
+    limit("g", limited=False),
+    limit("h", [PERSON]),
+    limit("g", [OTHER]),
+    answer(PERSON, "yes", "past"),
+]
+
+
+@pytest.mark.parametrize("kind", ["consent", "speaker", "signalled"])
+def test_every_history_of_two_limits_agrees_under_changing_terms(kind):
+    start = [
+        (START, publish("old", "contract", binds=START)),
+        (START, publish("new", kind, binds=START + 2)),
+        (START, accept("old")),
+        (START, answer(PERSON, "yes")),
+    ]
+    for events in histories(LIMITS, 2):
+        check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["consent", "contract", "never"])
+def test_every_history_of_three_limits_agrees_under_one_version(kind):
+    start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
+    for events in histories([limit("g", [PERSON]), limit("g", limited=False), limit("h", [PERSON])], 3):
+        check([*start, (START, answer(PERSON, "yes")), *events], [Role.FIRST])
+    for events in histories([limit(), limit(limited=False), answer(ACCOUNT, "yes", "past")], 3):
+        check([*start, *events], [Role.ACCOUNT])
+
+
+# --- long random ones ------------------------------------------------------------------------------------------------
+
+MORE_LIMITS = [
+    *LIMITS[:-1],
+    limit(data="content/chat"),
+    limit(data="content/files"),
+    limit("h", [OTHER, PERSON], data="content/chat"),
+    limit("h", [PERSON], data="content/files", limited=False),
+]
+
+versions = st.builds(
+    publish,
+    st.sampled_from([f"v{number}" for number in range(4)]),
+    st.sampled_from(list(RULES)),
+    binds=st.sampled_from(list(INSTANTS)),
+    acceptance=st.sampled_from(["continued-use", "explicit"]),
+)
+events_at = st.tuples(
+    st.sampled_from(list(INSTANTS)), st.one_of(versions, st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON + MORE_LIMITS))
+)
+
+
+@st.composite
+def long_histories(draw):
+    events = sorted(draw(st.lists(events_at, max_size=14)), key=lambda event: event[0])
+    kept, names = [], []
+    for at, (kind, body) in events:
+        if kind == "terms":
+            if body["terms"]["id"] in names:
+                continue
+            names.append(body["terms"]["id"])
+        late = {"binds": us_to_text(max(at, us_of(body["binds"])))} if kind == "terms" else {}
+        kept.append((at, (kind, body | late)))
+        if kind == "terms" and draw(st.booleans()):
+            kept.append((at, accept(body["terms"]["id"])))
+    return kept
+
+
+@given(long_histories())
+def test_long_histories_agree_with_the_definition(events):
+    check(events, list(Role))
+
+
+@given(long_histories())
+def test_a_history_read_from_the_ledger_is_the_same(events):
+    read, made = read_history(entries_of(events)), history_of(events)
+    for role, party in ROLES.items():
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        assert permit(read, use, ASKED) == permit(made, use, ASKED)
+
+
+@given(long_histories(), st.sampled_from(list(INSTANTS)))
+def test_an_answer_about_the_past_does_not_change_when_the_ledger_grows(events, asked):
+    grown, then = history_of(events), history_of([event for event in events if event[0] <= asked])
+    for role, party in ROLES.items():
+        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        assert permit(grown, use, asked) == permit(then, use, asked)
+        assert Permits(grown, purpose=PURPOSE, at_us=asked).of("acme", party, role, CATEGORY) == permit(
+            then, use, asked
+        )
+
+
+# --- many at once, and one more thing heard ---------------------------------------------------------------------------
+
+
+def rename(events, name):
+    """Return events of the same account and person under other names."""
+    names = {ACCOUNT: f"account:{name}", PERSON: f"person:{name}"}
+
+    def renamed(body):
+        told = {"party": names[body["party"]]} if "party" in body else {}
+        if "people" in body:
+            told |= {"people": [names.get(person, f"person:other-{name}") for person in body["people"]]}
+        return body | told | ({"account": name} if "account" in body else {})
+
+    return [(at, (kind, renamed(body))) for at, (kind, body) in events]
+
+
+def check_together(start, histories):
+    """Give every history a party of its own in one history, ask all at once, and compare with one at a time."""
+    told = [event for events in histories for event in events[1]]
+    events = sorted([*start, *told], key=lambda event: event[0])
+    permits = Permits(history_of(events), purpose=PURPOSE, at_us=ASKED)
+    accounts = [name for name, _ in histories]
+    stretches = {}
+    for role in Role:
+        kind = "account" if role is Role.ACCOUNT else "person"
+        parties = [f"{kind}:{name}" for name in accounts]
+        asked = Panel(permits, accounts, np.arange(len(accounts)), parties)
+        # Some of them again, in another order, and strangers and nobody among them: not all of a history is asked.
+        few = np.arange(0, len(accounts), max(1, len(accounts) // 5))[::-1]
+        again = Panel(permits, accounts, few, [parties[position] for position in few])
+        stretches[role] = asked.stretches(role, CATEGORY)
+        table, table_again = asked.of(role, CATEGORY), again.of(role, CATEGORY)
+        others = Panel(permits, accounts, np.zeros(2, np.int32), ["person:stranger", UNKNOWN_PERSON])
+        for position, (account, party) in enumerate(zip(accounts, parties, strict=True)):
+            use = Use(account=account, party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+            assert row(table, position) == permit(permits.history, use, ASKED), (
+                told_of(account, events),
+                role,
+            )
+            for when in range(START - 1, ASKED + 1):
+                then = stretches[role].at(np.array([position]), np.array([when]))
+                assert then == [allowed(permits.history, use, when, asked_us=ASKED) is None], (
+                    told_of(account, events),
+                    role,
+                    when,
+                )
+        for position, whole in enumerate(few):
+            assert row(table_again, position) == row(table, whole)
+        for position, party in enumerate(["person:stranger", UNKNOWN_PERSON]):
+            alone = permits.of(accounts[0], party, role, CATEGORY)
+            assert row(others.of(role, CATEGORY), position) == alone
+
+
+def told_of(account, events):
+    """Return what bears on an account, to be shown where forms disagree."""
+    return [event for event in events if account in str(event[1][1]) or event[1][0] == "terms"]
+
+
+def row(table, position):
+    """Return one row of a table as the permit or the refusal that it stands for."""
+    if table.reason[position]:
+        assert table.since_us[position] == NO_PERMIT_US
+        return Refusal(reason=next(reason for reason, code in REASON_CODES.items() if code == table.reason[position]))
+    oldest_us = int(table.oldest_us[position])
+    age_us = None if oldest_us == BEGINNING_US else ASKED - oldest_us
+    return Permit(since_us=int(table.since_us[position]), max_age_us=age_us)
+
+
+@pytest.mark.parametrize("new", RULES)
+@pytest.mark.parametrize("old", RULES)
+def test_every_short_history_is_the_same_among_many(old, new):
+    start = [(START, publish("old", old, binds=START)), (START, publish("new", new, binds=START + 3))]
+    short = [events for alphabet in (OF_ACCOUNT, OF_PERSON) for events in histories(alphabet, 1)]
+    named = [
+        (name, sorted(rename([(START + 1, accept("old")), *events], name), key=lambda event: event[0]))
+        for number, events in enumerate(short)
+        for name in [f"n{number}x"]
+    ]
+    check_together(start, named)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RULES)
+def test_every_history_of_two_events_is_the_same_among_many(kind):
+    start = [(START, publish("new", kind, binds=START))]
+    short = [events for alphabet in (OF_ACCOUNT, OF_PERSON) for events in histories(alphabet, 2)]
+    named = [
+        (name, rename([(START, accept("new")), *events], name))
+        for number, events in enumerate(short)
+        for name in [f"n{number}x"]
+    ]
+    check_together(start, named)
+
+
+@given(st.lists(long_histories(), min_size=1, max_size=4))
+def test_long_histories_are_the_same_among_many(several):
+    """One account each; what versions there are is told by the first, and the others accept what they find."""
+    start = [event for event in several[0] if event[1][0] == "terms"]
+    there = {body["terms"]["id"]: at for at, (_, body) in start}
+    named = []
+    for number, events in enumerate(several):
+        kept = [
+            (at, (kind, body))
+            for at, (kind, body) in events
+            if kind != "terms" and (kind != "acceptance" or there.get(body["terms"], ASKED) <= at)
+        ]
+        named.append((f"n{number}x", rename(kept, f"n{number}x")))
+    check_together(start, named)
+
+
+@given(long_histories())
+def test_permits_that_learn_are_those_compiled_anew(events):
+    history = History()
+    held = Permits(history, purpose=PURPOSE, at_us=START - 1)
+    entries = entries_of(events)
+    for at in range(START, ASKED + 1):
+        heard = [entry for entry in entries if entry.at_us == at]
+        for entry in heard:
+            extend_history(history, entry)
+        before = {role: held.of("acme", party, role, CATEGORY) for role, party in ROLES.items()}
+        changed = held.learn(heard, at_us=at)
+        for role, party in ROLES.items():
+            use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+            answer_now = permit(history, use, at)
+            assert held.of("acme", party, role, CATEGORY) == answer_now
+            assert changed is None or party in changed or answer_now == before[role]
+
+
+TIES = [  # what one and the same instant, a change of terms after it, and an earlier yes make of each other
+    [(12, answer(PERSON, "yes")), (12, answer(PERSON, "no"))],
+    [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no")), (12, answer(PERSON, "yes"))],
+    [(START + 3, answer(PERSON, "no")), (START + 3, answer(PERSON, "yes", "past"))],
+    [(11, answer(PERSON, "yes")), (START + 3, answer(PERSON, "yes", "past"))],
+    [(11, answer(PERSON, "yes")), (12, limit("g", [PERSON])), (12, limit("g", limited=False))],
+    [(11, limit("g", [PERSON])), (START + 3, limit("g", limited=False)), (START + 3, answer(PERSON, "yes", "past"))],
+]
+
+
+@pytest.mark.parametrize("new", RULES)
+@pytest.mark.parametrize("old", RULES)
+def test_ties_are_the_same_among_many(old, new):
+    start = [(START, publish("old", old, binds=START)), (START, publish("new", new, binds=START + 3))]
+    named = [
+        (name, rename([(START, accept("old")), *events], name))
+        for number, events in enumerate(TIES)
+        for name in [f"n{number}x"]
+    ]
+    check_together(start, named)
+
+
+@pytest.mark.parametrize(
+    ("start", "heard"),
+    [
+        ([(START, publish("old", "contract", binds=START)), (START, publish("new", "never", binds=12))], []),
+        ([(START, publish("old", "regional", binds=START))], [(12, MOVES_TO_DE[ACCOUNT])]),
+        ([(START, publish("old", "contract", binds=START))], [(12, publish("new", "never", binds=12))]),
+    ],
+    ids=["terms that were announced come to bind", "an account moves", "new terms"],
+)
+def test_what_concerns_everybody_is_learned_by_everybody(start, heard):
+    events = [*start, (START, accept("old"))]
+    held = Permits(history_of(events), purpose=PURPOSE, at_us=START)
+    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Permit(since_us=BEGINNING_US)
+    entries = entries_of(events + heard)[len(events) :]
+    for entry in entries:
+        extend_history(held.history, entry)
+    assert held.learn(entries, at_us=12) is None
+    assert isinstance(held.of("acme", PERSON, Role.FIRST, CATEGORY), Refusal)
+
+
+def test_a_lift_that_names_nobody_is_learned_by_all_of_the_group():
+    start = [*CONSENTED, (START, answer(PERSON, "yes")), (START, limit("g", [PERSON, OTHER]))]
+    history = history_of(start)
+    held = Permits(history, purpose=PURPOSE, at_us=START)
+    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Refusal(reason=Reason.LIMITED)
+    [entry] = entries_of([*start, (12, limit("g", limited=False))])[len(start) :]
+    extend_history(history, entry)
+    assert held.learn([entry], at_us=12) == {PERSON, OTHER}
+    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Permit(since_us=12)
+
+
+def test_one_person_changes_nobody_elses_answer():
+    history = history_of(CONSENTED)
+    held = Permits(history, purpose=PURPOSE, at_us=START)
+    [entry] = entries_of([(START + 1, answer(PERSON, "yes"))])
+    extend_history(history, entry)
+    assert held.learn([entry], at_us=START + 1) == {PERSON}
+
+
+# --- consequences of the definition, each a sentence of the design ----------------------------------------------------
+
+CONSENTED = [(START, publish("v", "consent", binds=START)), (START, accept("v"))]
+
+
+def permit_of(events, role=Role.FIRST, at=ASKED, *, party=None, category=CATEGORY, purpose=PURPOSE):
+    use = Use(account="acme", party=party or ROLES[role], role=role, category=category, purpose=purpose)
+    history = history_of(events)
+    found = permit(history, use, at)
+    assert Permits(history, purpose=purpose, at_us=at).of("acme", use.party, role, category) == found
+    return found
+
+
+def test_silence_is_never_a_yes():
+    assert permit_of(CONSENTED) == Refusal(reason=Reason.NOT_ASKED)
+
+
+def test_data_from_before_the_yes_is_not_covered():
+    assert permit_of([*CONSENTED, (12, answer(PERSON, "yes"))]) == Permit(since_us=12)
+
+
+def test_a_yes_covers_the_past_when_it_says_so():
+    assert permit_of([*CONSENTED, (12, answer(PERSON, "yes", "past"))]) == Permit(since_us=BEGINNING_US)
+    assert permit_of([*CONSENTED, (12, answer(PERSON, "yes", 7))]) == Permit(since_us=7)
+
+
+def test_agreeing_again_does_not_bring_back_the_data_from_before_the_withdrawal():
+    again = [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no")), (13, answer(PERSON, "yes"))]
+    assert permit_of(CONSENTED + again) == Permit(since_us=13)
+
+
+def test_at_one_instant_a_no_beats_a_yes_in_either_order():
+    yes, no = (12, answer(PERSON, "yes")), (12, answer(PERSON, "no"))
+    assert permit_of([*CONSENTED, yes, no]) == permit_of([*CONSENTED, no, yes]) == Refusal(reason=Reason.SAID_NO)
+
+
+def test_a_no_after_a_yes_is_a_withdrawal():
+    told = [(11, answer(PERSON, "yes")), (12, answer(PERSON, "no"))]
+    assert permit_of(CONSENTED + told) == Refusal(reason=Reason.WITHDRAWN)
+
+
+def test_stretches_break_when_new_terms_ask_for_more():
+    changed = [
+        (START, publish("old", "contract", binds=START)),
+        (START, publish("new", "consent", binds=START + 2)),
+        (START, accept("old")),
+    ]
+    assert permit_of(changed, at=START + 1) == Permit(since_us=BEGINNING_US)
+    assert permit_of(changed) == Refusal(reason=Reason.NOT_ASKED)
+    assert permit_of([*changed, (14, answer(PERSON, "yes"))]) == Permit(since_us=14)
+
+
+def test_no_terms_means_no():
+    assert permit_of([(11, answer(ACCOUNT, "yes"))], Role.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
+    assert permit_of([(START, publish("v", "contract", binds=START))], Role.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
+
+
+def test_a_use_without_a_rule_is_never_allowed():
+    assert permit_of(CONSENTED, category="service/usage") == Refusal(reason=Reason.NEVER)
+
+
+def test_explicit_terms_change_nothing_until_accepted():
+    changed = [
+        (START, publish("old", "never", binds=START)),
+        (START, accept("old")),
+        (11, publish("new", "contract", binds=11, acceptance="explicit")),
+    ]
+    assert permit_of(changed) == Refusal(reason=Reason.NEVER)
+    assert permit_of([*changed, (13, accept("new"))]) == Permit(since_us=13)
+
+
+def test_a_rule_for_a_region_asks_whom_the_others_need_not_ask():
+    regional = [(START, publish("v", "regional", binds=START)), (START, accept("v"))]
+    assert permit_of(regional) == Permit(since_us=BEGINNING_US)
+    assert permit_of([*regional, (11, MOVES_TO_DE[PERSON])]) == Refusal(reason=Reason.NOT_ASKED)
+    assert permit_of([*regional, (11, MOVES_TO_DE[ACCOUNT])]) == Refusal(reason=Reason.NOT_ASKED)
+
+
+def test_a_signal_refuses_what_the_terms_name_and_a_later_yes_lifts_it():
+    signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    seen = [(12, ("signal", {"party": PERSON, "signal": "gpc"}))]
+    assert permit_of(signalled + seen) == Refusal(reason=Reason.SAID_NO)
+    assert permit_of(signalled + seen + [(13, answer(PERSON, "yes"))]) == Permit(since_us=13)
+
+
+def test_retention_travels_with_the_permit():
+    aged = [(START, publish("v", "aged", binds=START)), (START, accept("v")), (11, answer(ACCOUNT, "yes"))]
+    assert permit_of(aged, Role.ACCOUNT) == Permit(since_us=11, max_age_us=2)
+
+
+def test_nobody_in_particular_has_no_permit_where_people_have_a_say():
+    assert permit_of(CONSENTED, party=UNKNOWN_PERSON) == Refusal(reason=Reason.UNKNOWN_PARTY)
+    speaker = [(START, publish("v", "speaker", binds=START)), (START, accept("v"))]
+    assert permit_of(speaker, Role.OTHER, party=UNKNOWN_PERSON) == Permit(since_us=BEGINNING_US)
+
+
+def test_erasure_is_for_good():
+    erased = [(11, answer(PERSON, "yes")), (12, ("erasure", {"party": PERSON})), (13, answer(PERSON, "yes"))]
+    assert permit_of(CONSENTED + erased) == Refusal(reason=Reason.ERASED)
+
+
+def test_no_answer_no_acceptance_and_no_new_terms_get_past_a_limit():
+    allowed_before = [(START, publish("v", "contract", binds=START)), (START, accept("v"))]
+    past = [
+        (12, answer(PERSON, "yes", "past")),
+        (12, answer(ACCOUNT, "yes", "past")),
+        (12, publish("new", "consent", binds=12, acceptance="explicit")),
+        (12, accept("new")),
+        (13, answer(PERSON, "yes", "past")),
+        (13, answer(ACCOUNT, "yes", "past")),
+        (13, MOVES_TO_DE[PERSON]),
+    ]
+    held = [*allowed_before, (11, limit("g", [PERSON])), (11, limit()), *past]
+    for role in Role:
+        assert permit_of(held, role) == Refusal(reason=Reason.LIMITED)
+    lifted = [*held, (14, limit("g", limited=False)), (14, limit(limited=False))]
+    for role in Role:
+        assert permit_of(lifted, role) == Permit(since_us=14)
+
+
+def test_leaving_a_limited_group_lifts_nothing_and_a_lift_that_names_the_person_does():
+    start = [*CONSENTED, (START, answer(PERSON, "yes")), (11, limit("g", [PERSON, OTHER]))]
+    assert permit_of([*start, (12, limit("g", [OTHER]))]) == Refusal(reason=Reason.LIMITED)
+    assert permit_of([*start, (12, limit("h", [PERSON], limited=False))]) == Refusal(reason=Reason.LIMITED)
+    assert permit_of([*start, (12, limit("g", [PERSON], limited=False))]) == Permit(since_us=12)
+
+
+def test_a_no_counts_under_a_limit_and_after_it():
+    limited = [*CONSENTED, (START, answer(PERSON, "yes")), (11, limit("g", [PERSON])), (12, answer(PERSON, "no"))]
+    assert permit_of(limited) == Refusal(reason=Reason.LIMITED)
+    assert permit_of([*limited, (13, limit("g", limited=False))]) == Refusal(reason=Reason.WITHDRAWN)
+
+
+def test_a_limit_changes_nothing_where_the_account_has_no_say():
+    signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    for role in Role:
+        assert permit_of([*signalled, (11, limit("g", [PERSON])), (11, limit())], role) == permit_of(signalled, role)
+
+
+def test_a_limit_of_one_account_does_not_judge_anothers_records():
+    elsewhere = ("limit", {**limit("g", [PERSON])[1], "account": "other"})
+    told = [*CONSENTED, (11, answer(PERSON, "yes"))]
+    assert permit_of([*told, (12, elsewhere)]) == Permit(since_us=11)
+
+
+def test_the_newest_word_of_each_limit_is_evidence():
+    told = [*CONSENTED, (11, limit("g", [PERSON])), (11, limit("h", [PERSON])), (12, limit("g", limited=False))]
+    use = Use(account="acme", party=PERSON, role=Role.FIRST, category=CATEGORY, purpose=PURPOSE)
+    assert evidence(read_history(entries_of(told)), use, ASKED) == (0, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        limit("", [PERSON])[1],
+        limit("g")[1],
+        {**limit()[1], "limited": "yes"},
+        limit("g", [ACCOUNT])[1],
+        limit(data="weather")[1],
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_not_passed_over(body):
+    with pytest.raises(InvalidInputError):
+        read_history(entries_of([*CONSENTED, (11, ("limit", body))]))
+
+
+def test_a_decision_speaks_of_what_it_names_and_nothing_else():
+    narrow = ("decision", {**answer(PERSON, "yes")[1], "data": ["content/chat"], "purpose": ["train/search"]})
+    events = [*CONSENTED, (12, narrow)]
+    assert permit_of(events) == Permit(since_us=12)
+    assert permit_of(events, category="content/files") == Refusal(reason=Reason.NOT_ASKED)
+    assert permit_of(events, purpose="train/summary") == Refusal(reason=Reason.NOT_ASKED)
+
+
+def test_a_version_published_later_is_not_replaced_by_an_earlier_one_that_binds_after_it():
+    events = [
+        (START, publish("old", "consent", binds=START)),
+        (START, accept("old")),
+        (11, publish("slow", "contract", binds=14)),
+        (12, publish("quick", "never", binds=12)),
+    ]
+    assert permit_of(events) == Refusal(reason=Reason.NEVER)

@@ -1,0 +1,181 @@
+"""People as recommendations: whoever said no, or cannot be told for sure, is suggested to nobody."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from volition.canonical import datetime_to_us
+from volition.consent.terms.model import Basis, Rule, Terms
+from volition.errors import InvalidInputError
+from volition.learning.families import NoParts, silent
+from volition.learning.families.recommend import Recommend
+from volition.workspace import Workspace
+
+MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
+SERVICE = ["service"]
+TRAIN, FEATURE = ["train/recommend"], ["feature/recommend"]
+USED = {
+    "ann": ("person/bo", "person/cy", "channel/general", "document/plan", "feature/polls"),
+    "dee": ("person/bo", "person/cy", "channel/general", "document/plan"),
+    "eli": ("person/bo", "channel/general", "feature/polls"),
+    "flo": ("channel/general",),
+}
+# Terms that ask a colleague for nothing: only whoever acted may refuse.
+ACTOR_ONLY = Terms(
+    id="actor-only",
+    title="Whoever acts may refuse",
+    effective_us=0,
+    acceptance="continued-use",
+    text="prose",
+    rules=(
+        Rule(
+            data=("service",),
+            purpose=("train", "feature"),
+            basis=Basis.CONSENT,
+            asks=("account",),
+            refusable_by=("person",),
+        ),
+    ),
+)
+
+
+def opened(account="acme"):
+    """Write what people opened as one OTLP request."""
+    records = [
+        {
+            "timeUnixNano": str((datetime_to_us(MONDAY) - 3_600_000_000 + minute * 60_000_000) * 1000),
+            "attributes": [
+                {"key": key, "value": {"stringValue": value}}
+                for key, value in (
+                    ("volition.account", account),
+                    ("volition.person", person),
+                    ("volition.category", "service/usage"),
+                    ("volition.item", item),
+                )
+            ],
+        }
+        for person, items in USED.items()
+        for minute, item in enumerate(items)
+    ]
+    return json.dumps({"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": records}]}]})
+
+
+def build(folder, *, terms=None):
+    """Make a workspace with a model at work; everybody is known by the id that their events carry."""
+    now = [datetime_to_us(MONDAY)]
+
+    def clock():
+        now[0] += 1_000_000
+        return now[0]
+
+    workspace = Workspace.create(folder / "ws", clock=clock, profile=None if terms else "granular")
+    if terms:
+        workspace.publish_terms(terms)
+    workspace.add_account("acme", "Acme")
+    for person in ("ann", "bo", "cy", "dee", "eli", "flo"):
+        workspace.add_person(person, account="acme")
+    workspace.accept("acme")
+    workspace.decide("account:acme", yes=True, data=SERVICE, purpose=[*TRAIN, *FEATURE], covers="past")
+    (folder / "usage.json").write_text(opened())
+    collected = workspace.collect_otlp(folder / "usage.json")
+    assert (collected.rejected, collected.not_kept) == ([], {})
+    trained = workspace.train("recommend")
+    workspace.audit(trained.id)
+    workspace.release(trained.id)
+    return workspace
+
+
+@pytest.fixture(params=[None, ACTOR_ONLY], ids=["granular", "actor-only"])
+def workspace(request, tmp_path):
+    """The same under the terms that ship and under terms that give colleagues no say."""
+    with build(tmp_path, terms=request.param) as made:
+        yield made
+
+
+def suggested(workspace, person):
+    return {found.item: found.because for found in workspace.recommend(person, limit=100)}
+
+
+def test_all_four_kinds_are_suggested_with_reasons_and_nobody_to_themselves(workspace):
+    told = suggested(workspace, "flo")
+
+    assert set(told) == {"person/bo", "person/cy", "document/plan", "feature/polls"}
+    assert set(told.values()) == {"because you use channel/general"}
+    assert "person/bo" not in suggested(workspace, "bo")
+    assert "person/cy" in suggested(workspace, "bo")
+
+
+@pytest.mark.parametrize("purpose", [TRAIN, FEATURE], ids=["training", "the feature"])
+def test_who_says_no_to_either_is_suggested_to_nobody_from_that_moment(workspace, purpose):
+    workspace.decide("person:bo", yes=False, data=SERVICE, purpose=purpose)
+
+    for person in ("cy", "eli", "flo"):
+        told = suggested(workspace, person)
+        assert "person/bo" not in told
+        assert told
+    for person in ("ann", "dee", "eli"):  # who use it: nor is it ever the reason
+        assert "because you use person/bo" not in suggested(workspace, person).values()
+
+
+def test_who_is_erased_is_suggested_to_nobody(workspace):
+    workspace.erase("person:bo")
+    assert "person/bo" not in suggested(workspace, "flo")
+
+
+def test_a_handle_that_two_people_share_is_suggested_to_nobody(workspace):
+    workspace.add_person("another", account="acme", aliases=["cy"])
+    assert "person/cy" not in suggested(workspace, "flo")
+    assert "person/bo" in suggested(workspace, "flo")
+
+
+def test_without_a_model_the_same_holds_for_what_the_person_used_before(tmp_path):
+    with build(tmp_path) as made:
+        made.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
+        made.forget()
+        made.decide("account:acme", yes=True, data=SERVICE, purpose=TRAIN, covers="past")
+        assert "person/bo" in suggested(made, "ann")
+        made.decide("person:bo", yes=False, data=SERVICE, purpose=FEATURE)
+        assert set(suggested(made, "ann")) == set(USED["ann"]) - {"person/bo"}
+
+
+def test_under_the_terms_that_ship_the_no_of_a_colleague_is_owed_and_forgotten(tmp_path):
+    with build(tmp_path) as made:
+        made.decide("person:bo", yes=False, data=SERVICE, purpose=TRAIN)
+        [owed] = made.owed()
+        assert owed.rows == sum("person/bo" in items for items in USED.values())
+        [done] = made.forget()
+        assert not any(b"person/bo" in data for data in made.open_model(done.successor).model.files().values())
+        assert "person/cy" in suggested(made, "flo")
+
+
+def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_path, monkeypatch):
+    seen = {}
+    subtract = Recommend.subtract
+
+    def watched(self, model, *, before, after, accounts, progress):
+        if not seen:  # the audits of the successor leave people out, too, but later
+            seen.update(before=before, after=after)
+        return subtract(self, model, before=before, after=after, accounts=accounts, progress=progress)
+
+    with build(tmp_path) as made:
+        monkeypatch.setattr(Recommend, "subtract", watched)
+        made.decide("person:eli", yes=False, data=SERVICE, purpose=TRAIN)
+        [done] = made.forget()
+        successor = made.open_model(done.successor)
+        rows = made.open_snapshot(successor.record["snapshot"]).rows(made.parties)
+        eli = made.parties.person("eli").pseudonym
+
+        assert {row.people[0] for row in seen["before"]} == {eli}
+        assert len(seen["before"]) == len(USED["eli"])
+        assert list(seen["after"]) == []
+        assert successor.model.files() == Recommend().fit(rows, parts=NoParts(), progress=silent).files()
+
+
+def test_nothing_left_to_subtract_from_leaves_no_model(tmp_path):
+    with build(tmp_path) as made:
+        made.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
+        [done] = made.forget()
+        assert done.successor is None
+        with pytest.raises(InvalidInputError):
+            made.train("recommend")

@@ -1,0 +1,249 @@
+"""A release within its bounds; beyond them only by somebody who is named, and everybody can check that."""
+
+import json
+import shutil
+
+import pytest
+
+from crafts import Clock, build, set_bounds
+from volition.errors import InvalidInputError, RefusedError
+from volition.learning.card import card_markdown
+from volition.learning.release import Override, write_release
+from volition.ledger.log import Draft
+from volition.transparency.prove import verify_bundle
+from volition.workspace import Workspace
+
+UNREACHABLE = (0.99, False)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Train once; every test works on a copy."""
+    folder = tmp_path_factory.mktemp("release") / "workspace"
+    clock = Clock()
+    with build(folder, clock, accounts={"orchard": 12, "bakery": 8}) as workspace:
+        model = workspace.train("recommend").id
+    return folder, clock.now, model
+
+
+@pytest.fixture
+def opened(made, tmp_path):
+    """Return a way to open a copy with other bounds, each time anew."""
+    folder = shutil.copytree(made[0], tmp_path / "workspace")
+    clock = Clock(made[1])
+    spaces = []
+
+    def reopen(**bounds):
+        while spaces:
+            spaces.pop().close()
+        set_bounds(folder, **bounds)
+        clock.wait(minutes=1)
+        spaces.append(Workspace.open(folder, clock=clock))
+        return spaces[-1], made[2]
+
+    yield reopen
+    while spaces:
+        spaces.pop().close()
+
+
+def card_of(workspace, model):
+    return json.loads((workspace.folder / "releases" / model / "card.json").read_bytes())
+
+
+def proven(workspace, tmp_path):
+    workspace.prove(tmp_path / "evidence.zip")
+    return verify_bundle(tmp_path / "evidence.zip", workspace.verifier)
+
+
+def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measured(opened, tmp_path):
+    workspace, model = opened(benefit=(-1.0, True), fairness=(1.0, False))
+    findings = workspace.audit(model)
+    entry = workspace.release(model)
+    assert "override" not in entry.body
+    card = card_of(workspace, model)
+    assert [found["verdict"] for found in card["findings"]] == [found.verdict for found in findings]
+    assert card["findings"][0]["bound"] == -1.0
+    assert card["required"] == ["benefit"]
+    markdown = (workspace.folder / "releases" / model / "card.md").read_text()
+    for found in findings:
+        assert f"| {found.audit} | {found.metric} |" in markdown
+        assert found.how in markdown
+    unmeasured = [found.metric for found in findings if not found.measured]
+    assert unmeasured
+    assert all(f"({metric})" in markdown.partition("- Not measured: ")[2] for metric in unmeasured)
+    assert proven(workspace, tmp_path).holds
+
+
+def test_a_missed_bound_refuses_and_says_which_by_how_much_and_what_to_do(opened):
+    workspace, model = opened(benefit=UNREACHABLE)
+    [benefit, *_] = workspace.audit(model)
+    with pytest.raises(RefusedError) as refused:
+        workspace.release(model)
+    for told in ("benefit", benefit.metric, f"{benefit.value:.3f}", "0.990", "volition.toml", "--override-by"):
+        assert told in str(refused.value)
+    assert workspace.models()[model].released_us is None
+
+
+def test_what_is_required_and_could_not_be_measured_refuses(opened):
+    workspace, model = opened(benefit=(-1.0, True))
+    (workspace.open_model(model).folder / "findings.json").write_text("[]")
+    with pytest.raises(RefusedError, match="not audited"):
+        workspace.release(model)
+    [benefit, *others] = [found.to_json() for found in workspace.audit(model)]
+    gone = benefit | {"value": None, "low": None, "high": None, "verdict": "not measured", "how": "Not measured. So."}
+    (workspace.open_model(model).folder / "findings.json").write_text(json.dumps([gone, *others]))
+    with pytest.raises(RefusedError, match=r"benefit is required and could not be measured\. Not measured\. So\."):
+        workspace.release(model)
+
+
+def test_not_measured_alone_does_not_refuse(opened):
+    workspace, model = opened(fairness=(-1.0, False))  # no gap is that small
+    findings = workspace.audit(model)
+    assert not any(found.measured for found in findings if found.metric.endswith("by language"))
+    with pytest.raises(RefusedError) as refused:
+        workspace.release(model)
+    assert "language" not in str(refused.value)
+
+
+def test_somebody_answers_by_name_and_that_stays_in_the_log_and_on_the_card(opened, tmp_path):
+    workspace, model = opened(benefit=UNREACHABLE)
+    workspace.audit(model)
+    why = "The pilot runs | with ten people, who know."
+    entry = workspace.release(model, override=Override(by="Dana Reyes", why=why))
+    assert entry.body["override"] == {"by": "Dana Reyes", "why": why}
+    assert workspace.models()[model].override == {"by": "Dana Reyes", "why": why}
+    card = card_of(workspace, model)
+    assert card["override"]["by"] == "Dana Reyes"
+    assert "benefit" in card["override"]["missed"][0]
+    markdown = (workspace.folder / "releases" / model / "card.md").read_text()
+    assert f"Released beyond its bounds by Dana Reyes**, because: {why}" in markdown
+    assert proven(workspace, tmp_path).holds
+
+
+def test_an_override_reaches_no_further_than_bounds(opened):
+    answers = Override(by="Dana Reyes", why="Because.")
+    workspace, model = opened(benefit=UNREACHABLE)
+    with pytest.raises(RefusedError, match="not audited"):
+        workspace.release(model, override=answers)
+    workspace.audit(model)
+    workspace.decide("person:orchard-0", yes=False, data=["service"], purpose=["train"])
+    with pytest.raises(RefusedError, match="stale"):
+        workspace.release(model, override=answers)
+
+
+def test_nobody_answers_for_what_holds_its_bounds(opened):
+    workspace, model = opened(benefit=(-1.0, False))
+    workspace.audit(model)
+    with pytest.raises(InvalidInputError, match="nothing to override"):
+        workspace.release(model, override=Override(by="Dana Reyes", why="Because."))
+    workspace.release(model)
+
+
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [("", "x"), ("Dana", " "), ("Dana\nReyes", "x"), (" Dana", "x"), ("D" * 101, "x"), ("Dana", "x\u202e")],
+)
+def test_an_override_names_somebody_and_gives_a_reason(by, why):
+    with pytest.raises(InvalidInputError):
+        Override(by=by, why=why)
+
+
+def test_findings_held_against_other_bounds_are_measured_again(opened):
+    workspace, model = opened(benefit=(-1.0, False))
+    workspace.audit(model)
+    workspace, model = opened(benefit=(-0.5, False))
+    with pytest.raises(RefusedError, match="Audit again"):
+        workspace.release(model)
+    workspace.audit(model)
+    workspace.release(model)
+
+
+def test_forgetting_waits_for_no_bound_and_a_successor_that_misses_one_is_not_at_work(opened, tmp_path):
+    workspace, model = opened(benefit=UNREACHABLE)
+    workspace.audit(model)
+    workspace.release(model, override=Override(by="Dana Reyes", why="The pilot."))
+    workspace.decide("person:orchard-0", yes=False, data=["service"], purpose=["train"])
+    [done] = workspace.forget()
+    assert (done.model, done.successor) == (model, None)
+    assert workspace.owed() == []
+    waiting = workspace.models()[done.waits]
+    assert waiting.released_us is None
+    assert not (workspace.folder / "models" / model).exists()
+    assert workspace.recommend("orchard-1") is not None  # the feature goes on without a model
+    with pytest.raises(RefusedError, match="misses"):
+        workspace.release(done.waits)
+    workspace.release(done.waits, override=Override(by="Dana Reyes", why="The pilot goes on."))
+    assert proven(workspace, tmp_path).holds
+
+
+# --- what others can check ---
+
+
+def test_whoever_releases_beyond_the_bounds_and_names_nobody_is_found_out(opened, tmp_path):
+    workspace, model = opened(benefit=UNREACHABLE)
+    workspace.audit(model)
+    trained = workspace.open_model(model)
+    named = write_release(
+        workspace.folder / "releases",
+        trained=trained,
+        snapshot=workspace.open_snapshot(trained.record["snapshot"]),
+        findings=workspace.findings(trained),
+        terms=["granular"],
+        checkpoint=workspace.ledger.checkpoint(),
+        signer=workspace._signer,
+        at_us=workspace.now_us,
+    )
+    workspace.ledger.append(Draft(kind="release", body={"model": model, **named}))
+    [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
+    assert failed.name == f"release {model}"
+    assert "nobody answers" in failed.detail
+
+
+FIRST_CARD = {
+    "format": "volition/card/1",
+    "model": "recommend-0123456789ab",
+    "family": "recommend",
+    "purpose": "train/recommend",
+    "digest": "d" * 64,
+    "learned_from": {
+        "snapshot": "train-recommend-0123456789ab",
+        "manifest": "e" * 64,
+        "at": "2026-01-05T09:00:00.000000Z",
+        "rows": {"service/usage": {"read": 3, "kept": 2, "dropped": {"said-no": 1}}},
+        "people": 2,
+        "accounts": {"acme": 2},
+    },
+    "terms": ["granular"],
+    "released": "2026-01-05T10:00:00.000000Z",
+    "findings": [
+        {
+            "audit": "benefit",
+            "metric": "NDCG@10",
+            "measured": True,
+            "trained": 0.75,
+            "untrained": 0.5,
+            "difference": 0.25,
+            "low": 0.125,
+            "high": 0.375,
+            "units": 8,
+            "by_account": {},
+            "how": "By hand.",
+        }
+    ],
+}
+
+
+def test_the_card_of_an_earlier_version_still_reads_as_it_was_written():
+    assert card_markdown(FIRST_CARD).splitlines()[12:21] == [
+        "",
+        "## What it gives",
+        "",
+        "- NDCG@10: 0.750 with training, 0.500 without; difference +0.250, 95 % interval +0.125 to +0.375, 8 units. By hand.",
+        "",
+        "## What to know before using it",
+        "",
+        "- Not measured: membership inference, fairness between groups, poisoning.",
+        "- When somebody it learned from says no, it must forget them by the due date that `volition owed` shows.",
+    ]
+    with pytest.raises(InvalidInputError, match="does not know"):
+        card_markdown(FIRST_CARD | {"format": "volition/card/99"})

@@ -1,0 +1,624 @@
+"""The HTTP API, as a machine uses it."""
+
+import base64
+import gzip
+import hashlib
+import hmac
+import io
+import json
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx2
+import pyarrow as pa
+import pytest
+from fastapi.routing import APIRoute
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from starlette.testclient import TestClient
+
+import volition
+from volition.ledger.signing import VerifierKey
+from volition.server.api.security import Needs
+from volition.server.api.webhooks import sign
+from volition.server.app import Server
+from volition.server.auth import Role, Scope
+from volition.transparency.prove import verify_person
+
+ALL = list(Scope)
+
+
+@pytest.fixture
+def server(world):
+    server = Server(world)
+    yield server
+    server.close()
+
+
+def asking(server, role=Role.OPERATOR, scopes=ALL, **more):
+    """Return a client with a token of a role."""
+    _, secret = server.access.issue_token(f"demo-{role}", name="test", roles=[role], scopes=scopes)
+    headers = {"authorization": f"Bearer {secret}"}
+    return TestClient(server, base_url="http://api.example", headers=headers, raise_server_exceptions=False, **more)
+
+
+@pytest.fixture
+def api(server):
+    return asking(server)
+
+
+def allow(api):
+    for party in ("account:acme", "person:ada", "person:bo"):
+        body = {"party": party, "answer": "yes", "data": ["service", "content"], "purpose": ["train", "feature"]}
+        assert api.post("/v1/decisions", json={**body, "covers": "past"}).status_code == 201
+
+
+# --- who may what ---
+
+
+def routes(server):
+    """Yield every route under /v1 with what it needs, whichever router holds it."""
+    left = list(server.api.app.routes)
+    while left:
+        route = left.pop(0)
+        left += getattr(getattr(route, "original_router", None), "routes", [])
+        if isinstance(route, APIRoute) and route.path.startswith("/v1/"):
+            found = [each.call for each in route.dependant.dependencies if isinstance(each.call, Needs)]
+            yield route, found
+
+
+OPEN = {"/v1/openapi.json", "/v1/webhooks/zoom"}  # the document; and what Zoom signs
+
+
+BY_HAND = {("POST", "/v1/may")}  # judged before the framework is asked, and tested as all others below
+
+
+def test_the_walk_over_the_routes_leaves_none_out(server, api):
+    documented = {
+        (method.upper(), path) for path, told in api.get("/v1/openapi.json").json()["paths"].items() for method in told
+    }
+    walked = {(method, route.path) for route, _ in routes(server) for method in route.methods}
+    assert len(walked) > 30
+    assert documented - walked == BY_HAND
+
+
+def test_the_documentation_lists_every_route_with_whom_it_is_for(server):
+    text = (Path(volition.__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `([A-Z]+ /v1/[^`]*)` \| ([^|]+) \|", text, re.MULTILINE))
+    order = [Role.PERSON, Role.ADMINISTRATOR, Role.ENGINEER, Role.AUDITOR, Role.OPERATOR]
+    there = {"POST /v1/may": "engineer, auditor, operator"}
+    for route, found in routes(server):
+        roles = sorted(found[0].roles, key=order.index) if found else []
+        who = "everybody" if not roles else "whoever signed in" if len(roles) == len(order) else ", ".join(roles)
+        there |= {f"{method} {route.path}": who for method in route.methods}
+    assert told == there
+
+
+def test_every_route_says_what_it_needs(server):
+    for route, found in routes(server):
+        assert len(found) == (route.path not in OPEN), route.path
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_all_routes_by_all_roles(server, role):
+    client = TestClient(server, base_url="http://api.example") if role is None else asking(server, role)
+    for route, found in routes(server):
+        for needed in found:
+            for method in route.methods:
+                path = route.path.replace("{seq}", "0")
+                answer = client.request(method, path, headers={"content-type": "application/json"}, content=b"{}")
+                told = f"{method} {path} as {role}: {answer.status_code}"
+                if role is None:
+                    assert answer.status_code == 401, told
+                elif role in needed.roles:
+                    assert "needs the scope" not in answer.text, told
+                else:
+                    assert answer.status_code == 403, told
+                    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_token_without_the_scope_is_refused_everywhere(server):
+    for route, found in routes(server):
+        for needed in found:
+            role = min(needed.roles)
+            client = asking(server, role, [scope for scope in ALL if scope is not needed.scope])
+            for method in route.methods:
+                answer = client.request(method, route.path.replace("{seq}", "0"), content=b"{}")
+                assert answer.status_code == 403, route.path
+    assert asking(server, Role.OPERATOR, [Scope.READ]).post("/v1/may", json={}).status_code == 403
+    assert asking(server, Role.PERSON, ALL).post("/v1/may", json={}).status_code == 403
+
+
+def test_nobody_speaks_for_another(server):
+    body = {"answer": "no", "data": ["content"], "purpose": ["train"]}
+    person, administrator = asking(server, Role.PERSON), asking(server, Role.ADMINISTRATOR)
+    for client, allowed in ((person, "person:ada"), (administrator, "account:acme")):
+        for party in ("person:ada", "person:bo", "account:acme", "account:brill"):
+            status = client.post("/v1/decisions", json={**body, "party": party}).status_code
+            assert status == (201 if party == allowed else 403), party
+    assert administrator.post("/v1/accounts/brill/acceptance", json={}).status_code == 403
+
+
+def test_an_administrator_sees_no_decision_of_a_person_and_no_other_account(server, api):
+    allow(api)
+    administrator = asking(server, Role.ADMINISTRATOR)
+    [decision] = administrator.get("/v1/decisions").json()["items"]
+    assert decision["body"]["party"] == "account:acme"
+    assert {person["account"] for person in administrator.get("/v1/people?account=brill").json()["items"]} == {"acme"}
+    assert administrator.get("/v1/entries").status_code == 403
+
+
+# --- may ---
+
+QUESTION = {"purpose": "train/search", "account": "acme", "people": ["ada", "bo"], "category": "content/transcript"}
+
+
+def test_may_answers_as_the_gate_does_and_hears_a_no_at_once(server, api):
+    assert api.post("/v1/may", json=QUESTION).json()["reason"] == "not-asked"
+    allow(api)
+    until(lambda: api.post("/v1/may", json=QUESTION).json()["permitted"])  # a yes may take as long as a lease
+    body = {"party": "person:bo", "answer": "no", "data": ["content"], "purpose": ["train/search"]}
+    assert api.post("/v1/decisions", json=body).status_code == 201
+    told = api.post("/v1/may", json=QUESTION).json()
+    assert (told["permitted"], told["reason"]) == (False, "withdrawn")
+    with server.workspaces.borrow() as workspace:
+        asked = {name: QUESTION[name] for name in ("account", "people", "category")}
+        assert workspace.may("train/search", **asked).verdict.to_json()["party"] == told["party"]
+
+
+def test_many_questions_get_the_same_answers_as_json_and_as_arrow(api):
+    allow(api)
+    body = {"party": "person:bo", "answer": "no", "data": ["content"], "purpose": ["train"]}
+    api.post("/v1/decisions", json=body)
+    when = datetime.now(UTC) - timedelta(days=1)
+    questions = [
+        {"account": account, "people": people, "category": category, "collected": when.isoformat()}
+        for account in ("acme", "brill")
+        for people in (["ada"], ["ada", "bo"], ["bo"], [])
+        for category in ("content/chat", "service/usage")
+    ]
+    single = [api.post("/v1/may", json={"purpose": "train/search", **question}).json() for question in questions]
+    many = api.post("/v1/may", json={"purpose": "train/search", "questions": questions}).json()["answers"]
+    assert many == single
+    table = pa.record_batch(
+        {
+            "account": [question["account"] for question in questions],
+            "people": pa.array([question["people"] for question in questions], pa.list_(pa.string())),
+            "category": [question["category"] for question in questions],
+            "collected_at": pa.array([when] * len(questions), pa.timestamp("us", "UTC")),
+        }
+    )
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_batch(table)
+    kind = "application/vnd.apache.arrow.stream"
+    answer = api.post("/v1/may?purpose=train/search", content=sink.getvalue(), headers={"content-type": kind})
+    assert answer.status_code == 200, answer.text
+    with pa.ipc.open_stream(answer.content) as stream:
+        rows = stream.read_all().to_pylist()
+    assert [(row["permitted"], row["reason"], row["party"]) for row in rows] == [
+        (told["permitted"], told["reason"], told["party"]) for told in many
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b"\xff",
+        json.dumps({**QUESTION, "people": ["nobody"]}).encode(),
+        json.dumps({**QUESTION, "category": "content"}).encode(),
+        json.dumps({**QUESTION, "purpose": "train"}).encode(),
+        json.dumps({**QUESTION, "more": 1}).encode(),
+        json.dumps({**QUESTION, "collected": "soon"}).encode(),
+        json.dumps({**QUESTION, "collected": "2999-01-01T00:00:00Z"}).encode(),
+        json.dumps({"purpose": "train/search", "questions": [{}]}).encode(),
+    ],
+    ids=lambda body: repr(body)[:60],
+)
+def test_what_is_no_question_is_a_problem_of_the_caller(api, body):
+    answer = api.post("/v1/may", content=body)
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail"} <= answer.json().keys()
+
+
+def test_arrow_that_is_none_is_a_problem_of_the_caller(api):
+    headers = {"content-type": "application/vnd.apache.arrow.stream"}
+    assert api.post("/v1/may?purpose=train/search", content=b"no arrow", headers=headers).status_code == 400
+
+
+# --- writes ---
+
+
+def test_a_write_that_is_sent_again_is_done_once(server, api):
+    body = {"party": "person:ada", "answer": "no", "data": ["content"], "purpose": ["train"]}
+    headers = {"idempotency-key": "k1"}
+    first, second = (api.post("/v1/decisions", json=body, headers=headers) for _ in range(2))
+    assert first.status_code == second.status_code == 201
+    assert first.json() == second.json()
+    other = api.post("/v1/decisions", json={**body, "answer": "yes"}, headers=headers)
+    assert other.status_code == 422
+    assert asking(server, Role.PERSON).post("/v1/decisions", json=body, headers=headers).status_code == 201
+    with server.workspaces.borrow() as workspace:
+        assert len([entry for entry in workspace.entries() if entry.kind == "decision"]) == 2
+
+
+def test_an_administrator_limits_a_group_and_lifts_it_for_the_own_account_alone(server, api):
+    allow(api)
+    administrator, question = asking(server, Role.ADMINISTRATOR), {"account": "acme", "people": ["ada"]}
+    may = {"purpose": "train/compose", "category": "content/chat", **question}
+    body = {"switch": "train-compose", "group": "works council", "people": ["ada"]}
+    assert administrator.post("/v1/accounts/brill/limits", json=body).status_code == 403
+    assert administrator.get("/v1/accounts/brill/limits").status_code == 403
+    headers = {"idempotency-key": "limit"}
+    first, again = (administrator.post("/v1/accounts/acme/limits", json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, first.json()) == (201, again.json())
+    assert api.post("/v1/may", json=may).json()["reason"] == "limited"
+    [group] = administrator.get("/v1/accounts/acme/limits").json()
+    assert (group["group"], group["people"], group["limited"][0]["entry"]) == (
+        "works council",
+        1,
+        first.json()[0]["seq"],
+    )
+    lifted = administrator.post("/v1/accounts/acme/limits", json={**body, "people": [], "limited": False})
+    assert lifted.status_code == 201
+    assert administrator.get("/v1/accounts/acme/limits").json() == []
+    nothing = administrator.post("/v1/accounts/acme/limits", json={**body, "limited": False})
+    assert (nothing.status_code, nothing.headers["content-type"]) == (400, "application/problem+json")
+    assert administrator.post("/v1/accounts/acme/limits", json={"group": "g", "people": ["ada"]}).status_code == 400
+    lock = {"data": ["content"], "purpose": ["train"]}
+    assert api.post("/v1/accounts/acme/limits", json=lock).json()[0]["body"]["people"] == []
+    assert api.get("/v1/accounts/acme/limits").json()[0]["group"] is None
+
+
+def test_of_writes_under_one_key_at_one_time_one_is_done(server, api):
+    body = {"party": "person:ada", "answer": "no", "data": ["content"], "purpose": ["train"]}
+    with ThreadPoolExecutor(4) as threads:
+        asked = [
+            threads.submit(api.post, "/v1/decisions", json=body, headers={"idempotency-key": "k2"}) for _ in range(8)
+        ]
+        answers = [each.result().status_code for each in asked]
+    assert set(answers) <= {201, 409}
+    with server.workspaces.borrow() as workspace:
+        assert len([entry for entry in workspace.entries() if entry.kind == "decision"]) == 1
+
+
+def test_accounts_and_people_are_added_and_listed_page_by_page(api):
+    for number in range(5):
+        assert api.post("/v1/accounts", json={"account": f"a{number}", "name": f"A {number}"}).status_code == 201
+        assert api.post("/v1/people", json={"person": f"p{number}", "account": f"a{number}"}).status_code == 201
+    for path, name in (("/v1/accounts", "account"), ("/v1/people", "person")):
+        whole = [item[name] for item in api.get(path).json()["items"]]
+        found, cursor = [], None
+        while True:
+            told = api.get(path, params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+            found += [item[name] for item in told["items"]]
+            cursor = told["next"]
+            if cursor is None:
+                break
+        assert found == whole == sorted(whole)
+        assert len(whole) >= 7 if name == "account" else len(whole) >= 8
+    assert api.post("/v1/accounts", json={"account": "a0", "name": "again"}).status_code == 409
+
+
+def test_the_ledger_can_be_read_and_each_entry_proved(server, api):
+    allow(api)
+    entries, cursor = [], None
+    while True:
+        told = api.get("/v1/entries", params={"limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        entries += told["items"]
+        cursor = told["next"]
+        if cursor is None:
+            break
+    with server.workspaces.borrow() as workspace:
+        assert [entry["seq"] for entry in entries] == list(range(workspace.ledger.size))
+    proof = api.get("/v1/entries/1/proof").json()
+    assert proof["checkpoint"].startswith("log.example/pages\n")
+    assert api.get(f"/v1/entries/{len(entries)}/proof").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/decisions", {"party": "person:ada", "answer": "maybe", "data": ["content"], "purpose": ["train"]}),
+        ("/v1/decisions", {"party": "person:ada", "answer": "yes", "data": [], "purpose": ["train"]}),
+        ("/v1/accounts", {"account": 3, "name": "x"}),
+        ("/v1/accounts", {"account": "x", "name": "x", "surprise": 1}),
+        ("/v1/people", {"person": "x", "emails": "x@example.org"}),
+    ],
+)
+def test_a_document_of_another_form_is_refused_and_says_where(api, path, body):
+    answer = api.post(path, json=body)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"].startswith("body")
+
+
+# --- learning ---
+
+
+def test_a_run_is_followed_to_its_end(api):
+    begun = api.post("/v1/snapshots", json={"purpose": "train/recommend"})
+    assert begun.status_code == 202, begun.text
+    run = begun.json()["run"]
+    with api.stream("GET", f"/v1/runs/{run}/events") as stream:
+        told = [json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line.startswith("data: ")]
+    assert told[-1]["state"] == "done"
+    assert {"loss", "left_s"} < told[-1].keys() == api.get(f"/v1/runs/{run}").json().keys()
+    assert api.get("/v1/snapshots").json()["items"] == [told[-1]["result"]]
+    manifest = api.get(f"/v1/snapshots/{told[-1]['result']}").json()
+    assert manifest["purpose"] == "train/recommend"
+    failing = api.post("/v1/runs", json={"family": "recommend", "snapshot": told[-1]["result"]}).json()["run"]
+    with api.stream("GET", f"/v1/runs/{failing}/events") as stream:
+        last = [line for line in stream.iter_lines() if line.startswith("data: ")][-1]
+    assert json.loads(last.removeprefix("data: "))["state"] == "failed"
+    assert api.get("/v1/models").json()["items"] == []
+
+
+def test_proofs_are_for_the_person_alone(server, api):
+    with server.workspaces.borrow() as workspace:
+        key = VerifierKey.from_text(workspace.verifier.to_text())
+    told = asking(server, Role.PERSON).get("/v1/people/ada/proofs").json()
+    assert told["format"] == "volition/person-proofs/1"
+    for proof in told["proofs"]:
+        assert verify_person(proof, key).holds
+    assert asking(server, Role.PERSON).get("/v1/people/bo/proofs").status_code == 403
+    assert asking(server, Role.AUDITOR).get("/v1/people/bo/proofs").status_code == 403
+
+
+# --- ways in ---
+
+
+@pytest.mark.slow
+def test_the_opentelemetry_sdk_exports_logs_and_traces_here(served):
+    _, secret = served.access.issue_token("demo-engineer", name="t", roles=[Role.ENGINEER], scopes=[Scope.COLLECT])
+    headers = {"authorization": f"Bearer {secret}"}
+    attributes = {"volition.account": "acme", "volition.person": "ada", "volition.category": "service/usage"}
+    logs = LoggerProvider(shutdown_on_exit=False)
+    logs.add_log_record_processor(SimpleLogRecordProcessor(OTLPLogExporter(f"{served.url}/v1/logs", headers=headers)))
+    traces = TracerProvider(shutdown_on_exit=False)
+    traces.add_span_processor(SimpleSpanProcessor(OTLPSpanExporter(f"{served.url}/v1/traces", headers=headers)))
+    before = stored(served)
+    logs.get_logger("test").emit(
+        timestamp=time.time_ns(), event_name="document.opened", body="plan", attributes=attributes
+    )
+    with traces.get_tracer("test").start_as_current_span("search", attributes=attributes):
+        pass
+    logs.shutdown()
+    traces.shutdown()
+    assert stored(served) == before + 2
+
+
+def stored(served):
+    with served.workspaces.borrow() as workspace:
+        return workspace.status()["records"].get("service/usage", 0)
+
+
+def record(**attributes):
+    return {
+        "timeUnixNano": str(time.time_ns()),
+        "eventName": "document.opened",
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
+    }
+
+
+WHOSE = {"volition.account": "acme", "volition.person": "ada", "volition.category": "service/usage"}
+
+
+def test_what_cannot_be_laid_at_anybodys_door_is_a_partial_success(server, api):
+    records = [record(**WHOSE), record(**{"volition.account": "acme"})]
+    body = {"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}
+    answer = api.post("/v1/logs", json=body).json()
+    assert answer["partialSuccess"]["rejectedLogRecords"] == "1"
+    assert "category" in answer["partialSuccess"]["errorMessage"]
+    spans = [{**record(**WHOSE), "startTimeUnixNano": str(time.time_ns()), "name": "x"}, 7]
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    assert api.post("/v1/traces", json=body).json()["partialSuccess"]["rejectedSpans"] == "1"
+    assert stored(server) == 2
+    assert api.post("/v1/logs", json={}).json() == {}
+
+
+def test_otlp_comes_packed_or_not_but_whole(api):
+    body = gzip.compress(json.dumps({"resourceLogs": []}).encode())
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert api.post("/v1/logs", content=body, headers=headers).status_code == 200
+    for wrong in (body[:-4], b"no gzip", body + b"more"):
+        assert api.post("/v1/logs", content=wrong, headers=headers).status_code == 400
+    bomb = gzip.compress(bytes((64 << 20) + 1))
+    assert api.post("/v1/logs", content=bomb, headers=headers).status_code == 413
+    headers = {"content-type": "application/json", "content-encoding": "br"}
+    assert api.post("/v1/logs", content=body, headers=headers).status_code == 415
+    assert api.post("/v1/logs", content=b"x", headers={"content-type": "text/plain"}).status_code == 415
+    assert (
+        api.post("/v1/logs", content=b"\xff\xff", headers={"content-type": "application/x-protobuf"}).status_code == 400
+    )
+
+
+@pytest.fixture
+def zoom(world):
+    (world / "zoom.secret").write_text("token")
+    (world / "zoom.secret").chmod(0o600)
+    (world / "server.toml").write_text('[zoom]\nsecret_file = "zoom.secret"\naccount = "acme"\n')
+    server = Server(world)
+    yield server
+    server.close()
+
+
+def deliver(server, told, *, secret=b"token", at=None, change=lambda body: body):
+    body = json.dumps(told).encode()
+    at = str(int(time.time()) if at is None else at)
+    signature = "v0=" + hmac.new(secret, f"v0:{at}:".encode() + body, hashlib.sha256).hexdigest()
+    headers = {"x-zm-signature": signature, "x-zm-request-timestamp": at, "content-type": "application/json"}
+    client = TestClient(server, base_url="http://api.example")
+    return client.post("/v1/webhooks/zoom", content=change(body), headers=headers)
+
+
+def test_zoom_is_heard_if_zoom_signed_it_now(zoom):
+    event = {
+        "event": "meeting.participant_joined",
+        "event_ts": int(time.time() * 1000),
+        "payload": {"object": {"id": "1", "participant": {"user_name": "Ada Byron"}}},
+    }
+    first = deliver(zoom, event)
+    assert (first.status_code, first.json()) == (200, {"stored": 1, "known": 0})
+    assert deliver(zoom, event).json() == {"stored": 0, "known": 1}
+    for wrong in (
+        {"secret": b"other"},
+        {"at": int(time.time()) - 3600},
+        {"at": "soon"},
+        {"change": lambda body: body + b" "},
+    ):
+        assert deliver(zoom, event, **wrong).status_code == 401
+
+
+def test_zoom_validates_the_address(zoom):
+    told = deliver(zoom, {"event": "endpoint.url_validation", "payload": {"plainToken": "abc"}}).json()
+    assert told == {"plainToken": "abc", "encryptedToken": hmac.new(b"token", b"abc", hashlib.sha256).hexdigest()}
+
+
+@pytest.mark.parametrize("told", [[], 7, {}, {"event": "endpoint.url_validation"}, {"event": 3, "payload": {}}])
+def test_nonsense_from_zoom_breaks_nothing(zoom, told):
+    assert deliver(zoom, told).status_code in {200, 400}
+
+
+def test_global_privacy_control_becomes_a_signal_once(served):
+    cookies = {"volition": served.access.begin_session("demo-person")}
+    with httpx2.Client(cookies=cookies) as client:
+        signal_by(client, served)
+
+
+def signal_by(client, served):
+    for value in ("0", "true", "11"):
+        client.get(f"{served.url}/settings", headers={"sec-gpc": value})
+    with served.workspaces.borrow() as workspace:
+        assert [entry for entry in workspace.entries() if entry.kind == "signal"] == []
+    for _ in range(3):
+        assert client.get(f"{served.url}/settings", headers={"sec-gpc": "1"}).status_code == 200
+    with served.workspaces.borrow() as workspace:
+        [signal] = [entry for entry in workspace.entries() if entry.kind == "signal"]
+    assert signal.body["signal"] == "gpc"
+    assert client.get(f"{served.url}/.well-known/gpc.json").json()["gpc"] is True
+
+
+# --- ways out ---
+
+
+class Hook(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.heard.append((dict(self.headers), body))
+        self.send_response(500 if self.server.failing else 200)
+        self.end_headers()
+        self.server.failing = False
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.slow
+def test_a_webhook_is_told_in_order_signed_and_again_until_it_listens(world):
+    listening = HTTPServer(("127.0.0.1", 0), Hook)
+    listening.heard, listening.failing = [], True
+    Thread(target=listening.serve_forever, daemon=True).start()
+    (world / "hook.secret").write_text("s3cret")
+    (world / "hook.secret").chmod(0o600)
+    (world / "server.toml").write_text(
+        f'[[webhook]]\nurl = "http://127.0.0.1:{listening.server_port}/"\nsecret_file = "hook.secret"\nkinds = ["decision"]\n'
+    )
+    server = Server(world)
+    try:
+        until(lambda: server.access.told(server.settings.webhooks[0].url) is not None)
+        allow(asking(server))
+        until(lambda: len(listening.heard) == 4)
+    finally:
+        server.close()
+        listening.shutdown()
+        listening.server_close()
+    ids = [headers["webhook-id"] for headers, _ in listening.heard]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+    for headers, body in listening.heard:
+        told = json.loads(body)
+        assert told["type"] == "decision"
+        assert headers == headers | sign("s3cret", headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+    seqs = [json.loads(body)["data"]["seq"] for _, body in listening.heard]
+    assert seqs == sorted(seqs)
+
+
+def until(holds):
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_a_signature_is_that_of_standard_webhooks():
+    """The example of the specification's own libraries."""
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    told = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert told["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert base64.b64decode(told["webhook-signature"].removeprefix("v1,"))
+
+
+# --- what the API says of itself ---
+
+
+def test_health_readiness_and_figures(server, api):
+    client = TestClient(server, base_url="http://api.example")
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json()["status"] == "ok"
+    api.post("/v1/may", json=QUESTION)
+    figures = client.get("/metrics").text
+    assert "volition_may_requests_total 1.0" in figures
+    assert "volition_ledger_entries" in figures
+
+
+def test_what_is_not_there_is_a_problem(api):
+    answer = api.get("/v1/nothing")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert api.put("/v1/accounts").status_code == 405
+
+
+@pytest.mark.slow
+def test_the_api_does_as_its_document_says(server):
+    import schemathesis  # noqa: PLC0415 - half a second
+    from hypothesis import HealthCheck, Phase, given, settings  # noqa: PLC0415
+    from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance  # noqa: PLC0415
+
+    # The token is always ours, see above; and a name may have the right form and yet be nobody's.
+    not_asked = [ignored_auth, positive_data_acceptance]
+
+    client = asking(server)
+    schema = schemathesis.openapi.from_dict(client.get("/v1/openapi.json").json())
+    config = settings(
+        max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
+    )
+    token = client.headers["authorization"]
+    checked = 0
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if operation.path.endswith("/events"):
+            continue  # it goes on for as long as the run
+
+        @config
+        @given(case=operation.as_strategy())
+        def check(case):
+            case.headers = {**(case.headers or {}), "authorization": token}
+            response = case.call(app=server, base_url="http://api.example")
+            case.validate_response(response, excluded_checks=not_asked)
+
+        check()
+        checked += 1
+    assert checked >= 20

@@ -1,0 +1,160 @@
+"""Every page of every role, in one walk: axe clean in light and dark, wide and on a phone, by keyboard, without script.
+
+The table fills what varies in the paths; a page that it cannot fill fails here, so a new page is walked without being
+told. One browser and one served workspace do for all of it.
+"""
+
+import json
+import zipfile
+from datetime import UTC, datetime
+
+import pytest
+
+from volition.server.auth import Role
+from volition.server.web.app import PAGES
+
+WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+TALK = """WEBVTT
+
+00:01.000 --> 00:04.000
+Ada Byron: We decided to move the launch to Friday.
+
+00:05.000 --> 00:09.000
+Zoe Guest: Then I will send the new order by Thursday.
+"""
+SHOWN = [page for page in PAGES if page.method == "GET" and page.template is not None]
+TABBABLE = """() => [...document.querySelectorAll(
+    "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+  )].filter((one) => one.checkVisibility({ visibilityProperty: true }) && !one.disabled)"""
+
+
+def usage(person, item, second):
+    """Return one usage event as a line of OTLP JSON."""
+    told = {"user.id": person, "volition.item": item, "volition.category": "service/usage"}
+    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in told.items()]
+    record = {
+        "timeUnixNano": str((1_750_000_000 + second) * 10**9),
+        "eventName": "item.opened",
+        "attributes": attributes,
+    }
+    return json.dumps({"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": [record]}]}]})
+
+
+@pytest.fixture
+def lived(served, tmp_path):
+    """Let the served workspace have something of everything; return what stands in the paths' braces."""
+    users = [{"id": "U1", "name": "ada", "real_name": "Ada Byron", "profile": {"email": "ada@acme.example"}}]
+    said = [{"type": "message", "user": "U1", "text": "the printer is broken again", "ts": "1748854800.000100"}]
+    with served.workspaces.borrow() as workspace:
+        (tmp_path / "talk.vtt").write_text(TALK)
+        workspace.collect_webvtt(tmp_path / "talk.vtt", account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC))
+        with zipfile.ZipFile(tmp_path / "chat.zip", "w") as export:
+            for name, told in (("users", users), ("channels", [{"id": "C1", "name": "general"}])):
+                export.writestr(f"{name}.json", json.dumps(told))
+            export.writestr("general/2025-06-02.json", json.dumps(said))
+        workspace.collect_slack(tmp_path / "chat.zip", account="acme")
+        (tmp_path / "broken.vtt").write_text("WEBVTT\n\nbad --> worse\nAda Byron: a slip\n")
+        workspace.collect_webvtt(tmp_path / "broken.vtt", account="acme", started=datetime(2025, 6, 5, tzinfo=UTC))
+        lines = []
+        for number in range(12):
+            workspace.add_person(f"u{number}", account="acme", name=f"User {number}")
+            lines += [usage(f"u{number}", f"channel/c{(number + item) % 5}", number * 10 + item) for item in range(4)]
+        lines += [usage("ada", f"channel/c{item}", 500 + item) for item in range(3)]
+        (tmp_path / "usage.jsonl").write_text("\n".join(lines))
+        workspace.collect_otlp(tmp_path / "usage.jsonl", account="acme")
+        guest = workspace.parties.guest("acme", "Zoe Guest").id
+        for party in ("account:acme", "person:ada", "person:bo", f"person:{guest}"):
+            workspace.decide(party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past")
+        snapshot = workspace.snapshot("train/recommend").id
+        model = workspace.train("recommend", snapshot).id
+        workspace.audit(model)
+        workspace.release(model)
+        workspace.decide("person:ada", yes=False, data=["service"], purpose=["train"])  # a model is stale, and due
+        workspace.erase("person:u11")
+        erased = next(entry.seq for entry in workspace.entries() if entry.kind == "erasure")
+        terms = workspace.terms()[-1].id
+
+    def learn(_, progress):
+        for step in range(5):
+            progress("learning", step, 4, 1 / (1 + step))
+        return model
+
+    run = served.jobs.start("train recommend", learn)
+    *_, over = served.jobs.follow(run.id)
+    link = served.access.guest_link(person=guest, account="acme")
+    followed = served.access.sign("erasure", {"seq": erased}, lasts_us=10**12)
+    return {
+        "/chat/{channel:path}": "/chat/general",
+        "/console/ledger/{seq}": "/console/ledger/0",
+        "/console/models/{model}": f"/console/models/{model}",
+        "/console/runs/{run}": f"/console/runs/{over.id}",
+        "/console/snapshots/{snapshot}": f"/console/snapshots/{snapshot}",
+        "/guest/{link}": f"/guest/{link}",
+        "/meetings/{meeting:path}": "/meetings/talk",
+        "/models/{model}": f"/models/{model}",
+        "/requests/followed/{link}": f"/requests/followed/{followed}",
+        "/search": "/search?q=launch",
+        "/terms/{version}": f"/terms/{terms}",
+    }
+
+
+def walk():
+    """Yield every page with each role that may see it, or with none."""
+    for page in SHOWN:
+        for role in sorted(page.needs) if page.needs is not None else [None]:
+            yield role, page.path
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_every_page_of_every_role_for_every_hand_and_eye(lived, new_page, sign_in, check_access):
+    seen = set()
+    for role in [None, *Role]:
+        paths = [path for whose, path in walk() if whose is role]
+        looking, still = new_page(), new_page(script=False)
+        for page in (looking, still):
+            page.set_default_timeout(60_000)  # the first search or summary loads the sentence encoder
+            if role is not None:
+                sign_in(page, role)
+        for path in paths:
+            at = lived.get(path, path)
+            assert "{" not in at, f"say in `lived` what stands in the braces of {path}"
+            is_first = path not in seen
+            seen.add(path)
+            looking.emulate_media(color_scheme="light", reduced_motion="reduce")
+            looking.set_viewport_size(WIDE)
+            answer = looking.goto(at)
+            assert answer.ok, (at, role, answer.status)
+            for summary in looking.locator("main summary").all():
+                summary.evaluate("(one) => { one.parentElement.open = true }")
+            if not is_first:
+                continue
+            check_access(looking)
+            looking.emulate_media(color_scheme="dark", reduced_motion="reduce")
+            looking.set_viewport_size(PHONE)
+            check_access(looking, looks_alone=True)
+            by_keyboard(looking)
+            answer = still.goto(at)
+            assert answer.ok
+            assert still.locator("h1").inner_text() == looking.locator("h1").inner_text()
+            for what in ("form", "button", "main a"):  # nothing that can be done is there with JavaScript alone
+                assert still.locator(what).count() == looking.locator(what).count(), (at, what)
+    assert seen == {page.path for page in SHOWN} >= set(lived)
+
+
+def by_keyboard(page):
+    """Assert that Tab alone reaches whatever can be used on a page, and that one sees where it is."""
+    page.evaluate("""() => {
+      window.reached = new Set(); window.unseen = [];
+      document.addEventListener("focusin", (event) => {
+        window.reached.add(event.target);
+        const style = getComputedStyle(event.target);
+        if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2) window.unseen.push(event.target.outerHTML);
+      });
+      document.activeElement.blur();
+      window.scrollTo(0, 0);
+    }""")
+    for _ in range(page.evaluate(f"({TABBABLE})().length") + 2):
+        page.keyboard.press("Tab")
+    missed = page.evaluate(f"({TABBABLE})().filter((one) => !window.reached.has(one)).map((one) => one.outerHTML)")
+    assert (missed, page.evaluate("window.unseen")) == ([], []), page.url

@@ -1,0 +1,360 @@
+"""The pages of the features: what is there with them on, with them off, and for whom."""
+
+import dataclasses
+import json
+import re
+import zipfile
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from starlette.testclient import TestClient
+
+from volition.consent.terms.model import load_profile
+from volition.features.conversations import Kind
+from volition.server.app import Server
+from volition.server.auth import Role
+from volition.workspace import Workspace
+
+SAME = {"sec-fetch-site": "same-origin"}
+LONG = """WEBVTT
+
+00:01.000 --> 00:04.000
+Ada Byron: We decided to move the launch to Friday.
+
+00:05.000 --> 00:09.000
+Bo Berg: I will send the brochure to the printer by Thursday.
+
+01:10.000 --> 01:15.000
+Ada Byron: Who talks to the customer about the new price?
+"""
+CHAT = [
+    {
+        "type": "message",
+        "user": "U1",
+        "text": "hello there, the printer is  broken again ??",
+        "ts": "1748854800.000100",
+    },
+    {"type": "message", "user": "U2", "text": "I will look at it", "ts": "1748854860.000100"},
+]
+USERS = [
+    {"id": "U1", "name": "ada", "real_name": "Ada Byron", "profile": {"real_name": "Ada Byron"}},
+    {"id": "U2", "name": "bo", "real_name": "Bo Berg", "profile": {"real_name": "Bo Berg"}},
+]
+
+
+@pytest.fixture
+def rooms(world, tmp_path):
+    """Collect one more meeting and a channel of a chat."""
+    with Workspace.open(world) as workspace:
+        (tmp_path / "planning.vtt").write_text(LONG)
+        workspace.collect_webvtt(tmp_path / "planning.vtt", account="acme", started=datetime(2025, 6, 3, 9, tzinfo=UTC))
+        with zipfile.ZipFile(tmp_path / "chat.zip", "w") as export:
+            channels = [{"id": "C1", "name": "general", "members": ["U1", "U2"]}]
+            for name, told in (("users", USERS), ("channels", channels), ("general/2025-06-02", CHAT)):
+                export.writestr(f"{name}.json", json.dumps(told))
+        workspace.collect_slack(tmp_path / "chat.zip", account="acme")
+        workspace.add_person("di", account="acme", name="Di Dorn")
+    return world
+
+
+@pytest.fixture
+def server(rooms):
+    server = Server(rooms, is_demo=True)
+    yield server
+    server.close()
+
+
+def come_in(server, person="ada"):
+    """Return a client that has come in as a person of acme."""
+    user = "demo-person" if person == "ada" else person.replace(":", "-").lower()
+    if server.access.user(user) is None:
+        server.access.add_user(user, roles=[Role.PERSON], account="acme", person=person)
+    client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=SAME)
+    client.cookies.set("volition", server.access.begin_session(user))
+    return client
+
+
+def say(server, *parties, yes=True, purpose=("train", "feature")):
+    with server.workspaces.borrow() as workspace:
+        for party in parties:
+            covers = {"covers": "past"} if yes else {}
+            workspace.decide(party, yes=yes, data=["service", "content"], purpose=list(purpose), **covers)
+
+
+def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    assert 'href="/meetings/planning"' in client.get("/meetings").text
+    page = client.get("/meetings/planning").text
+    assert "AI is on in this meeting." in page
+    for section, place in (("moments", 1), ("decisions", 0), ("actions", 1)):
+        part = page.split(f'id="{section}"')[1].split("</ul>")[0]
+        assert f'href="#t-{place}"' in part, section
+        assert f'id="t-{place}"' in page
+    assert "1:10" in page
+
+
+def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_by_nobody_else(server):
+    client = come_in(server)
+    page = client.get("/meetings/planning").text
+    assert "off here" in page
+    assert "An administrator of Acme Ltd can turn it on." in page
+    assert "by Thursday" in page
+    assert "AI is off for what you said" in page
+    stranger = come_in(server, "di")
+    assert "planning" not in stranger.get("/meetings").text
+    assert stranger.get("/meetings/planning").status_code == 400
+    say(server, "account:acme")
+    assert "by Thursday" in stranger.get("/meetings/planning").text
+    say(server, "person:bo", yes=False)
+    assert "by Thursday" not in stranger.get("/meetings/planning").text
+    assert "by Thursday" in client.get("/meetings/planning").text
+
+
+def test_what_a_person_reads_again_is_of_their_own_account_alone(server, tmp_path):
+    with server.workspaces.borrow() as workspace:
+        (tmp_path / "brill.vtt").write_text(LONG)
+        workspace.collect_webvtt(tmp_path / "brill.vtt", account="brill", started=datetime(2025, 6, 4, tzinfo=UTC))
+        names = {one.name for one in workspace.conversations(Kind.MEETING, person="ada")}
+        assert names == {"standup", "planning"}
+        assert workspace.conversations(Kind.MEETING, person="cy") == ()
+
+
+def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    for answer in ("no", "yes", "no"):
+        client.post("/settings/feature-summary", data={"answer": answer})
+        part = client.get("/meetings/planning").text.split('id="use-feature-summary"')[1].split("</li>")[0]
+        card = client.get("/settings").text.split('id="feature-summary"')[1].split("</article>")[0]
+        with server.workspaces.borrow() as workspace:
+            asked = {"account": "acme", "people": ["ada"], "category": "content/transcript"}
+            may = workspace.may("feature/summary", **asked).verdict.permitted
+        assert ("Not used" in part, "Not used" in card.split("</div>")[0], may) == (
+            (True, True, False) if answer == "no" else (False, False, True)
+        )
+
+
+def test_opening_a_result_leads_to_its_second_and_is_kept_as_usage(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    page = client.get("/search", params={"q": "brochure printer", "meeting": "planning"}).text
+    record = page.split('name="record" value="')[1].split('"')[0]
+    with server.workspaces.borrow() as workspace:
+        before = workspace.status()["records"].get("service/usage", 0)
+    form = {"q": "brochure printer", "record": record, "to": "/meetings/planning#t-1"}
+    answer = client.post("/search/opened", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/meetings/planning#t-1")
+    with server.workspaces.borrow() as workspace:
+        assert workspace.status()["records"]["service/usage"] == before + 1
+    for to in ("//elsewhere.example", "https://elsewhere.example", "/settings"):
+        assert client.post("/search/opened", data={**form, "to": to}).status_code == 400
+
+
+def test_search_off_says_who_can_turn_it_on(server):
+    page = come_in(server).get("/search", params={"q": "brochure"}).text
+    assert "Search: off here" in page
+    assert "Acme Ltd can turn it on." in page
+    assert "brochure to the printer" not in page
+
+
+def test_the_composer_edits_by_rule_and_says_what_needs_a_model(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    client = come_in(server)
+    page = client.get("/chat/general").text
+    assert "I will look at it" in page
+    assert "the operator has configured none" in page
+    edited = client.post("/chat/general", data={"text": "it is  broken ??", "do": "edit:tidy"}).text
+    assert "it is broken?</textarea>" in edited
+    refused = client.post("/chat", data={"text": "it is <b>", "do": "tone:formal"}).text
+    assert "none is configured" in refused
+    assert "it is &lt;b&gt;</textarea>" in refused
+    assert client.post("/chat/completions", data={"text": "I will"}).status_code == 200
+
+
+def test_the_composer_does_not_look_at_what_is_typed_by_whoever_said_no(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    say(server, "person:ada", yes=False, purpose=["feature/compose"])
+    client = come_in(server)
+    page = client.post("/chat", data={"text": "it is  broken ??", "do": "edit:tidy"}).text
+    assert "Composer: off here" in page
+    assert "You can turn it on yourself" in page
+    assert "it is  broken ??</textarea>" in page
+    assert "are off now" in client.post("/chat/completions", data={"text": "I will"}).text
+
+
+ADA, BO = "acme:U1", "acme:U2"  # as the chat names them
+
+
+def box_of(client, channel="general"):
+    """Return what names the form of a conversation as it is open now."""
+    return re.search(r'name="once" value="([0-9a-f]{32})"', client.get(f"/chat/{channel}").text)[1]
+
+
+def chat_records(server):
+    with server.workspaces.borrow() as workspace:
+        return workspace.status()["records"]["content/chat"]
+
+
+def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_names(server):
+    client, before = come_in(server, ADA), chat_records(server)
+    form = {"once": box_of(client), "text": "the <printer> works again, @nobody @Di Dorn.", "do": "send"}
+    for told in ("Sent. It is kept as chat of Acme Ltd", "This was sent already"):
+        answer = client.post("/chat/general", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/chat/general#compose")
+        page = client.get("/chat/general").text
+        assert told in page
+        assert page.count("the &lt;printer&gt; works again") == 1
+        assert chat_records(server) == before + 1
+    client.post("/chat/general", data={**form, "text": "and so does the copier"})  # the form of before, by going back
+    assert chat_records(server) == before + 2
+    named, other = come_in(server, "di"), come_in(server, BO)
+    assert "the &lt;printer&gt; works again" in named.get("/chat/general").text
+    assert "copier" not in named.get("/chat/general").text
+    with server.workspaces.borrow() as workspace:
+        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+    assert "printer&gt; works again" in other.get("/chat/general").text
+    assert "so does the copier" in other.get("/chat/general").text
+    for party, learned in ((f"person:{ADA}", 2), ("person:di", 3)):  # it names Di, so it takes their yes as well
+        say(server, "account:acme", party)
+        with server.workspaces.borrow() as workspace:
+            [counts] = workspace.snapshot("train/compose").manifest["rows"].values()
+        assert counts["kept"] == learned
+
+
+def test_a_message_of_a_private_conversation_concerns_everybody_in_it(server, tmp_path):
+    with zipfile.ZipFile(tmp_path / "private.zip", "w") as export:
+        group = [{"id": "D1", "members": ["U1", "U2"]}]
+        told = [{"type": "message", "user": "U2", "text": "just us two", "ts": "1748854900.000100"}]
+        for name, held in (("users", USERS), ("dms", group), ("D1/2025-06-02", told)):
+            export.writestr(f"{name}.json", json.dumps(held))
+    with server.workspaces.borrow() as workspace:
+        workspace.collect_slack(tmp_path / "private.zip", account="acme")
+        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+    client = come_in(server, ADA)
+    client.post("/chat/D1", data={"once": box_of(client, "D1"), "text": "a secret of ours", "do": "send"})
+    assert "a secret of ours" in come_in(server, BO).get("/chat/D1").text
+    assert "a secret of ours" not in come_in(server, "di").get("/chat/D1").text
+
+
+def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
+    client, before = come_in(server, ADA), chat_records(server)
+    form = {"once": box_of(client), "text": "kept nowhere", "do": "send"}
+    for changed, why in (
+        ({"text": "  "}, "has no words"),
+        ({"text": "x" * 20_001}, "longer than 20,000 characters"),
+        ({"once": "another"}, "Open the page anew"),
+    ):
+        refused = client.post("/chat/general", data={**form, **changed})
+        assert refused.status_code == 200
+        assert re.search(f"It was not sent.[^<]*{why}", refused.text)
+    assert "that you may read, so nothing can be sent" in client.post("/chat/nowhere", data=form).text
+    granular = load_profile("granular")
+    closed = [rule for rule in granular.rules if not any(name.startswith("content") for name in rule.data)]
+    with server.workspaces.borrow() as workspace:
+        workspace.publish_terms(
+            dataclasses.replace(granular, id="closed", rules=tuple(closed), switches=(), notice_days=0)
+        )
+        workspace.accept("acme", "closed")
+    refused = client.post("/chat/general", data=form).text
+    assert "It was not sent: the terms forbid it" in refused
+    assert "kept nowhere</textarea>" in refused
+    assert chat_records(server) == before
+
+
+def test_recommendations_tell_their_reason_or_who_can_turn_them_on(server):
+    client = come_in(server)
+    assert "Recommendations: off here" in client.get("/recommendations").text
+    say(server, "account:acme", "person:ada", "person:bo")
+    assert "Nothing to suggest yet" in client.get("/recommendations").text
+
+
+# --- in a real browser ---
+
+PEOPLE = ("ann", "ben", "cleo", "dov", "evan", "fay")
+
+
+def put_a_composer_to_work(served, folder):
+    """Let six people write alike, and say yes, so that there is something to suggest."""
+    users = [
+        {"id": f"U{one}", "name": one, "real_name": f"{one.title()} Acme", "profile": {"email": f"{one}@acme.example"}}
+        for one in PEOPLE
+    ]
+    messages = []
+    for one in PEOPLE:
+        for user, text in ((one, "please send the brochure to the printer today"), (PEOPLE[0], "will do")):
+            ts = f"{1748941200 + 40 * len(messages)}.000100"
+            messages.append({"type": "message", "user": f"U{user}", "text": text, "ts": ts})
+    with served.workspaces.borrow() as workspace:
+        for one in PEOPLE:
+            workspace.add_person(one, account="acme", name=f"{one.title()} Acme", emails=[f"{one}@acme.example"])
+        channels = [{"id": "C2", "name": "printing", "members": [user["id"] for user in users]}]
+        with zipfile.ZipFile(folder / "printing.zip", "w") as export:
+            for name, told in (("users", users), ("channels", channels), ("printing/2025-06-03", messages)):
+                export.writestr(f"{name}.json", json.dumps(told))
+        workspace.collect_slack(folder / "printing.zip", account="acme")
+    say(served, "account:acme", "person:ada", "person:bo", *(f"person:{one}" for one in PEOPLE))
+    with served.workspaces.borrow() as workspace:
+        model = workspace.train("compose").id
+        workspace.audit(model)
+        workspace.release(model)
+
+
+def patient(new_page, **look):
+    """Open a page that waits longer: the first summary or search of a server loads the sentence encoder."""
+    page = new_page(**look)
+    page.set_default_timeout(60_000)
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: PLR0917 - fixtures
+    rooms, served, new_page, sign_in, check_access, tmp_path
+):
+    put_a_composer_to_work(served, tmp_path)
+    new_page = partial(patient, new_page)
+    page = sign_in(new_page())
+    page.goto("/meetings/planning")
+    page.locator("#decisions + ul a").first.click()
+    assert page.evaluate("location.hash") == "#t-0"
+    assert page.evaluate("document.querySelector(':target').textContent.includes('Friday')")
+
+    page.goto("/chat/printing")  # by keyboard alone
+    box = page.get_by_role("textbox", name="Your message")
+    box.focus()
+    page.keyboard.type("please s")
+    page.locator("#suggestions button").first.wait_for()
+    check_access(page)
+    page.keyboard.press("Tab")
+    assert box.input_value().startswith("please send ")
+    page.keyboard.press("Escape")
+    box.fill("it is  broken ??")
+    page.get_by_role("button", name="Tidy up").click()
+    page.get_by_text("Edited by rule").wait_for()
+    assert box.input_value() == "it is broken?"
+    box.fill("please s")
+    page.locator("#suggestions button").first.click()
+    assert box.input_value().startswith("please send ")
+    box.fill("sent by keyboard")
+    page.get_by_role("button", name="Send", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.locator("#messages ~ ol").get_by_text("sent by keyboard").wait_for()
+    assert box.input_value() == ""
+    assert page.get_by_text("Sent. It is kept as chat of Acme Ltd").is_visible()
+
+    page = sign_in(new_page(script=False))  # without JavaScript
+    page.goto("/chat/printing")
+    page.get_by_role("textbox", name="Your message").fill("please s")
+    page.get_by_role("button", name="Suggest", exact=True).click()
+    page.locator("#suggestions button").first.click()
+    assert page.get_by_role("textbox", name="Your message").input_value().startswith("please send ")
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.wait_for_url("**/chat/printing#compose")
+    assert page.locator(".turns .own").get_by_text("please send").count() == 1
+    page.goto("/meetings/planning")
+    page.get_by_label("What to look for").fill("brochure")
+    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Open planning").first.click()
+    assert page.url.endswith("/meetings/planning#t-1")

@@ -1,0 +1,274 @@
+"""A person's holdings, requests, terms and meetings: what each says and does; in a browser, for everybody."""
+
+import io
+import json
+import re
+import zipfile
+from datetime import UTC, datetime
+from html import unescape
+
+import pytest
+from starlette.testclient import TestClient
+
+from volition.canonical import canonical_json
+from volition.consent.terms.model import load_profile
+from volition.errors import RefusedError
+from volition.ledger import merkle
+from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint
+from volition.server.app import Server
+from volition.server.auth import Role, Scope
+from volition.server.web.markdown import to_html
+
+GUEST = "Zoe Guest"
+TALK = f"""WEBVTT
+
+00:01.000 --> 00:04.000
+Ada Byron: Welcome, the launch moves to Friday.
+
+00:05.000 --> 00:09.000
+{GUEST}: Then our order moves as well.
+
+00:10.000 --> 00:12.000
+{GUEST}: Send me the new dates, please.
+"""
+OURS = {"sec-fetch-site": "same-origin"}
+
+
+def live(workspaces, folder):
+    """Let a guest be in a meeting, everybody say yes, somebody search, and newer terms be announced; return the guest."""
+    talk = folder / "talk.vtt"
+    talk.write_text(TALK)
+    with workspaces.borrow() as workspace:
+        workspace.collect_webvtt(
+            talk, account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC), meeting="Order talk"
+        )
+        guest = workspace.parties.guest("acme", GUEST).id
+        for party in ("account:acme", "person:ada", "person:bo", f"person:{guest}"):
+            workspace.decide(party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past")
+        workspace.search("launch Friday", person="bo")
+        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train/compose"])
+        workspace.publish_terms(load_profile("bundled"))
+    return guest
+
+
+@pytest.fixture
+def server(world, tmp_path):
+    server = Server(world, is_demo=True)
+    server.guest = live(server.workspaces, tmp_path)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def ada(server):
+    return visitor(server, "demo-person")
+
+
+def visitor(server, user=None):
+    client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=OURS)
+    if user is not None:
+        client.cookies.set("volition", server.access.begin_session(user))
+    return client
+
+
+def link_of(server):
+    return f"/guest/{server.access.guest_link(person=server.guest, account='acme')}"
+
+
+def words(answer):
+    """Return what a page says, without its markup."""
+    assert answer.status_code == 200, answer.text
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+# --- what we hold ---
+
+
+def test_what_is_held_is_shown_and_comes_along(ada):
+    said = words(ada.get("/holdings"))
+    assert "2 records of what you said, wrote or did, and 3 of others that concern you" in said
+    assert "Search meeting transcripts 2" in said
+    download = ada.get("/holdings/export")
+    assert download.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(download.content)) as archive:
+        records = json.loads(archive.read("records.json"))
+        assert not [name for name in archive.namelist() if b"our order" in archive.read(name)]
+    assert sorted(record["payload"]["text"] for record in records) == [
+        "The launch moves to Friday.",
+        "Welcome, the launch moves to Friday.",
+    ]
+
+
+def test_the_api_gives_a_person_what_the_page_gives_and_nobody_else_gets_it(server, ada):
+    held = ada.get("/v1/people/ada/holdings").json()
+    assert sum(day["own"] for day in held["days"]) == 2
+    assert zipfile.is_zipfile(io.BytesIO(ada.get("/v1/people/ada/export").content))
+    assert [request["kind"] for request in ada.get("/v1/people/ada/requests").json()] == ["refusal"]
+    _, token = server.access.issue_token("demo-person", name="", roles=[Role.PERSON], scopes=[Scope.READ])
+    for part in ("holdings", "export", "requests"):
+        for client, headers in (
+            (ada, {}),
+            (visitor(server, "demo-administrator"), {}),
+            (visitor(server), {"authorization": f"Bearer {token}"}),
+        ):
+            assert client.get(f"/v1/people/bo/{part}", headers=headers).status_code == 403
+        assert visitor(server, "demo-operator").get(f"/v1/people/bo/{part}").status_code == 200
+
+
+# --- requests ---
+
+
+def test_a_no_is_listed_with_its_ledger_entry(server, ada):
+    with server.workspaces.borrow() as workspace:
+        [said] = [one for one in workspace.history().party(workspace.party("person:ada")).decisions if not one.yes]
+    answer = words(ada.get("/requests"))
+    assert f"entry {said.seq} of the ledger" in answer
+    assert "No to train the composer, with all content Done" in answer
+
+
+def test_nothing_is_erased_without_the_box_ticked(server, ada):
+    answer = ada.post("/requests/erase", data={})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/requests/erase")
+    assert "Nothing was erased" in words(ada.get("/requests/erase"))
+    with server.workspaces.borrow() as workspace:
+        assert workspace.parties.person("ada")
+
+
+def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
+    answer = ada.post("/requests/erase", data={"confirm": "yes"})
+    followed = answer.headers["location"]
+    assert answer.status_code == 303
+    assert ada.get("/holdings").headers["location"].startswith("/sign-in")
+    assert server.access.user("demo-person") is None
+    with server.workspaces.borrow() as workspace, pytest.raises(RefusedError):
+        workspace.parties.person("ada")
+    stranger = visitor(server)
+    said = words(stranger.get(followed))
+    assert "Your records, names and keys are destroyed" in said
+    assert "Ada" not in said
+    assert stranger.get(followed[:-2] + "xx").status_code == 403
+    assert stranger.get(f"/requests/followed/{server.access.sign('guest', {'seq': 0}, lasts_us=1)}").status_code == 403
+
+
+# --- terms ---
+
+
+def test_the_terms_are_readable_and_say_what_changed_since_they_were_accepted(ada):
+    bound = words(ada.get("/terms"))
+    assert "It binds Acme Ltd since" in bound
+    assert "A no works at once." in bound
+    for page in (bound, words(ada.get("/terms/bundled"))):
+        assert "What is different in bundled from granular, which Acme Ltd accepted on" in page
+        assert "This lets more be done than before." in page
+    assert "It will bind from" in words(ada.get("/terms/bundled"))
+    assert ada.get("/terms/nothing").status_code == 400
+
+
+def test_a_text_that_was_changed_after_it_was_published_is_not_shown(world, ada):
+    for path in (world / "terms").iterdir():
+        path.write_text("Everything is allowed.")
+    answer = ada.get("/terms/bundled")
+    assert answer.status_code == 500
+    assert "is not the text that was published" in answer.text
+
+
+def test_what_terms_say_becomes_no_markup_that_a_page_must_not_hold():
+    html = to_html(
+        "# Head\n\n<script>alert(1)</script>\n\n![p](https://elsewhere.example/p.png) "
+        "[l](javascript:alert(1)) **strong**\n\n| a |\n|---|\n| b |\n"
+    )
+    assert "<h2>Head</h2>" in html
+    assert "<strong>strong</strong>" in html
+    assert "<td>b</td>" in html
+    assert not re.search(r"<script|<img|href=.javascript", html)
+
+
+# --- a guest ---
+
+
+def test_a_guest_sees_what_is_used_answers_and_gets_a_receipt_that_holds(server):
+    client = visitor(server)
+    assert client.get("/guest").headers["location"].startswith("/sign-in")
+    assert client.post(link_of(server)).headers["location"] == "/guest"
+    page = words(client.get("/guest"))
+    assert "Order talk Used" in page
+    assert "You said 2 lines; 1 line of others concerns you." in page
+    assert "standup" not in page  # where the guest was not
+    answered = client.post("/guest/answers/feature-summary", data={"answer": "no"})
+    assert answered.headers["location"] == "/guest#feature-summary"
+    page = words(client.get("/guest"))
+    assert "Summaries Not used 0 of 2 a yes was withdrawn" in page
+    with server.workspaces.borrow() as workspace:
+        party = workspace.party(f"person:{server.guest}")
+        said = workspace.history().party(party).decisions[-1]
+    receipt = client.get(f"/guest/receipts/{said.seq}").json()
+    assert receipt["entry"]["body"]["answer"] == "no"
+    key = VerifierKey.from_text(receipt["key"])
+    checkpoint = parse_checkpoint(open_note(receipt["checkpoint"], key).text)
+    leaf = merkle.leaf_hash(canonical_json(receipt["entry"]))
+    hashes = [bytes.fromhex(each) for each in receipt["hashes"]]
+    merkle.verify_inclusion(leaf, receipt["index"], checkpoint.size, hashes, checkpoint.root)
+    with server.workspaces.borrow() as workspace:
+        others = workspace.history().party(workspace.party("person:bo")).decisions[-1].seq
+    assert client.get(f"/guest/receipts/{others}").status_code == 400
+
+
+# --- in a browser ---
+
+
+@pytest.fixture
+def lived(served, tmp_path):
+    served.guest = live(served.workspaces, tmp_path)
+    return served
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_the_pages_are_for_everybody(lived, new_page, sign_in, check_access):
+    page = sign_in(new_page(dark=True, viewport={"width": 390, "height": 844}))
+    erase, keep = (page.locator(f"#{name}") for name in ("erase-me", "keep"))
+    page.goto("/requests/erase")
+    assert [erase.bounding_box()[side] for side in ("width", "height", "y")] == pytest.approx(
+        [keep.bounding_box()[side] for side in ("width", "height", "y")], abs=0.1
+    )
+    page.context.clear_cookies()
+    page.goto(link_of(lived))
+    page.get_by_role("button", name="Go on as a guest").click()
+    page.locator("summary", has_text="Use by use").first.click()
+    check_access(page)
+    yes, no = (page.locator(f"#train-summary-{answer}").bounding_box() for answer in ("yes", "no"))
+    assert (yes["width"], yes["height"], yes["y"]) == pytest.approx((no["width"], no["height"], no["y"]), abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_a_guest_says_no_by_keyboard_and_every_place_agrees(lived, page):
+    page.goto(link_of(lived))
+    page.get_by_role("button", name="Go on as a guest").focus()
+    page.keyboard.press("Enter")
+    page.locator("#feature-summary-no").focus()
+    page.keyboard.press("Enter")
+    page.locator("#feature-summary .row .pill", has_text="Not used").wait_for()
+    name = page.locator("th", has_text=re.compile("^Summaries$"))
+    line = page.locator("#meeting-1-uses tbody tr", has=name)
+    assert line.locator(".pill").text_content().strip() == "Not used"
+    page.get_by_role("button", name="Undo").click()
+    page.locator("#feature-summary .row .pill", has_text=re.compile("^Used")).wait_for()
+    assert line.locator(".pill").text_content().strip() == "Used"
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_being_erased_works_without_javascript(lived, new_page, sign_in):
+    page = sign_in(new_page(script=False))
+    page.goto("/requests")
+    page.get_by_role("link", name="See what it does").click()
+    page.locator("#erase-me").click()
+    assert page.url.endswith("/requests/erase")  # the browser asks for the box first
+    page.locator("#confirm").check()
+    page.locator("#erase-me").click()
+    assert "/requests/followed/" in page.url
+    assert page.get_by_text("Your records, names and keys are destroyed").is_visible()
+    assert page.locator("nav").count() == 0
+    page.goto("/holdings")
+    assert "/sign-in" in page.url

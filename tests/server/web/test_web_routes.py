@@ -1,0 +1,242 @@
+"""Every route names the roles it needs and is held to it; every page renders one dataclass, and nothing but it."""
+
+import dataclasses
+import inspect
+import re
+import tomllib
+import typing
+from hashlib import sha256
+from pathlib import Path
+
+import jinja2
+import pytest
+from jinja2 import nodes
+from starlette.testclient import TestClient
+
+from volition.consent.permits import Reason
+from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.server import web
+from volition.server.app import Server
+from volition.server.auth import Access, Role
+from volition.server.web import labels as words
+from volition.server.web.app import MODULES, PAGES
+from volition.server.web.page import Download, Live, Redirect
+from volition.workspace import FAMILIES
+
+FOLDER = Path(web.__file__).parent
+TEMPLATES = FOLDER / "templates"
+NOBODY = None
+ENVIRONMENT = jinja2.Environment(autoescape=True)
+
+
+@pytest.fixture
+def server(world):
+    server = Server(world, is_demo=True)
+    yield server
+    server.close()
+
+
+def visitor(server, role, **more):
+    """Return a client that has come in as a role, or as nobody."""
+    client = TestClient(server, base_url="http://centre.example", follow_redirects=False, **more)
+    if role is not None:
+        client.cookies.set("volition", server.access.begin_session(f"demo-{role}"))
+    return client
+
+
+def filled(path):
+    """Return a path with its braces filled by something."""
+    return re.sub(r"\{[^}]*\}", "something", path)
+
+
+@pytest.mark.parametrize("role", [NOBODY, *Role])
+def test_all_routes_by_all_roles(server, role):
+    """Whoever has none of the roles is sent to sign in, or told that it is not for them; the others never are."""
+    client = visitor(server, role)
+    for page in PAGES:
+        if page.path == "/sign-out":
+            continue  # it would end the walk
+        headers = {"sec-fetch-site": "same-origin"}
+        answer = client.request(page.method, filled(page.path), headers=headers)
+        may = page.needs is None or role in page.needs
+        told = f"{page.method} {page.path} as {role}: {answer.status_code}"
+        if may:
+            assert answer.status_code not in {401, 500}, told
+            assert "It is for:" not in answer.text, told
+            assert page.needs is None or not answer.headers.get("location", "").startswith("/sign-in"), told
+        elif role is NOBODY:
+            assert (answer.status_code, answer.headers["location"][:13]) == (303, "/sign-in?next"), told
+        else:
+            assert answer.status_code == 403, told
+            assert "It is for:" in answer.text, told
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.method == "POST"], ids=lambda page: page.path)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "https://elsewhere.example"},
+        {"origin": "null"},
+        {},
+    ],
+    ids=str,
+)
+def test_nothing_is_changed_from_another_site(server, page, headers):
+    client = visitor(server, min(page.needs or [Role.PERSON]))
+    before = server.workspaces
+    answer = client.request(page.method, filled(page.path), headers=headers, data={"answer": "no"})
+    assert answer.status_code == 403
+    assert "another site" in answer.text
+    with before.borrow() as workspace:
+        assert not [entry for entry in workspace.entries() if entry.kind == "decision"]
+
+
+def test_every_answer_carries_the_headers_that_keep_strangers_out(server):
+    for path in ("/sign-in", "/settings", "/nowhere", "/static/app.css", "/healthz"):
+        headers = visitor(server, Role.PERSON).get(path).headers
+        policy = headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == ("no-cache" if path.startswith("/static") else "no-store")
+
+
+def test_a_header_never_falls_back_to_the_cookie(server):
+    client = visitor(server, Role.PERSON)
+    assert client.get("/settings").status_code == 200
+    for header in ("Bearer wrong", "Basic YTpi", "", "Bearer"):
+        assert client.get("/settings", headers={"authorization": header}).status_code == 401
+
+
+@pytest.mark.slow
+def test_too_many_tries_to_sign_in_are_stopped(server):
+    headers = {"sec-fetch-site": "same-origin"}
+    client = visitor(server, NOBODY, client=("203.0.113.9", 1))
+    asked = [client.post("/sign-in", headers=headers, data={"user": "guessed", "password": "no"}) for _ in range(12)]
+    assert {answer.status_code for answer in asked} == {403, 429}
+    assert asked[-1].status_code == 429
+
+
+@pytest.mark.parametrize("path", ["//elsewhere.example", "https://elsewhere.example/", "/\\elsewhere.example", "\nx"])
+def test_signing_in_leads_to_a_page_of_ours_alone(server, path):
+    server.access.add_user("olga", roles=[Role.OPERATOR], password="correct horse battery")
+    form = {"user": "olga", "password": "correct horse battery", "next": path}
+    client = visitor(server, NOBODY, client=("203.0.113.10", 1))
+    answer = client.post("/sign-in", headers={"sec-fetch-site": "same-origin"}, data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+
+
+@pytest.mark.parametrize(
+    ("client", "host"), [("203.0.113.5", "localhost"), ("127.0.0.1", "rebound.example"), ("203.0.113.5", "x.example")]
+)
+def test_a_click_signs_nobody_in_from_elsewhere(server, client, host):
+    visiting = TestClient(server, base_url=f"http://{host}", client=(client, 1), follow_redirects=False)
+    headers = {"sec-fetch-site": "same-origin"}
+    answer = visiting.post("/sign-in/demo", headers=headers, data={"user": "demo-operator"})
+    assert answer.status_code == 403
+    assert "demo-operator" not in visiting.get("/sign-in").text
+
+
+def test_a_click_signs_nobody_in_where_it_is_no_demo(world):
+    server = Server(world)
+    try:
+        visiting = TestClient(server, base_url="http://localhost", client=("127.0.0.1", 1), follow_redirects=False)
+        headers = {"sec-fetch-site": "same-origin"}
+        assert visiting.post("/sign-in/demo", headers=headers, data={"user": "demo-operator"}).status_code == 403
+    finally:
+        server.close()
+
+
+# --- how pages are made ---
+
+
+def views_of(page):
+    """Return the dataclasses that a page may answer with."""
+    returned = typing.get_type_hints(page.handler)["return"]
+    return set(typing.get_args(returned) or [returned]) - {Redirect, Download, Live}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.method} {page.path}")
+def test_a_page_returns_one_frozen_dataclass(page):
+    views = views_of(page)
+    assert len(views) == (page.template is not None), "a template renders one dataclass"
+    for view in views:
+        assert dataclasses.is_dataclass(view)
+        assert view.__dataclass_params__.frozen
+    assert len(inspect.signature(page.handler).parameters) == 1
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.template], ids=lambda page: f"{page.method} {page.path}"
+)
+def test_a_template_shows_every_field_of_its_dataclass_and_no_other(page):
+    [view] = views_of(page)
+    asked = set()
+    for name in (page.template, "base.html"):
+        tree = ENVIRONMENT.parse((TEMPLATES / name).read_text(encoding="utf-8"))
+        asked |= {
+            node.attr
+            for node in tree.find_all(nodes.Getattr)
+            if isinstance(node.node, nodes.Name) and node.node.name == "page"
+        }
+    assert asked == {field.name for field in dataclasses.fields(view)} - {"status"}
+
+
+def test_the_table_of_pages_is_the_pages_there_are():
+    text = (FOLDER.parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(/[^`]*)` \| ([^|]+) \| [^|]+ \| `(\w+)` \|$", text, re.MULTILINE)
+    told = {path: (who, module) for path, who, module in rows}
+    order = ["person", "administrator", "engineer", "auditor", "operator"]
+    assert told == {
+        page.path.replace(":path", ""): (
+            "everybody" if page.needs is None else ", ".join(sorted(page.needs, key=order.index)),
+            page.handler.__module__.rpartition(".")[2],
+        )
+        for page in PAGES
+        if page.method == "GET"
+    }
+
+
+def test_every_module_of_pages_is_served_and_no_two_pages_have_one_address():
+    there = {path.stem for path in FOLDER.glob("*.py") if "pages = Pages()" in path.read_text(encoding="utf-8")}
+    assert there == {module.__name__.rpartition(".")[2] for module in MODULES}
+    addresses = [(page.method, page.path) for page in PAGES]
+    assert len(addresses) == len(set(addresses))
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATES.glob("*.html")), ids=lambda path: path.name)
+def test_templates_hold_no_script_or_style_of_their_own_and_name_no_host(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"<script(?![^>]*\ssrc=)", text)
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:|hx-on", text)
+    assert not re.search(r"(src|href|action)=\"(https?:)?//", text)
+
+
+def test_what_is_not_ours_is_what_it_was_with_its_licence():
+    vendor = FOLDER / "static" / "vendor"
+    told = tomllib.loads((vendor / "vendored.toml").read_text(encoding="utf-8"))["part"]
+    named = (
+        {"vendored.toml"} | {part["licence_file"] for part in told} | {name for part in told for name in part["sha256"]}
+    )
+    assert {path.name for path in vendor.iterdir()} == named
+    for part in told:
+        for name, digest in part["sha256"].items():
+            assert sha256((vendor / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_everything_has_a_name_on_pages():
+    assert set(PURPOSES) <= set(words.PURPOSES)
+    assert set(CATEGORIES) == set(words.CATEGORY)
+    assert set(Reason) == set(words.REASON)
+    assert set(Role) == set(words.ROLE)
+    assert set(FAMILIES) == words.UNITS.keys() == words.FAMILY.keys() == words.LEARNS.keys()
+
+
+def test_the_file_of_users_is_for_its_owner_alone(world):
+    Access.open(world).close()
+    assert (world / "web.db").stat().st_mode & 0o077 == 0
