@@ -105,10 +105,10 @@ def _demo(progress: Progress) -> dict[str, Any]:
         with Workspace.open(Path(folder) / "demo" / "workspace") as workspace:
             figures = {}
             for name in FAMILIES:
-                working = at_work(workspace.models(), name)
+                working = at_work(workspace.models.states(), name)
                 if working is not None:
-                    rows = workspace.open_snapshot(working.snapshot).rows(workspace.parties)
-                    figures[name] = _attacked(workspace.family(name), rows, progress)
+                    rows = workspace.snapshots.open(working.snapshot).rows(workspace.parties)
+                    figures[name] = _attacked(workspace.models.family(name), rows, progress)
             return figures
 
 

@@ -128,11 +128,13 @@ def _make(folder: Path) -> tuple[str, list[str]]:
     """Make the workspace; return a token that may ask, and a session for each user."""
     with Workspace.create(folder) as workspace:
         for account in range(ACCOUNTS):
-            workspace.add_account(f"a{account}", f"Account {account}", region="US")
-            workspace.accept(f"a{account}")
-            workspace.decide(f"account:a{account}", yes=True, data=["service"], purpose=["train"], covers="past")
+            workspace.people.add_account(f"a{account}", f"Account {account}", region="US")
+            workspace.terms.accept(f"a{account}")
+            workspace.consent.decide(
+                f"account:a{account}", yes=True, data=["service"], purpose=["train"], covers="past"
+            )
         for person in range(PEOPLE):
-            workspace.add_person(f"p{person}", account=f"a{person % ACCOUNTS}")
+            workspace.people.add_person(f"p{person}", account=f"a{person % ACCOUNTS}")
     access = Access.open(folder)
     try:
         access.add_user("bench", roles=[Role.OPERATOR])

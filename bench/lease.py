@@ -191,9 +191,9 @@ def count_stale(
 def make(folder: Path, lease_ms: int) -> str:
     """Make a workspace in which an account has said yes; return its person as the ledger names them."""
     with Workspace.create(folder, origin=ORIGIN) as workspace:
-        workspace.add_account(ACCOUNT, "Acme")
-        workspace.add_person("ada", account=ACCOUNT)
-        workspace.accept(ACCOUNT)
+        workspace.people.add_account(ACCOUNT, "Acme")
+        workspace.people.add_person("ada", account=ACCOUNT)
+        workspace.terms.accept(ACCOUNT)
         decide(workspace, yes=True)
         person = workspace.party("person:ada")
     settings = folder / "volition.toml"
@@ -204,7 +204,9 @@ def make(folder: Path, lease_ms: int) -> str:
 
 def decide(workspace: Workspace, *, yes: bool) -> None:
     """Say yes or no for the account."""
-    workspace.decide(f"account:{ACCOUNT}", yes=yes, data=["service"], purpose=[PURPOSE], covers="past" if yes else None)
+    workspace.consent.decide(
+        f"account:{ACCOUNT}", yes=yes, data=["service"], purpose=[PURPOSE], covers="past" if yes else None
+    )
 
 
 def say_in_turn(
@@ -287,7 +289,7 @@ def ask_for_ever(ready: Connection, folder: Path, person: str, number: int) -> N
     record = Record(account=ACCOUNT, people=(person,), category="service/usage", collected_us=collected_us)
     pauses = random.Random(number)
     numbers = array("q", [0, 0])
-    with Workspace.open(folder) as workspace, workspace.hold(PURPOSE) as held:
+    with Workspace.open(folder) as workspace, workspace.gate.hold(PURPOSE) as held:
         held.decide(record)
         ready.send(os.getpid())
         while not ended:

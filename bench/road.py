@@ -52,10 +52,10 @@ def add_accounts(workspace: Workspace, customers: Sequence[Customer], notes: Not
     """Accounts accept the terms, and everyone whom they know beforehand is added."""
     for done, customer in enumerate(customers):
         progress("adding accounts and people", done, len(customers))
-        workspace.add_account(customer.id, customer.name, region=customer.region)
-        workspace.accept(customer.id)
+        workspace.people.add_account(customer.id, customer.name, region=customer.region)
+        workspace.terms.accept(customer.id)
         for member in customer.people:
-            workspace.add_person(
+            workspace.people.add_person(
                 member.id, account=customer.id, name=member.name, aliases=member.aliases, emails=member.emails
             )
     notes["people"] = sum(len(customer.people) for customer in customers)
@@ -68,13 +68,13 @@ def decide(workspace: Workspace, customers: Sequence[Customer], _notes: Notes, p
     answers: Counter[str] = Counter()
     for done, customer in enumerate(customers):
         progress("deciding", done, len(customers))
-        workspace.decide(f"account:{customer.id}", yes=True, data=data, purpose=purpose, covers=customer.covers)
+        workspace.consent.decide(f"account:{customer.id}", yes=True, data=data, purpose=purpose, covers=customer.covers)
         for member in customer.people:
             answers[member.answer] += 1
             if member.answer == "silent":
                 continue
             covers = "past" if member.answer == "yes" else None
-            workspace.decide(
+            workspace.consent.decide(
                 f"person:{member.id}", yes=member.answer != "no", data=data, purpose=purpose, covers=covers
             )
     decided = len(customers) + answers.total() - answers["silent"]
@@ -90,7 +90,9 @@ def collect_transcripts(
     for done, (account, meeting) in enumerate(meetings):
         progress("collecting transcripts", done, len(meetings))
         outcomes.append(
-            workspace.collect_webvtt(meeting.path, account=account, started=meeting.started, meeting=meeting.name)
+            workspace.records.collect_webvtt(
+                meeting.path, account=account, started=meeting.started, meeting=meeting.name
+            )
         )
     return _collected(outcomes, "cues") | {"meetings": len(meetings)}
 
@@ -100,20 +102,24 @@ def collect_summaries(
 ) -> Figures:
     """Collect the edited summaries of the meetings."""
     there = [(customer.id, customer.summaries) for customer in customers if customer.summaries]
-    outcomes = [workspace.collect_summaries(path, account=account, progress=progress) for account, path in there]
+    outcomes = [
+        workspace.records.collect_summaries(path, account=account, progress=progress) for account, path in there
+    ]
     return _collected(outcomes, "summaries")
 
 
 def collect_chat(workspace: Workspace, customers: Sequence[Customer], _notes: Notes, progress: Progress) -> Figures:
     """Collect the chat exports."""
     there = [(customer.id, customer.chat) for customer in customers if customer.chat]
-    outcomes = [workspace.collect_slack(path, account=account, progress=progress) for account, path in there]
+    outcomes = [workspace.records.collect_slack(path, account=account, progress=progress) for account, path in there]
     return _collected(outcomes, "messages")
 
 
 def collect_usage(workspace: Workspace, customers: Sequence[Customer], _notes: Notes, progress: Progress) -> Figures:
     """Collect the usage events."""
-    return _collected([workspace.collect_otlp(customer.usage, progress=progress) for customer in customers], "events")
+    return _collected(
+        [workspace.records.collect_otlp(customer.usage, progress=progress) for customer in customers], "events"
+    )
 
 
 def _collected(outcomes: Sequence[Collected], of: str) -> Figures:
@@ -134,14 +140,14 @@ def _collected(outcomes: Sequence[Collected], of: str) -> Figures:
 
 def embed(workspace: Workspace, _customers: Sequence[Customer], _notes: Notes, progress: Progress) -> Figures:
     """Derive the sentence embeddings of all content that search may learn from, once for each record."""
-    return {"rows": workspace.embed("train/search", progress=progress), "of": "embeddings"}
+    return {"rows": workspace.records.embed("train/search", progress=progress), "of": "embeddings"}
 
 
 def snapshot_for(family: str) -> "Step":
     """Freeze the training set of a family."""
 
     def step(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, progress: Progress) -> Figures:
-        frozen = workspace.snapshot(workspace.family(family).purpose, progress=progress)
+        frozen = workspace.snapshots.create(workspace.models.family(family).purpose, progress=progress)
         notes[f"snapshot {family}"] = frozen.id
         told = frozen.manifest["rows"]
         dropped: Counter[str] = Counter()
@@ -162,7 +168,7 @@ def train(family: str) -> "Step":
     """Train a family's model from its snapshot."""
 
     def step(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, progress: Progress) -> Figures:
-        trained = workspace.train(family, notes[f"snapshot {family}"], progress=progress)
+        trained = workspace.models.train(family, notes[f"snapshot {family}"], progress=progress)
         notes[f"model {family}"] = trained.id
         return {"rows": trained.record["rows"], "of": "rows learned from"}
 
@@ -173,7 +179,7 @@ def audit(family: str) -> "Step":
     """Measure what training gives: five-fold cross-validation with a bootstrap interval."""
 
     def step(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, progress: Progress) -> Figures:
-        findings = workspace.audit(notes[f"model {family}"], progress=progress)
+        findings = workspace.models.audit(notes[f"model {family}"], progress=progress)
         benefit = next(finding for finding in findings if finding.audit == "benefit")
         told = benefit.to_json() | dict(benefit.detail)
         names = ("metric", "trained", "untrained", "value", "low", "high")
@@ -185,14 +191,18 @@ def audit(family: str) -> "Step":
 def release(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, _progress: Progress) -> Figures:
     """Release every model."""
     for family in FAMILIES:
-        workspace.release(notes[f"model {family}"])
+        workspace.models.release(notes[f"model {family}"])
     return {"rows": len(FAMILIES), "of": "models"}
 
 
 def use_search(workspace: Workspace, customers: Sequence[Customer], _notes: Notes, progress: Progress) -> Figures:
     """Search once in every account; an account's first search derives the embeddings that training did not need."""
     hits = [
-        len(workspace.search("what did we decide about the schedule", person=customer.busiest, progress=progress).hits)
+        len(
+            workspace.features.search(
+                "what did we decide about the schedule", person=customer.busiest, progress=progress
+            ).hits
+        )
         for customer in customers
     ]
     return {"rows": len(hits), "of": "searches", "hits": sum(hits)}
@@ -205,7 +215,7 @@ def use_summary(workspace: Workspace, customers: Sequence[Customer], _notes: Not
         if not customer.meetings:
             continue
         try:
-            workspace.summarize(customer.meetings[0].name, person=customer.busiest, progress=progress)
+            workspace.features.summarize(customer.meetings[0].name, person=customer.busiest, progress=progress)
             made += 1
         except RefusedError:
             refused += 1
@@ -214,7 +224,7 @@ def use_summary(workspace: Workspace, customers: Sequence[Customer], _notes: Not
 
 def use_recommend(workspace: Workspace, customers: Sequence[Customer], _notes: Notes, _progress: Progress) -> Figures:
     """Recommend something to the busiest person of every account."""
-    made = [len(workspace.recommend(customer.busiest)) for customer in customers]
+    made = [len(workspace.features.recommend(customer.busiest)) for customer in customers]
     return {"rows": len(made), "of": "people", "suggestions": sum(made)}
 
 
@@ -223,52 +233,52 @@ def withdraw(workspace: Workspace, customers: Sequence[Customer], notes: Notes, 
     parties = [f"account:{customer.id}" for customer in customers if customer.id == WITHDRAWS]
     parties += [f"person:{customer.busiest}" for customer in customers if customer.chat][:1]
     for party in parties:
-        workspace.decide(party, yes=False, data=["content", "service"], purpose=["train"])
+        workspace.consent.decide(party, yes=False, data=["content", "service"], purpose=["train"])
     notes["withdrew"] = parties
     return {"rows": len(parties), "of": "decisions"}
 
 
 def owed(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, _progress: Progress) -> Figures:
     """Name every model that learned from them, with the rows that it must forget."""
-    found = workspace.owed()
+    found = workspace.models.owed()
     notes["owed"] = [one.to_json() for one in found]
     return {"rows": sum(one.rows for one in found), "of": "rows owed", "models": len(found)}
 
 
 def forget(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, progress: Progress) -> Figures:
     """Make, audit and release the models that never saw them; erase the old ones."""
-    done = workspace.forget(progress=progress)
+    done = workspace.forgetting.forget(progress=progress)
     notes["forgotten"] = {one.model: one.successor for one in done}
     return {
         "rows": sum(one.rows for one in done),
         "of": "rows forgotten",
         "models": len(done),
-        "still_owed": len(workspace.owed()),
+        "still_owed": len(workspace.models.owed()),
     }
 
 
 def prove(workspace: Workspace, _customers: Sequence[Customer], _notes: Notes, _progress: Progress) -> Figures:
     """Write the evidence bundle."""
     bundle = _bundle(workspace)
-    entries = workspace.prove(bundle)
+    entries = workspace.proofs.bundle(bundle)
     return {"rows": entries, "of": "ledger entries", "bytes": bundle.stat().st_size}
 
 
 def verify(workspace: Workspace, _customers: Sequence[Customer], _notes: Notes, _progress: Progress) -> Figures:
     """Check the bundle with the public key alone, replaying the ledger for every row."""
     told = verify_bundle(_bundle(workspace), workspace.verifier)
-    models = [state for state in workspace.models().values() if state.forgotten_us is None]
-    rows = sum(len(workspace.open_snapshot(state.snapshot).keys) for state in models)
+    models = [state for state in workspace.models.states().values() if state.forgotten_us is None]
+    rows = sum(len(workspace.snapshots.open(state.snapshot).keys) for state in models)
     return {"rows": rows, "of": "rows replayed", "checks": len(told.checks), "holds": told.holds}
 
 
 def prove_person(workspace: Workspace, _customers: Sequence[Customer], notes: Notes, _progress: Progress) -> Figures:
     """Prove of the person who withdrew in which models they are, and check it."""
     people = [party.removeprefix("person:") for party in notes["withdrew"] if party.startswith("person:")]
-    proofs = [proof for person in people for proof in workspace.prove_person(person)]
+    proofs = [proof for person in people for proof in workspace.proofs.person(person)]
     told = {proof["model"]: verify_person(proof, workspace.verifier) for proof in proofs}
     present = {proof["model"]: proof["present"] for proof in proofs}
-    working = [state.id for state in workspace.models().values() if state.forgotten_us is None]
+    working = [state.id for state in workspace.models.states().values() if state.forgotten_us is None]
     return {
         "rows": len(proofs),
         "of": "proofs",

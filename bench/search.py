@@ -50,18 +50,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         turns = _fill(path, args.rows or ROWS)
         with Workspace.open(path) as workspace:
             setattr(workspace, "encoder", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
-            workspace.search(_QUERY, person="asker")  # embeds
+            workspace.features.search(_QUERY, person="asker")  # embeds
         with Workspace.open(path) as workspace:
             setattr(workspace, "encoder", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
-            first = _seconds(lambda: workspace.search(_QUERY, person="asker"))
-            again = sorted(_seconds(lambda: workspace.search(_QUERY, person="asker")) for _ in range(_SEARCHES))
+            first = _seconds(lambda: workspace.features.search(_QUERY, person="asker"))
+            again = sorted(
+                _seconds(lambda: workspace.features.search(_QUERY, person="asker")) for _ in range(_SEARCHES)
+            )
             within = sorted(
-                _seconds(lambda: workspace.search(_QUERY, person="asker", meeting="meeting-1"))
+                _seconds(lambda: workspace.features.search(_QUERY, person="asker", meeting="meeting-1"))
                 for _ in range(_SEARCHES)
             )
             someone = next(person.id for person in workspace.parties.people() if person.id != "asker")
-            workspace.decide(f"person:{someone}", yes=False, data=["content"], purpose=["feature/search"])
-            after_no = _seconds(lambda: workspace.search(_QUERY, person="asker"))
+            workspace.consent.decide(f"person:{someone}", yes=False, data=["content"], purpose=["feature/search"])
+            after_no = _seconds(lambda: workspace.features.search(_QUERY, person="asker"))
     figures = {
         "turns": turns,
         "the first search, seconds": round(first, 3),
@@ -92,17 +94,17 @@ def _fill(folder: Path, rows: int) -> int:
             meetings.setdefault(cue["meeting"], ["WEBVTT", ""]).append(f"{start}\n{cue['speaker']}: {cue['text']}\n")
     started = datetime.now(UTC) - timedelta(days=2)
     with Workspace.create(folder) as workspace:
-        workspace.add_account("acme", "Acme")
-        workspace.add_person("asker", account="acme", name="Asker")
-        workspace.accept("acme")
-        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_person("asker", account="acme", name="Asker")
+        workspace.terms.accept("acme")
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
         stored = 0
         for done, (meeting, cues) in enumerate(meetings.items()):
             progress("collecting", done, len(meetings))
             path = folder.with_name(f"{meeting}.vtt")
             path.write_text("\n".join(cues), encoding="utf-8")
-            stored += workspace.collect_webvtt(path, account="acme", started=started).stored
-        workspace.compact()
+            stored += workspace.records.collect_webvtt(path, account="acme", started=started).stored
+        workspace.records.compact()
     return stored
 
 

@@ -55,15 +55,17 @@ def build(folder, clock, *, accounts, profile="granular"):
     """Make a workspace in which everybody said yes and worked for a day; accounts: id -> number of people."""
     workspace = Workspace.create(folder, origin="log.example/crafts", clock=clock, profile=profile)
     for account, size in accounts.items():
-        workspace.add_account(account, account.title(), region="US")
+        workspace.people.add_account(account, account.title(), region="US")
         for number in range(size):
-            workspace.add_person(f"{account}-{number}", account=account)
-        workspace.accept(account)
-        workspace.decide(f"account:{account}", yes=True, data=USAGE, purpose=PURPOSES)
+            workspace.people.add_person(f"{account}-{number}", account=account)
+        workspace.terms.accept(account)
+        workspace.consent.decide(f"account:{account}", yes=True, data=USAGE, purpose=PURPOSES)
     clock.wait(hours=8)
     for account, size in accounts.items():
         people = [f"{account}-{number}" for number in range(size)]
-        collected = workspace.collect_otlp(write_usage(folder.parent, account, people, clock.now - timedelta(hours=1)))
+        collected = workspace.records.collect_otlp(
+            write_usage(folder.parent, account, people, clock.now - timedelta(hours=1))
+        )
         assert (collected.rejected, collected.not_kept) == ([], {})
     return workspace
 

@@ -84,18 +84,18 @@ def learned_from(snapshot, workspace):
 
 def found(workspace, query):
     """Search the orchard's meetings, as Ann."""
-    return {hit.text for hit in workspace.search(query, person="orchard-ann").hits}
+    return {hit.text for hit in workspace.features.search(query, person="orchard-ann").hits}
 
 
 def suggested(workspace, person):
-    return [suggestion.item for suggestion in workspace.recommend(person)]
+    return [suggestion.item for suggestion in workspace.features.recommend(person)]
 
 
 def why_not(workspace, person, collected):
     """Ask the gate whether it may learn from what a person opened; none if so, otherwise the reason."""
     customer = person.partition("-")[0]
     usage = {"account": customer, "people": [person], "category": "service/usage"}
-    return workspace.may("train/recommend", **usage, collected=collected).verdict.reason
+    return workspace.gate.may("train/recommend", **usage, collected=collected).verdict.reason
 
 
 def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR0915 - a story is told in one piece
@@ -105,17 +105,17 @@ def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR091
     with Workspace.create(tmp_path / "workspace", origin="log.example/story", clock=clock) as workspace:
         # Five customers. Four accept the terms; the theatre has not read them yet.
         for customer, region in CUSTOMERS.items():
-            workspace.add_account(customer, customer.title(), region=region)
+            workspace.people.add_account(customer, customer.title(), region=region)
             for name in HABITS:
                 full_name = f"{name.title()} {customer.title()}"
-                workspace.add_person(f"{customer}-{name}", account=customer, name=full_name)
+                workspace.people.add_person(f"{customer}-{name}", account=customer, name=full_name)
             if customer != "theatre":
-                workspace.accept(customer)
+                workspace.terms.accept(customer)
 
         # Monday is collected. Where no terms were accepted, nothing is kept.
         clock.wait(hours=1)
         for customer in CUSTOMERS:
-            collected = workspace.collect_otlp(write_openings(exports, customer, MONDAY))
+            collected = workspace.records.collect_otlp(write_openings(exports, customer, MONDAY))
             assert collected.rejected == []
             assert (collected.stored, dict(collected.not_kept)) == (
                 (0, {"no-terms": OPENINGS}) if customer == "theatre" else (OPENINGS, {})
@@ -123,51 +123,53 @@ def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR091
 
         # So is the orchard's meeting, in which Ann speaks, and Gail, who is nobody's user.
         (exports / "monday.vtt").write_text(MEETING)
-        workspace.collect_webvtt(exports / "monday.vtt", account="orchard", started=MONDAY)
+        workspace.records.collect_webvtt(exports / "monday.vtt", account="orchard", started=MONDAY)
         gail = f"person:{workspace.parties.find_person('orchard', 'Gail Guest').id}"
 
         # Nobody has been asked, and silence is no yes: there is nothing to learn from, and features are off.
-        silent = workspace.snapshot("train/recommend")
+        silent = workspace.snapshots.create("train/recommend")
         assert silent.manifest["rows"] == {
             "service/usage": {"read": 4 * OPENINGS, "kept": 0, "dropped": {"not-asked": 4 * OPENINGS}}
         }
         with pytest.raises(RefusedError, match="not-asked"):
-            workspace.recommend("orchard-ann")
+            workspace.features.recommend("orchard-ann")
 
         # Tuesday, decisions. The orchard says yes, to the past as well, and turns the feature on.
         clock.wait(days=1)
         usage, training, feature = ["service/usage"], ["train/recommend"], ["feature/recommend"]
-        workspace.decide("account:orchard", yes=True, data=usage, purpose=training, covers="past")
-        workspace.decide("account:orchard", yes=True, data=usage, purpose=feature, covers="past")
+        workspace.consent.decide("account:orchard", yes=True, data=usage, purpose=training, covers="past")
+        workspace.consent.decide("account:orchard", yes=True, data=usage, purpose=feature, covers="past")
         # The bakery says the same. It is in a region where the terms ask each person, too: three of five say yes.
-        workspace.decide("account:bakery", yes=True, data=usage, purpose=[*training, *feature], covers="past")
+        workspace.consent.decide("account:bakery", yes=True, data=usage, purpose=[*training, *feature], covers="past")
         for name in ("ann", "ben", "cleo"):
-            workspace.decide(f"person:bakery-{name}", yes=True, data=usage, purpose=training, covers="past")
+            workspace.consent.decide(f"person:bakery-{name}", yes=True, data=usage, purpose=training, covers="past")
         # The clinic says yes from now on, and Evan of the clinic says no. The museum says no.
-        workspace.decide("account:clinic", yes=True, data=usage, purpose=[*training, *feature])
-        workspace.decide("person:clinic-evan", yes=False, data=usage, purpose=training)
-        workspace.decide("account:museum", yes=False, data=usage, purpose=training)
+        workspace.consent.decide("account:clinic", yes=True, data=usage, purpose=[*training, *feature])
+        workspace.consent.decide("person:clinic-evan", yes=False, data=usage, purpose=training)
+        workspace.consent.decide("account:museum", yes=False, data=usage, purpose=training)
 
         # What was said in the meeting needs the orchard's yes, and everybody's: Gail's silence keeps all of it out.
         for party in ("account:orchard", "person:orchard-ann"):
-            workspace.decide(party, yes=True, data=["content"], purpose=["train/search"], covers="past")
-        assert len(workspace.snapshot("train/search").keys) == 0
-        workspace.decide(gail, yes=True, data=["content"], purpose=["train/search"], covers="past")
-        assert len(workspace.snapshot("train/search").keys) == 2
+            workspace.consent.decide(party, yes=True, data=["content"], purpose=["train/search"], covers="past")
+        assert len(workspace.snapshots.create("train/search").keys) == 0
+        workspace.consent.decide(gail, yes=True, data=["content"], purpose=["train/search"], covers="past")
+        assert len(workspace.snapshots.create("train/search").keys) == 2
 
         # Searching it is another purpose, with a switch of its own; and a guest can take her words out of that.
         with pytest.raises(RefusedError, match="not-asked"):
             found(workspace, "telephone number")
-        workspace.decide("account:orchard", yes=True, data=["content"], purpose=["feature/search"], covers="past")
+        workspace.consent.decide(
+            "account:orchard", yes=True, data=["content"], purpose=["feature/search"], covers="past"
+        )
         assert GAILS_WORDS in found(workspace, "telephone number")
-        workspace.decide(gail, yes=False, data=["content"], purpose=["feature/search"])
+        workspace.consent.decide(gail, yes=False, data=["content"], purpose=["feature/search"])
         assert GAILS_WORDS not in found(workspace, "telephone number")
         assert ANNS_WORDS in found(workspace, "delivery van")
 
         # On Tuesday everybody works as on Monday.
         clock.wait(hours=1)
         for customer in CUSTOMERS:
-            workspace.collect_otlp(write_openings(exports, customer, clock.now))
+            workspace.records.collect_otlp(write_openings(exports, customer, clock.now))
 
         # The gate answers each of them, with the reason.
         assert why_not(workspace, "orchard-ann", MONDAY) is None
@@ -180,7 +182,7 @@ def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR091
         assert why_not(workspace, "theatre-ann", clock.now) == "no-terms"
 
         # The snapshot holds exactly those, and says how many it left out and why.
-        snapshot = workspace.snapshot("train/recommend")
+        snapshot = workspace.snapshots.create("train/recommend")
         assert learned_from(snapshot, workspace) == {
             "orchard": {"ann", "ben", "cleo", "dov", "evan"},
             "bakery": {"ann", "ben", "cleo"},
@@ -191,58 +193,58 @@ def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR091
         assert set(kept["dropped"]) == {"not-asked", "said-no", "before-yes"}
 
         # A model learns from it, is measured, and goes to work with a signed card.
-        first = workspace.train("recommend", snapshot.id)
+        first = workspace.models.train("recommend", snapshot.id)
         with pytest.raises(RefusedError, match="not audited"):
-            workspace.release(first.id)
-        benefit = next(finding for finding in workspace.audit(first.id) if finding.audit == "benefit")
+            workspace.models.release(first.id)
+        benefit = next(finding for finding in workspace.models.audit(first.id) if finding.audit == "benefit")
         assert benefit.measured
         assert benefit.units == snapshot.manifest["people"]["size"]
-        workspace.release(first.id)
+        workspace.models.release(first.id)
 
         assert suggested(workspace, "orchard-ann")[0] == "document/weather"
         # In the clinic nobody but Ben is known to use the weather, since Evan said no: it is not given away.
         assert set(suggested(workspace, "clinic-ann")) == {"document/tours", "document/tickets", "document/posters"}
         with pytest.raises(RefusedError, match="not-asked"):  # the museum never turned the feature on
-            workspace.recommend("museum-ann")
+            workspace.features.recommend("museum-ann")
 
         # Three weeks later the orchard withdraws, in one step. Its feature stops at once.
         clock.wait(weeks=3)
-        workspace.decide("account:orchard", yes=False, data=["service"], purpose=["train", "feature"])
+        workspace.consent.decide("account:orchard", yes=False, data=["service"], purpose=["train", "feature"])
         with pytest.raises(RefusedError, match="withdrawn"):
-            workspace.recommend("orchard-ann")
+            workspace.features.recommend("orchard-ann")
         # What must be forgotten is named, with a day; until then nobody can release that model again.
-        [owed] = workspace.owed()
+        [owed] = workspace.models.owed()
         assert owed.model == first.id
         assert owed.parties == {"account:orchard": "withdrawn"}
         assert owed.rows == 2 * OPENINGS
         assert owed.due_us == datetime_to_us(clock.now + timedelta(days=30))
         with pytest.raises(RefusedError, match="stale"):
-            workspace.release(first.id)
+            workspace.models.release(first.id)
 
         # Forgetting makes the model that never saw the orchard, puts it to work, and erases the old one.
         clock.wait(days=1)
-        [forgotten] = workspace.forget()
+        [forgotten] = workspace.forgetting.forget()
         assert (forgotten.model, forgotten.parties) == (first.id, ("account:orchard",))
-        assert workspace.owed() == []
+        assert workspace.models.owed() == []
         with pytest.raises(RefusedError, match="erased"):
-            workspace.open_model(first.id)
+            workspace.models.open(first.id)
         assert not (workspace.folder / "models" / first.id).exists()
-        second = workspace.open_model(forgotten.successor)
+        second = workspace.models.open(forgotten.successor)
         assert "orchard" not in second.record["accounts"]
         assert set(suggested(workspace, "clinic-ann")) == {"document/tours", "document/tickets", "document/posters"}
         # Exactly: what is left is, to the byte, what training anew gives today.
-        anew = workspace.train("recommend")
+        anew = workspace.models.train("recommend")
         assert anew.model.files() == second.model.files() != first.model.files()
 
         # All of it is proved to somebody who has nothing but the public key.
         key = VerifierKey.from_text(workspace.verifier.to_text())
-        workspace.prove(tmp_path / "evidence.zip")
+        workspace.proofs.bundle(tmp_path / "evidence.zip")
         verified = verify_bundle(tmp_path / "evidence.zip", key)
         assert verified.holds, verified.to_json()
 
         # And Ann of the orchard holds a proof that she was in the first model and is not in the second.
-        [before] = workspace.prove_person("orchard-ann", model=first.id)
-        [after] = workspace.prove_person("orchard-ann", model=second.id)
+        [before] = workspace.proofs.person("orchard-ann", model=first.id)
+        [after] = workspace.proofs.person("orchard-ann", model=second.id)
         assert (before["present"], before["rows"], after["present"]) == (True, 2 * len(HABITS["ann"]), False)
         assert verify_person(before, key).holds
         assert verify_person(after, key).holds

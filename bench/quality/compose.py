@@ -2,8 +2,8 @@
 
 The chat of each community is an account of its own. It goes the whole way into a workspace where everybody says yes,
 and comes out of a snapshot, gated and scrubbed. The model learns from the first 80 % of each account by time; the last
-20 % is typed again. `volition.learning.families.compose.keystrokes` says exactly how typing is counted; its source is Trnka and
-McCoy 2008, "Evaluating Word Prediction: Framing Keystroke Savings" (ACL 2008, short papers).
+20 % is typed again. `volition.learning.families.compose.keystrokes` says exactly how typing is counted; its source is
+Trnka and McCoy 2008, "Evaluating Word Prediction: Framing Keystroke Savings" (ACL 2008, short papers).
 
 The composer's settings were chosen within the first 80 %: on its last quarters, each after what came before it.
 """
@@ -98,12 +98,14 @@ def read_chat(folder: Path, progress: Progress) -> list[Row]:
         for done, export in enumerate(exports):
             progress("collecting chat", done, len(exports))
             account = export.stem
-            workspace.add_account(account, account)
-            workspace.accept(account)
-            workspace.collect_slack(export, account=account)
+            workspace.people.add_account(account, account)
+            workspace.terms.accept(account)
+            workspace.records.collect_slack(export, account=account)
             for party in (f"account:{account}", *(f"person:{one.id}" for one in workspace.parties.people(account))):
-                workspace.decide(party, yes=True, data=["content/chat"], purpose=["train/compose"], covers="past")
-        return workspace.snapshot("train/compose", progress=progress).rows(workspace.parties)
+                workspace.consent.decide(
+                    party, yes=True, data=["content/chat"], purpose=["train/compose"], covers="past"
+                )
+        return workspace.snapshots.create("train/compose", progress=progress).rows(workspace.parties)
 
 
 def split_by_time(rows: Sequence[Row], share: float = SHARE) -> tuple[list[Row], list[Row]]:

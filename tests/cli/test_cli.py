@@ -163,7 +163,7 @@ def ready(tmp_path_factory):
     plan = base / "plan.md"
     plan.write_text("# Plan\n\nWheels first, then the frame.\n")
     with Workspace.open(base / "ws") as workspace:
-        record = workspace.search("wheels", person="mara").hits[0].record_id
+        record = workspace.features.search("wheels", person="mara").hits[0].record_id
     return {
         "base": base,
         "model": model,

@@ -23,14 +23,14 @@ class Clock:
 
 def make(folder, profile="granular"):
     workspace = Workspace.create(folder, profile=profile, clock=Clock())
-    workspace.add_account("acme", "Acme", region="US")
-    workspace.add_person("ada", account="acme", name="Ada")
-    workspace.accept("acme")
+    workspace.people.add_account("acme", "Acme", region="US")
+    workspace.people.add_person("ada", account="acme", name="Ada")
+    workspace.terms.accept("acme")
     return workspace
 
 
 def permits(workspace, switch):
-    choice = workspace.choices("person:ada", account="acme").of(switch)
+    choice = workspace.consent.choices("person:ada", account="acme").of(switch)
     return {
         (line.category, line.purpose): line.own.since_us if isinstance(line.own, Permit) else None
         for line in choice.lines
@@ -45,13 +45,13 @@ def permits(workspace, switch):
 def test_undoing_restores_every_permit_to_the_instant_it_had(tmp_path_factory, said, last):
     with make(tmp_path_factory.mktemp("w") / "w") as workspace:
         for yes, switch, covers in said:
-            workspace.choose("person:ada", switch, account="acme", yes=yes, covers=covers if yes else None)
+            workspace.consent.choose("person:ada", switch, account="acme", yes=yes, covers=covers if yes else None)
         yes, switch, covers = last
         before = {name: permits(workspace, name) for name in SWITCHES}
-        entry, can_undo = workspace.choose(
+        entry, can_undo = workspace.consent.choose(
             "person:ada", switch, account="acme", yes=yes, covers=covers if yes else None
         )
-        undone = workspace.undo_choice("person:ada", switch, account="acme", seq=entry.seq)
+        undone = workspace.consent.undo_choice("person:ada", switch, account="acme", seq=entry.seq)
         after = {name: permits(workspace, name) for name in SWITCHES}
         assert bool(undone) == can_undo
         assert after == before
@@ -63,29 +63,29 @@ def test_what_stands_is_what_the_gate_permits(tmp_path, profile):
         for answers in ((), ("account",), ("account", "person")):
             for kind in answers:
                 party = "account:acme" if kind == "account" else "person:ada"
-                workspace.decide(
+                workspace.consent.decide(
                     party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past"
                 )
-            found = workspace.choices("person:ada", account="acme")
+            found = workspace.consent.choices("person:ada", account="acme")
             assert found.accepted
             for choice in found.choices:
                 for line in choice.lines:
-                    verdict = workspace.may(
+                    verdict = workspace.gate.may(
                         line.purpose, account="acme", people=["ada"], category=line.category
                     ).verdict
                     assert verdict.permitted == line.stands, (choice.switch.name, line)
             for never in found.never:
                 for category in never.categories:
                     asked = {"account": "acme", "people": ["ada"], "category": category}
-                    assert workspace.may(never.purpose, **asked).verdict.reason == "never"
+                    assert workspace.gate.may(never.purpose, **asked).verdict.reason == "never"
             uses = {(line.category, line.purpose) for choice in found.choices for line in choice.lines}
             assert uses.isdisjoint((category, never.purpose) for never in found.never for category in never.categories)
 
 
 def test_a_yes_is_to_what_was_shown_and_a_no_to_everything(tmp_path):
     with make(tmp_path / "w") as workspace:
-        yes, _ = workspace.choose("person:ada", "train-summary", account="acme", yes=True)
-        no, _ = workspace.choose("person:ada", "train-summary", account="acme", yes=False)
+        yes, _ = workspace.consent.choose("person:ada", "train-summary", account="acme", yes=True)
+        no, _ = workspace.consent.choose("person:ada", "train-summary", account="acme", yes=False)
         assert "service" not in yes.body["data"]
         assert no.body["data"] == ["content", "service"]
         assert yes.body["purpose"] == no.body["purpose"] == ["train/summary"]
@@ -93,25 +93,25 @@ def test_a_yes_is_to_what_was_shown_and_a_no_to_everything(tmp_path):
 
 def test_the_bundled_switch_says_all_that_it_turns_off(tmp_path):
     with make(tmp_path / "w", "bundled") as workspace:
-        [choice] = workspace.choices("account:acme", account="acme").choices
+        [choice] = workspace.consent.choices("account:acme", account="acme").choices
         assert set(choice.switch.disables) <= set(choice.purposes)
-        workspace.choose("account:acme", choice.switch.name, account="acme", yes=False)
-        [choice] = workspace.choices("account:acme", account="acme").choices
+        workspace.consent.choose("account:acme", choice.switch.name, account="acme", yes=False)
+        [choice] = workspace.consent.choices("account:acme", account="acme").choices
         assert choice.answer is Answer.NO
         assert not choice.stands
 
 
 def test_another_partys_answer_cannot_be_undone(tmp_path):
     with make(tmp_path / "w") as workspace:
-        entry, _ = workspace.choose("account:acme", "train-search", account="acme", yes=True)
+        entry, _ = workspace.consent.choose("account:acme", "train-search", account="acme", yes=True)
         for seq in (entry.seq, 0, -1, 10_000):
             with pytest.raises(InvalidInputError):
-                workspace.undo_choice("person:ada", "train-search", account="acme", seq=seq)
+                workspace.consent.undo_choice("person:ada", "train-search", account="acme", seq=seq)
 
 
 def test_before_any_terms_there_is_nothing_to_choose(tmp_path):
     with Workspace.create(tmp_path / "w", profile=None) as workspace:
-        workspace.add_account("acme", "Acme")
-        assert workspace.choices("account:acme", account="acme").terms is None
+        workspace.people.add_account("acme", "Acme")
+        assert workspace.consent.choices("account:acme", account="acme").terms is None
         with pytest.raises(InvalidInputError):
-            workspace.choose("account:acme", "train-search", account="acme", yes=True)
+            workspace.consent.choose("account:acme", "train-search", account="acme", yes=True)

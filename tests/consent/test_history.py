@@ -202,24 +202,24 @@ def test_one_that_was_half_removed_is_passed_over_for_an_older_one(tmp_path, led
 def test_a_workspace_opens_with_what_it_kept_and_reads_only_what_is_new(tmp_path, monkeypatch):
     monkeypatch.setattr("volition.workspace.opening._LONG_TO_READ", 3)
     with Workspace.create(tmp_path / "w") as workspace:
-        workspace.add_account("acme", "Acme")
-        workspace.add_person("ada", account="acme", name="Ada Byron")
-        workspace.accept("acme")
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_person("ada", account="acme", name="Ada Byron")
+        workspace.terms.accept("acme")
         for party in ("account:acme", "person:ada"):
-            workspace.decide(party, yes=True, data=["content"], purpose=["train"])
+            workspace.consent.decide(party, yes=True, data=["content"], purpose=["train"])
         workspace.history()
     with Workspace.open(tmp_path / "w") as workspace:
         read = []
         entries = workspace.ledger.entries
         monkeypatch.setattr(workspace.ledger, "entries", lambda start: read.append(start) or entries(start))
-        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
-        answered = workspace.may("train/search", account="acme", people=["ada"], category=CATEGORY).verdict
+        workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+        answered = workspace.gate.may("train/search", account="acme", people=["ada"], category=CATEGORY).verdict
         assert answered.reason == "withdrawn"
         assert min(read) >= 3
         anew = Permits(read_history(entries()), purpose=PURPOSE, at_us=workspace.now_us)
         for category in CATEGORIES:
             party = workspace.party("person:ada")
-            assert workspace.permits(PURPOSE).of("acme", party, Role.FIRST, category) == anew.of(
+            assert workspace.gate.permits(PURPOSE).of("acme", party, Role.FIRST, category) == anew.of(
                 "acme", party, Role.FIRST, category
             )
 

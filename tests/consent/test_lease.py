@@ -340,16 +340,16 @@ def test_in_any_order_of_things_no_answer_is_older_than_what_was_acknowledged(tm
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("leases") / "workspace"
     with Workspace.create(folder) as workspace:
-        workspace.add_account("acme", "Acme")
-        workspace.add_person("ada", account="acme")
-        workspace.accept("acme")
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_person("ada", account="acme")
+        workspace.terms.accept("acme")
     return folder
 
 
 def say(workspace, answer):
     start = time.monotonic()
     yes = answer == "yes"
-    workspace.decide(
+    workspace.consent.decide(
         "account:acme", yes=yes, data=["service"], purpose=["feature/search"], covers="past" if yes else None
     )
     return time.monotonic() - start
@@ -365,7 +365,7 @@ def test_a_workspace_holds_what_its_own_decisions_change(folder):
     with Workspace.open(folder) as workspace:
         record = record_of(workspace)
         say(workspace, "yes")
-        with workspace.hold("feature/search") as held:
+        with workspace.gate.hold("feature/search") as held:
             assert held.decide(record).permitted
             took_s = say(workspace, "no")
             assert reason(held.decide(record)) == "withdrawn"
@@ -374,18 +374,18 @@ def test_a_workspace_holds_what_its_own_decisions_change(folder):
 
 def test_a_purpose_that_is_none_cannot_be_held(folder):
     with Workspace.open(folder) as workspace, pytest.raises(InvalidInputError, match="no purpose"):
-        workspace.hold("feature/mind-reading")
+        workspace.gate.hold("feature/mind-reading")
 
 
 def test_a_signal_and_an_erasure_that_are_there_already_wait_like_the_first(folder):
     with Workspace.open(folder) as workspace:
-        workspace.add_person("guest")
-        workspace.signal("guest")
-        with workspace.hold("feature/search"):
+        workspace.people.add_person("guest")
+        workspace.consent.signal("guest")
+        with workspace.gate.hold("feature/search"):
             start = time.monotonic()
-            assert workspace.signal("guest") is None
+            assert workspace.consent.signal("guest") is None
             assert time.monotonic() - start >= LENGTH_MS / 1000
-        workspace.erase("person:guest")
+        workspace.forgetting.erase("person:guest")
 
 
 def test_several_threads_ask_one_that_holds(folder):
@@ -403,7 +403,7 @@ def test_several_threads_ask_one_that_holds(folder):
                 if verdict.permitted and refused:
                     wrong.append(verdict)
 
-        with workspace.hold("feature/search") as held:
+        with workspace.gate.hold("feature/search") as held:
             askers = [threading.Thread(target=ask, args=(held,)) for _ in range(4)]
             for asker in askers:
                 asker.start()

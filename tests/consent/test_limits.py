@@ -18,63 +18,63 @@ SWITCH, PURPOSE, CATEGORY = "train-compose", "train/compose", "content/chat"
 @pytest.fixture
 def workspace(tmp_path):
     with make(tmp_path / "w") as workspace:
-        workspace.add_person("bob", account="acme", name="Bob", emails=["bob@acme.example"])
-        workspace.add_account("other", "Other")
-        workspace.add_person("eve", account="other", name="Eve")
-        workspace.add_person("guest")
+        workspace.people.add_person("bob", account="acme", name="Bob", emails=["bob@acme.example"])
+        workspace.people.add_account("other", "Other")
+        workspace.people.add_person("eve", account="other", name="Eve")
+        workspace.people.add_person("guest")
         for party in ("account:acme", "person:ada", "person:bob"):
-            workspace.decide(party, yes=True, covers="past", **EVERYTHING)
+            workspace.consent.decide(party, yes=True, covers="past", **EVERYTHING)
         yield workspace
 
 
 def why_not(workspace, *people, collected=None):
-    return workspace.may(
+    return workspace.gate.may(
         PURPOSE, account="acme", people=people or ["ada"], category=CATEGORY, collected=collected
     ).verdict.reason
 
 
 def test_while_the_lock_stands_no_yes_counts_and_only_a_lift_ends_it(workspace):
     assert why_not(workspace) is None
-    workspace.limit("acme", switch=SWITCH)
+    workspace.consent.limit("acme", switch=SWITCH)
     assert why_not(workspace) == "limited"
     for party in ("account:acme", "person:ada"):
-        workspace.decide(party, yes=True, covers="past", **EVERYTHING)
-    workspace.accept("acme")
+        workspace.consent.decide(party, yes=True, covers="past", **EVERYTHING)
+    workspace.terms.accept("acme")
     assert why_not(workspace) == "limited"
-    verdict = workspace.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict
+    verdict = workspace.gate.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict
     assert verdict.party == "account:acme"
     assert "can lift this limit" in verdict.remedy
-    workspace.limit("acme", switch=SWITCH, limited=False)
+    workspace.consent.limit("acme", switch=SWITCH, limited=False)
     assert why_not(workspace) is None
 
 
 def test_a_group_is_limited_and_nobody_else(workspace):
-    workspace.limit("acme", switch=SWITCH, group="works council", people=["Ada"])
+    workspace.consent.limit("acme", switch=SWITCH, group="works council", people=["Ada"])
     assert [why_not(workspace, "ada"), why_not(workspace, "bob")] == ["limited", None]
     assert why_not(workspace, "bob", "ada") == "limited"  # a record that concerns her as well
-    workspace.limit("acme", switch=SWITCH, group="works council", people=["bob@acme.example", "guest"])
+    workspace.consent.limit("acme", switch=SWITCH, group="works council", people=["bob@acme.example", "guest"])
     assert why_not(workspace, "bob") == "limited"
-    workspace.limit("acme", switch=SWITCH, group="works council", people=["bob"], limited=False)
+    workspace.consent.limit("acme", switch=SWITCH, group="works council", people=["bob"], limited=False)
     assert [why_not(workspace, "ada"), why_not(workspace, "bob")] == ["limited", None]
-    workspace.limit("acme", switch=SWITCH, group="works council", limited=False)
+    workspace.consent.limit("acme", switch=SWITCH, group="works council", limited=False)
     assert why_not(workspace, "ada") is None
-    assert workspace.limits("acme") == ()
+    assert workspace.consent.limits("acme") == ()
 
 
 def test_what_was_collected_before_the_lift_stays_out(workspace):
     before = workspace.now_us
-    workspace.limit("acme", switch=SWITCH)
-    [entry] = workspace.limit("acme", switch=SWITCH, limited=False)
-    verdict = workspace.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict
+    workspace.consent.limit("acme", switch=SWITCH)
+    [entry] = workspace.consent.limit("acme", switch=SWITCH, limited=False)
+    verdict = workspace.gate.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict
     assert before < verdict.since_us == entry.at_us
     assert entry.seq in verdict.evidence
 
 
 def test_the_limits_that_stand_are_told_with_how_many_people_and_since_when(workspace):
-    [lock] = workspace.limit("acme", data=["content"], purpose=["train"])
-    [first] = workspace.limit("acme", switch=SWITCH, group="g", people=["ada"])
-    workspace.limit("acme", data=["content/chat"], purpose=["train"], group="g", people=["bob", "ada"])
-    locked, group = workspace.limits("acme")
+    [lock] = workspace.consent.limit("acme", data=["content"], purpose=["train"])
+    [first] = workspace.consent.limit("acme", switch=SWITCH, group="g", people=["ada"])
+    workspace.consent.limit("acme", data=["content/chat"], purpose=["train"], group="g", people=["bob", "ada"])
+    locked, group = workspace.consent.limits("acme")
     assert (locked.name, locked.people) == ("", 0)
     assert locked.to_json()["limited"][0]["data"] == [
         f"content/{kind}" for kind in ("audio", "video", "chat", "transcript", "files")
@@ -88,8 +88,8 @@ def test_the_limits_that_stand_are_told_with_how_many_people_and_since_when(work
     assert ("content/files", "train/search") not in group.uses
     told = group.to_json()
     assert (told["group"], told["people"]) == ("g", 2)
-    workspace.limit("acme", data=["content"], purpose=["train"], group="g", people=["bob"], limited=False)
-    assert workspace.limits("acme")[1].people == 1
+    workspace.consent.limit("acme", data=["content"], purpose=["train"], group="g", people=["bob"], limited=False)
+    assert workspace.consent.limits("acme")[1].people == 1
 
 
 LIMITS = st.lists(
@@ -104,57 +104,57 @@ def test_undoing_makes_the_limits_stand_as_they_did(tmp_path_factory, before, la
     def change(limited, group, people):
         named = people if group and limited else ()
         try:
-            return workspace.limit("acme", switch=SWITCH, group=group, people=named, limited=limited)
+            return workspace.consent.limit("acme", switch=SWITCH, group=group, people=named, limited=limited)
         except InvalidInputError:  # nothing to lift
             return []
 
     with make(tmp_path_factory.mktemp("w") / "w") as workspace:
-        workspace.add_person("bob", account="acme", name="Bob")
+        workspace.people.add_person("bob", account="acme", name="Bob")
         for party in ("account:acme", "person:ada", "person:bob"):
-            workspace.decide(party, yes=True, covers="past", **EVERYTHING)
+            workspace.consent.decide(party, yes=True, covers="past", **EVERYTHING)
         for said in before:
             change(*said)
-        stood = [(group.name, group.people, set(group.uses)) for group in workspace.limits("acme")]
+        stood = [(group.name, group.people, set(group.uses)) for group in workspace.consent.limits("acme")]
         reasons = [why_not(workspace, person) for person in ("ada", "bob")]
         done = change(*last, ("ada", "bob"))
         if done:
-            workspace.undo_limit("acme", SWITCH, seq=done[0].seq)
-        assert [(group.name, group.people, set(group.uses)) for group in workspace.limits("acme")] == stood
+            workspace.consent.undo_limit("acme", SWITCH, seq=done[0].seq)
+        assert [(group.name, group.people, set(group.uses)) for group in workspace.consent.limits("acme")] == stood
         assert [why_not(workspace, person) for person in ("ada", "bob")] == reasons
 
 
 def test_undoing_a_lock_gives_back_what_the_account_itself_had_allowed(workspace):
-    before = workspace.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict.since_us
-    [entry] = workspace.limit("acme", switch=SWITCH)
-    workspace.undo_limit("acme", SWITCH, seq=entry.seq)
-    assert workspace.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict.since_us == before
+    before = workspace.gate.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict.since_us
+    [entry] = workspace.consent.limit("acme", switch=SWITCH)
+    workspace.consent.undo_limit("acme", SWITCH, seq=entry.seq)
+    assert workspace.gate.may(PURPOSE, account="acme", people=["ada"], category=CATEGORY).verdict.since_us == before
     for seq in (0, -1, 10_000):
         with pytest.raises(InvalidInputError):
-            workspace.undo_limit("acme", SWITCH, seq=seq)
+            workspace.consent.undo_limit("acme", SWITCH, seq=seq)
     with pytest.raises(InvalidInputError):
-        workspace.undo_limit("other", SWITCH, seq=entry.seq)
+        workspace.consent.undo_limit("other", SWITCH, seq=entry.seq)
 
 
 def test_more_than_an_entry_takes_are_limited_at_once_and_lifted_with_one(tmp_path, monkeypatch):
     monkeypatch.setattr("volition.consent.limits._AT_A_TIME", 20)
     names = [f"p{number:04}" for number in range(46)]
     with Workspace.create(tmp_path / "w", clock=Clock()) as workspace:
-        workspace.add_account("acme", "Acme")
+        workspace.people.add_account("acme", "Acme")
         for name in names:
-            workspace.add_person(name, account="acme")
-        workspace.accept("acme")
-        entries = workspace.limit("acme", switch=SWITCH, group="everybody", people=names)
+            workspace.people.add_person(name, account="acme")
+        workspace.terms.accept("acme")
+        entries = workspace.consent.limit("acme", switch=SWITCH, group="everybody", people=names)
         assert len(entries) == 3
         assert len({entry.at_us for entry in entries}) == 1
         assert sum(len(entry.body["people"]) for entry in entries) == len(names)
-        assert workspace.limits("acme")[0].people == len(names)
+        assert workspace.consent.limits("acme")[0].people == len(names)
         assert why_not(workspace, names[-1]) == "not-asked"  # the account is told first
-        workspace.decide("account:acme", yes=True, **EVERYTHING)
+        workspace.consent.decide("account:acme", yes=True, **EVERYTHING)
         assert {why_not(workspace, name) for name in names[::9]} == {"limited"}
-        workspace.undo_limit("acme", SWITCH, seq=entries[0].seq)
-        assert workspace.limits("acme") == ()
-        workspace.limit("acme", switch=SWITCH, group="everybody", people=names)
-        assert len(workspace.limit("acme", switch=SWITCH, group="everybody", limited=False)) == 1
+        workspace.consent.undo_limit("acme", SWITCH, seq=entries[0].seq)
+        assert workspace.consent.limits("acme") == ()
+        workspace.consent.limit("acme", switch=SWITCH, group="everybody", people=names)
+        assert len(workspace.consent.limit("acme", switch=SWITCH, group="everybody", limited=False)) == 1
         assert {why_not(workspace, name) for name in names[::9]} == {"not-asked"}
 
 
@@ -178,31 +178,31 @@ def test_more_than_an_entry_takes_are_limited_at_once_and_lifted_with_one(tmp_pa
 def test_what_makes_no_sense_is_refused_and_leaves_no_entry(workspace, asked, told):
     size = workspace.ledger.size
     with pytest.raises(InvalidInputError, match=told):
-        workspace.limit("acme", **asked)
+        workspace.consent.limit("acme", **asked)
     assert workspace.ledger.size == size
 
 
 def test_an_account_that_is_told_nothing_of_limits_nothing(workspace):
-    assert workspace.limits("acme") == ()
+    assert workspace.consent.limits("acme") == ()
     with pytest.raises(InvalidInputError):
-        workspace.limits("nobody")
+        workspace.consent.limits("nobody")
 
 
 def test_what_a_party_said_is_still_told_under_a_limit(workspace):
-    workspace.limit("acme", switch=SWITCH)
-    workspace.limit("acme", switch=SWITCH, group="g", people=["ada"])
+    workspace.consent.limit("acme", switch=SWITCH)
+    workspace.consent.limit("acme", switch=SWITCH, group="g", people=["ada"])
     for yes, answer in ((False, "no"), (True, "yes")):
         for party in ("account:acme", "person:ada"):
-            workspace.choose(party, SWITCH, account="acme", yes=yes)
-            choice = workspace.choices(party, account="acme").of(SWITCH)
+            workspace.consent.choose(party, SWITCH, account="acme", yes=yes)
+            choice = workspace.consent.choices(party, account="acme").of(SWITCH)
             assert (choice.answer, choice.allowed) == (answer, False)
 
 
 def test_what_is_limited_for_every_purpose_is_not_collected(workspace):
     file = workspace.folder / "kickoff.vtt"
     file.write_text("WEBVTT\n\n00:01.000 --> 00:02.000\nAda: hello\n\n00:03.000 --> 00:04.000\nBob: hello\n")
-    workspace.limit("acme", **EVERYTHING, group="g", people=["ada"])
-    collected = workspace.collect_webvtt(file, account="acme", started=workspace_time(workspace))
+    workspace.consent.limit("acme", **EVERYTHING, group="g", people=["ada"])
+    collected = workspace.records.collect_webvtt(file, account="acme", started=workspace_time(workspace))
     assert dict(collected.not_kept) == {"limited": 2}  # both were in the meeting
 
 
@@ -211,7 +211,7 @@ def workspace_time(workspace):
 
 
 def test_evidence_with_limits_in_it_verifies(workspace, tmp_path):
-    workspace.limit("acme", switch=SWITCH, group="g", people=["ada"])
-    workspace.limit("acme", switch=SWITCH, group="g", limited=False)
-    workspace.prove(tmp_path / "evidence.zip")
+    workspace.consent.limit("acme", switch=SWITCH, group="g", people=["ada"])
+    workspace.consent.limit("acme", switch=SWITCH, group="g", limited=False)
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds

@@ -45,12 +45,14 @@ def served():
 def workspace(tmp_path):
     (tmp_path / "frames.vtt").write_text(TRANSCRIPT)
     with Workspace.create(tmp_path / "workspace") as workspace:
-        workspace.add_account("acme", "Acme")
-        workspace.accept("acme")
+        workspace.people.add_account("acme", "Acme")
+        workspace.terms.accept("acme")
         for person, name in (("ann", "Ann Lee"), ("bob", "Bob Ray")):
-            workspace.add_person(person, account="acme", name=name)
-        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature/summary"], covers="past")
-        workspace.collect_webvtt(tmp_path / "frames.vtt", account="acme", started=datetime(2025, 6, 2, 9, tzinfo=UTC))
+            workspace.people.add_person(person, account="acme", name=name)
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["feature/summary"], covers="past")
+        workspace.records.collect_webvtt(
+            tmp_path / "frames.vtt", account="acme", started=datetime(2025, 6, 2, 9, tzinfo=UTC)
+        )
     return tmp_path / "workspace"
 
 
@@ -61,11 +63,11 @@ def test_a_real_model_tells_a_meeting_and_is_believed_only_where_the_quotes_carr
     settings.write_text(f'{settings.read_text()}\n[endpoint]\nurl = "{url}"\nmodel = "{smollm_server.MODEL}"\n')
 
     with Workspace.open(workspace) as opened:
-        summary = opened.summarize("frames", person="ann")
-        told = opened.prose(summary, person="ann")
+        summary = opened.features.summarize("frames", person="ann")
+        told = opened.features.prose(summary, person="ann")
         process.kill()
         process.wait()
-        alone = opened.prose(summary, person="ann")
+        alone = opened.features.prose(summary, person="ann")
 
     assert told.sentences
     assert smollm_server.MODEL in told.note

@@ -399,42 +399,42 @@ class TestLlama:
             )
         with Workspace(place) as workspace:
             for account in ("orchard", "bakery"):
-                workspace.add_account(account, account.title())
-                workspace.accept(account)
+                workspace.people.add_account(account, account.title())
+                workspace.terms.accept(account)
                 for name in PEOPLE:
                     full, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
-                    workspace.add_person(f"{account}-{name}", account=account, name=full, emails=[email])
-                workspace.collect_slack(export(tmp_path, account), account=account)
+                    workspace.people.add_person(f"{account}-{name}", account=account, name=full, emails=[email])
+                workspace.records.collect_slack(export(tmp_path, account), account=account)
                 for party in (f"account:{account}", *(f"person:{account}-{name}" for name in PEOPLE)):
-                    workspace.decide(party, yes=True, data=CHAT, purpose=["train", "feature"], covers="past")
-            model = workspace.train("adapter")
+                    workspace.consent.decide(party, yes=True, data=CHAT, purpose=["train", "feature"], covers="past")
+            model = workspace.models.train("adapter")
             assert model.model.settings["privacy"]["epsilon"] > 0
             with pytest.raises(InvalidInputError, match="No adapter is at work"):
-                workspace.go_on("the ", person=f"orchard-{PEOPLE[0]}")
-            workspace.audit(model.id)
+                workspace.features.go_on("the ", person=f"orchard-{PEOPLE[0]}")
+            workspace.models.audit(model.id)
             override = Override(by="A test", why="chance")
-            missed = missed_bounds(workspace.findings(model), workspace.bounds)
-            workspace.release(model.id, override=override if missed else None)
+            missed = missed_bounds(workspace.models.findings(model), workspace._opened.bounds)
+            workspace.models.release(model.id, override=override if missed else None)
             card = (place / "releases" / model.id / "card.md").read_text()
             assert f"{model.model.settings['privacy']['epsilon']:.3f} at 1e-05" in card
-            written = workspace.go_on("the ", person=f"orchard-{PEOPLE[0]}", tokens=2)
+            written = workspace.features.go_on("the ", person=f"orchard-{PEOPLE[0]}", tokens=2)
             asked = ["go-on", "the ", "--tokens", "2", "--workspace", str(place), "--as"]
             assert main([*asked, f"orchard-{PEOPLE[0]}", "--json"]) == 0
             assert json.loads(capsys.readouterr().out) == {"text": "the ", "written": written}
             assert main([*asked, f"orchard-{PEOPLE[0]}"]) == 0
             assert f"the {written}".split("\n")[0] in capsys.readouterr().out
-            workspace.decide(f"person:orchard-{PEOPLE[2]}", yes=False, data=CHAT, purpose=["feature"])
+            workspace.consent.decide(f"person:orchard-{PEOPLE[2]}", yes=False, data=CHAT, purpose=["feature"])
             assert main([*asked, f"orchard-{PEOPLE[2]}"]) == 3
             assert "orchard" in capsys.readouterr().err
-            frozen = workspace.snapshot("train/compose")
-            workspace.decide(f"person:orchard-{PEOPLE[1]}", yes=False, data=CHAT, purpose=["train"])
+            frozen = workspace.snapshots.create("train/compose")
+            workspace.consent.decide(f"person:orchard-{PEOPLE[1]}", yes=False, data=CHAT, purpose=["train"])
             with pytest.raises(RefusedError, match="stale"):
-                workspace.train("adapter", frozen.id)
-            done = workspace.forget()
+                workspace.models.train("adapter", frozen.id)
+            done = workspace.forgetting.forget()
             assert [one.model for one in done] == [model.id]
-            successor = workspace.open_model(done[0].successor or done[0].waits)
-            anew = workspace.family("adapter").fit(
-                workspace.open_snapshot(successor.record["snapshot"]).rows(workspace.parties),
+            successor = workspace.models.open(done[0].successor or done[0].waits)
+            anew = workspace.models.family("adapter").fit(
+                workspace.snapshots.open(successor.record["snapshot"]).rows(workspace.parties),
                 parts=NoParts(),
                 progress=silent,
             )

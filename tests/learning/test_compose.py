@@ -588,15 +588,17 @@ def office(tmp_path):
     """Two accounts whose people chat; everybody has said yes, and a composer is at work."""
     with Workspace.create(tmp_path / "workspace", origin="log.example/compose", clock=Clock()) as workspace:
         for account in ("orchard", "bakery"):
-            workspace.add_account(account, account.title(), region="US")
-            workspace.accept(account)
+            workspace.people.add_account(account, account.title(), region="US")
+            workspace.terms.accept(account)
             for name in PEOPLE:
                 full_name, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
-                workspace.add_person(f"{account}-{name}", account=account, name=full_name, emails=[email])
-            workspace.collect_slack(export(tmp_path, account), account=account)
-            workspace.decide(f"account:{account}", yes=True, data=CHAT, purpose=["train", "feature"], covers="past")
+                workspace.people.add_person(f"{account}-{name}", account=account, name=full_name, emails=[email])
+            workspace.records.collect_slack(export(tmp_path, account), account=account)
+            workspace.consent.decide(
+                f"account:{account}", yes=True, data=CHAT, purpose=["train", "feature"], covers="past"
+            )
             for name in PEOPLE:
-                workspace.decide(f"person:{account}-{name}", yes=True, data=CHAT, purpose=LEARN, covers="past")
+                workspace.consent.decide(f"person:{account}-{name}", yes=True, data=CHAT, purpose=LEARN, covers="past")
         release(workspace)
         yield workspace
 
@@ -631,9 +633,9 @@ def export(folder, account):
 
 
 def release(workspace):
-    model = workspace.train("compose")
-    workspace.audit(model.id)
-    workspace.release(model.id)
+    model = workspace.models.train("compose")
+    workspace.models.audit(model.id)
+    workspace.models.release(model.id)
     return model
 
 

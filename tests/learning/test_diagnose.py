@@ -385,10 +385,10 @@ def workspace(tmp_path):
     clock = Clock(max(one.events[-1].at_us for one in planted) + 60_000_000)
     with Workspace.create(tmp_path / "ws", clock=clock) as made:
         for account in ("acme", "bolt"):
-            made.add_account(account, account.title())
-            made.accept(account)
+            made.people.add_account(account, account.title())
+            made.terms.accept(account)
             (tmp_path / account).write_bytes(otlp_of([one for one in planted if one.account == account]))
-            collected = made.collect_otlp(tmp_path / account)
+            collected = made.records.collect_otlp(tmp_path / account)
             assert (collected.rejected, collected.not_kept) == ([], {})
         yield made, planted
 
@@ -397,49 +397,49 @@ def test_without_a_yes_nothing_is_learnt_and_the_feature_refuses(workspace):
     made, planted = workspace
     person = made.parties.find_person("acme", planted[0].person).id
 
-    assert made.snapshot("train/diagnose").keys == ()
+    assert made.snapshots.create("train/diagnose").keys == ()
     with pytest.raises(InvalidInputError, match="There are 0 of 0 people"):
-        made.train("diagnose")
+        made.models.train("diagnose")
     with pytest.raises(RefusedError, match=r"feature/diagnose is off for the account acme \(not-asked\)"):
-        made.diagnose(person)
+        made.features.diagnose(person)
 
 
 def test_a_yes_to_training_is_none_to_the_feature_and_the_other_way_round(workspace):
     made, planted = workspace
     person = made.parties.find_person("acme", planted[0].person).id
-    made.decide("account:acme", yes=True, data=DATA, purpose=TRAIN, covers="past")
-    made.decide("account:bolt", yes=True, data=DATA, purpose=FEATURE, covers="past")
+    made.consent.decide("account:acme", yes=True, data=DATA, purpose=TRAIN, covers="past")
+    made.consent.decide("account:bolt", yes=True, data=DATA, purpose=FEATURE, covers="past")
 
-    assert {key.account for key in made.snapshot("train/diagnose").keys} == {"acme"}
+    assert {key.account for key in made.snapshots.create("train/diagnose").keys} == {"acme"}
     with pytest.raises(RefusedError, match="not-asked"):
-        made.diagnose(person)
-    assert made.diagnose(made.parties.find_person("bolt", planted[-1].person).id).sessions
+        made.features.diagnose(person)
+    assert made.features.diagnose(made.parties.find_person("bolt", planted[-1].person).id).sessions
 
 
 def test_the_whole_road_learn_diagnose_refuse_forget(workspace):
     made, planted = workspace
     for account in ("acme", "bolt"):
-        made.decide(f"account:{account}", yes=True, data=DATA, purpose=[*TRAIN, *FEATURE], covers="past")
-    trained = made.train("diagnose")
-    made.audit(trained.id)
-    made.release(trained.id)
+        made.consent.decide(f"account:{account}", yes=True, data=DATA, purpose=[*TRAIN, *FEATURE], covers="past")
+    trained = made.models.train("diagnose")
+    made.models.audit(trained.id)
+    made.models.release(trained.id)
     mine = [one for one in planted if one.person == planted[0].person]
     person = made.parties.find_person("acme", planted[0].person).id
 
-    told = made.diagnose(person, limit=100)
+    told = made.features.diagnose(person, limit=100)
     assert {one.session for one in told.sessions} == {one.name for one in mine}  # nobody else's
     assert told.note == ""
-    assert made.diagnose(person, session=mine[0].name).sessions[0].session == mine[0].name
+    assert made.features.diagnose(person, session=mine[0].name).sessions[0].session == mine[0].name
     with pytest.raises(InvalidInputError, match="has no session"):
-        made.diagnose(person, session=planted[-1].name)
+        made.features.diagnose(person, session=planted[-1].name)
 
-    made.decide(f"person:{person}", yes=False, data=DATA, purpose=[*TRAIN, *FEATURE])
-    assert made.diagnose(person).sessions == ()
-    [owed] = made.owed()
+    made.consent.decide(f"person:{person}", yes=False, data=DATA, purpose=[*TRAIN, *FEATURE])
+    assert made.features.diagnose(person).sessions == ()
+    [owed] = made.models.owed()
     assert owed.rows == sum(len(one.events) for one in mine)
-    [done] = made.forget()
-    successor = made.open_model(done.successor)
-    left = made.open_snapshot(successor.record["snapshot"]).rows(made.parties)
+    [done] = made.forgetting.forget()
+    successor = made.models.open(done.successor)
+    left = made.snapshots.open(successor.record["snapshot"]).rows(made.parties)
     assert successor.model.files() == fit(left).files()
     pseudonym = made.parties.person(person).pseudonym
     assert pseudonym not in {name for row in left for name in row.people}
@@ -450,13 +450,13 @@ def test_samples_teach_diagnosis_through_scrubbing(tmp_path):
     account = samples.accounts[-1]
     clock = Clock(int((samples.end + timedelta(days=1)).timestamp()) * 1_000_000)
     with Workspace.create(tmp_path / "ws", clock=clock) as made:
-        made.add_account(account.id, account.name)
-        made.accept(account.id)
-        made.collect_otlp(account.usage)
-        made.decide(f"account:{account.id}", yes=True, data=DATA, purpose=TRAIN, covers="past")
-        sessions = sessions_of(made.snapshot("train/diagnose").rows(made.parties))
+        made.people.add_account(account.id, account.name)
+        made.terms.accept(account.id)
+        made.records.collect_otlp(account.usage)
+        made.consent.decide(f"account:{account.id}", yes=True, data=DATA, purpose=TRAIN, covers="past")
+        sessions = sessions_of(made.snapshots.create("train/diagnose").rows(made.parties))
 
         assert len(sessions) >= 4 * len(account.users)
         assert all(session.failed is not None for session in sessions)
         assert us_to_datetime(sessions[0].start_us) >= samples.start
-        made.train("diagnose")
+        made.models.train("diagnose")

@@ -78,29 +78,29 @@ def build(folder, clock, *, who=None, terms=None):
         folder, origin="log.example/forget", clock=clock, profile=None if terms else "granular"
     )
     if terms:
-        workspace.publish_terms(terms)
+        workspace.terms.publish(terms)
     for account, people in who.items():
-        workspace.add_account(account, account.title())
+        workspace.people.add_account(account, account.title())
         for name in people:
-            workspace.add_person(f"{account}-{name}", account=account)
-        workspace.accept(account)
-        workspace.decide(f"account:{account}", yes=True, data=USAGE, purpose=[*TRAINING, *FEATURE])
+            workspace.people.add_person(f"{account}-{name}", account=account)
+        workspace.terms.accept(account)
+        workspace.consent.decide(f"account:{account}", yes=True, data=USAGE, purpose=[*TRAINING, *FEATURE])
     clock.wait(hours=8)
     for account, people in who.items():
-        collected = workspace.collect_otlp(opened(folder, account, people, clock.now - timedelta(hours=1)))
+        collected = workspace.records.collect_otlp(opened(folder, account, people, clock.now - timedelta(hours=1)))
         assert (collected.rejected, collected.not_kept) == ([], {})
     return workspace
 
 
 def release(workspace):
-    model = workspace.train("recommend").id
-    workspace.audit(model)
-    workspace.release(model)
+    model = workspace.models.train("recommend").id
+    workspace.models.audit(model)
+    workspace.models.release(model)
     return model
 
 
 def say_no(workspace, party, purpose=("train",)):
-    return workspace.decide(party, yes=False, data=["service"], purpose=list(purpose))
+    return workspace.consent.decide(party, yes=False, data=["service"], purpose=list(purpose))
 
 
 @pytest.fixture(scope="module")
@@ -148,73 +148,75 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     workspace, _, old = released
     for party in parties:
         say_no(workspace, party)
-    [owed] = workspace.owed()
+    [owed] = workspace.models.owed()
     assert (owed.model, owed.released, owed.family) == (old, True, "recommend")
     assert {workspace.party_name(party) for party in owed.parties} == set(parties)
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     assert forgotten.model == old
     assert {workspace.party_name(party) for party in forgotten.parties} == set(parties)
     with build(tmp_path / "never", Clock(), who=without(*parties)) as never:
         other = never.train("recommend")
-        successor = workspace.open_model(forgotten.successor)
+        successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == other.model.files()
-        assert forgotten.rows == len(workspace.open_snapshot(workspace.models()[old].snapshot).keys) - len(
+        assert forgotten.rows == len(workspace.snapshots.open(workspace.models.states()[old].snapshot).keys) - len(
             never.open_snapshot(other.record["snapshot"]).keys
         )
-    assert workspace.owed() == []
-    assert workspace.forget() == []
+    assert workspace.models.owed() == []
+    assert workspace.forgetting.forget() == []
     assert workspace.status()["models"][-1]["state"] == "at work"
 
 
 def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
     workspace, _, _ = released
-    workspace.limit("orchard", switch="train-recommend", group="works council", people=["orchard-ann"])
-    workspace.limit("bakery", switch="train-recommend")
-    [owed] = workspace.owed()
+    workspace.consent.limit("orchard", switch="train-recommend", group="works council", people=["orchard-ann"])
+    workspace.consent.limit("bakery", switch="train-recommend")
+    [owed] = workspace.models.owed()
     assert {workspace.party_name(party): reason for party, reason in owed.parties.items()} == {
         "person:orchard-ann": "limited",
         "account:bakery": "limited",
     }
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     gone = ("person:orchard-ann", "account:bakery")
     with build(tmp_path / "never", Clock(), who=without(*gone)) as never:
-        assert workspace.open_model(forgotten.successor).model.files() == never.train("recommend").model.files()
-    workspace.prove(tmp_path / "evidence.zip")
+        assert workspace.models.open(forgotten.successor).model.files() == never.train("recommend").model.files()
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
-    workspace.limit("bakery", switch="train-recommend", limited=False)
-    assert workspace.owed() == []
+    workspace.consent.limit("bakery", switch="train-recommend", limited=False)
+    assert workspace.models.owed() == []
 
 
 def test_nothing_is_left_of_a_model_that_must_forget_everyone(released):
     workspace, _, old = released
     for account in ACCOUNTS:
         say_no(workspace, f"account:{account}")
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     assert (forgotten.model, forgotten.successor) == (old, None)
     assert list((workspace.folder / "models").iterdir()) == []
-    assert [suggestion.because for suggestion in workspace.recommend("orchard-ann")] == ["you used it recently"] * 3
+    assert [suggestion.because for suggestion in workspace.features.recommend("orchard-ann")] == [
+        "you used it recently"
+    ] * 3
 
 
 def test_where_nobody_said_no_nothing_is_owed_and_nothing_happens(released):
     workspace, _, old = released
     size = len(workspace.entries())
-    assert workspace.owed() == []
-    assert workspace.forget() == []
+    assert workspace.models.owed() == []
+    assert workspace.forgetting.forget() == []
     assert len(workspace.entries()) == size
     say_no(workspace, "person:orchard-ann", purpose=["train/search"])  # another purpose
     say_no(workspace, "account:orchard", purpose=["feature"])
-    assert workspace.owed() == []
-    assert workspace.models()[old].forgotten_us is None
+    assert workspace.models.owed() == []
+    assert workspace.models.states()[old].forgotten_us is None
 
 
 def test_rows_collected_since_do_not_slip_in(released, tmp_path):
     workspace, clock, _ = released
     clock.wait(days=1)
-    workspace.collect_otlp(opened(tmp_path, "clinic", HABITS, clock.now - timedelta(hours=1)))
+    workspace.records.collect_otlp(opened(tmp_path, "clinic", HABITS, clock.now - timedelta(hours=1)))
     say_no(workspace, "account:orchard")
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
-        assert workspace.open_model(forgotten.successor).record["rows"] == never.train("recommend").record["rows"]
+        assert workspace.models.open(forgotten.successor).record["rows"] == never.train("recommend").record["rows"]
 
 
 # --- the old one ---
@@ -222,9 +224,9 @@ def test_rows_collected_since_do_not_slip_in(released, tmp_path):
 
 def test_the_old_models_files_are_gone_and_its_evidence_stays(released, tmp_path):
     workspace, _, old = released
-    snapshot = workspace.models()[old].snapshot
+    snapshot = workspace.models.states()[old].snapshot
     say_no(workspace, "person:orchard-ann")
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     assert [path.name for path in (workspace.folder / "models").iterdir()] == [forgotten.successor]
     assert {path.name for path in (workspace.folder / "snapshots" / snapshot).iterdir()} == {
         "manifest.json",
@@ -232,13 +234,13 @@ def test_the_old_models_files_are_gone_and_its_evidence_stays(released, tmp_path
         "people.json",
     }
     with pytest.raises(RefusedError, match=f"is erased. {forgotten.successor} took its place"):
-        workspace.open_model(old)
+        workspace.models.open(old)
     with pytest.raises(InvalidInputError, match="was erased"):
-        workspace.open_snapshot(snapshot).rows(workspace.parties)
-    proofs = {proof["model"]: proof for proof in workspace.prove_person("orchard-ann")}
+        workspace.snapshots.open(snapshot).rows(workspace.parties)
+    proofs = {proof["model"]: proof for proof in workspace.proofs.person("orchard-ann")}
     assert {model: proof["present"] for model, proof in proofs.items()} == {old: True, forgotten.successor: False}
     assert all(verify_person(proof, workspace.verifier).holds for proof in proofs.values())
-    workspace.prove(tmp_path / "evidence.zip")
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
 
@@ -247,15 +249,15 @@ def test_models_that_are_not_at_work_are_erased_without_a_successor(released):
     clock.wait(hours=1)
     working = release(workspace)
     clock.wait(hours=1)
-    unreleased = workspace.train("recommend").id
+    unreleased = workspace.models.train("recommend").id
     assert len({superseded, working, unreleased}) == 3
     say_no(workspace, "person:orchard-ann")
-    assert {owed.model: owed.released for owed in workspace.owed()} == {
+    assert {owed.model: owed.released for owed in workspace.models.owed()} == {
         superseded: True,
         working: True,
         unreleased: False,
     }
-    done = {forgotten.model: forgotten.successor for forgotten in workspace.forget()}
+    done = {forgotten.model: forgotten.successor for forgotten in workspace.forgetting.forget()}
     assert done.keys() == {superseded, working, unreleased}
     assert (done[superseded], done[unreleased]) == (None, None)
     assert [path.name for path in (workspace.folder / "models").iterdir()] == [done[working]]
@@ -263,17 +265,17 @@ def test_models_that_are_not_at_work_are_erased_without_a_successor(released):
 
 def test_of_two_releases_at_one_instant_the_later_one_is_at_work(released):
     workspace, clock, first = released
-    workspace.collect_otlp(opened(workspace.folder, "clinic", ["ann"], clock.now - timedelta(minutes=30)))
+    workspace.records.collect_otlp(opened(workspace.folder, "clinic", ["ann"], clock.now - timedelta(minutes=30)))
     second = release(workspace)  # the clock stands
     states = {model["id"]: model["state"] for model in workspace.status()["models"]}
     assert states == {first: "superseded", second: "at work"}
     say_no(workspace, "person:orchard-ann")
-    done = {forgotten.model: forgotten.successor for forgotten in workspace.forget()}
+    done = {forgotten.model: forgotten.successor for forgotten in workspace.forgetting.forget()}
     assert done[first] is None
     assert workspace.status()["models"][-1] == {
         "id": done[second],
         "family": "recommend",
-        "snapshot": workspace.models()[done[second]].snapshot,
+        "snapshot": workspace.models.states()[done[second]].snapshot,
         "state": "at work",
     }
 
@@ -281,10 +283,10 @@ def test_of_two_releases_at_one_instant_the_later_one_is_at_work(released):
 def test_a_stale_snapshot_without_a_model_loses_its_content_too(released):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    spare = workspace.snapshot("train/recommend")
+    spare = workspace.snapshots.create("train/recommend")
     orphan = shutil.copytree(spare.folder, workspace.folder / "snapshots" / "train-recommend-unnamed.part")
     say_no(workspace, "person:orchard-ann")
-    workspace.forget()
+    workspace.forgetting.forget()
     assert not (spare.folder / "rows.parquet").exists()
     assert not orphan.exists()
 
@@ -299,11 +301,11 @@ def test_it_is_due_so_many_days_after_the_no(released):
     clock.wait(days=5)
     say_no(workspace, "account:bakery")
     clock.wait(days=1)
-    [owed] = workspace.owed()
+    [owed] = workspace.models.owed()
     assert (owed.since_us, owed.due_us) == (said_us, said_us + 30 * 24 * 3600 * 1_000_000)
     assert owed.rows == len(HABITS["ann"]) + sum(map(len, HABITS.values()))
     assert json.dumps(owed.to_json())
-    assert workspace.models()[old].forgotten_us is None
+    assert workspace.models.states()[old].forgotten_us is None
 
 
 def test_a_yes_after_the_no_does_not_put_it_off(released):
@@ -311,8 +313,8 @@ def test_a_yes_after_the_no_does_not_put_it_off(released):
     clock.wait(days=1)
     said_us = say_no(workspace, "account:orchard").at_us
     clock.wait(days=20)
-    workspace.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING)
-    [owed] = workspace.owed()
+    workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING)
+    [owed] = workspace.models.owed()
     assert owed.parties == {"account:orchard": "before-yes"}
     assert owed.since_us == said_us
 
@@ -323,11 +325,11 @@ def test_a_yes_that_covers_the_past_only_from_a_date_leaves_what_is_older_owed_s
     said_us = say_no(workspace, "account:orchard").at_us
     clock.wait(days=2)
     covers = (clock.now - timedelta(hours=30)).isoformat()
-    workspace.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, covers=covers)
-    [owed] = workspace.owed()
+    workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, covers=covers)
+    [owed] = workspace.models.owed()
     assert (owed.parties, owed.since_us) == ({"account:orchard": "before-yes"}, said_us)
-    workspace.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, covers="past")
-    assert workspace.owed() == []
+    workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, covers="past")
+    assert workspace.models.owed() == []
 
 
 def test_whoever_said_no_first_sets_the_day_also_if_the_other_is_told(released):
@@ -337,7 +339,7 @@ def test_whoever_said_no_first_sets_the_day_also_if_the_other_is_told(released):
     clock.wait(days=4)
     say_no(workspace, "account:orchard")
     clock.wait(days=1)
-    [owed] = workspace.owed()
+    [owed] = workspace.models.owed()
     assert owed.parties == {"account:orchard": "withdrawn"}
     assert owed.since_us == first_us
 
@@ -349,27 +351,29 @@ def test_retention_that_runs_out_is_owed_since_it_ran_out(tmp_path):
     rules = tuple(replace(rule, max_age_us=ten_days_us) if "train" in rule.purpose else rule for rule in granular.rules)
     with build(tmp_path / "workspace", clock, terms=replace(granular, rules=rules)) as workspace:
         release(workspace)
-        oldest_us = min(key.collected_us for key in workspace.open_snapshot(workspace.snapshots()[0]).keys)
+        oldest_us = min(key.collected_us for key in workspace.snapshots.open(workspace.snapshots.ids()[0]).keys)
         clock.wait(days=9)
-        assert workspace.owed() == []
+        assert workspace.models.owed() == []
         for days in (2, 5):
             clock.wait(days=days)
-            [owed] = workspace.owed()
+            [owed] = workspace.models.owed()
             assert set(owed.parties.values()) == {"too-old"}
             assert owed.since_us == oldest_us + ten_days_us + 1
 
 
 def test_an_overdue_model_works_no_more(released):
     workspace, clock, _ = released
-    trained = [suggestion.item for suggestion in workspace.recommend("orchard-ann")]
+    trained = [suggestion.item for suggestion in workspace.features.recommend("orchard-ann")]
     assert "document/weather" in trained
     say_no(workspace, "person:bakery-ann")
     clock.wait(days=30)
-    assert [suggestion.item for suggestion in workspace.recommend("orchard-ann")] == trained
+    assert [suggestion.item for suggestion in workspace.features.recommend("orchard-ann")] == trained
     clock.wait(seconds=1)
-    assert {suggestion.because for suggestion in workspace.recommend("orchard-ann")} == {"you used it recently"}
-    workspace.forget()
-    assert "document/weather" in [suggestion.item for suggestion in workspace.recommend("orchard-ann")]
+    assert {suggestion.because for suggestion in workspace.features.recommend("orchard-ann")} == {
+        "you used it recently"
+    }
+    workspace.forgetting.forget()
+    assert "document/weather" in [suggestion.item for suggestion in workspace.features.recommend("orchard-ann")]
 
 
 # --- stale: refused everywhere ---
@@ -378,37 +382,37 @@ def test_an_overdue_model_works_no_more(released):
 def test_a_stale_model_is_neither_released_nor_audited_nor_its_snapshot_learnt_from(released):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    model = workspace.train("recommend")
-    workspace.audit(model.id)
+    model = workspace.models.train("recommend")
+    workspace.models.audit(model.id)
     say_no(workspace, "person:orchard-ann")
     for use in (
-        lambda: workspace.release(model.id),
-        lambda: workspace.audit(model.id),
-        lambda: workspace.train("recommend", model.record["snapshot"]),
+        lambda: workspace.models.release(model.id),
+        lambda: workspace.models.audit(model.id),
+        lambda: workspace.models.train("recommend", model.record["snapshot"]),
     ):
         with pytest.raises(RefusedError, match="stale: 3 of the"):
             use()
-    assert workspace.models()[model.id].released_us is None
+    assert workspace.models.states()[model.id].released_us is None
 
 
 @pytest.mark.parametrize("kept", ['[{"audit": "benefit", "measured": true, "difference": 0.1}]', "[", "{}{}", "7"])
 def test_findings_of_an_earlier_version_are_measured_again_not_guessed_at(released, kept):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    model = workspace.train("recommend")
-    workspace.audit(model.id)
+    model = workspace.models.train("recommend")
+    workspace.models.audit(model.id)
     (model.folder / "findings.json").write_text(kept, encoding="utf-8")
     with pytest.raises(InvalidInputError, match="Audit again"):
-        workspace.release(model.id)
-    workspace.audit(model.id)
-    workspace.release(model.id)
+        workspace.models.release(model.id)
+    workspace.models.audit(model.id)
+    workspace.models.release(model.id)
 
 
 @pytest.mark.parametrize("party", ["person:orchard-ann", "account:clinic"])
 def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_erases_what_was_made(released, party):
     workspace, clock, working = released
     clock.wait(hours=1)
-    frozen = workspace.snapshot("train/recommend")
+    frozen = workspace.snapshots.create("train/recommend")
     said = []
 
     def somebody_says_no(_stage, _done, _total):
@@ -418,11 +422,11 @@ def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_eras
                 say_no(other, party)
 
     with pytest.raises(RefusedError, match="stale"):
-        workspace.train("recommend", frozen.id, progress=somebody_says_no)
+        workspace.models.train("recommend", frozen.id, progress=somebody_says_no)
     assert said == [party]
     assert [entry.body["model"] for entry in workspace.entries() if entry.kind == "model"] == [working]
     clock.wait(hours=1)
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     assert [path.name for path in (workspace.folder / "models").iterdir()] == [forgotten.successor]
     assert not (frozen.folder / "rows.parquet").exists()
     assert list((workspace.folder / "runs").iterdir()) == []
@@ -430,10 +434,10 @@ def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_eras
 
 def test_a_snapshot_that_the_ledger_does_not_name_is_not_learnt_from(released):
     workspace, _, old = released
-    snapshot = workspace.models()[old].snapshot
+    snapshot = workspace.models.states()[old].snapshot
     for name in ("nowhere", f"../snapshots/{snapshot}", ""):
         with pytest.raises(InvalidInputError, match="no snapshot"):
-            workspace.train("recommend", name)
+            workspace.models.train("recommend", name)
 
 
 def test_a_model_changed_on_disk_is_not_used(released):
@@ -444,9 +448,9 @@ def test_a_model_changed_on_disk_is_not_used(released):
             for changed in (data[:-1], bytes([data[0] ^ 1]) + data[1:], b""):
                 path.write_bytes(changed)
                 with pytest.raises(Exception, match="was changed after it was trained"):
-                    workspace.recommend("orchard-ann")
+                    workspace.features.recommend("orchard-ann")
             path.write_bytes(data)
-    assert workspace.recommend("orchard-ann")
+    assert workspace.features.recommend("orchard-ann")
 
 
 # --- erasing ---
@@ -456,21 +460,21 @@ def test_a_model_changed_on_disk_is_not_used(released):
 def test_an_erased_party_is_forgotten_like_one_that_said_no(released, tmp_path, party):
     workspace, _, _ = released
     rows = sum(workspace.status()["records"].values())
-    removed = workspace.erase(party)
+    removed = workspace.forgetting.erase(party)
     assert sum(workspace.status()["records"].values()) == rows - removed
-    [owed] = workspace.owed()
+    [owed] = workspace.models.owed()
     assert (set(owed.parties.values()), owed.rows) == ({"erased"}, removed)
-    [forgotten] = workspace.forget()
+    [forgotten] = workspace.forgetting.forget()
     with build(tmp_path / "never", Clock(), who=without(party)) as never:
-        assert workspace.open_model(forgotten.successor).model.files() == never.train("recommend").model.files()
-    assert workspace.collect_otlp(opened(tmp_path, "orchard", ["ann"], MONDAY + timedelta(hours=7))).stored == 0
+        assert workspace.models.open(forgotten.successor).model.files() == never.train("recommend").model.files()
+    assert workspace.records.collect_otlp(opened(tmp_path, "orchard", ["ann"], MONDAY + timedelta(hours=7))).stored == 0
 
 
 def test_erasing_again_changes_nothing(released):
     workspace, _, _ = released
-    assert workspace.erase("account:orchard") > 0
+    assert workspace.forgetting.erase("account:orchard") > 0
     size = len(workspace.entries())
-    assert workspace.erase("account:orchard") == 0
+    assert workspace.forgetting.erase("account:orchard") == 0
     assert len(workspace.entries()) == size
 
 
@@ -529,23 +533,23 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_
 
     if where == "before erasing the files":  # the ledger has it: it has happened
         assert (workspace.folder / "models" / old).exists()
-        assert workspace.owed() == []
+        assert workspace.models.owed() == []
         with pytest.raises(RefusedError, match="erased"):
-            workspace.open_model(old)
-        assert workspace.forget() == []
-        successor = workspace.models()[old].successor
+            workspace.models.open(old)
+        assert workspace.forgetting.forget() == []
+        successor = workspace.models.states()[old].successor
     else:  # the ledger has it not: it has not happened
-        assert workspace.models()[old].forgotten_us is None
-        assert workspace.recommend("clinic-ann") != ()
+        assert workspace.models.states()[old].forgotten_us is None
+        assert workspace.features.recommend("clinic-ann") != ()
         clock.wait(hours=1)
-        [forgotten] = workspace.forget()
+        [forgotten] = workspace.forgetting.forget()
         successor = forgotten.successor
     assert not (workspace.folder / "models" / old).exists()
-    assert not (workspace.folder / "snapshots" / workspace.models()[old].snapshot / "rows.parquet").exists()
-    assert workspace.recommend("clinic-ann")[0].because != "you used it recently"
+    assert not (workspace.folder / "snapshots" / workspace.models.states()[old].snapshot / "rows.parquet").exists()
+    assert workspace.features.recommend("clinic-ann")[0].because != "you used it recently"
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
-        assert workspace.open_model(successor).model.files() == never.train("recommend").model.files()
-    workspace.prove(tmp_path / "evidence.zip")
+        assert workspace.models.open(successor).model.files() == never.train("recommend").model.files()
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
 
@@ -555,16 +559,16 @@ def test_what_a_killed_training_or_forgetting_left_is_erased_once_it_is_stale(re
     killed(workspace, clock, "snapshot", "snapshot train/recommend")
     clock.wait(hours=1)
     killed(workspace, clock, "model", "train recommend")
-    named = {*workspace.snapshots()}
+    named = {*workspace.snapshots.ids()}
     left = {path.name for path in (workspace.folder / "snapshots").iterdir()} - named
-    orphans = {path.name for path in (workspace.folder / "models").iterdir()} - workspace.models().keys()
+    orphans = {path.name for path in (workspace.folder / "models").iterdir()} - workspace.models.states().keys()
     assert left
     assert orphans
     say_no(workspace, "person:orchard-ann")
-    workspace.forget()
+    workspace.forgetting.forget()
     for name in left:
         assert not (workspace.folder / "snapshots" / name / "rows.parquet").exists()
-    assert {path.name for path in (workspace.folder / "models").iterdir()} <= workspace.models().keys()
+    assert {path.name for path in (workspace.folder / "models").iterdir()} <= workspace.models.states().keys()
 
 
 def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(released, tmp_path):
@@ -573,12 +577,12 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
     clock.wait(hours=1)
     killed(workspace, clock, "release", f"release {old}")
     assert (workspace.folder / "releases" / old / "card.json").read_bytes() == card
-    workspace.prove(tmp_path / "evidence.zip")
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
     clock.wait(hours=1)
-    workspace.release(old)
+    workspace.models.release(old)
     assert (workspace.folder / "releases" / old / "card.json").read_bytes() != card
-    workspace.prove(tmp_path / "evidence.zip")
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
 
@@ -594,9 +598,9 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
 def test_an_erasure_that_was_killed_is_finished_by_the_next_erasure_or_forgetting(released, where, party):
     workspace, clock, _ = released
     killed(workspace, clock, where, f"erase {party}")
-    [owed] = workspace.owed()  # the gate refuses from the ledger's entry on
+    [owed] = workspace.models.owed()  # the gate refuses from the ledger's entry on
     assert set(owed.parties.values()) == {"erased"}
-    workspace.forget()
+    workspace.forgetting.forget()
     rows = workspace.status()["records"]["service/usage"]
     assert rows == sum(map(len, HABITS.values())) * 3 - owed.rows
     if party.startswith("account"):
@@ -625,15 +629,15 @@ def test_a_no_that_arrives_while_forgetting_is_forgotten_by_the_next_one_wheneve
 
     clock.looked_at = somebody_says_no
     with suppress(RefusedError):  # stale: a model must not be released with what was just refused
-        workspace.forget()
+        workspace.forgetting.forget()
     clock.looked_at = lambda: None
     say_no(workspace, "person:bakery-ben")  # in case it was over before
     clock.wait(hours=1)
-    workspace.forget()
-    assert workspace.owed() == []
+    workspace.forgetting.forget()
+    assert workspace.models.owed() == []
     [successor] = [path.name for path in (workspace.folder / "models").iterdir()]
     with build(tmp_path / "never", Clock(), who=without("person:orchard-ann", "person:bakery-ben")) as never:
-        assert workspace.open_model(successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(successor).model.files() == never.train("recommend").model.files()
     assert workspace.status()["models"][-1]["state"] == "at work"
     assert (workspace.folder / "releases" / successor).is_dir()
 
@@ -649,22 +653,24 @@ def lantern(tmp_path_factory):
     clock = Clock(MONDAY + timedelta(days=70))
     with Workspace.create(folder / "workspace", origin="log.example/samples", clock=clock) as workspace:
         for account in samples.accounts[:2]:
-            workspace.add_account(account.id, account.name)
+            workspace.people.add_account(account.id, account.name)
             for person in account.people:
-                workspace.add_person(
+                workspace.people.add_person(
                     person.id, account=account.id, name=person.name, aliases=[*person.aliases, person.slack_id]
                 )
-            workspace.accept(account.id)
+            workspace.terms.accept(account.id)
             for meeting in account.meetings:
                 started = datetime.fromtimestamp(meeting.start_us / 1_000_000, UTC)
-                workspace.collect_webvtt(meeting.path, account=account.id, started=started, meeting=meeting.name)
-            workspace.collect_summaries(account.summaries, account=account.id)
-            workspace.collect_otlp(account.usage, account=account.id)
+                workspace.records.collect_webvtt(
+                    meeting.path, account=account.id, started=started, meeting=meeting.name
+                )
+            workspace.records.collect_summaries(account.summaries, account=account.id)
+            workspace.records.collect_otlp(account.usage, account=account.id)
             for party in (
                 f"account:{account.id}",
                 *(f"person:{one.id}" for one in workspace.parties.people(account.id)),
             ):
-                workspace.decide(party, yes=True, data=["content", "service"], purpose=["train"], covers="past")
+                workspace.consent.decide(party, yes=True, data=["content", "service"], purpose=["train"], covers="past")
     return folder / "workspace", clock.now, samples.accounts[0].people[0].id
 
 
@@ -674,18 +680,18 @@ def test_a_family_of_content_forgets_a_person_like_one_that_never_saw_them(lante
     folder, now, person = lantern
     clock = Clock(now)
     with Workspace.open(shutil.copytree(folder, tmp_path / "workspace"), clock=clock) as workspace:
-        old = workspace.train(family)
-        workspace.audit(old.id)
-        workspace.release(old.id)
+        old = workspace.models.train(family)
+        workspace.models.audit(old.id)
+        workspace.models.release(old.id)
         clock.wait(days=1)
-        workspace.decide(f"person:{person}", yes=False, data=["content", "service"], purpose=["train"])
-        [owed] = workspace.owed()
+        workspace.consent.decide(f"person:{person}", yes=False, data=["content", "service"], purpose=["train"])
+        [owed] = workspace.models.owed()
         assert workspace.party_name(*owed.parties) == f"person:{person}"
-        [forgotten] = workspace.forget()
+        [forgotten] = workspace.forgetting.forget()
         assert not (workspace.folder / "models" / old.id).exists()
         clock.wait(days=1)
-        anew = workspace.train(family)
-        successor = workspace.open_model(forgotten.successor)
+        anew = workspace.models.train(family)
+        successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == anew.model.files() != old.model.files()
         pseudonym = workspace.parties.person(person).pseudonym
-        assert not any(pseudonym in key.people for key in workspace.open_snapshot(successor.record["snapshot"]).keys)
+        assert not any(pseudonym in key.people for key in workspace.snapshots.open(successor.record["snapshot"]).keys)

@@ -38,7 +38,7 @@ def transcript(number):
 
 def open_workspace(folder, clock):
     workspace = Workspace.open(folder, clock=clock)
-    workspace._encoder, workspace._encoder_sought = HashEncoder(), True  # as small as the rest
+    workspace._opened._encoder, workspace._opened._encoder_sought = HashEncoder(), True  # as small as the rest
     return workspace
 
 
@@ -49,38 +49,40 @@ def lived(tmp_path_factory):
     clock = Clock()
     Workspace.create(base / "ws", origin="log.example/lived", clock=clock).close()
     with open_workspace(base / "ws", clock) as workspace:
-        workspace.add_account("acme", "Acme")
+        workspace.people.add_account("acme", "Acme")
         for person, name in PEOPLE.items():
-            workspace.add_person(person, account="acme", name=name)
-        workspace.accept("acme")
+            workspace.people.add_person(person, account="acme", name=name)
+        workspace.terms.accept("acme")
         for party in ("account:acme", *(f"person:{person}" for person in PEOPLE)):
-            workspace.decide(party, yes=True, data=["content", "service"], purpose=["train", "feature"], covers="past")
+            workspace.consent.decide(
+                party, yes=True, data=["content", "service"], purpose=["train", "feature"], covers="past"
+            )
         for number in range(9):
             path = base / f"meeting-{number}.vtt"
             path.write_text(transcript(number))
-            workspace.collect_webvtt(path, account="acme", started=STARTED - timedelta(days=number))
+            workspace.records.collect_webvtt(path, account="acme", started=STARTED - timedelta(days=number))
         minutes = [
             {"meeting": f"meeting-{number}", "text": f"They spoke of {SUBJECTS[number % 8]}."} for number in range(9)
         ]
         minutes[0]["text"] += f" {SAID}"
         (base / "minutes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in minutes))
-        workspace.collect_summaries(base / "minutes.jsonl", account="acme")
+        workspace.records.collect_summaries(base / "minutes.jsonl", account="acme")
         (base / "case.md").write_text(f"# The case\n\n{SAID}\n")
-        workspace.collect_file(base / "case.md", account="acme", author="ann", written=STARTED, shared=True)
+        workspace.records.collect_file(base / "case.md", account="acme", author="ann", written=STARTED, shared=True)
         collect_uses(workspace, base, clock)
         for place, person in enumerate(("ann", "ben", "cleo") * 9):
             meeting = f"meeting-{place % 9}"
             query = f"{WORD} and {SUBJECTS[place % 8]}" if person == "ann" else f"the {SUBJECTS[place % 8]}"
-            found = workspace.search(query, person=person, meeting=meeting, limit=1)
+            found = workspace.features.search(query, person=person, meeting=meeting, limit=1)
             assert found.hits, (found, meeting, person)
             hit = found.hits[0]
-            assert workspace.opened(query, hit.record_id, person=person).stored == 1
+            assert workspace.features.opened(query, hit.record_id, person=person).stored == 1
         for family in ("search", "summary", "recommend"):
-            model = workspace.train(family).id
-            workspace.audit(model)
-            workspace.release(model)
-        assert workspace.search(WORD, person="ben").hits[0].text == SAID
-        assert workspace.summarize("meeting-0", person="ben").moments
+            model = workspace.models.train(family).id
+            workspace.models.audit(model)
+            workspace.models.release(model)
+        assert workspace.features.search(WORD, person="ben").hits[0].text == SAID
+        assert workspace.features.summarize("meeting-0", person="ben").moments
     return base / "ws", clock.now_us
 
 
@@ -103,7 +105,7 @@ def collect_uses(workspace, base, clock):
     ]
     path = base / "usage.jsonl"
     path.write_text(json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": records}]}]}))
-    assert workspace.collect_otlp(path).stored == 12
+    assert workspace.records.collect_otlp(path).stored == 12
 
 
 @pytest.fixture
@@ -171,42 +173,42 @@ def test_the_search_of_the_bytes_finds_them_while_they_may_be_there(workspace):
 
 
 def test_of_somebody_erased_and_forgotten_nothing_is_left_anywhere(workspace):
-    workspace.erase("person:ann")
-    assert workspace.search(WORD, person="ben", limit=1000).hits
-    assert not any(WORD in hit.text for hit in workspace.search(WORD, person="ben", limit=1000).hits)
-    done = workspace.forget()
+    workspace.forgetting.erase("person:ann")
+    assert workspace.features.search(WORD, person="ben", limit=1000).hits
+    assert not any(WORD in hit.text for hit in workspace.features.search(WORD, person="ben", limit=1000).hits)
+    done = workspace.forgetting.forget()
     assert {forgotten.model.split("-")[0] for forgotten in done} == {"search", "summary", "recommend"}
     assert all(forgotten.successor for forgotten in done)
     assert places(workspace) == set()
 
 
 def test_of_somebody_who_said_no_nothing_is_left_in_what_was_made_of_it(workspace):
-    workspace.decide("person:ann", yes=False, data=["content", "service"], purpose=["train"])
-    assert all(forgotten.successor for forgotten in workspace.forget())
+    workspace.consent.decide("person:ann", yes=False, data=["content", "service"], purpose=["train"])
+    assert all(forgotten.successor for forgotten in workspace.forgetting.forget())
     assert places(workspace) == {"lake"}  # where the feature that Ann still allows finds it
 
 
 def test_a_no_keeps_embeddings_from_being_made(workspace, tmp_path):
-    workspace.decide("person:ann", yes=False, data=["content"], purpose=["train", "feature"])
+    workspace.consent.decide("person:ann", yes=False, data=["content"], purpose=["train", "feature"])
     said = tmp_path / "late.vtt"
     said.write_text(f"WEBVTT\n\n00:01.000 --> 00:02.000\n{PEOPLE['ann']}: {SAID}\n")
-    workspace.collect_webvtt(said, account="acme", started=STARTED)
+    workspace.records.collect_webvtt(said, account="acme", started=STARTED)
     encoder = workspace.encoder()
     encoder.texts.clear()
-    workspace.search(WORD, person="ben")
-    workspace.embed("train/search")
+    workspace.features.search(WORD, person="ben")
+    workspace.records.embed("train/search")
     assert SAID not in encoder.texts
 
 
 def test_of_an_account_erased_and_forgotten_nothing_is_left_anywhere(workspace):
-    workspace.erase("account:acme")
-    assert not any(forgotten.successor for forgotten in workspace.forget())
+    workspace.forgetting.erase("account:acme")
+    assert not any(forgotten.successor for forgotten in workspace.forgetting.forget())
     assert not list((workspace.folder / "lake" / "records").rglob("*.parquet"))
     assert places(workspace) == set()
     with pytest.raises(RefusedError):
-        workspace.search(WORD, person="ben")
+        workspace.features.search(WORD, person="ben")
 
 
 def test_search_learns_from_its_own_use(workspace):
-    searched = workspace.open_model(next(model for model in workspace.models() if model.startswith("search")))
+    searched = workspace.models.open(next(model for model in workspace.models.states() if model.startswith("search")))
     assert searched.model.settings["queries"] >= 20

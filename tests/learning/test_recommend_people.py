@@ -71,18 +71,18 @@ def build(folder, *, terms=None):
 
     workspace = Workspace.create(folder / "ws", clock=clock, profile=None if terms else "granular")
     if terms:
-        workspace.publish_terms(terms)
-    workspace.add_account("acme", "Acme")
+        workspace.terms.publish(terms)
+    workspace.people.add_account("acme", "Acme")
     for person in ("ann", "bo", "cy", "dee", "eli", "flo"):
-        workspace.add_person(person, account="acme")
-    workspace.accept("acme")
-    workspace.decide("account:acme", yes=True, data=SERVICE, purpose=[*TRAIN, *FEATURE], covers="past")
+        workspace.people.add_person(person, account="acme")
+    workspace.terms.accept("acme")
+    workspace.consent.decide("account:acme", yes=True, data=SERVICE, purpose=[*TRAIN, *FEATURE], covers="past")
     (folder / "usage.json").write_text(opened())
-    collected = workspace.collect_otlp(folder / "usage.json")
+    collected = workspace.records.collect_otlp(folder / "usage.json")
     assert (collected.rejected, collected.not_kept) == ([], {})
-    trained = workspace.train("recommend")
-    workspace.audit(trained.id)
-    workspace.release(trained.id)
+    trained = workspace.models.train("recommend")
+    workspace.models.audit(trained.id)
+    workspace.models.release(trained.id)
     return workspace
 
 
@@ -94,7 +94,7 @@ def workspace(request, tmp_path):
 
 
 def suggested(workspace, person):
-    return {found.item: found.because for found in workspace.recommend(person, limit=100)}
+    return {found.item: found.because for found in workspace.features.recommend(person, limit=100)}
 
 
 def test_all_four_kinds_are_suggested_with_reasons_and_nobody_to_themselves(workspace):
@@ -108,7 +108,7 @@ def test_all_four_kinds_are_suggested_with_reasons_and_nobody_to_themselves(work
 
 @pytest.mark.parametrize("purpose", [TRAIN, FEATURE], ids=["training", "the feature"])
 def test_who_says_no_to_either_is_suggested_to_nobody_from_that_moment(workspace, purpose):
-    workspace.decide("person:bo", yes=False, data=SERVICE, purpose=purpose)
+    workspace.consent.decide("person:bo", yes=False, data=SERVICE, purpose=purpose)
 
     for person in ("cy", "eli", "flo"):
         told = suggested(workspace, person)
@@ -119,12 +119,12 @@ def test_who_says_no_to_either_is_suggested_to_nobody_from_that_moment(workspace
 
 
 def test_who_is_erased_is_suggested_to_nobody(workspace):
-    workspace.erase("person:bo")
+    workspace.forgetting.erase("person:bo")
     assert "person/bo" not in suggested(workspace, "flo")
 
 
 def test_a_handle_that_two_people_share_is_suggested_to_nobody(workspace):
-    workspace.add_person("another", account="acme", aliases=["cy"])
+    workspace.people.add_person("another", account="acme", aliases=["cy"])
     assert "person/cy" not in suggested(workspace, "flo")
     assert "person/bo" in suggested(workspace, "flo")
 

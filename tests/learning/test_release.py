@@ -22,7 +22,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("release") / "workspace"
     clock = Clock()
     with build(folder, clock, accounts={"orchard": 12, "bakery": 8}) as workspace:
-        model = workspace.train("recommend").id
+        model = workspace.models.train("recommend").id
     return folder, clock.now, model
 
 
@@ -51,14 +51,14 @@ def card_of(workspace, model):
 
 
 def proven(workspace, tmp_path):
-    workspace.prove(tmp_path / "evidence.zip")
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
     return verify_bundle(tmp_path / "evidence.zip", workspace.verifier)
 
 
 def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measured(opened, tmp_path):
     workspace, model = opened(benefit=(-1.0, True), fairness=(1.0, False))
-    findings = workspace.audit(model)
-    entry = workspace.release(model)
+    findings = workspace.models.audit(model)
+    entry = workspace.models.release(model)
     assert "override" not in entry.body
     card = card_of(workspace, model)
     assert [found["verdict"] for found in card["findings"]] == [found.verdict for found in findings]
@@ -76,42 +76,42 @@ def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measur
 
 def test_a_missed_bound_refuses_and_says_which_by_how_much_and_what_to_do(opened):
     workspace, model = opened(benefit=UNREACHABLE)
-    [benefit, *_] = workspace.audit(model)
+    [benefit, *_] = workspace.models.audit(model)
     with pytest.raises(RefusedError) as refused:
-        workspace.release(model)
+        workspace.models.release(model)
     for told in ("benefit", benefit.metric, f"{benefit.value:.3f}", "0.990", "volition.toml", "--override-by"):
         assert told in str(refused.value)
-    assert workspace.models()[model].released_us is None
+    assert workspace.models.states()[model].released_us is None
 
 
 def test_what_is_required_and_could_not_be_measured_refuses(opened):
     workspace, model = opened(benefit=(-1.0, True))
-    (workspace.open_model(model).folder / "findings.json").write_text("[]")
+    (workspace.models.open(model).folder / "findings.json").write_text("[]")
     with pytest.raises(RefusedError, match="not audited"):
-        workspace.release(model)
-    [benefit, *others] = [found.to_json() for found in workspace.audit(model)]
+        workspace.models.release(model)
+    [benefit, *others] = [found.to_json() for found in workspace.models.audit(model)]
     gone = benefit | {"value": None, "low": None, "high": None, "verdict": "not measured", "how": "Not measured. So."}
-    (workspace.open_model(model).folder / "findings.json").write_text(json.dumps([gone, *others]))
+    (workspace.models.open(model).folder / "findings.json").write_text(json.dumps([gone, *others]))
     with pytest.raises(RefusedError, match=r"benefit is required and could not be measured\. Not measured\. So\."):
-        workspace.release(model)
+        workspace.models.release(model)
 
 
 def test_not_measured_alone_does_not_refuse(opened):
     workspace, model = opened(fairness=(-1.0, False))  # no gap is that small
-    findings = workspace.audit(model)
+    findings = workspace.models.audit(model)
     assert not any(found.measured for found in findings if found.metric.endswith("by language"))
     with pytest.raises(RefusedError) as refused:
-        workspace.release(model)
+        workspace.models.release(model)
     assert "language" not in str(refused.value)
 
 
 def test_somebody_answers_by_name_and_that_stays_in_the_log_and_on_the_card(opened, tmp_path):
     workspace, model = opened(benefit=UNREACHABLE)
-    workspace.audit(model)
+    workspace.models.audit(model)
     why = "The pilot runs | with ten people, who know."
-    entry = workspace.release(model, override=Override(by="Dana Reyes", why=why))
+    entry = workspace.models.release(model, override=Override(by="Dana Reyes", why=why))
     assert entry.body["override"] == {"by": "Dana Reyes", "why": why}
-    assert workspace.models()[model].override == {"by": "Dana Reyes", "why": why}
+    assert workspace.models.states()[model].override == {"by": "Dana Reyes", "why": why}
     card = card_of(workspace, model)
     assert card["override"]["by"] == "Dana Reyes"
     assert "benefit" in card["override"]["missed"][0]
@@ -124,19 +124,19 @@ def test_an_override_reaches_no_further_than_bounds(opened):
     answers = Override(by="Dana Reyes", why="Because.")
     workspace, model = opened(benefit=UNREACHABLE)
     with pytest.raises(RefusedError, match="not audited"):
-        workspace.release(model, override=answers)
-    workspace.audit(model)
-    workspace.decide("person:orchard-0", yes=False, data=["service"], purpose=["train"])
+        workspace.models.release(model, override=answers)
+    workspace.models.audit(model)
+    workspace.consent.decide("person:orchard-0", yes=False, data=["service"], purpose=["train"])
     with pytest.raises(RefusedError, match="stale"):
-        workspace.release(model, override=answers)
+        workspace.models.release(model, override=answers)
 
 
 def test_nobody_answers_for_what_holds_its_bounds(opened):
     workspace, model = opened(benefit=(-1.0, False))
-    workspace.audit(model)
+    workspace.models.audit(model)
     with pytest.raises(InvalidInputError, match="nothing to override"):
-        workspace.release(model, override=Override(by="Dana Reyes", why="Because."))
-    workspace.release(model)
+        workspace.models.release(model, override=Override(by="Dana Reyes", why="Because."))
+    workspace.models.release(model)
 
 
 @pytest.mark.parametrize(
@@ -150,29 +150,29 @@ def test_an_override_names_somebody_and_gives_a_reason(by, why):
 
 def test_findings_held_against_other_bounds_are_measured_again(opened):
     workspace, model = opened(benefit=(-1.0, False))
-    workspace.audit(model)
+    workspace.models.audit(model)
     workspace, model = opened(benefit=(-0.5, False))
     with pytest.raises(RefusedError, match="Audit again"):
-        workspace.release(model)
-    workspace.audit(model)
-    workspace.release(model)
+        workspace.models.release(model)
+    workspace.models.audit(model)
+    workspace.models.release(model)
 
 
 def test_forgetting_waits_for_no_bound_and_a_successor_that_misses_one_is_not_at_work(opened, tmp_path):
     workspace, model = opened(benefit=UNREACHABLE)
-    workspace.audit(model)
-    workspace.release(model, override=Override(by="Dana Reyes", why="The pilot."))
-    workspace.decide("person:orchard-0", yes=False, data=["service"], purpose=["train"])
-    [done] = workspace.forget()
+    workspace.models.audit(model)
+    workspace.models.release(model, override=Override(by="Dana Reyes", why="The pilot."))
+    workspace.consent.decide("person:orchard-0", yes=False, data=["service"], purpose=["train"])
+    [done] = workspace.forgetting.forget()
     assert (done.model, done.successor) == (model, None)
-    assert workspace.owed() == []
-    waiting = workspace.models()[done.waits]
+    assert workspace.models.owed() == []
+    waiting = workspace.models.states()[done.waits]
     assert waiting.released_us is None
     assert not (workspace.folder / "models" / model).exists()
-    assert workspace.recommend("orchard-1") is not None  # the feature goes on without a model
+    assert workspace.features.recommend("orchard-1") is not None  # the feature goes on without a model
     with pytest.raises(RefusedError, match="misses"):
-        workspace.release(done.waits)
-    workspace.release(done.waits, override=Override(by="Dana Reyes", why="The pilot goes on."))
+        workspace.models.release(done.waits)
+    workspace.models.release(done.waits, override=Override(by="Dana Reyes", why="The pilot goes on."))
     assert proven(workspace, tmp_path).holds
 
 
@@ -181,16 +181,16 @@ def test_forgetting_waits_for_no_bound_and_a_successor_that_misses_one_is_not_at
 
 def test_whoever_releases_beyond_the_bounds_and_names_nobody_is_found_out(opened, tmp_path):
     workspace, model = opened(benefit=UNREACHABLE)
-    workspace.audit(model)
-    trained = workspace.open_model(model)
+    workspace.models.audit(model)
+    trained = workspace.models.open(model)
     named = write_release(
         workspace.folder / "releases",
         trained=trained,
-        snapshot=workspace.open_snapshot(trained.record["snapshot"]),
-        findings=workspace.findings(trained),
+        snapshot=workspace.snapshots.open(trained.record["snapshot"]),
+        findings=workspace.models.findings(trained),
         terms=["granular"],
         checkpoint=workspace.ledger.checkpoint(),
-        signer=workspace._signer,
+        signer=workspace._opened.signer,
         at_us=workspace.now_us,
     )
     workspace.ledger.append(Draft(kind="release", body={"model": model, **named}))

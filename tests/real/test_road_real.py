@@ -130,7 +130,7 @@ def test_the_road_over_real_meetings_and_chat_keeps_its_promises(tmp_path):
 
     figures = walk("add accounts and people", "snapshot for summary")
     with Workspace.open(tmp_path / "ws", clock=road.clock("", started_us)) as workspace:
-        snapshots = {family: workspace.open_snapshot(notes[f"snapshot {family}"]) for family in FAMILIES}
+        snapshots = {family: workspace.snapshots.open(notes[f"snapshot {family}"]) for family in FAMILIES}
         check_collected_once(workspace, customers, figures)
         check_no_yes_no_use(workspace, snapshots, figures, Raw(customers))
 
@@ -153,19 +153,19 @@ def test_the_road_over_real_meetings_and_chat_keeps_its_promises(tmp_path):
 
 
 def check_collected_once(workspace, customers, figures):
-    again = workspace.collect_webvtt(
+    again = workspace.records.collect_webvtt(
         customers[0].meetings[0].path,
         account=customers[0].id,
         started=customers[0].meetings[0].started,
         meeting=customers[0].meetings[0].name,
     )
     assert (again.stored, bool(again.known)) == (0, True)
-    assert workspace.collect_otlp(customers[0].usage).stored == 0
+    assert workspace.records.collect_otlp(customers[0].usage).stored == 0
     assert not any(figures[step]["rejected"] for step in figures if step.startswith("collect"))
     if encoder_is_there():
         assert figures["embed"]["rows"] > 0
-        assert workspace.embed("train/search") == 0  # once for each record
-        assert workspace.embed("train/summary") == 0
+        assert workspace.records.embed("train/search") == 0  # once for each record
+        assert workspace.records.embed("train/summary") == 0
 
 
 def check_no_yes_no_use(workspace, snapshots, figures, raw):
@@ -194,7 +194,7 @@ def check_no_yes_no_use(workspace, snapshots, figures, raw):
 def check_a_no_works_at_once(workspace, customers, snapshots, models):
     person = next(customer.busiest for customer in customers if customer.chat)
     refusing = {"account:parliament", workspace.party(f"person:{person}")}
-    owed = {one.model: one for one in workspace.owed()}
+    owed = {one.model: one for one in workspace.models.owed()}
     for family, snapshot in snapshots.items():
         touched = {
             key.record_id
@@ -205,24 +205,24 @@ def check_a_no_works_at_once(workspace, customers, snapshots, models):
         assert set(owed[models[family]].parties) <= refusing
         assert set(owed[models[family]].parties.values()) == {Reason.WITHDRAWN}
         with pytest.raises(RefusedError, match="withdrawn"):
-            workspace.train(family, snapshot.id)
+            workspace.models.train(family, snapshot.id)
 
     # The no was to training: the features stay on until the account turns them off, and then stop at once.
     user = next(customer.busiest for customer in customers if customer.id == "parliament")
-    found = workspace.search("what was said about schools", person=user)
+    found = workspace.features.search("what was said about schools", person=user)
     mine = {meeting.name for customer in customers if customer.id == "parliament" for meeting in customer.meetings}
     assert found.hits
     assert {hit.source for hit in found.hits} <= mine
-    workspace.decide("account:parliament", yes=False, data=["content"], purpose=["feature/search"])
+    workspace.consent.decide("account:parliament", yes=False, data=["content"], purpose=["feature/search"])
     with pytest.raises(RefusedError, match="withdrawn"):
-        workspace.search("what was said about schools", person=user)
-    assert workspace.summarize(_usable(workspace, mine, user), person=user).moments
+        workspace.features.search("what was said about schools", person=user)
+    assert workspace.features.summarize(_usable(workspace, mine, user), person=user).moments
 
 
 def _usable(workspace, meetings, user):
     for meeting in sorted(meetings):
         try:
-            workspace.summarize(meeting, person=user)
+            workspace.features.summarize(meeting, person=user)
         except RefusedError:
             continue
         return meeting
@@ -232,24 +232,24 @@ def _usable(workspace, meetings, user):
 def check_forgotten_exactly(workspace, folder, models, forgotten):
     assert set(forgotten) == set(models.values())
     for family, old in models.items():
-        successor = workspace.open_model(forgotten[old])
-        fresh = workspace.train(family)  # from a snapshot that never held who withdrew
+        successor = workspace.models.open(forgotten[old])
+        fresh = workspace.models.train(family)  # from a snapshot that never held who withdrew
         assert fresh.model.files() == successor.model.files()
         assert not (folder / "models" / old).exists()
         with pytest.raises(RefusedError, match="forgotten"):
-            workspace.open_model(old)
-    assert workspace.owed() == []
+            workspace.models.open(old)
+    assert workspace.models.owed() == []
 
 
 def check_proofs(workspace, folder, customers, models, forgotten):
     bundle = folder / "evidence.zip"
-    workspace.prove(bundle)
+    workspace.proofs.bundle(bundle)
     told = verify_bundle(bundle, workspace.verifier)
     assert told.holds, told.to_json()
     assert sum(check.name.startswith("permits of") for check in told.checks) >= len(FAMILIES)
 
     person = next(customer.busiest for customer in customers if customer.chat)
-    proofs = {proof["model"]: proof for proof in workspace.prove_person(person)}
+    proofs = {proof["model"]: proof for proof in workspace.proofs.person(person)}
     assert all(verify_person(proof, workspace.verifier).holds for proof in proofs.values())
     for family in ("search", "recommend"):
         assert proofs[models[family]]["present"]

@@ -260,21 +260,21 @@ def settle(folder):
     """Make a workspace with two customers who have said yes, and a first model at work."""
     with Workspace.create(folder, origin="log.example/faults") as workspace:
         for account in ("orchard", "bakery"):
-            workspace.add_account(account, account.title())
+            workspace.people.add_account(account, account.title())
             for name in HABITS:
-                workspace.add_person(f"{account}-{name}", account=account)
-            workspace.accept(account)
-            workspace.decide(
+                workspace.people.add_person(f"{account}-{name}", account=account)
+            workspace.terms.accept(account)
+            workspace.consent.decide(
                 f"account:{account}",
                 yes=True,
                 data=["service"],
                 purpose=["train/recommend", "feature/recommend"],
                 covers="past",
             )
-        workspace.collect_otlp(usage(folder.parent, "first"))
-        model = workspace.train("recommend").id
-        workspace.audit(model)
-        workspace.release(model)
+        workspace.records.collect_otlp(usage(folder.parent, "first"))
+        model = workspace.models.train("recommend").id
+        workspace.models.audit(model)
+        workspace.models.release(model)
     return folder
 
 
@@ -290,7 +290,7 @@ def folder(settled, tmp_path):
 
 def records_in(workspace):
     """Count the lake's records; `status` would count them, too, and load the sentence encoder first."""
-    return sum(workspace._lake.size().values())
+    return sum(workspace._opened.lake.size().values())
 
 
 def live(sender, folder, seed):
@@ -306,23 +306,25 @@ def live(sender, folder, seed):
         for number in range(10**6):
             person = f"person:{randomly.choice(['orchard', 'bakery'])}-{randomly.choice(sorted(HABITS))}"
             yes = randomly.random() < 0.5
-            workspace.decide(person, yes=yes, data=["service"], purpose=["train"], covers="past" if yes else None)
+            workspace.consent.decide(
+                person, yes=yes, data=["service"], purpose=["train"], covers="past" if yes else None
+            )
             told("decide", (workspace.party(person), yes))
             match randomly.randrange(4):
                 case 0:
                     path = usage(folder.parent, f"{seed}-{number}")
-                    stored = workspace.collect_otlp(path).stored
+                    stored = workspace.records.collect_otlp(path).stored
                     told("collect", stored)
                 case 1:
-                    told("snapshot", workspace.snapshot("train/recommend").id)
+                    told("snapshot", workspace.snapshots.create("train/recommend").id)
                 case 2:
-                    model = workspace.train("recommend").id
+                    model = workspace.models.train("recommend").id
                     told("train", model)
-                    workspace.audit(model)
-                    workspace.release(model)
+                    workspace.models.audit(model)
+                    workspace.models.release(model)
                     told("release", model)
                 case 3:
-                    told("forget", [done.model for done in workspace.forget()])
+                    told("forget", [done.model for done in workspace.forgetting.forget()])
 
 
 def check_whole(folder, acknowledged, bundle):
@@ -337,22 +339,22 @@ def check_whole(folder, acknowledged, bundle):
         check_folders(workspace)
         check_proof(workspace, bundle)
 
-        workspace.forget()
-        assert workspace.owed() == []
+        workspace.forgetting.forget()
+        assert workspace.models.owed() == []
         assert not [*folder.rglob("*.part")]
         for path in (folder / "models").iterdir():
-            if path.name not in workspace.models():  # killed before the ledger knew: it stays while nobody minds
+            if path.name not in workspace.models.states():  # killed before the ledger knew: it stays while nobody minds
                 frozen = Snapshot.open(folder / "snapshots" / Trained.open(path).record["snapshot"])
-                assert frozen.stale(workspace.permits(frozen.purpose)) == []
-        workspace.collect_otlp(usage(folder.parent, f"{time.time_ns()}"))
-        model = workspace.train("recommend").id
-        workspace.audit(model)
-        workspace.release(model)
+                assert frozen.stale(workspace.gate.permits(frozen.purpose)) == []
+        workspace.records.collect_otlp(usage(folder.parent, f"{time.time_ns()}"))
+        model = workspace.models.train("recommend").id
+        workspace.models.audit(model)
+        workspace.models.release(model)
         check_proof(workspace, bundle)
 
 
 def check_acknowledged(workspace, step, what):
-    models = workspace.models()
+    models = workspace.models.states()
     match step:
         case "decide":
             assert what in {
@@ -361,7 +363,7 @@ def check_acknowledged(workspace, step, what):
                 if entry.kind == "decision"
             }
         case "snapshot":
-            assert what in workspace.snapshots()
+            assert what in workspace.snapshots.ids()
         case "train":
             assert what in models
         case "release":
@@ -373,7 +375,7 @@ def check_acknowledged(workspace, step, what):
 
 def check_folders(workspace):
     """Check that every snapshot and model that can be seen is whole, and that the living ones can be used."""
-    models = workspace.models()
+    models = workspace.models.states()
     for path in (workspace.folder / "snapshots").iterdir():
         if path.suffix != ".part":
             Snapshot.open(path).check()
@@ -382,13 +384,13 @@ def check_folders(workspace):
             Trained.open(path)
     for model in models.values():
         if model.forgotten_us is None:
-            workspace.open_model(model.id)
+            workspace.models.open(model.id)
             closed = workspace.parties.erased_accounts()
-            workspace.open_snapshot(model.snapshot).rows(workspace.parties, without=closed)
+            workspace.snapshots.open(model.snapshot).rows(workspace.parties, without=closed)
 
 
 def check_proof(workspace, bundle):
-    workspace.prove(bundle)
+    workspace.proofs.bundle(bundle)
     verified = verify_bundle(bundle, workspace.verifier)
     assert verified.holds, verified.to_json()
 
@@ -417,7 +419,7 @@ def test_a_workspace_killed_while_it_is_made_is_none_or_a_whole_one(tmp_path):
         for number, place in places.items():
             if (place / "volition.toml").exists():
                 with Workspace.open(place) as workspace:
-                    assert workspace.terms() or number > acknowledged[-1]
+                    assert workspace.terms.published() or number > acknowledged[-1]
             else:
                 assert number > acknowledged[-1]
                 with pytest.raises(InvalidInputError, match="no workspace"):
@@ -442,16 +444,18 @@ def limited(limit_bytes, act):
 
 
 ACTS = {  # use cases that write
-    "collect": lambda workspace: workspace.collect_otlp(workspace.folder / "usage-full.jsonl"),
-    "decide": lambda workspace: workspace.decide("person:orchard-ann", yes=False, data=["content"], purpose=["train"]),
-    "snapshot": lambda workspace: workspace.snapshot("train/recommend"),
-    "train": lambda workspace: workspace.train("recommend"),
-    "audit": lambda workspace: workspace.audit(next(iter(workspace.models()))),
-    "release": lambda workspace: workspace.release(next(iter(workspace.models()))),
-    "forget": lambda workspace: workspace.forget(),
-    "prove": lambda workspace: workspace.prove(workspace.folder / "evidence.zip"),
-    "add_person": lambda workspace: workspace.add_person("orchard-new", account="orchard", name="N" * 9000),
-    "erase": lambda workspace: workspace.erase("account:orchard"),
+    "collect": lambda workspace: workspace.records.collect_otlp(workspace.folder / "usage-full.jsonl"),
+    "decide": lambda workspace: workspace.consent.decide(
+        "person:orchard-ann", yes=False, data=["content"], purpose=["train"]
+    ),
+    "snapshot": lambda workspace: workspace.snapshots.create("train/recommend"),
+    "train": lambda workspace: workspace.models.train("recommend"),
+    "audit": lambda workspace: workspace.models.audit(next(iter(workspace.models.states()))),
+    "release": lambda workspace: workspace.models.release(next(iter(workspace.models.states()))),
+    "forget": lambda workspace: workspace.forgetting.forget(),
+    "prove": lambda workspace: workspace.proofs.bundle(workspace.folder / "evidence.zip"),
+    "add_person": lambda workspace: workspace.people.add_person("orchard-new", account="orchard", name="N" * 9000),
+    "erase": lambda workspace: workspace.forgetting.erase("account:orchard"),
 }
 
 
@@ -459,7 +463,7 @@ def fill_the_disk(sender, folder, act, limits):
     """Try a use case under each limit; then without one. Say which errors came, and whether all is well."""
     with Workspace.open(folder) as workspace:
         if act == "forget":
-            workspace.decide("person:orchard-ben", yes=False, data=["service"], purpose=["train"])
+            workspace.consent.decide("person:orchard-ben", yes=False, data=["service"], purpose=["train"])
         usage(workspace.folder, "full")
         errors = []
         for limit_bytes in limits:
@@ -595,9 +599,9 @@ def test_processes_that_write_at_once_lose_nothing_and_store_nothing_twice(tmp_p
 def train_and_freeze(sender, folder, number):
     with Workspace.open(folder) as workspace:
         for _ in range(2):
-            model = workspace.train("recommend").id
-            workspace.audit(model)
-            workspace.release(model)
+            model = workspace.models.train("recommend").id
+            workspace.models.audit(model)
+            workspace.models.release(model)
     sender.send(number)
 
 

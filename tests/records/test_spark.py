@@ -130,8 +130,8 @@ def test_a_workspace_without_the_setting_works_as_before(tmp_path):
     Workspace.create(tmp_path / "w").close()
     choose(tmp_path / "w", "")
     with Workspace.open(tmp_path / "w") as workspace:
-        workspace.add_account("acme", "Acme")
-        assert workspace.snapshot("train/recommend").keys == ()
+        workspace.people.add_account("acme", "Acme")
+        assert workspace.snapshots.create("train/recommend").keys == ()
 
 
 @pytest.mark.parametrize("line", ['engine = "spork"', "engine = 3", 'engine = ["spark"]'])
@@ -457,24 +457,26 @@ def samples(tmp_path_factory):
     clock.now_us = int((start + timedelta(days=70)).timestamp()) * 1_000_000
     with Workspace.create(folder / "workspace", origin="log.example/samples", clock=clock) as workspace:
         for account in written.accounts[:2]:
-            workspace.add_account(account.id, account.name)
+            workspace.people.add_account(account.id, account.name)
             for person in account.people:
                 aliases = [*person.aliases, person.slack_id]
-                workspace.add_person(person.id, account=account.id, name=person.name, aliases=aliases)
-            workspace.accept(account.id)
+                workspace.people.add_person(person.id, account=account.id, name=person.name, aliases=aliases)
+            workspace.terms.accept(account.id)
             for meeting in account.meetings[:3]:
                 started = us_to_datetime(meeting.start_us)
-                workspace.collect_webvtt(meeting.path, account=account.id, started=started, meeting=meeting.name)
-            workspace.collect_slack(account.slack, account=account.id)
+                workspace.records.collect_webvtt(
+                    meeting.path, account=account.id, started=started, meeting=meeting.name
+                )
+            workspace.records.collect_slack(account.slack, account=account.id)
             usage = folder / f"{account.id}.jsonl"
             usage.write_bytes(b"".join(account.usage.read_bytes().splitlines(keepends=True)[:20]))
-            workspace.collect_otlp(usage)
+            workspace.records.collect_otlp(usage)
             uses = {"data": ["content", "service"], "purpose": ["train"]}
-            workspace.decide(f"account:{account.id}", yes=True, covers="past", **uses)
+            workspace.consent.decide(f"account:{account.id}", yes=True, covers="past", **uses)
             for number, person in enumerate(workspace.parties.people(account.id)):
                 agrees = account is written.accounts[0] or number != 3
                 covers = "past" if account is written.accounts[0] or number % 2 else "2025-07-01T00:00:00Z"
-                workspace.decide(f"person:{person.id}", yes=agrees, covers=covers if agrees else None, **uses)
+                workspace.consent.decide(f"person:{person.id}", yes=agrees, covers=covers if agrees else None, **uses)
     return folder / "workspace", clock.now_us
 
 
@@ -482,7 +484,7 @@ def opened(folder, now_us, engine):
     """Open a workspace with an engine, and an encoder that is quick."""
     choose(folder, f'engine = "{engine}"')
     workspace = Workspace.open(folder, clock=Clock(now_us))
-    workspace._encoder, workspace._encoder_sought = HashEncoder(), True
+    workspace._opened._encoder, workspace._opened._encoder_sought = HashEncoder(), True
     return workspace
 
 
@@ -492,9 +494,9 @@ def test_snapshots_of_the_samples_are_the_same_to_the_last_byte(spark, samples, 
     frozen = {}
     for engine in ENGINES:
         with opened(shutil.copytree(folder, tmp_path / engine), now_us, engine) as workspace:
-            assert isinstance(workspace._lake._reader._engine, SparkEngine) == (engine == "spark")
+            assert isinstance(workspace._opened.lake._reader._engine, SparkEngine) == (engine == "spark")
             for purpose in ("train/search", "train/recommend", "train/summary"):
-                snapshot = workspace.snapshot(purpose)
+                snapshot = workspace.snapshots.create(purpose)
                 files = {path.name: path.read_bytes() for path in snapshot.folder.iterdir()}
                 frozen.setdefault(purpose, []).append((snapshot.id, files))
     for found in frozen.values():
@@ -531,10 +533,10 @@ def test_a_distributed_training_set_holds_the_rows_of_the_snapshot(spark, sample
     """What docs/spark.md does, on the service-generated data of the samples."""
     folder, now_us = samples
     with opened(shutil.copytree(folder, tmp_path / "w"), now_us, "duckdb") as workspace:
-        parts = workspace.parts("train/recommend")
+        parts = workspace.records.parts("train/recommend")
         moved = shutil.copytree(workspace.folder / "lake", tmp_path / "elsewhere" / "lake")
-        elsewhere = workspace.parts("train/recommend", root=moved.as_uri() + "/")
-        keys = workspace.snapshot("train/recommend").keys
+        elsewhere = workspace.records.parts("train/recommend", root=moved.as_uri() + "/")
+        keys = workspace.snapshots.create("train/recommend").keys
         expected = sorted((key.record_id, key.collected_us) for key in keys)
     for number, chosen in enumerate((parts, elsewhere)):
         target = tmp_path / f"set{number}"
@@ -549,8 +551,8 @@ def test_a_distributed_training_set_holds_the_rows_of_the_snapshot(spark, sample
 
 def test_parts_are_asked_for_by_purposes_and_categories_that_exist(tmp_path):
     with Workspace.create(tmp_path / "w") as workspace:
-        assert workspace.parts("train/search") == []
+        assert workspace.records.parts("train/search") == []
         with pytest.raises(InvalidInputError, match="no purpose"):
-            workspace.parts("train/nothing")
+            workspace.records.parts("train/nothing")
         with pytest.raises(InvalidInputError, match="content/chatt"):
-            workspace.parts("train/search", categories=["content/chatt"])
+            workspace.records.parts("train/search", categories=["content/chatt"])

@@ -24,14 +24,14 @@ def workspace(tmp_path):
     file = tmp_path / "standup.vtt"
     with Workspace.create(tmp_path / "w") as workspace:
         for account in ("acme", "brill", "cress"):
-            workspace.add_account(account, account.title())
+            workspace.people.add_account(account, account.title())
             for person, name in (("ada", "Ada Byron"), ("bo", "Bo Berg")):
-                workspace.add_person(f"{account}-{person}", account=account, name=name)
-            workspace.accept(account)
+                workspace.people.add_person(f"{account}-{person}", account=account, name=name)
+            workspace.terms.accept(account)
             file.write_text(VTT)
-            workspace.collect_webvtt(file, account=account, started=datetime(2026, 6, 2, 9, tzinfo=UTC))
+            workspace.records.collect_webvtt(file, account=account, started=datetime(2026, 6, 2, 9, tzinfo=UTC))
             for party in (f"account:{account}", f"person:{account}-ada", f"person:{account}-bo"):
-                workspace.decide(party, yes=True, data=["content"], purpose=["train/summary"], covers="past")
+                workspace.consent.decide(party, yes=True, data=["content"], purpose=["train/summary"], covers="past")
         yield workspace
 
 
@@ -45,7 +45,7 @@ ALL = sorted((account, f"line {second}") for account in ("acme", "brill", "cress
 
 
 def test_every_permitted_row_comes_once(workspace):
-    batches = list(workspace.rows("train/summary", batch_rows=7))
+    batches = list(workspace.records.rows("train/summary", batch_rows=7))
     assert {batch.schema for batch in batches} == {SCHEMA}
     assert max(batch.num_rows for batch in batches) == 7
     assert texts(batches) == ALL
@@ -58,23 +58,23 @@ def test_every_permitted_row_comes_once(workspace):
 
 
 def test_nothing_comes_for_a_purpose_nobody_agreed_to(workspace):
-    assert list(workspace.rows("train/search")) == []
-    assert workspace.rows("train/search").to_reader().read_all().num_rows == 0
+    assert list(workspace.records.rows("train/search")) == []
+    assert workspace.records.rows("train/search").to_reader().read_all().num_rows == 0
 
 
 def test_whoever_says_no_while_it_is_read_is_in_no_later_batch(workspace):
-    stream = iter(workspace.rows("train/summary", batch_rows=5))
+    stream = iter(workspace.records.rows("train/summary", batch_rows=5))
     early = [next(stream)]
     account = early[0]["account"][0].as_py()
     assert len(texts(early)) < LINES
-    workspace.decide(f"person:{account}-bo", yes=False, data=["content"], purpose=["train"])
+    workspace.consent.decide(f"person:{account}-bo", yes=False, data=["content"], purpose=["train"])
     late = texts(stream)
     assert all(other != account for other, _ in late)  # bo was in the meeting: nothing of it is left
     assert len(late) == 2 * LINES
 
 
 def test_a_no_of_another_process_stops_it_too(workspace):
-    stream = iter(workspace.rows("train/summary", batch_rows=5))
+    stream = iter(workspace.records.rows("train/summary", batch_rows=5))
     account = next(stream)["account"][0].as_py()
     said = "no", "--party", f"account:{account}", "--data", "content", "--purpose", "train/summary"
     command = [sys.executable, "-m", "volition", "decide", *said, "--workspace", str(workspace.folder)]
@@ -83,50 +83,50 @@ def test_a_no_of_another_process_stops_it_too(workspace):
 
 
 def test_whoever_agrees_while_it_is_read_comes_the_next_time(workspace):
-    rows = workspace.rows("train/search", batch_rows=5)
+    rows = workspace.records.rows("train/search", batch_rows=5)
     for account in ("acme", "brill"):
         for party in (f"account:{account}", f"person:{account}-ada", f"person:{account}-bo"):
-            workspace.decide(party, yes=True, data=["content"], purpose=["train/search"], covers="past")
+            workspace.consent.decide(party, yes=True, data=["content"], purpose=["train/search"], covers="past")
     assert len(texts(rows)) == 2 * LINES
     stream = iter(rows)
     next(stream)
     for party in ("account:cress", "person:cress-ada", "person:cress-bo"):
-        workspace.decide(party, yes=True, data=["content"], purpose=["train/search"], covers="past")
+        workspace.consent.decide(party, yes=True, data=["content"], purpose=["train/search"], covers="past")
     assert len(texts(stream)) == 2 * LINES - 5
     assert texts(rows) == ALL
 
 
 def test_shares_are_all_of_it_once(workspace):
-    rows = workspace.rows("train/summary")
+    rows = workspace.records.rows("train/summary")
     shares = [texts(rows.share(share, 3)) for share in range(3)]
     assert sorted(row for share in shares for row in share) == ALL
 
 
 def test_an_unknown_purpose_or_category_is_told_at_once(workspace):
     with pytest.raises(InvalidInputError, match="purpose"):
-        workspace.rows("train/everything")
+        workspace.records.rows("train/everything")
     with pytest.raises(InvalidInputError):
-        workspace.rows("train/summary", categories=["content/gossip"])
+        workspace.records.rows("train/summary", categories=["content/gossip"])
 
 
 def test_the_reader_streams(workspace):
-    table = workspace.rows("train/summary", batch_rows=9).to_reader().read_all()
+    table = workspace.records.rows("train/summary", batch_rows=9).to_reader().read_all()
     assert table.num_rows == len(ALL)
     assert texts(table.to_batches()) == ALL
 
 
 def test_pandas(workspace):
     pytest.importorskip("pandas", reason="pandas is not installed: make extras")
-    frames = list(workspace.rows("train/summary", batch_rows=50).to_pandas())
+    frames = list(workspace.records.rows("train/summary", batch_rows=50).to_pandas())
     assert [len(frame) for frame in frames] == [50, 50, 20]
     assert texts(pa.RecordBatch.from_pandas(frame, schema=SCHEMA) for frame in frames) == ALL
 
 
 def test_polars(workspace):
     pytest.importorskip("polars", reason="polars is not installed: make extras")
-    frames = list(workspace.rows("train/summary", batch_rows=50).to_polars())
+    frames = list(workspace.records.rows("train/summary", batch_rows=50).to_polars())
     assert sorted(line for frame in frames for line in frame["record_id"]) == sorted(
-        line for batch in workspace.rows("train/summary") for line in batch["record_id"].to_pylist()
+        line for batch in workspace.records.rows("train/summary") for line in batch["record_id"].to_pylist()
     )
 
 
@@ -153,7 +153,9 @@ if __name__ == "__main__":
     command = [sys.executable, str(script), str(workspace.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expected = sorted(name for batch in workspace.rows("train/summary") for name in batch["record_id"].to_pylist())
+    expected = sorted(
+        name for batch in workspace.records.rows("train/summary") for name in batch["record_id"].to_pylist()
+    )
     assert [json.loads(line) for line in done.stdout.splitlines()] == [expected] * 3
 
 
@@ -171,14 +173,16 @@ with Workspace.open(Path(sys.argv[1])) as workspace:
     command = [sys.executable, "-c", code, str(workspace.folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    expected = sorted(name for batch in workspace.rows("train/summary") for name in batch["record_id"].to_pylist())
+    expected = sorted(
+        name for batch in workspace.records.rows("train/summary") for name in batch["record_id"].to_pylist()
+    )
     assert json.loads(done.stdout) == expected
 
 
 @pytest.mark.parametrize("form", ["pandas", "polars", "torch", "datasets"])
 def test_a_missing_package_is_named(workspace, monkeypatch, form):
     monkeypatch.setitem(sys.modules, form, None)
-    rows = workspace.rows("train/summary")
+    rows = workspace.records.rows("train/summary")
     turn_into = rows.to_hugging_face if form == "datasets" else getattr(rows, f"to_{form}")
     with pytest.raises(BackendError, match=f"pip install {form}"):
         turn_into()

@@ -47,15 +47,15 @@ def template(tmp_path_factory):
     """Make the workspace once; `world` copies it."""
     folder = tmp_path_factory.mktemp("world") / "workspace"
     with Workspace.create(folder, origin="log.example/pages") as workspace:
-        workspace.add_account("acme", "Acme Ltd", region="US")
-        workspace.add_account("brill", "Brill AG", region="DE")
-        workspace.add_person("ada", account="acme", name="Ada Byron")
-        workspace.add_person("bo", account="acme", name="Bo Berg")
-        workspace.add_person("cy", account="brill", name="Cy Clark")
-        workspace.accept("acme")
+        workspace.people.add_account("acme", "Acme Ltd", region="US")
+        workspace.people.add_account("brill", "Brill AG", region="DE")
+        workspace.people.add_person("ada", account="acme", name="Ada Byron")
+        workspace.people.add_person("bo", account="acme", name="Bo Berg")
+        workspace.people.add_person("cy", account="brill", name="Cy Clark")
+        workspace.terms.accept("acme")
         meeting = folder.parent / "standup.vtt"
         meeting.write_text(MEETING)
-        workspace.collect_webvtt(meeting, account="acme", started=datetime(2025, 6, 2, 9, tzinfo=UTC))
+        workspace.records.collect_webvtt(meeting, account="acme", started=datetime(2025, 6, 2, 9, tzinfo=UTC))
     access = Access.open(folder)
     for role in Role:
         account = {"person": "acme", "administrator": "acme"}.get(role)

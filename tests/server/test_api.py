@@ -172,7 +172,7 @@ def test_may_answers_as_the_gate_does_and_hears_a_no_at_once(server, api):
     assert (told["permitted"], told["reason"]) == (False, "withdrawn")
     with server.workspaces.borrow() as workspace:
         asked = {name: QUESTION[name] for name in ("account", "people", "category")}
-        assert workspace.may("train/search", **asked).verdict.to_json()["party"] == told["party"]
+        assert workspace.gate.may("train/search", **asked).verdict.to_json()["party"] == told["party"]
 
 
 def test_many_questions_get_the_same_answers_as_json_and_as_arrow(api):

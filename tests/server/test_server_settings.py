@@ -75,10 +75,10 @@ def test_a_mistake_is_told(tmp_path, text, told):
 @pytest.fixture
 def folder(tmp_path):
     with Workspace.create(tmp_path / "w") as workspace:
-        workspace.add_account("acme", "Acme", region="US")
-        workspace.accept("acme")
+        workspace.people.add_account("acme", "Acme", region="US")
+        workspace.terms.accept("acme")
         for number in range(8):
-            workspace.add_person(f"p{number}", account="acme")
+            workspace.people.add_person(f"p{number}", account="acme")
     return tmp_path / "w"
 
 
@@ -91,14 +91,16 @@ def test_many_threads_decide_and_each_sees_its_own_answer_at_once(folder):
         for _ in range(5):
             for yes in (True, False):
                 with workspaces.borrow() as workspace:
-                    workspace.decide(f"person:p{number}", yes=yes, data=["service"], purpose=["train"], covers=None)
+                    workspace.consent.decide(
+                        f"person:p{number}", yes=yes, data=["service"], purpose=["train"], covers=None
+                    )
                 with workspaces.borrow() as workspace:
-                    verdict = workspace.may("train/search", **asked).verdict
+                    verdict = workspace.gate.may("train/search", **asked).verdict
                     assert verdict.permitted == yes, (number, yes, verdict)
         return number
 
     with workspaces.borrow() as workspace:
-        workspace.decide("account:acme", yes=True, data=["service"], purpose=["train"], covers="past")
+        workspace.consent.decide("account:acme", yes=True, data=["service"], purpose=["train"], covers="past")
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(go_back_and_forth, range(8))) == list(range(8))
     with workspaces.borrow() as workspace:

@@ -35,11 +35,11 @@ def learned(tmp_path):
     """A workspace whose one model learned from four people; its clock, and the model."""
     clock = Clock()
     with Workspace.create(tmp_path / "ws", origin="log.example/asked", clock=clock) as workspace:
-        workspace.add_account("acme", "Acme")
+        workspace.people.add_account("acme", "Acme")
         for name in HABITS:
-            workspace.add_person(name, account="acme")
-        workspace.accept("acme")
-        workspace.decide("account:acme", yes=True, data=["service"], purpose=["train"])
+            workspace.people.add_person(name, account="acme")
+        workspace.terms.accept("acme")
+        workspace.consent.decide("account:acme", yes=True, data=["service"], purpose=["train"])
         clock.wait(hours=8)
         records = [
             {
@@ -51,24 +51,24 @@ def learned(tmp_path):
         ]
         scope = {"resource": {"attributes": attributes(account="acme")}, "scopeLogs": [{"logRecords": records}]}
         (tmp_path / "usage.jsonl").write_text(json.dumps({"resourceLogs": [scope]}))
-        assert workspace.collect_otlp(tmp_path / "usage.jsonl").stored == len(records)
-        model = workspace.train("recommend").id
+        assert workspace.records.collect_otlp(tmp_path / "usage.jsonl").stored == len(records)
+        model = workspace.models.train("recommend").id
         clock.wait(days=1)
         yield workspace, clock, model
 
 
 def no(workspace, purpose="train"):
-    return workspace.decide("person:ann", yes=False, data=["service"], purpose=[purpose])
+    return workspace.consent.decide("person:ann", yes=False, data=["service"], purpose=[purpose])
 
 
 def asked(workspace):
-    return workspace.requests(workspace.party("person:ann"))
+    return workspace.rights.requests(workspace.party("person:ann"))
 
 
 def test_whoever_said_no_no_has_asked_for_nothing(learned):
     workspace, *_ = learned
     assert asked(workspace) == ()
-    workspace.decide("person:ann", yes=True, data=["service"], purpose=["train"])
+    workspace.consent.decide("person:ann", yes=True, data=["service"], purpose=["train"])
     assert asked(workspace) == ()
 
 
@@ -81,7 +81,7 @@ def test_a_no_names_each_model_it_touches_with_its_due_date_until_it_has_forgott
     [touched] = request.models
     assert (touched.model, touched.rows, touched.forgotten_us) == (model, 3, None)
     clock.wait(days=2)
-    workspace.forget()
+    workspace.forgetting.forget()
     [request] = asked(workspace)
     assert request.is_done
     assert [touched.forgotten_us for touched in request.models] == [datetime_to_us(clock.now)]
@@ -97,7 +97,7 @@ def test_a_no_to_something_else_touches_no_model_and_is_done(learned):
 def test_a_no_after_the_forgetting_touches_it_no_more(learned):
     workspace, clock, _ = learned
     no(workspace)
-    workspace.forget()
+    workspace.forgetting.forget()
     clock.wait(days=1)
     no(workspace)
     newest, oldest = asked(workspace)
@@ -109,7 +109,7 @@ def test_a_yes_that_followed_is_told_and_the_forgetting_stays_owed(learned):
     no(workspace)
     assert asked(workspace)[0].until_us is None
     clock.wait(days=1)
-    workspace.decide("person:ann", yes=True, data=["service"], purpose=["train/recommend"])
+    workspace.consent.decide("person:ann", yes=True, data=["service"], purpose=["train/recommend"])
     [request] = asked(workspace)
     assert request.until_us == datetime_to_us(clock.now)
     assert not request.is_done
@@ -118,10 +118,10 @@ def test_a_yes_that_followed_is_told_and_the_forgetting_stays_owed(learned):
 def test_an_erasure_can_be_followed_though_nobody_knows_any_more_whose_it_was(learned):
     workspace, _, model = learned
     party = workspace.party("person:ann")
-    workspace.erase("person:ann")
-    [request] = workspace.requests(party)
+    workspace.forgetting.erase("person:ann")
+    [request] = workspace.rights.requests(party)
     assert (request.kind, [one.model for one in request.models], request.is_done) == (Kind.ERASURE, [model], False)
-    workspace.forget()
-    [request] = workspace.requests(party)
+    workspace.forgetting.forget()
+    [request] = workspace.rights.requests(party)
     assert request.is_done
     assert request.to_json()["done"] is True

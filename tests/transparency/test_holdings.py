@@ -35,23 +35,23 @@ EVERYTHING = {"data": ["service", "content"], "purpose": ["train", "feature"]}
 @pytest.fixture
 def workspace(tmp_path):
     with Workspace.create(tmp_path / "ws", origin="log.example/held") as workspace:
-        workspace.add_account("acme", "Acme")
-        workspace.add_account("brill", "Brill")
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_account("brill", "Brill")
         for person, name, account in (("ada", "Ada Byron", "acme"), ("bo", "Bo Berg", "acme"), ("cy", "Cy", "brill")):
-            workspace.add_person(person, account=account, name=name)
-        workspace.accept("acme")
+            workspace.people.add_person(person, account=account, name=name)
+        workspace.terms.accept("acme")
         (tmp_path / "standup.vtt").write_text(MEETING)
-        workspace.collect_webvtt(tmp_path / "standup.vtt", account="acme", started=STARTED)
+        workspace.records.collect_webvtt(tmp_path / "standup.vtt", account="acme", started=STARTED)
         minutes = {"meeting": "standup", "text": "Bo's brochure is due on Thursday."}
         (tmp_path / "minutes.jsonl").write_text(json.dumps(minutes) + "\n")
-        workspace.collect_summaries(tmp_path / "minutes.jsonl", account="acme")
+        workspace.records.collect_summaries(tmp_path / "minutes.jsonl", account="acme")
         yield workspace
 
 
 def exported(workspace, person):
     """Return an export's files by name, and what was told of it."""
     sink = io.BytesIO()
-    told = workspace.export(person, sink)
+    told = workspace.rights.export(person, sink)
     with zipfile.ZipFile(sink) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}, told
@@ -59,7 +59,7 @@ def exported(workspace, person):
 
 def say(workspace, *parties, yes=True):
     for party in parties:
-        workspace.decide(party, yes=yes, **EVERYTHING, covers="past" if yes else None)
+        workspace.consent.decide(party, yes=yes, **EVERYTHING, covers="past" if yes else None)
 
 
 def test_the_export_holds_all_that_a_person_said_and_no_word_of_anybody_else(workspace):
@@ -104,16 +104,16 @@ def test_nobodys_no_keeps_a_person_from_seeing_their_own(workspace, refusing):
 def test_the_counts_are_those_of_the_export(workspace):
     for person in ("ada", "bo", "cy"):
         _, told = exported(workspace, person)
-        days = workspace.holdings(person).days
+        days = workspace.rights.holdings(person).days
         assert (sum(day.own for day in days), sum(day.concerning for day in days)) == (told.own, told.concerning)
         assert {day.day for day in days} <= {"2025-06-02"}
-    assert workspace.holdings("cy").days == ()
+    assert workspace.rights.holdings("cy").days == ()
 
 
 def test_every_answer_of_the_person_is_in_the_export_and_nobody_elses(workspace):
     say(workspace, "account:acme", "person:ada", "person:bo")
-    workspace.signal("ada")
-    workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+    workspace.consent.signal("ada")
+    workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])
     told = json.loads(exported(workspace, "ada")[0]["decisions.json"])
     assert [entry["kind"] for entry in told] == ["decision", "signal", "decision"]
     assert {entry["party"] for entry in told} == {workspace.party("person:ada")}
@@ -121,46 +121,46 @@ def test_every_answer_of_the_person_is_in_the_export_and_nobody_elses(workspace)
 
 def test_what_features_show_is_counted_for_whoever_said_it(workspace):
     say(workspace, "account:acme", "person:ada", "person:bo")
-    assert workspace.holdings("ada").uses == ()
-    hits = workspace.search("brochure printer launch", person="bo").hits
-    workspace.search("brochure printer launch", person="bo")
+    assert workspace.rights.holdings("ada").uses == ()
+    hits = workspace.features.search("brochure printer launch", person="bo").hits
+    workspace.features.search("brochure printer launch", person="bo")
     shown = Counter(hit.speaker for hit in hits)
     assert shown["Ada Byron"] == 2
     for person, name in (("ada", "Ada Byron"), ("bo", "Bo Berg")):
-        [used] = workspace.holdings(person).uses
+        [used] = workspace.rights.holdings(person).uses
         assert (used.purpose, used.category, used.times) == ("feature/search", "content/transcript", 2 * shown[name])
-    quoted = {moment.speaker for moment in workspace.summarize("standup", person="bo").moments}
+    quoted = {moment.speaker for moment in workspace.features.summarize("standup", person="bo").moments}
     counted = {
         name
         for person, name in (("ada", "Ada Byron"), ("bo", "Bo Berg"))
-        if any(used.purpose == "feature/summary" for used in workspace.holdings(person).uses)
+        if any(used.purpose == "feature/summary" for used in workspace.rights.holdings(person).uses)
     }
     assert counted == quoted
 
 
 def test_a_refused_feature_counts_nothing(workspace):
     with pytest.raises(RefusedError):
-        workspace.search("brochure", person="bo")
-    assert workspace.holdings("bo").uses == workspace.holdings("ada").uses == ()
+        workspace.features.search("brochure", person="bo")
+    assert workspace.rights.holdings("bo").uses == workspace.rights.holdings("ada").uses == ()
 
 
 def test_the_counts_go_with_the_person_and_stay_for_the_others(workspace):
     say(workspace, "account:acme", "person:ada", "person:bo")
     pseudonym = workspace.parties.person("ada").pseudonym
-    workspace.search("brochure printer launch", person="bo")
-    assert workspace.holdings("ada").uses
-    workspace.erase("person:ada")
-    assert workspace._uses.of(pseudonym) == ()
-    assert workspace.holdings("bo").uses
-    assert workspace.holdings("bo").days[0].concerning == 0  # what she said is gone, and so is the summary
+    workspace.features.search("brochure printer launch", person="bo")
+    assert workspace.rights.holdings("ada").uses
+    workspace.forgetting.erase("person:ada")
+    assert workspace._opened.uses.of(pseudonym) == ()
+    assert workspace.rights.holdings("bo").uses
+    assert workspace.rights.holdings("bo").days[0].concerning == 0  # what she said is gone, and so is the summary
     with pytest.raises(RefusedError):
-        workspace.holdings("ada")
+        workspace.rights.holdings("ada")
 
 
 def test_a_place_tells_how_the_persons_lines_stand_for_each_purpose(workspace):
     say(workspace, "account:acme", "person:ada", "person:bo")
-    workspace.decide("person:ada", yes=False, data=["content"], purpose=["feature/summary"])
-    [place] = workspace.places("ada", account="acme")
+    workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["feature/summary"])
+    [place] = workspace.rights.places("ada", account="acme")
     assert (place.name, place.lines, place.others) == ("standup", 2, 2)
     lines = {one.purpose: (one.lines, one.reason and one.reason.value) for one in place.standings}
     assert lines == {
@@ -169,7 +169,7 @@ def test_a_place_tells_how_the_persons_lines_stand_for_each_purpose(workspace):
         "feature/search": (2, None),
         "feature/summary": (0, "withdrawn"),
     }
-    assert workspace.places("ada", account="brill") == ()
+    assert workspace.rights.places("ada", account="brill") == ()
 
 
 CIRCLES = st.lists(st.lists(st.integers(0, 3), max_size=4, unique=True), max_size=12)

@@ -26,13 +26,13 @@ def made(tmp_path_factory):
     with build(
         folder, clock, accounts={"orchard": 12, "dairy": 6, "bakery": 4, "museum": 1}, profile="bundled"
     ) as workspace:
-        workspace.add_person("visitor")
-        workspace.decide("account:museum", yes=False, data=["service"], purpose=["train"])
+        workspace.people.add_person("visitor")
+        workspace.consent.decide("account:museum", yes=False, data=["service"], purpose=["train"])
     set_bounds(folder, benefit=(-1.0, False))
     with Workspace.open(folder, clock=clock) as workspace:
-        model = workspace.train("recommend").id
-        workspace.audit(model)
-        workspace.release(model)
+        model = workspace.models.train("recommend").id
+        workspace.models.audit(model)
+        workspace.models.release(model)
     return folder, clock.now, model
 
 
@@ -46,7 +46,7 @@ def released(made, tmp_path):
 
 
 def one(workspace, party, purpose=TRAIN, **how):
-    [weighing] = workspace.weigh(party, purpose=[purpose], **how).purposes
+    [weighing] = workspace.weigh.party(party, purpose=[purpose], **how).purposes
     return weighing
 
 
@@ -57,7 +57,7 @@ def figure(figures, what, about):
 
 def test_an_account_sees_what_training_gives_it_and_what_its_own_data_adds(released):
     workspace, model = released
-    [benefit] = [found for found in workspace.findings(workspace.open_model(model)) if found.audit == "benefit"]
+    [benefit] = [found for found in workspace.models.findings(workspace.models.open(model)) if found.audit == "benefit"]
     told = benefit.detail["by_account"]["orchard"]
     weighing = one(workspace, "account:orchard")
     own = figure(weighing.gains, "benefit", "you")
@@ -85,10 +85,10 @@ def test_what_was_not_measured_says_so(released):
 
 def test_every_figure_is_one_that_an_audit_found_or_is_not_measured(released):
     workspace, model = released
-    findings = workspace.findings(workspace.open_model(model))
+    findings = workspace.models.findings(workspace.models.open(model))
     measured = {(found.audit, found.metric, found.value, found.low, found.high, found.units) for found in findings}
     for party in ("account:orchard", "person:orchard-0"):
-        for weighing in workspace.weigh(party).purposes:
+        for weighing in workspace.weigh.party(party).purposes:
             for told in (*weighing.gains, *weighing.costs):
                 assert (told.value is None) == (told.verdict == "not measured") == told.how.startswith("Not measured")
                 if told.about == "everybody" and told.value is not None:
@@ -108,8 +108,8 @@ def test_the_figures_of_a_small_account_are_withheld_since_they_tell_about_singl
 
 def test_the_figure_of_everybody_is_withheld_where_it_would_give_a_handful_away(released, tmp_path):
     workspace, model = released
-    trained = workspace.open_model(model)
-    findings = [found.to_json() for found in workspace.findings(trained)]
+    trained = workspace.models.open(model)
+    findings = [found.to_json() for found in workspace.models.findings(trained)]
     by_account = findings[0]["detail"]["by_account"]
     assert {account: told["people"] for account, told in by_account.items()} == {"orchard": 12, "dairy": 6, "bakery": 4}
     assert figure(one(workspace, "account:orchard").gains, "benefit", "everybody").value is not None
@@ -130,8 +130,8 @@ def test_an_administrator_never_sees_one_persons_no(released, decided):
     workspace, _ = released
     before = one(workspace, "account:orchard")
     for person in decided:
-        workspace.decide(f"person:{person}", yes=False, data=["service"], purpose=["train"])
-    told = workspace.weigh("account:orchard")
+        workspace.consent.decide(f"person:{person}", yes=False, data=["service"], purpose=["train"])
+    told = workspace.weigh.party("account:orchard")
     text = json.dumps(told.to_json())
     assert not [name for name in names_in(workspace, "orchard") if name in text]
     after = one(workspace, "account:orchard")
@@ -140,7 +140,7 @@ def test_an_administrator_never_sees_one_persons_no(released, decided):
 
 def test_a_person_sees_their_own_state_and_their_accounts(released):
     workspace, _ = released
-    workspace.decide("person:orchard-3", yes=False, data=["service"], purpose=["train"])
+    workspace.consent.decide("person:orchard-3", yes=False, data=["service"], purpose=["train"])
     states = {state.party: state for state in one(workspace, "person:orchard-3").now}
     assert (states["you"].allowed, states["you"].reason) == (False, "said-no")
     assert states["you"].remedy
@@ -152,7 +152,7 @@ def test_a_person_sees_their_own_state_and_their_accounts(released):
 def test_what_a_no_turns_off_is_what_the_terms_switch_says(released):
     workspace, _ = released
     weighing = one(workspace, "account:orchard")
-    [switch] = [switch for switch in workspace.terms()[-1].switches if "train" in switch.refuses]
+    [switch] = [switch for switch in workspace.terms.published()[-1].switches if "train" in switch.refuses]
     [off] = weighing.switches
     assert off.switch == switch.name
     assert set(off.refuses) >= {TRAIN}
@@ -168,18 +168,18 @@ def test_withdrawing_names_the_models_the_rows_and_the_days_and_then_it_happens_
     assert weighing.due_days == workspace.due_days == 30
     assert "30 days" in weighing.withdrawing
     assert weighing.stays
-    workspace.decide("person:orchard-3", yes=False, data=["service"], purpose=["train"])
-    [owed] = workspace.owed()
+    workspace.consent.decide("person:orchard-3", yes=False, data=["service"], purpose=["train"])
+    [owed] = workspace.models.owed()
     assert (owed.model, owed.rows) == (learned.model, learned.rows)
 
 
 def test_an_accounts_no_takes_the_rows_that_weighing_named(released):
     workspace, _ = released
     [learned] = one(workspace, "account:orchard").models
-    workspace.decide("account:orchard", yes=False, data=["service"], purpose=["train"])
-    [owed] = workspace.owed()
+    workspace.consent.decide("account:orchard", yes=False, data=["service"], purpose=["train"])
+    [owed] = workspace.models.owed()
     assert owed.rows == learned.rows
-    assert workspace.weigh("account:museum", purpose=[TRAIN]).purposes[0].models == ()
+    assert workspace.weigh.party("account:museum", purpose=[TRAIN]).purposes[0].models == ()
 
 
 def test_a_persons_own_data_is_measured_when_asked_for(released):
@@ -205,7 +205,7 @@ def test_an_account_measured_when_asked_is_what_its_audit_found(released):
 
 def test_a_stale_models_rows_are_not_measured_on(released):
     workspace, _ = released
-    workspace.decide("person:orchard-5", yes=False, data=["service"], purpose=["train"])
+    workspace.consent.decide("person:orchard-5", yes=False, data=["service"], purpose=["train"])
     own = figure(one(workspace, "person:orchard-3", measure=True).gains, "own data", "you")
     assert own.value is None
     assert "may be used any more" in own.how
@@ -217,10 +217,10 @@ def test_a_release_beyond_its_bounds_is_told_with_who_answers(released):
     folder = workspace.folder
     workspace.close()
     set_bounds(folder, benefit=(0.99, False))
-    with Workspace.open(folder, clock=workspace._clock) as again:
-        model = again.train("recommend").id
-        again.audit(model)
-        again.release(model, override=Override(by="Dana Reyes", why="The pilot."))
+    with Workspace.open(folder, clock=workspace._opened.clock) as again:
+        model = again.models.train("recommend").id
+        again.models.audit(model)
+        again.models.release(model, override=Override(by="Dana Reyes", why="The pilot."))
         weighing = one(again, "account:orchard")
         assert [learned.overridden for learned in weighing.models if learned.model == model] == [
             {"by": "Dana Reyes", "why": "The pilot."}
@@ -230,13 +230,13 @@ def test_a_release_beyond_its_bounds_is_told_with_who_answers(released):
 
 def test_a_guest_of_no_account_and_every_purpose_has_an_answer(released):
     workspace, _ = released
-    weighed = workspace.weigh("person:visitor")
+    weighed = workspace.weigh.party("person:visitor")
     assert weighed.account is None
     assert [weighing.purpose for weighing in weighed.purposes] == list(PURPOSES)
     with pytest.raises(InvalidInputError):
-        workspace.weigh("person:nobody")
+        workspace.weigh.party("person:nobody")
     with pytest.raises(InvalidInputError):
-        workspace.weigh("account:orchard", purpose=["train/everything"])
+        workspace.weigh.party("account:orchard", purpose=["train/everything"])
 
 
 def test_the_command_line_shows_the_same(released, capsys):

@@ -147,7 +147,7 @@ def recorded(entry: "Entry") -> dict[str, Any]:
 def owed_json(workspace: "Workspace") -> list[dict[str, Any]]:
     """Return every forgetting that is owed, parties named as on the command line."""
     rows = []
-    for owed in workspace.owed():
+    for owed in workspace.models.owed():
         told = owed.to_json()
         told["parties"] = {workspace.party_name(party): reason for party, reason in told["parties"].items()}
         rows.append(told)

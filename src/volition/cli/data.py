@@ -94,7 +94,7 @@ def collect_webvtt(
     return _collect(
         call,
         files,
-        lambda workspace, path, progress: workspace.collect_webvtt(
+        lambda workspace, path, progress: workspace.records.collect_webvtt(
             path,
             account=account,
             started=started_at,
@@ -127,7 +127,7 @@ def collect_file(
     return _collect(
         call,
         files,
-        lambda workspace, path, progress: workspace.collect_file(
+        lambda workspace, path, progress: workspace.records.collect_file(
             path,
             account=account,
             author=author,
@@ -148,7 +148,7 @@ def collect_slack(
     return _collect(
         call,
         [file],
-        lambda workspace, path, progress: workspace.collect_slack(path, account=account, progress=progress),
+        lambda workspace, path, progress: workspace.records.collect_slack(path, account=account, progress=progress),
     )
 
 
@@ -163,7 +163,7 @@ def collect_otlp(
     return _collect(
         call,
         files,
-        lambda workspace, path, progress: workspace.collect_otlp(path, account=account, progress=progress),
+        lambda workspace, path, progress: workspace.records.collect_otlp(path, account=account, progress=progress),
     )
 
 
@@ -176,7 +176,7 @@ def collect_summaries(
     return _collect(
         call,
         [file],
-        lambda workspace, path, progress: workspace.collect_summaries(path, account=account, progress=progress),
+        lambda workspace, path, progress: workspace.records.collect_summaries(path, account=account, progress=progress),
     )
 
 
@@ -244,7 +244,7 @@ def decide(
     by which it must have forgotten.
     """
     with call.workspace() as workspace:
-        entry = workspace.decide(party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers)
+        entry = workspace.consent.decide(party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers)
         value = recorded(entry) | {"party": party, "owed": []}
         try:
             value["owed"] = owed_json(workspace)
@@ -261,7 +261,7 @@ def compact(call: Call) -> Result:
     worth it.
     """
     with call.workspace() as workspace, output.progress() as progress:
-        compacted = workspace.compact(progress=progress)
+        compacted = workspace.records.compact(progress=progress)
     value = {"before": compacted.before, "after": compacted.after, "rows": compacted.rows}
     return Result(value=value, view=views.compacted)
 
@@ -293,7 +293,7 @@ def may(
             "--record says whose, what and when already. Name either a record or what would make one."
         )
     with call.workspace() as workspace:
-        answer = workspace.may(
+        answer = workspace.gate.may(
             purpose,
             record=record,
             account=account,

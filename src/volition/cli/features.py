@@ -39,7 +39,7 @@ def search(
 ) -> Result:
     """Search meetings, chats and files."""
     with call.workspace() as workspace, output.progress() as progress:
-        found = workspace.search(query, person=asker, meeting=meeting, limit=limit, progress=progress)
+        found = workspace.features.search(query, person=asker, meeting=meeting, limit=limit, progress=progress)
     return Result(value={"query": query, **found.to_json()}, view=views.found)
 
 
@@ -51,7 +51,7 @@ def opened(
 ) -> Result:
     """Record that somebody opened a hit: search learns from it, if usage may train search."""
     with call.workspace() as workspace, output.progress() as progress:
-        collected = workspace.opened(query, record, person=asker, progress=progress).to_json()
+        collected = workspace.features.opened(query, record, person=asker, progress=progress).to_json()
     return Result(value={"query": query, "record": record, **collected}, view=views.opened)
 
 
@@ -69,9 +69,9 @@ def summarize(
 ) -> Result:
     """Summarise a meeting in quotes: moments, topics, decisions, tasks, open questions, with speakers and times."""
     with call.workspace() as workspace, output.progress() as progress:
-        summary = workspace.summarize(meeting, person=asker, words=words, progress=progress)
-        minutes = asdict(workspace.minutes(meeting, person=asker))
-        told = {"prose": asdict(workspace.prose(summary, person=asker))} if prose else {}
+        summary = workspace.features.summarize(meeting, person=asker, words=words, progress=progress)
+        minutes = asdict(workspace.features.minutes(meeting, person=asker))
+        told = {"prose": asdict(workspace.features.prose(summary, person=asker))} if prose else {}
     for action in minutes["actions"]:
         action["due_date"] = action["due_date"] and action["due_date"].isoformat()
     return Result(value={"meeting": meeting, **asdict(summary), **minutes, **told}, view=views.summary)
@@ -84,7 +84,7 @@ def draft(
 ) -> Result:
     """Draft a message through the end point; one that brings in a name, number or date is refused."""
     with call.workspace() as workspace:
-        written = workspace.draft(about, person=asker)
+        written = workspace.features.draft(about, person=asker)
     return Result(value=asdict(written), view=views.written)
 
 
@@ -96,7 +96,7 @@ def rewrite(
 ) -> Result:
     """Rewrite a message through the end point; a changed name, number or date is refused."""
     with call.workspace() as workspace:
-        written = workspace.rewrite(text, person=asker, tone=tone)
+        written = workspace.features.rewrite(text, person=asker, tone=tone)
     return Result(value=asdict(written), view=views.written)
 
 
@@ -106,7 +106,7 @@ def recommend(
 ) -> Result:
     """Recommend what a person may want to open next, and say why."""
     with call.workspace() as workspace:
-        suggestions = workspace.recommend(person)
+        suggestions = workspace.features.recommend(person)
     value = {"person": person, "suggestions": [asdict(found) for found in suggestions]}
     return Result(value=value, view=views.suggestions)
 
@@ -121,7 +121,7 @@ def complete(
 ) -> Result:
     """Suggest how a message goes on, in words that enough people of the account wrote."""
     with call.workspace() as workspace:
-        found = workspace.complete(text, person=asker, limit=limit)
+        found = workspace.features.complete(text, person=asker, limit=limit)
     return Result(value={"text": text, "completions": [asdict(one) for one in found]}, view=views.completions)
 
 
@@ -134,7 +134,7 @@ def replies(
 ) -> Result:
     """Suggest short replies to a chat message, such as enough people of the account wrote."""
     with call.workspace() as workspace:
-        found = workspace.replies(channel, ts, person=asker, limit=limit)
+        found = workspace.features.replies(channel, ts, person=asker, limit=limit)
     return Result(value={"channel": channel, "ts": ts, "replies": [asdict(one) for one in found]}, view=views.replies)
 
 
@@ -148,7 +148,7 @@ def go_on(
 ) -> Result:
     """Write on where a message stops, by the adapter at work; it may invent, so nothing is sent or kept."""
     with call.workspace() as workspace:
-        written = workspace.go_on(text, person=asker, tokens=tokens)
+        written = workspace.features.go_on(text, person=asker, tokens=tokens)
     return Result(value={"text": text, "written": written}, view=views.gone_on)
 
 
@@ -160,7 +160,7 @@ def edit(
 ) -> Result:
     """Edit a message by rule; names, numbers, dates, code and links stay as they are."""
     with call.workspace() as workspace:
-        edited = workspace.edit(text, person=asker, how=how)
+        edited = workspace.features.edit(text, person=asker, how=how)
     return Result(value={"how": how, "text": text, "edited": edited}, view=views.edited)
 
 
@@ -178,5 +178,5 @@ def diagnose(
 ) -> Result:
     """Tell which of a person's sessions are at risk of failing, and the likely causes."""
     with call.workspace() as workspace:
-        found = workspace.diagnose(person, session=session, limit=limit)
+        found = workspace.features.diagnose(person, session=session, limit=limit)
     return Result(value={"person": person, **found.to_json()}, view=views.diagnosed)

@@ -66,9 +66,12 @@ def limit(
         raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
     with call.workspace() as workspace:
         if shows:
-            value: dict[str, Any] = {"account": account, "limits": [one.to_json() for one in workspace.limits(account)]}
+            value: dict[str, Any] = {
+                "account": account,
+                "limits": [one.to_json() for one in workspace.consent.limits(account)],
+            }
             return Result(value=value, view=views.limits)
-        entries = workspace.limit(
+        entries = workspace.consent.limit(
             account,
             switch=switch,
             data=data or (),

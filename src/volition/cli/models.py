@@ -39,7 +39,7 @@ def snapshot(
 ) -> Result:
     """Freeze what may be used for a purpose now."""
     with call.workspace() as workspace, output.progress() as progress:
-        frozen = workspace.snapshot(purpose, until=instant(until), progress=progress)
+        frozen = workspace.snapshots.create(purpose, until=instant(until), progress=progress)
         value = _snapshot_json(frozen)
     return Result(value=value, view=views.snapshot)
 
@@ -88,7 +88,7 @@ def train(
     Interrupted, it goes on where it stopped when it is called again with the same snapshot.
     """
     with call.workspace() as workspace, output.progress() as progress:
-        trained = workspace.train(family, snapshot, progress=progress)
+        trained = workspace.models.train(family, snapshot, progress=progress)
     return Result(value=_trained_json(trained), view=views.trained)
 
 
@@ -102,7 +102,7 @@ def audit(call: Call, model: Model) -> Result:
     Each figure has an interval, and is held against the bound in volition.toml.
     """
     with call.workspace() as workspace, output.progress() as progress:
-        findings = workspace.audit(model, progress=progress)
+        findings = workspace.models.audit(model, progress=progress)
     return Result(
         value={"model": model, "findings": [finding.to_json() for finding in findings]},
         view=views.findings,
@@ -125,7 +125,7 @@ def release(
     [audit] in volition.toml. The last can be overridden by name.
     """
     with call.workspace() as workspace:
-        entry = workspace.release(model, override=_override(override_by, because))
+        entry = workspace.models.release(model, override=_override(override_by, because))
         folder = workspace.folder / "releases" / model
     value = {
         "model": model,

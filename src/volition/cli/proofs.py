@@ -55,9 +55,9 @@ def prove(
             if model is not None:
                 raise InvalidInputError("--model goes with --person. Without one, the evidence is about every model.")
             path = file or Path("evidence.zip")
-            entries = workspace.prove(path)
+            entries = workspace.proofs.bundle(path)
             return Result(value={"file": str(path), "entries": entries}, view=views.proved)
-        document = workspace.evidence(person, model=model)
+        document = workspace.proofs.evidence(person, model=model)
     if file is None and call.json:
         return Result(value=document, view=views.proved_person)
     path = file or Path("proof.json")

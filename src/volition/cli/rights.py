@@ -38,7 +38,7 @@ def export(
         workspace.party(f"person:{person}")  # a mistyped name is told before a file is made
         try:
             with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb+") as sink:
-                done = workspace.export(person, sink)
+                done = workspace.rights.export(person, sink)
             aside.replace(path)
         except OSError as error:
             aside.unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def export(
 def requests(call: Call, person: Annotated[str, typer.Argument(metavar="PERSON", help="Whose requests.")]) -> Result:
     """List every no of a person, with the models that must forget for it, and by when."""
     with call.workspace() as workspace:
-        found = [request.to_json() for request in workspace.requests(workspace.party(f"person:{person}"))]
+        found = [request.to_json() for request in workspace.rights.requests(workspace.party(f"person:{person}"))]
     return Result(value={"person": person, "requests": found}, view=_requests)
 
 

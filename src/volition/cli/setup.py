@@ -69,7 +69,7 @@ def init(
             "workspace": str(place.resolve()),
             "origin": workspace.origin,
             "key": workspace.verifier.to_text(),
-            "terms": [terms.id for terms in workspace.terms()],
+            "terms": [terms.id for terms in workspace.terms.published()],
         }
     return Result(value=value, view=views.init)
 
@@ -86,9 +86,9 @@ def terms_publish(
 
     new = _shipped(terms)
     with call.workspace() as workspace:
-        published = workspace.terms()
+        published = workspace.terms.published()
         changes = diff(published[-1] if published else None, new)
-        entry = workspace.publish_terms(new)
+        entry = workspace.terms.publish(new)
         notices = sum(later.kind == "notice" for later in workspace.ledger.entries(entry.seq + 1))
     value = {
         "terms": new.id,
@@ -163,7 +163,7 @@ def _find_terms(call: Call, name: str) -> "Terms":
 
         try:
             with call.workspace() as workspace:
-                published = {terms.id: terms for terms in workspace.terms()}
+                published = {terms.id: terms for terms in workspace.terms.published()}
         except InvalidInputError:
             if name not in PROFILES:
                 raise
@@ -187,7 +187,7 @@ def account_add(
 ) -> Result:
     """Add an account: a customer organisation."""
     with call.workspace() as workspace:
-        added = workspace.add_account(account, name or account, region=region)
+        added = workspace.people.add_account(account, name or account, region=region)
     return Result(value={"account": added.id, "name": added.name, "region": region}, view=views.account)
 
 
@@ -198,7 +198,7 @@ def account_accept(
 ) -> Result:
     """Let an account accept a published version of the terms."""
     with call.workspace() as workspace:
-        entry = workspace.accept(account, terms)
+        entry = workspace.terms.accept(account, terms)
     return Result(value=recorded(entry), view=views.acceptance)
 
 
@@ -220,7 +220,7 @@ def person_add(
     Whoever a source names by one of these names, addresses or ids is this person from then on.
     """
     with call.workspace() as workspace:
-        added = workspace.add_person(
+        added = workspace.people.add_person(
             person, account=account, name=name, aliases=alias or (), emails=email or (), region=region
         )
     value = {

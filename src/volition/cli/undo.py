@@ -39,7 +39,7 @@ def forget(call: Call) -> Result:
                 "rows": forgotten.rows,
                 "waits": forgotten.waits,
             }
-            for forgotten in workspace.forget(progress=progress)
+            for forgotten in workspace.forgetting.forget(progress=progress)
         ]
     return Result(value={"forgotten": done}, view=views.forgotten)
 
@@ -56,6 +56,6 @@ def erase(
         workspace.party(party)  # a mistyped name is told before the question, not after
         if not call.json and sys.stdin.isatty() and sys.stderr.isatty():
             typer.confirm(f"Erase {party} for good? Nothing brings it back.", abort=True, err=True)
-        records = workspace.erase(party)
+        records = workspace.forgetting.erase(party)
         value = {"party": party, "records": records, "owed": owed_json(workspace)}
     return Result(value=value, view=views.erased)

@@ -33,7 +33,7 @@ def weigh(
     An account sees its own figures and everybody's; a person sees their own, too.
     """
     with call.workspace() as workspace, output.progress() as progress:
-        weighed = workspace.weigh(party, purpose=purpose or None, measure=measure, progress=progress)
+        weighed = workspace.weigh.party(party, purpose=purpose or None, measure=measure, progress=progress)
     return Result(value=weighed.to_json(), view=weighed_view)
 
 

@@ -24,8 +24,6 @@ from volition.records.lake import Lake, Row, source_id
 
 CHAT: Final = ("content/chat",)
 
-_LOOK_AGAIN_US: Final = 60_000_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
@@ -42,36 +40,18 @@ class Writing:
     permits: Permits
 
 
-class OpenedOnce:
-    """The composer at work, opened once and not anew at each key.
-
-    Which model is at work is looked at again whenever the ledger has grown, and each minute, since one that should have
-    forgotten by now works no more.
-    """
+class ComposerCache:
+    """The composer at work, opened once and not anew at each key."""
 
     def __init__(self) -> None:
-        self._size = -1
-        self._until_us = 0
-        self._model = ""
+        self._model: Model | None = None
         self._composer: Composer | None = None
 
-    def composer(
-        self, size: int, now_us: int, find: Callable[[], str | None], open_model: Callable[[str], Model]
-    ) -> Composer | None:
-        """Return the composer at work; none if no model is.
-
-        Args:
-            size: How many entries the ledger has.
-            now_us: The present instant.
-            find: Gives the id of the model at work, which names its content.
-            open_model: Opens a model.
-        """
-        if size != self._size or now_us >= self._until_us:
-            self._size = -1  # should what follows fail, nothing old answers
-            model = find() or ""
-            if model != self._model or self._composer is None:
-                self._composer = Composer(open_model(model)) if model else None
-            self._size, self._until_us, self._model = size, now_us + _LOOK_AGAIN_US, model
+    def of(self, model: Model | None) -> Composer | None:
+        """Return the composer of the model at work; none if no model is."""
+        if model is not self._model:
+            self._model, self._composer = None, None  # should what follows fail, nothing old answers
+            self._model, self._composer = model, None if model is None else Composer(model)
         return self._composer
 
 

@@ -12,37 +12,35 @@ history/          what the gate knows of a long ledger, read once; it may be del
 leases/           which processes answer from memory
 snapshots/ models/ releases/ runs/
 
->>> workspace = Workspace.open(Path("acme"))                                     # doctest: +SKIP
->>> workspace.decide("account:helio", yes=True, data=["content"], purpose=["train"])  # doctest: +SKIP
->>> snapshot = workspace.snapshot("train/search")                                # doctest: +SKIP
->>> trained = workspace.train("search", snapshot.id)                             # doctest: +SKIP
+>>> workspace = Workspace.open(Path("acme"))                                             # doctest: +SKIP
+>>> workspace.consent.decide("account:helio", yes=True, data=["content"], purpose=["train"])  # doctest: +SKIP
+>>> snapshot = workspace.snapshots.create("train/search")                                # doctest: +SKIP
+>>> trained = workspace.models.train("search", snapshot.id)                              # doctest: +SKIP
 
-The use cases stand in the modules here, a class in each, and each class stands on the one before it; none knows a later
-one, so they can be read in this order:
+The use cases stand in groups, each an object in a module of its own, and each an attribute of `Workspace`. A group is
+handed the opened folder and the groups that it needs, so the modules can be read in this order:
 
 settings     what volition.toml may say
-opening      the folder, opened, and what is known now
-publishing   terms
-judging      may this be used?
-deciding     accounts, people, and what they say
-collecting   ways in
-selecting    what may be used for a purpose: a stream, or a snapshot
-learning     models and their audits
-releasing    models put to work, and until when
-using        features
-weighing     what a yes gives and costs
+opened       the folder, opened, and what is known now
+terms        publish terms, accept them
+people       add accounts and people
+gate         may this be used?
+consent      what parties say, and what stands
+records      ways in; and what may be used, as a stream
+snapshots    training sets, frozen
+models       train, audit, release; which are at work
+features     models at work, for one person
+weigh        what a yes gives and costs
 forgetting   what a no undoes
-holding      what is held
-proving      evidence
+rights       what a person may ask for
+proofs       evidence
+workspace    all of it, opened together
+pool         several of one folder, for several threads
 """
 
 from volition.workspace.forgetting import Forgotten
-from volition.workspace.learning import FAMILIES
-from volition.workspace.proving import Proving
+from volition.workspace.models import FAMILIES
 from volition.workspace.settings import ENGINES, find_workspace
+from volition.workspace.workspace import Workspace
 
 __all__ = ["ENGINES", "FAMILIES", "Forgotten", "Workspace", "find_workspace"]
-
-
-class Workspace(Proving):
-    """A folder with everything in it. Open it with `with`, or close it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
+from volition.features.search_cache import Shelf
 from volition.files import PART, sweep
 from volition.learning.families import Progress, silent
 from volition.learning.forget import erase_retired, forget_rows
@@ -15,7 +16,10 @@ from volition.learning.release import ModelState, at_work, check_releasable, mis
 from volition.learning.train import keep
 from volition.ledger.log import Draft
 from volition.records.snapshot import Snapshot
-from volition.workspace.weighing import Weighing
+from volition.workspace.gate import GateQuestions
+from volition.workspace.models import Models
+from volition.workspace.opened import Opened
+from volition.workspace.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +43,16 @@ class Forgotten:
     waits: str | None = None
 
 
-class Forgetting(Weighing):
-    """A workspace that forgets."""
+class Forgetting:
+    """Erases parties, and makes models forget."""
+
+    def __init__(self, opened: Opened, gate: GateQuestions, snapshots: Snapshots, models: Models, shelf: Shelf) -> None:
+        """Take the opened folder, the gate, snapshots and models, and the cache of what search has opened."""
+        self._opened = opened
+        self._gate = gate
+        self._snapshots = snapshots
+        self._models = models
+        self._shelf = shelf
 
     def erase(self, party: str) -> int:
         """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
@@ -55,26 +67,26 @@ class Forgetting(Weighing):
             InvalidInputError: The party is not known.
             ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
         """
-        ledger_name = self.party(party)
-        if self.history().party(ledger_name).erased_us is None:
-            self.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
+        ledger_name = self._opened.party(party)
+        if self._opened.history().party(ledger_name).erased_us is None:
+            self._opened.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
         else:
-            self._leases.wait()  # whoever began it may have been killed before it was acknowledged
+            self._opened.leases.wait()  # whoever began it may have been killed before it was acknowledged
         return self._finish_erasures()
 
     def _finish_erasures(self) -> int:
         """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
         removed = 0
         self._shelf.clear()
-        for party in [entry.body["party"] for entry in self.history().doings if entry.kind == "erasure"]:
+        for party in [entry.body["party"] for entry in self._opened.history().doings if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
-            if kind == "account" and name not in self.parties.erased_accounts():
-                removed += self._lake.erase_account(name)
-                self.parties.destroy_account_key(name)
-            elif kind == "person" and (person := self.parties.person_by_pseudonym(name)) is not None:
-                removed += self._lake.erase_person(name)
-                self._uses.erase(name)
-                self.parties.destroy_person(person.id)
+            if kind == "account" and name not in self._opened.parties.erased_accounts():
+                removed += self._opened.lake.erase_account(name)
+                self._opened.parties.destroy_account_key(name)
+            elif kind == "person" and (person := self._opened.parties.person_by_pseudonym(name)) is not None:
+                removed += self._opened.lake.erase_person(name)
+                self._opened.uses.erase(name)
+                self._opened.parties.destroy_person(person.id)
         return removed
 
     def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
@@ -85,14 +97,14 @@ class Forgetting(Weighing):
         """
         self._finish_erasures()
         done = []
-        for owed in self.owed():
-            state = self.models()[owed.model]
-            working = at_work(self.models(), state.family)
+        for owed in self._models.owed():
+            state = self._opened.models()[owed.model]
+            working = at_work(self._opened.models(), state.family)
             is_at_work = working is not None and working.id == state.id
             drafts, made = self._successor(state, progress) if is_at_work else ([], None)
             successor = made if any(draft.kind == "release" for draft in drafts) else None
             body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
-            self.ledger.append(*drafts, Draft(kind="forgetting", body=body))
+            self._opened.ledger.append(*drafts, Draft(kind="forgetting", body=body))
             done.append(
                 Forgotten(
                     model=state.id,
@@ -102,7 +114,7 @@ class Forgetting(Weighing):
                     waits=None if successor else made,
                 )
             )
-        settle_releases(self.folder / "releases", self.models())
+        settle_releases(self._opened.folder / "releases", self._opened.models())
         self._erase_retired()
         return done
 
@@ -111,21 +123,21 @@ class Forgetting(Weighing):
 
         A model that misses a bound is recorded and not released: forgetting waits for nobody, and works without.
         """
-        old = self.open_model(state.id)
-        before = self.open_snapshot(state.snapshot)
-        permits = self.permits(before.purpose)
-        after = self._freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
-        family = self.family(state.family)
+        old = self._models.open(state.id)
+        before = self._snapshots.open(state.snapshot)
+        permits = self._gate.permits(before.purpose)
+        after = self._snapshots.freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
+        family = self._models.family(state.family)
         try:
-            model = forget_rows(family, old.model, before, after, parties=self.parties, progress=progress)
+            model = forget_rows(family, old.model, before, after, parties=self._opened.parties, progress=progress)
         except InvalidInputError:  # too little is left to learn from: the model retires without a successor
             return [], None
-        trained = keep(model, after, models=self.folder / "models")
-        self._audit(trained, after, progress)
-        check_releasable(trained, after, self.permits(after.purpose), self.findings(trained))
-        drafts = [self._model_draft(trained, after)]
-        if not missed_bounds(self.findings(trained), self.bounds):
-            drafts.append(self._release_draft(trained, after))
+        trained = keep(model, after, models=self._opened.folder / "models")
+        self._models.audit_trained(trained, after, progress)
+        check_releasable(trained, after, self._gate.permits(after.purpose), self._models.findings(trained))
+        drafts = [self._models.model_draft(trained, after)]
+        if not missed_bounds(self._models.findings(trained), self._opened.bounds):
+            drafts.append(self._models.release_draft(trained, after))
         return drafts, trained.id
 
     def _erase_retired(self) -> list[str]:
@@ -135,14 +147,14 @@ class Forgetting(Weighing):
         A snapshot that a model still has to forget from is kept until it has.
         """
         for name in ("snapshots", "models"):
-            sweep(self.folder / name)
-        models = self.models()
+            sweep(self._opened.folder / name)
+        models = self._opened.models()
         needed = {model.snapshot for model in models.values() if model.forgotten_us is None}
-        frozen = (self.folder / "snapshots").iterdir()
+        frozen = (self._opened.folder / "snapshots").iterdir()
         found = [Snapshot.open(path) for path in sorted(frozen) if path.suffix != PART and path.name not in needed]
         return erase_retired(
             models,
-            [snapshot for snapshot in found if snapshot.stale(self.permits(snapshot.purpose))],
-            folder=self.folder / "models",
-            runs=self.folder / "runs",
+            [snapshot for snapshot in found if snapshot.stale(self._gate.permits(snapshot.purpose))],
+            folder=self._opened.folder / "models",
+            runs=self._opened.folder / "runs",
         )

@@ -92,12 +92,12 @@ def named(server: Server) -> dict[str, str]:
         sys.exit("The workspace is none of the demo's: nobody there is the person who looks.")
     with server.workspaces.borrow() as workspace:
         working = [model["id"] for model in workspace.status()["models"] if model["state"] == "at work"]
-        meetings, channels = (workspace.conversations(kind, person=person.person) for kind in Kind)
-        learned = [trace.model.id for trace in workspace.traces(person.person) if trace.at_work and trace.rows]
-        snapshot = next(one for one in reversed(workspace.snapshots()) if one.startswith("train-summary"))
+        meetings, channels = (workspace.features.conversations(kind, person=person.person) for kind in Kind)
+        learned = [trace.model.id for trace in workspace.proofs.traces(person.person) if trace.at_work and trace.rows]
+        snapshot = next(one for one in reversed(workspace.snapshots.ids()) if one.startswith("train-summary"))
         organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED
         guest = workspace.parties.guest(organisation, name).id
-    run = server.jobs.start("train search", lambda workspace, told: workspace.train("search", progress=told).id)
+    run = server.jobs.start("train search", lambda workspace, told: workspace.models.train("search", progress=told).id)
     deque(server.jobs.follow(run.id), maxlen=0)  # until it is over
     return {
         "model": working[-1],

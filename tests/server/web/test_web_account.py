@@ -25,8 +25,8 @@ def client(served):
 def permitted(served):
     with served.workspaces.borrow() as workspace:
         asked = {"account": "acme", "people": ["ada"], "category": "content/transcript"}
-        workspace.decide("person:ada", yes=True, data=["content"], purpose=["train"], covers="past")
-        return workspace.may("train/summary", **asked).verdict.permitted
+        workspace.consent.decide("person:ada", yes=True, data=["content"], purpose=["train"], covers="past")
+        return workspace.gate.may("train/summary", **asked).verdict.permitted
 
 
 def test_the_administrator_lands_on_their_accounts_page(client):
@@ -49,12 +49,12 @@ def test_a_yes_and_a_no_count_at_once_and_are_undone(served, client):
 def test_an_accounts_no_stands_whatever_its_people_say_and_under_new_terms(served, client):
     client.post("/account/switches/train-search", data={"answer": "no"})
     with served.workspaces.borrow() as workspace:
-        workspace.decide("person:ada", yes=True, data=["service"], purpose=["train"], covers="past")
-        workspace.publish_terms(dataclasses.replace(load_profile("granular"), id="next", notice_days=0))
+        workspace.consent.decide("person:ada", yes=True, data=["service"], purpose=["train"], covers="past")
+        workspace.terms.publish(dataclasses.replace(load_profile("granular"), id="next", notice_days=0))
     client.post("/account/terms", data={"terms": "next"})
     with served.workspaces.borrow() as workspace:
         asked = {"account": "acme", "people": ["ada"], "category": "service/usage"}
-        assert workspace.may("train/search", **asked).verdict.party == "account:acme"
+        assert workspace.gate.may("train/search", **asked).verdict.party == "account:acme"
 
 
 def test_no_persons_answer_is_on_the_page(served, client):
@@ -63,12 +63,12 @@ def test_no_persons_answer_is_on_the_page(served, client):
 
     with served.workspaces.borrow() as workspace:
         for number in range(12):
-            workspace.add_person(f"x{number}", account="acme")
+            workspace.people.add_person(f"x{number}", account="acme")
     before = numbers()
     assert before.count("fewer than 5") > 0
     with served.workspaces.borrow() as workspace:
         for number in range(4):
-            workspace.decide(f"person:x{number}", yes=False, data=["content", "service"], purpose=["train"])
+            workspace.consent.decide(f"person:x{number}", yes=False, data=["content", "service"], purpose=["train"])
     after = re.sub(r"\d+ or more", "", numbers())
     assert "Ada" not in after
     assert after.count("fewer than 5") >= before.count("fewer than 5") - 20
@@ -76,7 +76,7 @@ def test_no_persons_answer_is_on_the_page(served, client):
 
 def test_new_terms_are_told_before_they_are_accepted(served, client):
     with served.workspaces.borrow() as workspace:
-        workspace.publish_terms(load_profile("2023-03-31"))
+        workspace.terms.publish(load_profile("2023-03-31"))
     page = client.get("/account")
     assert "New terms" in page.text
     assert "Newly allowed" in page.text
@@ -91,13 +91,13 @@ def test_new_terms_are_told_before_they_are_accepted(served, client):
 def reason(served, person="ada"):
     with served.workspaces.borrow() as workspace:
         asked = {"account": "acme", "people": [person], "category": "content/transcript"}
-        return workspace.may("train/summary", **asked).verdict.reason
+        return workspace.gate.may("train/summary", **asked).verdict.reason
 
 
 def everybody_agrees(served):
     with served.workspaces.borrow() as workspace:
         for party in ("account:acme", "person:ada", "person:bo"):
-            workspace.decide(party, yes=True, data=["content"], purpose=["train"], covers="past")
+            workspace.consent.decide(party, yes=True, data=["content"], purpose=["train"], covers="past")
 
 
 def undo_in(page):
@@ -124,12 +124,12 @@ def test_a_locked_switch_stays_off_whatever_is_answered_until_it_is_unlocked(ser
 def test_undoing_a_lock_gives_back_all_that_stood(served, client):
     everybody_agrees(served)
     with served.workspaces.borrow() as workspace:
-        before = workspace.choices("account:acme", account="acme").of("train-summary").since_us
+        before = workspace.consent.choices("account:acme", account="acme").of("train-summary").since_us
     page = client.post("/account/switches/train-summary/lock", data={"lock": "on"})
     page = client.post("/account/switches/train-summary/lock", data=undo_in(page))
     assert "everything stands as it did before" in page.text
     with served.workspaces.borrow() as workspace:
-        assert workspace.choices("account:acme", account="acme").of("train-summary").since_us == before
+        assert workspace.consent.choices("account:acme", account="acme").of("train-summary").since_us == before
 
 
 def test_a_group_is_limited_told_and_lifted(served, client):
@@ -158,14 +158,14 @@ def test_what_people_answer_changes_nothing_of_what_is_told_of_their_group(serve
 
     before = told()
     with served.workspaces.borrow() as workspace:
-        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+        workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])
     assert told() == before
 
 
 def test_a_use_that_no_switch_speaks_of_is_told_all_the_same(served, client):
     with served.workspaces.borrow() as workspace:
-        workspace.limit("acme", data=["content"], purpose=["advertising"], group="g", people=["ada"])
-        workspace.limit("acme", data=["content/audio"], purpose=["train/summary"])
+        workspace.consent.limit("acme", data=["content"], purpose=["advertising"], group="g", people=["ada"])
+        workspace.consent.limit("acme", data=["content/audio"], purpose=["train/summary"])
     page = client.get("/account").text
     assert "the operator lifts it" in page
     assert "Partly locked" in page
@@ -201,7 +201,7 @@ def test_a_limit_that_makes_no_sense_is_refused_and_leaves_no_entry(served, clie
 def test_a_person_is_told_that_the_account_limits_a_switch_and_that_their_no_counts(served, group, told):
     everybody_agrees(served)
     with served.workspaces.borrow() as workspace:
-        workspace.limit("acme", switch="train-summary", group=group, people=["ada"] if group else [])
+        workspace.consent.limit("acme", switch="train-summary", group=group, people=["ada"] if group else [])
     with httpx.Client(base_url=served.url, follow_redirects=True, headers=OURS, trust_env=False) as person:
         person.post("/sign-in/demo", data={"user": "demo-person"})
         page = person.get("/settings").text
@@ -231,7 +231,7 @@ def test_what_somebody_else_changes_is_on_the_page_at_once(served, client):
 
     for yes in (False, True, False):
         with served.workspaces.borrow() as workspace:
-            workspace.decide("account:acme", yes=yes, data=["service", "content"], purpose=["train"])
+            workspace.consent.decide("account:acme", yes=yes, data=["service", "content"], purpose=["train"])
         assert standing() == (not yes)
 
 
@@ -241,13 +241,13 @@ def test_what_somebody_else_changes_is_on_the_page_at_once(served, client):
 def test_the_page_is_for_everybody(served, new_page, sign_in, check_access, look):
     width, dark = look
     with served.workspaces.borrow() as workspace:
-        workspace.publish_terms(load_profile("2023-03-31"))
-        workspace.decide("account:acme", yes=True, data=["service", "content"], purpose=["train"])
+        workspace.terms.publish(load_profile("2023-03-31"))
+        workspace.consent.decide("account:acme", yes=True, data=["service", "content"], purpose=["train"])
         for number in range(12):
-            workspace.add_person(f"x{number}", account="acme")
-        workspace.limit("acme", switch="train-compose")
-        workspace.limit("acme", switch="train-search", group="Works council", people=["x1", "x2", "ada"])
-        workspace.limit("acme", data=["content/audio"], purpose=["train/summary"])
+            workspace.people.add_person(f"x{number}", account="acme")
+        workspace.consent.limit("acme", switch="train-compose")
+        workspace.consent.limit("acme", switch="train-search", group="Works council", people=["x1", "x2", "ada"])
+        workspace.consent.limit("acme", data=["content/audio"], purpose=["train/summary"])
     page = sign_in(new_page(dark=dark, viewport={"width": width, "height": 844}, script=not dark), Role.ADMINISTRATOR)
     page.goto("/account")
     yes, no = (page.locator(f"#train-search-{answer}").bounding_box() for answer in ("yes", "no"))

@@ -24,7 +24,9 @@ def server(world):
     server = Server(world, is_demo=True)
     with server.workspaces.borrow() as workspace:
         for party in ("account:acme", "person:ada", "person:bo"):
-            workspace.decide(party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past")
+            workspace.consent.decide(
+                party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past"
+            )
     yield server
     server.close()
 

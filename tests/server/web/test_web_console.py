@@ -31,13 +31,13 @@ def visitor(server, role=Role.OPERATOR):
 
 def say_yes(workspace):
     for party in ("account:acme", "person:ada", "person:bo"):
-        workspace.decide(party, yes=True, data=["service", "content"], purpose=["train"], covers="past")
+        workspace.consent.decide(party, yes=True, data=["service", "content"], purpose=["train"], covers="past")
 
 
 def with_snapshot(server):
     with server.workspaces.borrow() as workspace:
         say_yes(workspace)
-        return workspace.snapshot("train/compose").id, workspace.snapshot("train/summary").id
+        return workspace.snapshots.create("train/compose").id, workspace.snapshots.create("train/summary").id
 
 
 def finished(client, answer):
@@ -52,8 +52,8 @@ def finished(client, answer):
 
 def test_a_person_s_answer_is_told_to_nobody(server):
     with server.workspaces.borrow() as workspace:
-        no = workspace.decide("person:ada", yes=False, data=["content"], purpose=["train/search"])
-        workspace.decide("account:acme", yes=False, data=["content"], purpose=["train/recommend"])
+        no = workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train/search"])
+        workspace.consent.decide("account:acme", yes=False, data=["content"], purpose=["train/recommend"])
         pseudonym = workspace.parties.person("ada").pseudonym
     for role in (Role.OPERATOR, Role.AUDITOR):
         client = visitor(server, role)
@@ -92,7 +92,7 @@ def test_downloaded_proofs_verify_with_the_key_alone(server):
 def test_the_ledger_is_shown_page_by_page(server):
     with server.workspaces.borrow() as workspace:
         for number in range(60):
-            workspace.decide("account:acme", yes=bool(number % 2), data=["content"], purpose=["train"])
+            workspace.consent.decide("account:acme", yes=bool(number % 2), data=["content"], purpose=["train"])
         size = workspace.ledger.size
     client = visitor(server)
     newest = client.get("/console/ledger").text
@@ -113,9 +113,9 @@ def test_the_lake_shows_counts_and_reasons_and_no_content(server, tmp_path):
         started = workspace.entries()[0].at_us
         from volition.canonical import us_to_datetime  # noqa: PLC0415 - for this one instant
 
-        collected = workspace.collect_webvtt(broken, account="acme", started=us_to_datetime(started))
+        collected = workspace.records.collect_webvtt(broken, account="acme", started=us_to_datetime(started))
         assert collected.rejected
-        stock = workspace.stock()
+        stock = workspace.records.stock()
         assert stock.accounts == {"acme": sum(stock.categories.values())}
     page = visitor(server).get("/console/lake").text
     assert "Acme Ltd" in page
@@ -126,9 +126,9 @@ def test_the_lake_shows_counts_and_reasons_and_no_content(server, tmp_path):
 
 def test_a_snapshot_shows_what_it_kept_and_dropped(server):
     with server.workspaces.borrow() as workspace:
-        workspace.decide("account:acme", yes=True, data=["content"], purpose=["train"], covers="past")
-        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
-        frozen = workspace.snapshot("train/summary")
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["train"], covers="past")
+        workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+        frozen = workspace.snapshots.create("train/summary")
     [reasons] = [counts for counts in frozen.manifest["rows"].values() if counts["read"]]
     client = visitor(server, Role.ENGINEER)
     page = client.get(f"/console/snapshots/{frozen.id}").text
@@ -193,7 +193,7 @@ def test_from_training_to_forgetting(released):
     assert client.get(f"/console/models/{model}/files/record.json").status_code in {400, 422}
     with server.workspaces.borrow() as workspace:
         person = next(one for one in workspace.parties.people("acme") if one.id.startswith("u"))
-        workspace.decide(f"person:{person.id}", yes=False, data=["service"], purpose=["train"])
+        workspace.consent.decide(f"person:{person.id}", yes=False, data=["service"], purpose=["train"])
     due = client.get("/console/forgettings").text
     assert model in due
     assert "days left" in due
@@ -216,13 +216,13 @@ def released(server):
         folder = server.workspaces.folder.parent
         lines = []
         for number in range(12):
-            workspace.add_person(f"u{number}", account="acme", name=f"User {number}")
+            workspace.people.add_person(f"u{number}", account="acme", name=f"User {number}")
             lines += [usage(f"u{number}", f"channel/c{(number + item) % 5}", number * 10 + item) for item in range(4)]
         (folder / "usage.jsonl").write_text("\n".join(lines))
-        workspace.decide("account:acme", yes=True, data=["service"], purpose=["train"], covers="past")
-        collected = workspace.collect_otlp(folder / "usage.jsonl", account="acme")
+        workspace.consent.decide("account:acme", yes=True, data=["service"], purpose=["train"], covers="past")
+        collected = workspace.records.collect_otlp(folder / "usage.jsonl", account="acme")
         assert collected.stored == len(lines), collected.to_json()
-        model = workspace.train("recommend").id
+        model = workspace.models.train("recommend").id
     client = visitor(server)
     finished(client, client.post(f"/console/models/{model}/audit"))
     put = client.post(f"/console/models/{model}/release")

@@ -47,32 +47,40 @@ def lived(served, tmp_path):
     said = [{"type": "message", "user": "U1", "text": "the printer is broken again", "ts": "1748854800.000100"}]
     with served.workspaces.borrow() as workspace:
         (tmp_path / "talk.vtt").write_text(TALK)
-        workspace.collect_webvtt(tmp_path / "talk.vtt", account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC))
+        workspace.records.collect_webvtt(
+            tmp_path / "talk.vtt", account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC)
+        )
         with zipfile.ZipFile(tmp_path / "chat.zip", "w") as export:
             for name, told in (("users", users), ("channels", [{"id": "C1", "name": "general"}])):
                 export.writestr(f"{name}.json", json.dumps(told))
             export.writestr("general/2025-06-02.json", json.dumps(said))
-        workspace.collect_slack(tmp_path / "chat.zip", account="acme")
+        workspace.records.collect_slack(tmp_path / "chat.zip", account="acme")
         (tmp_path / "broken.vtt").write_text("WEBVTT\n\nbad --> worse\nAda Byron: a slip\n")
-        workspace.collect_webvtt(tmp_path / "broken.vtt", account="acme", started=datetime(2025, 6, 5, tzinfo=UTC))
+        workspace.records.collect_webvtt(
+            tmp_path / "broken.vtt", account="acme", started=datetime(2025, 6, 5, tzinfo=UTC)
+        )
         lines = []
         for number in range(12):
-            workspace.add_person(f"u{number}", account="acme", name=f"User {number}")
+            workspace.people.add_person(f"u{number}", account="acme", name=f"User {number}")
             lines += [usage(f"u{number}", f"channel/c{(number + item) % 5}", number * 10 + item) for item in range(4)]
         lines += [usage("ada", f"channel/c{item}", 500 + item) for item in range(3)]
         (tmp_path / "usage.jsonl").write_text("\n".join(lines))
-        workspace.collect_otlp(tmp_path / "usage.jsonl", account="acme")
+        workspace.records.collect_otlp(tmp_path / "usage.jsonl", account="acme")
         guest = workspace.parties.guest("acme", "Zoe Guest").id
         for party in ("account:acme", "person:ada", "person:bo", f"person:{guest}"):
-            workspace.decide(party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past")
-        snapshot = workspace.snapshot("train/recommend").id
-        model = workspace.train("recommend", snapshot).id
-        workspace.audit(model)
-        workspace.release(model)
-        workspace.decide("person:ada", yes=False, data=["service"], purpose=["train"])  # a model is stale, and due
-        workspace.erase("person:u11")
+            workspace.consent.decide(
+                party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past"
+            )
+        snapshot = workspace.snapshots.create("train/recommend").id
+        model = workspace.models.train("recommend", snapshot).id
+        workspace.models.audit(model)
+        workspace.models.release(model)
+        workspace.consent.decide(
+            "person:ada", yes=False, data=["service"], purpose=["train"]
+        )  # a model is stale, and due
+        workspace.forgetting.erase("person:u11")
         erased = next(entry.seq for entry in workspace.entries() if entry.kind == "erasure")
-        terms = workspace.terms()[-1].id
+        terms = workspace.terms.published()[-1].id
 
     def learn(_, progress):
         for step in range(5):

@@ -48,13 +48,15 @@ def rooms(world, tmp_path):
     """Collect one more meeting and a channel of a chat."""
     with Workspace.open(world) as workspace:
         (tmp_path / "planning.vtt").write_text(LONG)
-        workspace.collect_webvtt(tmp_path / "planning.vtt", account="acme", started=datetime(2025, 6, 3, 9, tzinfo=UTC))
+        workspace.records.collect_webvtt(
+            tmp_path / "planning.vtt", account="acme", started=datetime(2025, 6, 3, 9, tzinfo=UTC)
+        )
         with zipfile.ZipFile(tmp_path / "chat.zip", "w") as export:
             channels = [{"id": "C1", "name": "general", "members": ["U1", "U2"]}]
             for name, told in (("users", USERS), ("channels", channels), ("general/2025-06-02", CHAT)):
                 export.writestr(f"{name}.json", json.dumps(told))
-        workspace.collect_slack(tmp_path / "chat.zip", account="acme")
-        workspace.add_person("di", account="acme", name="Di Dorn")
+        workspace.records.collect_slack(tmp_path / "chat.zip", account="acme")
+        workspace.people.add_person("di", account="acme", name="Di Dorn")
     return world
 
 
@@ -79,7 +81,7 @@ def say(server, *parties, yes=True, purpose=("train", "feature")):
     with server.workspaces.borrow() as workspace:
         for party in parties:
             covers = {"covers": "past"} if yes else {}
-            workspace.decide(party, yes=yes, data=["service", "content"], purpose=list(purpose), **covers)
+            workspace.consent.decide(party, yes=yes, data=["service", "content"], purpose=list(purpose), **covers)
 
 
 def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server):
@@ -115,10 +117,12 @@ def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_b
 def test_what_a_person_reads_again_is_of_their_own_account_alone(server, tmp_path):
     with server.workspaces.borrow() as workspace:
         (tmp_path / "brill.vtt").write_text(LONG)
-        workspace.collect_webvtt(tmp_path / "brill.vtt", account="brill", started=datetime(2025, 6, 4, tzinfo=UTC))
-        names = {one.name for one in workspace.conversations(Kind.MEETING, person="ada")}
+        workspace.records.collect_webvtt(
+            tmp_path / "brill.vtt", account="brill", started=datetime(2025, 6, 4, tzinfo=UTC)
+        )
+        names = {one.name for one in workspace.features.conversations(Kind.MEETING, person="ada")}
         assert names == {"standup", "planning"}
-        assert workspace.conversations(Kind.MEETING, person="cy") == ()
+        assert workspace.features.conversations(Kind.MEETING, person="cy") == ()
 
 
 def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(server):
@@ -130,7 +134,7 @@ def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(serve
         card = client.get("/settings").text.split('id="feature-summary"')[1].split("</article>")[0]
         with server.workspaces.borrow() as workspace:
             asked = {"account": "acme", "people": ["ada"], "category": "content/transcript"}
-            may = workspace.may("feature/summary", **asked).verdict.permitted
+            may = workspace.gate.may("feature/summary", **asked).verdict.permitted
         assert ("Not used" in part, "Not used" in card.split("</div>")[0], may) == (
             (True, True, False) if answer == "no" else (False, False, True)
         )
@@ -213,13 +217,13 @@ def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_n
     assert "the &lt;printer&gt; works again" in named.get("/chat/general").text
     assert "copier" not in named.get("/chat/general").text
     with server.workspaces.borrow() as workspace:
-        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
     assert "printer&gt; works again" in other.get("/chat/general").text
     assert "so does the copier" in other.get("/chat/general").text
     for party, learned in ((f"person:{ADA}", 2), ("person:di", 3)):  # it names Di, so it takes their yes as well
         say(server, "account:acme", party)
         with server.workspaces.borrow() as workspace:
-            [counts] = workspace.snapshot("train/compose").manifest["rows"].values()
+            [counts] = workspace.snapshots.create("train/compose").manifest["rows"].values()
         assert counts["kept"] == learned
 
 
@@ -230,8 +234,8 @@ def test_a_message_of_a_private_conversation_concerns_everybody_in_it(server, tm
         for name, held in (("users", USERS), ("dms", group), ("D1/2025-06-02", told)):
             export.writestr(f"{name}.json", json.dumps(held))
     with server.workspaces.borrow() as workspace:
-        workspace.collect_slack(tmp_path / "private.zip", account="acme")
-        workspace.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
+        workspace.records.collect_slack(tmp_path / "private.zip", account="acme")
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
     client = come_in(server, ADA)
     client.post("/chat/D1", data={"once": box_of(client, "D1"), "text": "a secret of ours", "do": "send"})
     assert "a secret of ours" in come_in(server, BO).get("/chat/D1").text
@@ -253,10 +257,10 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     granular = load_profile("granular")
     closed = [rule for rule in granular.rules if not any(name.startswith("content") for name in rule.data)]
     with server.workspaces.borrow() as workspace:
-        workspace.publish_terms(
+        workspace.terms.publish(
             dataclasses.replace(granular, id="closed", rules=tuple(closed), switches=(), notice_days=0)
         )
-        workspace.accept("acme", "closed")
+        workspace.terms.accept("acme", "closed")
     refused = client.post("/chat/general", data=form).text
     assert "It was not sent: the terms forbid it" in refused
     assert "kept nowhere</textarea>" in refused
@@ -288,17 +292,17 @@ def put_a_composer_to_work(served, folder):
             messages.append({"type": "message", "user": f"U{user}", "text": text, "ts": ts})
     with served.workspaces.borrow() as workspace:
         for one in PEOPLE:
-            workspace.add_person(one, account="acme", name=f"{one.title()} Acme", emails=[f"{one}@acme.example"])
+            workspace.people.add_person(one, account="acme", name=f"{one.title()} Acme", emails=[f"{one}@acme.example"])
         channels = [{"id": "C2", "name": "printing", "members": [user["id"] for user in users]}]
         with zipfile.ZipFile(folder / "printing.zip", "w") as export:
             for name, told in (("users", users), ("channels", channels), ("printing/2025-06-03", messages)):
                 export.writestr(f"{name}.json", json.dumps(told))
-        workspace.collect_slack(folder / "printing.zip", account="acme")
+        workspace.records.collect_slack(folder / "printing.zip", account="acme")
     say(served, "account:acme", "person:ada", "person:bo", *(f"person:{one}" for one in PEOPLE))
     with served.workspaces.borrow() as workspace:
-        model = workspace.train("compose").id
-        workspace.audit(model)
-        workspace.release(model)
+        model = workspace.models.train("compose").id
+        workspace.models.audit(model)
+        workspace.models.release(model)
 
 
 def patient(new_page, **look):

@@ -29,12 +29,12 @@ def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("learned") / "workspace"
     clock = Clock()
     with build(folder, clock, accounts={"orchard": 12, "dairy": 6, "bakery": 4, "museum": 1}) as workspace:
-        workspace.decide("person:museum-0", yes=False, data=["service"], purpose=["train"])
+        workspace.consent.decide("person:museum-0", yes=False, data=["service"], purpose=["train"])
     set_bounds(folder, benefit=(-1.0, False))
     with Workspace.open(folder, clock=clock) as workspace:
-        model = workspace.train("recommend").id
-        workspace.audit(model)
-        workspace.release(model)
+        model = workspace.models.train("recommend").id
+        workspace.models.audit(model)
+        workspace.models.release(model)
     access = Access.open(folder)
     for role in Role:
         account = {"person": "orchard", "administrator": "orchard"}.get(role)
@@ -64,7 +64,7 @@ def visit(server, path, user="demo-person"):
 
 def the_model(server):
     with server.workspaces.borrow() as workspace:
-        [model] = workspace.models()
+        [model] = workspace.models.states()
     return model
 
 
@@ -96,7 +96,7 @@ def test_the_page_shows_the_figures_of_weighing_and_no_others(server, user):
     }.get(user, (f"person:{user}", user.partition("-")[0]))
     shown = section(visit(server, "/weigh", user).text, "train-recommend")
     with server.workspaces.borrow() as workspace:
-        [weighing] = workspace.weigh(party, purpose=["train/recommend"]).purposes
+        [weighing] = workspace.weigh.party(party, purpose=["train/recommend"]).purposes
         names = [name for other in ("orchard", "dairy", "bakery", "museum") if other != account for name in (other,)]
     figures = [*weighing.gains, *weighing.costs]
     told = [f"{figure.value:,.3f}" for figure in figures if figure.value is not None]
@@ -117,7 +117,7 @@ def test_an_administrator_weighs_for_the_account_and_learns_of_nobody(server):
     before = visit(server, "/weigh", "demo-administrator").text
     with server.workspaces.borrow() as workspace:
         for person in ("orchard-4", PERSON):
-            workspace.decide(f"person:{person}", yes=False, data=["service"], purpose=["train"])
+            workspace.consent.decide(f"person:{person}", yes=False, data=["service"], purpose=["train"])
         people = [name for person in workspace.parties.people("orchard") for name in (person.id, person.pseudonym)]
     after = visit(server, "/weigh", "demo-administrator").text
     assert after == before
@@ -136,9 +136,9 @@ def test_who_is_both_sees_either_side(server):
 def test_a_state_on_the_page_is_the_gates(server):
     for answer in (True, False):
         with server.workspaces.borrow() as workspace:
-            workspace.decide(f"person:{PERSON}", yes=answer, data=["service"], purpose=["train"])
+            workspace.consent.decide(f"person:{PERSON}", yes=answer, data=["service"], purpose=["train"])
             asked = {"account": "orchard", "people": [PERSON], "category": "service/usage"}
-            assert workspace.may("train/recommend", **asked).verdict.permitted == answer
+            assert workspace.gate.may("train/recommend", **asked).verdict.permitted == answer
         for path in ("/weigh", "/settings"):
             pill = re.search(r'class="pill( on)?"', section(visit(server, path).text, "train-recommend"))
             assert bool(pill.group(1)) == answer, path
@@ -156,7 +156,7 @@ def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
             (told, f"person:{PERSON}"),
             (ask(Role.ADMINISTRATOR, "?purpose=train")[0], "account:orchard"),
         ):
-            expected = json.loads(json.dumps(workspace.weigh(party, purpose=["train"]).to_json()))
+            expected = json.loads(json.dumps(workspace.weigh.party(party, purpose=["train"]).to_json()))
             assert {**answer.json(), "at": ""} == {**expected, "at": ""}
     for role, party, status in (
         (Role.PERSON, "person:orchard-4", 403),
@@ -183,8 +183,8 @@ def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
 def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server):
     with server.workspaces.borrow() as workspace:
         history, at_us = workspace.history(), workspace.now_us
-        [state] = workspace.models().values()
-        snapshot = workspace.open_snapshot(state.snapshot)
+        [state] = workspace.models.states().values()
+        snapshot = workspace.snapshots.open(state.snapshot)
         parties = {party for key in snapshot.keys for _, party in concerned(key.account, key.question().people)}
         for party in [*parties, "account:museum", "person:nobody"]:
             would = refusable(history, party, at_us, purpose=snapshot.purpose)
@@ -200,17 +200,17 @@ def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
     assert "1 at work learned from you" in page
     assert "must have forgotten" not in page
     with server.workspaces.borrow() as workspace:
-        workspace.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
-        [owed] = workspace.owed()
-        [trace] = workspace.traces(PERSON)
+        workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
+        [owed] = workspace.models.owed()
+        [trace] = workspace.proofs.traces(PERSON)
         assert (trace.refused, trace.refused_us, trace.due_us) == (owed.rows, owed.since_us, owed.due_us)
-        assert [one.refused for one in workspace.traces("orchard-4")] == [0]
+        assert [one.refused for one in workspace.proofs.traces("orchard-4")] == [0]
         due = datetime.fromtimestamp(owed.due_us / 1e6, UTC)
     shown = section(visit(server, "/models").text, model)
     assert f"must have forgotten them by {due.day} {due:%B %Y}" in shown
     assert "must have forgotten" not in visit(server, "/models", "bakery-0").text
     with server.workspaces.borrow() as workspace:
-        workspace.forget()
+        workspace.forgetting.forget()
     page = visit(server, "/models").text
     assert "No model at work learned from you" in page
     assert "because of you" in section(page, model)
@@ -220,11 +220,11 @@ def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
 
 def test_a_yes_after_the_no_stops_no_clock_unless_it_covers_the_past(server):
     with server.workspaces.borrow() as workspace:
-        workspace.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
+        workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
         for covers, rows in ((None, True), ("past", False)):
-            workspace.decide(f"person:{PERSON}", yes=True, data=["service"], purpose=["train"], covers=covers)
-            [trace] = workspace.traces(PERSON)
-            owed = {one.model: (one.rows, one.since_us, one.due_us) for one in workspace.owed()}
+            workspace.consent.decide(f"person:{PERSON}", yes=True, data=["service"], purpose=["train"], covers=covers)
+            [trace] = workspace.proofs.traces(PERSON)
+            owed = {one.model: (one.rows, one.since_us, one.due_us) for one in workspace.models.owed()}
             told = (trace.refused, trace.refused_us, trace.due_us)
             assert told == owed.get(trace.model.id, (0, None, None))
             assert bool(trace.refused) == rows
@@ -242,7 +242,7 @@ def test_a_card_says_what_was_released_and_names_no_other_customer(server):
     assert download.headers["content-disposition"].startswith("attachment")
     card = download.json()
     with server.workspaces.borrow() as workspace:
-        whole = workspace.card(model)
+        whole = workspace.models.card(model)
     assert card["format"] == EXTRACT
     assert (card["digest"], card["learned_from"]["accounts"]) == (whole["digest"], 3)
     for text in (page, download.text):
@@ -280,10 +280,10 @@ def verified(server, tmp_path, data, capsys, key=None):
 
 def test_what_is_downloaded_verifies_for_anybody(server, tmp_path, capsys):
     with server.workspaces.borrow() as workspace:
-        workspace.signal(PERSON)
+        workspace.consent.signal(PERSON)
         for yes in (True, False):
-            workspace.decide(f"person:{PERSON}", yes=yes, data=["service"], purpose=["train"])
-        workspace.decide("person:orchard-4", yes=False, data=["service"], purpose=["train"])
+            workspace.consent.decide(f"person:{PERSON}", yes=yes, data=["service"], purpose=["train"])
+        workspace.consent.decide("person:orchard-4", yes=False, data=["service"], purpose=["train"])
         pseudonym = workspace.parties.person(PERSON).pseudonym
         other = workspace.parties.person("orchard-4").pseudonym
     page = visit(server, "/receipts").text
@@ -309,8 +309,8 @@ def test_what_is_downloaded_verifies_for_anybody(server, tmp_path, capsys):
 
 def test_a_receipt_that_was_changed_anywhere_does_not_verify(server, tmp_path, capsys):
     with server.workspaces.borrow() as workspace:
-        entry = workspace.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
-        again = workspace.decide(f"person:{PERSON}", yes=True, data=["service"], purpose=["train"])
+        entry = workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
+        again = workspace.consent.decide(f"person:{PERSON}", yes=True, data=["service"], purpose=["train"])
     receipt = visit(server, f"/receipts/{entry.seq}").json()
     other = visit(server, f"/receipts/{again.seq}").json()
     assert receipt["record"]["dpv:hasNotice"]["dct:identifier"]
@@ -345,7 +345,7 @@ def test_a_receipt_that_was_changed_anywhere_does_not_verify(server, tmp_path, c
 
 def test_a_receipt_is_for_who_gave_the_answer(server):
     with server.workspaces.borrow() as workspace:
-        entry = workspace.decide("person:orchard-4", yes=False, data=["service"], purpose=["train"])
+        entry = workspace.consent.decide("person:orchard-4", yes=False, data=["service"], purpose=["train"])
         size = workspace.ledger.size
     for seq in (entry.seq, 0, size, 10**15):
         assert visit(server, f"/receipts/{seq}").status_code == 400, seq
@@ -357,7 +357,7 @@ def test_a_receipt_is_for_who_gave_the_answer(server):
 def test_many_answers_are_told_a_page_at_a_time(server):
     with server.workspaces.borrow() as workspace:
         said = [
-            workspace.decide(f"person:{PERSON}", yes=bool(number % 2), data=["service"], purpose=["train"]).seq
+            workspace.consent.decide(f"person:{PERSON}", yes=bool(number % 2), data=["service"], purpose=["train"]).seq
             for number in range(52)
         ]
     shown, path = [], "/receipts"
@@ -372,7 +372,7 @@ def test_many_answers_are_told_a_page_at_a_time(server):
 
 def test_the_command_line_gives_the_same_bundle(server, tmp_path, capsys):
     with server.workspaces.borrow() as workspace:
-        workspace.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
+        workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
         folder = str(workspace.folder)
     path = tmp_path / "proof.json"
     assert main(["prove", str(path), "--person", PERSON, "--workspace", folder, "--json"]) == 0
@@ -386,8 +386,8 @@ def test_the_command_line_gives_the_same_bundle(server, tmp_path, capsys):
 def test_an_empty_workspace_says_so_and_nothing_more(tmp_path):
     folder = tmp_path / "empty"
     with Workspace.create(folder, profile=None) as workspace:
-        workspace.add_account("acme", "Acme")
-        workspace.add_person("ada", account="acme")
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_person("ada", account="acme")
     access = Access.open(folder)
     access.add_user("ada", roles=[Role.PERSON], account="acme", person="ada")
     access.close()
@@ -410,8 +410,8 @@ def test_an_empty_workspace_says_so_and_nothing_more(tmp_path):
 def test_the_pages_are_for_everybody(served, new_page, sign_in, tmp_path, capsys):
     """By keyboard, and without JavaScript; and the download verifies."""
     with served.workspaces.borrow() as workspace:
-        workspace.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
-        [model] = workspace.models()
+        workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
+        [model] = workspace.models.states()
     page = sign_in(new_page(script=False))
     page.goto("/settings")
     page.locator("#train-recommend").get_by_role("link", name="Train recommendations").click()

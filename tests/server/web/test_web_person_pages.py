@@ -39,15 +39,17 @@ def live(workspaces, folder):
     talk = folder / "talk.vtt"
     talk.write_text(TALK)
     with workspaces.borrow() as workspace:
-        workspace.collect_webvtt(
+        workspace.records.collect_webvtt(
             talk, account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC), meeting="Order talk"
         )
         guest = workspace.parties.guest("acme", GUEST).id
         for party in ("account:acme", "person:ada", "person:bo", f"person:{guest}"):
-            workspace.decide(party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past")
-        workspace.search("launch Friday", person="bo")
-        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train/compose"])
-        workspace.publish_terms(load_profile("bundled"))
+            workspace.consent.decide(
+                party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past"
+            )
+        workspace.features.search("launch Friday", person="bo")
+        workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train/compose"])
+        workspace.terms.publish(load_profile("bundled"))
     return guest
 
 

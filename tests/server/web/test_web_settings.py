@@ -14,7 +14,7 @@ def allow(served, *, account=True, person=True):
     with served.workspaces.borrow() as workspace:
         for party, says in (("account:acme", account), ("person:ada", person), ("person:bo", True)):
             if says:
-                workspace.decide(
+                workspace.consent.decide(
                     party, yes=True, data=["service", "content"], purpose=["train", "feature"], covers="past"
                 )
 
@@ -67,8 +67,8 @@ def test_what_the_page_says_is_what_the_gate_says(served, page, sign_in):
     page.get_by_role("button", name="Undo").wait_for()
     asked = {"account": "acme", "people": ["ada"], "category": "content/transcript"}
     with served.workspaces.borrow() as workspace:
-        assert not workspace.may("train/summary", **asked).verdict.permitted
-        assert workspace.may("train/search", **asked).verdict.permitted
+        assert not workspace.gate.may("train/summary", **asked).verdict.permitted
+        assert workspace.gate.may("train/search", **asked).verdict.permitted
 
 
 def test_yes_and_no_are_of_the_same_size_and_one_click_each(served, new_page, sign_in):
@@ -119,7 +119,7 @@ def test_it_works_without_javascript(served, new_page, sign_in):
 def test_a_no_after_silence_cannot_be_undone_into_a_yes(served, page, sign_in):
     """Undoing must not turn into agreeing: where nothing was allowed before, there is nothing to undo."""
     with served.workspaces.borrow() as workspace:
-        workspace.accept("brill")  # where the terms ask each person
+        workspace.terms.accept("brill")  # where the terms ask each person
     served.access.add_user("cy", roles=[Role.PERSON], account="brill", person="cy")
     sign_in(page, user="cy").goto("/settings")
     page.locator("#train-summary-no").click()
@@ -147,7 +147,7 @@ def test_a_guest_comes_in_by_a_link_and_chooses(served, page):
     page.locator("#train-summary-no").click()
     page.get_by_text("your no counts from now on").wait_for()
     with served.workspaces.borrow() as workspace:
-        answer = workspace.choices(f"person:{guest}", account="acme").of("train-summary").answer
+        answer = workspace.consent.choices(f"person:{guest}", account="acme").of("train-summary").answer
     assert answer == "no"
 
 

@@ -31,12 +31,12 @@ def hold_meetings(served, folder):
             path = folder / f"meeting-{number}.vtt"
             path.write_text("\n".join(["WEBVTT\n", *cues]))
             started = datetime(2025, 6, 3, 9, tzinfo=UTC) + timedelta(days=number)
-            workspace.collect_webvtt(path, account="acme", started=started)
+            workspace.records.collect_webvtt(path, account="acme", started=started)
         edited = [
             {"meeting": f"meeting-{n}", "text": f"We decided to move {a} to Friday."} for n, a in enumerate(AGREED)
         ]
         (folder / "edited.jsonl").write_text("\n".join(json.dumps(one) for one in edited))
-        workspace.collect_summaries(folder / "edited.jsonl", account="acme")
+        workspace.records.collect_summaries(folder / "edited.jsonl", account="acme")
 
 
 def ask(page, method, path, body=None):
@@ -135,7 +135,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     # The administrator weighs, goes on to the switches, and says yes to two; so do the people.
     weigh_and_allow(administrator)
     with served.workspaces.borrow() as workspace:
-        workspace.decide("person:bo", yes=True, data=["content"], purpose=["train", "feature"], covers="past")
+        workspace.consent.decide("person:bo", yes=True, data=["content"], purpose=["train", "feature"], covers="past")
     person.goto("/weigh")
     person.locator("#train-summary .choose a").click()
     person.locator("#train-summary-past").check()
@@ -186,7 +186,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     loading.value.save_as(tmp_path / "proofs.json")
     assert model in {proof["model"] for proof in json.loads((tmp_path / "proofs.json").read_text())["proofs"]}
     with served.workspaces.borrow() as workspace:
-        workspace.prove(tmp_path / "bundle.zip")
+        workspace.proofs.bundle(tmp_path / "bundle.zip")
         key = workspace.verifier.to_text()
     for file in ("proofs.json", "bundle.zip"):
         assert verifies(tmp_path / file, key)

@@ -206,9 +206,9 @@ class _Story:
         """Add the accounts and their people; the accounts accept the terms, and nobody has said yes to anything."""
         workspace = self._workspace
         for account in self._samples.accounts:
-            workspace.add_account(account.id, account.name, region=account.region)
+            workspace.people.add_account(account.id, account.name, region=account.region)
             for person in account.people:
-                workspace.add_person(
+                workspace.people.add_person(
                     person.id,
                     account=account.id,
                     name=person.name,
@@ -217,9 +217,9 @@ class _Story:
                     region=person.region if person.region != account.region else None,
                 )
             for user in account.users:
-                workspace.add_person(user, account=account.id)
-            workspace.accept(account.id)
-        [terms] = workspace.terms()
+                workspace.people.add_person(user, account=account.id)
+            workspace.terms.accept(account.id)
+        [terms] = workspace.terms.published()
         accounts = [
             {
                 "account": account.id,
@@ -248,7 +248,7 @@ class _Story:
             self._collect(account)
         self._progress("collecting", len(self._samples.accounts), len(self._samples.accounts))
         records = self._workspace.status()["records"]
-        snapshots = {purpose: self._workspace.snapshot(purpose) for purpose in _PURPOSES}
+        snapshots = {purpose: self._workspace.snapshots.create(purpose) for purpose in _PURPOSES}
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in snapshots.items()}
         _hold(not any(len(snapshot.keys) for snapshot in snapshots.values()), "without a yes nothing is kept")
         _hold(all(_read(counted) for counted in rows.values()), "there was something to learn from")
@@ -271,15 +271,15 @@ class _Story:
 
     def _collect(self, account: SampleAccount) -> None:
         collected = [
-            self._workspace.collect_webvtt(
+            self._workspace.records.collect_webvtt(
                 meeting.path, account=account.id, started=us_to_datetime(meeting.start_us), meeting=meeting.name
             )
             for meeting in account.meetings
         ]
         collected += [
-            self._workspace.collect_summaries(account.summaries, account=account.id),
-            self._workspace.collect_slack(account.slack, account=account.id),
-            self._workspace.collect_otlp(account.usage, account=account.id),
+            self._workspace.records.collect_summaries(account.summaries, account=account.id),
+            self._workspace.records.collect_slack(account.slack, account=account.id),
+            self._workspace.records.collect_otlp(account.usage, account=account.id),
         ]
         _hold(not any(outcome.rejected or outcome.not_kept for outcome in collected), "every export is collected whole")
 
@@ -298,7 +298,7 @@ class _Story:
             silent_user: self._why("train/recommend", "helio", [silent_user], "service/usage"),
         }
         for purpose in _PURPOSES:
-            self._snapshots[purpose] = self._workspace.snapshot(purpose, progress=self._progress)
+            self._snapshots[purpose] = self._workspace.snapshots.create(purpose, progress=self._progress)
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in self._snapshots.items()}
         self._check_left_out()
         scrubbed = self._check_scrubbed()
@@ -334,27 +334,27 @@ class _Story:
         late = us_to_text(datetime_to_us(self._samples.start + timedelta(days=LATE[1])))
         for account in self._samples.accounts:
             covers = late if account.id == LATE[0] else "past"
-            workspace.decide(f"account:{account.id}", yes=True, **everything, covers=covers)
+            workspace.consent.decide(f"account:{account.id}", yes=True, **everything, covers=covers)
             yield "yes"
             for person in account.people:
                 party, refused = f"person:{person.id}", refusals.get(person.id)
                 purposes = [purpose for purpose in _PURPOSES if purpose != refused]
-                workspace.decide(party, yes=True, data=_ALL_DATA, purpose=purposes, covers="past")
+                workspace.consent.decide(party, yes=True, data=_ALL_DATA, purpose=purposes, covers="past")
                 if refused:
-                    workspace.decide(party, yes=False, data=("content",), purpose=(refused,))
+                    workspace.consent.decide(party, yes=False, data=("content",), purpose=(refused,))
                 yield "no" if refused else "yes"
             for number, user in enumerate(account.users, start=1):
                 if user in NO_TO_USAGE_TRAINING:
-                    workspace.decide(f"person:{user}", yes=False, data=("service",), purpose=("train",))
+                    workspace.consent.decide(f"person:{user}", yes=False, data=("service",), purpose=("train",))
                     yield "no"
                 elif account.id in ASKED_EACH:
                     if number % SILENT:
-                        workspace.decide(
+                        workspace.consent.decide(
                             f"person:{user}", yes=True, data=("service",), purpose=("train",), covers="past"
                         )
                     yield "yes" if number % SILENT else "nothing"
         guest = workspace.parties.guest(*GUEST_WHO_SAYS_YES)
-        workspace.decide(f"person:{guest.id}", yes=True, data=("content",), purpose=("train",), covers="past")
+        workspace.consent.decide(f"person:{guest.id}", yes=True, data=("content",), purpose=("train",), covers="past")
         yield "yes"
         yield "nothing"  # the other guest
 
@@ -367,7 +367,7 @@ class _Story:
         self, purpose: str, account: str, people: Sequence[str], category: str = "content/transcript"
     ) -> dict[str, str]:
         """Ask the gate about a record of the samples' time; it must say no, and say why."""
-        verdict = self._workspace.may(
+        verdict = self._workspace.gate.may(
             purpose,
             account=account,
             people=people,
@@ -424,9 +424,11 @@ class _Story:
         date = self._clock.wait_until(DAYS + 2)
         figures: dict[str, Any] = {}
         for family in FAMILIES:
-            trained = self._workspace.train(family, self._snapshots[f"train/{family}"].id, progress=self._progress)
-            self._workspace.audit(trained.id, progress=self._progress)
-            self._workspace.release(trained.id)
+            trained = self._workspace.models.train(
+                family, self._snapshots[f"train/{family}"].id, progress=self._progress
+            )
+            self._workspace.models.audit(trained.id, progress=self._progress)
+            self._workspace.models.release(trained.id)
             self._models[family] = trained.id
             finding = self._benefit(family)
             figures[family] = {
@@ -450,12 +452,12 @@ class _Story:
     def _use(self) -> dict[str, Any]:
         """Search, summarise, recommend and complete; who said no to being quoted is not quoted."""
         workspace = self._workspace
-        found = workspace.search(QUERY, person=ASKER, limit=_SHOWN)
+        found = workspace.features.search(QUERY, person=ASKER, limit=_SHOWN)
         meeting, asker = SUMMARISED
-        summary = workspace.summarize(meeting, person=asker)
+        summary = workspace.features.summarize(meeting, person=asker)
         moments = [asdict(moment) for moment in summary.moments]
-        suggestions = workspace.recommend(NEWCOMER, limit=_SHOWN)
-        completions = workspace.complete(TYPED, person=ASKER, limit=_SHOWN)
+        suggestions = workspace.features.recommend(NEWCOMER, limit=_SHOWN)
+        completions = workspace.features.complete(TYPED, person=ASKER, limit=_SHOWN)
         _hold(bool(found.hits and summary.moments and suggestions), "the features give something")
         _hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
         self._why("feature/summary", "brannock", [NO_TO_BEING_QUOTED[0]])
@@ -497,16 +499,16 @@ class _Story:
         meeting = leaver.meetings[-1].name
         for call in self._features(LEAVER_ASKER, meeting).values():
             call()  # they work now
-        self._workspace.decide(f"account:{LEAVER}", yes=False, data=_ALL_DATA, purpose=("train", "feature"))
+        self._workspace.consent.decide(f"account:{LEAVER}", yes=False, data=_ALL_DATA, purpose=("train", "feature"))
         refused = self._refusals(LEAVER_ASKER, meeting, reason="withdrawn")
         for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
             call()  # for the others they go on
-        owed = [line.to_json() for line in self._workspace.owed()]
+        owed = [line.to_json() for line in self._workspace.models.owed()]
         _hold(
             {line["model"] for line in owed} == set(self._models.values()), "every model that learned from it is named"
         )
         _hold(all(set(line["parties"]) == {f"account:{LEAVER}"} for line in owed), "nothing else is owed")
-        _refused(lambda: self._workspace.release(owed[0]["model"]), "stale")
+        _refused(lambda: self._workspace.models.release(owed[0]["model"]), "stale")
         self._show(
             f"{leaver.name} withdraws, in one step ({date})",
             "Its features stop at once, and go on for everybody else:",
@@ -523,10 +525,10 @@ class _Story:
         """Make the models that never saw the account; the old ones and what they learned from are erased."""
         date = self._clock.wait_until(DAYS + 5)
         workspace = self._workspace
-        before = {family: workspace.open_model(model).model.digest for family, model in self._models.items()}
-        done = workspace.forget(progress=self._progress)
+        before = {family: workspace.models.open(model).model.digest for family, model in self._models.items()}
+        done = workspace.forgetting.forget(progress=self._progress)
         _hold({line.model for line in done} == set(self._models.values()), "every model that owed it has forgotten")
-        _hold(workspace.owed() == [], "nothing is owed any more")
+        _hold(workspace.models.owed() == [], "nothing is owed any more")
         figures = {family: self._check_forgotten(family, done, before[family]) for family in FAMILIES}
         for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
             call()
@@ -554,20 +556,22 @@ class _Story:
         if line.successor is None:
             msg = f"{old} has no successor, though other customers still say yes. Please report it."
             raise ProofError(msg)
-        new = workspace.open_model(line.successor)
-        snapshot = workspace.open_snapshot(new.record["snapshot"])
-        _refused(lambda: workspace.open_model(old), "forgotten")
+        new = workspace.models.open(line.successor)
+        snapshot = workspace.snapshots.open(new.record["snapshot"])
+        _refused(lambda: workspace.models.open(old), "forgotten")
         gone = [workspace.folder / "models" / old, self._snapshots[f"train/{family}"].folder / "rows.parquet"]
         _hold(not any(path.exists() for path in gone), f"the files of {old} are erased")
         _hold(LEAVER not in new.record["accounts"], f"{new.id} never saw {LEAVER}")
-        anew = workspace.family(family).fit(snapshot.rows(workspace.parties), parts=NoParts(), progress=self._progress)
+        anew = workspace.models.family(family).fit(
+            snapshot.rows(workspace.parties), parts=NoParts(), progress=self._progress
+        )
         _hold(anew.digest == new.model.digest != digest_before, f"{new.id} is the model that never saw {LEAVER}")
         self._models[family] = new.id
         self._snapshots[f"train/{family}"] = snapshot
         return {"model": old, "rows": line.rows, "successor": new.id, "same_as_anew": True, "erased": True}
 
     def _benefit(self, family: str) -> Finding:
-        findings = self._workspace.findings(self._workspace.open_model(self._models[family]))
+        findings = self._workspace.models.findings(self._workspace.models.open(self._models[family]))
         return next(finding for finding in findings if finding.audit == "benefit")
 
     def _prove(self) -> dict[str, Any]:
@@ -575,7 +579,7 @@ class _Story:
         workspace = self._workspace
         bundle, public = self._folder / "evidence.zip", self._folder / "log.pub"
         public.write_text(workspace.verifier.to_text() + "\n", encoding="utf-8")
-        entries = workspace.prove(bundle)
+        entries = workspace.proofs.bundle(bundle)
         key = VerifierKey.from_text(public.read_text(encoding="utf-8"))
         verified = verify_bundle(bundle, key)
         _hold(verified.holds, "the evidence verifies")
@@ -583,7 +587,7 @@ class _Story:
         people = [person.id for person in workspace.parties.people(LEAVER)]
         absent = [self._proof(person, model, key) for person in people for model in self._models.values()]
         _hold(not any(proof["present"] for proof in absent), f"nobody of {LEAVER} is in a model at work")
-        retired = [model for model in workspace.models() if model not in self._models.values()]
+        retired = [model for model in workspace.models.states() if model not in self._models.values()]
         presence = [self._proof(LEAVER_ASKER, model, key) for model in retired]
         _hold(all(proof["present"] for proof in presence), f"{LEAVER_ASKER} was in the models that are forgotten")
         [fault] = [check for check in tampered.checks if not check.holds]
@@ -612,7 +616,7 @@ class _Story:
         }
 
     def _proof(self, person: str, model: str, key: VerifierKey) -> Mapping[str, Any]:
-        [proof] = self._workspace.prove_person(person, model=model)
+        [proof] = self._workspace.proofs.person(person, model=model)
         _hold(verify_person(proof, key).holds, f"the proof of {person} in {model} verifies")
         return proof
 
@@ -662,10 +666,10 @@ class _Story:
         """Return a call of each feature."""
         workspace = self._workspace
         return {
-            "search": lambda: workspace.search(QUERY, person=person, limit=1),
-            "recommend": lambda: workspace.recommend(person, limit=1),
-            "summary": lambda: workspace.summarize(meeting, person=person),
-            "compose": lambda: workspace.complete(TYPED, person=person),
+            "search": lambda: workspace.features.search(QUERY, person=person, limit=1),
+            "recommend": lambda: workspace.features.recommend(person, limit=1),
+            "summary": lambda: workspace.features.summarize(meeting, person=person),
+            "compose": lambda: workspace.features.complete(TYPED, person=person),
         }
 
     def _refusals(self, person: str, meeting: str, *, reason: str) -> dict[str, str]:

@@ -226,5 +226,5 @@ class _Figures:
         """Return the figures as they are now."""
         with suppress(VolitionError), self._workspaces.borrow() as workspace:
             self._ledger.set(workspace.ledger.size)
-            self._owed.set(len(workspace.owed()))
+            self._owed.set(len(workspace.models.owed()))
         return generate_latest(self._registry)

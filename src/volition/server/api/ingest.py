@@ -64,7 +64,7 @@ async def _take(request: Request, signal: _Signal) -> Response:
 
     def collect() -> Collected:
         with request.app.state.workspaces.borrow() as workspace:
-            found: Collected = workspace.collect_otlp_request(
+            found: Collected = workspace.records.collect_otlp_request(
                 body, encoding=encoding, signal=signal, source=f"/v1/{signal}"
             )
             return found
@@ -123,7 +123,7 @@ async def hear_zoom(request: Request) -> JSONResponse:
 
     def collect() -> Collected:
         with request.app.state.workspaces.borrow() as workspace:
-            found: Collected = workspace.collect_zoom_event(told, account=zoom.account)
+            found: Collected = workspace.records.collect_zoom_event(told, account=zoom.account)
             return found
 
     found = await run_in_threadpool(collect)

@@ -26,14 +26,14 @@ def list_snapshots(
     _: Annotated[Who, needs(Scope.READ, *STAFF)], workspace: Lent, cursor: Cursor = None, limit: Limit = 100
 ) -> Listing[str]:
     """List the ids of every snapshot, in the order of their ids."""
-    page, following = paged(sorted(set(workspace.snapshots())), lambda snapshot: snapshot, cursor, limit)
+    page, following = paged(sorted(set(workspace.snapshots.ids())), lambda snapshot: snapshot, cursor, limit)
     return Listing(items=page, next=following)
 
 
 @routes.get("/snapshots/{snapshot}", tags=["snapshots"])
 def show_snapshot(_: Annotated[Who, needs(Scope.READ, *STAFF)], workspace: Lent, snapshot: _Id) -> dict[str, Any]:
     """Return a snapshot's manifest: purpose, instant, checkpoint, counts by reason, digests."""
-    return dict(workspace.open_snapshot(snapshot).manifest)
+    return dict(workspace.snapshots.open(snapshot).manifest)
 
 
 @routes.post("/snapshots", tags=["snapshots"], status_code=202)
@@ -44,10 +44,10 @@ def take_snapshot(
     asked: SnapshotIn,
 ) -> RunOut:
     """Freeze what may be used for a purpose now; the run's result is the snapshot's id."""
-    workspace.permits(asked.purpose)  # an unknown purpose is told at once
+    workspace.gate.permits(asked.purpose)  # an unknown purpose is told at once
     job = jobs.start(
         f"snapshot {asked.purpose}",
-        lambda workspace, progress: workspace.snapshot(asked.purpose, progress=progress).id,
+        lambda workspace, progress: workspace.snapshots.create(asked.purpose, progress=progress).id,
     )
     return _run(job)
 
@@ -66,12 +66,12 @@ def train(
     _: Annotated[Who, needs(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)], jobs: TheJobs, workspace: Lent, asked: RunIn
 ) -> RunOut:
     """Train a model; the run's result is the model's id."""
-    workspace.family(asked.family)
+    workspace.models.family(asked.family)
     if asked.snapshot is not None:
-        workspace.open_snapshot(asked.snapshot)
+        workspace.snapshots.open(asked.snapshot)
     job = jobs.start(
         f"train {asked.family}",
-        lambda workspace, progress: workspace.train(asked.family, asked.snapshot, progress=progress).id,
+        lambda workspace, progress: workspace.models.train(asked.family, asked.snapshot, progress=progress).id,
     )
     return _run(job)
 
@@ -99,7 +99,7 @@ def list_models(
     _: Annotated[Who, needs(Scope.READ, *STAFF)], workspace: Lent, cursor: Cursor = None, limit: Limit = 100
 ) -> Listing[ModelOut]:
     """List every model that was ever trained, in the order of their ids."""
-    models = sorted(workspace.models().values(), key=lambda model: model.id)
+    models = sorted(workspace.models.states().values(), key=lambda model: model.id)
     page, following = paged(models, lambda model: model.id, cursor, limit)
     return Listing(items=[_model(model) for model in page], next=following)
 
@@ -107,7 +107,7 @@ def list_models(
 @routes.get("/models/{model}/findings", tags=["models"])
 def show_findings(_: Annotated[Who, needs(Scope.READ, *STAFF)], workspace: Lent, model: _Id) -> list[dict[str, Any]]:
     """Return what the audits found of a model; nothing if it was not audited."""
-    return [finding.to_json() for finding in workspace.findings(workspace.open_model(model))]
+    return [finding.to_json() for finding in workspace.models.findings(workspace.models.open(model))]
 
 
 @routes.post("/models/{model}/audit", tags=["models"], status_code=202)
@@ -115,10 +115,10 @@ def audit(
     _: Annotated[Who, needs(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)], jobs: TheJobs, workspace: Lent, model: _Id
 ) -> RunOut:
     """Audit a model; the run's result is the findings."""
-    workspace.open_model(model)
+    workspace.models.open(model)
     job = jobs.start(
         f"audit {model}",
-        lambda workspace, progress: [one.to_json() for one in workspace.audit(model, progress=progress)],
+        lambda workspace, progress: [one.to_json() for one in workspace.models.audit(model, progress=progress)],
     )
     return _run(job)
 
@@ -126,7 +126,7 @@ def audit(
 @routes.post("/models/{model}/release", tags=["models"], status_code=201)
 def release(_: Annotated[Who, needs(Scope.TRAIN, Role.OPERATOR)], workspace: Lent, model: _Id) -> dict[str, Any]:
     """Put a model to work, with a signed card."""
-    entry = workspace.release(model)
+    entry = workspace.models.release(model)
     return {"seq": entry.seq, "at": us_to_text(entry.at_us), **entry.body}
 
 
@@ -135,7 +135,7 @@ def prove(who: Annotated[Who, needs(Scope.READ, *ALL_ROLES)], workspace: Lent, p
     """Prove for each model whether it learned from a person, with their receipts: `volition verify` checks all."""
     if who.person != person and Role.OPERATOR not in who.roles:
         raise ApiError(FORBIDDEN, "These are proofs for the person alone, or for the operator who hands them on.")
-    return workspace.evidence(person)
+    return workspace.proofs.evidence(person)
 
 
 @routes.get("/owed", tags=["forgettings"])
@@ -144,7 +144,7 @@ def list_owed(
     workspace: Lent,
 ) -> list[dict[str, Any]]:
     """List every forgetting that a model owes, the earliest due first."""
-    return [owed.to_json() for owed in workspace.owed()]
+    return [owed.to_json() for owed in workspace.models.owed()]
 
 
 @routes.post("/forgettings", tags=["forgettings"], status_code=202)
@@ -157,7 +157,7 @@ def forget(
         "forget",
         lambda workspace, progress: [
             {"model": done.model, "successor": done.successor, "rows": done.rows}
-            for done in workspace.forget(progress=progress)
+            for done in workspace.forgetting.forget(progress=progress)
         ],
     )
     return _run(job)

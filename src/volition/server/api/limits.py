@@ -21,7 +21,7 @@ def list_limits(
 ) -> list[GroupOut]:
     """List the limits of an account that stand: its lock first, then its groups by name."""
     check_speaks_for(who, f"account:{account}")
-    return [GroupOut.model_validate(group.to_json()) for group in workspace.limits(account)]
+    return [GroupOut.model_validate(group.to_json()) for group in workspace.consent.limits(account)]
 
 
 @routes.post("/accounts/{account}/limits", tags=["decisions"], status_code=201)
@@ -35,7 +35,7 @@ def limit(
     check_speaks_for(who, f"account:{account}")
     if (asked.switch is None) == (not asked.data and not asked.purpose):
         raise InvalidInputError("Name what to limit: either a switch, or data and purposes.")
-    entries = workspace.limit(
+    entries = workspace.consent.limit(
         account,
         switch=asked.switch,
         data=asked.data,

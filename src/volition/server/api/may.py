@@ -118,7 +118,7 @@ class May:
     def _hold(self, purpose: str) -> Held:
         with self._holding:
             if purpose not in self._held:
-                self._held[purpose] = self._own.hold(purpose)
+                self._held[purpose] = self._own.gate.hold(purpose)
             return self._held[purpose]
 
     def _judge(self, held: Held, question: _Question) -> Verdict:
@@ -164,7 +164,7 @@ class May:
         sink = io.BytesIO()
         with self._workspaces.borrow() as workspace, pa.ipc.new_stream(sink, ANSWERS) as stream:
             for batch in questions.to_batches():
-                stream.write_batch(workspace.judge(purpose, _named(batch, workspace)))
+                stream.write_batch(workspace.gate.judge(purpose, _named(batch, workspace)))
         return sink.getvalue()
 
     @staticmethod

@@ -46,13 +46,13 @@ def list_terms(
     workspace: Lent,
 ) -> list[TermsOut]:
     """List every published version, oldest first."""
-    return [_terms(terms, workspace.terms_text(terms)) for terms in workspace.terms()]
+    return [_terms(terms, workspace.terms.text(terms)) for terms in workspace.terms.published()]
 
 
 @routes.post("/terms", tags=["terms"], status_code=201)
 def publish_terms(_: Annotated[Who, needs(Scope.ADMIN, Role.OPERATOR)], workspace: Lent, asked: TermsIn) -> EntryOut:
     """Publish a version. What newly allows something is announced and binds after its notice period."""
-    return entry_out(workspace.publish_terms(load_profile(asked.profile)))
+    return entry_out(workspace.terms.publish(load_profile(asked.profile)))
 
 
 @routes.get("/accounts", tags=["parties"])
@@ -68,7 +68,7 @@ def list_accounts(
 @routes.post("/accounts", tags=["parties"], status_code=201)
 def add_account(_: Annotated[Who, needs(Scope.ADMIN, Role.OPERATOR)], workspace: Lent, asked: AccountIn) -> AccountOut:
     """Add an account."""
-    added = workspace.add_account(asked.account, asked.name, region=asked.region)
+    added = workspace.people.add_account(asked.account, asked.name, region=asked.region)
     return AccountOut(account=added.id, name=added.name, terms=None)
 
 
@@ -81,7 +81,7 @@ def accept(
 ) -> EntryOut:
     """Let an account accept terms."""
     check_speaks_for(who, f"account:{account}")
-    return entry_out(workspace.accept(account, asked.terms))
+    return entry_out(workspace.terms.accept(account, asked.terms))
 
 
 @routes.get("/people", tags=["parties"])
@@ -101,7 +101,7 @@ def list_people(
 @routes.post("/people", tags=["parties"], status_code=201)
 def add_person(_: Annotated[Who, needs(Scope.ADMIN, Role.OPERATOR)], workspace: Lent, asked: PersonIn) -> PersonOut:
     """Add a person."""
-    added = workspace.add_person(
+    added = workspace.people.add_person(
         asked.person,
         account=asked.account,
         name=asked.name,
@@ -120,7 +120,7 @@ def decide(
 ) -> EntryOut:
     """Record a yes or a no. Once this is answered, a no is known everywhere, and within 100 ms a yes."""
     check_speaks_for(who, asked.party)
-    entry = workspace.decide(
+    entry = workspace.consent.decide(
         asked.party,
         yes=asked.answer == "yes",
         data=asked.data,

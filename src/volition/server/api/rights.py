@@ -23,7 +23,7 @@ def show_holdings(
 ) -> dict[str, Any]:
     """Count what is held of a person by day and category, with what it was used for."""
     _check_own(who, person)
-    return workspace.holdings(person).to_json()
+    return workspace.rights.holdings(person).to_json()
 
 
 @routes.get(
@@ -38,7 +38,7 @@ def export(
     _check_own(who, person)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece has left; it has no name
     try:
-        workspace.export(person, file)
+        workspace.rights.export(person, file)
     except BaseException:
         file.close()
         raise
@@ -53,7 +53,7 @@ def list_requests(
 ) -> list[dict[str, Any]]:
     """List every no of a person, the newest first, with the models that must forget for it, and by when."""
     _check_own(who, person)
-    return [request.to_json() for request in workspace.requests(workspace.party(f"person:{person}"))]
+    return [request.to_json() for request in workspace.rights.requests(workspace.party(f"person:{person}"))]
 
 
 def _check_own(who: Who, person: str) -> None:

@@ -31,7 +31,7 @@ def weigh(
     """
     chosen = _own(who) if party is None else party
     check_speaks_for(who, chosen)
-    return workspace.weigh(chosen, purpose=purpose or None)
+    return workspace.weigh.party(chosen, purpose=purpose or None)
 
 
 def _own(who: Who) -> str:

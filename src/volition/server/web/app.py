@@ -136,7 +136,7 @@ class _Site:
         """Record Global Privacy Control, once a person."""
         person = visit.who.person
         if person is not None and person not in self._signalled:
-            visit.workspace.signal(person)
+            visit.workspace.consent.signal(person)
             self._signalled.add(person)
 
     def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:

@@ -2,7 +2,7 @@
 
 Accounts are dealt into shards by a hash, and each shard trains an update of its own; predictions are by their mean.
 Forgetting trains anew only the shards that held whoever is forgotten, which gives the bytes of a model that never saw
-them. With `[adapter.privacy]`, training is differentially private with a person as the unit (see `volition.learning.dp`).
+them. With `[adapter.privacy]`, training is differentially private, a person the unit (see `volition.learning.dp`).
 
 What is learned crosses from one account to another. `docs/decisions/0014-adapters-in-shards.md` says what bounds it.
 

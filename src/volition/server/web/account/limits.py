@@ -104,12 +104,12 @@ def lock(visit: Visit) -> Redirect:
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
     title, to = _title(visit, switch), f"{PATH}#{switch}"
     if (undone := visit.form.get("undo")) is not None:
-        workspace.undo_limit(account, switch, seq=_number(undone))
+        workspace.consent.undo_limit(account, switch, seq=_number(undone))
         return Redirect(to=to, notice=Notice(text=f"{title}: everything stands as it did before."))
     wanted = visit.form.get("lock")
     if wanted not in {"on", "off"}:
         raise InvalidInputError("A switch is locked or unlocked. Open the account's page anew.")
-    entries = workspace.limit(account, switch=switch, limited=wanted == "on")
+    entries = workspace.consent.limit(account, switch=switch, limited=wanted == "on")
     text = (
         f"{title} is locked: no yes counts until it is unlocked."
         if wanted == "on"
@@ -124,7 +124,7 @@ def limit(visit: Visit) -> Redirect:
     account, workspace, switch = account_of(visit), visit.workspace, visit.form.get("switch", "")
     title = _title(visit, switch)
     if (undone := visit.form.get("undo")) is not None:
-        workspace.undo_limit(account, switch, seq=_number(undone))
+        workspace.consent.undo_limit(account, switch, seq=_number(undone))
         text = f"{title}: the limits stand as they did before. What a limit kept out meanwhile stays out."
         return Redirect(to=f"{PATH}#limits", notice=Notice(text=text))
     wanted, group = visit.form.get("limit"), visit.form.get("group", "").strip()
@@ -135,7 +135,7 @@ def limit(visit: Visit) -> Redirect:
         raise InvalidInputError("Name the group. Its name stands in the ledger for good, so name no person in it.")
     if wanted == "some" and not people:
         raise InvalidInputError("Name the people for whom the limit is to be lifted, one in each line.")
-    entries = workspace.limit(account, switch=switch, group=group, people=people, limited=wanted == "on")
+    entries = workspace.consent.limit(account, switch=switch, group=group, people=people, limited=wanted == "on")
     count = _people(sum(len(entry.body["people"]) for entry in entries))
     text = {
         "on": f"{title} is limited for {count} of {group}: no yes counts for them until it is lifted.",
@@ -243,7 +243,7 @@ def _notice(action: str, text: str, entries: Sequence[Entry], **fields: str) -> 
 
 def _title(visit: Visit, switch: str) -> str:
     account = account_of(visit)
-    choice = visit.workspace.choices(f"account:{account}", account=account).of(switch)
+    choice = visit.workspace.consent.choices(f"account:{account}", account=account).of(switch)
     return switch if choice is None else words.switch_title(choice)
 
 

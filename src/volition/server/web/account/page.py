@@ -102,8 +102,8 @@ def show(visit: Visit) -> AccountPage:
     account = account_of(visit)
     workspace = visit.workspace
     name = workspace.parties.account(account).name
-    found = workspace.choices(f"account:{account}", account=account)
-    limits = workspace.limits(account)
+    found = workspace.consent.choices(f"account:{account}", account=account)
+    limits = workspace.consent.limits(account)
     cards = tuple(
         _card(choice, name, lock_of(choice, limits, name), due_days=workspace.due_days) for choice in found.choices
     )
@@ -141,21 +141,21 @@ def answer(visit: Visit) -> Redirect:
     """Take the account's yes or no, or undo one."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
     party = f"account:{account}"
-    choice = workspace.choices(party, account=account).of(switch)
+    choice = workspace.consent.choices(party, account=account).of(switch)
     title = switch if choice is None else words.switch_title(choice)
     undone = visit.form.get("undo")
     if undone is not None:
         if not undone.isdecimal():
             raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
-        workspace.undo_choice(party, switch, account=account, seq=int(undone))
+        workspace.consent.undo_choice(party, switch, account=account, seq=int(undone))
         return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
         raise InvalidInputError("An answer is yes or no. Open the settings anew.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
-    entry, can_undo = workspace.choose(party, switch, account=account, yes=said == "yes", covers=covers)
+    entry, can_undo = workspace.consent.choose(party, switch, account=account, yes=said == "yes", covers=covers)
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
-    after = workspace.choices(party, account=account).of(switch)
+    after = workspace.consent.choices(party, account=account).of(switch)
     waits = said == "yes" and after is not None and any(line.is_limited for line in after.lines)
     counts = "counts once it is unlocked" if waits else "counts from now on"
     text = f"{title}: the account's {said} {counts}. It is entry {entry.seq:,} of the ledger."
@@ -168,7 +168,7 @@ def accept(visit: Visit) -> Redirect:
     account, chosen = account_of(visit), visit.form.get("terms", "")
     if not chosen:
         raise InvalidInputError("No terms were named. Open the account's page anew.")
-    entry = visit.workspace.accept(account, chosen)
+    entry = visit.workspace.terms.accept(account, chosen)
     return Redirect(to=PATH, notice=Notice(text=f"The terms are accepted. It is entry {entry.seq:,} of the ledger."))
 
 

@@ -86,7 +86,7 @@ def show(visit: Visit) -> ForgettingsPage:
     return ForgettingsPage(
         title="Forgettings",
         days=workspace.due_days,
-        due=tuple(clock(one, workspace.now_us) for one in workspace.owed()),
+        due=tuple(clock(one, workspace.now_us) for one in workspace.models.owed()),
         done=tuple(
             Done(
                 model=entry.body["model"],
@@ -106,7 +106,7 @@ def forget(visit: Visit) -> Redirect:
         "forget",
         lambda workspace, progress: [
             {"model": done.model, "successor": done.successor, "rows": done.rows}
-            for done in workspace.forget(progress=progress)
+            for done in workspace.forgetting.forget(progress=progress)
         ],
     )
     return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The forgetting waits for its turn."))

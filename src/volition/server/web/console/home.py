@@ -78,7 +78,7 @@ def show(visit: Visit) -> ConsolePage:
         if is_operator
         else (),
         tiles=tuple(_tiles(visit, status)),
-        due=tuple(console_forgettings.clock(one, workspace.now_us) for one in workspace.owed()[:_OVERDUE_SHOWN])
+        due=tuple(console_forgettings.clock(one, workspace.now_us) for one in workspace.models.owed()[:_OVERDUE_SHOWN])
         if is_operator
         else (),
         entries=tuple(console_ledger.line_of(entry, workspace) for entry in reversed(newest)),
@@ -88,7 +88,7 @@ def show(visit: Visit) -> ConsolePage:
 def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
     workspace = visit.workspace
     states = [told["state"] for told in status["models"]]
-    owed = workspace.owed()
+    owed = workspace.models.owed()
     overdue = sum(one.due_us < workspace.now_us for one in owed)
     running = [job for job in console_runs.shown_jobs(visit.jobs) if not job.is_over]
     runs = sum(job.state is State.RUNNING for job in running)
@@ -97,7 +97,7 @@ def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
     return [
         Tile(
             name="Models at work",
-            value=f"{states.count('at work')} of {len(workspace.families())}",
+            value=f"{states.count('at work')} of {len(workspace.models.families())}",
             told=f"{len(states):,} ever trained",
             href="/console/models",
         ),

@@ -54,9 +54,9 @@ class LakePage:
 @pages.get(PATH, needs=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
 def show(visit: Visit) -> LakePage:
     """Show what lies in the lake."""
-    stock = visit.workspace.stock()
+    stock = visit.workspace.records.stock()
     names = {account.id: account.name for account in visit.workspace.parties.accounts()}
-    aside = Counter((line.source, line.why) for line in visit.workspace.set_aside())
+    aside = Counter((line.source, line.why) for line in visit.workspace.records.set_aside())
     return LakePage(
         title="Lake",
         total=sum(stock.categories.values()),

@@ -155,10 +155,10 @@ class ModelPage:
 @pages.get(PATH, needs=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
 def show(visit: Visit) -> ModelsPage:
     """Show every model."""
-    owed = {one.model: one for one in visit.workspace.owed()}
+    owed = {one.model: one for one in visit.workspace.models.owed()}
     standing = {told["id"]: told["state"] for told in visit.workspace.status()["models"]}
     now_us = visit.workspace.now_us
-    models = sorted(visit.workspace.models().values(), key=lambda model: -model.trained_us)
+    models = sorted(visit.workspace.models.states().values(), key=lambda model: -model.trained_us)
     return ModelsPage(
         title="Models",
         stale=len(owed),
@@ -171,7 +171,7 @@ def one(visit: Visit) -> ModelPage:
     """Show one model: its card, and its audits against their bounds."""
     workspace = visit.workspace
     state = _state(visit)
-    owed = {one.model: one for one in workspace.owed()}
+    owed = {one.model: one for one in workspace.models.owed()}
     standing = {told["id"]: told["state"] for told in workspace.status()["models"]}
     findings, why_none = _findings(visit, state)
     is_left = state.forgotten_us is None
@@ -181,7 +181,7 @@ def one(visit: Visit) -> ModelPage:
         line=_line(state, standing[state.id], owed.get(state.id), workspace.now_us),
         snapshot=state.snapshot,
         successor=state.successor or "",
-        card=_card(json.loads(workspace.release_file(state.id, "card.json"))) if released else None,
+        card=_card(json.loads(workspace.models.release_file(state.id, "card.json"))) if released else None,
         findings=tuple(_found(finding) for finding in findings),
         why_none=why_none,
         may_audit=is_left and visit.who.is_any(frozenset({Role.ENGINEER, Role.OPERATOR})),
@@ -199,7 +199,7 @@ def file(visit: Visit) -> Download:
     name, model = visit.path["name"], visit.path["model"]
     match name:
         case "card.json" | "card.md" | "attestation.json":
-            data = visit.workspace.release_file(model, name)
+            data = visit.workspace.models.release_file(model, name)
             return Download(name=f"{model}-{name}", data=data, media_type=_FILES[name])
     raise InvalidInputError(f"A release has no file {name!r}. It has: {words.listed([*_FILES])}.")
 
@@ -208,10 +208,10 @@ def file(visit: Visit) -> Download:
 def audit(visit: Visit) -> Redirect:
     """Have a model audited."""
     model = _state(visit).id
-    visit.workspace.open_model(model)
+    visit.workspace.models.open(model)
     job = visit.jobs.start(
         f"audit {model}",
-        lambda workspace, progress: [one.to_json() for one in workspace.audit(model, progress=progress)],
+        lambda workspace, progress: [one.to_json() for one in workspace.models.audit(model, progress=progress)],
     )
     return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The audit waits for its turn."))
 
@@ -220,13 +220,13 @@ def audit(visit: Visit) -> Redirect:
 def release(visit: Visit) -> Redirect:
     """Put a model to work, within its bounds; beyond them is for the command line, by name."""
     model = _state(visit).id
-    entry = visit.workspace.release(model)
+    entry = visit.workspace.models.release(model)
     text = f"{model} is at work, with a signed card. It is entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{PATH}/{model}", notice=Notice(text=text))
 
 
 def _state(visit: Visit) -> ModelState:
-    state = visit.workspace.models().get(visit.path["model"])
+    state = visit.workspace.models.states().get(visit.path["model"])
     if state is None:
         raise InvalidInputError("There is no such model. See the list of models.")
     return state
@@ -236,7 +236,7 @@ def _findings(visit: Visit, state: ModelState) -> tuple[Sequence[Finding], str]:
     if state.forgotten_us is not None:
         return [], "It was forgotten and is erased, and what its audits found with it."
     try:
-        found = visit.workspace.findings(visit.workspace.open_model(state.id))
+        found = visit.workspace.models.findings(visit.workspace.models.open(state.id))
     except InvalidInputError as error:
         return [], str(error)
     return found, "" if found else "It was not audited yet, so it cannot be released."

@@ -90,14 +90,14 @@ class RunPage:
 @pages.get(PATH, needs=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
 def show(visit: Visit) -> RunsPage:
     """Show the runs, and what can be trained."""
-    known = [*dict.fromkeys(reversed(visit.workspace.snapshots()))]
+    known = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
     families = tuple(
         Family(
             name=name,
             title=words.LEARNS[name],
             snapshots=tuple(one for one in known if one.startswith(f"{purpose.replace('/', '-')}-"))[:20],
         )
-        for name, purpose in visit.workspace.families().items()
+        for name, purpose in visit.workspace.models.families().items()
     )
     return RunsPage(
         title="Runs", families=families, lines=tuple(_line(job) for job in reversed(shown_jobs(visit.jobs)))
@@ -108,12 +108,12 @@ def show(visit: Visit) -> RunsPage:
 def start(visit: Visit) -> Redirect:
     """Train a family, from a new snapshot or from one that is there."""
     family, _, snapshot = visit.form.get("learn", "").partition(" ")
-    visit.workspace.family(family)
+    visit.workspace.models.family(family)
     if snapshot:
-        visit.workspace.open_snapshot(snapshot)
+        visit.workspace.snapshots.open(snapshot)
     job = visit.jobs.start(
         f"train {family}",
-        lambda workspace, progress: workspace.train(family, snapshot or None, progress=progress).id,
+        lambda workspace, progress: workspace.models.train(family, snapshot or None, progress=progress).id,
     )
     return Redirect(to=f"{PATH}/{job.id}", notice=Notice(text="The training waits for its turn; this page follows it."))
 

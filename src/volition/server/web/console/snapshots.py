@@ -92,8 +92,8 @@ class SnapshotPage:
 @pages.get(PATH, needs=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
 def show(visit: Visit) -> SnapshotsPage:
     """Show the newest snapshots."""
-    ids = [*dict.fromkeys(reversed(visit.workspace.snapshots()))]
-    found = [visit.workspace.open_snapshot(one) for one in ids[:_NEWEST]]
+    ids = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
+    found = [visit.workspace.snapshots.open(one) for one in ids[:_NEWEST]]
     bars = tuple(_bar(_purpose(one), _whole(one.manifest["rows"])) for one in found[:12])
     return SnapshotsPage(
         title="Snapshots",
@@ -106,7 +106,7 @@ def show(visit: Visit) -> SnapshotsPage:
 @pages.get(f"{PATH}/{{snapshot}}", needs=_WHO, template="console-snapshot.html")
 def one(visit: Visit) -> SnapshotPage:
     """Show one snapshot's manifest."""
-    found = visit.workspace.open_snapshot(visit.path["snapshot"])
+    found = visit.workspace.snapshots.open(visit.path["snapshot"])
     manifest = found.manifest
     names = {account.id: account.name for account in visit.workspace.parties.accounts()}
     bars = tuple(_bar(words.CATEGORY.get(category, category), counts) for category, counts in manifest["rows"].items())
@@ -137,7 +137,7 @@ def one(visit: Visit) -> SnapshotPage:
 @pages.get(f"{PATH}/{{snapshot}}/manifest", needs=_WHO)
 def manifest(visit: Visit) -> Download:
     """Give a snapshot's manifest."""
-    found = visit.workspace.open_snapshot(visit.path["snapshot"])
+    found = visit.workspace.snapshots.open(visit.path["snapshot"])
     data = json.dumps(found.manifest, indent=2).encode()
     return Download(name=f"{found.id}.json", data=data, media_type="application/json")
 

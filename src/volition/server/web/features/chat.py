@@ -183,7 +183,7 @@ def _sent(visit: Visit) -> ChatPage | Redirect:
     person, account = member(visit)
     text, channel = visit.form.get("text", ""), visit.path["channel"]
     try:
-        sent = visit.workspace.send(text, channel=channel, person=person, form=visit.form.get("once", ""))
+        sent = visit.workspace.features.send(text, channel=channel, person=person, form=visit.form.get("once", ""))
     except InvalidInputError as error:
         return _page(visit, text=text, told=f"It was not sent. {error}")
     if sent.rejected:
@@ -222,21 +222,21 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[Suggestion, .
             found = _completions(visit, person, text)
             return text, found, "" if found else "Nothing to suggest here. Write on, and ask again."
         case "reply", _, ts:
-            replies = visit.workspace.replies(visit.path.get("channel", ""), ts, person=person)
+            replies = visit.workspace.features.replies(visit.path.get("channel", ""), ts, person=person)
             found = tuple(Suggestion(text=one.text, becomes=one.text, told=_written_by(one.people)) for one in replies)
             return text, found, "" if found else "No reply to suggest: nobody answered such a message alike."
         case "edit", _, how:
-            edited = visit.workspace.edit(text, person=person, how=how)
+            edited = visit.workspace.features.edit(text, person=person, how=how)
             return (
                 edited,
                 (),
                 "There was nothing to change." if edited == text else "Edited by rule; no word was added.",
             )
         case "tone", _, tone:
-            written = visit.workspace.rewrite(text, person=person, tone=tone)
+            written = visit.workspace.features.rewrite(text, person=person, tone=tone)
             return written.text, (), written.note
         case "draft", _, _:
-            written = visit.workspace.draft(text, person=person)
+            written = visit.workspace.features.draft(text, person=person)
             return written.text, (), written.note
         case _:
             raise InvalidInputError("The composer cannot do that. Open the page anew.")
@@ -245,15 +245,15 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[Suggestion, .
 def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] = (), told: str = "") -> ChatPage:
     person, _ = member(visit)
     workspace, channel = visit.workspace, visit.path.get("channel", "")
-    found = workspace.conversations(Kind.CHANNEL, person=person)
+    found = workspace.features.conversations(Kind.CHANNEL, person=person)
     here = next((one for one in found if one.name == channel), None)
     is_off = None
     try:
-        workspace.complete("", person=person)
+        workspace.features.complete("", person=person)
     except RefusedError:
         works = "You can write here all the same; nothing looks at it."
         is_off = off(visit, "feature/compose", _CATEGORY, works=works)
-    has_model = is_off is None and workspace.endpoint() is not None
+    has_model = is_off is None and workspace.features.endpoint() is not None
     latest = () if here is None else here.lines[-_LATEST:]
     return ChatPage(
         title=f"Chat: {channel}" if channel else "Chat",
@@ -277,7 +277,7 @@ def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] =
 
 
 def _completions(visit: Visit, person: str, text: str) -> tuple[Suggestion, ...]:
-    found = visit.workspace.complete(text, person=person)
+    found = visit.workspace.features.complete(text, person=person)
     return tuple(
         Suggestion(text=one.phrase, becomes=f"{text}{one.insert} ", told=_written_by(one.people)) for one in found
     )

@@ -159,7 +159,7 @@ class MeetingPage:
 def list_meetings(visit: Visit) -> MeetingsPage:
     """List the meetings that the visitor may read."""
     person, _ = member(visit)
-    found = visit.workspace.conversations(Kind.MEETING, person=person)
+    found = visit.workspace.features.conversations(Kind.MEETING, person=person)
     return MeetingsPage(
         title="Meetings",
         lead="Meetings that you were in, and those of your organisation that search or summaries may show you.",
@@ -205,7 +205,7 @@ def clock(milliseconds: int) -> str:
 def _page(visit: Visit, *, tell: bool) -> MeetingPage:
     person, _ = member(visit)
     name = visit.path["meeting"]
-    found = visit.workspace.conversations(Kind.MEETING, person=person, name=name)
+    found = visit.workspace.features.conversations(Kind.MEETING, person=person, name=name)
     if not found:
         raise InvalidInputError(f"There is no meeting {name!r} that you may read. Your meetings are listed on {PATH}.")
     [meeting] = found
@@ -220,7 +220,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         sections=() if summary is None or minutes is None else _sections(summary, minutes),
         topics=_topics(summary),
         note="" if summary is None else summary.note or "",
-        can_tell=summary is not None and visit.workspace.endpoint() is not None,
+        can_tell=summary is not None and visit.workspace.features.endpoint() is not None,
         prose=() if prose is None or summary is None else _sentences(prose, summary.moments),
         prose_note="" if prose is None else prose.note,
         turns=tuple(
@@ -246,9 +246,9 @@ def _summed_up(
 ) -> tuple[Summary | None, Minutes | None, Prose | None, Off | None]:
     workspace = visit.workspace
     try:
-        summary = workspace.summarize(name, person=person)
-        prose = workspace.prose(summary, person=person) if tell else None
-        return summary, workspace.minutes(name, person=person), prose, None
+        summary = workspace.features.summarize(name, person=person)
+        prose = workspace.features.prose(summary, person=person) if tell else None
+        return summary, workspace.features.minutes(name, person=person), prose, None
     except RefusedError:
         works = "The transcript below is there without it."
         return None, None, None, off(visit, "feature/summary", _CATEGORY, works=works)

@@ -54,7 +54,7 @@ def show(visit: Visit) -> RecommendationsPage:
     items: tuple[Recommended, ...] = ()
     is_off = None
     try:
-        found = visit.workspace.recommend(person)
+        found = visit.workspace.features.recommend(person)
         items = tuple(_item(one.item, one.because) for one in found)
     except RefusedError:
         works = "Everything can be found by hand, and nothing is ranked for you."

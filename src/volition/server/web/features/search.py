@@ -86,7 +86,7 @@ def show(visit: Visit) -> SearchPage:
     is_off = None
     try:
         if query:
-            found = visit.workspace.search(query, person=person, meeting=meeting or None)
+            found = visit.workspace.features.search(query, person=person, meeting=meeting or None)
             results, note = tuple(_result(hit) for hit in found.hits), found.note
             told = (
                 f"{len(results)} {'line' if len(results) == 1 else 'lines'}, the best first."
@@ -118,7 +118,7 @@ def open_result(visit: Visit) -> Redirect:
     query, record, to = (visit.form.get(name, "") for name in ("q", "record", "to"))
     if not to.startswith(("/meetings/", "/chat/")):
         raise InvalidInputError("This is no result that could be opened. Search anew.")
-    visit.workspace.opened(query, record, person=person)
+    visit.workspace.features.opened(query, record, person=person)
     return Redirect(to=to)
 
 

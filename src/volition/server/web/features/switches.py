@@ -65,7 +65,7 @@ def member(visit: Visit) -> tuple[str, str]:
 def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[Use, ...]:
     """Return how the visitor's data of one category stands for some purposes; what no switch speaks of is left out."""
     person, account = member(visit)
-    found = visit.workspace.choices(f"person:{person}", account=account)
+    found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
     shown = []
     for purpose in purposes:
@@ -86,7 +86,7 @@ def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[Use, ...
 def off(visit: Visit, purpose: str, category: str, *, works: str) -> Off:
     """Tell that a feature is off, why, and who can turn it on."""
     person, account = member(visit)
-    found = visit.workspace.choices(f"person:{person}", account=account)
+    found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
     switch, line = _line(found, purpose, category)
     title = words.PURPOSES[purpose].title

@@ -93,8 +93,8 @@ def show(visit: Visit) -> GuestMeetingsPage:
     party, account = party_of(visit)
     workspace = visit.workspace
     organisation = workspace.parties.account(account).name
-    places = workspace.places(party.removeprefix("person:"), account=account)
-    found = workspace.choices(party, account=account)
+    places = workspace.rights.places(party.removeprefix("person:"), account=account)
+    found = workspace.consent.choices(party, account=account)
     spoken = {one.purpose for place in places for one in place.standings}
     content = [choice for choice in found.choices if spoken.intersection(choice.purposes) or not spoken]
     said = workspace.history().party(workspace.party(party)).decisions

@@ -102,7 +102,7 @@ class HoldingsPage:
 def show(visit: Visit) -> HoldingsPage:
     """Show what is held."""
     party, _ = party_of(visit)
-    held = visit.workspace.holdings(party.removeprefix("person:"))
+    held = visit.workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
     return HoldingsPage(
         title="What we hold",
@@ -133,7 +133,7 @@ def export(visit: Visit) -> Download:
     party, _ = party_of(visit)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece has left; it has no name
     try:
-        visit.workspace.export(party.removeprefix("person:"), file)
+        visit.workspace.rights.export(party.removeprefix("person:"), file)
         today = us_to_datetime(visit.workspace.now_us).date().isoformat()
     except BaseException:
         file.close()

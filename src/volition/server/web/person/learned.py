@@ -148,7 +148,7 @@ class CardPage:
 @pages.get(PATH, needs=[Role.PERSON], template="learned.html", nav=Nav(label="Models", place=40))
 def show(visit: Visit) -> LearnedPage:
     """Show every model by what it learned from the visitor."""
-    found = visit.workspace.traces(_person(visit))[::-1]
+    found = visit.workspace.proofs.traces(_person(visit))[::-1]
     learned = [trace for trace in found if trace.rows and trace.model.forgotten_us is None]
     forgotten = [trace for trace in found if trace.rows and trace.model.forgotten_us is not None]
     others = [trace for trace in found if not trace.rows]
@@ -171,8 +171,8 @@ def show(visit: Visit) -> LearnedPage:
 def show_card(visit: Visit) -> CardPage:
     """Show a model's card."""
     person, name = _person(visit), visit.path["model"]
-    card = visit.workspace.card_for(person, name)
-    trace = next(trace for trace in visit.workspace.traces(person) if trace.model.id == name)
+    card = visit.workspace.models.card_for(person, name)
+    trace = next(trace for trace in visit.workspace.proofs.traces(person) if trace.model.id == name)
     learned = card["learned_from"]
     override = card["override"]
     return CardPage(
@@ -204,7 +204,7 @@ def show_card(visit: Visit) -> CardPage:
 def download_card(visit: Visit) -> Download:
     """Give the card as JSON."""
     name = visit.path["model"]
-    card = visit.workspace.card_for(_person(visit), name)
+    card = visit.workspace.models.card_for(_person(visit), name)
     return _json(f"card-{name}.json", card)
 
 
@@ -212,7 +212,7 @@ def download_card(visit: Visit) -> Download:
 def download_proof(visit: Visit) -> Download:
     """Give the proof that a model did, or did not, learn from the visitor."""
     name = visit.path["model"]
-    proofs = visit.workspace.prove_person(_person(visit), model=name)
+    proofs = visit.workspace.proofs.person(_person(visit), model=name)
     return _json(f"proof-{name}.json", {"format": PROOFS_FORMAT, "proofs": proofs})
 
 

@@ -80,8 +80,8 @@ def show(visit: Visit) -> ReceiptsPage:
     before = visit.query.get("before")
     if before is not None and not (before.isdecimal() and len(before) <= 16):
         raise InvalidInputError("This address names no place among your receipts. Open the page anew.")
-    found = workspace.answers(person, before=None if before is None else int(before), limit=_SHOWN + 1)
-    models = len(workspace.models())
+    found = workspace.consent.answers(person, before=None if before is None else int(before), limit=_SHOWN + 1)
+    models = len(workspace.models.states())
     head = workspace.ledger.head
     key = workspace.verifier.to_text()
     has_any = bool(found or models or before)
@@ -105,7 +105,7 @@ def show(visit: Visit) -> ReceiptsPage:
 @pages.get(f"{PATH}/proofs.json", needs=[Role.PERSON])
 def download_bundle(visit: Visit) -> Download:
     """Give the person's proof bundle."""
-    return _json("proofs.json", visit.workspace.evidence(_person(visit)))
+    return _json("proofs.json", visit.workspace.proofs.evidence(_person(visit)))
 
 
 @pages.get(f"{PATH}/{{seq}}", needs=[Role.PERSON])
@@ -114,7 +114,7 @@ def download(visit: Visit) -> Download:
     seq = visit.path["seq"]
     if not (seq.isdecimal() and len(seq) <= 16):
         raise InvalidInputError("This is no number of an entry. Open your receipts anew.")
-    return _json(f"receipt-{int(seq)}.json", visit.workspace.receipt(_person(visit), int(seq)))
+    return _json(f"receipt-{int(seq)}.json", visit.workspace.proofs.receipt(_person(visit), int(seq)))
 
 
 def _json(name: str, value: object) -> Download:

@@ -121,7 +121,7 @@ class ErasedPage:
 def show(visit: Visit) -> RequestsPage:
     """List what was asked for."""
     party, _ = party_of(visit)
-    found = visit.workspace.requests(visit.workspace.party(party))
+    found = visit.workspace.rights.requests(visit.workspace.party(party))
     return RequestsPage(
         title="Requests",
         lead="Every no of yours, how far it is, and being erased. A no is in force at once; what learned from you "
@@ -137,7 +137,7 @@ def ask(visit: Visit) -> ErasePage:
     """Say what being erased does."""
     party, _ = party_of(visit)
     workspace = visit.workspace
-    held = workspace.holdings(party.removeprefix("person:"))
+    held = workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
     learned = sorted({words.PURPOSES[one.purpose].title.lower() for one in held.lessons})
     taught = f" You are in training sets for: {words.listed(learned)}." if learned else ""
@@ -176,7 +176,7 @@ def erase(visit: Visit) -> Redirect:
     workspace = visit.workspace
     ledger_name = workspace.party(party)
     try:
-        workspace.erase(party)
+        workspace.forgetting.erase(party)
     except ConflictError:
         if workspace.history().party(ledger_name).erased_us is None:
             raise
@@ -201,7 +201,7 @@ def follow(visit: Visit) -> ErasedPage:
 
 def _erasure(workspace: Workspace, seq: int) -> Request:
     [entry] = workspace.ledger.entries(seq, seq + 1)
-    found = [one for one in workspace.requests(entry.body["party"]) if one.kind is Kind.ERASURE]
+    found = [one for one in workspace.rights.requests(entry.body["party"]) if one.kind is Kind.ERASURE]
     if not found:
         raise InvalidInputError("This link names no erasure. Open it just as you got it.")
     return found[0]

@@ -132,7 +132,7 @@ class SettingsPage:
 def show(visit: Visit) -> SettingsPage:
     """Show every switch as it stands."""
     party, account = party_of(visit)
-    found = visit.workspace.choices(party, account=account)
+    found = visit.workspace.consent.choices(party, account=account)
     organisation = visit.workspace.parties.account(account).name
     cards = [card_of(choice, organisation, due_days=visit.workspace.due_days) for choice in found.choices]
     trains = [
@@ -165,19 +165,19 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
     """Take a yes or a no to a switch, or undo one, and go back to the page that shows it; `path` takes its answers."""
     party, account = party_of(visit)
     workspace, switch = visit.workspace, visit.path["switch"]
-    choice = workspace.choices(party, account=account).of(switch)
+    choice = workspace.consent.choices(party, account=account).of(switch)
     title = switch if choice is None else choice.switch.title
     undone = visit.form.get("undo")
     if undone is not None:
         if not undone.isdecimal():
             raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
-        workspace.undo_choice(party, switch, account=account, seq=int(undone))
+        workspace.consent.undo_choice(party, switch, account=account, seq=int(undone))
         return Redirect(to=f"{page}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
         raise InvalidInputError("An answer is yes or no. Open the settings anew.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
-    entry, can_undo = workspace.choose(party, switch, account=account, yes=said == "yes", covers=covers)
+    entry, can_undo = workspace.consent.choose(party, switch, account=account, yes=said == "yes", covers=covers)
     undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
     text = f"{title}: your {said} counts from now on. It is entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{page}#{switch}", notice=Notice(text=text, undo=undo))

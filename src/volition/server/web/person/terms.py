@@ -121,7 +121,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
         state=here.state,
         compared=compared,
         changes=tuple(ChangeLine(text=change.text, loosens=change.loosens) for change in changes),
-        text=to_html(workspace.terms_text(shown)),
+        text=to_html(workspace.terms.text(shown)),
         digest=shown.text_digest,
         versions=tuple(versions),
     )

@@ -128,7 +128,7 @@ def show(visit: Visit) -> WeighPage:
     party, account = _of(visit)
     is_account = party.startswith("account:")
     organisation = visit.workspace.parties.account(account).name
-    found = visit.workspace.choices(party, account=account)
+    found = visit.workspace.consent.choices(party, account=account)
     lines: dict[str, list[Line]] = {}
     switches: dict[str, list[Choice]] = {}
     for choice in found.choices:
@@ -136,7 +136,7 @@ def show(visit: Visit) -> WeighPage:
             switches.setdefault(purpose, []).append(choice)
         for line in choice.lines:
             lines.setdefault(line.purpose, []).append(line)
-    weighed = visit.workspace.weigh(party, purpose=list(lines)).purposes if lines else ()
+    weighed = visit.workspace.weigh.party(party, purpose=list(lines)).purposes if lines else ()
     cards = {
         one.purpose: _card(one, lines[one.purpose], switches[one.purpose], organisation, is_account=is_account)
         for one in weighed

@@ -1,85 +1,44 @@
-"""Terms: a workspace is made with its first ones, later ones are published, an account accepts them.
+"""Terms: versions are published, and an account accepts them.
 
 What newly allows something is announced, and binds only after its notice period. A text that was published is kept by
 its digest, so that nobody can change it unseen.
 """
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final, Self
+from collections.abc import Sequence
+from typing import Final
 
 from volition import canonical
 from volition.canonical import us_to_text
-from volition.consent.parties import Parties, write_secret
 from volition.consent.terms.diff import newly_allows
 from volition.consent.terms.model import PROFILES, Terms, load_profile
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.files import write_file
-from volition.learning.audit.run import bounds_text
 from volition.ledger.log import Draft, Entry
-from volition.ledger.stores.sqlite import SqliteStore
-from volition.workspace.opening import Opening, read_bytes
-from volition.workspace.settings import SETTINGS, SETTINGS_FILE
+from volition.workspace.opened import Opened, read_bytes
 
 _TEXTS: Final = "terms"
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 
 
-class Publishing(Opening):
-    """A workspace that has terms."""
+class PublishedTerms:
+    """What was published, and who accepted it."""
 
-    @classmethod
-    def create(
-        cls,
-        folder: Path,
-        *,
-        origin: str = "volition.local/workspace",
-        profile: str | None = "granular",
-        clock: Callable[[], int] = canonical.now_us,
-    ) -> Self:
-        """Make a workspace and publish its first terms.
+    def __init__(self, opened: Opened) -> None:
+        """Take the opened folder."""
+        self._opened = opened
 
-        Args:
-            folder: A folder that is empty or not there.
-            origin: Name of its log, such as "log.example/volition".
-            profile: The shipped terms to publish at once; none to publish none.
-            clock: Gives the present instant.
-
-        Raises:
-            InvalidInputError: The folder holds something already, the origin names no log, or there is no such profile.
-        """
-        if folder.exists() and any(folder.iterdir()):
-            msg = f"{folder} is not empty. Name a new folder for the workspace."
-            raise InvalidInputError(msg)
-        if not origin or any(character.isspace() or character in '+"\\' for character in origin):
-            msg = f"{origin!r} cannot name a log: no spaces, quotes or plus. Take something like log.example/volition."
-            raise InvalidInputError(msg)
-        first_terms = None if profile is None else load_profile(profile)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_secret(folder / "signing.key")
-        Parties.create(folder).close()
-        SqliteStore.create(folder / "ledger.db").close()
-        for name in ("snapshots", "models", "releases", "runs"):
-            (folder / name).mkdir()
-        # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
-        write_file(folder / SETTINGS_FILE, SETTINGS.format(origin=origin, bounds=bounds_text()).encode())
-        workspace = cls(folder, clock=clock)
-        if first_terms is not None:
-            workspace.publish_terms(first_terms)
-        return workspace
-
-    def publish_terms(self, terms: Terms) -> Entry:
+    def publish(self, terms: Terms) -> Entry:
         """Publish a terms version. What newly allows something is announced and binds only after its notice period.
 
         Raises:
             ConflictError: A version with this id was published before.
         """
-        history = self.history()
+        history = self._opened.history()
         published = history.published()
         if any(known.id == terms.id for known in published):
             msg = f"Terms {terms.id!r} were published before and cannot be changed. Give the new version a new id."
             raise ConflictError(msg)
-        now_us = self.now_us
+        now_us = self._opened.now_us
         binds_us = max(terms.effective_us, now_us)
         bound = history.accounts()
         loosens = bool(published) and newly_allows(published[-1], terms)
@@ -92,10 +51,10 @@ class Publishing(Opening):
         if terms.text:
             self._keep_text(terms)
         body = {"terms": terms.to_json(), "binds": us_to_text(binds_us)}
-        return self.ledger.append(Draft(kind="terms", body=body), *notices)[0]
+        return self._opened.ledger.append(Draft(kind="terms", body=body), *notices)[0]
 
     def _keep_text(self, terms: Terms) -> None:
-        path = self.folder / _TEXTS / f"{terms.text_digest}.md"
+        path = self._opened.folder / _TEXTS / f"{terms.text_digest}.md"
         try:
             path.parent.mkdir(exist_ok=True)
             write_file(path, terms.text.encode())
@@ -103,7 +62,7 @@ class Publishing(Opening):
             msg = f"The text of {terms.id} could not be kept in {path}: {error}. Free space, then publish again."
             raise BackendError(msg) from error
 
-    def terms_text(self, terms: Terms) -> str:
+    def text(self, terms: Terms) -> str:
         """Return a published version's text, Markdown; empty where it is not kept here.
 
         The ledger has its digest. An earlier version of this software kept no texts; those of the shipped profiles are
@@ -112,7 +71,7 @@ class Publishing(Opening):
         Raises:
             ProofError: It was changed after it was published.
         """
-        path = self.folder / _TEXTS / f"{terms.text_digest}.md"
+        path = self._opened.folder / _TEXTS / f"{terms.text_digest}.md"
         if not path.exists():
             shipped = (load_profile(name) for name in PROFILES)
             return next((one.text for one in shipped if one.text_digest == terms.text_digest), "")
@@ -121,9 +80,9 @@ class Publishing(Opening):
             raise ProofError(f"{path} is not the text that was published as {terms.id}. Restore it from a copy.")
         return data.decode()
 
-    def terms(self) -> Sequence[Terms]:
+    def published(self) -> Sequence[Terms]:
         """Return every published version, oldest first."""
-        return self.history().published()
+        return self._opened.history().published()
 
     def accept(self, account: str, terms_id: str | None = None) -> Entry:
         """Let an account accept a published version; by default the newest.
@@ -131,18 +90,20 @@ class Publishing(Opening):
         Raises:
             InvalidInputError: The account or the version is not known, or the account is bound by a newer one.
         """
-        self.parties.account(account)
-        published = [terms.id for terms in self.terms()]
+        self._opened.parties.account(account)
+        published = [terms.id for terms in self.published()]
         if not published:
             raise InvalidInputError("No terms were published yet. Publish some with `volition terms publish FILE`.")
         chosen = published[-1] if terms_id is None else terms_id
         if chosen not in published:
             msg = f"No terms {chosen!r} were published. There are: {', '.join(published)}."
             raise InvalidInputError(msg)
-        bound = [terms.id for start_us, terms in self.history().terms_of(account) if start_us <= self.now_us]
+        bound = [
+            terms.id for start_us, terms in self._opened.history().terms_of(account) if start_us <= self._opened.now_us
+        ]
         if bound and published.index(chosen) < published.index(bound[-1]):
             msg = (
                 f"The account {account} is bound by {bound[-1]!r}, which is newer than {chosen!r}. Accept a newer one."
             )
             raise InvalidInputError(msg)
-        return self.ledger.append(Draft(kind="acceptance", body={"account": account, "terms": chosen}))[0]
+        return self._opened.ledger.append(Draft(kind="acceptance", body={"account": account, "terms": chosen}))[0]

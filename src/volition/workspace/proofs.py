@@ -11,31 +11,42 @@ from volition.learning.release import at_work
 from volition.transparency.prove import prove_person, write_bundle
 from volition.transparency.receipt import PROOFS_FORMAT, write_receipt
 from volition.transparency.traces import Trace, trace
-from volition.workspace.holding import Holding
+from volition.workspace.consent import Consent
+from volition.workspace.opened import Opened
+from volition.workspace.snapshots import Snapshots
 
 
-class Proving(Holding):
-    """A workspace that proves what it says."""
+class Proofs:
+    """Writes evidence that anyone checks offline."""
 
-    def prove(self, path: Path) -> int:
+    def __init__(self, opened: Opened, consent: Consent, snapshots: Snapshots) -> None:
+        """Take the opened folder, what people said, and the snapshots that models learned from."""
+        self._opened = opened
+        self._consent = consent
+        self._snapshots = snapshots
+
+    def bundle(self, path: Path) -> int:
         """Write the evidence bundle; return how many ledger entries it holds. `prove.verify_bundle` checks it."""
         return write_bundle(
-            path, ledger=self.ledger, snapshots=self.folder / "snapshots", releases=self.folder / "releases"
+            path,
+            ledger=self._opened.ledger,
+            snapshots=self._opened.folder / "snapshots",
+            releases=self._opened.folder / "releases",
         )
 
     def traces(self, person: str) -> list[Trace]:
         """Return what every model that was ever trained learned from a person, oldest first."""
-        history, at_us, models = self.history(), self.now_us, self.models()
-        party = self.party(f"person:{person}")
+        history, at_us, models = self._opened.history(), self._opened.now_us, self._opened.models()
+        party = self._opened.party(f"person:{person}")
         forgot = {entry.body["model"]: entry.body["parties"] for entry in history.doings if entry.kind == "forgetting"}
         return [
             trace(
                 state,
-                self.open_snapshot(state.snapshot),
+                self._snapshots.open(state.snapshot),
                 party,
                 history,
                 at_us=at_us,
-                due_days=self.due_days,
+                due_days=self._opened.due_days,
                 at_work=at_work(models, state.family) == state,
                 forgot=forgot.get(state.id, ()),
             )
@@ -48,23 +59,25 @@ class Proving(Holding):
         Raises:
             InvalidInputError: That entry is no answer of this person.
         """
-        known = self.parties.person(person)
-        [entry, *_] = [*self.answers(person, before=seq + 1, limit=1), None]
+        known = self._opened.parties.person(person)
+        [entry, *_] = [*self._consent.answers(person, before=seq + 1, limit=1), None]
         if entry is None or entry.seq != seq:
             raise InvalidInputError(f"Entry {seq} is no answer of {person}, so there is no receipt for it.")
-        bound = [] if known.account is None else self.history().terms_of(known.account)
+        bound = [] if known.account is None else self._opened.history().terms_of(known.account)
         binding = [terms.id for start_us, terms in bound if start_us <= entry.at_us]
-        return write_receipt(self.ledger, entry, terms_seq=self.history().terms_seq(binding[-1]) if binding else None)
+        return write_receipt(
+            self._opened.ledger, entry, terms_seq=self._opened.history().terms_seq(binding[-1]) if binding else None
+        )
 
-    def prove_person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
+    def person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
         """Prove for each model (or one) whether it learned from a person; forgotten models included."""
-        pseudonym = self.parties.person(person).pseudonym
-        models = self.models()
+        pseudonym = self._opened.parties.person(person).pseudonym
+        models = self._opened.models()
         if model is not None and model not in models:
             msg = f"There is no model {model!r}. `volition status` lists them."
             raise InvalidInputError(msg)
         return [
-            prove_person(self.ledger, self.open_snapshot(state.snapshot), model=state.id, pseudonym=pseudonym)
+            prove_person(self._opened.ledger, self._snapshots.open(state.snapshot), model=state.id, pseudonym=pseudonym)
             for state in models.values()
             if model is None or state.id == model
         ]
@@ -73,6 +86,6 @@ class Proving(Holding):
         """Return a person's proof bundle: of each model (or one) whether it learned from them; and every receipt."""
         return {
             "format": PROOFS_FORMAT,
-            "proofs": self.prove_person(person, model=model),
-            "receipts": [self.receipt(person, entry.seq) for entry in reversed(self.answers(person))],
+            "proofs": self.person(person, model=model),
+            "receipts": [self.receipt(person, entry.seq) for entry in reversed(self._consent.answers(person))],
         }

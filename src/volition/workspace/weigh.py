@@ -14,14 +14,22 @@ from volition.learning.audit.marginal import Effect
 from volition.learning.families import Progress, silent
 from volition.learning.release import ModelState, at_work
 from volition.transparency.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
-from volition.workspace.selecting import learns_from
-from volition.workspace.using import Using
+from volition.workspace.models import Models
+from volition.workspace.opened import Opened
+from volition.workspace.records import learns_from
+from volition.workspace.snapshots import Snapshots
 
 
-class Weighing(Using):
-    """A workspace that weighs a choice."""
+class Weighing:
+    """Weighs a choice of one party."""
 
-    def weigh(
+    def __init__(self, opened: Opened, snapshots: Snapshots, models: Models) -> None:
+        """Take the opened folder, and the snapshots and models whose figures are weighed."""
+        self._opened = opened
+        self._snapshots = snapshots
+        self._models = models
+
+    def party(
         self, party: str, *, purpose: Sequence[str] | None = None, measure: bool = False, progress: Progress = silent
     ) -> Weighed:
         """Say what a yes gives a party, what it costs, what a no turns off, and what withdrawing later does.
@@ -35,13 +43,13 @@ class Weighing(Using):
         Raises:
             InvalidInputError: The party or a purpose is not known.
         """
-        history, at_us = self.history(), self.now_us
-        ledger_name = self.party(party)
+        history, at_us = self._opened.history(), self._opened.now_us
+        ledger_name = self._opened.party(party)
         kind, _, name = party.partition(":")
-        account = name if kind == "account" else self.parties.person(name).account
+        account = name if kind == "account" else self._opened.parties.person(name).account
         who = Party(name=party, ledger_name=ledger_name, account=account)
         chosen = PURPOSES if purpose is None else leaves(purpose, PURPOSES)
-        models = [self._known(state) for state in self.models().values() if state.forgotten_us is None]
+        models = [self._known(state) for state in self._opened.models().values() if state.forgotten_us is None]
         if measure:
             shown = [model for one in chosen for model in to_show(models, one)]
             models = [
@@ -54,33 +62,33 @@ class Weighing(Using):
             at_us=at_us,
             purposes={one: READS.get(one, learns_from(one)) for one in chosen},
             models=models,
-            due_days=self.due_days,
+            due_days=self._opened.due_days,
         )
 
     def _known(self, state: ModelState) -> Known:
-        working = at_work(self.models(), state.family)
+        working = at_work(self._opened.models(), state.family)
         try:
-            findings = self._findings(state.id)  # without opening the model, which is read nowhere here
+            findings = self._models.findings_of(state.id)  # without opening the model, which is read nowhere here
         except InvalidInputError:  # an earlier version's: as if it had not been audited
             findings = []
         return Known(
             state=state,
             at_work=working is not None and working.id == state.id,
-            snapshot=self.open_snapshot(state.snapshot),
+            snapshot=self._snapshots.open(state.snapshot),
             findings=findings,
         )
 
     def _own_data(self, party: Party, model: Known, progress: Progress) -> tuple[Effect, Effect] | str:
         try:
-            self._check_fresh(model.snapshot)
+            self._models.check_fresh(model.snapshot)
         except RefusedError:  # whose no it was, and of how many rows, is not for this party to know
             return "Not all that it learned from may be used any more. Ask again once it has forgotten."
         return measure_own_data(
             party,
             model,
-            family=self.family(model.state.family),
-            rows=model.snapshot.rows(self.parties),
-            history=self.history(),
-            at_us=self.now_us,
+            family=self._models.family(model.state.family),
+            rows=model.snapshot.rows(self._opened.parties),
+            history=self._opened.history(),
+            at_us=self._opened.now_us,
             progress=progress,
         )

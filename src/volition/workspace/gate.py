@@ -17,8 +17,7 @@ from volition.consent.lease import Held
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.errors import InvalidInputError
-from volition.workspace.opening import LEASES
-from volition.workspace.publishing import Publishing
+from volition.workspace.opened import LEASES, Opened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +28,13 @@ class Answer:
     parties: tuple[Explanation, ...]
 
 
-class Judging(Publishing):
-    """A workspace that answers whether something may be used."""
+class GateQuestions:
+    """Asks the gate, at the ledger's head or as of an instant."""
+
+    def __init__(self, opened: Opened) -> None:
+        """Take the opened folder."""
+        self._opened = opened
+        self._judges: dict[str, tuple[Permits, int]] = {}  # by purpose, and up to which entry they know the ledger
 
     def permits(self, purpose: str, *, at_us: int | None = None) -> Permits:
         """Return the permits of a purpose now, or as they stood at an instant.
@@ -39,8 +43,8 @@ class Judging(Publishing):
             InvalidInputError: There is no such purpose.
         """
         check_purpose(purpose)
-        history = self.history()
-        return Permits(history, purpose=purpose, at_us=self.now_us if at_us is None else at_us)
+        history = self._opened.history()
+        return Permits(history, purpose=purpose, at_us=self._opened.now_us if at_us is None else at_us)
 
     def hold(self, purpose: str) -> Held:
         """Hold the gate of a purpose in memory, to answer many questions; a no waits until it is known here.
@@ -52,12 +56,12 @@ class Judging(Publishing):
         """
         check_purpose(purpose)
         return Held(
-            self.folder / LEASES,
-            self.ledger,
+            self._opened.folder / LEASES,
+            self._opened.ledger,
             purpose=purpose,
-            history=find_history(self.folder / "history", self.ledger, self._signer.key),
-            length_ms=self.lease_ms,
-            clock=self._clock,
+            history=find_history(self._opened.folder / "history", self._opened.ledger, self._opened.signer.key),
+            length_ms=self._opened.lease_ms,
+            clock=self._opened.clock,
         )
 
     def may(  # noqa: PLR0913 - a record, or what would make one
@@ -85,10 +89,10 @@ class Judging(Publishing):
         Raises:
             InvalidInputError: Something named is not known, or too little is named.
         """
-        at_us = self.now_us if at is None else datetime_to_us(at)
+        at_us = self._opened.now_us if at is None else datetime_to_us(at)
         permits = self.permits(purpose, at_us=at_us)
         if record is not None:
-            question = self._lake.key_of(record)
+            question = self._opened.lake.key_of(record)
         else:
             if account is None or category is None or not people:
                 raise InvalidInputError("Name a record, or an account, its people and a category.")
@@ -96,14 +100,14 @@ class Judging(Publishing):
                 msg = f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}."
                 raise InvalidInputError(msg)
             question = Record(
-                account=self.parties.account(account).id,
-                people=tuple(self.party(f"person:{person}") for person in people),
+                account=self._opened.parties.account(account).id,
+                people=tuple(self._opened.party(f"person:{person}") for person in people),
                 category=category,
                 collected_us=at_us if collected is None else datetime_to_us(collected),
             )
         return Answer(
             verdict=decide(permits, question),
-            parties=tuple(explain(self.history(), question, purpose=purpose, at_us=at_us)),
+            parties=tuple(explain(self._opened.history(), question, purpose=purpose, at_us=at_us)),
         )
 
     def judge(self, purpose: str, questions: Any) -> Any:  # noqa: ANN401 - Arrow has no types
@@ -113,9 +117,9 @@ class Judging(Publishing):
             InvalidInputError: There is no such purpose, or a question makes no sense.
         """
         check_purpose(purpose)
-        return judge_batch(self._permits_now(self.history(), self.now_us)(purpose), questions)
+        return judge_batch(self.permits_now(self._opened.history(), self._opened.now_us)(purpose), questions)
 
-    def _permits_now(self, history: History, at_us: int) -> Callable[[str], Permits]:
+    def permits_now(self, history: History, at_us: int) -> Callable[[str], Permits]:
         """Return what gives a purpose's permits at the ledger's head: those that judged before, moved on to it."""
 
         def permits_of(purpose: str) -> Permits:
@@ -123,7 +127,9 @@ class Judging(Publishing):
             if permits is None or permits.at_us > at_us:
                 permits = Permits(history, purpose=purpose, at_us=at_us)
             elif size < history.size or permits.at_us < at_us:
-                permits.learn(self.ledger.entries(size, history.size) if size < history.size else (), at_us=at_us)
+                permits.learn(
+                    self._opened.ledger.entries(size, history.size) if size < history.size else (), at_us=at_us
+                )
             self._judges[purpose] = permits, history.size
             return permits
 

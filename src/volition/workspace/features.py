@@ -11,7 +11,16 @@ from functools import partial
 from volition.consent.gate import Participant
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.composing import Writing, run_complete, run_draft, run_edit, run_go_on, run_replies, run_rewrite
+from volition.features.composing import (
+    ComposerCache,
+    Writing,
+    run_complete,
+    run_draft,
+    run_edit,
+    run_go_on,
+    run_replies,
+    run_rewrite,
+)
 from volition.features.conversations import SHOWN_BY, Conversation, Kind, conversations
 from volition.features.drafts import Written
 from volition.features.llm import Endpoint
@@ -27,6 +36,7 @@ from volition.features.released import (
     run_search,
     run_summarize,
 )
+from volition.features.search_cache import Shelf
 from volition.learning.families import Progress, silent
 from volition.learning.families.compose.composer import SHOWN, Completion, Composer, Reply
 from volition.learning.families.diagnose import Diagnosed
@@ -37,15 +47,27 @@ from volition.learning.families.summary.minutes import Minutes
 from volition.records.ingest.intake import Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
-from volition.workspace.releasing import Releasing
+from volition.workspace.gate import GateQuestions
+from volition.workspace.models import Models
+from volition.workspace.opened import Opened
+from volition.workspace.records import Records
 
 
-class Using(Releasing):
-    """A workspace whose features run."""
+class Features:
+    """Runs features for one person."""
+
+    def __init__(self, opened: Opened, gate: GateQuestions, records: Records, models: Models, shelf: Shelf) -> None:
+        """Take the opened folder, the gate, the records, the models, and the cache of what search has opened."""
+        self._opened = opened
+        self._gate = gate
+        self._records = records
+        self._models = models
+        self._shelf = shelf
+        self._composer = ComposerCache()
 
     def endpoint(self) -> Endpoint | None:
         """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
-        return None if self._endpoint is None else self._endpoint.connect(os.environ)
+        return None if self._opened.endpoint is None else self._opened.endpoint.connect(os.environ)
 
     def search(
         self, query: str, *, person: str, meeting: str | None = None, limit: int = 10, progress: Progress = silent
@@ -57,7 +79,9 @@ class Using(Releasing):
             InvalidInputError: The person is not known, or the query is empty.
         """
         asking = self._asking(person, family="search")
-        return run_search(asking, query, encoder=self.encoder(), limit=limit, meeting=meeting, progress=progress)
+        return run_search(
+            asking, query, encoder=self._opened.encoder(), limit=limit, meeting=meeting, progress=progress
+        )
 
     def opened(self, query: str, record: str, *, person: str, progress: Progress = silent) -> Collected:
         """Record that a person opened a hit of a search, so that search learns from its own use.
@@ -76,13 +100,15 @@ class Using(Releasing):
             InvalidInputError: A search by this person could not have found the record, or the query is empty.
         """
         asking = self._asking(person, family="search")
-        event = opened_hit(asking, query, record, encoder=self.encoder(), at_us=self.now_us, progress=progress)
-        return self._take_in([event], asking.account, progress)
+        event = opened_hit(
+            asking, query, record, encoder=self._opened.encoder(), at_us=self._opened.now_us, progress=progress
+        )
+        return self._records.take_in([event], asking.account, progress)
 
     def summarize(self, meeting: str, *, person: str, words: int = 110, progress: Progress = silent) -> Summary:
         """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
         asking = self._asking(person, family="summary")
-        return run_summarize(asking, meeting, words=words, encoder=self.encoder(), progress=progress)
+        return run_summarize(asking, meeting, words=words, encoder=self._opened.encoder(), progress=progress)
 
     def minutes(self, meeting: str, *, person: str) -> Minutes:
         """Find what a meeting decided, gave out and left open. Raises RefusedError where the switch is off."""
@@ -103,7 +129,9 @@ class Using(Releasing):
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
         asking = self._asking(person, family="recommend")
-        return run_recommend(asking, train=self.permits("train/recommend"), find=self.parties.find_person, limit=limit)
+        return run_recommend(
+            asking, train=self._gate.permits("train/recommend"), find=self._opened.parties.find_person, limit=limit
+        )
 
     def diagnose(self, person: str, *, session: str | None = None, limit: int = 10) -> Diagnosed:
         """Foretell how a person's own sessions end, and why. Raises RefusedError where the account's switch is off."""
@@ -111,12 +139,12 @@ class Using(Releasing):
 
     def complete(self, text: str, *, person: str, limit: int = SHOWN) -> tuple[Completion, ...]:
         """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
-        return run_complete(self._writing(person), self._composer(), text, limit=limit)
+        return run_complete(self._writing(person), self._opened_composer(), text, limit=limit)
 
     def replies(self, channel: str, ts: str, *, person: str, limit: int = SHOWN) -> tuple[Reply, ...]:
         """Suggest short replies to a chat message. Raises RefusedError where somebody concerned said no."""
         writing = self._writing(person)
-        return run_replies(writing, self._lake, self._composer(), channel, ts, limit=limit)
+        return run_replies(writing, self._opened.lake, self._opened_composer(), channel, ts, limit=limit)
 
     def go_on(self, text: str, *, person: str, tokens: int = 24) -> str:
         """Write on where a person stopped, by the adapter at work; it may invent.
@@ -125,8 +153,8 @@ class Using(Releasing):
             RefusedError: The writer or their account said no.
             InvalidInputError: No adapter is at work.
         """
-        writing, model = self._writing(person), self._model_at_work("adapter")
-        return run_go_on(writing, self._adapter_family, model, text, tokens=tokens)
+        writing, model = self._writing(person), self._models.working("adapter")
+        return run_go_on(writing, self._models.adapter_family, model, text, tokens=tokens)
 
     def edit(self, text: str, *, person: str, how: str) -> str:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
@@ -139,9 +167,9 @@ class Using(Releasing):
             RefusedError: The person is of no account.
         """
         known, account = self._member(person)
-        shown_by = [self.permits(purpose) for purpose in SHOWN_BY[kind]]
-        reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self.now_us)
-        return conversations(self._lake, reader, kind, shown_by=shown_by, name=name)
+        shown_by = [self._gate.permits(purpose) for purpose in SHOWN_BY[kind]]
+        reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self._opened.now_us)
+        return conversations(self._opened.lake, reader, kind, shown_by=shown_by, name=name)
 
     def send(self, text: str, *, channel: str, person: str, form: str) -> Collected:
         """Collect a message that a person writes in a conversation that they may read.
@@ -160,7 +188,7 @@ class Using(Releasing):
         found = self.conversations(Kind.CHANNEL, person=person, name=channel)
         if not found:
             raise InvalidInputError(f"There is no conversation {channel!r} that you may read, so nothing can be sent.")
-        named = [one.pseudonym for one in mentioned(text, partial(self.parties.find_person, account))]
+        named = [one.pseudonym for one in mentioned(text, partial(self._opened.parties.find_person, account))]
         draft = written_message(
             text,
             account=account,
@@ -169,25 +197,20 @@ class Using(Releasing):
             people=tuple(dict.fromkeys([known.pseudonym, *named, *found[0].circle])),
             private=bool(found[0].circle),
             form=form,
-            at_us=self.now_us,
+            at_us=self._opened.now_us,
         )
-        return self._take_in([draft], account, silent)
+        return self._records.take_in([draft], account, silent)
 
     def _writing(self, person: str) -> Writing:
         known, account = self._member(person)
-        return Writing(person=known, account=account, permits=self.permits("feature/compose"))
+        return Writing(person=known, account=account, permits=self._gate.permits("feature/compose"))
 
-    def _composer(self) -> Composer | None:
-        return self._composing.composer(
-            self.history().size,
-            self.now_us,
-            find=partial(self._at_work, "compose"),
-            open_model=lambda model: self.open_model(model).model,
-        )
+    def _opened_composer(self) -> Composer | None:
+        return self._composer.of(self._models.working("compose"))
 
     def _member(self, person: str) -> tuple[Person, str]:
         """Return a person and their account. Raises RefusedError for a guest."""
-        known = self.parties.person(person)
+        known = self._opened.parties.person(person)
         if known.account is None:
             msg = f"{person} is a guest of no account, so there is nothing that they may see."
             raise RefusedError(msg)
@@ -198,13 +221,13 @@ class Using(Releasing):
         return Asking(
             person=known,
             account=account,
-            lake=self._lake,
-            state=self._lake.state(account, CONTENT),  # before the permits' instant
-            permits=self.permits(f"feature/{family}"),
-            model=self._model_at_work(family),
+            lake=self._opened.lake,
+            state=self._opened.lake.state(account, CONTENT),  # before the permits' instant
+            permits=self._gate.permits(f"feature/{family}"),
+            model=self._models.working(family),
             shelf=self._shelf,
             note=partial(self._note_use, f"feature/{family}"),
         )
 
     def _note_use(self, purpose: str, rows: Iterable[Row]) -> None:
-        self._uses.note(purpose, [(row.people[0], row.category) for row in rows], at_us=self.now_us)
+        self._opened.uses.note(purpose, [(row.people[0], row.category) for row in rows], at_us=self._opened.now_us)

@@ -1,4 +1,4 @@
-"""Accounts, people, and what they say: decisions, answers to switches, limits, signals.
+"""What parties say: decisions, answers to switches, limits, signals.
 
 Whatever they say is an entry of the ledger. Once a no is recorded, every later answer anywhere knows it; a yes is known
 at once where the ledger is read, and within a lease where somebody answers from memory (`lease`). Nothing is taken
@@ -13,49 +13,25 @@ from typing import Final
 from volition.canonical import text_to_us, us_to_text
 from volition.consent.choices import Choices, choices, saying, undoing
 from volition.consent.limits import EVERYTHING, Group, appended_together, limiting, limits_of, people_named, reversing
-from volition.consent.parties import Account, Person
 from volition.consent.permits import NO_PERMIT_US, Permit, Refusal, Use
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
-from volition.consent.terms.regions import check_region
 from volition.errors import InvalidInputError
 from volition.ledger.log import Draft, Entry
-from volition.workspace.judging import Judging
+from volition.workspace.gate import GateQuestions
+from volition.workspace.opened import Opened
 
 _CHOSEN: Final = 4096  # parties whose choices are remembered
 
 
-class Deciding(Judging):
-    """A workspace whose parties say yes and no."""
+class Consent:
+    """What accounts and people say, and what stands."""
 
-    def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
-        """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
-        if region is not None:
-            check_region(region)  # first: an entry of the log stays for ever
-        added = self.parties.add_account(account, name)
-        if region is not None:
-            self._locate(f"account:{account}", region)
-        return added
-
-    def add_person(  # noqa: PLR0913 - the handles by which sources name a person
-        self,
-        person: str,
-        *,
-        account: str | None = None,
-        name: str | None = None,
-        aliases: Sequence[str] = (),
-        emails: Sequence[str] = (),
-        region: str | None = None,
-    ) -> Person:
-        """Add a person; without an account it is a guest. The region, if known, overrides the account's."""
-        if region is not None:
-            check_region(region)
-        added = self.parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
-        if region is not None:
-            self._locate(f"person:{added.pseudonym}", region)
-        return added
-
-    def _locate(self, party: str, region: str) -> None:
-        self.ledger.append(Draft(kind="region", body={"party": party, "region": region}))
+    def __init__(self, opened: Opened, gate: GateQuestions) -> None:
+        """Take the opened folder, and the gate that says what stands."""
+        self._opened = opened
+        self._gate = gate
+        # What each party could choose: as long as nothing was written to the ledger and no terms begin to bind.
+        self._chosen: dict[tuple[str, str], tuple[int, int, Choices | None]] = {}
 
     def decide(
         self,
@@ -85,30 +61,30 @@ class Deciding(Judging):
                 raise InvalidInputError("A no covers everything from now on; `covers` goes with a yes only.")
             if covers != "past":
                 covers_us = text_to_us(covers)
-                if covers_us > self.now_us:
+                if covers_us > self._opened.now_us:
                     msg = f"A yes cannot cover only from {covers} on: that lies in the future. Decide then."
                     raise InvalidInputError(msg)
                 covers = us_to_text(covers_us)
         body = {
-            "party": self.party(party),
+            "party": self._opened.party(party),
             "answer": "yes" if yes else "no",
             "data": sorted(set(data)),
             "purpose": sorted(set(purpose)),
             "covers": covers,
         }
-        return self.ledger.append(Draft(kind="decision", body=body))[0]
+        return self._opened.ledger.append(Draft(kind="decision", body=body))[0]
 
     def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
         """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
-        account = self.parties.account(account).id
-        history, ledger_name = self.history(), self.party(party)
+        account = self._opened.parties.account(account).id
+        history, ledger_name = self._opened.history(), self._opened.party(party)
         if at_us is not None:
             return choices(history, account=account, party=ledger_name, at_us=at_us)
-        now_us = max(self._clock(), history.last_us)
+        now_us = max(self._opened.clock(), history.last_us)
         size, until_us, known = self._chosen.get((ledger_name, account), (-1, 0, None))
         if known is not None and size == history.size and now_us < until_us:
             return known
-        permits_of = cache(self._permits_now(history, now_us))
+        permits_of = cache(self._gate.permits_now(history, now_us))
 
         def permit_of(use: Use) -> Permit | Refusal:
             return permits_of(use.purpose).of(use.account, use.party, use.role, use.category)
@@ -146,8 +122,10 @@ class Deciding(Judging):
         Raises:
             InvalidInputError: That entry is no answer of this party, or the terms have no such switch.
         """
-        [answer, *_] = [*self.ledger.entries(seq, seq + 1)] if 0 <= seq < self.history().size else [None]
-        if answer is None or answer.kind != "decision" or answer.body["party"] != self.party(party):
+        [answer, *_] = (
+            [*self._opened.ledger.entries(seq, seq + 1)] if 0 <= seq < self._opened.history().size else [None]
+        )
+        if answer is None or answer.kind != "decision" or answer.body["party"] != self._opened.party(party):
             raise InvalidInputError(f"Entry {seq} is no answer of {party}, so it cannot be undone.")
         before = self.choices(party, account=account, at_us=answer.at_us - 1).of(switch)
         now = self.choices(party, account=account).of(switch)
@@ -184,7 +162,7 @@ class Deciding(Judging):
         Raises:
             InvalidInputError: Something named is not known or makes no sense, or there is no such limit to lift.
         """
-        account = self.parties.account(account).id
+        account = self._opened.parties.account(account).id
         if switch is not None:
             choice = self.choices(f"account:{account}", account=account).of(switch)
             if choice is None or not choice.has_say:
@@ -195,13 +173,15 @@ class Deciding(Judging):
             raise InvalidInputError("Name what to limit: a switch, or data and purposes.")
         if not limited and not any(one.name == group and uses.intersection(one.uses) for one in self.limits(account)):
             raise InvalidInputError(f"{group or 'The lock'} limits nothing of this, so there is nothing to lift.")
-        named = [f"person:{one.pseudonym}" for one in people_named(self.parties, account, people)]
+        named = [f"person:{one.pseudonym}" for one in people_named(self._opened.parties, account, people)]
         drafts = limiting(account, group=group, people=named, data=data, purpose=purpose, limited=limited)
-        return list(self.ledger.append(*drafts))
+        return list(self._opened.ledger.append(*drafts))
 
     def limits(self, account: str) -> tuple[Group, ...]:
         """Return the limits of an account that stand now: its lock first, then its groups by name."""
-        return limits_of(self.history(), account=self.parties.account(account).id, at_us=self.now_us)
+        return limits_of(
+            self._opened.history(), account=self._opened.parties.account(account).id, at_us=self._opened.now_us
+        )
 
     def undo_limit(self, account: str, switch: str, *, seq: int) -> list[Entry]:
         """Make an account's limits stand as they did before some were set or lifted, told by the first entry's number.
@@ -211,10 +191,12 @@ class Deciding(Judging):
         Raises:
             InvalidInputError: That entry is no limit of this account.
         """
-        done = appended_together(self.ledger.entries(seq) if 0 <= seq < self.history().size else (), account)
+        done = appended_together(
+            self._opened.ledger.entries(seq) if 0 <= seq < self._opened.history().size else (), account
+        )
         party = f"account:{account}"
         before = self.choices(party, account=account, at_us=done[0].at_us - 1).of(switch)
-        entries = [*self.ledger.append(*reversing(self.history(), done))]
+        entries = [*self._opened.ledger.append(*reversing(self._opened.history(), done))]
         now = self.choices(party, account=account).of(switch)
         if entries and before is not None and now is not None and done[0].body["group"] == "":
             entries += [
@@ -229,11 +211,11 @@ class Deciding(Judging):
         Returns:
             The entry, or none if it was recorded before.
         """
-        party = self.party(f"person:{person}")
-        if any(known == name for _, known, _ in self.history().party(party).signals):
-            self._leases.wait()  # whoever recorded it may have been killed before it was acknowledged
+        party = self._opened.party(f"person:{person}")
+        if any(known == name for _, known, _ in self._opened.history().party(party).signals):
+            self._opened.leases.wait()  # whoever recorded it may have been killed before it was acknowledged
             return None
-        return self.ledger.append(Draft(kind="signal", body={"party": party, "signal": name}))[0]
+        return self._opened.ledger.append(Draft(kind="signal", body={"party": party, "signal": name}))[0]
 
     def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
         """Return the entries in which a person said something, the newest first: decisions and signals.
@@ -243,7 +225,7 @@ class Deciding(Judging):
             before: Only entries with a lower number than this; none for all.
             limit: How many at most; none for all.
         """
-        known = self.history().party(self.party(f"person:{person}"))
+        known = self._opened.history().party(self._opened.party(f"person:{person}"))
         numbers = {decision.seq for decision in known.decisions} | {seq for _, _, seq in known.signals}
         chosen = sorted((seq for seq in numbers if before is None or seq < before), reverse=True)[:limit]
-        return [entry for seq in chosen for entry in self.ledger.entries(seq, seq + 1)]
+        return [entry for seq in chosen for entry in self._opened.ledger.entries(seq, seq + 1)]

@@ -1,0 +1,349 @@
+"""Models: a family learns from a snapshot, audits measure the model, and a release puts it to work with a signed card.
+
+A snapshot from which somebody has said no since is learnt from no more: that is asked before learning and after it,
+before an audit, and by whoever measures with a model later. What is stale, was not audited, or misses a bound for which
+nobody answers is not released. What a model owes has a due day; past that day the model works no more.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from volition import canonical
+from volition.canonical import canonical_json, us_to_text
+from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
+from volition.files import write_file
+from volition.learning.audit import Finding
+from volition.learning.audit.groups import regions_on_record
+from volition.learning.audit.run import run_audits
+from volition.learning.card import card_for_people, card_markdown
+from volition.learning.families import Family, Model, Progress, silent
+from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.compose import ComposeFamily
+from volition.learning.families.diagnose import DiagnoseFamily
+from volition.learning.families.recommend import Recommend
+from volition.learning.families.search import SearchFamily
+from volition.learning.families.summary import SummaryFamily
+from volition.learning.forget import Owed, owed_by
+from volition.learning.release import (
+    ModelState,
+    Override,
+    at_work,
+    check_bounds,
+    check_fresh,
+    check_releasable,
+    read_card,
+    settle_releases,
+    write_release,
+)
+from volition.learning.train import FolderParts, Trained, train
+from volition.ledger.log import Draft, Entry
+from volition.records.snapshot import Snapshot
+from volition.transparency.weigh import tells_of_few
+from volition.workspace.gate import GateQuestions
+from volition.workspace.opened import Opened, read_bytes
+from volition.workspace.settings import SETTINGS_FILE
+from volition.workspace.snapshots import Snapshots
+
+FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose", "adapter")
+
+_LOOK_AGAIN_US: Final = 60_000_000
+"""How long an answer about what is at work is remembered while the ledger does not grow: a record that grows too
+old and terms that begin to bind are no entries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Working:
+    """A family's model at work, as it was found: right while the ledger has `size` entries, and before `until_us`."""
+
+    size: int
+    until_us: int
+    model: str | None
+    opened: Model | None = None
+
+
+class Models:
+    """Trains, audits and releases models, and says which are at work."""
+
+    def __init__(self, opened: Opened, gate: GateQuestions, snapshots: Snapshots) -> None:
+        """Take the opened folder, the gate, and the snapshots that models learn from."""
+        self._opened = opened
+        self._gate = gate
+        self._snapshots = snapshots
+        self._adapter: AdapterFamily | None = None
+        self._working: dict[str, _Working] = {}  # by family
+
+    def states(self) -> dict[str, ModelState]:
+        """Return every model that was ever trained, by id, oldest first."""
+        return self._opened.models()
+
+    def families(self) -> dict[str, str]:
+        """Return what can be trained here, and for which purpose each learns; adapters need a base that is named."""
+        learns = {name: f"train/{name}" for name in FAMILIES if name != "adapter"}
+        return learns if self._opened.recipe is None else learns | {"adapter": AdapterFamily.purpose}
+
+    def family(self, name: str) -> Family:
+        """Return a family by its name.
+
+        Raises:
+            InvalidInputError: There is no such family.
+        """
+        match name:
+            case "search":
+                return SearchFamily(self._opened.encoder())
+            case "recommend":
+                return Recommend()
+            case "summary":
+                return SummaryFamily()
+            case "compose":
+                return ComposeFamily()
+            case "diagnose":
+                return DiagnoseFamily()
+            case "adapter":
+                return self.adapter_family()
+        msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
+        raise InvalidInputError(msg)
+
+    def adapter_family(self) -> AdapterFamily:
+        """Return the family of adapters, its base loaded once. Raises InvalidInputError where no base is named."""
+        if self._opened.recipe is None:
+            path = self._opened.folder / SETTINGS_FILE
+            msg = f"No base model is named for adapters. Name one in {path}: [adapter] base = ..."
+            raise InvalidInputError(msg)
+        if self._adapter is None:  # loading the base takes seconds
+            secret = self._opened.parties.derived_secret("adapter")
+            self._adapter = AdapterFamily(self._opened.recipe, folder=self._opened.folder, secret=secret)
+        return self._adapter
+
+    def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
+        """Train a model from a snapshot; by default from a new one.
+
+        Killed, it is called again with the same snapshot and goes on where it stopped. A no that comes while it learns
+        is asked about again when it has learnt: then there is no model, and the next forgetting erases what was made.
+
+        Raises:
+            InvalidInputError: There is no such family or snapshot, or it holds too little to learn from.
+            RefusedError: Somebody in the snapshot has said no since it was frozen.
+        """
+        learner = self.family(family)
+        frozen = (
+            self._snapshots.create(learner.purpose, progress=progress)
+            if snapshot is None
+            else self._snapshots.open(snapshot)
+        )
+        self.check_fresh(frozen)
+        trained = train(
+            learner,
+            frozen,
+            parties=self._opened.parties,
+            models=self._opened.folder / "models",
+            runs=self._opened.folder / "runs",
+            progress=progress,
+        )
+        self.check_fresh(frozen)
+        if trained.id not in self._opened.models():
+            self._opened.ledger.append(self.model_draft(trained, frozen))
+        return trained
+
+    @staticmethod
+    def model_draft(trained: Trained, snapshot: Snapshot) -> Draft:
+        """Return the entry that records a trained model."""
+        body = {
+            "model": trained.id,
+            "family": trained.model.family,
+            "snapshot": snapshot.id,
+            "digest": trained.model.digest,
+        }
+        return Draft(kind="model", body=body)
+
+    def open(self, model: str) -> Trained:
+        """Open a trained model by its id.
+
+        Raises:
+            RefusedError: It was forgotten.
+        """
+        state = self._opened.models().get(model)
+        if state is not None and state.forgotten_us is not None:
+            successor = f" {state.successor} took its place." if state.successor else ""
+            msg = f"Model {model} was forgotten at {us_to_text(state.forgotten_us)} and is erased.{successor}"
+            raise RefusedError(msg)
+        return Trained.open(self._opened.folder / "models" / model)
+
+    def audit(self, model: str, *, progress: Progress = silent) -> list[Finding]:
+        """Audit a model and keep the findings for its release.
+
+        Raises:
+            RefusedError: It was forgotten, or somebody that it learned from has said no since.
+        """
+        trained = self.open(model)
+        snapshot = self._snapshots.open(trained.record["snapshot"])
+        self.check_fresh(snapshot)
+        return self.audit_trained(trained, snapshot, progress)
+
+    def audit_trained(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
+        """Audit a model that is open, and keep the findings. Whoever calls has seen that the snapshot is fresh."""
+        rows = snapshot.rows(self._opened.parties)
+        run = self._opened.folder / "runs" / f"audit-{trained.model.family}-{snapshot.id}"
+        findings = run_audits(
+            self.family(trained.model.family),
+            rows,
+            regions=regions_on_record(self._opened.history(), rows, at_us=self._opened.now_us),
+            bounds=self._opened.bounds,
+            progress=progress,
+            parts=FolderParts(run),
+        )
+        data = canonical_json([finding.to_json() for finding in findings])
+        try:
+            write_file(trained.folder / "findings.json", data)
+        except OSError as error:
+            msg = f"The findings could not be kept in {trained.folder}: {error}. Free space, then audit again."
+            raise BackendError(msg) from error
+        shutil.rmtree(run, ignore_errors=True)
+        return findings
+
+    def check_fresh(self, snapshot: Snapshot) -> None:
+        """Raise RefusedError where somebody in a snapshot has said no since it was frozen."""
+        instead = f"Take a new one with `volition snapshot {snapshot.purpose}`."
+        check_fresh(snapshot, self._gate.permits(snapshot.purpose), what=f"Snapshot {snapshot.id}", instead=instead)
+
+    def findings(self, trained: Trained) -> list[Finding]:
+        """Return what the audits found of a model; nothing if it was not audited.
+
+        Raises:
+            InvalidInputError: What was kept cannot be read, or an earlier version kept it.
+        """
+        return self.findings_of(trained.id)
+
+    def findings_of(self, model: str) -> list[Finding]:
+        """Return the findings of a model, told by its id, without opening it. Raises as `findings` does."""
+        path = self._opened.folder / "models" / model / "findings.json"
+        try:
+            return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
+        except (ValueError, TypeError, InvalidInputError) as error:
+            msg = f"{path} cannot be read: {error} Audit again: `volition audit {model}`."
+            raise InvalidInputError(msg) from error
+
+    def release(self, model: str, *, override: Override | None = None) -> Entry:
+        """Put a model to work, with a signed card.
+
+        Args:
+            model: Its id.
+            override: Who answers for a release beyond the bounds of [audit] in the settings, and why; that stays in
+                the ledger. It reaches no further: what is stale or was not audited is not released.
+
+        Raises:
+            RefusedError: It is stale, was not audited, or misses a bound for which nobody answers.
+            InvalidInputError: Somebody answers, and no bound is missed.
+        """
+        trained = self.open(model)
+        snapshot = self._snapshots.open(trained.record["snapshot"])
+        check_releasable(trained, snapshot, self._gate.permits(snapshot.purpose), self.findings(trained))
+        check_bounds(trained, self.findings(trained), self._opened.bounds, override)
+        entry = self._opened.ledger.append(self.release_draft(trained, snapshot, override))[0]
+        settle_releases(self._opened.folder / "releases", self._opened.models())
+        return entry
+
+    def release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> Draft:
+        """Write a release's files and return the entry that names them; it counts once that entry is appended."""
+        bound = {
+            terms.id
+            for account in snapshot.manifest["accounts"]
+            for start_us, terms in self._opened.history().terms_of(account)[-1:]
+            if start_us <= self._opened.now_us
+        }
+        named = write_release(
+            self._opened.folder / "releases",
+            trained=trained,
+            snapshot=snapshot,
+            findings=self.findings(trained),
+            required=[audit for audit, asked in self._opened.bounds.items() if asked.required],
+            override=override,
+            terms=sorted(bound),
+            checkpoint=self._opened.ledger.checkpoint(),
+            signer=self._opened.signer,
+            at_us=self._opened.now_us,
+        )
+        return Draft(kind="release", body={"model": trained.id, **named})
+
+    def release_file(self, model: str, name: Literal["card.json", "card.md", "attestation.json"]) -> bytes:
+        """Return a file of a model's newest release, as the ledger names it.
+
+        Raises:
+            InvalidInputError: The model was never released, or was forgotten.
+            ProofError: The file is not the one that was released.
+        """
+        state = self._opened.models().get(model)
+        if state is None or state.released_us is None or state.forgotten_us is not None:
+            msg = f"Model {model!r} has no card: it was never released, or was forgotten. See the list of models."
+            raise InvalidInputError(msg)
+        settle_releases(self._opened.folder / "releases", {model: state})
+        files = {each: read_bytes(self._opened.folder / "releases" / model / each) for each in ("card.json", name)}
+        told = json.loads(files["card.json"])
+        whole = canonical.digest(files["card.json"]) == state.card
+        if name == "attestation.json":
+            whole = whole and canonical.digest(files[name]) == state.attestation
+        if not whole or (name == "card.md" and files[name] != card_markdown(told).encode()):
+            msg = f"{name} of model {model} is not the one that was released. Restore it from a copy."
+            raise ProofError(msg)
+        return files[name]
+
+    def card(self, model: str) -> dict[str, Any]:
+        """Return the card of a model's release; it stays readable once the model was forgotten.
+
+        Raises:
+            InvalidInputError: There is no such model, or it was never released.
+            ProofError: It is not the card that the ledger names.
+        """
+        models = self._opened.models()
+        settle_releases(self._opened.folder / "releases", models)
+        return read_card(self._opened.folder / "releases", models.get(model), model)
+
+    def card_for(self, person: str, model: str) -> dict[str, Any]:
+        """Return a card as a person may read it: without other customers' names and figures. Raises as `card` does."""
+        account = self._opened.parties.person(person).account
+        return card_for_people(self.card(model), withheld=lambda found: tells_of_few(found, account))
+
+    def owed(self) -> list[Owed]:
+        """Return every forgetting that a model owes now, the earliest due first."""
+        found = [self.owed_by(model) for model in self._opened.models().values() if model.forgotten_us is None]
+        return sorted((owed for owed in found if owed is not None), key=lambda owed: (owed.due_us, owed.model))
+
+    def owed_by(self, model: ModelState) -> Owed | None:
+        """Return what a model must forget now; none if nothing."""
+        snapshot = self._snapshots.open(model.snapshot)
+        return owed_by(
+            model, snapshot, self._opened.history(), at_us=self._opened.now_us, due_days=self._opened.due_days
+        )
+
+    def at_work(self, family: str) -> str | None:
+        """Return the id of the family's model at work; one that should have forgotten by now works no more.
+
+        To judge that, its whole training set is judged anew; so the answer is remembered until the ledger grows, the
+        due day comes, or a minute has passed.
+        """
+        return self._find_working(family).model
+
+    def working(self, family: str) -> Model | None:
+        """Return the family's model at work, opened once; none if no model is."""
+        found = self._find_working(family)
+        if found.model is not None and found.opened is None:
+            self._working[family] = found = replace(found, opened=self.open(found.model).model)
+        return found.opened
+
+    def _find_working(self, family: str) -> _Working:
+        size, now_us = self._opened.history().size, self._opened.now_us
+        known = self._working.pop(family, None)  # should what follows fail, nothing old answers
+        if known is None or known.size != size or now_us >= known.until_us:
+            state = at_work(self._opened.models(), family)
+            owed = None if state is None else self.owed_by(state)
+            until_us = now_us + _LOOK_AGAIN_US
+            if owed is not None:
+                until_us = min(until_us, owed.due_us + 1)
+                state = None if owed.due_us < now_us else state
+            model = None if state is None else state.id
+            still = known is not None and known.model == model
+            opened = known.opened if known is not None and still else None
+            known = _Working(size=size, until_us=until_us, model=model, opened=opened)
+        self._working[family] = known
+        return known

@@ -1,0 +1,50 @@
+"""Accounts and people: who there is, and in which region.
+
+`Workspace.parties` is the directory, to look them up in; what changes it is here, since some of it is an entry of the
+ledger, too.
+"""
+
+from collections.abc import Sequence
+
+from volition.consent.parties import Account, Person
+from volition.consent.terms.regions import check_region
+from volition.ledger.log import Draft
+from volition.workspace.opened import Opened
+
+
+class People:
+    """Adds accounts and people."""
+
+    def __init__(self, opened: Opened) -> None:
+        """Take the opened folder."""
+        self._opened = opened
+
+    def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
+        """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
+        if region is not None:
+            check_region(region)  # first: an entry of the log stays for ever
+        added = self._opened.parties.add_account(account, name)
+        if region is not None:
+            self._locate(f"account:{account}", region)
+        return added
+
+    def add_person(  # noqa: PLR0913 - the handles by which sources name a person
+        self,
+        person: str,
+        *,
+        account: str | None = None,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        emails: Sequence[str] = (),
+        region: str | None = None,
+    ) -> Person:
+        """Add a person; without an account it is a guest. The region, if known, overrides the account's."""
+        if region is not None:
+            check_region(region)
+        added = self._opened.parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
+        if region is not None:
+            self._locate(f"person:{added.pseudonym}", region)
+        return added
+
+    def _locate(self, party: str, region: str) -> None:
+        self._opened.ledger.append(Draft(kind="region", body={"party": party, "region": region}))

@@ -1,0 +1,326 @@
+"""Records: transcripts, files, summaries, chat exports and telemetry come in; what the gate lets through comes out.
+
+The bad part of what comes in is set aside with its reason, and what comes twice is stored once. What lies in the lake
+can be counted, and its many small files made into large ones.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from volition.canonical import datetime_to_us
+from volition.consent.gate import Gate
+from volition.consent.permits import Permits
+from volition.consent.terms.model import CATEGORIES, leaves
+from volition.learning.encoder import Encoder
+from volition.learning.families import Progress, silent
+from volition.ledger.log import Entry
+from volition.records.engines.spark import Gathering, Part
+from volition.records.ingest import PersonRef, keep_private
+from volition.records.ingest.files import read_file
+from volition.records.ingest.intake import Collected, Piece, take_in
+from volition.records.ingest.otlp import read_message, read_otlp
+from volition.records.ingest.otlp_traces import spans_as_logs
+from volition.records.ingest.quarantine import SetAside, read_quarantine
+from volition.records.ingest.slack import read_slack
+from volition.records.ingest.summaries import read_summaries
+from volition.records.ingest.webvtt import read_webvtt
+from volition.records.ingest.zoom import read_zoom_event
+from volition.records.lake import Compacted, Lake, bucket_of
+from volition.records.stream import BATCH_ROWS, Rows, judged
+from volition.workspace.gate import GateQuestions, check_purpose
+from volition.workspace.opened import Opened, read_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """How much lies in the lake: records by category, records by account, and how many small files there are."""
+
+    categories: Mapping[str, int]
+    accounts: Mapping[str, int]
+    small_files: int
+
+
+LEARNS_FROM: Final = {
+    "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
+    "train/recommend": ("service/usage",),
+    "train/summary": ("content/transcript",),
+    "train/compose": ("content/chat",),
+    "train/diagnose": ("service/diagnostics", "service/telemetry"),
+}
+"""What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
+
+_WITHOUT_EMBEDDINGS: Final = ("train/compose",)
+"""Purposes that learn from content, but from its words alone: no embedding is derived for them."""
+
+
+class Records:
+    """Collects records, and gives out what the gate lets through."""
+
+    def __init__(self, opened: Opened, gate: GateQuestions) -> None:
+        """Take the opened folder, and the gate."""
+        self._opened = opened
+        self._gate = gate
+
+    def collect_webvtt(  # noqa: PLR0913 - what a transcript does not say about itself
+        self,
+        path: Path,
+        *,
+        account: str,
+        started: datetime,
+        meeting: str | None = None,
+        participants: Sequence[str] = (),
+        private: bool = False,
+        progress: Progress = silent,
+    ) -> Collected:
+        """Collect a meeting's transcript.
+
+        Args:
+            path: The WebVTT file.
+            account: Whose meeting it was.
+            started: When it started; a transcript's times count from there.
+            meeting: Its name; by default the file's.
+            participants: Names of people who were there, whether or not they spoke.
+            private: Whether features show it to those alone who were there, and not to everybody of the account.
+            progress: Told how far it has come.
+
+        Raises:
+            InvalidInputError: The file is no WebVTT, or the account is not known.
+        """
+        pieces = read_webvtt(
+            read_bytes(path),
+            source=path.name,
+            account=self._opened.parties.account(account).id,
+            meeting=meeting or path.stem,
+            start_us=datetime_to_us(started),
+            participants=[PersonRef(name=name) for name in participants],
+        )
+        return self.take_in(map(keep_private, pieces) if private else pieces, account, progress)
+
+    def collect_file(  # noqa: PLR0913 - what a file does not say about itself
+        self,
+        path: Path,
+        *,
+        account: str,
+        author: str,
+        written: datetime,
+        people: Sequence[str] = (),
+        name: str | None = None,
+        shared: bool = False,
+        progress: Progress = silent,
+    ) -> Collected:
+        """Collect a file of plain text or Markdown, passage by passage.
+
+        Args:
+            path: The file, UTF-8.
+            account: Whose file it is.
+            author: The name (or id, alias or address) of who wrote it.
+            written: When it was written last.
+            people: Likewise, who else it concerns: with whom it was shared, who is spoken of. Each one's yes counts.
+            name: What it is called; by default as the file is.
+            shared: Whether features show it to everybody of the account, and not to these people alone.
+            progress: Told how far it has come.
+
+        Raises:
+            InvalidInputError: The file is no text or has no words, or the account is not known.
+        """
+        pieces = read_file(
+            read_bytes(path),
+            source=name or path.name,
+            account=self._opened.parties.account(account).id,
+            people=[PersonRef(name=one) for one in (author, *people)],
+            author=author,
+            written_us=datetime_to_us(written),
+            shared=shared,
+        )
+        return self.take_in(pieces, account, progress)
+
+    def collect_summaries(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
+        """Collect edited summaries of meetings that were collected before: JSON lines with `meeting` and `text`.
+
+        A summary is derived data: it concerns everyone whom its meeting concerns.
+        """
+        account = self._opened.parties.account(account).id
+        pieces = read_summaries(
+            read_bytes(path),
+            source=path.name,
+            account=account,
+            meeting_of=lambda name: self._opened.lake.meeting(account, name),
+        )
+        return self.take_in(pieces, account, progress)
+
+    def collect_slack(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
+        """Collect a Slack export (zip)."""
+        pieces = read_slack(path, account=self._opened.parties.account(account).id)
+        return self.take_in(pieces, account, progress)
+
+    def collect_otlp(self, path: Path, *, account: str | None = None, progress: Progress = silent) -> Collected:
+        """Collect OTLP logs (JSON lines or protobuf); each record names its account unless `account` is given."""
+        if account is not None:
+            self._opened.parties.account(account)
+        return self.take_in(read_otlp(path, account=account), account, progress)
+
+    def collect_otlp_request(
+        self, data: bytes, *, encoding: Literal["json", "protobuf"], signal: Literal["logs", "traces"], source: str
+    ) -> Collected:
+        """Collect the body of one OTLP/HTTP request, unpacked; each record names its account.
+
+        Raises:
+            InvalidInputError: It cannot be parsed; nothing was stored.
+        """
+        logs = data if signal == "logs" else spans_as_logs(data, encoding=encoding, source=source)
+        return self.take_in(read_message(logs, encoding=encoding, source=source), None, silent)
+
+    def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
+        """Collect one event that Zoom's webhook told of an account's meetings; a repeated one is stored once."""
+        return self.take_in(read_zoom_event(told, account=self._opened.parties.account(account).id), account, silent)
+
+    def take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
+        """Collect pieces that a way in has read; `account` is whose they are, or none where each piece says so."""
+        return take_in(
+            pieces,
+            account=account,
+            parties=self._opened.parties,
+            lake=self._opened.lake,
+            history=self._opened.history(),
+            now_us=self._opened.now_us,
+            progress=progress,
+        )
+
+    def stock(self) -> Stock:
+        """Count what lies in the lake, whether or not anything may use it."""
+        return Stock(
+            categories=self._opened.lake.size(),
+            accounts=self._opened.lake.accounts(),
+            small_files=self._opened.lake.small_files(),
+        )
+
+    def set_aside(self) -> list[SetAside]:
+        """Return what collecting has set aside: from where, and why; never what it held."""
+        return list(read_quarantine(self._opened.folder / "lake" / "quarantine"))
+
+    def compact(self, *, progress: Progress = silent) -> Compacted:
+        """Make large files of the many small ones that collecting leaves in the lake; readers go on meanwhile.
+
+        Killed, it keeps what it has done, and is called again.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; every record is where it was.
+        """
+        return self._opened.lake.compact(progress)
+
+    def rows(self, purpose: str, *, categories: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS) -> Rows:
+        """Return what may be used for a purpose as a stream of batches, each judged when it is handed out.
+
+        Whoever says no while it is read is in no later batch. Nothing is frozen, so what learns from it cannot be
+        released: `snapshot` is for that.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            categories: Leaves of `terms.CATEGORIES`; by default what the purpose has a use for.
+            batch_rows: How many rows a batch has at most.
+
+        Raises:
+            InvalidInputError: There is no such purpose or category.
+        """
+        check_purpose(purpose)
+        chosen = tuple(learns_from(purpose) if categories is None else leaves(categories, CATEGORIES))
+        return Rows(
+            partial(self._batches, purpose, chosen, batch_rows),
+            partial(_reopened_batches, self._opened.folder.absolute(), purpose, chosen, batch_rows),
+        )
+
+    def _batches(
+        self, purpose: str, categories: Sequence[str], batch_rows: int, share: int, shares: int
+    ) -> Iterator[Any]:
+        permits = self._gate.permits(purpose)
+        seen = self._opened.history_size
+
+        def news() -> tuple[list[Entry], int]:
+            nonlocal seen
+            now_us = self._opened.now_us
+            entries = list(self._opened.ledger.entries(seen, self._opened.history_size))
+            seen += len(entries)
+            return entries, now_us
+
+        accounts = None
+        if shares > 1:
+            accounts = [one.id for one in self._opened.parties.accounts() if bucket_of(one.id) % shares == share]
+        found = self._opened.lake.rows(permits, categories=categories, accounts=accounts)
+        yield from judged(found, Gate(self._gate.permits(purpose)), news, batch_rows=batch_rows)
+
+    def parts(
+        self, purpose: str, *, categories: Sequence[str] | None = None, root: str | None = None
+    ) -> Sequence[Part]:
+        """Return what one job on a Spark cluster is to judge: the lake's files with their standings, at this instant.
+
+        `engines.spark.permitted_frame` makes a DataFrame of it. See docs/spark.md: no snapshot is frozen, so training
+        does not accept it.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            categories: Leaves of `terms.CATEGORIES`; by default what the purpose has a use for.
+            root: Where Spark's executors find the lake's folder, such as "s3a://bucket/lake"; by default where it is.
+
+        Raises:
+            InvalidInputError: There is no such purpose or category.
+        """
+        chosen = learns_from(purpose) if categories is None else leaves(categories, CATEGORIES)
+        permits = self._gate.permits(purpose)
+        folder = (self._opened.folder / "lake").absolute()
+
+        def place(file: str) -> str:
+            path = Path(file).absolute()
+            return str(path) if root is None else f"{root.rstrip('/')}/{path.relative_to(folder).as_posix()}"
+
+        found = []
+        for category in sorted(chosen):
+            gathering = Gathering(category, place=place)
+            with closing(Lake(folder, self._opened.parties, gathering)) as lake:
+                lake.reasons(permits, categories=[category])
+            found += gathering.parts
+        return found
+
+    def embed(self, purpose: str, *, progress: Progress = silent) -> int:
+        """Derive the missing sentence embeddings of what may be used for a purpose; a snapshot does so by itself.
+
+        It is long work, done once for each record: interrupted, it is called again and goes on where it stopped.
+
+        Returns:
+            How many embeddings were computed; none where the encoder is missing.
+
+        Raises:
+            BackendError: The disk is full or cannot be written.
+        """
+        return self.embed_permitted(self._gate.permits(purpose), progress)
+
+    def encoder_for(self, purpose: str) -> Encoder | None:
+        """Return the encoder of what a purpose learns from; none where it is missing, or not needed."""
+        has_content = any(name.startswith("content/") for name in learns_from(purpose))
+        return self._opened.encoder() if has_content and purpose not in _WITHOUT_EMBEDDINGS else None
+
+    def embed_permitted(self, permits: Permits, progress: Progress) -> int:
+        """Derive the missing sentence embeddings of what permits let through; see `embed`."""
+        content = [name for name in learns_from(permits.purpose) if name.startswith("content/")]
+        encoder = self.encoder_for(permits.purpose)
+        return (
+            0 if encoder is None else self._opened.lake.embed(permits, encoder, categories=content, progress=progress)
+        )
+
+
+def _reopened_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
+    folder: Path, purpose: str, categories: Sequence[str], batch_rows: int, share: int, shares: int
+) -> Iterator[Any]:
+    """Yield one share of a workspace's rows, in a process of its own."""
+    with closing(Opened(folder)) as opened:
+        records = Records(opened, GateQuestions(opened))
+        yield from records.rows(purpose, categories=categories, batch_rows=batch_rows).share(share, shares)
+
+
+def learns_from(purpose: str) -> Sequence[str]:
+    """Return the categories that a purpose has a use for: all of them, where nothing else is known."""
+    return LEARNS_FROM.get(purpose, CATEGORIES)

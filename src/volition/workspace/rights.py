@@ -1,0 +1,122 @@
+"""What is held: of one person, to read and to take away, with what became of what they asked for; and of all, counted.
+
+A person's own records need nobody's yes to be shown to that person, and nobody else's are among them. Whoever calls
+answers for who asks.
+"""
+
+from typing import IO, Final
+
+from volition.canonical import us_to_text
+from volition.consent.gate import Gate, Subject
+from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.features.released import READS
+from volition.transparency.data_requests import Request, requests_of
+from volition.transparency.holdings import (
+    Exported,
+    Holdings,
+    Place,
+    count_days,
+    lessons_of,
+    places_of,
+    uses_json,
+    write_export,
+)
+from volition.workspace.consent import Consent
+from volition.workspace.gate import GateQuestions
+from volition.workspace.models import Models
+from volition.workspace.opened import Opened
+from volition.workspace.records import LEARNS_FROM
+from volition.workspace.snapshots import Snapshots
+
+_USES: Final = {
+    **LEARNS_FROM,
+    **READS,
+    "feature/compose": ("content/chat",),
+    "feature/diagnose": LEARNS_FROM["train/diagnose"],
+}
+"""What a purpose has a use for, of what is held of a person; the others could use anything that the terms let them."""
+
+
+class Rights:
+    """Answers what a person may ask for."""
+
+    def __init__(
+        self, opened: Opened, gate: GateQuestions, consent: Consent, snapshots: Snapshots, models: Models
+    ) -> None:
+        """Take the opened folder, the gate, what people said, and the snapshots and models that may hold them."""
+        self._opened = opened
+        self._gate = gate
+        self._consent = consent
+        self._snapshots = snapshots
+        self._models = models
+
+    def holdings(self, person: str) -> Holdings:
+        """Return what is held of a person and what it was used for. Whoever calls answers for who asks.
+
+        Raises:
+            InvalidInputError: The person is not known.
+            RefusedError: The person was erased.
+        """
+        subject = Subject(pseudonym=self._opened.parties.person(person).pseudonym, at_us=self._opened.now_us)
+        frozen = [entry for entry in self._opened.history().doings if entry.kind == "snapshot"]
+        snapshots = ((entry.at_us, self._snapshots.open(entry.body["snapshot"])) for entry in frozen)
+        return Holdings(
+            at_us=subject.at_us,
+            days=count_days(self._opened.lake, subject),
+            uses=self._opened.uses.of(subject.pseudonym),
+            lessons=lessons_of(subject.pseudonym, snapshots),
+        )
+
+    def places(self, person: str, *, account: str) -> tuple[Place, ...]:
+        """Return the meetings and conversations of an account that a person was in, and how their lines stand now.
+
+        Raises as `holdings` does.
+        """
+        subject = Subject(pseudonym=self._opened.parties.person(person).pseudonym, at_us=self._opened.now_us)
+        gates = {one: (Gate(self._gate.permits(one)), _USES.get(one, CATEGORIES)) for one in PURPOSES}
+        return places_of(self._opened.lake, subject, account=account, gates=gates)
+
+    def export(self, person: str, sink: IO[bytes]) -> Exported:
+        """Write all that is held of a person as a zip of JSON and Parquet; see `holdings`. Raises as `holdings` does.
+
+        Args:
+            person: Whose records.
+            sink: Where to; it can be sought in.
+        """
+        known, found = self._opened.parties.person(person), self.holdings(person)
+        about = {
+            "origin": self._opened.origin,
+            "person": known.id,
+            "account": known.account,
+            "name": known.name,
+            "aliases": list(known.aliases),
+            "emails": list(known.emails),
+            "pseudonym": known.pseudonym,
+            "at": us_to_text(found.at_us),
+            "checkpoint": self._opened.ledger.checkpoint(),
+        }
+        return write_export(
+            sink,
+            lake=self._opened.lake,
+            subject=Subject(pseudonym=known.pseudonym, at_us=found.at_us),
+            about=about,
+            decisions=[
+                {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body}
+                for entry in reversed(self._consent.answers(person))
+            ],
+            uses=uses_json(found.uses, found.lessons),
+        )
+
+    def requests(self, party: str) -> tuple[Request, ...]:
+        """Return what a person asked for and how far it is, the newest first.
+
+        Args:
+            party: As the ledger names them, "person:PSEUDONYM": an erased person has no other name.
+        """
+        return requests_of(
+            party,
+            history=self._opened.history(),
+            models=self._opened.models().values(),
+            owed=self._models.owed(),
+            open_snapshot=self._snapshots.open,
+        )

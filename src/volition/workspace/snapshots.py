@@ -1,0 +1,93 @@
+"""What may be used for a purpose, selected by the gate: as a stream, as parts for a cluster, or frozen as a snapshot.
+
+A snapshot holds nothing but what its purpose has a use for. It is an entry of the ledger, and one that is not as the
+ledger names it is not opened.
+"""
+
+from datetime import datetime
+
+from volition.canonical import datetime_to_us
+from volition.consent.permits import Permits
+from volition.errors import InvalidInputError, ProofError
+from volition.learning.families import Progress, silent
+from volition.ledger.log import Draft
+from volition.records.snapshot import Snapshot, freeze
+from volition.workspace.gate import GateQuestions
+from volition.workspace.opened import Opened
+from volition.workspace.records import Records, learns_from
+
+
+class Snapshots:
+    """Freezes snapshots, and opens them."""
+
+    def __init__(self, opened: Opened, gate: GateQuestions, records: Records) -> None:
+        """Take the opened folder, the gate, and the records that are frozen."""
+        self._opened = opened
+        self._gate = gate
+        self._records = records
+
+    def create(self, purpose: str, *, until: datetime | None = None, progress: Progress = silent) -> Snapshot:
+        """Freeze what may be used for a purpose now.
+
+        Args:
+            purpose: A leaf of `terms.PURPOSES`.
+            until: Leave out what was collected later.
+            progress: Told how far it has come.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; no snapshot appears.
+        """
+        permits = self._gate.permits(purpose)
+        until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
+        return self.freeze(permits, until_us, None, progress)
+
+    def open(self, snapshot: str) -> Snapshot:
+        """Open a snapshot by its id.
+
+        Raises:
+            InvalidInputError: The ledger names no such snapshot.
+            ProofError: It is not the one that the ledger names.
+        """
+        named = [
+            entry.body["manifest"]
+            for entry in self._opened.history().doings
+            if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot
+        ]
+        if not named:
+            msg = f"There is no snapshot {snapshot!r}. `volition status` lists those there are."
+            raise InvalidInputError(msg)
+        opened = Snapshot.open(self._opened.folder / "snapshots" / snapshot)
+        if opened.digest != named[-1]:
+            msg = f"Snapshot {snapshot} is not the one that the ledger names. Do not train from it."
+            raise ProofError(msg)
+        return opened
+
+    def ids(self) -> list[str]:
+        """Return the ids of every snapshot that the ledger names, oldest first."""
+        return [entry.body["snapshot"] for entry in self._opened.history().doings if entry.kind == "snapshot"]
+
+    def freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
+        """Freeze what permits let through, within what another snapshot holds where one is given."""
+        categories = learns_from(permits.purpose)
+        encoder = self._records.encoder_for(permits.purpose)
+        self._records.embed_permitted(permits, progress)
+        snapshot = freeze(
+            self._opened.folder / "snapshots",
+            lake=self._opened.lake,
+            parties=self._opened.parties,
+            permits=permits,
+            checkpoint=self._opened.ledger.checkpoint(self._opened.history_size),
+            categories=categories,
+            collected_until_us=until_us,
+            within=within,
+            encoder_id=None if encoder is None else encoder.id,
+            progress=progress,
+        )
+        body = {
+            "snapshot": snapshot.id,
+            "purpose": snapshot.purpose,
+            "at": snapshot.manifest["at"],
+            "manifest": snapshot.digest,
+        }
+        self._opened.ledger.append(Draft(kind="snapshot", body=body))
+        return snapshot

@@ -1,0 +1,244 @@
+"""The workspace itself: one folder, opened, and handed to one object for each group of use cases.
+
+A group knows the opened folder and the groups that its constructor names, and no others.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from volition import canonical
+from volition.canonical import us_to_text
+from volition.consent.history import History
+from volition.consent.parties import Parties, write_secret
+from volition.consent.terms.model import load_profile
+from volition.errors import InvalidInputError
+from volition.features.search_cache import Shelf
+from volition.files import write_file
+from volition.learning.audit.run import bounds_text
+from volition.learning.encoder import Encoder
+from volition.learning.release import ModelState, at_work
+from volition.ledger.log import Entry, Ledger
+from volition.ledger.signing import VerifierKey
+from volition.ledger.stores.sqlite import SqliteStore
+from volition.workspace.consent import Consent
+from volition.workspace.features import Features
+from volition.workspace.forgetting import Forgetting
+from volition.workspace.gate import GateQuestions
+from volition.workspace.models import FAMILIES, Models
+from volition.workspace.opened import Opened
+from volition.workspace.people import People
+from volition.workspace.proofs import Proofs
+from volition.workspace.records import Records
+from volition.workspace.rights import Rights
+from volition.workspace.settings import SETTINGS, SETTINGS_FILE
+from volition.workspace.snapshots import Snapshots
+from volition.workspace.terms import PublishedTerms
+from volition.workspace.weigh import Weighing
+
+
+class Workspace:
+    """A folder with everything in it. Open it with `with`, or close it.
+
+    Attributes:
+        terms: Publish terms, accept them, read them.
+        people: Add accounts and people.
+        gate: Ask whether something may be used.
+        consent: Say yes and no, and read what stands.
+        records: Collect records, and stream what may be used.
+        snapshots: Freeze training sets, and open them.
+        models: Train, audit and release models.
+        features: Run features for a person.
+        weigh: What a choice gives and costs, before it is made.
+        forgetting: Erase parties, and make models forget.
+        rights: What a person may ask for: what is held, all of it to take away, how far their requests are.
+        proofs: Evidence that anyone checks offline.
+    """
+
+    def __init__(self, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> None:
+        """Open the workspace in `folder`; `Workspace.create` makes one.
+
+        Args:
+            folder: Where it lies.
+            clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+
+        Raises:
+            InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
+            BackendError: A file of it cannot be opened, or its engine is not installed.
+            ProofError: The ledger was changed by somebody else than this software.
+        """
+        opened = self._opened = Opened(folder, clock=clock)
+        shelf = self._shelf = Shelf(opened.lake)
+        self.terms = PublishedTerms(opened)
+        self.people = People(opened)
+        self.gate = GateQuestions(opened)
+        self.consent = Consent(opened, self.gate)
+        self.records = Records(opened, self.gate)
+        self.snapshots = Snapshots(opened, self.gate, self.records)
+        self.models = Models(opened, self.gate, self.snapshots)
+        self.features = Features(opened, self.gate, self.records, self.models, shelf)
+        self.weigh = Weighing(opened, self.snapshots, self.models)
+        self.forgetting = Forgetting(opened, self.gate, self.snapshots, self.models, shelf)
+        self.rights = Rights(opened, self.gate, self.consent, self.snapshots, self.models)
+        self.proofs = Proofs(opened, self.consent, self.snapshots)
+
+    @classmethod
+    def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
+        """Open the workspace in `folder`. Raises as the constructor does."""
+        return cls(folder, clock=clock)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        origin: str = "volition.local/workspace",
+        profile: str | None = "granular",
+        clock: Callable[[], int] = canonical.now_us,
+    ) -> Self:
+        """Make a workspace and publish its first terms.
+
+        Args:
+            folder: A folder that is empty or not there.
+            origin: Name of its log, such as "log.example/volition".
+            profile: The shipped terms to publish at once; none to publish none.
+            clock: Gives the present instant.
+
+        Raises:
+            InvalidInputError: The folder holds something already, the origin names no log, or there is no such profile.
+        """
+        if folder.exists() and any(folder.iterdir()):
+            msg = f"{folder} is not empty. Name a new folder for the workspace."
+            raise InvalidInputError(msg)
+        if not origin or any(character.isspace() or character in '+"\\' for character in origin):
+            msg = f"{origin!r} cannot name a log: no spaces, quotes or plus. Take something like log.example/volition."
+            raise InvalidInputError(msg)
+        first_terms = None if profile is None else load_profile(profile)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_secret(folder / "signing.key")
+        Parties.create(folder).close()
+        SqliteStore.create(folder / "ledger.db").close()
+        for name in ("snapshots", "models", "releases", "runs"):
+            (folder / name).mkdir()
+        # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
+        write_file(folder / SETTINGS_FILE, SETTINGS.format(origin=origin, bounds=bounds_text()).encode())
+        workspace = cls(folder, clock=clock)
+        if first_terms is not None:
+            workspace.terms.publish(first_terms)
+        return workspace
+
+    def close(self) -> None:
+        """Close every file."""
+        self._shelf.clear()
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        """Open for a `with` block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close at its end."""
+        self.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where the workspace lies."""
+        return self._opened.folder
+
+    @property
+    def origin(self) -> str:
+        """The name of its log."""
+        return self._opened.origin
+
+    @property
+    def due_days(self) -> int:
+        """Days from a no to the day on which every model must have forgotten."""
+        return self._opened.due_days
+
+    @property
+    def lease_ms(self) -> int:
+        """For how many milliseconds a process may answer from memory."""
+        return self._opened.lease_ms
+
+    @property
+    def ledger(self) -> Ledger:
+        """The append-only log."""
+        return self._opened.ledger
+
+    @property
+    def parties(self) -> Parties:
+        """The directory of accounts and people, to look them up in."""
+        return self._opened.parties
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public key with which anyone checks this workspace's evidence."""
+        return self._opened.verifier
+
+    @property
+    def now_us(self) -> int:
+        """The present instant, never before the ledger's last entry."""
+        return self._opened.now_us
+
+    def entries(self) -> Sequence[Entry]:
+        """Return every ledger entry, oldest first."""
+        return self._opened.entries()
+
+    def history(self) -> History:
+        """Return what the gate must know, up to the ledger's head."""
+        return self._opened.history()
+
+    def party(self, text: str) -> str:
+        """Return a party as the ledger names it, from "account:ID" or "person:ID".
+
+        Raises:
+            InvalidInputError: The text names no party that is known.
+        """
+        return self._opened.party(text)
+
+    def party_name(self, party: str) -> str:
+        """Return a party of the ledger in a form for people: "account:ID", "person:ID", or the bare pseudonym."""
+        return self._opened.party_name(party)
+
+    def encoder(self) -> Encoder | None:
+        """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
+        return self._opened.encoder()
+
+    def status(self) -> dict[str, Any]:
+        """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""
+        models = self._opened.models()
+        at_work_ids = {state.id for family in FAMILIES if (state := at_work(models, family)) is not None}
+        history = self._opened.history()
+        return {
+            "origin": self._opened.origin,
+            "key": self.verifier.to_text(),
+            "ledger": {"size": history.size, "last": us_to_text(history.last_us) if history.size else None},
+            "terms": [terms.id for terms in self.terms.published()],
+            "accounts": [account.id for account in self._opened.parties.accounts()],
+            "people": len(self._opened.parties.people()),
+            "records": self._opened.lake.size(),
+            "small_files": self._opened.lake.small_files(),
+            "snapshots": self.snapshots.ids(),
+            "models": [
+                {
+                    "id": state.id,
+                    "family": state.family,
+                    "snapshot": state.snapshot,
+                    "state": _state_name(state, state.id in at_work_ids),
+                }
+                for state in models.values()
+            ],
+            "owed": [owed.to_json() for owed in self.models.owed()],
+            "encoder": "there" if self._opened.encoder() is not None else "missing: search and summary work without it",
+        }
+
+
+def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - told by the caller, not chosen
+    if state.forgotten_us is not None:
+        return "forgotten"
+    if working:
+        return "at work"
+    return "trained" if state.released_us is None else "superseded"
