@@ -23,10 +23,11 @@ from volition.learning.audit import Finding
 from volition.learning.audit.canary import measure_canaries
 from volition.learning.audit.membership_inference import attack, measure_attack, tpr_with_interval
 from volition.learning.audit.poisoning import measure_poisoning
-from volition.learning.families import Family, NoParts, Progress, silent
+from volition.learning.families import Family, NoParts
 from volition.learning.families.recommend import Recommend
 from volition.learning.families.search import SearchFamily
 from volition.learning.release import at_work
+from volition.progress import Progress, silent
 from volition.records.lake import Row
 from volition.workspace import FAMILIES, Workspace
 

@@ -2,9 +2,9 @@
 
 The server runs on one core, bound to it; wrk, on another core, asks over 32 open connections and reads each answer. A
 workspace with 1,000 people of 10 accounts, which all said yes, lies behind it. Many questions go as one Arrow stream
-of 200,000 rows over 1,000 circles; what is counted is decisions a second, sending and reading included. Pages are asked
-by 50 users at once, each with an own session, who come again and again. On a machine of one core, wrk shares it, and
-the figures say so; where others use the machine, a second of the server's CPU tells what its core would do alone.
+of 200,000 rows over 1,000 party sets; what is counted is decisions a second, sending and reading included. Pages are
+asked by 50 users at once, each with an own session, who come again and again. On a machine of one core, wrk shares it,
+and the figures say so; where others use the machine, a second of the server's CPU tells what its core would do alone.
 """
 
 import argparse

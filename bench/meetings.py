@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder
-from volition.learning.families import Progress
+from volition.progress import Progress
 from volition.records.ingest import Reject
 from volition.records.ingest.webvtt import read_webvtt
 from volition.records.lake import Row

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, Parts, Progress, Scores
+from volition.learning.families import Model, Parts, Scores
+from volition.progress import Progress
 from volition.records.lake import Row
 
 SUBJECTS: Final = ("battery", "budget", "colour", "holiday", "payroll", "menu", "garden", "printer")

@@ -25,7 +25,7 @@ from bench.customers import COLLECTED, FIRST_DAY, Customer, find_customers
 from bench.meetings import machine
 from volition.canonical import datetime_to_us, now_us
 from volition.errors import InvalidInputError, RefusedError
-from volition.learning.families import Progress
+from volition.progress import Progress
 from volition.records.ingest.intake import Collected
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace

@@ -1,11 +1,11 @@
-"""What the gate costs on Spark and on DuckDB, a row and a standing, on the same files. `python -m bench spark`.
+"""What the gate costs on Spark and on DuckDB, a row and a party set, on the same files. `python -m bench spark`.
 
 CPU time is the whole of what each engine's process used: Java's compiler and collector included, start-up not. Linux
 tells it. Every round runs each way once, one after the other, and the first rounds, in which Java compiles, are thrown
 away. All ways read every column; those of the gate let part of the rows through, and say how many.
 
-A gated job on Spark first plans, and hands the standings over, whatever the number of rows. That is measured alone, on
-files of one row, and taken off what a row costs.
+A gated job on Spark first plans, and hands the effective permits over, whatever the number of rows. That is measured
+alone, on files of one row, and taken off what a row costs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.meetings import machine
-from volition.consent.gate import Standings
+from volition.consent.gate import EffectivePermits
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 from volition.records.engines.duckdb import DuckDBEngine
 from volition.records.engines.spark import Part, own_session, permitted_frame
@@ -38,7 +38,7 @@ ROUNDS: Final = 5
 WARM: Final = 2
 
 _CORES: Final = 2
-_PEOPLE: Final = 100  # people in an account; each is a circle of their own, as with usage events
+_PEOPLE: Final = 100  # people in an account; each is a party set of their own, as with usage events
 _ROWS_A_CIRCLE: Final = 16
 _SPAN_US: Final = 90 * 86_400_000_000
 
@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="volition-bench-") as folder:
         parts = _write(Path(folder), rows)
         one_row = [
-            Part(category=part.category, files=[_first_row(part.files[0])], standings=part.standings) for part in parts
+            Part(category=part.category, files=[_first_row(part.files[0])], effective_permits=part.effective_permits)
+            for part in parts
         ]
         session = own_session(cores=_CORES)
         try:
@@ -63,18 +64,18 @@ def _write(folder: Path, rows: int) -> list[Part]:
     """Write usage records sorted and packed as the lake does it. Two thirds of the people said yes, at some time."""
     randomly = np.random.default_rng(7)
     rows_a_part = rows // PARTS
-    circles = max(rows_a_part // _ROWS_A_CIRCLE, 1)
+    party_sets = max(rows_a_part // _ROWS_A_CIRCLE, 1)
     parts = []
     for number in range(PARTS):
-        circle = randomly.integers(0, circles, rows_a_part)
+        party_set = randomly.integers(0, party_sets, rows_a_part)
         collected = randomly.integers(0, _SPAN_US, rows_a_part)
-        order = np.lexsort((collected, circle))  # accounts count up as their circles do
+        order = np.lexsort((collected, party_set))  # accounts count up as their party sets do
         identities = randomly.bytes(16 * rows_a_part).hex()
         items = randomly.integers(0, 50_000, rows_a_part).tolist()
         columns = {
             "record_id": [identities[place : place + 32] for place in range(0, len(identities), 32)],
-            "account": pa.array((circle // _PEOPLE)[order], pa.int32()),
-            "circle": pa.array(circle[order], pa.int32()),
+            "account": pa.array((party_set // _PEOPLE)[order], pa.int32()),
+            "circle": pa.array(party_set[order], pa.int32()),
             "collected_us": pa.array(collected[order], pa.int64()),
             "source": [""] * rows_a_part,
             "payload": pa.array(
@@ -95,28 +96,32 @@ def _write(folder: Path, rows: int) -> list[Part]:
             write_statistics=["account", "circle", "collected_us", "source"],
             column_encoding={"collected_us": "DELTA_BINARY_PACKED"},
         )
-        parts.append(Part(category="service/usage", files=[str(path)], standings=_standings(circles, randomly)))
+        parts.append(
+            Part(
+                category="service/usage", files=[str(path)], effective_permits=_effective_permits(party_sets, randomly)
+            )
+        )
     return parts
 
 
-def _standings(circles: int, randomly: np.random.Generator) -> Standings:
+def _effective_permits(party_sets: int, randomly: np.random.Generator) -> EffectivePermits:
     """Let a third have no permit, a third one from the beginning, and a third one from some day on."""
-    kind = randomly.integers(0, 3, circles)
-    since = np.where(kind == 0, NO_PERMIT_US, np.where(kind == 1, 0, randomly.integers(0, _SPAN_US, circles)))
-    return Standings(
+    kind = randomly.integers(0, 3, party_sets)
+    since = np.where(kind == 0, NO_PERMIT_US, np.where(kind == 1, 0, randomly.integers(0, _SPAN_US, party_sets)))
+    return EffectivePermits(
         at_us=_SPAN_US,
         since_us=since.astype(np.int64),
-        oldest_us=np.zeros(circles, np.int64),
+        oldest_us=np.zeros(party_sets, np.int64),
         reason=np.where(kind == 0, REASON_CODES[Reason.NOT_ASKED], 0).astype(np.int8),
     )
 
 
 def _sizes(parts: Sequence[Part]) -> dict[str, int]:
-    """Return how much there is: records, how many of them pass, standings, parts, cores that Spark may use."""
+    """Return how much there is: records, how many of them pass, effective permits, parts, cores that Spark may use."""
     return {
         "rows": sum(pq.ParquetFile(file).metadata.num_rows for part in parts for file in part.files),
-        "passing": sum(DuckDBEngine().reasons(part.files, part.standings)[None] for part in parts),
-        "standings": sum(len(part.standings.since_us) for part in parts),
+        "passing": sum(DuckDBEngine().reasons(part.files, part.effective_permits)[None] for part in parts),
+        "effective_permits": sum(len(part.effective_permits.since_us) for part in parts),
         "parts": len(parts),
         "spark's cores": _CORES,
     }
@@ -153,7 +158,7 @@ def _ways(
         "spark/gated": (lambda: judged(parts), java_s),
         "spark/gated, records shuffled": (lambda: judged(parts, broadcast=False), java_s),
         "spark/gated and written": (into_files, java_s),
-        "spark/standings alone": (lambda: judged(one_row), java_s),
+        "spark/permits alone": (lambda: judged(one_row), java_s),
         "duckdb/every row": (lambda: _every_row_by_duckdb(files), time.process_time),
         "duckdb/gated": (lambda: _gated_by_duckdb(parts), time.process_time),
     }
@@ -170,7 +175,7 @@ def _every_row_by_duckdb(files: Sequence[str]) -> None:
 def _gated_by_duckdb(parts: Sequence[Part]) -> None:
     engine = DuckDBEngine()
     for part in parts:
-        for _ in engine.permitted(part.files, part.standings):
+        for _ in engine.permitted(part.files, part.effective_permits):
             pass
 
 
@@ -180,7 +185,7 @@ def _measured(
     sizes: Mapping[str, int],
     folder: Path,
 ) -> dict[str, Any]:
-    """Run every way in every round; return what one row, or one standing, costs in each."""
+    """Run every way in every round; return what one row, or one effective permit, costs in each."""
     cpu: dict[str, list[float]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(WARM + ROUNDS):
@@ -191,14 +196,14 @@ def _measured(
                 cpu[name].append(clock() - began_s)
                 wall[name].append(time.perf_counter() - began)
     for name in ("spark/gated", "spark/gated, records shuffled", "spark/gated and written"):
-        pairs = zip(cpu[name], cpu["spark/standings alone"], strict=True)
-        cpu[name] = [whole - fixed for whole, fixed in pairs]  # what is paid once a standing is told apart
+        pairs = zip(cpu[name], cpu["spark/permits alone"], strict=True)
+        cpu[name] = [whole - fixed for whole, fixed in pairs]  # what is paid once an effective permit is told apart
     figures: dict[str, Any] = {
         "sizes": dict(sizes),
         "rounds": ROUNDS,
         "CPU ns": {
-            f"{name}, a standing" if "standings" in name else f"{name}, a row": _spread(
-                [second * 1e9 / sizes["standings" if "standings" in name else "rows"] for second in seconds]
+            f"{name}, a standing" if "effective_permits" in name else f"{name}, a row": _spread(
+                [second * 1e9 / sizes["effective_permits" if "standings" in name else "rows"] for second in seconds]
             )
             for name, seconds in cpu.items()
         },
@@ -219,15 +224,17 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def _bytes(folder: Path, parts: Sequence[Part], sizes: Mapping[str, int]) -> dict[str, float]:
-    """Return what a record takes in the lake, and what a standing takes where it is staged."""
-    staged = folder / "standings.parquet"
-    standings = parts[0].standings
-    columns = {"circle": np.arange(len(standings.since_us)), "since_us": standings.since_us}
-    pq.write_table(pa.table(columns | {"oldest_us": standings.oldest_us, "reason": standings.reason}), staged)
+    """Return what a record takes in the lake, and what an effective permit takes where it is staged."""
+    staged = folder / "effective_permits.parquet"
+    effective_permits = parts[0].effective_permits
+    columns = {"circle": np.arange(len(effective_permits.since_us)), "since_us": effective_permits.since_us}
+    pq.write_table(
+        pa.table(columns | {"oldest_us": effective_permits.oldest_us, "reason": effective_permits.reason}), staged
+    )
     in_lake = sum(Path(file).stat().st_size for part in parts for file in part.files)
     return {
         "a record in the lake": in_lake / sizes["rows"],
-        "a standing in a file": staged.stat().st_size / len(standings.since_us),
+        "a standing in a file": staged.stat().st_size / len(effective_permits.since_us),
     }
 
 
@@ -237,7 +244,7 @@ def _differing(folder: Path, parts: Sequence[Part]) -> int:
     judged = [
         identity
         for part in parts
-        for batch in DuckDBEngine().permitted(part.files, part.standings)
+        for batch in DuckDBEngine().permitted(part.files, part.effective_permits)
         for identity in batch["record_id"].to_pylist()
     ]
     return len(set(judged) ^ set(written)) + abs(len(judged) - len(written))

@@ -14,117 +14,100 @@ from typing import get_type_hints
 
 import pytest
 
-import volition.consent.gate
-import volition.consent.history
+import volition
 from volition.consent.gate import Participant, Subject
 from volition.consent.permits import Permits
 from volition.records import lake
 from volition.records.lake import Compacted, Lake, Row
 from volition.records.lake.reader import Reader
-from volition.workspace import Workspace
 
 PACKAGE = Path(volition.__file__).parent
 PROJECT = PACKAGE.parent.parent / "pyproject.toml"
 
 LAYERS = [  # a module may import only from earlier lines; a folder counts as one module
-    "errors files",
-    "canonical endpoint problems serving",
-    "terms_file",
-    "regions",
-    "terms",
-    "terms_diff merkle signing",
-    "ledger parties",
-    "history",
-    "permits",
-    "gate",
-    "batch choices edits lake lease limits privacy",
-    "counts stream",
-    "encoder collect scrub samples",
-    "snapshot",
-    "families",
-    "drafts",
-    "prose",
-    "train uses",
-    "audit",
-    "card",
-    "release shelf",
-    "conversations features composing forget",
-    "holdings prove requests traces",
-    "receipt weigh",
-    "stores engines",
+    "errors canonical files progress",
+    "ledger",
+    "consent",
+    "records",
+    "learning",
+    "features transparency",
     "workspace",
-    "access workspaces",
-    "demo guard jobs",
-    "api web",
     "server",
     "cli",
 ]
 RANK = {name: rank for rank, line in enumerate([*LAYERS, "__init__", "__main__"]) for name in line.split()}
+LEAVES = ["errors", "canonical", "files", "progress"]  # in this order, since they are one line
 
-LAKE_LAYERS = [  # the same inside the lake, the one folder whose modules hold a promise together
-    "records",
-    "numbering quarantine sealing",
-    "index",
-    "keys writing",
-    "appending compaction embedding erasing reading",
-    "door",
-    "__init__",
-]
-LAKE_RANK = {name: rank for rank, line in enumerate(LAKE_LAYERS) for name in line.split()}
-
-HOMES = {  # a package that is not Python's own, and the modules that may import it
-    "argon2": "access",
-    "authlib": "web",
-    "cryptography": "parties signing",
-    "datasets": "stream",
-    "duckdb": "engines",
-    "fairlearn": "audit",
-    "fastapi": "api",
-    "google": "collect",
-    "httpx": "endpoint",
-    "httpx2": "api web",
-    "gguf": "families",
-    "jinja2": "web",
-    "joserfc": "web",
-    "lightgbm": "families",
-    "limits": "web",
-    "markdown_it": "web",
-    "markupsafe": "web",
-    "msgspec": "api audit canonical families ledger",
-    "numpy": "api audit batch encoder engines families gate history lake permits privacy shelf snapshot stream train",
-    "onnx": "encoder",
-    "onnxruntime": "encoder",
-    "opentelemetry": "api collect",
-    "py4j": "engines",  # the errors by which Spark's Java answers
-    "opacus": "privacy",
-    "pandas": "stream",
-    "peft": "families",
-    "polars": "stream",
-    "prometheus_client": "api",
-    "pyarrow": "api batch engines holdings lake snapshot stream",  # beside the lake: files of a snapshot, an export
-    "pydantic": "api",
-    "pyspark": "engines",
+HOMES = {  # a package that is not Python's own, and the modules and folders that may import it
+    "argon2": "server.auth",
+    "authlib": "server.web.signin",
+    "cryptography": "consent.parties ledger.signing",
+    "datasets": "records.stream",
+    "duckdb": "records.engines",
+    "fairlearn": "learning.audit",
+    "fastapi": "server.api",
+    "google": "records.ingest",
+    "httpx": "features.llm",
+    "httpx2": "server.api server.web",
+    "gguf": "learning.families.adapter",
+    "jinja2": "server.web",
+    "joserfc": "server.web.signin",
+    "lightgbm": "learning.families",
+    "limits": "server.web",
+    "markdown_it": "server.web.markdown",
+    "markupsafe": "server.web",
+    "msgspec": "canonical learning ledger server.api",
+    "numpy": "consent learning features.search_cache records server.api",
+    "onnx": "learning.encoder",
+    "onnxruntime": "learning.encoder",
+    "opentelemetry": "records.ingest server.api",
+    "py4j": "records.engines",  # the errors by which Spark's Java answers
+    "opacus": "learning.dp",
+    "pandas": "records.stream",
+    "peft": "learning.families.adapter",
+    "polars": "records.stream",
+    "prometheus_client": "server.api",
+    "pyarrow": "consent.gate.batch records server.api transparency.holdings",
+    "pydantic": "server.api",
+    "pyspark": "records.engines",
     "rfc8785": "canonical",
     "rich": "cli",
-    "safetensors": "encoder families",
-    "scipy": "audit families",
-    "starlette": "api web",
-    "tokenizers": "encoder families",
-    "torch": "families stream",
-    "transformers": "families",
+    "safetensors": "learning",
+    "scipy": "learning",
+    "starlette": "server",
+    "tokenizers": "learning",
+    "torch": "learning.families.adapter records.stream",
+    "transformers": "learning.families.adapter",
     "typer": "cli",
-    "uvicorn": "server",
-    "uvloop": "server",
+    "uvicorn": "server.app",
+    "uvloop": "server.app",
 }
 HEAVY = set(HOMES) - {"rfc8785", "rich", "typer"} | {"torch", "pandas", "sklearn"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LAKE = sorted((PACKAGE / "lake").glob("*.py"))
+PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE)
+LAKE = sorted((PACKAGE / "records" / "lake").glob("*.py"))
 
 
 def _own(path):
     """Return the name under which a module stands in LAYERS."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def _dotted(path):
+    """Return a module's dotted name below the package."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _lives_in(path, homes):
+    """Say whether a module is one of some homes, or lies in one that is a folder."""
+    return any(f"{_dotted(path)}.".startswith(f"{home}.") for home in homes)
+
+
+def _tour(package):
+    """Return what a package's docstring lists, in its order: a line each, the name, two blanks, what it is."""
+    doc = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+    return re.findall(r"^(\w+) {2,}\S", doc, re.MULTILINE)
 
 
 def _imported(path):
@@ -154,7 +137,7 @@ def _imported_packages(path):
 def test_imports_point_down(path):
     own = _own(path)
     rank = RANK[own]  # a KeyError here means: give the new module a line in LAYERS
-    upward = {name for name in _imported_modules(path) if name != own and RANK[name] >= rank}
+    upward = {name for name in _imported_modules(path) if name != own and RANK[name] >= rank} - set(LEAVES)
     assert not upward, f"{own} must not import {sorted(upward)}"
 
 
@@ -169,14 +152,37 @@ def test_no_modules_import_one_another_in_a_circle():
     graphlib.TopologicalSorter(needs).prepare()  # raises CycleError
 
 
-def test_inside_the_lake_imports_point_down():
-    assert {path.stem for path in LAKE} == set(LAKE_RANK)
-    for path in LAKE:
-        rank = LAKE_RANK[path.stem]
-        for dotted in _imported(path):
-            package, own, *rest = [*dotted.split("."), ""]
-            if (package, own) == ("volition", "lake"):
-                assert LAKE_RANK[rest[0]] < rank, f"{path.stem} must not import {dotted}"
+def test_the_leaves_know_only_those_before_them():
+    for place, name in enumerate(LEAVES):
+        assert set(_imported_modules(PACKAGE / f"{name}.py")) <= set(LEAVES[:place])
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_package_lists_what_is_in_it_in_the_order_of_its_imports(package):
+    tour = _tour(package)
+    inside = {path.stem for path in package.glob("*.py") if path.stem != "__init__"}
+    inside |= {path.parent.name for path in package.glob("*/__init__.py")}
+    assert sorted(tour) == sorted(inside)
+    name = f"volition.{_dotted(package / '__init__.py')}."
+    for place, own in enumerate(tour):
+        paths = [package / f"{own}.py"] if (package / f"{own}.py").exists() else sorted((package / own).rglob("*.py"))
+        for path in paths:
+            known = {dotted.removeprefix(name).split(".")[0] for dotted in _imported(path) if dotted.startswith(name)}
+            later = known & set(tour[place + 1 :])
+            assert not later, f"{_dotted(path)} must not import {sorted(later)}"
+
+
+def test_features_and_transparency_do_not_know_each_other():
+    for path in MODULES:
+        if _own(path) in {"features", "transparency"}:
+            assert set(_imported_modules(path)) & {"features", "transparency"} <= {_own(path)}, path.name
+
+
+def test_the_readme_draws_the_packages_in_the_order_of_their_imports():
+    readme = (PROJECT.parent / "README.md").read_text(encoding="utf-8")
+    drawn = readme.partition("## The house")[2].partition("```")[2].partition("```")[0]
+    listed = [re.findall(r"\w+", line.partition("   ")[0].replace("/", " ")) for line in drawn.strip().splitlines()]
+    assert [" ".join(line) for line in listed] == LAYERS
 
 
 def test_every_line_of_the_layers_is_there():
@@ -185,13 +191,14 @@ def test_every_line_of_the_layers_is_there():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_package_is_imported_only_in_its_homes(path):
-    strangers = {name for name in _imported_packages(path) if _own(path) not in HOMES.get(name, "").split()}
+    strangers = {name for name in _imported_packages(path) if not _lives_in(path, HOMES.get(name, "").split())}
     assert not strangers, f"{_own(path)} is no home of {sorted(strangers)}"
 
 
 def test_every_home_is_lived_in():
-    lived_in = {(name, _own(path)) for path in MODULES for name in _imported_packages(path)}
-    assert lived_in == {(name, home) for name, homes in HOMES.items() for home in homes.split()}
+    for name, homes in HOMES.items():
+        for home in homes.split():
+            assert any(_lives_in(path, [home]) and name in _imported_packages(path) for path in MODULES), (name, home)
 
 
 def test_what_is_imported_is_what_is_declared():
@@ -223,32 +230,13 @@ def test_importing_loads_no_heavy_package(module):
 
 
 def test_only_the_workspace_chooses_back_ends():
-    choosers = {_own(path) for path in MODULES if {"stores", "engines"} & set(_imported_modules(path))}
-    assert choosers <= {"workspace", "stores", "engines"}
-
-
-def test_each_module_of_the_workspace_knows_only_those_below_it():
-    stack = ["settings", *(layer.__module__.rpartition(".")[2] for layer in Workspace.__mro__[-2:0:-1])]
-    paths = {path.stem: path for path in MODULES if _own(path) == "workspace" and path.stem != "__init__"}
-    assert sorted(stack) == sorted(paths)
-    for height, name in enumerate(stack):
-        known = {dotted.split(".")[2] for dotted in _imported(paths[name]) if dotted.startswith("volition.workspace.")}
-        above = known - set(stack[:height])
-        assert not above, f"{name} must not import {sorted(above)}"
-
-
-@pytest.mark.parametrize(
-    "package", [volition.consent.gate, volition.consent.history], ids=lambda package: package.__name__
-)
-def test_each_module_of_the_gate_and_the_history_knows_only_those_told_before_it(package):
-    name = package.__name__.rpartition(".")[2]
-    told = re.findall(r"^(\w+) {2,}\S", package.__doc__, re.MULTILINE)
-    paths = {path.stem: path for path in MODULES if _own(path) == name and path.stem != "__init__"}
-    assert sorted(told) == sorted(paths)
-    for place, module in enumerate(told):
-        known = {dotted.split(".")[2] for dotted in _imported(paths[module]) if dotted.startswith(f"volition.{name}.")}
-        later = known - set(told[:place])
-        assert not later, f"{module} must not import {sorted(later)}"
+    back_ends = ("volition.ledger.stores.", "volition.records.engines.")
+    choosers = {_own(path) for path in MODULES if any(dotted.startswith(back_ends) for dotted in _imported(path))}
+    assert choosers == {"workspace", "ledger"}
+    for package, folder in (("ledger", "stores"), ("records", "engines")):
+        for path in sorted((PACKAGE / package).rglob("*.py")):
+            if not _lives_in(path, [f"{package}.{folder}"]):
+                assert not any(dotted.startswith(back_ends) for dotted in _imported(path)), path.name
 
 
 @pytest.mark.parametrize("door", [Lake, Reader])
@@ -271,7 +259,7 @@ def test_rows_leave_the_lake_only_under_permits(door):
 def test_nobody_outside_imports_what_is_inside_the_lake():
     """Its one door and the words it speaks in: what `volition.records.lake` lists, by name, and nothing behind it."""
     listed = {f"volition.records.lake.{name}" for name in lake.__all__}
-    assert not {f"volition.records.lake.{name}" for name in LAKE_RANK} & listed
+    assert not {f"volition.records.lake.{name}" for name in _tour(PACKAGE / "records" / "lake")} & listed
     bench = sorted((PROJECT.parent / "bench").rglob("*.py"))
     assert bench
     for path in {*MODULES, *bench} - set(LAKE):
@@ -302,32 +290,30 @@ def test_inside_the_lake_rows_are_opened_in_one_place_for_the_reader_and_the_era
     giving = {
         name for name, function in _functions_of_the_lake() if row in str(get_type_hints(function).get("return", ""))
     }
-    doors = {
-        f"{door}.{name}" for door in ("door.Lake", "reading.Reader") for name in ("rows", "own_rows", "heard_rows")
-    }
-    assert giving == doors | {"reading.Reader._first_rows", "sealing.Seals.open_rows"}
+    doors = {f"{door}.{name}" for door in ("lake.Lake", "reader.Reader") for name in ("rows", "own_rows", "heard_rows")}
+    assert giving == doors | {"reader.Reader._first_rows", "encryption.Seals.open_rows"}
     callers = {  # of what opens, and of what an engine has let through
         name: {path.stem for path in LAKE for _, called in _calls(path) if called == name}
         for name in ("open_rows", "open_many", "permitted")
     }
-    assert callers == {"open_rows": {"reading", "erasing"}, "open_many": {"sealing"}, "permitted": {"reading"}}
+    assert callers == {"open_rows": {"reader", "erase"}, "open_many": {"encryption"}, "permitted": {"reader"}}
 
 
 def test_what_reads_in_the_lake_without_the_gate_gives_out_no_payload():
-    """Erasing and compacting read whole files and tell numbers; `keys` reads columns, and the payload is none of them."""
+    """Erasing and compacting read whole files and tell numbers; `columns` reads columns, and the payload is none of them."""
     for name, function in _functions_of_the_lake():
         module, own, *_ = name.split(".")
-        if module in {"erasing", "compaction"} and not own.startswith("_") and own != "Compacted":
+        if module in {"erase", "compact"} and not own.startswith("_") and own != "Compacted":
             assert get_type_hints(function)["return"] in {int, Compacted}, name
     opened = {
         path.stem: [call for call, name in _calls(path) if name in READERS]
         for path in LAKE
         if any(name in READERS for _, name in _calls(path))
     }
-    assert set(opened) == {"compaction", "erasing", "keys"}
+    assert set(opened) == {"compact", "erase", "columns"}
     columns = {
         ast.unparse(argument.value)
-        for call in opened["keys"]
+        for call in opened["columns"]
         for argument in [next(keyword for keyword in call.keywords if keyword.arg == "columns")]
     }
     assert columns == {"_COLUMNS", "['account']"}
@@ -357,7 +343,7 @@ READERS = {"read_table", "read_parquet", "ParquetFile", "ParquetDataset", "datas
 def test_only_the_lake_and_the_engines_open_record_files():
     for path in MODULES:
         for call, name in _calls(path):
-            if name in READERS and _own(path) not in {"lake", "engines"}:
+            if name in READERS and not _lives_in(path, ["records.lake", "records.engines"]):
                 # Elsewhere a table is read from bytes in hand, those of a snapshot, never from a place in the lake.
                 told = f"{path.name} line {call.lineno}"
                 assert isinstance(call.args[0], ast.Call), told

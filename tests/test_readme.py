@@ -1,6 +1,5 @@
 """The README, the glossary and the package's own story say what is so."""
 
-import ast
 import os
 import re
 import subprocess
@@ -50,18 +49,6 @@ def test_every_test_file_of_the_promises_is_there():
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-def test_the_map_names_every_module_and_nothing_else():
-    there = {path.stem for path in PACKAGE.glob("*.py")} | {
-        f"{path.name}/" for path in PACKAGE.iterdir() if path.is_dir()
-    }
-    there -= {"__init__", "__main__", "__pycache__/"}
-    [lines] = re.findall(r"^```\n(errors.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-    named = {name for line in lines.splitlines() for name in re.split(r"\s{3,}", line)[0].split()}
-
-    assert named == there
-
-
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_link_leads_nowhere(path):
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8"))
@@ -75,35 +62,6 @@ def test_the_commands_are_in_the_makefile():
     assert {"demo", "test"} <= commands
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert [name for name in sorted(commands) if not re.search(rf"^{name}:", makefile, re.MULTILINE)] == []
-
-
-def imported(path):
-    """Return the package's modules that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "volition":
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("volition."):
-            yield node.module.split(".")[1]
-
-
-def test_the_story_tells_each_module_after_those_it_imports():
-    story = volition.__doc__.split("\n- ")[1:]
-    told = {
-        name.rstrip("/"): place
-        for place, line in enumerate(story)
-        for name in re.findall(r"`([a-z_]+/?)`", line.partition(": ")[0])
-    }
-
-    early = {
-        f"{path.relative_to(PACKAGE)} imports {name}"
-        for path in PACKAGE.rglob("*.py")
-        if (own := path.relative_to(PACKAGE).with_suffix("").parts[0]) not in ("__init__", "__main__")
-        for name in imported(path)
-        if told[name] > told[own]
-    }
-
-    assert len(told) >= 20
-    assert early == set()
 
 
 def test_the_glossary_has_every_word_that_the_code_fixes():

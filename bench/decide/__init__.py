@@ -31,7 +31,7 @@ from bench.compile import DECISIONS_OF_A_PERSON, PEOPLE_OF_AN_ACCOUNT, PURPOSE, 
 from bench.decide.rivals import BATCH, Form, Question, find_forms, versions
 from bench.ledger import spread
 from bench.meetings import machine
-from volition.consent.gate import Circles, Gate, Standings, Verdict, fold, judge
+from volition.consent.gate import EffectivePermits, Gate, PartySets, Verdict, fold, judge
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.consent.terms.model import CATEGORIES
@@ -64,7 +64,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Facts:
-    """People, one circle each, with everything they decided; and what the gate makes of it, as columns."""
+    """People, one party set each, with everything they decided; and what the gate makes of it, as columns."""
 
     def __init__(self, people: int) -> None:
         """Let so many people decide, ten times each."""
@@ -73,7 +73,7 @@ class Facts:
         self.last_account = max(self.people // PEOPLE_OF_AN_ACCOUNT, 1) - 1
         self.permits = Permits(self.history, purpose=PURPOSE, at_us=self.now_us)
         everybody = np.arange(self.people, dtype=np.int32)
-        circles = Circles(
+        party_sets = PartySets(
             accounts=[f"a{number}" for number in range(self.last_account + 1)],
             people=[_party(number) for number in range(self.people)],
             account=np.minimum(everybody // PEOPLE_OF_AN_ACCOUNT, self.last_account).astype(np.int32),
@@ -81,7 +81,7 @@ class Facts:
             members=everybody,
         )
         start = time.process_time()
-        self.standings = {category: fold(self.permits, circles, category) for category in CATEGORIES}
+        self.effective_permits = {category: fold(self.permits, party_sets, category) for category in CATEGORIES}
         self.fold_s = (time.process_time() - start) / len(CATEGORIES)
 
     def account(self, person: int) -> str:
@@ -118,14 +118,14 @@ class Asked:
         person, _, _ = self._columns
         questions = []
         for (_, (party,), name, when), who in zip(self.ours[:count], person, strict=False):
-            standings = self._facts.standings[name]
-            objected = int(standings.reason[who]) in _OBJECTIONS
+            effective_permits = self._facts.effective_permits[name]
+            objected = int(effective_permits.reason[who]) in _OBJECTIONS
             questions.append(
                 Question(
                     person=party,
                     category=name,
                     collected_us=when,
-                    from_us=BEGINNING_US if objected else int(standings.since_us[who]),
+                    from_us=BEGINNING_US if objected else int(effective_permits.since_us[who]),
                     until_us=NO_PERMIT_US,
                     objected=objected,
                 )
@@ -138,7 +138,7 @@ class Asked:
         permitted = np.zeros(len(person), np.bool_)
         for number, name in enumerate(CATEGORIES):
             rows = np.flatnonzero(category == number)
-            permitted[rows] = judge(self._facts.standings[name], person[rows], collected_us[rows]) == 0
+            permitted[rows] = judge(self._facts.effective_permits[name], person[rows], collected_us[rows]) == 0
         return permitted
 
 
@@ -251,14 +251,14 @@ def one_at_a_time(facts: Facts, forms: Sequence[Form]) -> dict[str, Any]:
 def many_at_once(facts: Facts) -> dict[str, Any]:
     """Judge columns of records of all people, in numpy's form and in Arrow's."""
     rng = np.random.default_rng(13)
-    standings = facts.standings[BATCH_CATEGORY]
-    circle = rng.integers(0, facts.people, RECORDS, np.int32)
+    effective_permits = facts.effective_permits[BATCH_CATEGORY]
+    party_set = rng.integers(0, facts.people, RECORDS, np.int32)
     collected_us = rng.integers(START_US, facts.now_us, RECORDS)
-    columns = pa.table({"circle": circle, "collected_us": collected_us})
+    columns = pa.table({"circle": party_set, "collected_us": collected_us})
     by_numpy, by_arrow, wall = [], [], []
     for number in range(ROUNDS + 1):
-        codes, cpu_s, wall_s = _clocked(lambda: judge(standings, circle, collected_us))
-        arrow_codes, arrow_s, _ = _clocked(lambda: _judge_arrow(standings, columns))
+        codes, cpu_s, wall_s = _clocked(lambda: judge(effective_permits, party_set, collected_us))
+        arrow_codes, arrow_s, _ = _clocked(lambda: _judge_arrow(effective_permits, columns))
         assert np.array_equal(codes, arrow_codes.to_numpy())  # noqa: S101 - or the figure would be of something else
         if number:
             by_numpy.append(RECORDS / cpu_s)
@@ -268,16 +268,16 @@ def many_at_once(facts: Facts) -> dict[str, Any]:
         "records": RECORDS,
         "circles": facts.people,
         "permitted": float((codes == 0).mean()),
-        "permits folded into standings, s a category": facts.fold_s,
+        "permits folded, s a category": facts.fold_s,
         "numpy, decisions a second": spread(by_numpy),
         "numpy, decisions a second by the wall's clock": spread(wall),
         "Arrow, decisions a second": spread(by_arrow),
     }
 
 
-def _judge_arrow(standings: Standings, columns: pa.Table) -> pa.Array:
-    circle, collected_us = (columns[name].chunk(0).to_numpy() for name in ("circle", "collected_us"))  # no copy
-    return pa.array(judge(standings, circle, collected_us))
+def _judge_arrow(effective_permits: EffectivePermits, columns: pa.Table) -> pa.Array:
+    party_set, collected_us = (columns[name].chunk(0).to_numpy() for name in ("circle", "collected_us"))  # no copy
+    return pa.array(judge(effective_permits, party_set, collected_us))
 
 
 def _ask_everybody(gate: Gate, facts: Facts) -> dict[str, float]:

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from volition.learning.families import Model, NoParts, silent
+from volition.learning.families import Model, NoParts
 from volition.learning.families.compose import ComposeFamily
 from volition.learning.families.compose.model import read_model
+from volition.progress import silent
 from volition.records.lake import Row
 
 PEOPLE: Final = 100_000

@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from volition.learning.families import NoParts, silent
+from volition.learning.families import NoParts
 from volition.learning.families.recommend import Recommend, Recommender, actor_of
+from volition.progress import silent
 from volition.records.ingest import ITEM
 from volition.records.lake import Row
 

@@ -22,7 +22,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.gate.data import ROWS_PER_CIRCLE, make_files, make_standings
+from bench.gate.data import ROWS_PER_PARTY_SET, make_effective_permits, make_files
 from bench.gate.rivals import told
 from bench.meetings import machine
 from volition.errors import BackendError
@@ -111,17 +111,17 @@ def _measured(there: Connection, way: Way, files: Sequence[str], rows: int) -> N
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
     gc.collect()
-    judges = bool(way[2])  # an ungated scan needs no standings
-    standings = make_standings(rows // BUCKETS + (rows % BUCKETS > 0), 0, way[2]) if judges else None
-    for batch in _scan(way, files[0], standings):
+    judges = bool(way[2])  # an ungated scan needs no effective permits
+    effective_permits = make_effective_permits(rows // BUCKETS + (rows % BUCKETS > 0), 0, way[2]) if judges else None
+    for batch in _scan(way, files[0], effective_permits):
         del batch
     out = 0
     cpu_s = wall_s = 0.0
     for bucket, path in enumerate(files):
         if judges:  # made before the clock starts: it is not what is measured
-            standings = make_standings(rows // BUCKETS + (bucket < rows % BUCKETS), bucket, way[2])
+            effective_permits = make_effective_permits(rows // BUCKETS + (bucket < rows % BUCKETS), bucket, way[2])
         began_cpu_s, began_s = time.process_time(), time.perf_counter()
-        for batch in _scan(way, path, standings):
+        for batch in _scan(way, path, effective_permits):
             out += batch.num_rows
         cpu_s += time.process_time() - began_cpu_s
         wall_s += time.perf_counter() - began_s
@@ -129,14 +129,14 @@ def _measured(there: Connection, way: Way, files: Sequence[str], rows: int) -> N
     there.send({"rows": out, "cpu_s": cpu_s, "wall_s": wall_s, "peak_bytes": peak_bytes})
 
 
-def _scan(way: Way, path: str, standings: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - gate.Standings
+def _scan(way: Way, path: str, effective_permits: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - gate.Effective permits
     match way:
         case ("ungated", read, _):
             return _ungated(path, COLUMNS[read])
         case ("gated", read, _):
-            return ArrowEngine().permitted([path], standings, columns=COLUMNS[read])
+            return ArrowEngine().permitted([path], effective_permits, columns=COLUMNS[read])
         case ("DuckDB gated", _, _):
-            return DuckDBEngine().permitted([path], standings)
+            return DuckDBEngine().permitted([path], effective_permits)
         case _:
             return _duckdb_ungated(path, COLUMNS[way[1]])
 
@@ -207,7 +207,7 @@ def _report(
             "rows": rows,
             "files": BUCKETS,
             "rows_of_a_row_group": GROUP_ROWS,
-            "rows_a_circle": ROWS_PER_CIRCLE,
+            "rows_a_circle": ROWS_PER_PARTY_SET,
             "file_bytes": size_bytes,
             "made_in_s": made_s,
             "rounds": ROUNDS,

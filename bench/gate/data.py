@@ -1,4 +1,4 @@
-"""Telemetry as a lake holds it, made up: files of the lake's own layout, and standings to judge them by.
+"""Telemetry as a lake holds it, made up: files of the lake's own layout, and effective permits to judge them by.
 
 Every bucket is one file: what compaction leaves. A person has some hundred events over ninety days, in accounts of a
 hundred people; an event is a JSON object of some 115 bytes, of which about 15 are left by zstd.
@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from volition.consent.gate import Standings
+from volition.consent.gate import EffectivePermits
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 from volition.records.lake import BUCKETS, write_table
 
-ROWS_PER_CIRCLE: Final = 100
+ROWS_PER_PARTY_SET: Final = 100
 CIRCLES_PER_ACCOUNT: Final = 100
 
 _START_US: Final = 1_700_000_000_000_000
@@ -44,14 +44,14 @@ def _make_file(path: str, rows: int, bucket: int) -> None:
 
 def make_rows(rows: int, randomly: np.random.Generator) -> pa.Table:
     """Make the rows of a bucket, sorted as the lake sorts."""
-    circle = np.sort(randomly.integers(0, circles_in(rows), rows, dtype=np.int32))
+    party_set = np.sort(randomly.integers(0, circles_in(rows), rows, dtype=np.int32))
     collected_us = _START_US + randomly.integers(0, _SPAN_US, rows)
     return pa.table(
         {
             "record_id": _hexadecimal(randomly, rows, 16),
-            "account": circle // CIRCLES_PER_ACCOUNT,
-            "circle": circle,
-            "collected_us": collected_us[np.lexsort((collected_us, circle))],
+            "account": party_set // CIRCLES_PER_ACCOUNT,
+            "circle": party_set,
+            "collected_us": collected_us[np.lexsort((collected_us, party_set))],
             "source": pa.repeat(pa.scalar(""), rows),
             "payload": _payloads(randomly, rows),
         }
@@ -59,8 +59,8 @@ def make_rows(rows: int, randomly: np.random.Generator) -> pa.Table:
 
 
 def circles_in(rows: int) -> int:
-    """Return how many circles a bucket of so many rows has."""
-    return max(1, rows // ROWS_PER_CIRCLE)
+    """Return how many party sets a bucket of so many rows has."""
+    return max(1, rows // ROWS_PER_PARTY_SET)
 
 
 def _payloads(randomly: np.random.Generator, rows: int) -> pa.Array:
@@ -79,8 +79,8 @@ def _hexadecimal(randomly: np.random.Generator, rows: int, size: int) -> pa.Arra
     return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text))
 
 
-def make_standings(rows: int, bucket: int, said: str) -> Standings:
-    """Make the standings of a bucket of so many rows.
+def make_effective_permits(rows: int, bucket: int, said: str) -> EffectivePermits:
+    """Make the effective permits of a bucket of so many rows.
 
     Args:
         rows: How many rows the bucket has.
@@ -89,21 +89,21 @@ def make_standings(rows: int, bucket: int, said: str) -> Standings:
             since some time within the ninety days: half of the rows pass, mixed in every row group); "half by account"
             (all people of half of the accounts refuse).
     """
-    circles = circles_in(rows)
+    party_sets = circles_in(rows)
     randomly = np.random.default_rng([bucket, 1])
-    account = np.arange(circles, dtype=np.int32) // CIRCLES_PER_ACCOUNT
-    since_us = np.full(circles, BEGINNING_US, np.int64)
+    account = np.arange(party_sets, dtype=np.int32) // CIRCLES_PER_ACCOUNT
+    since_us = np.full(party_sets, BEGINNING_US, np.int64)
     if said == "half by person":
-        answer = randomly.integers(0, 3, circles)
+        answer = randomly.integers(0, 3, party_sets)
         since_us[answer == 0] = NO_PERMIT_US
         since_us[answer == 1] = _START_US + randomly.integers(0, _SPAN_US, int((answer == 1).sum()))
     elif said == "half by account":
         refuses = randomly.random(int(account[-1]) + 1) < 0.5
         since_us[refuses[account]] = NO_PERMIT_US
-    return Standings(
+    return EffectivePermits(
         at_us=_START_US + _SPAN_US,
         since_us=since_us,
-        oldest_us=np.full(circles, BEGINNING_US, np.int64),
+        oldest_us=np.full(party_sets, BEGINNING_US, np.int64),
         reason=np.where(since_us == NO_PERMIT_US, REASON_CODES[Reason.SAID_NO], 0).astype(np.int8),
         account=account,
     )

@@ -21,7 +21,7 @@ import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.gate import Circles, fold, judge
+from volition.consent.gate import PartySets, fold, judge
 from volition.consent.history import NOT_BACK_US, History, Scope
 from volition.consent.permits import Panel, Permits, Role
 from volition.consent.terms.model import Basis, Rule, Terms
@@ -115,17 +115,17 @@ def ours(facts: Facts) -> tuple[Judge, Judge]:
     permits = Permits(history, purpose=PURPOSE, at_us=START_US + DECISIONS * 1_000_000)
     panel = Panel(permits, ["acme"], np.zeros(PEOPLE, np.int32), people)
     stretches = panel.stretches(Role.FIRST, CATEGORY)
-    circles = Circles(
+    party_sets = PartySets(
         accounts=["acme"],
         people=people,
         account=np.zeros(PEOPLE, np.int32),
         offsets=np.arange(PEOPLE + 1, dtype=np.int64),
         members=np.arange(PEOPLE, dtype=np.int32),
     )
-    standings = fold(permits, circles, CATEGORY)
+    effective_permits = fold(permits, party_sets, CATEGORY)
     return (
         lambda: stretches.at(facts.record_person, facts.record_us),
-        lambda: judge(standings, facts.record_person, facts.record_us) == 0,
+        lambda: judge(effective_permits, facts.record_person, facts.record_us) == 0,
     )
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, Progress, silent
+from volition.learning.families import Model, NoParts
 from volition.learning.families.compose import ComposeFamily
 from volition.learning.families.compose.composer import SHOWN, Composer
 from volition.learning.families.compose.counts import ORDER
@@ -29,6 +29,7 @@ from volition.learning.families.compose.keystrokes import Completes, Typed, type
 from volition.learning.families.compose.model import lay_out, read_model
 from volition.learning.families.compose.replies import WINDOW_US
 from volition.learning.families.compose.words import MARKS, short_reply, tokens
+from volition.progress import Progress, silent
 from volition.records.lake import Row
 from volition.workspace import Workspace
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from bench.meetings import interval
 from bench.sessions import Planted, rows_of, simulate
-from volition.learning.families import NoParts, Progress
+from volition.learning.families import NoParts
 from volition.learning.families.diagnose import DiagnoseFamily, likely_causes, predict
 from volition.learning.families.diagnose.sessions import sessions_of
+from volition.progress import Progress
 
 PEOPLE: Final = 300
 SESSIONS_EACH: Final = 20

@@ -28,8 +28,9 @@ import scipy.sparse
 
 from bench.meetings import interval
 from volition.errors import InvalidInputError
-from volition.learning.families import NoParts, Progress, silent
+from volition.learning.families import NoParts
 from volition.learning.families.recommend import DEPTH, Recommend, Recommender
+from volition.progress import Progress, silent
 from volition.records.ingest import ITEM, PERSON_ITEM
 from volition.records.lake import Row
 

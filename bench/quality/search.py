@@ -14,9 +14,10 @@ from bench.meetings import Meeting, interval, ratio_interval, read_meetings
 from bench.quality.search_across import across
 from volition.canonical import digest
 from volition.learning.encoder import Encoder
-from volition.learning.families import NoParts, Progress
+from volition.learning.families import NoParts
 from volition.learning.families.search import SearchFamily, ndcg
 from volition.learning.families.search.features import terms_of
+from volition.progress import Progress
 from volition.records.lake import Row
 
 AGAINST_BM25: Final = 1.4

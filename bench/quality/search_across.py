@@ -9,10 +9,11 @@ import numpy as np
 
 from bench.meetings import interval
 from volition.learning.encoder import Encoder
-from volition.learning.families import Model, Progress
+from volition.learning.families import Model
 from volition.learning.families.search import DEPTH, ndcg, search_in
 from volition.learning.families.search.features import Index, terms_of
 from volition.learning.families.search.lines import documents_of, units_of
+from volition.progress import Progress
 from volition.records.lake import Row
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bench.meetings import Meeting, interval
 from volition.learning.encoder import Encoder
-from volition.learning.families import Progress
 from volition.learning.families.summary.topics import find_topics
+from volition.progress import Progress
 from volition.records.lake import Row
 
 Marks = NDArray[np.bool_]

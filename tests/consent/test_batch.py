@@ -95,7 +95,7 @@ def test_an_empty_batch_has_an_empty_answer(permits):
         (lambda batch: batch.set_column(0, "account", pa.array(["a\x1eb"])), "control character"),
         (lambda batch: batch.set_column(1, "people", pa.array([["person:a\x1fb"]])), "control character"),
         (lambda batch: batch.set_column(2, "category", pa.array(["content"])), "not a single category"),
-        (lambda _: asked([(*GOOD[:3], ASKED + 1)]), "Ask about a later"),
+        (lambda _: asked([(*GOOD[:3], ASKED + 1)]), "Ask later"),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_told(permits, change, words):

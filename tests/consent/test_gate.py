@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
-from volition.consent.gate import Circles, Record, Standings, decide, explain, fold, keepable, permitted_sql, remedy
+from volition.consent.gate import (
+    EffectivePermits,
+    PartySets,
+    Record,
+    decide,
+    explain,
+    fold,
+    keepable,
+    permitted_sql,
+    remedy,
+)
 from volition.consent.history import read_history
 from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
 from volition.consent.terms.model import PURPOSES, Basis, Rule, Terms
@@ -67,10 +77,10 @@ CIRCLES = list(product(ACCOUNTS, PEOPLE))
 NUMBERED = sorted({person for people in PEOPLE for person in people})
 
 
-def circles_of(pairs):
-    """Return circles (account, people) as the table by which the lake knows them."""
+def party_sets_of(pairs):
+    """Return party sets (account, people) as the table by which the lake knows them."""
     sizes = [len(people) for _, people in pairs]
-    return Circles(
+    return PartySets(
         accounts=ACCOUNTS,
         people=NUMBERED,
         account=np.array([ACCOUNTS.index(account) for account, _ in pairs], np.int32),
@@ -99,12 +109,14 @@ def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, e
     }
     schema = pa.schema([("record_id", pa.string()), ("circle", pa.int32()), ("collected_us", pa.int64())])
     pq.write_table(pa.table(columns, schema=schema), path)
-    standings = fold(permits, circles_of(CIRCLES), CATEGORY)
+    effective_permits = fold(permits, party_sets_of(CIRCLES), CATEGORY)
 
     kept = [
-        identity for batch in engine.permitted([str(path)], standings) for identity in batch["record_id"].to_pylist()
+        identity
+        for batch in engine.permitted([str(path)], effective_permits)
+        for identity in batch["record_id"].to_pylist()
     ]
-    counts = engine.reasons([str(path)], standings)
+    counts = engine.reasons([str(path)], effective_permits)
 
     verdicts = [
         decide(permits, Record(account=CIRCLES[c][0], people=CIRCLES[c][1], category=CATEGORY, collected_us=t))
@@ -116,9 +128,9 @@ def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, e
 
 
 @given(st.lists(answers, max_size=10), st.sampled_from(CIRCLES), st.integers(0, ASKED))
-def test_explaining_gives_the_verdict_and_the_party_it_hangs_on(answers, circle, collected):
+def test_explaining_gives_the_verdict_and_the_party_it_hangs_on(answers, party_set, collected):
     history = read_history(entries(answers))
-    record = Record(account=circle[0], people=circle[1], category=CATEGORY, collected_us=collected)
+    record = Record(account=party_set[0], people=party_set[1], category=CATEGORY, collected_us=collected)
     verdict = decide(Permits(history, purpose=PURPOSE, at_us=ASKED), record)
 
     lines = explain(history, record, purpose=PURPOSE, at_us=ASKED)
@@ -152,19 +164,19 @@ def test_the_account_is_told_before_its_people():
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 @pytest.mark.parametrize("circle", [0, 99, -1])
-def test_a_circle_without_a_standing_passes_nothing(tmp_path, engine, circle):
+def test_a_circle_without_a_standing_passes_nothing(tmp_path, engine, party_set):
     path = tmp_path / "rows.parquet"
     schema = pa.schema([("record_id", pa.string()), ("circle", pa.int32()), ("collected_us", pa.int64())])
-    pq.write_table(pa.table({"record_id": ["r"], "circle": [circle], "collected_us": [15]}, schema=schema), path)
+    pq.write_table(pa.table({"record_id": ["r"], "circle": [party_set], "collected_us": [15]}, schema=schema), path)
     told = [(2, party, "yes") for party in PARTIES]
-    standings = fold(
-        Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED), circles_of(CIRCLES[:1]), CATEGORY
+    effective_permits = fold(
+        Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED), party_sets_of(CIRCLES[:1]), CATEGORY
     )
 
-    kept = sum(batch.num_rows for batch in engine.permitted([str(path)], standings))
+    kept = sum(batch.num_rows for batch in engine.permitted([str(path)], effective_permits))
 
-    assert kept == (1 if circle == 0 else 0)
-    assert engine.reasons([str(path)], standings) == {None if circle == 0 else Reason.UNKNOWN_PARTY: 1}
+    assert kept == (1 if party_set == 0 else 0)
+    assert engine.reasons([str(path)], effective_permits) == {None if party_set == 0 else Reason.UNKNOWN_PARTY: 1}
 
 
 def test_a_record_that_concerns_nobody_is_refused():
@@ -186,7 +198,7 @@ def test_too_old_is_told_apart_from_before_the_yes():
 
 def test_a_record_from_after_the_instant_asked_about_is_a_mistake():
     record = Record(account="acme", people=("person:ada",), category=CATEGORY, collected_us=ASKED + 1)
-    with pytest.raises(InvalidInputError, match="Ask about a later instant"):
+    with pytest.raises(InvalidInputError, match="Ask later instant"):
         decide(Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), record)
 
 
@@ -206,23 +218,27 @@ def test_what_no_purpose_can_permit_is_not_kept():
 def test_a_source_must_be_an_identity(tmp_path, engine):
     path = tmp_path / "rows.parquet"
     pq.write_table(rows_of([(0, 15, "ab", b"")]), path)
-    standings = fold(Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), circles_of(CIRCLES), CATEGORY)
+    effective_permits = fold(
+        Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), party_sets_of(CIRCLES), CATEGORY
+    )
     for source in ("x' OR 1=1 --", "", "AB"):
         with pytest.raises(InvalidInputError):
             permitted_sql(ASKED, source=source)
         with pytest.raises(InvalidInputError):
-            list(engine.permitted([str(path)], standings, source=source))
+            list(engine.permitted([str(path)], effective_permits, source=source))
         with pytest.raises(InvalidInputError):
-            engine.reasons([str(path)], standings, source=source)
+            engine.reasons([str(path)], effective_permits, source=source)
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_a_broken_file_is_told_by_name(tmp_path, engine):
     path = tmp_path / "broken.parquet"
     path.write_bytes(b"PAR1 this is no parquet PAR1")
-    standings = fold(Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), circles_of(CIRCLES), CATEGORY)
+    effective_permits = fold(
+        Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), party_sets_of(CIRCLES), CATEGORY
+    )
     with pytest.raises(BackendError, match=r"broken\.parquet"):
-        list(engine.permitted([str(path)], standings))
+        list(engine.permitted([str(path)], effective_permits))
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -237,7 +253,7 @@ SOURCES = ["", "00", "5c", "ab"]
 NO_PERMIT_US, BEGINNING_US = 2**62, -(2**62)
 
 # Few values, so that statistics often tell something, and limits are often met exactly.
-circle_standings = st.lists(
+party_set_effective_permits = st.lists(
     st.tuples(
         st.integers(0, 2),
         st.sampled_from([BEGINNING_US, BEGINNING_US, 0, 1, 2, NO_PERMIT_US]),
@@ -260,8 +276,8 @@ def rows_of(rows, account_of={}.get):
     return pa.table(
         {
             "record_id": [f"{number:032x}" for number in range(len(rows))],
-            "account": pa.array([account_of(circle) for circle, _, _, _ in rows], pa.int32()),
-            "circle": pa.array([circle for circle, _, _, _ in rows], pa.int32()),
+            "account": pa.array([account_of(party_set) for party_set, _, _, _ in rows], pa.int32()),
+            "circle": pa.array([party_set for party_set, _, _, _ in rows], pa.int32()),
             "collected_us": pa.array([at for _, at, _, _ in rows], pa.int64()),
             "source": pa.array([source for _, _, source, _ in rows], pa.string()),
             "payload": pa.array([payload for _, _, _, payload in rows], pa.binary()),
@@ -270,13 +286,20 @@ def rows_of(rows, account_of={}.get):
 
 
 @settings(deadline=None)
-@given(circle_standings, odd_rows, st.integers(1, 4), st.integers(1, 2), st.sampled_from([None, None, "5c"]), st.data())
+@given(
+    party_set_effective_permits,
+    odd_rows,
+    st.integers(1, 4),
+    st.integers(1, 2),
+    st.sampled_from([None, None, "5c"]),
+    st.data(),
+)
 def test_every_engine_gives_what_the_sql_gives_whatever_the_row_groups(  # noqa: PLR0917 - what files are made of
     tmp_path_factory, made, rows, group_rows, files, source, data
 ):
     """Sorted as the lake sorts, so that statistics tell much; in groups of any size; with embeddings of some."""
     account = sorted(number for number, _, _ in made)
-    standings = Standings(
+    effective_permits = EffectivePermits(
         at_us=3,
         since_us=np.array([since for _, since, _ in made], np.int64),
         oldest_us=np.array([oldest for _, _, oldest in made], np.int64),
@@ -284,8 +307,8 @@ def test_every_engine_gives_what_the_sql_gives_whatever_the_row_groups(  # noqa:
         account=np.array(account, np.int32) if data.draw(st.booleans()) else None,
     )
 
-    def account_of(circle):
-        return account[circle] if circle is not None and 0 <= circle < len(account) else 0
+    def account_of(party_set):
+        return account[party_set] if party_set is not None and 0 <= party_set < len(account) else 0
 
     table = rows_of(rows, account_of).sort_by([(name, "ascending") for name in ("account", "circle", "collected_us")])
     folder = tmp_path_factory.mktemp("rows")
@@ -302,16 +325,16 @@ def test_every_engine_gives_what_the_sql_gives_whatever_the_row_groups(  # noqa:
         )
 
     def judged(engine):
-        batches = list(engine.permitted(paths, standings, derived=derived, source=source))
+        batches = list(engine.permitted(paths, effective_permits, derived=derived, source=source))
         kept = sorted((row for batch in batches for row in batch.to_pylist()), key=lambda row: row["record_id"])
-        return kept, engine.reasons(paths, standings, source=source)
+        return kept, engine.reasons(paths, effective_permits, source=source)
 
     expected = judged(DuckDBEngine())
     assert judged(ArrowEngine()) == expected
     if not derived:
         payloads = [
             payload
-            for batch in ArrowEngine().permitted(paths, standings, source=source, columns=["payload"])
+            for batch in ArrowEngine().permitted(paths, effective_permits, source=source, columns=["payload"])
             for payload in batch["payload"].to_pylist()
         ]
         assert Counter(payloads) == Counter(row["payload"] for row in expected[0])
@@ -319,7 +342,7 @@ def test_every_engine_gives_what_the_sql_gives_whatever_the_row_groups(  # noqa:
 
 def test_more_files_than_are_held_open_are_read_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(arrow, "OPEN_FILES", 2)
-    standings = Standings(
+    effective_permits = EffectivePermits(
         at_us=25,
         since_us=np.zeros(1, np.int64),
         oldest_us=np.zeros(1, np.int64),
@@ -328,7 +351,7 @@ def test_more_files_than_are_held_open_are_read_all_the_same(tmp_path, monkeypat
     paths = [str(tmp_path / f"{number}.parquet") for number in range(6)]
     for number, path in enumerate(paths):
         pq.write_table(rows_of([(0, number, "", b"x" * number)]), path)
-    batches = ArrowEngine().permitted(paths, standings)
+    batches = ArrowEngine().permitted(paths, effective_permits)
     first = next(batches)
     for path in tmp_path.iterdir():
         path.unlink()
@@ -337,13 +360,13 @@ def test_more_files_than_are_held_open_are_read_all_the_same(tmp_path, monkeypat
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_what_statistics_foresee_is_what_the_rows_say(tmp_path, engine):
-    """Every row group of two rows, of known and unknown circles, early and late, under every standing of two circles."""
+    """Every row group of two rows, of known and unknown party sets, early and late, under every standing of two party sets."""
     row = list(product([None, -1, 0, 1, 2], [None, 1, 2, 3]))
     rows = [(*one, of, b"") for pair in product(row, row) for one, of in zip(pair, ["5c", "00"], strict=True)]
     path = str(tmp_path / "rows.parquet")
-    pq.write_table(rows_of(rows, lambda circle: circle if circle in {0, 1} else 0), path, row_group_size=2)
+    pq.write_table(rows_of(rows, lambda party_set: party_set if party_set in {0, 1} else 0), path, row_group_size=2)
     for since, source in product(product([BEGINNING_US, 2, NO_PERMIT_US], repeat=2), [None, "5c"]):
-        standings = Standings(
+        effective_permits = EffectivePermits(
             at_us=2,
             since_us=np.array(since, np.int64),
             oldest_us=np.full(2, BEGINNING_US, np.int64),
@@ -352,8 +375,8 @@ def test_what_statistics_foresee_is_what_the_rows_say(tmp_path, engine):
         )
         expected = [
             f"{number:032x}"
-            for number, (circle, at, of, _) in enumerate(rows)
-            if circle in {0, 1} and at is not None and since[circle] <= at <= 2 and source in {None, of}
+            for number, (party_set, at, of, _) in enumerate(rows)
+            if party_set in {0, 1} and at is not None and since[party_set] <= at <= 2 and source in {None, of}
         ]
-        batches = engine.permitted([path], standings, source=source)
+        batches = engine.permitted([path], effective_permits, source=source)
         assert sorted(identity for batch in batches for identity in batch["record_id"].to_pylist()) == expected

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_gate import ASKED, CATEGORY, PEOPLE, PURPOSE, answers, entries
 
-from volition.consent.gate import REASON_CODES, Circles, Gate, Record, decide, explain, fold, judge, stand
+from volition.consent.gate import (
+    REASON_CODES,
+    Gate,
+    PartySets,
+    Record,
+    decide,
+    effective_permit_of,
+    explain,
+    fold,
+    judge,
+)
 from volition.consent.history import History, extend_history, read_history
 from volition.consent.permits import Permits, Reason
 from volition.errors import InvalidInputError
@@ -17,9 +27,9 @@ NAMES = sorted({person for people in PEOPLE for person in people})
 RECORDS = [(account, people) for account in ACCOUNTS for people in [*PEOPLE, ()]]
 
 
-def circles_of(pairs):
+def party_sets_of(pairs):
     members = [[NAMES.index(person) for person in people] for _, people in pairs]
-    return Circles(
+    return PartySets(
         accounts=ACCOUNTS,
         people=NAMES,
         account=np.array([ACCOUNTS.index(account) for account, _ in pairs], np.int32),
@@ -89,19 +99,21 @@ def test_the_evidence_names_the_entries_that_decide():
 )
 def test_many_records_are_judged_as_one_at_a_time(answers, pairs, rows):
     permits = Permits(read_history(entries(answers)), purpose=PURPOSE, at_us=ASKED)
-    standings = fold(permits, circles_of(pairs), CATEGORY)
+    effective_permits = fold(permits, party_sets_of(pairs), CATEGORY)
     for number, (account, people) in enumerate(pairs):
-        standing = stand(permits, account, people, CATEGORY)
-        assert standings.since_us[number] == standing.since_us
-        assert standings.reason[number] == (REASON_CODES[standing.reason] if standing.reason else 0)
+        effective_permit = effective_permit_of(permits, account, people, CATEGORY)
+        assert effective_permits.since_us[number] == effective_permit.since_us
+        assert effective_permits.reason[number] == (
+            REASON_CODES[effective_permit.reason] if effective_permit.reason else 0
+        )
 
-    codes = judge(standings, np.array([c for c, _ in rows], np.int32), np.array([t for _, t in rows], np.int64))
+    codes = judge(effective_permits, np.array([c for c, _ in rows], np.int32), np.array([t for _, t in rows], np.int64))
 
-    for code, (circle, collected) in zip(codes.tolist(), rows, strict=True):
-        if not 0 <= circle < len(pairs):
+    for code, (party_set, collected) in zip(codes.tolist(), rows, strict=True):
+        if not 0 <= party_set < len(pairs):
             assert code == REASON_CODES[Reason.UNKNOWN_PARTY]
             continue
-        account, people = pairs[circle]
+        account, people = pairs[party_set]
         record = Record(account=account, people=people, category=CATEGORY, collected_us=collected)
         reason = decide(permits, record).reason
         assert code == (REASON_CODES[reason] if reason else 0)
@@ -110,20 +122,20 @@ def test_many_records_are_judged_as_one_at_a_time(answers, pairs, rows):
 def test_many_records_are_judged_by_the_hundred_thousand():
     told = [(2, party, "yes") for party in ("account:acme", "person:ada")]
     permits = Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED)
-    standings = fold(permits, circles_of([("acme", ("person:ada",)), ("acme", ("person:bob",))]), CATEGORY)
+    effective_permits = fold(permits, party_sets_of([("acme", ("person:ada",)), ("acme", ("person:bob",))]), CATEGORY)
     rng = np.random.default_rng(5)
-    circle, when = rng.integers(0, 2, 200_000, np.int32), rng.integers(0, ASKED + 1, 200_000)
+    party_set, when = rng.integers(0, 2, 200_000, np.int32), rng.integers(0, ASKED + 1, 200_000)
     expected = np.select(
-        [circle == 1, when < 2, when < ASKED - 9],
+        [party_set == 1, when < 2, when < ASKED - 9],
         [REASON_CODES[Reason.NOT_ASKED], REASON_CODES[Reason.BEFORE_YES], REASON_CODES[Reason.TOO_OLD]],
         0,
     )
-    assert np.array_equal(judge(standings, circle, when), expected)
+    assert np.array_equal(judge(effective_permits, party_set, when), expected)
 
 
 def test_records_from_after_the_instant_asked_about_are_a_mistake():
-    standings = fold(
-        Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), circles_of(RECORDS[:1]), CATEGORY
+    effective_permits = fold(
+        Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), party_sets_of(RECORDS[:1]), CATEGORY
     )
     with pytest.raises(InvalidInputError, match="later"):
-        judge(standings, np.zeros(1, np.int32), np.array([ASKED + 1]))
+        judge(effective_permits, np.zeros(1, np.int32), np.array([ASKED + 1]))

@@ -200,7 +200,7 @@ def test_one_that_was_half_removed_is_passed_over_for_an_older_one(tmp_path, led
 
 
 def test_a_workspace_opens_with_what_it_kept_and_reads_only_what_is_new(tmp_path, monkeypatch):
-    monkeypatch.setattr("volition.workspace.opening._LONG_TO_READ", 3)
+    monkeypatch.setattr("volition.workspace.opened._LONG_TO_READ", 3)
     with Workspace.create(tmp_path / "w") as workspace:
         workspace.people.add_account("acme", "Acme")
         workspace.people.add_person("ada", account="acme", name="Ada Byron")

@@ -425,7 +425,7 @@ from volition.consent.gate import Record
 with Workspace.open(Path(sys.argv[1])) as workspace:
     people = (workspace.party("person:ada"),)
     record = Record(account="acme", people=people, category="service/usage", collected_us=0)
-    workspace.decide("account:acme", yes=True, data=["service"], purpose=["feature/search"], covers="past")
+    workspace.consent.decide("account:acme", yes=True, data=["service"], purpose=["feature/search"], covers="past")
     held = workspace.hold("feature/search")
     assert held.decide(record).permitted
     child = os.fork()

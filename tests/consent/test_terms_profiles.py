@@ -26,7 +26,7 @@ def test_every_profile_loads_and_says_in_its_prose_that_audits_are_part_of_the_p
 
 
 def test_the_profiles_that_ship_are_those_that_can_be_named():
-    shipped = {file.name for file in (resources.files("volition") / "profiles").iterdir()}
+    shipped = {file.name for file in (resources.files("volition.consent.terms") / "profiles").iterdir()}
     assert shipped == {f"{name}.{kind}" for name in PROFILES for kind in ("toml", "md")}
     with pytest.raises(InvalidInputError, match='Did you mean "granular"'):
         load_profile("granula")

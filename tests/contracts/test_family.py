@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from simulator import HashEncoder
 from tiny_llama import make_base, needed
 from volition.errors import InvalidInputError
-from volition.learning.families import Family, Model, NoParts, silent
+from volition.learning.families import Family, Model, NoParts
 from volition.learning.families.adapter import AdapterFamily
 from volition.learning.families.adapter.recipe import Recipe
 from volition.learning.families.compose import ComposeFamily
@@ -26,6 +26,7 @@ from volition.learning.families.diagnose import DiagnoseFamily
 from volition.learning.families.recommend import Recommend
 from volition.learning.families.search import SearchFamily
 from volition.learning.families.summary import SummaryFamily
+from volition.progress import silent
 from volition.records.lake import Row
 from volition.workspace import FAMILIES
 

@@ -11,7 +11,7 @@ from volition.consent.gate import Record, decide
 from volition.consent.permits import UNKNOWN_PERSON
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.released import CONTENT, Asking, opened_hit, run_search
-from volition.features.search_cache import Shelf
+from volition.features.search_cache import SearchCache
 from volition.learning.families.search.lines import CLICK
 from volition.records.lake import source_id
 
@@ -62,7 +62,7 @@ def line(world, number, kind, account, people, *, private):
     return replace(made, source=source_id(account, source), payload={"kind": kind, **payload, **where})
 
 
-def asking(world, shelf, person, permits=None):
+def asking(world, search_cache, person, permits=None):
     known = world.parties.person(person)
     return Asking(
         person=known,
@@ -71,15 +71,15 @@ def asking(world, shelf, person, permits=None):
         state=world.lake.state(known.account, CONTENT),
         permits=permits or world.permits(FEATURE),
         model=None,
-        shelf=shelf,
+        search_cache=search_cache,
     )
 
 
-def shown(world, shelf, person, permits, *, encoder=None, meeting=None):
+def shown(world, search_cache, person, permits, *, encoder=None, meeting=None):
     """Return the ids of all that a search shows somebody; nothing where the feature is off for the account."""
     try:
         found = run_search(
-            asking(world, shelf, person, permits),
+            asking(world, search_cache, person, permits),
             "wheel",
             encoder=encoder,
             limit=1000,
@@ -138,7 +138,7 @@ def test_a_search_shows_what_the_person_may_see_and_no_less_whatever_happened_be
 ):
     encoder = HashEncoder() if with_meaning else None
     with world_in(tmp_path_factory.mktemp("world")) as world:
-        shelf = Shelf(world.lake)
+        search_cache = SearchCache(world.lake)
         kept, erased = [], set()
         for account in ACCOUNTS:
             world.say(account, "yes", purpose=["feature"])
@@ -151,7 +151,7 @@ def test_a_search_shows_what_the_person_may_see_and_no_less_whatever_happened_be
                 for one in PEOPLE[1:]:
                     person = f"{account}-{one}"
                     expected = {line.record.record_id for line in kept if line.shown_to(world, permits, person)}
-                    assert shown(world, shelf, person, permits, encoder=encoder) == expected
+                    assert shown(world, search_cache, person, permits, encoder=encoder) == expected
 
 
 @pytest.fixture
@@ -184,13 +184,13 @@ def opened_rows(world, monkeypatch):
 
 def test_a_second_search_opens_nothing_and_finds_the_same(world, monkeypatch):
     ids = collect(world, "segment", "message", "passage")
-    shelf, seen = Shelf(world.lake), opened_rows(world, monkeypatch)
+    search_cache, seen = SearchCache(world.lake), opened_rows(world, monkeypatch)
     permits = world.permits(FEATURE)
-    first = shown(world, shelf, "acme-ada", permits)
+    first = shown(world, search_cache, "acme-ada", permits)
     assert first == set(ids)
     assert len(seen) == 3
     world.say("brill", "no", purpose=["feature"])  # of no concern here
-    assert shown(world, shelf, "acme-bo", world.permits(FEATURE)) == first
+    assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == first
     assert len(seen) == 3
 
 
@@ -199,82 +199,82 @@ def test_a_no_takes_lines_from_the_shelf_without_opening_any(world, monkeypatch)
     late = line(world, 9, "message", "acme", ["cy"], private=False)
     world.lake.append([late])
     mine = late.record_id
-    shelf, seen = Shelf(world.lake), opened_rows(world, monkeypatch)
-    assert shown(world, shelf, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
+    search_cache, seen = SearchCache(world.lake), opened_rows(world, monkeypatch)
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
     world.say("acme-cy", "no", purpose=["feature"])
-    assert shown(world, shelf, "acme-ada", world.permits(FEATURE)) == set(ids)
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == set(ids)
     assert len(seen) == 3
     assert not any(
         mine == line.row.record_id
-        for held in shelf._held.values()
+        for held in search_cache._held.values()
         for book in held.books
         for line in book.index.document.lines
     )
     world.say("acme-cy", "yes", purpose=["feature"], covers="past")
-    assert shown(world, shelf, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
 
 
 def test_what_is_collected_or_compacted_meanwhile_is_found(world):
     [first] = collect(world, "segment")
-    shelf = Shelf(world.lake)
-    assert shown(world, shelf, "acme-ada", world.permits(FEATURE)) == {first}
+    search_cache = SearchCache(world.lake)
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first}
     late = line(world, 7, "message", "acme", ["cy"], private=False)
     world.lake.append([late])
-    assert shown(world, shelf, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
     world.lake.compact(silent)
-    assert shown(world, shelf, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
 
 
 def test_what_was_erased_is_not_found_on_the_shelf(world):
     ids = collect(world, "segment", people=("ada",))
-    shelf = Shelf(world.lake)
-    assert shown(world, shelf, "acme-bo", world.permits(FEATURE)) == set(ids)
+    search_cache = SearchCache(world.lake)
+    assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set(ids)
     world.erase("acme-ada")
-    assert shown(world, shelf, "acme-bo", world.permits(FEATURE)) == set()
+    assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set()
 
 
 def test_a_shelf_that_is_full_lets_go_of_what_was_used_longest_ago(world, monkeypatch):
     collect(world, "segment", "message")
     other = line(world, 5, "segment", "brill", ["ada"], private=False)
     world.lake.append([other])
-    shelf, seen = Shelf(world.lake, lines_held=2), opened_rows(world, monkeypatch)
+    search_cache, seen = SearchCache(world.lake, lines_held=2), opened_rows(world, monkeypatch)
     for _ in range(2):
-        assert len(shown(world, shelf, "acme-ada", world.permits(FEATURE))) == 2
-        assert shown(world, shelf, "brill-ada", world.permits(FEATURE)) == {other.record_id}
+        assert len(shown(world, search_cache, "acme-ada", world.permits(FEATURE))) == 2
+        assert shown(world, search_cache, "brill-ada", world.permits(FEATURE)) == {other.record_id}
     assert len(seen) == 6
-    none = Shelf(world.lake, lines_held=1)
+    none = SearchCache(world.lake, lines_held=1)
     assert len(shown(world, none, "acme-ada", world.permits(FEATURE))) == 2
 
 
 @pytest.mark.parametrize("kind", ["segment", "message", "passage"])
 def test_what_is_private_is_shown_to_those_alone_whom_it_concerns(world, kind):
     collect(world, kind, private=True, people=("ada", "bo"))
-    shelf = Shelf(world.lake)
+    search_cache = SearchCache(world.lake)
     for person, sees in (("acme-ada", 1), ("acme-bo", 1), ("acme-cy", 0), ("brill-ada", 0)):
-        assert len(shown(world, shelf, person, world.permits(FEATURE))) == sees
+        assert len(shown(world, search_cache, person, world.permits(FEATURE))) == sees
 
 
 @pytest.mark.parametrize("first", [None, "meeting-0"], ids=["held before", "alone"])
 def test_a_search_within_a_meeting_shows_that_meeting_alone(world, first):
     ids = collect(world, "segment", "segment", "message", "segment")
-    shelf = Shelf(world.lake)
+    search_cache = SearchCache(world.lake)
     if first is None:
-        shown(world, shelf, "acme-ada", world.permits(FEATURE))
+        shown(world, search_cache, "acme-ada", world.permits(FEATURE))
     permits = world.permits(FEATURE)
-    assert shown(world, shelf, "acme-ada", permits, meeting="meeting-0") == {ids[0]}
-    assert shown(world, shelf, "acme-ada", permits, meeting="meeting-1") == {ids[1], ids[3]}
+    assert shown(world, search_cache, "acme-ada", permits, meeting="meeting-0") == {ids[0]}
+    assert shown(world, search_cache, "acme-ada", permits, meeting="meeting-1") == {ids[1], ids[3]}
     for nowhere in ("room-0", "elsewhere"):
-        assert shown(world, shelf, "acme-ada", permits, meeting=nowhere) == set()
-    assert shown(world, shelf, "brill-ada", permits, meeting="meeting-0") == set()
+        assert shown(world, search_cache, "acme-ada", permits, meeting=nowhere) == set()
+    assert shown(world, search_cache, "brill-ada", permits, meeting="meeting-0") == set()
 
 
 def test_that_a_meeting_is_private_is_not_told_to_whoever_was_not_there(world):
     collect(world, "segment", private=True, people=("ada",))
-    shelf = Shelf(world.lake)
+    search_cache = SearchCache(world.lake)
 
     def note(person, meeting):
         found = run_search(
-            asking(world, shelf, person), "wheel", encoder=None, limit=9, meeting=meeting, progress=silent
+            asking(world, search_cache, person), "wheel", encoder=None, limit=9, meeting=meeting, progress=silent
         )
         return found.note.replace(meeting, "it")
 
@@ -283,7 +283,7 @@ def test_that_a_meeting_is_private_is_not_told_to_whoever_was_not_there(world):
 
 def test_an_opened_hit_is_an_event_that_names_what_was_opened(world):
     ids = collect(world, "segment", "message", "passage")
-    shelf = Shelf(world.lake)
+    search_cache = SearchCache(world.lake)
     where = [
         {"search.meeting": "meeting-0", "search.first_turn": 0, "search.last_turn": 0},
         {"search.channel": "room-1", "search.ts": "1001.0"},
@@ -291,7 +291,12 @@ def test_an_opened_hit_is_an_event_that_names_what_was_opened(world):
     ]
     for record, attributes in zip(ids, where, strict=True):
         event = opened_hit(
-            asking(world, shelf, "acme-cy"), " wheel ", record, encoder=None, at_us=world.clock(), progress=silent
+            asking(world, search_cache, "acme-cy"),
+            " wheel ",
+            record,
+            encoder=None,
+            at_us=world.clock(),
+            progress=silent,
         )
         assert event.category == "service/usage"
         assert [person.pseudonym for person in event.people] == [world.people["acme-cy"]]
@@ -305,5 +310,5 @@ def test_nobody_opens_what_they_may_not_see(world, person):
     for record in (hidden, "0" * 32):
         with pytest.raises(InvalidInputError, match="finds no record"):
             opened_hit(
-                asking(world, Shelf(world.lake), person), "wheel", record, encoder=None, at_us=1, progress=silent
+                asking(world, SearchCache(world.lake), person), "wheel", record, encoder=None, at_us=1, progress=silent
             )

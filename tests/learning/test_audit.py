@@ -21,8 +21,9 @@ from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.marginal import marginal_effect
 from volition.learning.audit.run import AUDITS, DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.learning.audit.trainings import learn, unlearn
-from volition.learning.families import NoParts, Scores, silent
+from volition.learning.families import NoParts, Scores
 from volition.learning.families.recommend import Recommend
+from volition.progress import silent
 from volition.records.lake import Row
 
 FAMILY = Recommend()

@@ -18,11 +18,12 @@ from volition import RefusedError, Workspace
 from volition.canonical import datetime_to_us
 from volition.errors import InvalidInputError
 from volition.features.edits import shorten, tidy
-from volition.learning.families import Model, NoParts, silent
+from volition.learning.families import Model, NoParts
 from volition.learning.families.compose import ComposeFamily
 from volition.learning.families.compose.composer import Completion, Composer
 from volition.learning.families.compose.keystrokes import type_messages
 from volition.learning.families.compose.words import MARKS, before_cursor, tokens
+from volition.progress import silent
 from volition.records.lake import Row
 
 SECOND_US = 1_000_000
@@ -430,7 +431,7 @@ def test_the_order_of_rows_and_the_process_do_not_matter(tmp_path):
     )
     for seed in ("1", "2"):
         told = subprocess.run(
-            [sys.executable, "-c", code, str(Path(__file__).parents[1])],
+            [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(Path(__file__).parent)],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
@@ -589,7 +590,7 @@ def office(tmp_path):
     with Workspace.create(tmp_path / "workspace", origin="log.example/compose", clock=Clock()) as workspace:
         for account in ("orchard", "bakery"):
             workspace.people.add_account(account, account.title(), region="US")
-            workspace.terms.accept(account)
+            workspace.terms.published.accept(account)
             for name in PEOPLE:
                 full_name, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
                 workspace.people.add_person(f"{account}-{name}", account=account, name=full_name, emails=[email])
@@ -633,28 +634,30 @@ def export(folder, account):
 
 
 def release(workspace):
-    model = workspace.models.train("compose")
-    workspace.models.audit(model.id)
-    workspace.models.release(model.id)
+    model = workspace.models.states.train("compose")
+    workspace.models.states.audit(model.id)
+    workspace.models.states.release(model.id)
     return model
 
 
 def test_the_composer_at_work_completes_and_replies_in_the_words_of_the_account(office):
-    assert office.complete("please s", person="orchard-ann")[0].phrase == "send the orchard invoice"
-    assert office.complete("please send the ", person="bakery-ann")[0].phrase.startswith("bakery")
+    assert office.features.complete("please s", person="orchard-ann")[0].phrase == "send the orchard invoice"
+    assert office.features.complete("please send the ", person="bakery-ann")[0].phrase.startswith("bakery")
     ts = f"{datetime_to_us(MONDAY) // SECOND_US}.000100"
-    assert [reply.text for reply in office.replies("general", ts, person="orchard-ben")] == ["will do"]
-    assert office.complete("the tr", person="orchard-ann") == ()
-    assert office.edit("Hi all,  it is basically done !!", person="orchard-ann", how="shorten") == "it is done!"
+    assert [reply.text for reply in office.features.replies("general", ts, person="orchard-ben")] == ["will do"]
+    assert office.features.complete("the tr", person="orchard-ann") == ()
+    assert (
+        office.features.edit("Hi all,  it is basically done !!", person="orchard-ann", how="shorten") == "it is done!"
+    )
     with pytest.raises(InvalidInputError, match="no message"):
-        office.replies("general", "1.0", person="orchard-ann")
+        office.features.replies("general", "1.0", person="orchard-ann")
     with pytest.raises(InvalidInputError, match="shorten, tidy"):
-        office.edit("x", person="orchard-ann", how="sing")
+        office.features.edit("x", person="orchard-ann", how="sing")
 
 
 def test_the_names_of_those_who_wrote_are_not_in_the_model_for_they_are_scrubbed_before(office):
-    [model] = office.models()
-    stored = b"".join(office.open_model(model).model.files().values())
+    [model] = office.models.states()
+    stored = b"".join(office.models.open(model).model.files().values())
     assert b"invoice" in stored
     assert b"Ann" not in stored
     assert b"Orchard" not in stored
@@ -662,15 +665,15 @@ def test_the_names_of_those_who_wrote_are_not_in_the_model_for_they_are_scrubbed
 
 def test_without_consent_nothing_is_learned(office):
     for name in PEOPLE[:2]:
-        office.decide(f"person:orchard-{name}", yes=False, data=CHAT, purpose=LEARN)
-    anew = office.train("compose")  # four of six are left in the orchard, too few
+        office.consent.decide(f"person:orchard-{name}", yes=False, data=CHAT, purpose=LEARN)
+    anew = office.models.train("compose")  # four of six are left in the orchard, too few
     composer = Composer(anew.model)
     assert composer.complete("orchard", "please s") == ()
     assert composer.complete("bakery", "please s") != ()
     assert anew.record["accounts"].keys() == {"bakery", "orchard"}
-    office.decide("account:bakery", yes=False, data=CHAT, purpose=LEARN)
+    office.consent.decide("account:bakery", yes=False, data=CHAT, purpose=LEARN)
     with pytest.raises(InvalidInputError, match="5 different people"):
-        office.train("compose")
+        office.models.train("compose")
 
 
 def test_the_feature_is_refused_where_the_switch_is_off_or_the_writer_declined(office):
@@ -678,65 +681,67 @@ def test_the_feature_is_refused_where_the_switch_is_off_or_the_writer_declined(o
 
     def calls(person):
         return (
-            lambda: office.complete("please s", person=person),
-            lambda: office.replies("general", ts, person=person),
-            lambda: office.edit("hi", person=person, how="tidy"),
+            lambda: office.features.complete("please s", person=person),
+            lambda: office.features.replies("general", ts, person=person),
+            lambda: office.features.edit("hi", person=person, how="tidy"),
         )
 
-    office.decide("person:orchard-ben", yes=False, data=CHAT, purpose=USE)
+    office.consent.decide("person:orchard-ben", yes=False, data=CHAT, purpose=USE)
     for call in calls("orchard-ben"):
         with pytest.raises(RefusedError, match="feature/compose is off for orchard-ben"):
             call()
     for call in calls("orchard-cleo"):
         call()
-    office.decide("person:orchard-ann", yes=False, data=CHAT, purpose=USE)  # who wrote the message replied to
+    office.consent.decide("person:orchard-ann", yes=False, data=CHAT, purpose=USE)  # who wrote the message replied to
     with pytest.raises(RefusedError, match="said-no"):
-        office.replies("general", ts, person="orchard-cleo")
-    office.decide("account:orchard", yes=False, data=CHAT, purpose=USE)
+        office.features.replies("general", ts, person="orchard-cleo")
+    office.consent.decide("account:orchard", yes=False, data=CHAT, purpose=USE)
     for call in calls("orchard-cleo"):
         with pytest.raises(RefusedError, match=r"feature/compose is off for the account orchard \(withdrawn\)"):
             call()
     for call in calls("bakery-ann"):
         call()
-    office.add_person("guest")
+    office.people.add_person("guest")
     with pytest.raises(RefusedError, match="guest of no account"):
-        office.complete("x", person="guest")
+        office.features.complete("x", person="guest")
 
 
 def test_a_yes_to_training_is_no_yes_to_the_feature_and_costs_none(office):
-    office.decide("account:bakery", yes=False, data=CHAT, purpose=LEARN)
-    office.forget()
-    assert office.complete("please s", person="bakery-ann") == ()  # on, but the model knows nothing of theirs
-    assert office.complete("please s", person="orchard-ann") != ()
+    office.consent.decide("account:bakery", yes=False, data=CHAT, purpose=LEARN)
+    office.forgetting.forget()
+    assert office.features.complete("please s", person="bakery-ann") == ()  # on, but the model knows nothing of theirs
+    assert office.features.complete("please s", person="orchard-ann") != ()
 
 
 def test_forgetting_reaches_the_composer_that_is_already_open(office):
-    assert office.complete("please s", person="orchard-ann") != ()
-    office.decide("person:orchard-ben", yes=False, data=CHAT, purpose=LEARN)
-    [owed] = office.owed()
+    assert office.features.complete("please s", person="orchard-ann") != ()
+    office.consent.decide("person:orchard-ben", yes=False, data=CHAT, purpose=LEARN)
+    [owed] = office.models.owed()
     assert owed.parties.keys() == {office.party("person:orchard-ben")}
-    assert office.complete("please s", person="orchard-ann")[0].people == 6  # until the due day the old one may work
-    [forgotten] = office.forget()
-    assert office.complete("please s", person="orchard-ann")[0].people == 5
-    after = office.open_snapshot(office.open_model(forgotten.successor).record["snapshot"]).rows(office.parties)
-    assert office.open_model(forgotten.successor).model.files() == fit(after).files()
-    office.decide("person:orchard-cleo", yes=False, data=CHAT, purpose=LEARN)
-    office._clock.now += timedelta(days=31)
-    assert office.complete("please s", person="orchard-ann") == ()  # overdue, so it works no more
-    office.forget()
-    assert office.complete("please s", person="orchard-ann") == ()  # four people wrote it now
-    assert office.complete("please s", person="bakery-ann") != ()
+    assert (
+        office.features.complete("please s", person="orchard-ann")[0].people == 6
+    )  # until the due day the old one may work
+    [forgotten] = office.forgetting.forget()
+    assert office.features.complete("please s", person="orchard-ann")[0].people == 5
+    after = office.snapshots.open(office.models.open(forgotten.successor).record["snapshot"]).rows(office.parties)
+    assert office.models.open(forgotten.successor).model.files() == fit(after).files()
+    office.consent.decide("person:orchard-cleo", yes=False, data=CHAT, purpose=LEARN)
+    office._opened.clock.now += timedelta(days=31)
+    assert office.features.complete("please s", person="orchard-ann") == ()  # overdue, so it works no more
+    office.forgetting.forget()
+    assert office.features.complete("please s", person="orchard-ann") == ()  # four people wrote it now
+    assert office.features.complete("please s", person="bakery-ann") != ()
 
 
 def test_an_erased_account_is_forgotten_though_its_content_cannot_be_read_any_more(office):
-    office.erase("account:bakery")
-    [forgotten] = office.forget()
-    after = office.open_snapshot(office.open_model(forgotten.successor).record["snapshot"]).rows(office.parties)
-    assert office.open_model(forgotten.successor).model.files() == fit(after).files()
-    assert b"bakery" not in b"".join(office.open_model(forgotten.successor).model.files().values())
+    office.forgetting.erase("account:bakery")
+    [forgotten] = office.forgetting.forget()
+    after = office.snapshots.open(office.models.open(forgotten.successor).record["snapshot"]).rows(office.parties)
+    assert office.models.open(forgotten.successor).model.files() == fit(after).files()
+    assert b"bakery" not in b"".join(office.models.open(forgotten.successor).model.files().values())
 
 
 def test_no_embedding_is_kept_in_what_a_composer_learns_from(office):
-    snapshot = office.snapshot("train/compose")
+    snapshot = office.snapshots.create("train/compose")
     assert snapshot.manifest["encoder"] is None
     assert all(row.embedding is None for row in snapshot.rows(office.parties))

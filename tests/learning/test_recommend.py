@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, Subtracting, silent
+from volition.learning.families import Model, NoParts, Subtracting
 from volition.learning.families.diagnose import DiagnoseFamily
 from volition.learning.families.recommend import Recommend, evaluate_popularity, recommend
+from volition.progress import silent
 from volition.records.lake import Row
 
 FAMILY = Recommend()
@@ -218,7 +219,7 @@ def test_a_model_of_another_family_is_refused():
 
 _ANOTHER_PROCESS = """
 import sys
-sys.path[:0] = [{source!r}, {tests!r}]
+sys.path[:0] = [{source!r}, {tests!r}, {tests!r} + "/learning"]
 from test_recommend import *
 model = fit(list(reversed(two_crafts(people=300, items=150))))
 own = [use("acme", "new", f"document/{{item:02d}}") for item in range(0, 30, 2)]

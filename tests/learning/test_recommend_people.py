@@ -8,8 +8,9 @@ import pytest
 from volition.canonical import datetime_to_us
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
-from volition.learning.families import NoParts, silent
+from volition.learning.families import NoParts
 from volition.learning.families.recommend import Recommend
+from volition.progress import silent
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -71,18 +72,18 @@ def build(folder, *, terms=None):
 
     workspace = Workspace.create(folder / "ws", clock=clock, profile=None if terms else "granular")
     if terms:
-        workspace.terms.publish(terms)
+        workspace.terms.published.publish(terms)
     workspace.people.add_account("acme", "Acme")
     for person in ("ann", "bo", "cy", "dee", "eli", "flo"):
         workspace.people.add_person(person, account="acme")
-    workspace.terms.accept("acme")
+    workspace.terms.published.accept("acme")
     workspace.consent.decide("account:acme", yes=True, data=SERVICE, purpose=[*TRAIN, *FEATURE], covers="past")
     (folder / "usage.json").write_text(opened())
     collected = workspace.records.collect_otlp(folder / "usage.json")
     assert (collected.rejected, collected.not_kept) == ([], {})
-    trained = workspace.models.train("recommend")
-    workspace.models.audit(trained.id)
-    workspace.models.release(trained.id)
+    trained = workspace.models.states.train("recommend")
+    workspace.models.states.audit(trained.id)
+    workspace.models.states.release(trained.id)
     return workspace
 
 
@@ -131,21 +132,21 @@ def test_a_handle_that_two_people_share_is_suggested_to_nobody(workspace):
 
 def test_without_a_model_the_same_holds_for_what_the_person_used_before(tmp_path):
     with build(tmp_path) as made:
-        made.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
-        made.forget()
-        made.decide("account:acme", yes=True, data=SERVICE, purpose=TRAIN, covers="past")
+        made.consent.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
+        made.forgetting.forget()
+        made.consent.decide("account:acme", yes=True, data=SERVICE, purpose=TRAIN, covers="past")
         assert "person/bo" in suggested(made, "ann")
-        made.decide("person:bo", yes=False, data=SERVICE, purpose=FEATURE)
+        made.consent.decide("person:bo", yes=False, data=SERVICE, purpose=FEATURE)
         assert set(suggested(made, "ann")) == set(USED["ann"]) - {"person/bo"}
 
 
 def test_under_the_terms_that_ship_the_no_of_a_colleague_is_owed_and_forgotten(tmp_path):
     with build(tmp_path) as made:
-        made.decide("person:bo", yes=False, data=SERVICE, purpose=TRAIN)
-        [owed] = made.owed()
+        made.consent.decide("person:bo", yes=False, data=SERVICE, purpose=TRAIN)
+        [owed] = made.models.owed()
         assert owed.rows == sum("person/bo" in items for items in USED.values())
-        [done] = made.forget()
-        assert not any(b"person/bo" in data for data in made.open_model(done.successor).model.files().values())
+        [done] = made.forgetting.forget()
+        assert not any(b"person/bo" in data for data in made.models.open(done.successor).model.files().values())
         assert "person/cy" in suggested(made, "flo")
 
 
@@ -160,10 +161,10 @@ def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_
 
     with build(tmp_path) as made:
         monkeypatch.setattr(Recommend, "subtract", watched)
-        made.decide("person:eli", yes=False, data=SERVICE, purpose=TRAIN)
-        [done] = made.forget()
-        successor = made.open_model(done.successor)
-        rows = made.open_snapshot(successor.record["snapshot"]).rows(made.parties)
+        made.consent.decide("person:eli", yes=False, data=SERVICE, purpose=TRAIN)
+        [done] = made.forgetting.forget()
+        successor = made.models.open(done.successor)
+        rows = made.snapshots.open(successor.record["snapshot"]).rows(made.parties)
         eli = made.parties.person("eli").pseudonym
 
         assert {row.people[0] for row in seen["before"]} == {eli}
@@ -174,8 +175,8 @@ def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_
 
 def test_nothing_left_to_subtract_from_leaves_no_model(tmp_path):
     with build(tmp_path) as made:
-        made.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
-        [done] = made.forget()
+        made.consent.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
+        [done] = made.forgetting.forget()
         assert done.successor is None
         with pytest.raises(InvalidInputError):
-            made.train("recommend")
+            made.models.train("recommend")

@@ -11,9 +11,10 @@ import pytest
 
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder, EncoderMissingError
-from volition.learning.families import Model, NoParts, silent
+from volition.learning.families import Model, NoParts
 from volition.learning.families.search import FEWEST_UNITS, SearchFamily, ndcg, search
 from volition.learning.families.search.features import bm25
+from volition.progress import silent
 from volition.records.lake import Row
 
 SUBJECTS = {
@@ -188,7 +189,11 @@ def test_the_order_of_rows_does_not_show(model):
 
 
 def test_another_process_with_other_hashes_and_threads_learns_the_same_bytes(model):
-    settings = {"PYTHONHASHSEED": "5", "OMP_NUM_THREADS": "3", "PYTHONPATH": os.pathsep.join(["tests", *sys.path])}
+    settings = {
+        "PYTHONHASHSEED": "5",
+        "OMP_NUM_THREADS": "3",
+        "PYTHONPATH": os.pathsep.join(["tests", "tests/learning", *sys.path]),
+    }
     code = "import test_search as here; print(here.fit(here.ROWS).digest)"
     told = subprocess.run([sys.executable, "-c", code], env={**os.environ, **settings}, capture_output=True, check=True)
     assert told.stdout.decode().strip() == model.digest

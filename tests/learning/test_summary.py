@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, silent, summary
+from volition.learning.families import Model, NoParts, summary
 from volition.learning.families.summary import SummaryFamily, rouge_1, summarize
 from volition.learning.families.summary.regression import Sums
+from volition.progress import silent
 from volition.records.lake import Row
 
 FAMILY = SummaryFamily()
@@ -278,7 +279,7 @@ def test_a_saved_model_says_what_the_fitted_one_said(model, tmp_path):
 
 _ANOTHER_PROCESS = """
 import sys
-sys.path[:0] = [{source!r}, {tests!r}]
+sys.path[:0] = [{source!r}, {tests!r}, {tests!r} + "/learning"]
 from test_summary import *
 model = fit(meetings(12)[::-1])
 print(model.digest, repr(summarize(model, meeting(31))))

@@ -79,7 +79,11 @@ def test_a_training_killed_for_real_goes_on_where_it_stopped_to_the_same_bytes(f
     runs = tmp_path / "runs"
     runs.mkdir()
     arguments = [str(tmp_path), str(snapshot.folder), str(runs), str(parts)]
-    code = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n{KILLED}"]
+    code = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]\n{KILLED}",
+    ]
     died = subprocess.run([*code, *arguments], capture_output=True, text=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     run = runs / f"search-{snapshot.id}"

@@ -204,7 +204,7 @@ RUN = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 APPEND_FOREVER = """
 import sys, threading
 from simulator import SIGNER
-from volition.ledger import Draft, Ledger
+from volition.ledger.log import Draft, Ledger
 from volition.ledger.stores.sqlite import SqliteStore
 ledger = Ledger(SqliteStore(sys.argv[1]), SIGNER)
 def work(name):
@@ -222,9 +222,9 @@ FILL_THE_DISK = """
 import resource, signal, sys
 from concurrent.futures import ThreadPoolExecutor
 from simulator import SIGNER
-from volition import merkle
+from volition.ledger import merkle
 from volition.errors import BackendError
-from volition.ledger import Draft, Ledger
+from volition.ledger.log import Draft, Ledger
 from volition.ledger.stores.sqlite import SqliteStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 ledger = Ledger(SqliteStore(sys.argv[1]), SIGNER)

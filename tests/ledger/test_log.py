@@ -42,7 +42,7 @@ ENDLESS += [ENDLESS, ENDLESS]
 
 APPEND_FOREVER = """
 import sys
-from volition.ledger import Draft, Ledger
+from volition.ledger.log import Draft, Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 ledger = Ledger(SqliteStore(sys.argv[1]), Signer.from_seed("log.example/volition", bytes(range(32))))
@@ -56,7 +56,7 @@ while number != int(sys.argv[3]):
 FILL_THE_DISK = """
 import resource, signal, sys
 from volition.errors import BackendError
-from volition.ledger import Draft, Ledger
+from volition.ledger.log import Draft, Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -22,7 +22,7 @@ from volition.canonical import now_us
 from volition.consent.permits import Reason
 from volition.errors import RefusedError
 from volition.learning.encoder import Encoder, EncoderMissingError
-from volition.learning.families import silent
+from volition.progress import silent
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
 

@@ -19,7 +19,7 @@ from test_gate import ASKED, CATEGORY, PARTIES, PEOPLE, PURPOSE, entries
 from simulator import START_US, Clock, HashEncoder, silent, world_in
 from volition.canonical import us_to_datetime
 from volition.cli.demo.samples import write_samples
-from volition.consent.gate import Circles, Record, Standings, decide, fold
+from volition.consent.gate import EffectivePermits, PartySets, Record, decide, fold
 from volition.consent.history import read_history
 from volition.consent.permits import NO_PERMIT_US, Permits, Reason
 from volition.consent.terms.model import CATEGORIES
@@ -189,12 +189,12 @@ class Asked:
         self.questions = []
         self.duckdb = DuckDBEngine()
 
-    def permitted(self, files, standings, **how):
-        self.questions.append((list(files), standings, how))
-        return self.duckdb.permitted(files, standings, **how)
+    def permitted(self, files, effective_permits, **how):
+        self.questions.append((list(files), effective_permits, how))
+        return self.duckdb.permitted(files, effective_permits, **how)
 
-    def reasons(self, files, standings, **how):
-        return self.duckdb.reasons(files, standings, **how)
+    def reasons(self, files, effective_permits, **how):
+        return self.duckdb.reasons(files, effective_permits, **how)
 
 
 def questions(world, **which):
@@ -221,36 +221,40 @@ def test_a_bucket_gives_the_rows_the_types_and_the_reasons_that_duckdb_gives(spa
     asked += questions(world, source=source)
     assert any(how["derived"] for _, _, how in asked)
     some = 0
-    for files, standings, how in asked:
-        expected = list(DuckDBEngine().permitted(files, standings, **how))
-        found = list(engine.permitted(files, standings, **how))
+    for files, effective_permits, how in asked:
+        expected = list(DuckDBEngine().permitted(files, effective_permits, **how))
+        found = list(engine.permitted(files, effective_permits, **how))
         assert sum(batch.num_rows for batch in found) == sum(batch.num_rows for batch in expected)
         if expected:
             assert rows_of(found) == rows_of(expected)
             some += 1
         del how["derived"]
-        assert engine.reasons(files, standings, **how) == DuckDBEngine().reasons(files, standings, **how)
+        assert engine.reasons(files, effective_permits, **how) == DuckDBEngine().reasons(
+            files, effective_permits, **how
+        )
     assert some > 4
     assert list(scratch.iterdir()) == []
 
 
 @on_spark
 def test_nothing_asked_is_nothing_answered(spark):
-    nobody = standings_of([])
+    nobody = effective_permits_of([])
     assert list(SparkEngine(spark).permitted([], nobody)) == []
     assert SparkEngine(spark).reasons([], nobody) == {}
 
 
-def standings_of(since, *, at_us=100):
+def effective_permits_of(since, *, at_us=100):
     none = np.zeros(len(since), np.int64)
-    return Standings(at_us=at_us, since_us=np.array(since, np.int64), oldest_us=none, reason=none.astype(np.int8))
+    return EffectivePermits(
+        at_us=at_us, since_us=np.array(since, np.int64), oldest_us=none, reason=none.astype(np.int8)
+    )
 
 
-def write_rows(path, circles, **more):
+def write_rows(path, party_sets, **more):
     columns = {
-        "record_id": [f"{path.stem}{number}" for number in range(len(circles))],
-        "circle": pa.array(circles, pa.int32()),
-        "collected_us": pa.array([50] * len(circles), pa.int64()),
+        "record_id": [f"{path.stem}{number}" for number in range(len(party_sets))],
+        "circle": pa.array(party_sets, pa.int32()),
+        "collected_us": pa.array([50] * len(party_sets), pa.int64()),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns | more), path)
@@ -263,9 +267,9 @@ def test_any_name_of_a_folder_or_file_will_do(spark, tmp_path):
     file = write_rows(folder / "00+1.parquet", [0, 1, 7])
     write_rows(folder / "00+2.parquet", [0, 0])
     engine = SparkEngine(spark, scratch=folder)
-    [batch] = engine.permitted([file], standings_of([0, 60]))
+    [batch] = engine.permitted([file], effective_permits_of([0, 60]))
     assert batch.to_pydict() == {"record_id": ["00+10"], "circle": [0], "collected_us": [50]}
-    assert engine.reasons([file], standings_of([0, 60])) == {
+    assert engine.reasons([file], effective_permits_of([0, 60])) == {
         None: 1,
         Reason.BEFORE_YES: 1,
         Reason.UNKNOWN_PARTY: 1,
@@ -277,8 +281,8 @@ def test_a_file_that_is_missing_or_broken_is_told_by_name_in_few_words(spark, tm
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 this is no parquet PAR1")
     for name in ("broken.parquet", "missing.parquet"):
         for ask in (
-            lambda file: list(SparkEngine(spark).permitted([file], standings_of([0]))),
-            lambda file: SparkEngine(spark).reasons([file], standings_of([0])),
+            lambda file: list(SparkEngine(spark).permitted([file], effective_permits_of([0]))),
+            lambda file: SparkEngine(spark).reasons([file], effective_permits_of([0])),
         ):
             with pytest.raises(BackendError, match=f"Spark could not read the lake's files .*{name}") as caught:
                 ask(str(tmp_path / name))
@@ -292,7 +296,7 @@ def test_threads_that_ask_at_once_get_each_their_own_answer(spark, tmp_path):
 
     def ask(number):
         file = write_rows(tmp_path / f"{number}.parquet", [0] * number)
-        found[number] = sum(batch.num_rows for batch in engine.permitted([file], standings_of([0])))
+        found[number] = sum(batch.num_rows for batch in engine.permitted([file], effective_permits_of([0])))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(1, 7)]
     for thread in threads:
@@ -307,7 +311,7 @@ def test_threads_that_ask_at_once_get_each_their_own_answer(spark, tmp_path):
 def test_views_of_the_session_s_owner_are_neither_used_nor_lost(spark, tmp_path):
     spark.range(3).createOrReplaceTempView("records")
     file = write_rows(tmp_path / "a.parquet", [0])
-    assert sum(batch.num_rows for batch in SparkEngine(spark).permitted([file], standings_of([0]))) == 1
+    assert sum(batch.num_rows for batch in SparkEngine(spark).permitted([file], effective_permits_of([0]))) == 1
     assert spark.table("records").count() == 3
 
 
@@ -321,11 +325,11 @@ HISTORIES = [history for length in range(3) for history in combinations(ANSWERS,
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    """Every history of up to two answers, for every circle and time: as one table of rows, and as `decide` has it."""
+    """Every history of up to two answers, for every party set and time: as one table of rows, and as `decide` has it."""
     names = [(account, people) for account in ("acme", "other", "nobody") for people in PEOPLE]
     everybody = sorted({person for people in PEOPLE for person in people})
     members = [[everybody.index(person) for person in people] for _, people in names]
-    circles = Circles(
+    party_sets = PartySets(
         accounts=("acme", "other", "nobody"),
         people=everybody,
         account=np.repeat(np.arange(3, dtype=np.int32), len(PEOPLE)),
@@ -335,13 +339,13 @@ def judged(tmp_path_factory):
     folded, verdicts, reasons = [], [], Counter()
     for history in HISTORIES:
         permits = Permits(read_history(entries(history)), purpose=PURPOSE, at_us=ASKED)
-        folded.append(fold(permits, circles, CATEGORY))
+        folded.append(fold(permits, party_sets, CATEGORY))
         for account, people in names:
             for at in TIMES:
                 asked = Record(account=account, people=people, category=CATEGORY, collected_us=at)
                 verdicts.append(decide(permits, asked))
     reasons.update(verdict.reason for verdict in verdicts)
-    standings = Standings(
+    effective_permits = EffectivePermits(
         at_us=ASKED,
         **{
             name: np.concatenate([getattr(one, name) for one in folded]) for name in ("since_us", "oldest_us", "reason")
@@ -356,18 +360,18 @@ def judged(tmp_path_factory):
     )
     path = tmp_path_factory.mktemp("judged") / "rows.parquet"
     pq.write_table(rows, path)
-    return str(path), standings, {str(n) for n, verdict in enumerate(verdicts) if verdict.permitted}, reasons
+    return str(path), effective_permits, {str(n) for n, verdict in enumerate(verdicts) if verdict.permitted}, reasons
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["duckdb", pytest.param("spark", marks=ON_SPARK)])
 def test_after_every_short_history_exactly_what_decide_permits_passes(judged, request, engine):
     chosen = DuckDBEngine() if engine == "duckdb" else SparkEngine(request.getfixturevalue("spark"))
-    path, standings, permitted, reasons = judged
-    kept = [name for batch in chosen.permitted([path], standings) for name in batch["record_id"].to_pylist()]
+    path, effective_permits, permitted, reasons = judged
+    kept = [name for batch in chosen.permitted([path], effective_permits) for name in batch["record_id"].to_pylist()]
     assert len(kept) == len(set(kept))
     assert set(kept) == permitted
-    assert chosen.reasons([path], standings) == reasons
+    assert chosen.reasons([path], effective_permits) == reasons
     assert len(reasons) >= 7, "most of the vocabulary comes up"
 
 
@@ -395,7 +399,7 @@ def judged_by_duckdb(parts):
     found = [
         {**row, "category": part.category, "part": number}
         for number, part in enumerate(parts)
-        for batch in DuckDBEngine().permitted(part.files, part.standings)
+        for batch in DuckDBEngine().permitted(part.files, part.effective_permits)
         for row in batch.to_pylist()
     ]
     return sorted((tuple(row.items()) for row in found), key=str)
@@ -414,7 +418,7 @@ def test_one_job_over_all_buckets_gives_what_duckdb_gives_for_each(spark, world,
     assert collected(frame) == judged_by_duckdb(parts)
     counts = Counter()
     for part in parts:
-        counts.update(DuckDBEngine().reasons(part.files, part.standings))
+        counts.update(DuckDBEngine().reasons(part.files, part.effective_permits))
     stage = (tmp_path / "other").as_uri() if staged else None
     assert count_reasons(spark, parts, stage=stage, broadcast=broadcast) == counts
     assert {Reason.WITHDRAWN, Reason.BEFORE_YES, None} <= counts.keys()
@@ -426,7 +430,7 @@ def test_circles_of_different_parts_are_not_mixed_up(spark, tmp_path):
     files = [write_rows(tmp_path / f"{name}.parquet", [0, 1, 2, 2**31 - 1]) for name in "abc"]
     since = [[0, NO_PERMIT_US, 0], [NO_PERMIT_US, 0, NO_PERMIT_US], [0]]
     parts = [
-        Part(category="service/usage", files=[file], standings=standings_of(dates))
+        Part(category="service/usage", files=[file], effective_permits=effective_permits_of(dates))
         for file, dates in zip(files, since, strict=True)
     ]
     found = sorted((row["part"], row["circle"], row["record_id"]) for row in permitted_frame(spark, parts).collect())
@@ -436,7 +440,9 @@ def test_circles_of_different_parts_are_not_mixed_up(spark, tmp_path):
 @on_spark
 def test_parts_of_one_job_are_asked_about_one_instant(spark, tmp_path):
     file = write_rows(tmp_path / "a.parquet", [0])
-    parts = [Part(category="c", files=[file], standings=standings_of([0], at_us=at)) for at in (100, 101)]
+    parts = [
+        Part(category="c", files=[file], effective_permits=effective_permits_of([0], at_us=at)) for at in (100, 101)
+    ]
     for wrong in (parts, []):
         with pytest.raises(InvalidInputError, match="one instant"):
             permitted_frame(spark, wrong)

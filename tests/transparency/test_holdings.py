@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volition.consent.gate import Circles, Subject, own
+from volition.consent.gate import PartySets, Subject, own
 from volition.consent.permits import NO_PERMIT_US
 from volition.errors import RefusedError
 from volition.workspace import Workspace
@@ -175,17 +175,17 @@ def test_a_place_tells_how_the_persons_lines_stand_for_each_purpose(workspace):
 CIRCLES = st.lists(st.lists(st.integers(0, 3), max_size=4, unique=True), max_size=12)
 
 
-@given(circles=CIRCLES, asking=st.integers(0, 4))
-def test_the_gate_hands_over_just_the_circles_that_the_person_is_first_in(circles, asking):
+@given(party_sets=CIRCLES, asking=st.integers(0, 4))
+def test_the_gate_hands_over_just_the_circles_that_the_person_is_first_in(party_sets, asking):
     people = [f"person:{number}" for number in range(4)]
-    compact = Circles(
+    compact = PartySets(
         accounts=["acme"],
         people=people,
-        account=np.zeros(len(circles), np.int32),
-        offsets=np.cumsum([0, *map(len, circles)]),
-        members=np.array([member for circle in circles for member in circle], np.int32),
+        account=np.zeros(len(party_sets), np.int32),
+        offsets=np.cumsum([0, *map(len, party_sets)]),
+        members=np.array([member for party_set in party_sets for member in party_set], np.int32),
     )
     standings = own(Subject(pseudonym=str(asking), at_us=0), compact)
-    handed = [circle[:1] == [asking] for circle in circles]
+    handed = [party_set[:1] == [asking] for party_set in party_sets]
     assert (standings.since_us < NO_PERMIT_US).tolist() == handed
     assert (standings.reason == 0).tolist() == handed

@@ -10,6 +10,26 @@
     reference.py  writes docs/cli.md from the commands' own help
 
 `volition --help` loads none of the heavy modules; a command loads those it needs when it runs.
+
+Each module knows only those before it:
+
+demo        the story in the terminal, with invented customers
+codes       exit codes
+help        how help looks
+views       from a JSON document to what people read
+output      documents for machines, tables for people, progress
+call        what every command shares
+setup       the workspace, terms, accounts, people
+data        records, and each party's yes or no
+limits      an account's limits
+weigh       weigh, then choose
+models      snapshot, train, audit, release
+features    search, summarize, complete ...
+undo        owed, forget, erase
+rights      what a person may ask for
+proofs      prove, verify, status
+server      serve, users, tokens
+reference   writes docs/cli.md
 """
 
 import os

@@ -17,7 +17,7 @@ from volition.errors import InvalidInputError, VolitionError
 
 if TYPE_CHECKING:
     from volition.consent.gate import Explanation
-    from volition.learning.families import Progress
+    from volition.progress import Progress
     from volition.records.ingest.intake import Collected
     from volition.workspace import Workspace
 

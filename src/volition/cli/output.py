@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from volition.cli.views import Block, Grid
 
 if TYPE_CHECKING:
-    from volition.learning.families import Progress
+    from volition.progress import Progress
 
 _PIPE_WIDTH = 1_000_000  # in a pipe no line is broken
 _LONGEST_NAME = 40

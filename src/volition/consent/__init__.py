@@ -1,1 +1,17 @@
-"""."""
+"""Consent: may this be used? Terms, parties, what they said, and the gate that answers.
+
+What it guarantees: permission is decided in `permits` and nowhere else; silence is never a yes where the terms ask for
+one; what is not known is refused. Read `permits` first, its `reference` before all.
+
+Each module knows only those before it:
+
+terms        what is asked: rules, their files, regions, what a version changes
+parties      accounts and people, their names and keys
+history      the ledger's entries that bear on permission, by party
+permits      since when each yes has stood unbroken: **the one module that decides**
+gate         may this be used? For one record, many, a table
+limits       what an account has limited, for itself or for groups of its people
+choices      what one party can say, and what stands
+aggregates   how many people said what, in groups too large to give anybody away (k-anonymity)
+lease        answers from memory for a moment; a no waits until every such moment is over
+"""

@@ -107,7 +107,7 @@ def held_by(history: History, *, account: str, group: str, at_us: int) -> list[s
     """Return the people whom a group's limit holds at an instant, for any use, in the order of naming."""
     people = history.members(account, group)
     holding = {
-        limits: bool(_standing(limits, account, group, lambda limit: limit.at_us <= at_us))
+        limits: bool(_effective_permit(limits, account, group, lambda limit: limit.at_us <= at_us))
         for limits in set(map(history.limits, people))
     }
     return [person for person in people if holding[history.limits(person)]]
@@ -117,9 +117,9 @@ def _group(history: History, account: str, name: str, at_us: int) -> Group:
     people = 0
     uses: dict[Leaf, Held] = {}
     for limits, count in Counter(map(history.limits, history.members(account, name))).items():
-        standing = _standing(limits, account, name, lambda limit: limit.at_us <= at_us)
-        people += count if standing else 0
-        for leaf, limit in standing.items():
+        effective_permit = _effective_permit(limits, account, name, lambda limit: limit.at_us <= at_us)
+        people += count if effective_permit else 0
+        for leaf, limit in effective_permit.items():
             known = uses.get(leaf)
             first = known is None or (limit.at_us, limit.seq) < (known.since_us, known.seq)
             uses[leaf] = Held(
@@ -131,17 +131,17 @@ def _group(history: History, account: str, name: str, at_us: int) -> Group:
     return Group(name=name, people=people if name else 0, uses=ordered)
 
 
-def _standing(limits: Limits, account: str, name: str, is_heard: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
+def _effective_permit(limits: Limits, account: str, name: str, is_heard: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
     """Return which uses stand limited by one limit, of all that is heard of it, and the entry since which each does."""
     said = [one for one in limits.said if (one.account, one.group) == (account, name) and is_heard(one)]
-    standing: dict[Leaf, Limit] = {}
+    effective_permit: dict[Leaf, Limit] = {}
     for limit in sorted(said, key=lambda one: (one.at_us, one.limited)):
         for leaf in product(limit.categories, limit.purposes):
             if not limit.limited:
-                standing.pop(leaf, None)
+                effective_permit.pop(leaf, None)
             else:
-                standing.setdefault(leaf, limit)
-    return standing
+                effective_permit.setdefault(leaf, limit)
+    return effective_permit
 
 
 def _place(leaf: Leaf) -> tuple[int, int]:
@@ -236,7 +236,8 @@ def reversing(history: History, entries: Sequence[Entry]) -> list[Draft]:
     changed = [
         party
         for party in named
-        if uses.isdisjoint(_standing(history.limits(party), account, group, lambda limit: limit.seq < first)) is limited
+        if uses.isdisjoint(_effective_permit(history.limits(party), account, group, lambda limit: limit.seq < first))
+        is limited
     ]
     if not changed:
         return []

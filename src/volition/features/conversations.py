@@ -84,7 +84,7 @@ class Conversation:
         return tuple(dict.fromkeys(line.speaker for line in self.lines))
 
     @property
-    def circle(self) -> tuple[str, ...]:
+    def party_set(self) -> tuple[str, ...]:
         """Pseudonyms of everybody in a private conversation, as far as its reader can tell; empty in an open one."""
         is_private = any(line.is_private for line in self.lines)
         return tuple(dict.fromkeys(one for line in self.lines for one in line.concerns)) if is_private else ()

@@ -16,9 +16,9 @@ from volition.consent.permits import Permits, Refusal, Role
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.llm import Endpoint
 from volition.features.prose import Prose, write_prose
-from volition.features.search_cache import Shelf, State
+from volition.features.search_cache import SearchCache, State
 from volition.learning.encoder import Encoder
-from volition.learning.families import Model, Progress, silent
+from volition.learning.families import Model
 from volition.learning.families.diagnose import Diagnosed, diagnose
 from volition.learning.families.diagnose.sessions import SOURCES
 from volition.learning.families.recommend import Suggestion, recommend
@@ -27,6 +27,7 @@ from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import CLICK, opening
 from volition.learning.families.summary import Summary, summarize
 from volition.learning.families.summary.minutes import Minutes, take_minutes
+from volition.progress import Progress, silent
 from volition.records.ingest import PERSON_ITEM, Draft, PersonRef
 from volition.records.lake import Lake, Row, source_id
 
@@ -54,7 +55,7 @@ class Asking:
         state: What lay in the lake of the account's content, read before the instant of the permits.
         permits: The permits of the feature's purpose, now.
         model: The family's model at work; none if none was released, then the feature runs untrained.
-        shelf: What was opened for search, and is judged again.
+        search cache: What was opened for search, and is judged again.
         note: Told which rows an answer is made of, before it is handed out; see `uses`.
     """
 
@@ -64,7 +65,7 @@ class Asking:
     state: State
     permits: Permits
     model: Model | None
-    shelf: Shelf
+    search_cache: SearchCache
     note: Note = lambda _: None
 
 
@@ -124,7 +125,7 @@ def opened_hit(  # noqa: PLR0913 - who opened what, when
 
 def _documents(asking: Asking, encoder: Encoder | None, meeting: str | None, progress: Progress) -> list[Index]:
     check_feature(asking.permits, asking.account, CONTENT)
-    return asking.shelf.documents(
+    return asking.search_cache.documents(
         asking.permits,
         account=asking.account,
         pseudonym=asking.person.pseudonym,

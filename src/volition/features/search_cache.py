@@ -1,15 +1,16 @@
-"""The shelf: what was opened of an account for search, kept in memory and judged anew at every search.
+"""The search cache: what was opened of an account for search, kept in memory and judged anew at every search.
 
 Opening an account's content and making it ready for queries takes seconds, judging it takes milliseconds. So a process
 keeps the lines of the accounts that searched last, and nothing that was decided: at each search the gate judges every
-line on the shelf by permits of that moment. What it refuses leaves the shelf at once and for good. Where it would let
-more through than when the lines were taken down, or records came, went or moved meanwhile, all are taken down anew.
+line on the search cache by permits of that moment. What it refuses leaves the search cache at once and for good. Where
+it would let more through than when the lines were taken down, or records came, went or moved meanwhile, all are taken
+down anew.
 
 Nothing of it is ever written to a disk. It holds opened content, so it is as short-lived as the process, and bounded.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Final
@@ -17,23 +18,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.gate import Circles, Standings, fold, judge
+from volition.consent.gate import EffectivePermits, PartySets, fold, judge
 from volition.consent.permits import Permits
 from volition.learning.encoder import Encoder
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import Document, documents_of
+from volition.progress import Progress
 from volition.records.lake import Lake, Row, source_id
 
 LINES_HELD: Final = 250_000
-"""Lines on the shelf at most, of all accounts together; an account with more is taken down for each search."""
+"""Lines on the search cache at most, of all accounts together; an account with more is taken down for each search."""
 
 _PARTS_HELD: Final = 256  # documents of which somebody may see a part
 _BOOLS = NDArray[np.bool_]
 
 State = tuple[tuple[str, ...], ...]
 """See `Lake.state`."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +43,14 @@ class _Book:
     Attributes:
         index: The document.
         category: The category of its lines.
-        circle: Number of each line's circle, shape (lines,).
+        party_set: Number of each line's party set, shape (lines,).
         collected_us: Instant of each line's collection, shape (lines,).
         private: Whether a line is for those alone whom it concerns, shape (lines,).
     """
 
     index: Index
     category: str
-    circle: NDArray[np.int64]
+    party_set: NDArray[np.int64]
     collected_us: NDArray[np.int64]
     private: _BOOLS
 
@@ -66,7 +66,7 @@ class _Book:
         return _Book(
             index=self.index.part(kept),
             category=self.category,
-            circle=self.circle[kept],
+            party_set=self.party_set[kept],
             collected_us=self.collected_us[kept],
             private=self.private[kept],
         )
@@ -78,22 +78,22 @@ class _Held:
 
     Attributes:
         state: What lay in the lake when they were taken down.
-        circles: The account's circles.
-        standings: How the gate judged them last, by category.
+        party_sets: The account's party sets.
+        effective_permits: How the gate judged them last, by category.
         books: The documents, by key.
     """
 
     state: State
-    circles: Circles
-    standings: dict[str, Standings]
+    party_sets: PartySets
+    effective_permits: dict[str, EffectivePermits]
     books: list[_Book]
 
     @property
     def lines(self) -> int:
-        return sum(len(book.circle) for book in self.books)
+        return sum(len(book.party_set) for book in self.books)
 
 
-class Shelf:
+class SearchCache:
     """Documents of accounts, made ready for search. It may be used from several threads."""
 
     def __init__(self, lake: Lake, *, lines_held: int = LINES_HELD) -> None:
@@ -173,19 +173,19 @@ class Shelf:
         """Return what is held without what the gate refuses now; none where something may be missing."""
         if state != held.state:
             return None
-        standings = {category: fold(permits, held.circles, category) for category in held.standings}
-        if any(_widens(before, standings[category]) for category, before in held.standings.items()):
+        effective_permits = {category: fold(permits, held.party_sets, category) for category in held.effective_permits}
+        if any(_widens(before, effective_permits[category]) for category, before in held.effective_permits.items()):
             return None
         books = []
         for book in held.books:
-            kept = _permitted(standings[book.category], book.circle, book.collected_us)
+            kept = _permitted(effective_permits[book.category], book.party_set, book.collected_us)
             if kept.all():
                 books.append(book)
                 continue
             self._parts.clear()  # they may hold what was refused
             if kept.any():
                 books.append(book.part(kept))
-        return _Held(state=held.state, circles=held.circles, standings=standings, books=books)
+        return _Held(state=held.state, party_sets=held.party_sets, effective_permits=effective_permits, books=books)
 
     def _take_down(  # noqa: PLR0913, PLR0917 - as `documents`
         self,
@@ -203,24 +203,24 @@ class Shelf:
                 permits, encoder, categories=categories, accounts=[account], source=source, progress=progress
             )
         rows = list(self._lake.rows(permits, categories=categories, accounts=[account], source=source))
-        circles = self._lake.circles_of(account)
-        standings = {category: fold(permits, circles, category) for category in categories}
-        numbers = {circles.people_of(number): number for number in range(len(circles))}
+        party_sets = self._lake.party_sets_of(account)
+        effective_permits = {category: fold(permits, party_sets, category) for category in categories}
+        numbers = {party_sets.people_of(number): number for number in range(len(party_sets))}
         books = []
         for category, lines in _by_category(rows).items():
             for document in documents_of(lines).values():
-                circle = [numbers[tuple(f"person:{one}" for one in line.row.people)] for line in document.lines]
+                party_set = [numbers[tuple(f"person:{one}" for one in line.row.people)] for line in document.lines]
                 books.append(
                     _Book(
                         index=Index(document, encoder),
                         category=category,
-                        circle=np.array(circle, np.int64),
+                        party_set=np.array(party_set, np.int64),
                         collected_us=np.array([line.row.collected_us for line in document.lines], np.int64),
                         private=np.array([bool(line.row.payload.get("private")) for line in document.lines]),
                     )
                 )
         books.sort(key=lambda book: book.index.document.key)
-        return _Held(state=state, circles=circles, standings=standings, books=books)
+        return _Held(state=state, party_sets=party_sets, effective_permits=effective_permits, books=books)
 
     def _part(self, index: Index, seen: _BOOLS) -> Index:
         """Return the part of a document that somebody may see; the parts asked for last are kept."""
@@ -243,14 +243,16 @@ def _by_category(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _permitted(standings: Standings, circle: NDArray[np.int64], collected_us: NDArray[np.int64]) -> _BOOLS:
+def _permitted(
+    effective_permits: EffectivePermits, party_set: NDArray[np.int64], collected_us: NDArray[np.int64]
+) -> _BOOLS:
     """Ask the gate; what was collected after the instant asked about is no part of the answer."""
-    known = collected_us <= standings.at_us
-    known[known] = judge(standings, circle[known], collected_us[known]) == 0
+    known = collected_us <= effective_permits.at_us
+    known[known] = judge(effective_permits, party_set[known], collected_us[known]) == 0
     return known
 
 
-def _widens(before: Standings, now: Standings) -> bool:
+def _widens(before: EffectivePermits, now: EffectivePermits) -> bool:
     """Tell whether the gate may let through what it did not let through before."""
     return bool(
         now.at_us < before.at_us or (now.since_us < before.since_us).any() or (now.oldest_us < before.oldest_us).any()

@@ -20,8 +20,9 @@ from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.files import PART
-from volition.learning.families import Family, Model, NoParts, Progress, Subtracting
+from volition.learning.families import Family, Model, NoParts, Subtracting
 from volition.learning.release import ModelState
+from volition.progress import Progress
 from volition.records.snapshot import Key, RowsLater, Snapshot, Stale
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
@@ -89,7 +90,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
 
 
 def _earliest(stale: Iterable[Stale]) -> Iterable[Key]:
-    """Return the row of each circle and category that was collected first: none of the others was refused earlier."""
+    """Return the row of each party set and category that was collected first: no other was refused earlier."""
     newest_first = sorted((row.key for row in stale), key=lambda key: -key.collected_us)
     return {(key.account, key.people, key.category): key for key in newest_first}.values()
 

@@ -24,7 +24,8 @@ from volition.canonical import canonical_json, digest
 from volition.consent.parties import Parties
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_file, write_folder
-from volition.learning.families import Array, Family, Model, Progress
+from volition.learning.families import Array, Family, Model
+from volition.progress import Progress
 from volition.records.snapshot import Snapshot
 
 

@@ -1,1 +1,14 @@
-"""."""
+"""Records: what came in, where it lies, and what the gate lets out of it.
+
+What it guarantees: nothing reads records but through the gate; bad input is set aside with a reason, and costs no good
+record; what is sent twice is stored once; files appear whole or not at all.
+
+Each module knows only those before it:
+
+engines      what runs the gate over files: Arrow, DuckDB, Spark
+lake         where records lie, encrypted, laid out for the gate
+ingest       the ways in: transcripts, chat exports, files, telemetry
+stream       permitted rows, judged again batch by batch
+scrub        personal identifiers inside content, replaced
+snapshot     a frozen, listed training set
+"""

@@ -29,12 +29,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from volition.canonical import canonical_json, digest, us_to_text
-from volition.consent.gate import Record, Standing, Verdict, decide, stand
+from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_folder
 from volition.ledger import merkle
+from volition.progress import Progress
 from volition.records.lake import Lake, Row
 from volition.records.scrub import Scrubber
 
@@ -223,15 +224,17 @@ class Snapshot:
         Args:
             permits: The permits of the snapshot's purpose, now.
         """
-        standings: dict[tuple[str, tuple[str, ...], str], Standing] = {}
+        effective_permits: dict[tuple[str, tuple[str, ...], str], EffectivePermit] = {}
         found = []
         for key in self.keys:
-            circle = (key.account, key.people, key.category)
-            if circle not in standings:
+            party_set = (key.account, key.people, key.category)
+            if party_set not in effective_permits:
                 question = key.question()
-                standings[circle] = stand(permits, question.account, question.people, question.category)
-            standing = standings[circle]
-            if key.collected_us < max(standing.since_us, standing.oldest_us):
+                effective_permits[party_set] = effective_permit_of(
+                    permits, question.account, question.people, question.category
+                )
+            effective_permit = effective_permits[party_set]
+            if key.collected_us < max(effective_permit.since_us, effective_permit.oldest_us):
                 found.append(Stale(key=key, verdict=decide(permits, key.question())))
         return found
 
@@ -343,7 +346,7 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
     collected_until_us: int,
     within: Snapshot | None = None,
     encoder_id: str | None = None,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Snapshot:
     """Freeze what the gate permits for the permits' purpose at their instant.
 

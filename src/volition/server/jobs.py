@@ -4,7 +4,7 @@ A job runs in a thread with a workspace of its own, one after the other: each ma
 keeping is kept by the use case itself (a killed training goes on where it stopped); what is kept here is only what
 those who watch are told, until the server stops.
 
-    job = jobs.start("train recommend", lambda workspace, progress: workspace.train("recommend", progress=progress).id)
+    job = jobs.start("train recommend", lambda workspace, told: workspace.models.train("recommend", progress=told).id)
     for told in jobs.follow(job.id): ...
 """
 
@@ -18,7 +18,7 @@ from threading import Condition, Thread
 from typing import Any, Final
 
 from volition.errors import InvalidInputError, VolitionError
-from volition.learning.families import Progress
+from volition.progress import Progress
 from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
 

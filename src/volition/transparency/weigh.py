@@ -21,8 +21,9 @@ from volition.learning.audit import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.cross_validation import cross_validate
 from volition.learning.audit.groups import FEWEST
 from volition.learning.audit.marginal import Effect, marginal_effect
-from volition.learning.families import Family, Progress
+from volition.learning.families import Family
 from volition.learning.release import ModelState
+from volition.progress import Progress
 from volition.records.lake import Row
 from volition.records.snapshot import Snapshot
 from volition.transparency.traces import at_stake

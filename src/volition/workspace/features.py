@@ -36,14 +36,14 @@ from volition.features.released import (
     run_search,
     run_summarize,
 )
-from volition.features.search_cache import Shelf
-from volition.learning.families import Progress, silent
+from volition.features.search_cache import SearchCache
 from volition.learning.families.compose.composer import SHOWN, Completion, Composer, Reply
 from volition.learning.families.diagnose import Diagnosed
 from volition.learning.families.recommend import Suggestion
 from volition.learning.families.search import Found
 from volition.learning.families.summary import Summary
 from volition.learning.families.summary.minutes import Minutes
+from volition.progress import Progress, silent
 from volition.records.ingest.intake import Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
@@ -56,13 +56,15 @@ from volition.workspace.records import Records
 class Features:
     """Runs features for one person."""
 
-    def __init__(self, opened: Opened, gate: GateQuestions, records: Records, models: Models, shelf: Shelf) -> None:
+    def __init__(
+        self, opened: Opened, gate: GateQuestions, records: Records, models: Models, search_cache: SearchCache
+    ) -> None:
         """Take the opened folder, the gate, the records, the models, and the cache of what search has opened."""
         self._opened = opened
         self._gate = gate
         self._records = records
         self._models = models
-        self._shelf = shelf
+        self._search_cache = search_cache
         self._composer = ComposerCache()
 
     def endpoint(self) -> Endpoint | None:
@@ -194,8 +196,8 @@ class Features:
             account=account,
             channel=channel,
             author=known.name or known.id,
-            people=tuple(dict.fromkeys([known.pseudonym, *named, *found[0].circle])),
-            private=bool(found[0].circle),
+            people=tuple(dict.fromkeys([known.pseudonym, *named, *found[0].party_set])),
+            private=bool(found[0].party_set),
             form=form,
             at_us=self._opened.now_us,
         )
@@ -225,7 +227,7 @@ class Features:
             state=self._opened.lake.state(account, CONTENT),  # before the permits' instant
             permits=self._gate.permits(f"feature/{family}"),
             model=self._models.working(family),
-            shelf=self._shelf,
+            search_cache=self._search_cache,
             note=partial(self._note_use, f"feature/{family}"),
         )
 

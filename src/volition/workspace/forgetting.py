@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
-from volition.features.search_cache import Shelf
+from volition.features.search_cache import SearchCache
 from volition.files import PART, sweep
-from volition.learning.families import Progress, silent
 from volition.learning.forget import erase_retired, forget_rows
 from volition.learning.release import ModelState, at_work, check_releasable, missed_bounds, settle_releases
 from volition.learning.train import keep
 from volition.ledger.log import Draft
+from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
@@ -46,13 +46,15 @@ class Forgotten:
 class Forgetting:
     """Erases parties, and makes models forget."""
 
-    def __init__(self, opened: Opened, gate: GateQuestions, snapshots: Snapshots, models: Models, shelf: Shelf) -> None:
+    def __init__(
+        self, opened: Opened, gate: GateQuestions, snapshots: Snapshots, models: Models, search_cache: SearchCache
+    ) -> None:
         """Take the opened folder, the gate, snapshots and models, and the cache of what search has opened."""
         self._opened = opened
         self._gate = gate
         self._snapshots = snapshots
         self._models = models
-        self._shelf = shelf
+        self._search_cache = search_cache
 
     def erase(self, party: str) -> int:
         """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
@@ -77,7 +79,7 @@ class Forgetting:
     def _finish_erasures(self) -> int:
         """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
         removed = 0
-        self._shelf.clear()
+        self._search_cache.clear()
         for party in [entry.body["party"] for entry in self._opened.history().doings if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
             if kind == "account" and name not in self._opened.parties.erased_accounts():

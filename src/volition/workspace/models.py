@@ -18,7 +18,7 @@ from volition.learning.audit import Finding
 from volition.learning.audit.groups import regions_on_record
 from volition.learning.audit.run import run_audits
 from volition.learning.card import card_for_people, card_markdown
-from volition.learning.families import Family, Model, Progress, silent
+from volition.learning.families import Family, Model
 from volition.learning.families.adapter import AdapterFamily
 from volition.learning.families.compose import ComposeFamily
 from volition.learning.families.diagnose import DiagnoseFamily
@@ -39,6 +39,7 @@ from volition.learning.release import (
 )
 from volition.learning.train import FolderParts, Trained, train
 from volition.ledger.log import Draft, Entry
+from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
 from volition.transparency.weigh import tells_of_few
 from volition.workspace.gate import GateQuestions

@@ -6,7 +6,7 @@ several workspaces of one process right as well, so a server opens a few of them
 that came back last is lent first: it knows the ledger best, and the others are opened only when they are needed.
 
     with workspaces.borrow() as workspace:
-        workspace.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+        workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])
 """
 
 from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from datetime import datetime
 from volition.canonical import datetime_to_us
 from volition.consent.permits import Permits
 from volition.errors import InvalidInputError, ProofError
-from volition.learning.families import Progress, silent
 from volition.ledger.log import Draft
+from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot, freeze
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened

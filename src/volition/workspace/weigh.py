@@ -11,8 +11,8 @@ from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.released import READS
 from volition.learning.audit.marginal import Effect
-from volition.learning.families import Progress, silent
 from volition.learning.release import ModelState, at_work
+from volition.progress import Progress, silent
 from volition.transparency.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened

@@ -14,7 +14,7 @@ from volition.consent.history import History
 from volition.consent.parties import Parties, write_secret
 from volition.consent.terms.model import load_profile
 from volition.errors import InvalidInputError
-from volition.features.search_cache import Shelf
+from volition.features.search_cache import SearchCache
 from volition.files import write_file
 from volition.learning.audit.run import bounds_text
 from volition.learning.encoder import Encoder
@@ -69,7 +69,7 @@ class Workspace:
             ProofError: The ledger was changed by somebody else than this software.
         """
         opened = self._opened = Opened(folder, clock=clock)
-        shelf = self._shelf = Shelf(opened.lake)
+        search_cache = self._search_cache = SearchCache(opened.lake)
         self.terms = PublishedTerms(opened)
         self.people = People(opened)
         self.gate = GateQuestions(opened)
@@ -77,9 +77,9 @@ class Workspace:
         self.records = Records(opened, self.gate)
         self.snapshots = Snapshots(opened, self.gate, self.records)
         self.models = Models(opened, self.gate, self.snapshots)
-        self.features = Features(opened, self.gate, self.records, self.models, shelf)
+        self.features = Features(opened, self.gate, self.records, self.models, search_cache)
         self.weigh = Weighing(opened, self.snapshots, self.models)
-        self.forgetting = Forgetting(opened, self.gate, self.snapshots, self.models, shelf)
+        self.forgetting = Forgetting(opened, self.gate, self.snapshots, self.models, search_cache)
         self.rights = Rights(opened, self.gate, self.consent, self.snapshots, self.models)
         self.proofs = Proofs(opened, self.consent, self.snapshots)
 
@@ -130,7 +130,7 @@ class Workspace:
 
     def close(self) -> None:
         """Close every file."""
-        self._shelf.clear()
+        self._search_cache.clear()
         self._opened.close()
 
     def __enter__(self) -> Self:

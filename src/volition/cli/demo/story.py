@@ -31,9 +31,10 @@ from volition.canonical import datetime_to_us, us_to_datetime, us_to_text
 from volition.cli.demo.samples import DAYS, SampleAccount, Samples, write_samples
 from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.learning.audit import Finding
-from volition.learning.families import NoParts, Progress, silent
+from volition.learning.families import NoParts
 from volition.learning.families.search import Hit
 from volition.ledger.signing import VerifierKey
+from volition.progress import Progress, silent
 from volition.server.auth import Access, Role
 from volition.transparency.prove import Verified, verify_bundle, verify_person
 from volition.workspace import Forgotten, Workspace
@@ -292,7 +293,7 @@ class _Story:
         guest, speaker = GUEST_WHO_WAS_NOT_ASKED[1], NO_TO_SUMMARY_TRAINING[1]
         user, silent_user = NO_TO_USAGE_TRAINING[0], f"helio-u{SILENT}"
         why = {
-            f"{guest}, a guest": self._why("train/summary", "brannock", self._guest_circle()),
+            f"{guest}, a guest": self._why("train/summary", "brannock", self._guest_party_set()),
             f"{speaker}, who spoke": self._why("train/summary", "helio", ["helio-mara", NO_TO_SUMMARY_TRAINING[0]]),
             user: self._why("train/recommend", "copper", [user], "service/usage"),
             silent_user: self._why("train/recommend", "helio", [silent_user], "service/usage"),
@@ -358,7 +359,7 @@ class _Story:
         yield "yes"
         yield "nothing"  # the other guest
 
-    def _guest_circle(self) -> list[str]:
+    def _guest_party_set(self) -> list[str]:
         """Return a speaker of the meeting whose guest was not asked, and that guest."""
         account, name, _ = GUEST_WHO_WAS_NOT_ASKED
         return [self._accounts[account].people[0].id, self._workspace.parties.guest(account, name).id]

@@ -11,46 +11,48 @@ it was collected no earlier than the latest of them, and no earlier than retenti
 first is told, the account's before the people's, in the order in which the record names them.
 
 On a table the gate is one look-up and one comparison a row. The account and the people of a record are interned as a
-*circle*, a small dense integer, when it is collected; a purpose's permits become a table of *standings*, one row a
-circle, in which every party's permit is already folded into one date.
+*party set*, a small dense integer, when it is collected; a purpose's permits become a table of *effective permits*, one
+row a party set, in which every party's permit is already folded into one date.
 
-The gate fails closed: a circle without a standing, an unknown person, a missing rule are refusals.
+The gate fails closed: a party set without an effective permit, an unknown person, a missing rule are refusals.
 
-None of the modules here knows a later one, so they can be read in this order:
+Each module knows only those before it:
 
-verdict      what is asked of one record, and what is answered, in words too
-standing     the permits of all concerned, folded into one answer
-answering    one record at a time, with what was answered before remembered
-explaining   one record aloud, party by party
-circles      the circles of a bucket, and their standings: the same folding for all of them at once
-doors        the two ways by which a person reads without anybody's yes, and how little each lets through
-table        many records at a time, in memory and in SQL
+verdict       what is asked of one record, and what is answered, in words too
+effective     the permits of all concerned, folded into one answer
+gate          one record at a time, with what was answered before remembered
+explanation   one record aloud, party by party
+party_sets    the party sets of a bucket, and their effective permits: the same folding for all of them at once
+exemptions    the two ways by which a person reads without anybody's yes, and how little each lets through
+table         many records at a time, in memory and in SQL
+batch         many questions at once, Arrow in and Arrow out
 """
 
-from volition.consent.gate.audiences import Circles, Standings, fold
-from volition.consent.gate.effective import Standing, concerned, keepable, stand
+from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable
 from volition.consent.gate.exemptions import Participant, Subject, heard, own
 from volition.consent.gate.explanation import Explanation, explain
-from volition.consent.gate.one import Gate, decide
+from volition.consent.gate.gate import Gate, decide
+from volition.consent.gate.party_sets import EffectivePermits, PartySets, fold
 from volition.consent.gate.table import Engine, check_source, judge, permitted_sql, reason_of, reasons_sql
 from volition.consent.gate.verdict import Record, Verdict, instant_text, remedy
 from volition.consent.permits import REASON_CODES
 
 __all__ = [
     "REASON_CODES",
-    "Circles",
+    "EffectivePermit",
+    "EffectivePermits",
     "Engine",
     "Explanation",
     "Gate",
     "Participant",
+    "PartySets",
     "Record",
-    "Standing",
-    "Standings",
     "Subject",
     "Verdict",
     "check_source",
     "concerned",
     "decide",
+    "effective_permit_of",
     "explain",
     "fold",
     "heard",
@@ -62,5 +64,4 @@ __all__ = [
     "reason_of",
     "reasons_sql",
     "remedy",
-    "stand",
 ]

@@ -1,8 +1,8 @@
 """Many questions for the gate at once: Arrow in, Arrow out.
 
 One question a row: may this be used? A column names the account, one the people (a list of parties, the speaker or
-actor first), one the category, one when it was collected. Rows that ask about the same circle and category share one
-standing, so most of the cost is telling the circles apart.
+actor first), one the category, one when it was collected. Rows that ask about the same party set and category share one
+effective permit, so most of the cost is telling the party sets apart.
 
     >>> import pyarrow as pa
     >>> answers = judge_batch(permits, pa.record_batch({                        # doctest: +SKIP
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from volition.consent.gate import Standings, judge, stand
+from volition.consent.gate import EffectivePermits, effective_permit_of, judge
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits
 from volition.consent.terms.model import CATEGORIES
@@ -66,7 +66,7 @@ def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
             unknown, or a record was collected after the instant that is asked about.
     """
     account, people, category, collected = (_column(questions, field) for field in QUESTIONS)
-    circle, first = _circles(account, people, category, collected)
+    party_set, first = _party_sets(account, people, category, collected)
     since_us, oldest_us, reason, parties = [], [], [], []
     named = (column.take(first).to_pylist() for column in (account, people, category))
     for owner, names, kind in zip(*named, strict=True):
@@ -74,20 +74,20 @@ def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
         if kind not in CATEGORIES:
             msg = f"{kind!r} is not a single category. They are: {', '.join(CATEGORIES)}."
             raise InvalidInputError(msg)
-        standing = stand(permits, owner, names, kind)
-        since_us.append(standing.since_us)
-        oldest_us.append(standing.oldest_us)
-        reason.append(0 if standing.reason is None else REASON_CODES[standing.reason])
-        parties.append(standing.party)
-    standings = Standings(
+        effective_permit = effective_permit_of(permits, owner, names, kind)
+        since_us.append(effective_permit.since_us)
+        oldest_us.append(effective_permit.oldest_us)
+        reason.append(0 if effective_permit.reason is None else REASON_CODES[effective_permit.reason])
+        parties.append(effective_permit.party)
+    effective_permits = EffectivePermits(
         at_us=permits.at_us,
         since_us=np.array(since_us, np.int64),
         oldest_us=np.array(oldest_us, np.int64),
         reason=np.array(reason, np.int8),
     )
-    index = pa.array(circle, mask=circle < 0)
-    codes = judge(standings, circle, collected.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False))
-    since = pa.array(standings.since_us, mask=np.isin(standings.since_us, [NO_PERMIT_US, BEGINNING_US]))
+    index = pa.array(party_set, mask=party_set < 0)
+    codes = judge(effective_permits, party_set, collected.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False))
+    since = pa.array(effective_permits.since_us, mask=np.isin(effective_permits.since_us, [NO_PERMIT_US, BEGINNING_US]))
     names = pa.array([str(name) for name in REASON_CODES])
     return pa.record_batch(
         [
@@ -100,13 +100,14 @@ def judge_batch(permits: Permits, questions: pa.RecordBatch) -> pa.RecordBatch:
     )
 
 
-def _circles(
+def _party_sets(
     account: pa.Array, people: pa.Array, category: pa.Array, collected: pa.Array
 ) -> tuple[NDArray[np.int32], pa.Array]:
     """Tell apart which rows ask about the same account, people and category, by numbers alone.
 
     Returns:
-        The number of each row's circle, int32, (n,), -1 where something is not told; and a row of each circle, (k,).
+        The number of each row's party set, int32, (n,), -1 where something is not told; and a row of each party set,
+        (k,).
     """
     persons = people.flatten()
     number, several = _numbers(persons)
@@ -119,19 +120,19 @@ def _circles(
         unknown[np.repeat(np.arange(len(lengths)), lengths)[number < 0]] = True
     owners, _ = _numbers(account)
     kinds, kinds_count = _numbers(category)
-    circle = owners.astype(np.int64) * (kinds_count + 1) + kinds
-    circle[unknown] = -1  # before anything is told apart, so that it makes no circle of its own
+    party_set = owners.astype(np.int64) * (kinds_count + 1) + kinds
+    party_set[unknown] = -1  # before anything is told apart, so that it makes no party set of its own
     for place in range(int(lengths.max(initial=0))):  # one more person of those that have so many
         rows = slice(None) if place < lengths.min() else np.flatnonzero(lengths > place)
-        circle, count = _dense(circle)
-        longer = circle[rows].astype(np.int64) * (several + 1) + number[starts[rows] + place]
-        circle = circle.astype(np.int64)
-        circle[rows] = np.where(circle[rows] < 0, -1, longer + count)
-    circle, count = _dense(circle)
+        party_set, count = _dense(party_set)
+        longer = party_set[rows].astype(np.int64) * (several + 1) + number[starts[rows] + place]
+        party_set = party_set.astype(np.int64)
+        party_set[rows] = np.where(party_set[rows] < 0, -1, longer + count)
+    party_set, count = _dense(party_set)
     first = np.empty(count, np.int64)
-    known = np.flatnonzero(circle >= 0)[::-1]
-    first[circle[known]] = known  # of several the last one stays: the first row
-    return circle, pa.array(first)
+    known = np.flatnonzero(party_set >= 0)[::-1]
+    first[party_set[known]] = known  # of several the last one stays: the first row
+    return party_set, pa.array(first)
 
 
 def _numbers(column: pa.Array) -> tuple[NDArray[np.int32], int]:

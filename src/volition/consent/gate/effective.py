@@ -1,7 +1,7 @@
 """The permits of all whom a record concerns, folded into one answer: in time the latest, of refusals the first.
 
-`stand` folds for one purpose: every party must have a permit, and where nobody could be asked, nobody has said yes.
-`keepable` folds over all purposes, on the way in.
+`effective_permit_of` folds for one purpose: every party must have a permit, and where nobody could be asked, nobody has
+said yes. `keepable` folds over all purposes, on the way in.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +13,8 @@ from volition.consent.permits import NO_PERMIT_US, Permits, Reason, Refusal, Rol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The permits of a circle for one category, folded: a record passes if collected at or after both dates.
+class EffectivePermit:
+    """The permits of a party set for one category, folded: a record passes if collected at or after both dates.
 
     Attributes:
         since_us: The latest permit among the parties; `NO_PERMIT_US` if one of them has none.
@@ -36,21 +36,21 @@ def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[Role, str]]
         yield (Role.OTHER if number else Role.FIRST), person
 
 
-def stand(permits: Permits, account: str, people: Sequence[str], category: str) -> Standing:
-    """Fold the permits of an account and its people for one category into one standing."""
+def effective_permit_of(permits: Permits, account: str, people: Sequence[str], category: str) -> EffectivePermit:
+    """Fold the permits of an account and its people for one category into one effective permit."""
     since_us = oldest_us = BEGINNING_US
     latest = f"account:{account}"
     if not people:  # nobody could be asked, so nobody has said yes
-        return Standing(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
+        return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
     for role, party in concerned(account, people):
         answer = permits.of(account, party, role, category)
         if isinstance(answer, Refusal):
-            return Standing(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=answer.reason, party=party)
+            return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=answer.reason, party=party)
         if answer.since_us > since_us:
             since_us, latest = answer.since_us, party
         if answer.max_age_us is not None:
             oldest_us = max(oldest_us, permits.at_us - answer.max_age_us)
-    return Standing(since_us=since_us, oldest_us=oldest_us, reason=None, party=latest)
+    return EffectivePermit(since_us=since_us, oldest_us=oldest_us, reason=None, party=latest)
 
 
 def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:

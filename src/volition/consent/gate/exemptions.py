@@ -1,6 +1,6 @@
 """The two doors at which nobody's yes is asked for: a person's own records, and what was said while they were there.
 
-Each gives standings that let through that and nothing else. Both are for that person's own eyes.
+Each gives effective permits that let through that and nothing else. Both are for that person's own eyes.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.gate.audiences import Circles, Standings
+from volition.consent.gate.party_sets import EffectivePermits, PartySets
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 
@@ -26,15 +26,15 @@ class Subject:
     at_us: int
 
 
-def own(subject: Subject, circles: Circles) -> Standings:
-    """Return standings that let through what the subject said, wrote or did, and nothing of anybody else's."""
+def own(subject: Subject, party_sets: PartySets) -> EffectivePermits:
+    """Return effective permits that let through what the subject said, wrote or did, and nothing of anybody else's."""
     party = f"person:{subject.pseudonym}"
-    there = np.diff(circles.offsets) > 0
-    first = np.zeros(len(circles), np.int64)
-    first[there] = circles.members[circles.offsets[:-1][there]]
-    is_subject = np.array([person == party for person in circles.people], bool)
+    there = np.diff(party_sets.offsets) > 0
+    first = np.zeros(len(party_sets), np.int64)
+    first[there] = party_sets.members[party_sets.offsets[:-1][there]]
+    is_subject = np.array([person == party for person in party_sets.people], bool)
     mine = there & (is_subject[first] if len(is_subject) else False)
-    return _alone(mine, circles, subject.at_us)
+    return _alone(mine, party_sets, subject.at_us)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +55,23 @@ class Participant:
     at_us: int
 
 
-def heard(participant: Participant, circles: Circles) -> Standings:
-    """Return standings that let through what concerns the participant in their account, and nothing else."""
-    numbers = [number for number, name in enumerate(circles.people) if name == f"person:{participant.pseudonym}"]
-    accounts = [number for number, name in enumerate(circles.accounts) if name == participant.account]
-    places = np.flatnonzero(np.isin(circles.members, numbers))
-    there = np.zeros(len(circles), bool)
-    there[np.searchsorted(circles.offsets, places, side="right") - 1] = True
-    there &= np.isin(circles.account, accounts)
-    return _alone(there, circles, participant.at_us)
+def heard(participant: Participant, party_sets: PartySets) -> EffectivePermits:
+    """Return effective permits that let through what concerns the participant in their account, and nothing else."""
+    numbers = [number for number, name in enumerate(party_sets.people) if name == f"person:{participant.pseudonym}"]
+    accounts = [number for number, name in enumerate(party_sets.accounts) if name == participant.account]
+    places = np.flatnonzero(np.isin(party_sets.members, numbers))
+    there = np.zeros(len(party_sets), bool)
+    there[np.searchsorted(party_sets.offsets, places, side="right") - 1] = True
+    there &= np.isin(party_sets.account, accounts)
+    return _alone(there, party_sets, participant.at_us)
 
 
-def _alone(chosen: NDArray[np.bool_], circles: Circles, at_us: int) -> Standings:
-    """Return standings that let the chosen circles through, and no other."""
-    return Standings(
+def _alone(chosen: NDArray[np.bool_], party_sets: PartySets, at_us: int) -> EffectivePermits:
+    """Return effective permits that let the chosen party sets through, and no other."""
+    return EffectivePermits(
         at_us=at_us,
         since_us=np.where(chosen, BEGINNING_US, NO_PERMIT_US),
-        oldest_us=np.full(len(circles), BEGINNING_US, np.int64),
+        oldest_us=np.full(len(party_sets), BEGINNING_US, np.int64),
         reason=np.where(chosen, 0, REASON_CODES[Reason.UNKNOWN_PARTY]).astype(np.int8),
-        account=circles.account,
+        account=party_sets.account,
     )

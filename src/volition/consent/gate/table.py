@@ -1,8 +1,8 @@
-"""Many records at a time, by the standings of their circles: a look-up and a comparison each.
+"""Many records at a time, by the effective permits of their party_sets: a look-up and a comparison each.
 
 Said twice, and tests hold it equal: `judge` over columns in memory, and plain SQL that any engine runs. A record whose
-circle has no standing is refused. About what was collected after the instant asked about, `judge` does not answer, and
-the SQL leaves it out.
+party set has no effective permit is refused. About what was collected after the instant asked about, `judge` does not
+answer, and the SQL leaves it out.
 """
 
 import re
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.canonical import us_to_text
-from volition.consent.gate.audiences import Standings
+from volition.consent.gate.party_sets import EffectivePermits
 from volition.consent.permits import REASON_CODES, Reason
 from volition.errors import InvalidInputError
 
@@ -27,30 +27,37 @@ _REASONS: Final = {code: reason for reason, code in REASON_CODES.items()}
 
 
 class Engine(Protocol):
-    """Judges record files: runs the gate's SQL, `records` bound to the files and `standings` to the table, or an equal.
+    """Judges record files by the gate's SQL: `records` is bound to the files, `effective_permits` to the table.
 
     Tests hold all engines equal, row by row and reason by reason.
     """
 
     def permitted(
-        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+        self,
+        files: Sequence[str],
+        effective_permits: EffectivePermits,
+        *,
+        derived: Sequence[str] = (),
+        source: str | None = None,
     ) -> Iterator[Any]:
         """Yield the permitted records of one bucket as Arrow record batches; `derived` files add an embedding."""
         ...
 
     def reasons(
-        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+        self, files: Sequence[str], effective_permits: EffectivePermits, *, source: str | None = None
     ) -> dict[Reason | None, int]:
         """Count the records of one bucket by reason; none stands for permitted."""
         ...
 
 
-def judge(standings: Standings, circle: NDArray[np.integer], collected_us: NDArray[np.int64]) -> NDArray[np.int8]:
+def judge(
+    effective_permits: EffectivePermits, party_set: NDArray[np.integer], collected_us: NDArray[np.int64]
+) -> NDArray[np.int8]:
     """Judge many records of one bucket and category at once, as the SQL does; a look-up and a comparison each.
 
     Args:
-        standings: The bucket's, for the category.
-        circle: Dense id of each record's circle, (n,).
+        effective_permits: The bucket's, for the category.
+        party_set: Dense id of each record's party set, (n,).
         collected_us: Instant of each record's collection, int64, (n,).
 
     Returns:
@@ -59,14 +66,14 @@ def judge(standings: Standings, circle: NDArray[np.integer], collected_us: NDArr
     Raises:
         InvalidInputError: A record was collected after the instant that is asked about.
     """
-    if len(collected_us) and int(collected_us.max()) > standings.at_us:
-        msg = f"A record was collected after {us_to_text(standings.at_us)}, the instant asked about. Ask about a later."
+    if len(collected_us) and int(collected_us.max()) > effective_permits.at_us:
+        msg = f"A record was collected after {us_to_text(effective_permits.at_us)}, the instant asked about. Ask later."
         raise InvalidInputError(msg)
-    earliest_us = np.maximum(standings.since_us, standings.oldest_us)
-    codes = np.zeros(len(circle), np.int8)
+    earliest_us = np.maximum(effective_permits.since_us, effective_permits.oldest_us)
+    codes = np.zeros(len(party_set), np.int8)
     stranger = len(earliest_us)
-    for start in range(0, len(circle), _AT_A_TIME):  # what fits into a processor's cache is judged fastest
-        asked, when = circle[start : start + _AT_A_TIME], collected_us[start : start + _AT_A_TIME]
+    for start in range(0, len(party_set), _AT_A_TIME):  # what fits into a processor's cache is judged fastest
+        asked, when = party_set[start : start + _AT_A_TIME], collected_us[start : start + _AT_A_TIME]
         known = asked if _all_below(asked, stranger) else np.where((asked >= 0) & (asked < stranger), asked, -1)
         if known is not asked:
             codes[start : start + _AT_A_TIME][known < 0] = REASON_CODES[Reason.UNKNOWN_PARTY]
@@ -75,18 +82,18 @@ def judge(standings: Standings, circle: NDArray[np.integer], collected_us: NDArr
         else:
             places = np.flatnonzero(when < earliest_us[asked])
         if len(places):
-            of, refused = asked[places], standings.reason[asked[places]]
-            too_old = np.where(when[places] < standings.since_us[of], _BEFORE_YES, _TOO_OLD)
+            of, refused = asked[places], effective_permits.reason[asked[places]]
+            too_old = np.where(when[places] < effective_permits.since_us[of], _BEFORE_YES, _TOO_OLD)
             codes[start + places] = np.where(refused > 0, refused, too_old)
     return codes
 
 
-def _all_below(circle: NDArray[np.integer], end: int) -> bool:
-    return len(circle) == 0 or bool(circle.min() >= 0 and circle.max() < end)
+def _all_below(party_set: NDArray[np.integer], end: int) -> bool:
+    return len(party_set) == 0 or bool(party_set.min() >= 0 and party_set.max() < end)
 
 
 def permitted_sql(at_us: int, *, source: str | None = None) -> str:
-    """Return the SQL that keeps the permitted rows of `records`, given `standings`. Plain SQL: any engine runs it.
+    """Return the SQL that keeps the permitted rows of `records`, given `effective_permits`, on any engine.
 
     Args:
         at_us: Instant asked about; records collected later are left out.
@@ -94,9 +101,9 @@ def permitted_sql(at_us: int, *, source: str | None = None) -> str:
     """
     return f"""
         SELECT records.*
-        FROM records JOIN standings ON records.circle = standings.circle
-        WHERE records.collected_us >= standings.since_us
-          AND records.collected_us >= standings.oldest_us
+        FROM records JOIN effective_permits ON records.circle = effective_permits.circle
+        WHERE records.collected_us >= effective_permits.since_us
+          AND records.collected_us >= effective_permits.oldest_us
           AND records.collected_us <= {int(at_us)}{_of_source(source)}
     """  # noqa: S608 - nothing but an integer and a checked hexadecimal text enters
 
@@ -104,13 +111,13 @@ def permitted_sql(at_us: int, *, source: str | None = None) -> str:
 def reasons_sql(at_us: int, *, source: str | None = None) -> str:
     """Return the SQL that counts the rows of `records` by reason code, 0 for permitted, in `reason` and `total`."""
     return f"""
-        SELECT CASE WHEN standings.circle IS NULL THEN {REASON_CODES[Reason.UNKNOWN_PARTY]}
-                    WHEN standings.reason <> 0 THEN standings.reason
-                    WHEN records.collected_us < standings.since_us THEN {REASON_CODES[Reason.BEFORE_YES]}
-                    WHEN records.collected_us < standings.oldest_us THEN {REASON_CODES[Reason.TOO_OLD]}
+        SELECT CASE WHEN effective_permits.circle IS NULL THEN {REASON_CODES[Reason.UNKNOWN_PARTY]}
+                    WHEN effective_permits.reason <> 0 THEN effective_permits.reason
+                    WHEN records.collected_us < effective_permits.since_us THEN {REASON_CODES[Reason.BEFORE_YES]}
+                    WHEN records.collected_us < effective_permits.oldest_us THEN {REASON_CODES[Reason.TOO_OLD]}
                     ELSE 0 END AS reason,
                COUNT(*) AS total
-        FROM records LEFT JOIN standings ON records.circle = standings.circle
+        FROM records LEFT JOIN effective_permits ON records.circle = effective_permits.circle
         WHERE records.collected_us <= {int(at_us)}{_of_source(source)}
         GROUP BY 1
     """  # noqa: S608 - nothing but integers and a checked hexadecimal text enters

@@ -11,16 +11,15 @@ over the tree that they were read from, and `find_history` reads back only what 
     >>> history.party("account:acme").decisions       # doctest: +SKIP
     [Decision(yes=True, ...)]
 
-None of the modules here knows a later one, so they can be read in this order; `History` stands on the classes of
-`binding` and `answering`:
+Each module knows only those before it:
 
-facts        what is known of a party: decisions, limits, answers as columns
+values       what is known of a party: decisions, limits, answers as columns
 columns      columns that grow
-binding      which terms were published, who accepted which, and which bind whom since when
-answering    who answered what, one row an answer
-arranged     the history: all that a party did, and the files that hold it all
-reading      from ledger entries to a history
-keeping      a history on disk, sealed
+bindings     which terms were published, who accepted which, and which bind whom since when
+answers      who answered what, one row an answer
+history      the history: all that a party did, and the files that hold it all
+replay       from ledger entries to a history
+saved        a history on disk, sealed
 """
 
 from volition.consent.history.history import History

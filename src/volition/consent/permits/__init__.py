@@ -33,6 +33,12 @@ for the time before the first terms, as those first terms would have.
     ...           category="content/chat", purpose="train/search")      # doctest: +SKIP
     >>> permit(history, use, at_us=canonical.now_us())                  # doctest: +SKIP
     Refusal(reason=<Reason.NOT_ASKED: 'not-asked'>)
+
+Each module knows only those before it:
+
+reference    the definition, for one party at a time: read this first
+compiled     one party at a time, remembered until something new is heard
+columns      millions of parties at once
 """
 
 from volition.consent.permits.columns import Panel, Stretches, Table

@@ -12,7 +12,7 @@ from volition.learning.audit import Finding, at_least, not_measured
 from volition.learning.audit.cross_validation import Crossed
 from volition.learning.audit.intervals import RESAMPLES, bootstrap_interval
 from volition.learning.audit.marginal import Effect, marginal_effect
-from volition.learning.families import Progress
+from volition.progress import Progress
 
 AUDIT: Final = "benefit"
 

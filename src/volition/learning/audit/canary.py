@@ -28,7 +28,8 @@ from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.membership_inference import Likely
 from volition.learning.audit.owners import owner_of, seed_of
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, NoParts, Parts, Progress
+from volition.learning.families import Family, NoParts, Parts
+from volition.progress import Progress
 from volition.records.lake import Row
 
 AUDIT: Final = "canary"

@@ -29,7 +29,8 @@ from volition.learning.audit import Finding, at_most, not_measured
 from volition.learning.audit.intervals import bootstrap_interval, resampled_means
 from volition.learning.audit.owners import owner_of
 from volition.learning.audit.trainings import learn, unlearn
-from volition.learning.families import Family, Model, NoParts, Parts, Progress
+from volition.learning.families import Family, Model, NoParts, Parts
+from volition.progress import Progress
 from volition.records.lake import Row
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,8 @@ from volition.learning.audit.cross_validation import Crossed, cross_validate
 from volition.learning.audit.fairness import measure_fairness
 from volition.learning.audit.membership_inference import measure_attack
 from volition.learning.audit.poisoning import measure_poisoning
-from volition.learning.families import Family, NoParts, Parts, Progress
+from volition.learning.families import Family, NoParts, Parts
+from volition.progress import Progress
 from volition.records.lake import Row
 
 _NOWHERE: Final = NoParts()

@@ -7,6 +7,16 @@ of digests: `forget(model, before, after)` must give the bytes of `fit(after)`.
     model = family.fit(rows, parts=NoParts(), progress=silent)
     model.save(folder)
     assert Model.load(folder).digest == model.digest
+
+Each module knows only those before it:
+
+chat         messages that a model may learn from
+search       which line answers a query
+recommend    what a person may want next
+summary      the moments of a meeting, as quotes
+compose      completions and replies
+diagnose     which sessions are about to fail
+adapter      a language model's small update
 """
 
 import io
@@ -26,6 +36,7 @@ from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
 from volition.errors import ConflictError, InvalidInputError
+from volition.progress import Progress
 from volition.records.lake import Row
 
 Array = NDArray[Any]
@@ -34,25 +45,6 @@ _SETTINGS = "settings.json"
 _ARRAYS = "arrays.npz"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 _DAMAGED = (zipfile.BadZipFile, zlib.error, msgspec.DecodeError)
-
-
-class Progress(Protocol):
-    """Told how far long work has come."""
-
-    def __call__(self, stage: str, done: int, total: int, loss: float | None = None, /) -> None:
-        """Hear of one step.
-
-        Args:
-            stage: What the work is busy with, in words: the same words at each of its steps.
-            done: How many of the stage's steps are done.
-            total: Of how many; 0 if nobody knows.
-            loss: How wrong the model was on what it learnt from at this step, smaller is better; none where it was not
-                measured. Its unit is the family's own, so losses are compared within one run only.
-        """
-
-
-def silent(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
-    """Report progress to nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, Parts, Progress, Scores, fold_of
+from volition.learning.families import Model, Parts, Scores, fold_of
+from volition.progress import Progress
 from volition.records.ingest import ITEM
 from volition.records.lake import Row
 

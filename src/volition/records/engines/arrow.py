@@ -2,13 +2,13 @@
 
 For each row group, in this order, and no further than needed:
 
-1. Its statistics (account, circle, time) against the standings: where no row can pass, it is not read; where every row
-   must, its keys need not be judged.
-2. Its keys: a look-up in the standings by dense id and one comparison a row.
+1. Its statistics (account, party set, time) against the effective_permits: where no row can pass, it is not read; where
+   every row must, its keys need not be judged.
+2. Its keys: a look-up in the effective permits by dense id and one comparison a row.
 3. What else was asked for of it, if any row passes; the rows that do not are left out.
 
-It says what `gate.permitted_sql` and `gate.reasons_sql` say, and a test holds it to that. It fails closed: a circle
-outside the standings, a missing circle or time is a refusal.
+It says what `gate.permitted_sql` and `gate.reasons_sql` say, and a test holds it to that. It fails closed: a party set
+outside the effective permits, a missing party set or time is a refusal.
 
 Every file is opened before the first record is given out: what compaction or erasure replaces meanwhile stays readable
 to the end, each record once, and takes no room on the disk any more once it was read.
@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from volition.consent.gate import Standings, check_source, reason_of
+from volition.consent.gate import EffectivePermits, check_source, reason_of
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 from volition.errors import BackendError
@@ -51,7 +51,7 @@ class ArrowEngine:
     def permitted(
         self,
         files: Sequence[str],
-        standings: Standings,
+        effective_permits: EffectivePermits,
         *,
         derived: Sequence[str] = (),
         source: str | None = None,
@@ -60,8 +60,8 @@ class ArrowEngine:
         """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
 
         Args:
-            files: Parquet files of records, each with at least `record_id`, `circle` and `collected_us`.
-            standings: The circles' standings for the files' category.
+            files: Parquet files of records, each with at least `record_id`, `party_set` and `collected_us`.
+            effective_permits: The party sets' effective permits for the files' category.
             derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
             source: Only the records of this meeting or channel.
             columns: Only these columns; none for all. Fewer may save reading the keys.
@@ -72,7 +72,7 @@ class ArrowEngine:
         """
         if source is not None:
             check_source(source)
-        judge = _Judge(standings, source)
+        judge = _Judge(effective_permits, source)
         with _opened(files) as records, _opened(derived) as others:
             batches = (batch for file in records for batch in judge.permitted(file, columns))
             if not derived:
@@ -83,7 +83,7 @@ class ArrowEngine:
                 yield batch.append_column("embedding", pages.find(batch))
 
     def reasons(
-        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+        self, files: Sequence[str], effective_permits: EffectivePermits, *, source: str | None = None
     ) -> dict[Reason | None, int]:
         """Count the records of one bucket by reason; none stands for permitted.
 
@@ -93,7 +93,7 @@ class ArrowEngine:
         """
         if source is not None:
             check_source(source)
-        judge = _Judge(standings, source)
+        judge = _Judge(effective_permits, source)
         totals = np.zeros(len(REASON_CODES) + 1, np.int64)
         with _opened(files) as records:
             for file in records:
@@ -105,12 +105,12 @@ class ArrowEngine:
 
 
 class _Judge:
-    """The standings of a bucket, put to the rows of its files."""
+    """The effective permits of a bucket, put to the rows of its files."""
 
-    def __init__(self, standings: Standings, source: str | None) -> None:
-        self._standings = standings
+    def __init__(self, effective_permits: EffectivePermits, source: str | None) -> None:
+        self._effective_permits = effective_permits
         self._source = source
-        self._limit_us: NDArray[np.int64] = np.maximum(standings.since_us, standings.oldest_us)
+        self._limit_us: NDArray[np.int64] = np.maximum(effective_permits.since_us, effective_permits.oldest_us)
         self._keys = ["circle", "collected_us", *(["source"] if source is not None else [])]
 
     def permitted(self, file: "_File", columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
@@ -140,19 +140,19 @@ class _Judge:
 
     def _foresee(self, file: "_File", group: int) -> bool | None:
         """Tell from a row group's statistics whether all its rows pass, or none does; none if they cannot tell."""
-        standings = self._standings
+        effective_permits = self._effective_permits
         if self._source is not None and (sources := file.bounds(group, "source")) is not None:
             first, last = sources
             if not first <= self._source <= last:
                 return False
-        circles = file.bounds(group, "circle")
-        if circles is None:
+        party_sets = file.bounds(group, "circle")
+        if party_sets is None:
             return None
-        first, last = circles
+        first, last = party_sets
         inside = slice(max(first, 0), max(last + 1, 0))
         every_us = limits_us = self._limit_us[inside]
-        if standings.account is not None and (accounts := file.bounds(group, "account")) is not None:
-            of = standings.account[inside]
+        if effective_permits.account is not None and (accounts := file.bounds(group, "account")) is not None:
+            of = effective_permits.account[inside]
             limits_us = limits_us[(of >= accounts[0]) & (of <= accounts[1])]
         least_us = limits_us.min(initial=NO_PERMIT_US)
         if least_us == NO_PERMIT_US:
@@ -164,22 +164,22 @@ class _Judge:
         if times is None:
             return None
         earliest_us, latest_us = times
-        if least_us > latest_us or earliest_us > standings.at_us:
+        if least_us > latest_us or earliest_us > effective_permits.at_us:
             return False
         known = first >= 0 and last < len(self._limit_us)
-        if known and self._source is None and most_us <= earliest_us and latest_us <= standings.at_us:
+        if known and self._source is None and most_us <= earliest_us and latest_us <= effective_permits.at_us:
             return True
         return None
 
     def _passing(self, keys: pa.Table) -> NDArray[np.bool_]:
         """Tell for each row whether it passes: `gate.permitted_sql`, a look-up and a comparison."""
-        circles, known, collected_us = self._looked_up(keys)
+        party_sets, known, collected_us = self._looked_up(keys)
         if not len(self._limit_us):
-            return np.zeros(len(circles), np.bool_)
-        # Every circle is inside; to be told so saves half of the look-up's time.
-        passing: NDArray[np.bool_] = collected_us >= self._limit_us.take(circles, mode="clip")
-        if len(collected_us) and collected_us.max() > self._standings.at_us:
-            passing &= collected_us <= self._standings.at_us
+            return np.zeros(len(party_sets), np.bool_)
+        # Every party set is inside; to be told so saves half of the look-up's time.
+        passing: NDArray[np.bool_] = collected_us >= self._limit_us.take(party_sets, mode="clip")
+        if len(collected_us) and collected_us.max() > self._effective_permits.at_us:
+            passing &= collected_us <= self._effective_permits.at_us
         for mask in (known, _there(keys["collected_us"]), self._of_source(keys)):
             if mask is not None:
                 passing &= mask
@@ -187,22 +187,22 @@ class _Judge:
 
     def reasons(self, file: "_File", codes: int) -> NDArray[np.int64]:
         """Count the rows of a file by reason code: `gate.reasons_sql`."""
-        standings = self._standings
+        effective_permits = self._effective_permits
         totals = np.zeros(codes, np.int64)
         for group in range(file.groups):
             keys = file.read(group, self._keys)
-            circles, known, collected_us = self._looked_up(keys)
-            found = np.full(len(circles), REASON_CODES[Reason.UNKNOWN_PARTY], np.int8)
+            party_sets, known, collected_us = self._looked_up(keys)
+            found = np.full(len(party_sets), REASON_CODES[Reason.UNKNOWN_PARTY], np.int8)
             if len(self._limit_us):
-                late = collected_us < standings.since_us[circles]
-                old = collected_us < standings.oldest_us[circles]
+                late = collected_us < effective_permits.since_us[party_sets]
+                old = collected_us < effective_permits.oldest_us[party_sets]
                 of_time = np.where(
                     late, REASON_CODES[Reason.BEFORE_YES], np.where(old, REASON_CODES[Reason.TOO_OLD], 0)
                 )
-                of_circle = standings.reason[circles]
-                told = np.where(of_circle != 0, of_circle, of_time)
+                of_party_set = effective_permits.reason[party_sets]
+                told = np.where(of_party_set != 0, of_party_set, of_time)
                 found = told.astype(np.int8) if known is None else np.where(known, told, found).astype(np.int8)
-            asked = collected_us <= standings.at_us
+            asked = collected_us <= effective_permits.at_us
             for mask in (_there(keys["collected_us"]), self._of_source(keys)):
                 if mask is not None:
                     asked &= mask
@@ -210,13 +210,13 @@ class _Judge:
         return totals
 
     def _looked_up(self, keys: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None, NDArray[np.int64]]:
-        """Return each row's circle, safe to look up; whether there is such a circle, none if for all; and its time."""
-        circles = _numbers(keys["circle"], _NOBODY)
+        """Return each row's party set, safe to look up; whether there is such a set, none if for all; and its time."""
+        party_sets = _numbers(keys["circle"], _NOBODY)
         collected_us = _numbers(keys["collected_us"], 0)
-        if circles.view(np.uint32).max(initial=0) < len(self._limit_us):  # seen so, what is negative is large
-            return circles, None, collected_us
-        known = (circles >= 0) & (circles < len(self._limit_us))
-        return np.where(known, circles, 0), known, collected_us
+        if party_sets.view(np.uint32).max(initial=0) < len(self._limit_us):  # seen so, what is negative is large
+            return party_sets, None, collected_us
+        known = (party_sets >= 0) & (party_sets < len(self._limit_us))
+        return np.where(known, party_sets, 0), known, collected_us
 
     def _of_source(self, keys: pa.Table) -> NDArray[np.bool_] | None:
         if self._source is None:
@@ -251,19 +251,19 @@ def _there(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    """Some row groups in a row, the account and circle of each record in them between bounds."""
+    """Some row groups in a row, the account and party set of each record in them between bounds."""
 
     groups: list[tuple["_File", int]]
     rows: int
     accounts: tuple[float, float]
-    circles: tuple[float, float]
+    party_sets: tuple[float, float]
 
-    def may_hold(self, accounts: tuple[int, int], circles: tuple[int, int]) -> bool:
+    def may_hold(self, accounts: tuple[int, int], party_sets: tuple[int, int]) -> bool:
         return (
             self.accounts[0] <= accounts[1]
             and accounts[0] <= self.accounts[1]
-            and self.circles[0] <= circles[1]
-            and circles[0] <= self.circles[1]
+            and self.party_sets[0] <= party_sets[1]
+            and party_sets[0] <= self.party_sets[1]
         )
 
 
@@ -280,22 +280,22 @@ class _Pages:
     def _add(self, file: "_File", group: int) -> None:
         everything = (-np.inf, np.inf)
         accounts = file.bounds(group, "account") or everything
-        circles = file.bounds(group, "circle") or everything
+        party_sets = file.bounds(group, "circle") or everything
         groups, rows = [(file, group)], file.rows(group)
         if self._pages and self._pages[-1].rows + rows <= _PAGE_ROWS:
             last = self._pages.pop()
             groups, rows = [*last.groups, *groups], last.rows + rows
             accounts = min(last.accounts[0], accounts[0]), max(last.accounts[1], accounts[1])
-            circles = min(last.circles[0], circles[0]), max(last.circles[1], circles[1])
-        self._pages.append(_Page(groups=groups, rows=rows, accounts=accounts, circles=circles))
+            party_sets = min(last.party_sets[0], party_sets[0]), max(last.party_sets[1], party_sets[1])
+        self._pages.append(_Page(groups=groups, rows=rows, accounts=accounts, party_sets=party_sets))
 
     def find(self, batch: pa.RecordBatch) -> pa.Array:
         """Return the embedding of each record of a batch, or null."""
-        accounts, circles = _span(batch["account"]), _span(batch["circle"])
+        accounts, party_sets = _span(batch["account"]), _span(batch["circle"])
         places: list[NDArray[np.int64]] = []
         found: list[pa.Array] = []
         for number, page in enumerate(self._pages):
-            if not page.may_hold(accounts, circles):
+            if not page.may_hold(accounts, party_sets):
                 continue
             table = self._page(number)
             place = pc.index_in(batch["record_id"], value_set=table["record_id"])

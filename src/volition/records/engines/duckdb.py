@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from volition.consent.gate import Standings, permitted_sql, reason_of, reasons_sql
+from volition.consent.gate import EffectivePermits, permitted_sql, reason_of, reasons_sql
 from volition.consent.permits import Reason
 from volition.errors import BackendError
 
@@ -18,13 +18,18 @@ class DuckDBEngine:
     """Runs `gate.permitted_sql` and `gate.reasons_sql` over Parquet files. Implements `gate.Engine`."""
 
     def permitted(
-        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+        self,
+        files: Sequence[str],
+        effective_permits: EffectivePermits,
+        *,
+        derived: Sequence[str] = (),
+        source: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
 
         Args:
-            files: Parquet files of records, each with at least `record_id`, `circle` and `collected_us`.
-            standings: The circles' standings for the files' category.
+            files: Parquet files of records, each with at least `record_id`, `party_set` and `collected_us`.
+            effective_permits: The party sets' effective permits for the files' category.
             derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
             source: Only the records of this meeting or channel.
 
@@ -33,17 +38,17 @@ class DuckDBEngine:
         """
         if not files:
             return
-        sql = permitted_sql(standings.at_us, source=source)
+        sql = permitted_sql(effective_permits.at_us, source=source)
         if derived:
             sql = f"""
                 SELECT permitted.*, derived.embedding
                 FROM ({sql}) AS permitted LEFT JOIN derived ON permitted.record_id = derived.record_id
             """  # noqa: S608 - our own text around our own text
-        with _bound(files, standings, derived) as connection:
+        with _bound(files, effective_permits, derived) as connection:
             yield from connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
 
     def reasons(
-        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+        self, files: Sequence[str], effective_permits: EffectivePermits, *, source: str | None = None
     ) -> dict[Reason | None, int]:
         """Count the records of one bucket by reason; none stands for permitted.
 
@@ -52,27 +57,29 @@ class DuckDBEngine:
         """
         if not files:
             return {}
-        with _bound(files, standings, ()) as connection:
-            found = connection.sql(reasons_sql(standings.at_us, source=source)).fetchall()
+        with _bound(files, effective_permits, ()) as connection:
+            found = connection.sql(reasons_sql(effective_permits.at_us, source=source)).fetchall()
         return {reason_of(code): total for code, total in found}
 
 
 @contextmanager
-def _bound(files: Sequence[str], standings: Standings, derived: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+def _bound(
+    files: Sequence[str], effective_permits: EffectivePermits, derived: Sequence[str]
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in which the gate's names stand for the files and the table; tell what DuckDB cannot read."""
     table = pa.table(
         {
-            "circle": pa.array(np.arange(len(standings.since_us), dtype=np.int32)),
-            "since_us": pa.array(standings.since_us, pa.int64()),
-            "oldest_us": pa.array(standings.oldest_us, pa.int64()),
-            "reason": pa.array(standings.reason, pa.int8()),
+            "circle": pa.array(np.arange(len(effective_permits.since_us), dtype=np.int32)),
+            "since_us": pa.array(effective_permits.since_us, pa.int64()),
+            "oldest_us": pa.array(effective_permits.oldest_us, pa.int64()),
+            "reason": pa.array(effective_permits.reason, pa.int8()),
         }
     )
     with duckdb.connect() as connection:
         try:
             # DuckDB takes a process without a main file for a person, and draws into what should be our answer.
             connection.execute("SET enable_progress_bar = false")
-            connection.register("standings", table)
+            connection.register("effective_permits", table)
             connection.read_parquet(list(files)).create_view("records")
             if derived:
                 connection.read_parquet(list(derived)).create_view("derived")

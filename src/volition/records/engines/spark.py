@@ -3,9 +3,10 @@
 - `SparkEngine` is a `gate.Engine`: a bucket at a time, streamed to this process. A workspace uses it as it uses any.
 - `permitted_frame` and `count_reasons` judge many buckets in one job and leave the rows where they are: on a cluster.
 
-Both bind `records` and `standings` in the one way of `_bound` and run `gate.permitted_sql` or `gate.reasons_sql` over
-them, so what a test says of the first holds for the second. For many buckets at once the dense ids, which count anew in
-each, are made one: a record's `circle` becomes the number of its part in the upper 32 bits and its circle in the lower.
+Both bind `records` and `effective_permits` in the one way of `_bound` and run `gate.permitted_sql` or
+`gate.reasons_sql` over them, so what a test says of the first holds for the second. For many buckets at once the dense
+ids, which count anew in each, are made one: a record's `party_set` becomes the number of its part in the upper 32 bits
+and its party set in the lower.
 
 `docs/spark.md` tells how to run it on a cluster, and what that costs.
 """
@@ -28,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from volition.consent.gate import Standings, permitted_sql, reason_of, reasons_sql
+from volition.consent.gate import EffectivePermits, permitted_sql, reason_of, reasons_sql
 from volition.consent.permits import Reason
 from volition.errors import BackendError, InvalidInputError
 
@@ -40,8 +41,8 @@ JAVA: Final = 17
 """The oldest Java that Spark 4.2 starts on."""
 
 BROADCAST_STANDINGS: Final = 2_000_000
-"""Up to so many standings are copied to every executor. More are spread over the executors, which sends the records
-over the network as well."""
+"""Up to so many effective permits are copied to every executor. More are spread over the executors, which sends the
+records over the network as well."""
 
 _INSTALL_JAVA: Final = "`apt-get install openjdk-17-jre-headless`"
 _WILD: Final = re.compile(r"[][{}*?\\]")
@@ -63,17 +64,17 @@ _LOCAL: Final = {  # one process on this machine that nobody else can reach
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Record files of one bucket and one category, and the standings that judge them.
+    """Record files of one bucket and one category, and the effective permits that judge them.
 
     Attributes:
         category: The category.
         files: Where the Parquet files lie, as Spark's executors name them: paths, or addresses such as s3a://...
-        standings: The standings of the bucket's circles for the category.
+        effective_permits: The effective permits of the bucket's party sets for the category.
     """
 
     category: str
     files: Sequence[str]
-    standings: Standings
+    effective_permits: EffectivePermits
 
 
 class Gathering:
@@ -97,21 +98,26 @@ class Gathering:
         self._place = place
 
     def permitted(
-        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+        self,
+        files: Sequence[str],
+        effective_permits: EffectivePermits,
+        *,
+        derived: Sequence[str] = (),
+        source: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Note the question; yield nothing."""
         del derived
-        self.reasons(files, standings, source=source)
+        self.reasons(files, effective_permits, source=source)
         return iter(())
 
     def reasons(
-        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+        self, files: Sequence[str], effective_permits: EffectivePermits, *, source: str | None = None
     ) -> dict[Reason | None, int]:
         """Note the question; count nothing."""
         del source
         if files:
             placed = tuple(self._place(file) for file in files)
-            self.parts.append(Part(category=self._category, files=placed, standings=standings))
+            self.parts.append(Part(category=self._category, files=placed, effective_permits=effective_permits))
         return {}
 
 
@@ -142,7 +148,12 @@ class SparkEngine:
         self._scratch = scratch
 
     def permitted(
-        self, files: Sequence[str], standings: Standings, *, derived: Sequence[str] = (), source: str | None = None
+        self,
+        files: Sequence[str],
+        effective_permits: EffectivePermits,
+        *,
+        derived: Sequence[str] = (),
+        source: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
 
@@ -150,8 +161,8 @@ class SparkEngine:
         set larger than memory passes. The folder is gone when the last batch was taken.
 
         Args:
-            files: Parquet files of records, each with at least `record_id`, `circle` and `collected_us`.
-            standings: The circles' standings for the files' category.
+            files: Parquet files of records, each with at least `record_id`, `party_set` and `collected_us`.
+            effective_permits: The party sets' effective permits for the files' category.
             derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
             source: Only the records of this meeting or channel.
 
@@ -164,7 +175,9 @@ class SparkEngine:
         with tempfile.TemporaryDirectory(prefix="volition-", dir=self._scratch) as scratch:
             written = Path(scratch) / "permitted"
             with _told(files):
-                frame = permitted_frame(session, [_alone(files, standings)], source=source).drop("category", "part")
+                frame = permitted_frame(session, [_alone(files, effective_permits)], source=source).drop(
+                    "category", "part"
+                )
                 if derived:
                     embeddings = _read(frame.sparkSession, derived).select("record_id", "embedding")
                     frame = frame.join(embeddings, "record_id", "left").select(*frame.columns, "embedding")
@@ -175,7 +188,7 @@ class SparkEngine:
                         yield batch.replace_schema_metadata(None)
 
     def reasons(
-        self, files: Sequence[str], standings: Standings, *, source: str | None = None
+        self, files: Sequence[str], effective_permits: EffectivePermits, *, source: str | None = None
     ) -> dict[Reason | None, int]:
         """Count the records of one bucket by reason; none stands for permitted.
 
@@ -184,7 +197,7 @@ class SparkEngine:
         """
         if not files:
             return {}
-        return count_reasons(self._started(), [_alone(files, standings)], source=source)
+        return count_reasons(self._started(), [_alone(files, effective_permits)], source=source)
 
     def _started(self) -> "SparkSession":
         if self._session is None:
@@ -192,8 +205,8 @@ class SparkEngine:
         return self._session
 
 
-def _alone(files: Sequence[str], standings: Standings) -> Part:
-    return Part(category="", files=files, standings=standings)
+def _alone(files: Sequence[str], effective_permits: EffectivePermits) -> Part:
+    return Part(category="", files=files, effective_permits=effective_permits)
 
 
 # --- many buckets, one job -----------------------------------------------------------------------------------------
@@ -209,17 +222,17 @@ def permitted_frame(
 ) -> "DataFrame":
     """Return the permitted records of many parts as one Spark DataFrame: the files' columns, `category` and `part`.
 
-    Nothing runs yet. What Spark runs later is judged by the standings as they are handed over here, that is, by the
-    permits at their instant.
+    Nothing runs yet. What Spark runs later is judged by the effective permits as they are handed over here, that is, by
+    the permits at their instant.
 
     Args:
         session: Where it runs.
         parts: What to judge; `part` numbers them from 0. All are asked about one instant.
         source: Only the records of this meeting or channel.
-        stage: A folder, new and readable by every executor, for the standings: then this process holds those of one
-            part at a time, not of all. It can go once the frame was used. None: they travel with the job.
-        broadcast: Copy the standings to every executor, and leave the records where they are; or send both to where
-            they meet. None: copy up to `BROADCAST_STANDINGS` of them.
+        stage: A folder, new and readable by every executor, for the effective_permits: then this process holds those of
+            one part at a time, not of all. It can go once the frame was used. None: they travel with the job.
+        broadcast: Copy the effective permits to every executor, and leave the records where they are; or send both to
+            where they meet. None: copy up to `BROADCAST_STANDINGS` of them.
 
     Raises:
         InvalidInputError: There are no parts, or they are asked about different instants.
@@ -258,7 +271,7 @@ def count_reasons(
 
 
 def _instant(parts: Sequence[Part]) -> int:
-    instants = {part.standings.at_us for part in parts}
+    instants = {part.effective_permits.at_us for part in parts}
     if len(instants) != 1:
         msg = f"Parts of one job are asked about one instant; these are about {len(instants)}. Fold them from one time."
         raise InvalidInputError(msg)
@@ -268,14 +281,14 @@ def _instant(parts: Sequence[Part]) -> int:
 def _bound(
     session: "SparkSession", parts: Sequence[Part], sql: str, *, stage: str | None, broadcast: bool | None
 ) -> "DataFrame":
-    """Plan the SQL with its names bound: `records` to the parts' files, `standings` to the parts' standings."""
+    """Plan the SQL with its names bound: `records` to the parts' files, `effective_permits` to theirs."""
     from pyspark.sql import DataFrame, functions  # noqa: PLC0415
 
     own = session.newSession()  # whose names nobody else's views can hide
-    standings = _staged(own, parts, stage) if stage is not None else _together(own, parts)
+    effective_permits = _staged(own, parts, stage) if stage is not None else _together(own, parts)
     if broadcast is None:
-        broadcast = sum(len(part.standings.since_us) for part in parts) <= BROADCAST_STANDINGS
-    standings = standings.hint("broadcast" if broadcast else "shuffle_hash")
+        broadcast = sum(len(part.effective_permits.since_us) for part in parts) <= BROADCAST_STANDINGS
+    effective_permits = effective_permits.hint("broadcast" if broadcast else "shuffle_hash")
     frames: list[DataFrame] = []
     schema = None
     for number, part in enumerate(parts):
@@ -285,7 +298,7 @@ def _bound(
         frames.append(read.withColumns({"circle": key, "category": functions.lit(part.category)}))
     while len(frames) > 1:  # two and two: Spark looks at every plan anew when it grows
         frames = [reduce(DataFrame.unionAll, frames[place : place + 2]) for place in range(0, len(frames), 2)]
-    standings.createTempView("standings")
+    effective_permits.createTempView("effective_permits")
     frames[0].createTempView("records")
     return own.sql(sql)
 
@@ -298,26 +311,26 @@ def _read(session: "SparkSession", files: Sequence[str], schema: "StructType | N
 
 
 def _together(session: "SparkSession", parts: Sequence[Part]) -> "DataFrame":
-    """Hand all standings over at once."""
-    tables = [_table(part.standings, number) for number, part in enumerate(parts)]
+    """Hand all effective permits over at once."""
+    tables = [_table(part.effective_permits, number) for number, part in enumerate(parts)]
     return session.createDataFrame(pa.concat_tables(tables))
 
 
 def _staged(session: "SparkSession", parts: Sequence[Part], stage: str) -> "DataFrame":
-    """Hand the standings over part by part, through files."""
+    """Hand the effective permits over part by part, through files."""
     for number, part in enumerate(parts):
-        session.createDataFrame(_table(part.standings, number)).write.parquet(f"{stage}/{number:05d}")
+        session.createDataFrame(_table(part.effective_permits, number)).write.parquet(f"{stage}/{number:05d}")
     return session.read.parquet(*(f"{stage}/{number:05d}" for number in range(len(parts))))
 
 
-def _table(standings: Standings, part: int) -> pa.Table:
-    """Return a part's standings as the table that the gate's SQL joins, each circle under its key."""
+def _table(effective_permits: EffectivePermits, part: int) -> pa.Table:
+    """Return a part's effective permits as the table that the gate's SQL joins, each party set under its key."""
     return pa.table(
         {
-            "circle": np.arange(len(standings.since_us), dtype=np.int64) | (part << 32),
-            "since_us": standings.since_us,
-            "oldest_us": standings.oldest_us,
-            "reason": standings.reason,
+            "circle": np.arange(len(effective_permits.since_us), dtype=np.int64) | (part << 32),
+            "since_us": effective_permits.since_us,
+            "oldest_us": effective_permits.oldest_us,
+            "reason": effective_permits.reason,
         }
     )
 
@@ -395,7 +408,8 @@ def _start(cores: int | None) -> "SparkSession":
 
     conf = SparkConf(loadDefaults=False)
     conf.setMaster("local[*]" if cores is None else f"local[{cores}]").setAll(list(_LOCAL.items()))
-    # Spark's own default, one gigabyte, is too little for a bucket's standings where there are a million of them.
+    # Spark's own default, one gigabyte, is too little for a bucket's effective permits where there are a million of
+    # them.
     quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
     conf.set("spark.driver.memory", f"{max(quarter >> 20, 1024)}m")
     with tempfile.TemporaryFile() as said:

@@ -9,6 +9,19 @@ Every `read_...` keeps the same promises:
 - input that cannot be read at all, or that is built to exhaust the reader, raises `InvalidInputError`.
 
 A draft names people as the source does. Who they are, and whether the record may be kept, is decided later.
+
+Each module knows only those before it:
+
+quarantine   what was set aside, read back without a word of it
+intake       from drafts to records: who the people are, whether the record may be kept
+webvtt       transcripts
+summaries    edited summaries of meetings
+messages     chat that people write on our own pages
+slack        Slack exports
+files        plain text and Markdown
+otlp         OTLP logs
+otlp_traces  OTLP traces, as logs
+zoom         Zoom's webhooks
 """
 
 import json

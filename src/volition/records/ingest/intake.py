@@ -7,7 +7,7 @@ one after the other, each whole; a killed collection is simply run again, and st
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -19,6 +19,7 @@ from volition.consent.parties import Parties
 from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
 from volition.consent.terms.model import PURPOSES
 from volition.errors import ConflictError, InvalidInputError
+from volition.progress import Progress
 from volition.records.ingest import Draft, PersonRef, Reject, Skipped
 from volition.records.lake import Lake, NewRecord, record_id, source_id
 
@@ -74,7 +75,7 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
     lake: Lake,
     history: History,
     now_us: int,
-    progress: Callable[[str, int, int], None],
+    progress: Progress,
 ) -> Collected:
     """Store what may be kept of a read input.
 
@@ -160,7 +161,7 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
 
 
 class _Gate:
-    """Says whether records may be kept at all: the same for all of one circle and category."""
+    """Says whether records may be kept at all: the same for all of one party set and category."""
 
     def __init__(self, permits: Sequence[Permits]) -> None:
         self._permits = permits

@@ -15,6 +15,22 @@
 - `appending`, `embedding`: what comes in, and what is derived from it under permits. Written once.
 - `erasing`, `compaction`: what rewrites it: the one for good, the other without changing a record. Readers go on.
 - `quarantine`: bad input set aside.
+
+Each module knows only those before it:
+
+records      what a record is: on its way in, opened, and as it lies in a file
+quarantine   bad input set aside
+encryption   content is sealed under the account's key, and opened in one place
+interning    dense numbers for accounts, people and party sets
+index        which files there are, who is who in them, what was ever there
+columns      what lies readable beside the content, and counts of it
+writer       files that appear whole or not at all, whatever is killed
+append       what comes in
+embed        what is derived from it under permits
+erase        what has to go, for good
+compact      large files of many small ones; readers go on
+reader       what the gate lets through, opened, and the gate's reasons for the rest
+lake         `Lake`, the one way in and out: nobody outside imports the modules before it
 """
 
 from volition.records.lake.compact import COMPACT_BYTES, Compacted
@@ -33,7 +49,6 @@ from volition.records.lake.records import (
     source_id,
     write_table,
 )
-from volition.records.lake.writer import Progress
 
 __all__ = [
     "BUCKETS",
@@ -45,7 +60,6 @@ __all__ = [
     "Held",
     "Lake",
     "NewRecord",
-    "Progress",
     "Row",
     "TextEncoder",
     "bucket_of",

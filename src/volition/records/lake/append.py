@@ -37,11 +37,11 @@ def _table(records: list[NewRecord], bucket: int, numbers: Numbers, seals: Seals
     payloads = [canonical_json(record.payload) for record in records]
     if records[0].category.startswith("content/"):
         payloads = seals.seal(records, payloads, suffix=b"")
-    accounts, circles = numbers.of(bucket, records)
+    accounts, party_sets = numbers.of(bucket, records)
     columns = {
         "record_id": [record.record_id for record in records],
         "account": accounts,
-        "circle": circles,
+        "circle": party_sets,
         "collected_us": [record.collected_us for record in records],
         "source": [record.source for record in records],
         "payload": payloads,

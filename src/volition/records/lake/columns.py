@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from volition.consent.gate import Circles, Record
+from volition.consent.gate import PartySets, Record
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import BackendError, InvalidInputError
 from volition.records.lake.index import Index
@@ -61,10 +61,10 @@ class Keys:
                 table = self.find(category, bucket, ("record_id", "=", record))
                 if table.num_rows:
                     row = table.to_pylist()[0]
-                    circles = self._index.circles(bucket)
+                    party_sets = self._index.party_sets(bucket)
                     return Record(
-                        account=circles.account_of(row["circle"]),
-                        people=circles.people_of(row["circle"]),
+                        account=party_sets.account_of(row["circle"]),
+                        people=party_sets.people_of(row["circle"]),
                         category=category,
                         collected_us=row["collected_us"],
                     )
@@ -82,17 +82,17 @@ class Keys:
         table = self.find(category, bucket, ("source", "=", source_id(account, name)))
         if not table.num_rows:
             return None
-        circles = self._index.circles(bucket)
+        party_sets = self._index.party_sets(bucket)
         parts = sorted(zip(table["collected_us"].to_pylist(), table["circle"].to_pylist(), strict=True))
-        people = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle)[:1])
-        everyone = dict.fromkeys(person for _, circle in parts for person in circles.people_of(circle))
+        people = dict.fromkeys(person for _, party_set in parts for person in party_sets.people_of(party_set)[:1])
+        everyone = dict.fromkeys(person for _, party_set in parts for person in party_sets.people_of(party_set))
         return tuple(person.removeprefix(PERSON) for person in people | everyone), parts[-1][0]
 
-    def circles_of(self, account: str) -> Circles:
-        """Return an account's circles: whom its records concern. Their ids are their positions here."""
-        circles = self._index.circles(bucket_of(account))
-        numbers = [number for number, name in enumerate(circles.accounts) if name == account]
-        return circles.take(np.flatnonzero(np.isin(circles.account, numbers)))
+    def party_sets_of(self, account: str) -> PartySets:
+        """Return an account's party_sets: whom its records concern. Their ids are their positions here."""
+        party_sets = self._index.party_sets(bucket_of(account))
+        numbers = [number for number, name in enumerate(party_sets.accounts) if name == account]
+        return party_sets.take(np.flatnonzero(np.isin(party_sets.account, numbers)))
 
     def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """Return what is another after any of an account's records was added, embedded, moved or erased.

@@ -11,9 +11,10 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from volition.progress import Progress
 from volition.records.lake.index import Index
 from volition.records.lake.records import ORDER
-from volition.records.lake.writer import Batch, Progress, Writer
+from volition.records.lake.writer import Batch, Writer
 
 COMPACT_BYTES: Final = 64 << 20
 """Compaction makes files of up to so many bytes, before compression; one of more than half as many is left alone."""

@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from volition.progress import Progress
 from volition.records.lake.encryption import Seals
 from volition.records.lake.records import EMBEDDINGS, ORDER, Row, bucket_of
-from volition.records.lake.writer import Progress, Writer
+from volition.records.lake.writer import Writer
 
 
 class TextEncoder(Protocol):
@@ -58,14 +59,14 @@ class Embedder:
                     buckets[bucket_of(row.account)].append(position)
             for bucket, positions in sorted(buckets.items()):
                 members = [rows[position] for position in positions]
-                accounts, circles = numbers.of(bucket, members)
+                accounts, party_sets = numbers.of(bucket, members)
                 sealed = self._seals.seal(
                     members, [vectors[position].tobytes() for position in positions], suffix=b"/embedding"
                 )
                 columns = {
                     "record_id": [row.record_id for row in members],
                     "account": accounts,
-                    "circle": circles,
+                    "circle": party_sets,
                     "embedding": sealed,
                 }
                 table = pa.table(columns, schema=EMBEDDINGS).sort_by(ORDER["embeddings"])

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from volition.consent.gate import Circles
+from volition.consent.gate import PartySets
 from volition.consent.parties import Parties
 from volition.records.lake.records import PERSON, NewRecord, Row
 
@@ -37,7 +37,7 @@ class Seals:
                 sealed[position] = data
         return sealed
 
-    def open_rows(self, batch: pa.RecordBatch, circles: Circles, category: str) -> Iterator[Row]:
+    def open_rows(self, batch: pa.RecordBatch, party_sets: PartySets, category: str) -> Iterator[Row]:
         """Yield the records of a batch, opened: whoever calls this has asked the gate, or gives no record out.
 
         Raises:
@@ -48,12 +48,12 @@ class Seals:
         payloads: list[bytes] = columns["payload"]
         embeddings: list[bytes | None] = columns.get("embedding") or [None] * len(identities)
         people = {
-            circle: tuple(person.removeprefix(PERSON) for person in circles.people_of(circle))
-            for circle in set(columns["circle"])
+            party_set: tuple(person.removeprefix(PERSON) for person in party_sets.people_of(party_set))
+            for party_set in set(columns["circle"])
         }
         by_owner: dict[str, list[int]] = defaultdict(list)
-        for position, circle in enumerate(columns["circle"]):
-            by_owner[circles.account_of(circle)].append(position)
+        for position, party_set in enumerate(columns["circle"]):
+            by_owner[party_sets.account_of(party_set)].append(position)
         for account, positions in by_owner.items():
             plain = [payloads[position] for position in positions]
             if category.startswith("content/"):

@@ -30,22 +30,22 @@ def remove_person(pseudonym: str, writer: Writer, seals: Seals) -> int:
     with writer.writing("the files without the erased records") as batch:
         for bucket, number in batch.index.numbers_of_person(pseudonym):
             people = batch.index.members(bucket)
-            own = [circle for circle, members in people.items() if members[:1] == [number]]
-            with_them = [circle for circle, members in people.items() if number in members[1:]]
+            own = [party_set for party_set, members in people.items() if members[:1] == [number]]
+            with_them = [party_set for party_set, members in people.items() if number in members[1:]]
             derived = _derived(batch.index, seals, bucket, with_them)
             removed += _rewrite_without(batch, bucket, "circle", own)
             removed += _rewrite_without(batch, bucket, "record_id", derived)
     return removed
 
 
-def _derived(index: Index, seals: Seals, bucket: int, circles: Sequence[int]) -> list[str]:
-    """Return the identities of a bucket's records of some circles that were derived from what these people said."""
+def _derived(index: Index, seals: Seals, bucket: int, party_sets: Sequence[int]) -> list[str]:
+    """Return the identities of a bucket's records of some party sets that were derived from what these people said."""
     found: list[str] = []
-    for category in DERIVED_IN if circles else ():
+    for category in DERIVED_IN if party_sets else ():
         for path in index.files(category, bucket)["records"]:
-            table = pq.read_table(path, partitioning=None, filters=[("circle", "in", circles)])
+            table = pq.read_table(path, partitioning=None, filters=[("circle", "in", party_sets)])
             for rows in table.to_batches():
-                opened = seals.open_rows(rows, index.circles(bucket), category)
+                opened = seals.open_rows(rows, index.party_sets(bucket), category)
                 found += [row.record_id for row in opened if is_derived(row)]
     return found
 

@@ -1,7 +1,7 @@
 """The index of the lake, `index.db`: which files there are, who is who in them, and what has ever been there.
 
 - A file exists for readers once the index names it, in one transaction for a whole batch.
-- Accounts, people and circles get small dense integers inside their bucket as they are collected, and keep them: the
+- Accounts, people and party sets get small dense integers inside their bucket as they are collected, and keep them: the
   gate is one look-up.
 - What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
 - All SQL that speaks to the index is here. It holds no content; names and numbers are readable, for the gate.
@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from volition.consent.gate import Circles
+from volition.consent.gate import PartySets
 from volition.errors import BackendError
 from volition.records.lake.interning import Numbers
 from volition.records.lake.records import PERSON
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, kind TEXT, category TEX
 CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, category, bucket);
 """
 
-_NO_CIRCLES: Final = Circles(
+_NO_CIRCLES: Final = PartySets(
     accounts=[],
     people=[],
     account=np.zeros(0, np.int32),
@@ -62,7 +62,7 @@ class Index:
         """
         self.folder = folder
         self.mutex = threading.RLock()
-        self._known: OrderedDict[int, Circles] = OrderedDict()  # circles by bucket, those used last at the end
+        self._known: OrderedDict[int, PartySets] = OrderedDict()  # party sets by bucket, those used last at the end
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._index = sqlite3.connect(
@@ -224,38 +224,38 @@ class Index:
             return self._index.execute("SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)).fetchall()
 
     def members(self, bucket: int) -> dict[int, list[int]]:
-        """Return the people's numbers in each of a bucket's circles, the first person first."""
+        """Return the people's numbers in each of a bucket's party sets, the first person first."""
         with self.mutex:
             found = self._index.execute("SELECT number, people FROM circles WHERE bucket = ?", (bucket,)).fetchall()
-        return {circle: json.loads(people) for circle, people in found}
+        return {party_set: json.loads(people) for party_set, people in found}
 
-    def circles(self, bucket: int) -> Circles:
-        """Return a bucket's circles, with all that any process has added by now; what was read before is kept."""
+    def party_sets(self, bucket: int) -> PartySets:
+        """Return a bucket's party sets, with all that any process has added by now; what was read before is kept."""
         with self.mutex:
-            circles = self._known.pop(bucket, _NO_CIRCLES)
-            # The circles first: whoever is named in them was numbered before, in the same transaction.
+            party_sets = self._known.pop(bucket, _NO_CIRCLES)
+            # The party sets first: whoever is named in them was numbered before, in the same transaction.
             fresh = self._index.execute(
                 "SELECT account, people FROM circles WHERE bucket = ? AND number >= ? ORDER BY number",
-                (bucket, len(circles)),
+                (bucket, len(party_sets)),
             ).fetchall()
             if fresh:
-                names = self._numbered("accounts", "account", bucket, len(circles.accounts))
-                people = self._numbered("people", "pseudonym", bucket, len(circles.people))
-                members = [json.loads(circle) for _, circle in fresh]
-                ends = circles.offsets[-1] + np.cumsum([len(circle) for circle in members], dtype=np.int64)
-                circles = Circles(
-                    accounts=[*circles.accounts, *names],
-                    people=[*circles.people, *(PERSON + pseudonym for pseudonym in people)],
-                    account=np.concatenate([circles.account, np.array([account for account, _ in fresh], np.int32)]),
-                    offsets=np.concatenate([circles.offsets, ends]),
+                names = self._numbered("accounts", "account", bucket, len(party_sets.accounts))
+                people = self._numbered("people", "pseudonym", bucket, len(party_sets.people))
+                members = [json.loads(party_set) for _, party_set in fresh]
+                ends = party_sets.offsets[-1] + np.cumsum([len(party_set) for party_set in members], dtype=np.int64)
+                party_sets = PartySets(
+                    accounts=[*party_sets.accounts, *names],
+                    people=[*party_sets.people, *(PERSON + pseudonym for pseudonym in people)],
+                    account=np.concatenate([party_sets.account, np.array([account for account, _ in fresh], np.int32)]),
+                    offsets=np.concatenate([party_sets.offsets, ends]),
                     members=np.concatenate(
-                        [circles.members, np.array([one for all_ in members for one in all_], np.int32)]
+                        [party_sets.members, np.array([one for all_ in members for one in all_], np.int32)]
                     ),
                 )
-            self._known[bucket] = circles
+            self._known[bucket] = party_sets
             while len(self._known) > 1 and sum(map(len, self._known.values())) > _CIRCLES_HELD:
                 self._known.popitem(last=False)
-            return circles
+            return party_sets
 
     def _numbered(self, table: str, column: str, bucket: int, start: int) -> list[str]:
         found = self._index.execute(

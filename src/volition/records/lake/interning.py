@@ -1,6 +1,6 @@
-"""How accounts, people and circles get their numbers: small dense integers inside a bucket, in the order of arrival.
+"""How accounts, people and party sets get their numbers: small dense integers inside a bucket, in the order of arrival.
 
-A circle is an account with the people of a record, the first one first. A number, once given, is never given again.
+A party set is an account with the people of a record, the first one first. A number, once given, is never given again.
 """
 
 import json
@@ -12,31 +12,31 @@ from volition.records.lake.records import NewRecord, Row
 
 
 class Numbers:
-    """Gives accounts, people and circles their dense numbers inside a bucket, in the open transaction."""
+    """Gives accounts, people and party sets their dense numbers inside a bucket, in the open transaction."""
 
     def __init__(self, index: sqlite3.Connection) -> None:
         self._index = index
         self._accounts: dict[str, int] = {}
         self._people: dict[tuple[int, str], int] = {}
-        self._circles: dict[tuple[int, int, tuple[str, ...]], int] = {}
+        self._party_sets: dict[tuple[int, int, tuple[str, ...]], int] = {}
 
     def of(self, bucket: int, rows: Sequence[NewRecord | Row]) -> tuple[list[int], list[int]]:
-        """Return for each of a bucket's records the numbers of its account and of its circle."""
+        """Return for each of a bucket's records the numbers of its account and of its party set."""
         accounts = [self._account(bucket, row.account) for row in rows]
-        circles = [self._circle(bucket, account, row.people) for account, row in zip(accounts, rows, strict=True)]
-        return accounts, circles
+        party_sets = [self._party_set(bucket, account, row.people) for account, row in zip(accounts, rows, strict=True)]
+        return accounts, party_sets
 
     def _account(self, bucket: int, account: str) -> int:
         if account not in self._accounts:
             self._accounts[account] = self._number("accounts", bucket, {"account": account})
         return self._accounts[account]
 
-    def _circle(self, bucket: int, account: int, people: tuple[str, ...]) -> int:
+    def _party_set(self, bucket: int, account: int, people: tuple[str, ...]) -> int:
         key = (bucket, account, people)
-        if key not in self._circles:
+        if key not in self._party_sets:
             members = json.dumps([self._person(bucket, pseudonym) for pseudonym in people])
-            self._circles[key] = self._number("circles", bucket, {"account": account, "people": members})
-        return self._circles[key]
+            self._party_sets[key] = self._number("circles", bucket, {"account": account, "people": members})
+        return self._party_sets[key]
 
     def _person(self, bucket: int, pseudonym: str) -> int:
         key = (bucket, pseudonym)

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from volition.consent.gate import Circles, Engine, Participant, Record, Subject
+from volition.consent.gate import Engine, Participant, PartySets, Record, Subject
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import CATEGORIES
+from volition.progress import Progress
 from volition.records.lake.append import append_records
 from volition.records.lake.columns import Keys
 from volition.records.lake.compact import Compacted, compact_files, count_spare_files
@@ -18,7 +19,7 @@ from volition.records.lake.index import Index
 from volition.records.lake.quarantine import set_aside
 from volition.records.lake.reader import Reader
 from volition.records.lake.records import Appended, Held, NewRecord, Row
-from volition.records.lake.writer import Progress, Writer
+from volition.records.lake.writer import Writer
 
 
 class Lake:
@@ -186,9 +187,9 @@ class Lake:
         """
         return self._keys.meeting(account, name, category=category)
 
-    def circles_of(self, account: str) -> Circles:
-        """Return an account's circles: whom its records concern. Their ids are their positions here."""
-        return self._keys.circles_of(account)
+    def party_sets_of(self, account: str) -> PartySets:
+        """Return an account's party_sets: whom its records concern. Their ids are their positions here."""
+        return self._keys.party_sets_of(account)
 
     def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """Return what is another after any of an account's records was added, embedded, moved or erased.

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from volition.consent.gate import Circles, Engine, Participant, Standings, Subject, fold, heard, own
+from volition.consent.gate import EffectivePermits, Engine, Participant, PartySets, Subject, fold, heard, own
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.errors import BackendError
 from volition.records.lake.columns import Keys
@@ -47,31 +47,37 @@ class Reader:
         """Yield the records that `permits` lets through, opened, by category and bucket, else in no order."""
         for category in categories:
             for bucket in self._index.buckets(category):
-                for batch, circles in self._permitted(
-                    partial(_standings, permits, category, accounts), category, bucket, source
+                for batch, party_sets in self._permitted(
+                    partial(_effective_permits, permits, category, accounts), category, bucket, source
                 ):
                     wanted = (
                         batch.filter(pc.is_null(batch["embedding"]))
                         if underived and "embedding" in batch.schema.names
                         else batch
                     )
-                    yield from self._seals.open_rows(wanted, circles, category)
+                    yield from self._seals.open_rows(wanted, party_sets, category)
 
     def _permitted(
-        self, stand: Callable[[Circles], Standings | None], category: str, bucket: int, source: str | None
-    ) -> Iterator[tuple[pa.RecordBatch, Circles]]:
-        """Yield the permitted batches of a bucket, and the circles that they speak of.
+        self,
+        effective_permit_of: Callable[[PartySets], EffectivePermits | None],
+        category: str,
+        bucket: int,
+        source: str | None,
+    ) -> Iterator[tuple[pa.RecordBatch, PartySets]]:
+        """Yield the permitted batches of a bucket, and the party sets that they speak of.
 
         An engine opens every file before it gives out the first batch, so a file that was replaced before that is no
         error: the bucket is listed anew, and nothing was given out twice.
         """
         while True:
             files = self._index.files(category, bucket)
-            circles = self._index.circles(bucket)
-            standings = stand(circles)
-            if standings is None or not files["records"]:
+            party_sets = self._index.party_sets(bucket)
+            effective_permits = effective_permit_of(party_sets)
+            if effective_permits is None or not files["records"]:
                 return
-            batches = self._engine.permitted(files["records"], standings, derived=files["embeddings"], source=source)
+            batches = self._engine.permitted(
+                files["records"], effective_permits, derived=files["embeddings"], source=source
+            )
             try:
                 first = next(batches, None)
             except BackendError:
@@ -79,8 +85,8 @@ class Reader:
                     raise
                 continue
             if first is not None:
-                yield first, circles
-                yield from ((batch, circles) for batch in batches)
+                yield first, party_sets
+                yield from ((batch, party_sets) for batch in batches)
             return
 
     def reasons(
@@ -95,8 +101,8 @@ class Reader:
                 def count(
                     files: Sequence[str], bucket: int = bucket, category: str = category
                 ) -> dict[Reason | None, int]:
-                    standings = fold(permits, self._index.circles(bucket), category)
-                    return self._engine.reasons(files, standings, source=source)
+                    effective_permits = fold(permits, self._index.party_sets(bucket), category)
+                    return self._engine.reasons(files, effective_permits, source=source)
 
                 for reason, total in self._keys.read(category, bucket, count).items():
                     counts[reason] += total
@@ -113,8 +119,8 @@ class Reader:
 
     def _first_rows(self, subject: Subject, category: str) -> Iterator[Row]:
         for bucket in self._buckets_of(subject, category):
-            for batch, circles in self._permitted(partial(own, subject), category, bucket, None):
-                yield from self._seals.open_rows(batch, circles, category)
+            for batch, party_sets in self._permitted(partial(own, subject), category, bucket, None):
+                yield from self._seals.open_rows(batch, party_sets, category)
 
     def _buckets_of(self, subject: Subject, category: str) -> list[int]:
         """Return the buckets that have records of a category and may have some that concern a person."""
@@ -129,18 +135,18 @@ class Reader:
             if category in DERIVED_IN:
                 derived = {row.record_id for row in self._first_rows(subject, category) if is_derived(row)}
             for bucket in self._buckets_of(subject, category):
-                circles = self._index.circles(bucket)
-                numbers = [number for number, person in enumerate(circles.people) if person == party]
-                places = np.flatnonzero(np.isin(circles.members, numbers))
-                chosen = np.unique(np.searchsorted(circles.offsets, places, side="right") - 1)
-                people = {circle: circles.people_of(circle) for circle in chosen.tolist()}
+                party_sets = self._index.party_sets(bucket)
+                numbers = [number for number, person in enumerate(party_sets.people) if person == party]
+                places = np.flatnonzero(np.isin(party_sets.members, numbers))
+                chosen = np.unique(np.searchsorted(party_sets.offsets, places, side="right") - 1)
+                people = {party_set: party_sets.people_of(party_set) for party_set in chosen.tolist()}
                 if not people:
                     continue
                 for key in self._keys.find(category, bucket, ("circle", "in", list(people))).to_pylist():
                     if key["collected_us"] <= subject.at_us:
                         yield Held(
                             record_id=key["record_id"],
-                            account=circles.account_of(key["circle"]),
+                            account=party_sets.account_of(key["circle"]),
                             category=category,
                             collected_us=key["collected_us"],
                             source=key["source"],
@@ -154,24 +160,26 @@ class Reader:
         """Yield what was said or written with a person there, opened, for that person alone to read again."""
         bucket = bucket_of(participant.account)
         for category in categories:
-            for batch, circles in self._permitted(partial(heard, participant), category, bucket, source):
-                yield from self._seals.open_rows(batch, circles, category)
+            for batch, party_sets in self._permitted(partial(heard, participant), category, bucket, source):
+                yield from self._seals.open_rows(batch, party_sets, category)
 
 
-def _standings(permits: Permits, category: str, accounts: Sequence[str] | None, circles: Circles) -> Standings | None:
-    """Return the circles' standings; where only some accounts are asked about, the others' circles pass nothing.
+def _effective_permits(
+    permits: Permits, category: str, accounts: Sequence[str] | None, party_sets: PartySets
+) -> EffectivePermits | None:
+    """Return the party sets' effective permits; of accounts that are not asked about, nothing passes.
 
-    None if no circle is asked about.
+    None if no party set is asked about.
     """
     if accounts is None:
-        return fold(permits, circles, category)
-    numbers = [number for number, account in enumerate(circles.accounts) if account in accounts]
-    chosen = np.flatnonzero(np.isin(circles.account, numbers))
+        return fold(permits, party_sets, category)
+    numbers = [number for number, account in enumerate(party_sets.accounts) if account in accounts]
+    chosen = np.flatnonzero(np.isin(party_sets.account, numbers))
     if not len(chosen):
         return None
-    folded = fold(permits, circles.take(chosen), category)
+    folded = fold(permits, party_sets.take(chosen), category)
     columns = [
-        np.full(len(circles), nothing, column.dtype)
+        np.full(len(party_sets), nothing, column.dtype)
         for column, nothing in (
             (folded.since_us, NO_PERMIT_US),
             (folded.oldest_us, NO_PERMIT_US),
@@ -181,4 +189,6 @@ def _standings(permits: Permits, category: str, accounts: Sequence[str] | None, 
     for column, values in zip(columns, (folded.since_us, folded.oldest_us, folded.reason), strict=True):
         column[chosen] = values
     since_us, oldest_us, reason = columns
-    return Standings(at_us=folded.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=circles.account)
+    return EffectivePermits(
+        at_us=folded.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=party_sets.account
+    )

@@ -1,9 +1,9 @@
 """What a record of the lake is: on its way in, opened, and as it lies in a file.
 
-- Parquet, one folder per category and day, one file per batch and account bucket. Each is sorted by account, circle and
-  time, in row groups small enough that their statistics tell which accounts need not be read.
-- Accounts are spread over 64 buckets. Inside a bucket, a record names its account and its *circle* (an account with the
-  people of a record, the first one first) by small dense integers, which the index gives out.
+- Parquet, one folder per category and day, one file per batch and account bucket. Each is sorted by account, party set
+  and time, in row groups small enough that their statistics tell which accounts need not be read.
+- Accounts are spread over 64 buckets. Inside a bucket, a record names its account and its *party set* (an account with
+  the people of a record, the first one first) by small dense integers, which the index gives out.
 - A record's identity is made from its account and its key at the source, so that the same thing is known again.
 """
 

@@ -8,7 +8,7 @@
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,6 @@ from volition.errors import BackendError
 from volition.files import flush, turn
 from volition.records.lake.index import Index
 from volition.records.lake.records import write_table
-
-Progress = Callable[[str, int, int], None]
-"""Told how far long work has come, as `progress(stage, done, total)`."""
 
 
 class Batch:

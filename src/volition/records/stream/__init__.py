@@ -10,6 +10,10 @@ Face `IterableDataset`; each package is needed for its own form only.
     for batch in workspace.rows("train/search"):                                # doctest: +SKIP
         learn_from(batch["payload"])
     loader = torch.utils.data.DataLoader(workspace.rows("train/search").to_torch(), batch_size=None, num_workers=2)
+
+Each module knows only those before it:
+
+torch        the same rows as a torch dataset
 """
 
 import json

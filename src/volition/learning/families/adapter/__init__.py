@@ -10,6 +10,14 @@ What is learned crosses from one account to another. `docs/decisions/0014-adapte
     model = family.fit(rows, parts=NoParts(), progress=silent)
 
 Source: shards that forget by training anew (SISA), Bourtoule et al. 2021, arXiv:1912.03817.
+
+Each module knows only those before it:
+
+shards       which shard an account is in
+recipe       how an adapter is trained: `[adapter]` in the settings
+training     one shard's training, a person at a time
+base         the base model, on torch
+gguf         a base model out of a GGUF file
 """
 
 import hmac
@@ -27,12 +35,13 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
 from volition.learning.dp import PrvAccountant, claim
-from volition.learning.families import Array, Model, Parts, Progress, Scores
+from volition.learning.families import Array, Model, Parts, Scores
 from volition.learning.families.adapter.base import Base, settings_of
 from volition.learning.families.adapter.recipe import Recipe
 from volition.learning.families.adapter.shards import Message, Tokens, deal, told, writers
 from volition.learning.families.adapter.training import Weights, train_shard
 from volition.learning.families.chat import hold_out_people, is_message
+from volition.progress import Progress
 from volition.records.lake import Row
 
 NAME: Final = "adapter"

@@ -10,6 +10,15 @@ party. `docs/decisions/0013-what-a-composer-may-hold.md` says why it is built li
 
     model = ComposeFamily().fit(rows, parts=NoParts(), progress=silent)
     Composer(model).complete("acme", "let me kn")         # see `volition.learning.families.compose.composer`
+
+Each module knows only those before it:
+
+words        words of a message
+counts       how many people wrote each n-gram
+replies      short replies
+model        the bytes of a model
+composer     a model, opened
+keystrokes   what completion saves
 """
 
 import math
@@ -21,13 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, Parts, Progress, Scores
+from volition.learning.families import Model, Parts, Scores
 from volition.learning.families.chat import hold_out_people, is_message
 from volition.learning.families.compose.composer import Composer
 from volition.learning.families.compose.counts import count, subtract
 from volition.learning.families.compose.keystrokes import type_messages
 from volition.learning.families.compose.model import NAME, Learned, lay_out, read_model, settings
 from volition.learning.families.compose.replies import count_answers, subtract_answers
+from volition.progress import Progress
 from volition.records.lake import Row
 
 MIN_PEOPLE: Final = 5

@@ -12,6 +12,10 @@
 Sources: J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999; S. Lundberg et al., "From local
 explanations to global understanding with explainable AI for trees", Nature Machine Intelligence 2, 2020; Brier skill
 score, D. Wilks, Statistical Methods in the Atmospheric Sciences, chapter 9.
+
+Each module knows only those before it:
+
+sessions     what is seen of a session, and in which words
 """
 
 import math
@@ -26,7 +30,7 @@ from numpy.typing import NDArray
 
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, Parts, Progress, Scores, fold_of, part_name, silent
+from volition.learning.families import Model, Parts, Scores, fold_of, part_name
 from volition.learning.families.diagnose.sessions import (
     FAILED,
     FEWEST_PEOPLE,
@@ -38,6 +42,7 @@ from volition.learning.families.diagnose.sessions import (
     sessions_of,
     words_of,
 )
+from volition.progress import Progress, silent
 from volition.records.lake import Row
 
 if TYPE_CHECKING:

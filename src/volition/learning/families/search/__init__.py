@@ -11,6 +11,11 @@
 `search_lines` says what documents, lines and units are; `search_features` what is measured of them.
 
 Sources: LambdaMART, Burges 2010, MSR-TR-2010-82; NDCG, Jarvelin and Kekalainen 2002, doi:10.1145/582415.582418.
+
+Each module knows only those before it:
+
+lines        what search works on, and which were opened
+features     what tells that a line answers a query
 """
 
 from collections import defaultdict
@@ -26,7 +31,7 @@ from numpy.typing import NDArray
 from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder
-from volition.learning.families import Model, Parts, Progress, Scores, fold_of, part_name
+from volition.learning.families import Model, Parts, Scores, fold_of, part_name
 from volition.learning.families.search.features import (
     NO_WORDS,
     Index,
@@ -38,6 +43,7 @@ from volition.learning.families.search.features import (
     untrained,
 )
 from volition.learning.families.search.lines import CLICK, Line, Unit, document_key, documents_of, units_of
+from volition.progress import Progress
 from volition.records.lake import Row
 
 if TYPE_CHECKING:

@@ -11,6 +11,14 @@ The weights are solved when a model is opened. No word of any meeting is stored.
 Sources: fixed-point sufficient statistics as in exact unlearning by summation, Cao and Yang 2015,
 doi:10.1109/SP.2015.35; redundancy by maximal marginal relevance, Carbonell and Goldstein 1998,
 doi:10.1145/290941.291025; ROUGE, Lin 2004, https://aclanthology.org/W04-1013.
+
+Each module knows only those before it:
+
+sentences    a meeting cut into sentences; what a quote is
+features     what the regression sees, in whole numbers
+regression   exact sums, added, subtracted, solved
+minutes      decisions, tasks, open questions
+topics       what it went on about
 """
 
 from collections import Counter
@@ -21,7 +29,7 @@ from typing import Final
 import numpy as np
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, Parts, Progress, Scores, fold_of
+from volition.learning.families import Model, Parts, Scores, fold_of
 from volition.learning.families.summary.features import (
     ONE,
     Floats,
@@ -41,6 +49,7 @@ from volition.learning.families.summary.sentences import (
     tokens_of,
 )
 from volition.learning.families.summary.topics import Topic, find_topics
+from volition.progress import Progress
 from volition.records.lake import Row
 
 _A_PART: Final = 20  # meetings that are kept together: a few seconds' work

@@ -1,1 +1,7 @@
-"""."""
+"""An account's settings, for its administrator.
+
+Each module knows only those before it:
+
+limits   the lock, and limits of groups
+page     switches, terms, people in counts
+"""

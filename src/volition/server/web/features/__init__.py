@@ -1,1 +1,10 @@
-"""."""
+"""The features' own pages.
+
+Each module knows only those before it:
+
+switches          how AI stands here, and who can turn on what is off
+chat              conversations, with the composer
+meetings          meetings, with their summary
+search            search
+recommendations   what to open next
+"""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.canonical import us_to_text
-from volition.consent.gate.effective import concerned, stand
+from volition.consent.gate.effective import concerned, effective_permit_of
 from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, Permits, Reason
@@ -22,7 +22,7 @@ _PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a circle and a category: every answer that it can get, made once. Equal ones are kept once."""
+    """What is known of a party set and a category: every answer that it can get, made once; equal ones share one."""
 
     epoch: int
     since_us: int
@@ -34,10 +34,10 @@ class _Known:
 
 @dataclass(slots=True)
 class _Account:
-    """What is known of an account: how often its own answers have changed, and its circles' answers by category."""
+    """What is known of an account: how often its own answers have changed, and its party sets' answers by category."""
 
     epoch: int
-    circles: dict[tuple[str, ...], tuple[_Known | None, ...]]
+    party_sets: dict[tuple[str, ...], tuple[_Known | None, ...]]
 
 
 _NOTHING: Final[tuple[_Known | None, ...]] = (None,) * len(CATEGORIES)
@@ -50,14 +50,14 @@ class Gate:
     many people it has.
 
     Where many people are known, waiting for memory is most of an answer's time, so it lies close together: one tuple a
-    circle, in which categories with the same answers share them.
+    party set, in which categories with the same answers share them.
     """
 
     def __init__(self, permits: Permits) -> None:
         """Open the gate. `permits` are moved on by nobody else."""
         self._permits = permits
         self._accounts: dict[str, _Account] = {}
-        self._with: dict[str, list[tuple[_Account, tuple[str, ...]]]] = {}  # the circles that a person is in
+        self._with: dict[str, list[tuple[_Account, tuple[str, ...]]]] = {}  # the party sets that a person is in
         self._good_until_us = self._next_binding_us()
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
@@ -73,7 +73,7 @@ class Gate:
             if kind == "account" and name in self._accounts:
                 self._accounts[name].epoch += 1
             for own, people in self._with.get(party, ()):
-                own.circles[people] = _NOTHING
+                own.party_sets[people] = _NOTHING
 
     def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
         """Judge one record for the permits' purpose; see `may`."""
@@ -106,7 +106,7 @@ class Gate:
             raise InvalidInputError(msg)
         try:
             own = self._accounts[account]
-            known = own.circles[people][_PLACES[category]]
+            known = own.party_sets[people][_PLACES[category]]
         except KeyError:
             known = self._look_up(account, people, category)
         else:
@@ -128,37 +128,41 @@ class Gate:
         if own is None:
             own = self._accounts[account] = _Account(0, {})
         known = self._ask(own.epoch, account, people, category)
-        circle = own.circles.get(people)
-        if circle is None:
-            circle = own.circles[people] = _NOTHING
+        party_set = own.party_sets.get(people)
+        if party_set is None:
+            party_set = own.party_sets[people] = _NOTHING
             for person in people:
                 self._with.setdefault(person, []).append((own, people))
         if category in _PLACES:
-            known = next((other for other in circle if other == known), None) or known
+            known = next((other for other in party_set if other == known), None) or known
             place = _PLACES[category]
-            own.circles[people] = (*circle[:place], known, *circle[place + 1 :])
+            own.party_sets[people] = (*party_set[:place], known, *party_set[place + 1 :])
         return known
 
     def _ask(self, epoch: int, account: str, people: tuple[str, ...], category: str) -> _Known:
         permits = self._permits
-        standing = stand(permits, account, people, category)
+        effective_permit = effective_permit_of(permits, account, people, category)
         rests_on = {
             party: permits.evidence(account, party, role, category) for role, party in concerned(account, people)
         }
-        since_us = standing.since_us if standing.reason is None else None
+        since_us = effective_permit.since_us if effective_permit.reason is None else None
 
         def refusal(reason: Reason) -> Verdict:
-            evidence = rests_on[standing.party]
-            return Verdict(permitted=False, reason=reason, party=standing.party, since_us=since_us, evidence=evidence)
+            evidence = rests_on[effective_permit.party]
+            return Verdict(
+                permitted=False, reason=reason, party=effective_permit.party, since_us=since_us, evidence=evidence
+            )
 
-        early = refusal(standing.reason or Reason.BEFORE_YES)
+        early = refusal(effective_permit.reason or Reason.BEFORE_YES)
         permitted, old, max_age_us = early, early, None
-        if standing.reason is None:
+        if effective_permit.reason is None:
             evidence = tuple(sorted({seq for seqs in rests_on.values() for seq in seqs}))
-            permitted = Verdict(permitted=True, reason=None, party=standing.party, since_us=since_us, evidence=evidence)
-            if standing.oldest_us != BEGINNING_US:
-                old, max_age_us = refusal(Reason.TOO_OLD), permits.at_us - standing.oldest_us
-        return _Known(epoch, standing.since_us, max_age_us, permitted, early, old)
+            permitted = Verdict(
+                permitted=True, reason=None, party=effective_permit.party, since_us=since_us, evidence=evidence
+            )
+            if effective_permit.oldest_us != BEGINNING_US:
+                old, max_age_us = refusal(Reason.TOO_OLD), permits.at_us - effective_permit.oldest_us
+        return _Known(epoch, effective_permit.since_us, max_age_us, permitted, early, old)
 
 
 def decide(permits: Permits, record: Record) -> Verdict:

@@ -1,0 +1,118 @@
+"""The party sets of one account bucket, and their effective permits for a category: what a table is judged by.
+
+`fold` does for all party sets at once what `effective_permit_of` does for one: of the parties' permits the latest, of
+their refusals the first. A party set of nobody is refused.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Panel, Permits, Reason, Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartySets:
+    """The party sets of one account bucket; a party set's dense id is its position.
+
+    Attributes:
+        accounts: Ids of the accounts, by the account's dense number in the bucket.
+        people: Parties ("person:PSEUDONYM"), by the person's dense number in the bucket.
+        account: Account number of each party set, shape (party sets,).
+        offsets: Where each party set's members start in `members`, and where the last one's end, shape (party sets +
+            1,).
+        members: Person numbers, the first person first, shape (members,).
+    """
+
+    accounts: Sequence[str]
+    people: Sequence[str]
+    account: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    members: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        """Return how many party sets there are."""
+        return len(self.account)
+
+    def account_of(self, party_set: int) -> str:
+        """Return the id of a party set's account."""
+        return self.accounts[int(self.account[party_set])]
+
+    def people_of(self, party_set: int) -> tuple[str, ...]:
+        """Return a party set's people as parties, the first person first."""
+        return tuple(
+            self.people[person]
+            for person in self.members[self.offsets[party_set] : self.offsets[party_set + 1]].tolist()
+        )
+
+    def take(self, chosen: NDArray[np.int64]) -> "PartySets":
+        """Return some of the party sets, by their ids; they get new ids, the position in `chosen`."""
+        sizes = np.diff(self.offsets)[chosen]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+        places = np.repeat(self.offsets[:-1][chosen] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return PartySets(
+            accounts=self.accounts,
+            people=self.people,
+            account=self.account[chosen],
+            offsets=offsets,
+            members=self.members[places],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectivePermits:
+    """The effective permits of one bucket's party sets for one category, by dense id: the position is the id.
+
+    Attributes:
+        at_us: Instant asked about; records collected later are not part of the answer.
+        since_us: Latest permit of each party set, `NO_PERMIT_US` for none.
+        oldest_us: Retention limit of each party set.
+        reason: Codes of `REASON_CODES`, 0 for permitted.
+        account: Account number of each party set, by which an engine may see what it need not read; none if not known.
+    """
+
+    at_us: int
+    since_us: NDArray[np.int64]
+    oldest_us: NDArray[np.int64]
+    reason: NDArray[np.int8]
+    account: NDArray[np.int32] | None = None
+
+
+def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePermits:
+    """Fold each party set's permits for a category into one: of its parties the latest permit, or the first refusal.
+
+    Members repeat over the party sets of a meeting, one party set for each who speaks: each is asked once.
+    """
+    everybody = np.arange(len(party_sets.accounts), dtype=np.int32)
+    named = [f"account:{account}" for account in party_sets.accounts]
+    of_account = Panel(permits, party_sets.accounts, everybody, named).of(Role.ACCOUNT, category)
+    since_us = of_account.since_us[party_sets.account]
+    oldest_us = of_account.oldest_us[party_sets.account]
+    reason = of_account.reason[party_sets.account]
+
+    sizes = np.diff(party_sets.offsets)
+    party_set = np.repeat(np.arange(len(party_sets)), sizes)  # of each member
+    first = np.zeros(len(party_sets.members), np.bool_)
+    first[party_sets.offsets[:-1][sizes > 0]] = True
+    refusals = np.zeros(len(party_sets.members), np.int8)
+    for role, chosen in ((Role.FIRST, np.flatnonzero(first)), (Role.OTHER, np.flatnonzero(~first))):
+        owner = party_sets.account[party_set[chosen]].astype(np.int64)
+        pairs, place = np.unique(owner * len(party_sets.people) + party_sets.members[chosen], return_inverse=True)
+        account, person = np.divmod(pairs, max(len(party_sets.people), 1))
+        asked = Panel(permits, party_sets.accounts, account, [party_sets.people[number] for number in person.tolist()])
+        answers = asked.of(role, category)
+        np.maximum.at(since_us, party_set[chosen], answers.since_us[place])
+        np.maximum.at(oldest_us, party_set[chosen], answers.oldest_us[place])
+        refusals[chosen] = answers.reason[place]
+
+    told = np.flatnonzero(refusals)[::-1]  # backwards, so that the first one in each party set stays
+    by_people = np.zeros(len(party_sets), np.int8)
+    by_people[party_set[told]] = refusals[told]
+    reason = np.where(reason > 0, reason, by_people)
+    reason[sizes == 0] = REASON_CODES[Reason.UNKNOWN_PARTY]  # nobody could be asked, so nobody has said yes
+    since_us[reason > 0] = NO_PERMIT_US
+    return EffectivePermits(
+        at_us=permits.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=party_sets.account
+    )
