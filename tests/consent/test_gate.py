@@ -163,7 +163,7 @@ def test_the_account_is_told_before_its_people():
 
 
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-@pytest.mark.parametrize("circle", [0, 99, -1])
+@pytest.mark.parametrize("party_set", [0, 99, -1])
 def test_a_circle_without_a_standing_passes_nothing(tmp_path, engine, party_set):
     path = tmp_path / "rows.parquet"
     schema = pa.schema([("record_id", pa.string()), ("circle", pa.int32()), ("collected_us", pa.int64())])
@@ -198,7 +198,7 @@ def test_too_old_is_told_apart_from_before_the_yes():
 
 def test_a_record_from_after_the_instant_asked_about_is_a_mistake():
     record = Record(account="acme", people=("person:ada",), category=CATEGORY, collected_us=ASKED + 1)
-    with pytest.raises(InvalidInputError, match="Ask later instant"):
+    with pytest.raises(InvalidInputError, match="Ask about a later instant"):
         decide(Permits(read_history(entries([])), purpose=PURPOSE, at_us=ASKED), record)
 
 

@@ -426,7 +426,7 @@ with Workspace.open(Path(sys.argv[1])) as workspace:
     people = (workspace.party("person:ada"),)
     record = Record(account="acme", people=people, category="service/usage", collected_us=0)
     workspace.consent.decide("account:acme", yes=True, data=["service"], purpose=["feature/search"], covers="past")
-    held = workspace.hold("feature/search")
+    held = workspace.gate.hold("feature/search")
     assert held.decide(record).permitted
     child = os.fork()
     if not child:
@@ -461,7 +461,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from volition.workspace import Workspace
-with Workspace.open(Path(sys.argv[1])) as workspace, workspace.hold("feature/search") as held:
+with Workspace.open(Path(sys.argv[1])) as workspace, workspace.gate.hold("feature/search") as held:
     print("holding", flush=True)
     time.sleep(60)
 """

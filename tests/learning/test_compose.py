@@ -590,7 +590,7 @@ def office(tmp_path):
     with Workspace.create(tmp_path / "workspace", origin="log.example/compose", clock=Clock()) as workspace:
         for account in ("orchard", "bakery"):
             workspace.people.add_account(account, account.title(), region="US")
-            workspace.terms.published.accept(account)
+            workspace.terms.accept(account)
             for name in PEOPLE:
                 full_name, email = f"{name.title()} {account.title()}", f"{name}@{account}.example"
                 workspace.people.add_person(f"{account}-{name}", account=account, name=full_name, emails=[email])
@@ -634,9 +634,9 @@ def export(folder, account):
 
 
 def release(workspace):
-    model = workspace.models.states.train("compose")
-    workspace.models.states.audit(model.id)
-    workspace.models.states.release(model.id)
+    model = workspace.models.train("compose")
+    workspace.models.audit(model.id)
+    workspace.models.release(model.id)
     return model
 
 

@@ -387,7 +387,7 @@ def workspace(tmp_path):
     with Workspace.create(tmp_path / "ws", clock=clock) as made:
         for account in ("acme", "bolt"):
             made.people.add_account(account, account.title())
-            made.terms.published.accept(account)
+            made.terms.accept(account)
             (tmp_path / account).write_bytes(otlp_of([one for one in planted if one.account == account]))
             collected = made.records.collect_otlp(tmp_path / account)
             assert (collected.rejected, collected.not_kept) == ([], {})
@@ -398,9 +398,9 @@ def test_without_a_yes_nothing_is_learnt_and_the_feature_refuses(workspace):
     made, planted = workspace
     person = made.parties.find_person("acme", planted[0].person).id
 
-    assert made.snapshots.ids.create("train/diagnose").keys == ()
+    assert made.snapshots.create("train/diagnose").keys == ()
     with pytest.raises(InvalidInputError, match="There are 0 of 0 people"):
-        made.models.states.train("diagnose")
+        made.models.train("diagnose")
     with pytest.raises(RefusedError, match=r"feature/diagnose is off for the account acme \(not-asked\)"):
         made.features.diagnose(person)
 
@@ -411,7 +411,7 @@ def test_a_yes_to_training_is_none_to_the_feature_and_the_other_way_round(worksp
     made.consent.decide("account:acme", yes=True, data=DATA, purpose=TRAIN, covers="past")
     made.consent.decide("account:bolt", yes=True, data=DATA, purpose=FEATURE, covers="past")
 
-    assert {key.account for key in made.snapshots.ids.create("train/diagnose").keys} == {"acme"}
+    assert {key.account for key in made.snapshots.create("train/diagnose").keys} == {"acme"}
     with pytest.raises(RefusedError, match="not-asked"):
         made.features.diagnose(person)
     assert made.features.diagnose(made.parties.find_person("bolt", planted[-1].person).id).sessions
@@ -421,9 +421,9 @@ def test_the_whole_road_learn_diagnose_refuse_forget(workspace):
     made, planted = workspace
     for account in ("acme", "bolt"):
         made.consent.decide(f"account:{account}", yes=True, data=DATA, purpose=[*TRAIN, *FEATURE], covers="past")
-    trained = made.models.states.train("diagnose")
-    made.models.states.audit(trained.id)
-    made.models.states.release(trained.id)
+    trained = made.models.train("diagnose")
+    made.models.audit(trained.id)
+    made.models.release(trained.id)
     mine = [one for one in planted if one.person == planted[0].person]
     person = made.parties.find_person("acme", planted[0].person).id
 
@@ -436,11 +436,11 @@ def test_the_whole_road_learn_diagnose_refuse_forget(workspace):
 
     made.consent.decide(f"person:{person}", yes=False, data=DATA, purpose=[*TRAIN, *FEATURE])
     assert made.features.diagnose(person).sessions == ()
-    [owed] = made.models.states.owed()
+    [owed] = made.models.owed()
     assert owed.rows == sum(len(one.events) for one in mine)
     [done] = made.forgetting.forget()
-    successor = made.models.states.open(done.successor)
-    left = made.snapshots.ids.open(successor.record["snapshot"]).rows(made.parties)
+    successor = made.models.open(done.successor)
+    left = made.snapshots.open(successor.record["snapshot"]).rows(made.parties)
     assert successor.model.files() == fit(left).files()
     pseudonym = made.parties.person(person).pseudonym
     assert pseudonym not in {name for row in left for name in row.people}
@@ -452,12 +452,12 @@ def test_samples_teach_diagnosis_through_scrubbing(tmp_path):
     clock = Clock(int((samples.end + timedelta(days=1)).timestamp()) * 1_000_000)
     with Workspace.create(tmp_path / "ws", clock=clock) as made:
         made.people.add_account(account.id, account.name)
-        made.terms.published.accept(account.id)
+        made.terms.accept(account.id)
         made.records.collect_otlp(account.usage)
         made.consent.decide(f"account:{account.id}", yes=True, data=DATA, purpose=TRAIN, covers="past")
-        sessions = sessions_of(made.snapshots.ids.create("train/diagnose").rows(made.parties))
+        sessions = sessions_of(made.snapshots.create("train/diagnose").rows(made.parties))
 
         assert len(sessions) >= 4 * len(account.users)
         assert all(session.failed is not None for session in sessions)
         assert us_to_datetime(sessions[0].start_us) >= samples.start
-        made.models.states.train("diagnose")
+        made.models.train("diagnose")

@@ -78,12 +78,12 @@ def build(folder, clock, *, who=None, terms=None):
         folder, origin="log.example/forget", clock=clock, profile=None if terms else "granular"
     )
     if terms:
-        workspace.terms.published.publish(terms)
+        workspace.terms.publish(terms)
     for account, people in who.items():
         workspace.people.add_account(account, account.title())
         for name in people:
             workspace.people.add_person(f"{account}-{name}", account=account)
-        workspace.terms.published.accept(account)
+        workspace.terms.accept(account)
         workspace.consent.decide(f"account:{account}", yes=True, data=USAGE, purpose=[*TRAINING, *FEATURE])
     clock.wait(hours=8)
     for account, people in who.items():
@@ -93,9 +93,9 @@ def build(folder, clock, *, who=None, terms=None):
 
 
 def release(workspace):
-    model = workspace.models.states.train("recommend").id
-    workspace.models.states.audit(model)
-    workspace.models.states.release(model)
+    model = workspace.models.train("recommend").id
+    workspace.models.audit(model)
+    workspace.models.release(model)
     return model
 
 
@@ -148,7 +148,7 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     workspace, _, old = released
     for party in parties:
         say_no(workspace, party)
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert (owed.model, owed.released, owed.family) == (old, True, "recommend")
     assert {workspace.party_name(party) for party in owed.parties} == set(parties)
     [forgotten] = workspace.forgetting.forget()
@@ -156,12 +156,12 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     assert {workspace.party_name(party) for party in forgotten.parties} == set(parties)
     with build(tmp_path / "never", Clock(), who=without(*parties)) as never:
         other = never.train("recommend")
-        successor = workspace.models.states.open(forgotten.successor)
+        successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == other.model.files()
         assert forgotten.rows == len(
-            workspace.snapshots.ids.open(workspace.models.states.states()[old].snapshot).keys
+            workspace.snapshots.open(workspace.models.states()[old].snapshot).keys
         ) - len(never.open_snapshot(other.record["snapshot"]).keys)
-    assert workspace.models.states.owed() == []
+    assert workspace.models.owed() == []
     assert workspace.forgetting.forget() == []
     assert workspace.status()["models"][-1]["state"] == "at work"
 
@@ -170,7 +170,7 @@ def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
     workspace, _, _ = released
     workspace.consent.limit("orchard", switch="train-recommend", group="works council", people=["orchard-ann"])
     workspace.consent.limit("bakery", switch="train-recommend")
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert {workspace.party_name(party): reason for party, reason in owed.parties.items()} == {
         "person:orchard-ann": "limited",
         "account:bakery": "limited",
@@ -178,11 +178,11 @@ def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
     [forgotten] = workspace.forgetting.forget()
     gone = ("person:orchard-ann", "account:bakery")
     with build(tmp_path / "never", Clock(), who=without(*gone)) as never:
-        assert workspace.models.states.open(forgotten.successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(forgotten.successor).model.files() == never.train("recommend").model.files()
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
     workspace.consent.limit("bakery", switch="train-recommend", limited=False)
-    assert workspace.models.states.owed() == []
+    assert workspace.models.owed() == []
 
 
 def test_nothing_is_left_of_a_model_that_must_forget_everyone(released):
@@ -200,13 +200,13 @@ def test_nothing_is_left_of_a_model_that_must_forget_everyone(released):
 def test_where_nobody_said_no_nothing_is_owed_and_nothing_happens(released):
     workspace, _, old = released
     size = len(workspace.entries())
-    assert workspace.models.states.owed() == []
+    assert workspace.models.owed() == []
     assert workspace.forgetting.forget() == []
     assert len(workspace.entries()) == size
     say_no(workspace, "person:orchard-ann", purpose=["train/search"])  # another purpose
     say_no(workspace, "account:orchard", purpose=["feature"])
-    assert workspace.models.states.owed() == []
-    assert workspace.models.states.states()[old].forgotten_us is None
+    assert workspace.models.owed() == []
+    assert workspace.models.states()[old].forgotten_us is None
 
 
 def test_rows_collected_since_do_not_slip_in(released, tmp_path):
@@ -217,7 +217,7 @@ def test_rows_collected_since_do_not_slip_in(released, tmp_path):
     [forgotten] = workspace.forgetting.forget()
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
         assert (
-            workspace.models.states.open(forgotten.successor).record["rows"] == never.train("recommend").record["rows"]
+            workspace.models.open(forgotten.successor).record["rows"] == never.train("recommend").record["rows"]
         )
 
 
@@ -226,7 +226,7 @@ def test_rows_collected_since_do_not_slip_in(released, tmp_path):
 
 def test_the_old_models_files_are_gone_and_its_evidence_stays(released, tmp_path):
     workspace, _, old = released
-    snapshot = workspace.models.states.states()[old].snapshot
+    snapshot = workspace.models.states()[old].snapshot
     say_no(workspace, "person:orchard-ann")
     [forgotten] = workspace.forgetting.forget()
     assert [path.name for path in (workspace.folder / "models").iterdir()] == [forgotten.successor]
@@ -236,9 +236,9 @@ def test_the_old_models_files_are_gone_and_its_evidence_stays(released, tmp_path
         "people.json",
     }
     with pytest.raises(RefusedError, match=f"is erased. {forgotten.successor} took its place"):
-        workspace.models.states.open(old)
+        workspace.models.open(old)
     with pytest.raises(InvalidInputError, match="was erased"):
-        workspace.snapshots.ids.open(snapshot).rows(workspace.parties)
+        workspace.snapshots.open(snapshot).rows(workspace.parties)
     proofs = {proof["model"]: proof for proof in workspace.proofs.person("orchard-ann")}
     assert {model: proof["present"] for model, proof in proofs.items()} == {old: True, forgotten.successor: False}
     assert all(verify_person(proof, workspace.verifier).holds for proof in proofs.values())
@@ -251,10 +251,10 @@ def test_models_that_are_not_at_work_are_erased_without_a_successor(released):
     clock.wait(hours=1)
     working = release(workspace)
     clock.wait(hours=1)
-    unreleased = workspace.models.states.train("recommend").id
+    unreleased = workspace.models.train("recommend").id
     assert len({superseded, working, unreleased}) == 3
     say_no(workspace, "person:orchard-ann")
-    assert {owed.model: owed.released for owed in workspace.models.states.owed()} == {
+    assert {owed.model: owed.released for owed in workspace.models.owed()} == {
         superseded: True,
         working: True,
         unreleased: False,
@@ -277,7 +277,7 @@ def test_of_two_releases_at_one_instant_the_later_one_is_at_work(released):
     assert workspace.status()["models"][-1] == {
         "id": done[second],
         "family": "recommend",
-        "snapshot": workspace.models.states.states()[done[second]].snapshot,
+        "snapshot": workspace.models.states()[done[second]].snapshot,
         "state": "at work",
     }
 
@@ -285,7 +285,7 @@ def test_of_two_releases_at_one_instant_the_later_one_is_at_work(released):
 def test_a_stale_snapshot_without_a_model_loses_its_content_too(released):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    spare = workspace.snapshots.ids.create("train/recommend")
+    spare = workspace.snapshots.create("train/recommend")
     orphan = shutil.copytree(spare.folder, workspace.folder / "snapshots" / "train-recommend-unnamed.part")
     say_no(workspace, "person:orchard-ann")
     workspace.forgetting.forget()
@@ -303,11 +303,11 @@ def test_it_is_due_so_many_days_after_the_no(released):
     clock.wait(days=5)
     say_no(workspace, "account:bakery")
     clock.wait(days=1)
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert (owed.since_us, owed.due_us) == (said_us, said_us + 30 * 24 * 3600 * 1_000_000)
     assert owed.rows == len(HABITS["ann"]) + sum(map(len, HABITS.values()))
     assert json.dumps(owed.to_json())
-    assert workspace.models.states.states()[old].forgotten_us is None
+    assert workspace.models.states()[old].forgotten_us is None
 
 
 def test_a_yes_after_the_no_does_not_put_it_off(released):
@@ -316,7 +316,7 @@ def test_a_yes_after_the_no_does_not_put_it_off(released):
     said_us = say_no(workspace, "account:orchard").at_us
     clock.wait(days=20)
     workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING)
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert owed.parties == {"account:orchard": "before-yes"}
     assert owed.since_us == said_us
 
@@ -328,10 +328,10 @@ def test_a_yes_that_covers_the_past_only_from_a_date_leaves_what_is_older_owed_s
     clock.wait(days=2)
     covers = (clock.now - timedelta(hours=30)).isoformat()
     workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, covers=covers)
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert (owed.parties, owed.since_us) == ({"account:orchard": "before-yes"}, said_us)
     workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, covers="past")
-    assert workspace.models.states.owed() == []
+    assert workspace.models.owed() == []
 
 
 def test_whoever_said_no_first_sets_the_day_also_if_the_other_is_told(released):
@@ -341,7 +341,7 @@ def test_whoever_said_no_first_sets_the_day_also_if_the_other_is_told(released):
     clock.wait(days=4)
     say_no(workspace, "account:orchard")
     clock.wait(days=1)
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert owed.parties == {"account:orchard": "withdrawn"}
     assert owed.since_us == first_us
 
@@ -353,12 +353,12 @@ def test_retention_that_runs_out_is_owed_since_it_ran_out(tmp_path):
     rules = tuple(replace(rule, max_age_us=ten_days_us) if "train" in rule.purpose else rule for rule in granular.rules)
     with build(tmp_path / "workspace", clock, terms=replace(granular, rules=rules)) as workspace:
         release(workspace)
-        oldest_us = min(key.collected_us for key in workspace.snapshots.ids.open(workspace.snapshots.ids.ids()[0]).keys)
+        oldest_us = min(key.collected_us for key in workspace.snapshots.open(workspace.snapshots.ids()[0]).keys)
         clock.wait(days=9)
-        assert workspace.models.states.owed() == []
+        assert workspace.models.owed() == []
         for days in (2, 5):
             clock.wait(days=days)
-            [owed] = workspace.models.states.owed()
+            [owed] = workspace.models.owed()
             assert set(owed.parties.values()) == {"too-old"}
             assert owed.since_us == oldest_us + ten_days_us + 1
 
@@ -384,37 +384,37 @@ def test_an_overdue_model_works_no_more(released):
 def test_a_stale_model_is_neither_released_nor_audited_nor_its_snapshot_learnt_from(released):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    model = workspace.models.states.train("recommend")
-    workspace.models.states.audit(model.id)
+    model = workspace.models.train("recommend")
+    workspace.models.audit(model.id)
     say_no(workspace, "person:orchard-ann")
     for use in (
-        lambda: workspace.models.states.release(model.id),
-        lambda: workspace.models.states.audit(model.id),
-        lambda: workspace.models.states.train("recommend", model.record["snapshot"]),
+        lambda: workspace.models.release(model.id),
+        lambda: workspace.models.audit(model.id),
+        lambda: workspace.models.train("recommend", model.record["snapshot"]),
     ):
         with pytest.raises(RefusedError, match="stale: 3 of the"):
             use()
-    assert workspace.models.states.states()[model.id].released_us is None
+    assert workspace.models.states()[model.id].released_us is None
 
 
 @pytest.mark.parametrize("kept", ['[{"audit": "benefit", "measured": true, "difference": 0.1}]', "[", "{}{}", "7"])
 def test_findings_of_an_earlier_version_are_measured_again_not_guessed_at(released, kept):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    model = workspace.models.states.train("recommend")
-    workspace.models.states.audit(model.id)
+    model = workspace.models.train("recommend")
+    workspace.models.audit(model.id)
     (model.folder / "findings.json").write_text(kept, encoding="utf-8")
     with pytest.raises(InvalidInputError, match="Audit again"):
-        workspace.models.states.release(model.id)
-    workspace.models.states.audit(model.id)
-    workspace.models.states.release(model.id)
+        workspace.models.release(model.id)
+    workspace.models.audit(model.id)
+    workspace.models.release(model.id)
 
 
 @pytest.mark.parametrize("party", ["person:orchard-ann", "account:clinic"])
 def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_erases_what_was_made(released, party):
     workspace, clock, working = released
     clock.wait(hours=1)
-    frozen = workspace.snapshots.ids.create("train/recommend")
+    frozen = workspace.snapshots.create("train/recommend")
     said = []
 
     def somebody_says_no(_stage, _done, _total):
@@ -424,7 +424,7 @@ def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_eras
                 say_no(other, party)
 
     with pytest.raises(RefusedError, match="stale"):
-        workspace.models.states.train("recommend", frozen.id, progress=somebody_says_no)
+        workspace.models.train("recommend", frozen.id, progress=somebody_says_no)
     assert said == [party]
     assert [entry.body["model"] for entry in workspace.entries() if entry.kind == "model"] == [working]
     clock.wait(hours=1)
@@ -436,10 +436,10 @@ def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_eras
 
 def test_a_snapshot_that_the_ledger_does_not_name_is_not_learnt_from(released):
     workspace, _, old = released
-    snapshot = workspace.models.states.states()[old].snapshot
+    snapshot = workspace.models.states()[old].snapshot
     for name in ("nowhere", f"../snapshots/{snapshot}", ""):
         with pytest.raises(InvalidInputError, match="no snapshot"):
-            workspace.models.states.train("recommend", name)
+            workspace.models.train("recommend", name)
 
 
 def test_a_model_changed_on_disk_is_not_used(released):
@@ -464,11 +464,11 @@ def test_an_erased_party_is_forgotten_like_one_that_said_no(released, tmp_path, 
     rows = sum(workspace.status()["records"].values())
     removed = workspace.forgetting.erase(party)
     assert sum(workspace.status()["records"].values()) == rows - removed
-    [owed] = workspace.models.states.owed()
+    [owed] = workspace.models.owed()
     assert (set(owed.parties.values()), owed.rows) == ({"erased"}, removed)
     [forgotten] = workspace.forgetting.forget()
     with build(tmp_path / "never", Clock(), who=without(party)) as never:
-        assert workspace.models.states.open(forgotten.successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(forgotten.successor).model.files() == never.train("recommend").model.files()
     assert workspace.records.collect_otlp(opened(tmp_path, "orchard", ["ann"], MONDAY + timedelta(hours=7))).stored == 0
 
 
@@ -535,24 +535,24 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_
 
     if where == "before erasing the files":  # the ledger has it: it has happened
         assert (workspace.folder / "models" / old).exists()
-        assert workspace.models.states.owed() == []
+        assert workspace.models.owed() == []
         with pytest.raises(RefusedError, match="erased"):
-            workspace.models.states.open(old)
+            workspace.models.open(old)
         assert workspace.forgetting.forget() == []
-        successor = workspace.models.states.states()[old].successor
+        successor = workspace.models.states()[old].successor
     else:  # the ledger has it not: it has not happened
-        assert workspace.models.states.states()[old].forgotten_us is None
+        assert workspace.models.states()[old].forgotten_us is None
         assert workspace.features.recommend("clinic-ann") != ()
         clock.wait(hours=1)
         [forgotten] = workspace.forgetting.forget()
         successor = forgotten.successor
     assert not (workspace.folder / "models" / old).exists()
     assert not (
-        workspace.folder / "snapshots" / workspace.models.states.states()[old].snapshot / "rows.parquet"
+        workspace.folder / "snapshots" / workspace.models.states()[old].snapshot / "rows.parquet"
     ).exists()
     assert workspace.features.recommend("clinic-ann")[0].because != "you used it recently"
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
-        assert workspace.models.states.open(successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(successor).model.files() == never.train("recommend").model.files()
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
@@ -563,16 +563,16 @@ def test_what_a_killed_training_or_forgetting_left_is_erased_once_it_is_stale(re
     killed(workspace, clock, "snapshot", "snapshot train/recommend")
     clock.wait(hours=1)
     killed(workspace, clock, "model", "train recommend")
-    named = {*workspace.snapshots.ids.ids()}
+    named = {*workspace.snapshots.ids()}
     left = {path.name for path in (workspace.folder / "snapshots").iterdir()} - named
-    orphans = {path.name for path in (workspace.folder / "models").iterdir()} - workspace.models.states.states().keys()
+    orphans = {path.name for path in (workspace.folder / "models").iterdir()} - workspace.models.states().keys()
     assert left
     assert orphans
     say_no(workspace, "person:orchard-ann")
     workspace.forgetting.forget()
     for name in left:
         assert not (workspace.folder / "snapshots" / name / "rows.parquet").exists()
-    assert {path.name for path in (workspace.folder / "models").iterdir()} <= workspace.models.states.states().keys()
+    assert {path.name for path in (workspace.folder / "models").iterdir()} <= workspace.models.states().keys()
 
 
 def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(released, tmp_path):
@@ -584,7 +584,7 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
     clock.wait(hours=1)
-    workspace.models.states.release(old)
+    workspace.models.release(old)
     assert (workspace.folder / "releases" / old / "card.json").read_bytes() != card
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
@@ -602,7 +602,7 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
 def test_an_erasure_that_was_killed_is_finished_by_the_next_erasure_or_forgetting(released, where, party):
     workspace, clock, _ = released
     killed(workspace, clock, where, f"erase {party}")
-    [owed] = workspace.models.states.owed()  # the gate refuses from the ledger's entry on
+    [owed] = workspace.models.owed()  # the gate refuses from the ledger's entry on
     assert set(owed.parties.values()) == {"erased"}
     workspace.forgetting.forget()
     rows = workspace.status()["records"]["service/usage"]
@@ -638,10 +638,10 @@ def test_a_no_that_arrives_while_forgetting_is_forgotten_by_the_next_one_wheneve
     say_no(workspace, "person:bakery-ben")  # in case it was over before
     clock.wait(hours=1)
     workspace.forgetting.forget()
-    assert workspace.models.states.owed() == []
+    assert workspace.models.owed() == []
     [successor] = [path.name for path in (workspace.folder / "models").iterdir()]
     with build(tmp_path / "never", Clock(), who=without("person:orchard-ann", "person:bakery-ben")) as never:
-        assert workspace.models.states.open(successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(successor).model.files() == never.train("recommend").model.files()
     assert workspace.status()["models"][-1]["state"] == "at work"
     assert (workspace.folder / "releases" / successor).is_dir()
 
@@ -662,7 +662,7 @@ def lantern(tmp_path_factory):
                 workspace.people.add_person(
                     person.id, account=account.id, name=person.name, aliases=[*person.aliases, person.slack_id]
                 )
-            workspace.terms.published.accept(account.id)
+            workspace.terms.accept(account.id)
             for meeting in account.meetings:
                 started = datetime.fromtimestamp(meeting.start_us / 1_000_000, UTC)
                 workspace.records.collect_webvtt(
@@ -684,20 +684,20 @@ def test_a_family_of_content_forgets_a_person_like_one_that_never_saw_them(lante
     folder, now, person = lantern
     clock = Clock(now)
     with Workspace.open(shutil.copytree(folder, tmp_path / "workspace"), clock=clock) as workspace:
-        old = workspace.models.states.train(family)
-        workspace.models.states.audit(old.id)
-        workspace.models.states.release(old.id)
+        old = workspace.models.train(family)
+        workspace.models.audit(old.id)
+        workspace.models.release(old.id)
         clock.wait(days=1)
         workspace.consent.decide(f"person:{person}", yes=False, data=["content", "service"], purpose=["train"])
-        [owed] = workspace.models.states.owed()
+        [owed] = workspace.models.owed()
         assert workspace.party_name(*owed.parties) == f"person:{person}"
         [forgotten] = workspace.forgetting.forget()
         assert not (workspace.folder / "models" / old.id).exists()
         clock.wait(days=1)
-        anew = workspace.models.states.train(family)
-        successor = workspace.models.states.open(forgotten.successor)
+        anew = workspace.models.train(family)
+        successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == anew.model.files() != old.model.files()
         pseudonym = workspace.parties.person(person).pseudonym
         assert not any(
-            pseudonym in key.people for key in workspace.snapshots.ids.open(successor.record["snapshot"]).keys
+            pseudonym in key.people for key in workspace.snapshots.open(successor.record["snapshot"]).keys
         )

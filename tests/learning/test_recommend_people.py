@@ -72,18 +72,18 @@ def build(folder, *, terms=None):
 
     workspace = Workspace.create(folder / "ws", clock=clock, profile=None if terms else "granular")
     if terms:
-        workspace.terms.published.publish(terms)
+        workspace.terms.publish(terms)
     workspace.people.add_account("acme", "Acme")
     for person in ("ann", "bo", "cy", "dee", "eli", "flo"):
         workspace.people.add_person(person, account="acme")
-    workspace.terms.published.accept("acme")
+    workspace.terms.accept("acme")
     workspace.consent.decide("account:acme", yes=True, data=SERVICE, purpose=[*TRAIN, *FEATURE], covers="past")
     (folder / "usage.json").write_text(opened())
     collected = workspace.records.collect_otlp(folder / "usage.json")
     assert (collected.rejected, collected.not_kept) == ([], {})
-    trained = workspace.models.states.train("recommend")
-    workspace.models.states.audit(trained.id)
-    workspace.models.states.release(trained.id)
+    trained = workspace.models.train("recommend")
+    workspace.models.audit(trained.id)
+    workspace.models.release(trained.id)
     return workspace
 
 
