@@ -155,12 +155,12 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     assert forgotten.model == old
     assert {workspace.party_name(party) for party in forgotten.parties} == set(parties)
     with build(tmp_path / "never", Clock(), who=without(*parties)) as never:
-        other = never.train("recommend")
+        other = never.models.train("recommend")
         successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == other.model.files()
         assert forgotten.rows == len(
             workspace.snapshots.open(workspace.models.states()[old].snapshot).keys
-        ) - len(never.open_snapshot(other.record["snapshot"]).keys)
+        ) - len(never.snapshots.open(other.record["snapshot"]).keys)
     assert workspace.models.owed() == []
     assert workspace.forgetting.forget() == []
     assert workspace.status()["models"][-1]["state"] == "at work"
@@ -178,7 +178,7 @@ def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
     [forgotten] = workspace.forgetting.forget()
     gone = ("person:orchard-ann", "account:bakery")
     with build(tmp_path / "never", Clock(), who=without(*gone)) as never:
-        assert workspace.models.open(forgotten.successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(forgotten.successor).model.files() == never.models.train("recommend").model.files()
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
     workspace.consent.limit("bakery", switch="train-recommend", limited=False)
@@ -217,7 +217,7 @@ def test_rows_collected_since_do_not_slip_in(released, tmp_path):
     [forgotten] = workspace.forgetting.forget()
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
         assert (
-            workspace.models.open(forgotten.successor).record["rows"] == never.train("recommend").record["rows"]
+            workspace.models.open(forgotten.successor).record["rows"] == never.models.train("recommend").record["rows"]
         )
 
 
@@ -468,7 +468,7 @@ def test_an_erased_party_is_forgotten_like_one_that_said_no(released, tmp_path, 
     assert (set(owed.parties.values()), owed.rows) == ({"erased"}, removed)
     [forgotten] = workspace.forgetting.forget()
     with build(tmp_path / "never", Clock(), who=without(party)) as never:
-        assert workspace.models.open(forgotten.successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(forgotten.successor).model.files() == never.models.train("recommend").model.files()
     assert workspace.records.collect_otlp(opened(tmp_path, "orchard", ["ann"], MONDAY + timedelta(hours=7))).stored == 0
 
 
@@ -483,7 +483,7 @@ def test_erasing_again_changes_nothing(released):
 # --- killed at the worst moment ---
 
 KILLED = """
-import os, signal, sys
+import operator, os, signal, sys
 from datetime import datetime
 from pathlib import Path
 from volition.canonical import datetime_to_us
@@ -514,7 +514,7 @@ match where:
 with Workspace.open(folder, clock=lambda: datetime_to_us(now)) as workspace:
     for line in sys.argv[4:]:
         verb, _, rest = line.partition(" ")
-        getattr(workspace, verb)(*rest.split())
+        operator.attrgetter(verb)(workspace)(*rest.split())
 """
 
 
@@ -531,7 +531,7 @@ def killed(workspace, clock, where, *lines):
 def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_path, where):
     workspace, clock, old = released
     say_no(workspace, "account:orchard")
-    killed(workspace, clock, where, "forget")
+    killed(workspace, clock, where, "forgetting.forget")
 
     if where == "before erasing the files":  # the ledger has it: it has happened
         assert (workspace.folder / "models" / old).exists()
@@ -552,7 +552,7 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_
     ).exists()
     assert workspace.features.recommend("clinic-ann")[0].because != "you used it recently"
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
-        assert workspace.models.open(successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(successor).model.files() == never.models.train("recommend").model.files()
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
@@ -560,9 +560,9 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_
 def test_what_a_killed_training_or_forgetting_left_is_erased_once_it_is_stale(released):
     workspace, clock, _ = released
     clock.wait(hours=1)
-    killed(workspace, clock, "snapshot", "snapshot train/recommend")
+    killed(workspace, clock, "snapshot", "snapshots.create train/recommend")
     clock.wait(hours=1)
-    killed(workspace, clock, "model", "train recommend")
+    killed(workspace, clock, "model", "models.train recommend")
     named = {*workspace.snapshots.ids()}
     left = {path.name for path in (workspace.folder / "snapshots").iterdir()} - named
     orphans = {path.name for path in (workspace.folder / "models").iterdir()} - workspace.models.states().keys()
@@ -579,7 +579,7 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
     workspace, clock, old = released
     card = (workspace.folder / "releases" / old / "card.json").read_bytes()
     clock.wait(hours=1)
-    killed(workspace, clock, "release", f"release {old}")
+    killed(workspace, clock, "release", f"models.release {old}")
     assert (workspace.folder / "releases" / old / "card.json").read_bytes() == card
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
@@ -601,7 +601,7 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
 )
 def test_an_erasure_that_was_killed_is_finished_by_the_next_erasure_or_forgetting(released, where, party):
     workspace, clock, _ = released
-    killed(workspace, clock, where, f"erase {party}")
+    killed(workspace, clock, where, f"forgetting.erase {party}")
     [owed] = workspace.models.owed()  # the gate refuses from the ledger's entry on
     assert set(owed.parties.values()) == {"erased"}
     workspace.forgetting.forget()
@@ -641,7 +641,7 @@ def test_a_no_that_arrives_while_forgetting_is_forgotten_by_the_next_one_wheneve
     assert workspace.models.owed() == []
     [successor] = [path.name for path in (workspace.folder / "models").iterdir()]
     with build(tmp_path / "never", Clock(), who=without("person:orchard-ann", "person:bakery-ben")) as never:
-        assert workspace.models.open(successor).model.files() == never.train("recommend").model.files()
+        assert workspace.models.open(successor).model.files() == never.models.train("recommend").model.files()
     assert workspace.status()["models"][-1]["state"] == "at work"
     assert (workspace.folder / "releases" / successor).is_dir()
 
