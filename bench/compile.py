@@ -36,7 +36,8 @@ from volition.consent.history import (
 )
 from volition.consent.permits import Panel, Permits, Role
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves, load_profile
-from volition.ledger.log import Draft, Entry, Ledger
+from volition.ledger.entry import Entry, NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 
@@ -235,10 +236,12 @@ def _read_from_ledger() -> dict[str, Any]:
         with closing(SqliteStore.create(path)) as store:
             ledger = Ledger(store, SIGNER, clock=lambda: START_US)
             body = {"terms": load_profile("granular").to_json(), "binds": us_to_text(0)}
-            ledger.append(Draft(kind="terms", body=body))
+            ledger.append(NewEntry(kind="terms", body=body))
             said = {"answer": "yes", "data": ["content"], "purpose": ["train"], "covers": None}
             for first, end in pairwise(range(0, count + 1, 1000)):
-                drafts = [Draft(kind="decision", body={"party": f"person:{n:016x}", **said}) for n in range(first, end)]
+                drafts = [
+                    NewEntry(kind="decision", body={"party": f"person:{n:016x}", **said}) for n in range(first, end)
+                ]
                 ledger.append(*drafts)
             start = time.perf_counter()
             read_history(ledger.entries())

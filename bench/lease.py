@@ -35,7 +35,8 @@ from volition.canonical import datetime_to_us
 from volition.consent.gate import Record
 from volition.consent.lease import LENGTH_MS
 from volition.consent.parties import read_secret
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.workspace import Workspace
@@ -232,7 +233,7 @@ def say_in_turn(
                     "data": ["service"],
                 }
                 body |= {"purpose": [PURPOSE], "covers": "past" if yes else None}
-                careless.append(Draft(kind="decision", body=body))
+                careless.append(NewEntry(kind="decision", body=body))
             acknowledged.append(time.monotonic_ns())
             time.sleep(_PAUSE_S)
             if tell and number % 200 == 199:

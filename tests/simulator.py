@@ -10,7 +10,8 @@ from volition.consent.history import read_history
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, Basis, Rule, Terms
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.memory import MemoryStore
 from volition.records.engines.arrow import ArrowEngine
@@ -83,7 +84,7 @@ class World:
         self.clock = Clock()
         self.ledger = Ledger(MemoryStore(), SIGNER, clock=self.clock)
         self.parties = Parties.create(folder) if parties is None else parties
-        self.ledger.append(Draft(kind="terms", body={"terms": terms.to_json(), "binds": us_to_text(0)}))
+        self.ledger.append(NewEntry(kind="terms", body={"terms": terms.to_json(), "binds": us_to_text(0)}))
         self.people = {}
         for account in self.accounts:
             if parties is None:
@@ -91,7 +92,7 @@ class World:
                 for name in self.names:
                     person = f"{account}-{name.split()[0].lower()}"
                     self.parties.add_person(person, account=account, name=name)
-            self.ledger.append(Draft(kind="acceptance", body={"account": account, "terms": terms.id}))
+            self.ledger.append(NewEntry(kind="acceptance", body={"account": account, "terms": terms.id}))
         self.people = {person.id: person.pseudonym for person in self.parties.people()}
         self.lake = Lake(folder / "lake", self.parties, engine or ArrowEngine())
 
@@ -105,14 +106,16 @@ class World:
 
     def say(self, name, answer, *, data=("content", "service"), purpose=("train", "feature"), covers="past"):
         body = {"party": self.party(name), "answer": answer, "data": list(data), "purpose": list(purpose)}
-        return self.ledger.append(Draft(kind="decision", body={**body, "covers": covers if answer == "yes" else None}))
+        return self.ledger.append(
+            NewEntry(kind="decision", body={**body, "covers": covers if answer == "yes" else None})
+        )
 
     def everyone_says(self, answer, **about):
         for name in (*self.accounts, *self.people):
             self.say(name, answer, **about)
 
     def erase(self, name):
-        self.ledger.append(Draft(kind="erasure", body={"party": self.party(name)}))
+        self.ledger.append(NewEntry(kind="erasure", body={"party": self.party(name)}))
 
     def history(self):
         return read_history(self.ledger.entries())
@@ -153,7 +156,7 @@ class World:
             **what,
         )
         body = {"snapshot": snapshot.id, "purpose": purpose, "at": snapshot.manifest["at"], "manifest": snapshot.digest}
-        self.ledger.append(Draft(kind="snapshot", body=body))
+        self.ledger.append(NewEntry(kind="snapshot", body=body))
         return snapshot
 
 

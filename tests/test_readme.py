@@ -12,7 +12,7 @@ import pytest
 import volition
 from volition.consent.permits import Reason
 from volition.consent.terms.model import CATEGORIES, PURPOSES
-from volition.ledger.log import KINDS
+from volition.ledger.entry import KINDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

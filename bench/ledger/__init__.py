@@ -23,7 +23,8 @@ from typing import Any, Final
 
 from bench.ledger.designs import ENTRIES, compare, open_file
 from bench.meetings import machine
-from volition.ledger.log import Draft, Entry, Ledger
+from volition.ledger.entry import Entry, NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 
@@ -36,7 +37,7 @@ THREAD_ENTRIES: Final = 1536
 SIGNER: Final = Signer.from_seed("bench.example/ledger", bytes(range(32)))
 
 
-def draft(number: int) -> Draft:
+def draft(number: int) -> NewEntry:
     """Return a decision as a workspace would append it."""
     body = {
         "party": f"person:{number:032x}",
@@ -45,7 +46,7 @@ def draft(number: int) -> Draft:
         "purpose": ["train/search"],
         "covers": None,
     }
-    return Draft(kind="decision", body=body)
+    return NewEntry(kind="decision", body=body)
 
 
 class Rival:
@@ -155,7 +156,7 @@ def several_threads(path: Path, threads: int) -> dict[str, Any]:
     }
 
 
-def in_threads(threads: int, each: int, append: Callable[[Draft], tuple[Entry, ...]]) -> tuple[float, list[float]]:
+def in_threads(threads: int, each: int, append: Callable[[NewEntry], tuple[Entry, ...]]) -> tuple[float, list[float]]:
     """Append so many entries in each of several threads; return the seconds of all, and of each append."""
     took: list[list[float]] = [[] for _ in range(threads)]
     ready = threading.Barrier(threads + 1)

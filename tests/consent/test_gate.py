@@ -26,7 +26,7 @@ from volition.consent.history import read_history
 from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
 from volition.consent.terms.model import PURPOSES, Basis, Rule, Terms
 from volition.errors import BackendError, InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.records.engines import arrow
 from volition.records.engines.arrow import ArrowEngine
 from volition.records.engines.duckdb import DuckDBEngine

@@ -39,7 +39,8 @@ from volition.consent.history import (
 from volition.consent.permits import Permits, Role, Use, permit
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.memory import MemoryStore
 from volition.workspace import Workspace
@@ -131,11 +132,11 @@ def test_a_history_kept_and_found_again_is_the_same(tmp_path_factory, events):
 @pytest.fixture
 def ledger():
     ledger = Ledger(MemoryStore(), SIGNER, clock=lambda: START)
-    ledger.append(Draft(kind="terms", body={"terms": TERMS.to_json(), "binds": us_to_text(0)}))
-    ledger.append(Draft(kind="acceptance", body={"account": "acme", "terms": "v1"}))
+    ledger.append(NewEntry(kind="terms", body={"terms": TERMS.to_json(), "binds": us_to_text(0)}))
+    ledger.append(NewEntry(kind="acceptance", body={"account": "acme", "terms": "v1"}))
     for party, word in ((ACCOUNT, "yes"), (PERSON, "yes"), (PERSON, "no")):
-        ledger.append(Draft(kind="decision", body=answer(party, word)[1]))
-    ledger.append(Draft(kind="snapshot", body={"snapshot": "s"}))
+        ledger.append(NewEntry(kind="decision", body=answer(party, word)[1]))
+    ledger.append(NewEntry(kind="snapshot", body={"snapshot": "s"}))
     return ledger
 
 
@@ -186,7 +187,7 @@ def test_a_history_of_another_ledger_is_not_believed(tmp_path, ledger):
     other = Ledger(MemoryStore(), SIGNER, clock=lambda: START)
     assert find_history(tmp_path, other, SIGNER.key) is None  # shorter than what was kept
     for _ in range(8):
-        other.append(Draft(kind="region", body={"party": ACCOUNT, "region": "DE"}))
+        other.append(NewEntry(kind="region", body={"party": ACCOUNT, "region": "DE"}))
     assert find_history(tmp_path, other, SIGNER.key) is None
 
 
@@ -236,7 +237,7 @@ def test_a_kept_history_of_an_older_form_is_read_anew(tmp_path, ledger):
 def test_a_limit_that_was_kept_holds_and_its_lift_speaks_to_the_whole_group(tmp_path, ledger):
     for limited, people in ((True, [PERSON, "person:zoe"]), (True, ["person:cy"]), (False, [])):
         body = {"account": "acme", "group": "g", "people": people, "limited": limited}
-        ledger.append(Draft(kind="limit", body={**body, "data": ["content"], "purpose": ["train"]}))
+        ledger.append(NewEntry(kind="limit", body={**body, "data": ["content"], "purpose": ["train"]}))
     keep(tmp_path, ledger, ledger.size - 1)
 
     found = find_history(tmp_path, ledger, SIGNER.key)

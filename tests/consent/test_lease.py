@@ -20,7 +20,8 @@ from volition.canonical import us_to_text
 from volition.consent.gate import Record
 from volition.consent.lease import LENGTH_MS, LONGEST_MS, Held, Leases, narrows
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
-from volition.ledger.log import KINDS, Draft, Entry, Ledger
+from volition.ledger.entry import KINDS, Entry, NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.stores.memory import MemoryStore
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.workspace import Workspace
@@ -73,19 +74,19 @@ class House:
         self.store = FailingStore() if store is None else store
         self.leases = Leases(self.folder, clock_ns=self.monotonic, sleep=self.monotonic.sleep)
         self.ledger = Ledger(self.store, SIGNER, self.clock, settle=self.leases.settle if waits else None)
-        self.ledger.append(Draft(kind="terms", body={"terms": TERMS.to_json(), "binds": us_to_text(0)}))
-        self.ledger.append(Draft(kind="acceptance", body={"account": "acme", "terms": TERMS.id}))
+        self.ledger.append(NewEntry(kind="terms", body={"terms": TERMS.to_json(), "binds": us_to_text(0)}))
+        self.ledger.append(NewEntry(kind="acceptance", body={"account": "acme", "terms": TERMS.id}))
 
     def say(self, answer, party="account:acme", data=("service",)):
         body = {"party": party, "answer": answer, "data": [*data], "purpose": ["feature"]}
         [entry] = self.ledger.append(
-            Draft(kind="decision", body={**body, "covers": "past" if answer == "yes" else None})
+            NewEntry(kind="decision", body={**body, "covers": "past" if answer == "yes" else None})
         )
         return entry
 
     def limit(self, *, limited, people=()):
         body = {"account": "acme", "group": "g" if people else "", "people": [*people], "limited": limited}
-        self.ledger.append(Draft(kind="limit", body={**body, "data": ["service"], "purpose": ["feature"]}))
+        self.ledger.append(NewEntry(kind="limit", body={**body, "data": ["service"], "purpose": ["feature"]}))
 
     def hold(self, length_ms=LENGTH_MS):
         return Held(
@@ -140,7 +141,7 @@ def test_a_reading_that_broke_off_half_way_loses_nothing_of_what_it_had_read(tmp
     with house.hold() as held:
         assert held.decide(RECORD).permitted
         house.say("no")
-        house.ledger.append(*[Draft(kind="notice", body={})] * 2000)
+        house.ledger.append(*[NewEntry(kind="notice", body={})] * 2000)
         house.monotonic.now_ns += LENGTH_MS * MS
         house.store.breaks_off = True
         assert reason(held.decide(RECORD)) == "stale"
@@ -214,7 +215,7 @@ def test_terms_that_come_to_bind_while_nothing_is_appended_are_known(house):
     house.say("yes")
     later_us = house.clock.now_us + 10**9
     forbidding = {**TERMS.to_json(), "id": "v2", "rule": TERMS.to_json()["rule"][:1]}
-    house.ledger.append(Draft(kind="terms", body={"terms": forbidding, "binds": us_to_text(later_us)}))
+    house.ledger.append(NewEntry(kind="terms", body={"terms": forbidding, "binds": us_to_text(later_us)}))
     with house.hold() as held:
         assert held.decide(RECORD).permitted
         house.clock.now_us = later_us
@@ -273,7 +274,7 @@ def test_a_no_waits_for_the_longest_lease_and_a_yes_for_none(house):
 def test_a_yes_and_a_no_together_wait(house):
     with house.hold():
         drafts = [
-            Draft(kind="decision", body={"party": "account:acme", "answer": answer, "covers": None} | about)
+            NewEntry(kind="decision", body={"party": "account:acme", "answer": answer, "covers": None} | about)
             for answer, about in (("yes", {"data": ["service"]}), ("no", {"data": ["content"]}))
             for about in [about | {"purpose": ["feature"]}]
         ]

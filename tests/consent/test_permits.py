@@ -32,7 +32,7 @@ from volition.consent.permits import (
 )
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 
 START = 10  # the first instant at which anything happens
 INSTANTS = range(START, START + 5)

@@ -7,9 +7,9 @@ from itertools import accumulate
 
 import pytest
 
-from volition.ledger.log import LOWEST, Growth, Head
 from volition.ledger.merkle import HASH_BYTES, Node
 from volition.ledger.signing import Checkpoint
+from volition.ledger.store import LOWEST, Growth, Head
 from volition.ledger.stores.memory import MemoryStore
 from volition.ledger.stores.sqlite import SqliteStore
 

@@ -9,7 +9,7 @@ from crafts import Clock, build, set_bounds
 from volition.errors import InvalidInputError, RefusedError
 from volition.learning.card import card_markdown
 from volition.learning.release import Override, write_release
-from volition.ledger.log import Draft
+from volition.ledger.entry import NewEntry
 from volition.transparency.prove import verify_bundle
 from volition.workspace import Workspace
 
@@ -193,7 +193,7 @@ def test_whoever_releases_beyond_the_bounds_and_names_nobody_is_found_out(opened
         signer=workspace._opened.signer,
         at_us=workspace.now_us,
     )
-    workspace.ledger.append(Draft(kind="release", body={"model": model, **named}))
+    workspace.ledger.append(NewEntry(kind="release", body={"model": model, **named}))
     [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
     assert failed.name == f"release {model}"
     assert "nobody answers" in failed.detail

@@ -14,7 +14,8 @@ import pytest
 
 from simulator import SIGNER
 from volition.errors import BackendError, InvalidInputError
-from volition.ledger.log import MAX_ENTRY_BYTES, Draft, Ledger
+from volition.ledger.entry import MAX_ENTRY_BYTES, NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.stores.memory import MemoryStore
 from volition.ledger.stores.sqlite import SqliteStore
 
@@ -29,7 +30,7 @@ def store(request, tmp_path):
 
 
 def draft(number, **more):
-    return Draft(kind="decision", body={"party": f"account:{number}", **more})
+    return NewEntry(kind="decision", body={"party": f"account:{number}", **more})
 
 
 class Crowd:
@@ -61,7 +62,7 @@ class Crowd:
             others = []
             for drafts in appends:
                 others.append(threads.submit(self.outcome, drafts))
-                while len(self.ledger._waiting) < len(others):
+                while self.ledger._group_commit.waiting < len(others):
                     time.sleep(0.001)
             self.let_go.set()
             assert [entry.seq for entry in first.result()] == [0]
@@ -110,7 +111,7 @@ def test_a_draft_that_is_refused_fails_alone(store):
 
     got = crowd.append([draft(0)], [draft(1), long], [draft(2), draft(3)])
     with pytest.raises(InvalidInputError, match="no kind"):
-        crowd.ledger.append(Draft(kind="rumour", body={}))
+        crowd.ledger.append(NewEntry(kind="rumour", body={}))
 
     assert isinstance(got[1], InvalidInputError)
     assert str(MAX_ENTRY_BYTES) in str(got[1])
@@ -204,13 +205,14 @@ RUN = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
 APPEND_FOREVER = """
 import sys, threading
 from simulator import SIGNER
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.stores.sqlite import SqliteStore
 ledger = Ledger(SqliteStore(sys.argv[1]), SIGNER)
 def work(name):
     number = 0
     while True:
-        [entry] = ledger.append(Draft(kind="region", body={"by": f"{sys.argv[2]}-{name}", "number": number}))
+        [entry] = ledger.append(NewEntry(kind="region", body={"by": f"{sys.argv[2]}-{name}", "number": number}))
         sys.stdout.write(f"{entry.seq} {sys.argv[2]}-{name} {number}\\n")
         sys.stdout.flush()
         number += 1
@@ -224,7 +226,8 @@ from concurrent.futures import ThreadPoolExecutor
 from simulator import SIGNER
 from volition.ledger import merkle
 from volition.errors import BackendError
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.stores.sqlite import SqliteStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 ledger = Ledger(SqliteStore(sys.argv[1]), SIGNER)
@@ -234,7 +237,7 @@ def work(name):
     acknowledged = []
     try:
         while True:
-            acknowledged += ledger.append(Draft(kind="region", body={"by": name, "text": "x" * 5_000}))
+            acknowledged += ledger.append(NewEntry(kind="region", body={"by": name, "text": "x" * 5_000}))
     except BackendError as error:
         assert "free some disk space" in str(error)
     return acknowledged
@@ -244,7 +247,7 @@ assert sorted(entry.seq for entry in acknowledged) == list(range(ledger.size)), 
 assert acknowledged
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 with ThreadPoolExecutor(8) as threads:
-    list(threads.map(ledger.append, [Draft(kind="region", body={})] * 8))
+    list(threads.map(ledger.append, [NewEntry(kind="region", body={})] * 8))
 assert ledger.verify().size == len(acknowledged) + 8
 """
 

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from volition.canonical import canonical_json
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
 from volition.ledger import merkle
-from volition.ledger.log import KINDS, LOWEST, MAX_DEPTH, MAX_ENTRY_BYTES, MOST_AT_ONCE, Draft, Entry, Growth, Ledger
+from volition.ledger.entry import KINDS, MAX_DEPTH, MAX_ENTRY_BYTES, Entry, NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint, Signer, checkpoint_text, open_note, parse_checkpoint, sign_note
+from volition.ledger.store import LOWEST, MOST_AT_ONCE, Growth
 from volition.ledger.stores.memory import MemoryStore
 from volition.ledger.stores.sqlite import SqliteStore
 
@@ -42,13 +44,14 @@ ENDLESS += [ENDLESS, ENDLESS]
 
 APPEND_FOREVER = """
 import sys
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 ledger = Ledger(SqliteStore(sys.argv[1]), Signer.from_seed("log.example/volition", bytes(range(32))))
 number = 0
 while number != int(sys.argv[3]):
-    entries = ledger.append(*[Draft(kind="region", body={"by": sys.argv[2], "number": number})] * (1 + number % 3))
+    entries = ledger.append(*[NewEntry(kind="region", body={"by": sys.argv[2], "number": number})] * (1 + number % 3))
     print(*[entry.seq for entry in entries], flush=True)
     number += 1
 """
@@ -56,7 +59,8 @@ while number != int(sys.argv[3]):
 FILL_THE_DISK = """
 import resource, signal, sys
 from volition.errors import BackendError
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -66,19 +70,19 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
 acknowledged = 0
 try:
     while True:
-        ledger.append(Draft(kind="region", body={"text": "x" * 10_000}))
+        ledger.append(NewEntry(kind="region", body={"text": "x" * 10_000}))
         acknowledged += 1
 except BackendError as error:
     print(error)
 assert ledger.size == acknowledged > 0
 resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-ledger.append(Draft(kind="region", body={}))
+ledger.append(NewEntry(kind="region", body={}))
 assert ledger.verify().size == acknowledged + 1
 """
 
 
 def _draft(number=0):
-    return Draft(kind="decision", body={"party": f"account:{number}", "answer": "yes"})
+    return NewEntry(kind="decision", body={"party": f"account:{number}", "answer": "yes"})
 
 
 def _still():
@@ -199,16 +203,16 @@ def test_appending_nothing_changes_nothing(ledger):
 @pytest.mark.parametrize(
     ("draft", "message"),
     [
-        (Draft(kind="rumour", body={}), "no kind of entry"),
-        (Draft(kind="decision", body=["yes"]), "JSON object"),
-        (Draft(kind="decision", body={"weight": float("nan")}), "canonical JSON"),
-        (Draft(kind="decision", body={"big": 2**53}), "canonical JSON"),
-        (Draft(kind="decision", body={1: "one"}), "canonical JSON"),
-        (Draft(kind="decision", body={"when": time}), "canonical JSON"),
-        (Draft(kind="decision", body={"\ud800": 1}), "canonical JSON"),
-        (Draft(kind="decision", body={"deep": json.loads("[" * MAX_DEPTH + "]" * MAX_DEPTH)}), "deeper than 64"),
-        (Draft(kind="decision", body={"endless": ENDLESS}), "deeper than 64"),
-        (Draft(kind="decision", body={"text": "x" * MAX_ENTRY_BYTES}), "65535"),
+        (NewEntry(kind="rumour", body={}), "no kind of entry"),
+        (NewEntry(kind="decision", body=["yes"]), "JSON object"),
+        (NewEntry(kind="decision", body={"weight": float("nan")}), "canonical JSON"),
+        (NewEntry(kind="decision", body={"big": 2**53}), "canonical JSON"),
+        (NewEntry(kind="decision", body={1: "one"}), "canonical JSON"),
+        (NewEntry(kind="decision", body={"when": time}), "canonical JSON"),
+        (NewEntry(kind="decision", body={"\ud800": 1}), "canonical JSON"),
+        (NewEntry(kind="decision", body={"deep": json.loads("[" * MAX_DEPTH + "]" * MAX_DEPTH)}), "deeper than 64"),
+        (NewEntry(kind="decision", body={"endless": ENDLESS}), "deeper than 64"),
+        (NewEntry(kind="decision", body={"text": "x" * MAX_ENTRY_BYTES}), "65535"),
     ],
 )
 def test_a_draft_that_cannot_be_an_entry_is_refused_with_all_of_its_batch(ledger, draft, message):
@@ -226,22 +230,22 @@ def test_an_entry_may_take_65535_bytes_and_no_more(ledger):
     spare = MAX_ENTRY_BYTES - len(Entry(seq=0, at_us=0, kind="region", body={"text": ""}).leaf_bytes)
 
     with pytest.raises(InvalidInputError, match="65536 bytes"):
-        ledger.append(Draft(kind="region", body={"text": "x" * (spare + 1)}))
-    [entry] = ledger.append(Draft(kind="region", body={"text": "x" * spare}))
+        ledger.append(NewEntry(kind="region", body={"text": "x" * (spare + 1)}))
+    [entry] = ledger.append(NewEntry(kind="region", body={"text": "x" * spare}))
 
     assert len(entry.leaf_bytes) == MAX_ENTRY_BYTES
     assert list(ledger.entries()) == [entry]
 
 
 def test_a_body_may_be_nested_64_levels(ledger):
-    [entry] = ledger.append(Draft(kind="region", body={"deep": json.loads("[" * 63 + "]" * 63)}))
+    [entry] = ledger.append(NewEntry(kind="region", body={"deep": json.loads("[" * 63 + "]" * 63)}))
 
     assert list(ledger.entries()) == [entry]
 
 
 def test_the_entry_returned_is_the_one_stored_whatever_happens_to_the_draft(ledger):
     body = {"data": ("service",), "score": 1.0}
-    [entry] = ledger.append(Draft(kind="decision", body=body))
+    [entry] = ledger.append(NewEntry(kind="decision", body=body))
     body["data"] = ()
 
     assert entry.body == {"data": ["service"], "score": 1}

@@ -1,4 +1,4 @@
-"""Ledger files of older forms are carried over when they are opened: byte for byte, whole or not at all."""
+"""Ledger files of older schema versions are migrated when they are opened: byte for byte, whole or not at all."""
 
 import os
 import random
@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from simulator import SIGNER
 from volition.errors import BackendError, ConflictError, ProofError, VolitionError
 from volition.ledger import merkle
-from volition.ledger.log import LOWEST, Draft, Growth, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint
+from volition.ledger.store import LOWEST, Growth
 from volition.ledger.stores.memory import MemoryStore
 from volition.ledger.stores.sqlite import SqliteStore
 
@@ -70,7 +72,7 @@ except BackendError as error:
 
 def drafts(start, end):
     return [
-        Draft(kind="decision", body={"party": f"account:{number}", "answer": "yes"}) for number in range(start, end)
+        NewEntry(kind="decision", body={"party": f"account:{number}", "answer": "yes"}) for number in range(start, end)
     ]
 
 
@@ -136,7 +138,7 @@ def path(tmp_path):
 
 @pytest.mark.parametrize("form", [1, 2])
 @pytest.mark.parametrize("size", [0, 1, 21, 1100])
-def test_an_older_file_is_carried_over_byte_for_byte_and_grows(path, form, size):
+def test_an_older_file_is_migrated_byte_for_byte_and_grows(path, form, size):
     before = old_file(path, size, form)
 
     with closing(SqliteStore(path)) as store:
@@ -326,13 +328,13 @@ def test_while_somebody_writes_to_an_older_file_opening_it_gives_up_in_time(path
         assert same(store, before)
 
 
-def test_a_file_of_a_newer_form_is_refused(path):
+def test_a_file_of_a_newer_version_is_refused(path):
     SqliteStore.create(path).close()
     tamper(path, "CREATE TABLE more AS SELECT 1")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 4")
 
-    with pytest.raises(BackendError, match="form 4"):
+    with pytest.raises(BackendError, match="schema version 4"):
         SqliteStore(path)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from volition.consent.terms.model import load_profile
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.memory import MemoryStore
 from volition.transparency.receipt import verify_receipt, write_receipt
@@ -43,9 +44,11 @@ def words_of(value):
 def test_every_word_of_a_receipt_is_in_the_vocabulary(kind, body):
     ledger = Ledger(MemoryStore(), SIGNER)
     terms = load_profile("granular")
-    [published] = ledger.append(Draft(kind="terms", body={"terms": terms.to_json(), "binds": "2026-01-01T00:00:00Z"}))
+    [published] = ledger.append(
+        NewEntry(kind="terms", body={"terms": terms.to_json(), "binds": "2026-01-01T00:00:00Z"})
+    )
     covers = {"covers": None} if kind == "decision" else {}
-    [entry] = ledger.append(Draft(kind=kind, body={"party": "person:1f", **body, **covers}))
+    [entry] = ledger.append(NewEntry(kind=kind, body={"party": "person:1f", **body, **covers}))
     receipt = write_receipt(ledger, entry, terms_seq=published.seq)
     assert all(check.holds for check in verify_receipt(receipt, SIGNER.key).checks)
 

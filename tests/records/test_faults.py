@@ -21,7 +21,8 @@ from volition.consent.parties import Parties
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError, VolitionError
 from volition.learning.train import Trained
-from volition.ledger.log import Draft, Ledger
+from volition.ledger.entry import NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.records.engines.arrow import ArrowEngine
@@ -543,10 +544,10 @@ def fill_the_disk_of_a_ledger(sender, path):
     errors = []
     for limit_bytes in (0, 1000, 5000, 20_000, 70_000):
         body = {"party": "account:acme", "region": "GB", "much": "x" * 30_000}
-        error = limited(limit_bytes, lambda: ledger.append(Draft(kind="region", body=body)))  # noqa: B023
+        error = limited(limit_bytes, lambda: ledger.append(NewEntry(kind="region", body=body)))  # noqa: B023
         errors.append(error and type(error).__name__)
         assert ledger.verify().size == sum(error is None for error in errors)
-    ledger.append(Draft(kind="region", body={}))
+    ledger.append(NewEntry(kind="region", body={}))
     sender.send(errors)
 
 
@@ -569,7 +570,7 @@ def append_overlapping(sender, folder, name):
     for number in range(6):
         stored += world.lake.append(batch_of(world, number)).stored
         stored += world.lake.append(batch_of(world, 1000 * (1 + name) + number)).stored
-        ledger.append(Draft(kind="region", body={"party": f"account:{name}", "region": str(number)}))
+        ledger.append(NewEntry(kind="region", body={"party": f"account:{name}", "region": str(number)}))
         guest = world.parties.guest("acme", f"Guest {number}").pseudonym
         world.lake.quarantine("acme", [{"source": "s", "where": str(number), "why": "bad", "raw": guest}])
     sender.send((stored, [world.parties.guest("acme", f"Guest {number}").pseudonym for number in range(6)]))

@@ -10,7 +10,7 @@ from simulator import ADA, START_US, bytes_in, piece, silent, world_in
 from volition.canonical import us_to_text
 from volition.consent.permits import UNKNOWN_PERSON, Reason
 from volition.consent.terms.model import CATEGORIES, Basis, Rule, Terms
-from volition.ledger.log import Draft
+from volition.ledger.entry import NewEntry
 from volition.records.ingest import LAST_US, PersonRef, Reject, Skipped
 from volition.records.ingest.intake import BATCH, CLOCK_SKEW_US, take_in
 from volition.records.ingest.summaries import read_summaries
@@ -46,7 +46,7 @@ def kept(world, account="acme"):
     everybody = [person.pseudonym for person in world.parties.people()]
     for party in (f"account:{account}", *(f"person:{pseudonym}" for pseudonym in everybody)):
         body = {"party": party, "answer": "yes", "data": ["content", "service"], "purpose": ["feature", "train"]}
-        world.ledger.append(Draft(kind="decision", body={**body, "covers": "past"}))
+        world.ledger.append(NewEntry(kind="decision", body={**body, "covers": "past"}))
     return sorted(world.rows("feature/search", accounts=[account]), key=lambda row: row.record_id)
 
 

@@ -85,7 +85,7 @@ from pathlib import Path
 from volition.records.engines.duckdb import DuckDBEngine
 from volition.consent.history import read_history
 from volition.records.lake import Lake
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.records.snapshot import freeze

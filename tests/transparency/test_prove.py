@@ -26,7 +26,8 @@ from volition.learning.families.recommend import Recommend
 from volition.learning.release import models_in, settle_releases, write_release
 from volition.learning.train import train
 from volition.ledger import merkle
-from volition.ledger.log import Draft, Entry, Ledger
+from volition.ledger.entry import Entry, NewEntry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint, Signer, checkpoint_text, sign_note
 from volition.ledger.stores.memory import MemoryStore
 from volition.records.snapshot import Snapshot, person_leaf, person_tag, rows_commitment
@@ -47,7 +48,7 @@ def train_and_release(world, snapshot, *, release=True):
         progress=silent,
     )
     body = {"model": trained.id, "family": "recommend", "snapshot": snapshot.id, "digest": trained.model.digest}
-    world.ledger.append(Draft(kind="model", body=body))
+    world.ledger.append(NewEntry(kind="model", body=body))
     if release:
         named = write_release(
             world.folder / "releases",
@@ -59,7 +60,7 @@ def train_and_release(world, snapshot, *, release=True):
             signer=SIGNER,
             at_us=world.clock(),
         )
-        world.ledger.append(Draft(kind="release", body={"model": trained.id, **named}))
+        world.ledger.append(NewEntry(kind="release", body={"model": trained.id, **named}))
         settle_releases(world.folder / "releases", models_in(world.ledger.entries()))
     return trained.id
 
@@ -403,14 +404,14 @@ def test_a_snapshot_that_leaves_out_a_no_by_an_older_checkpoint_fails(world, tmp
 
 def test_a_checkpoint_of_another_log_in_a_manifest_fails(world, tmp_path, verify):
     other = Ledger(MemoryStore(), SIGNER, clock=world.clock)
-    other.append(Draft(kind="region", body={"party": "account:acme", "region": "GB"}))
+    other.append(NewEntry(kind="region", body={"party": "account:acme", "region": "GB"}))
     world.lake.append([world.record(1, category="service/usage")])
     honest, world.ledger = world.ledger, other
     permits = Permits(read_history(honest.entries()), purpose="train/recommend", at_us=world.clock())
     snapshot = world.freeze("train/recommend", permits=permits, categories=["service/usage"])
     world.ledger = honest
     body = {"snapshot": snapshot.id, "purpose": snapshot.purpose, "at": snapshot.manifest["at"]}
-    world.ledger.append(Draft(kind="snapshot", body={**body, "manifest": snapshot.digest}))
+    world.ledger.append(NewEntry(kind="snapshot", body={**body, "manifest": snapshot.digest}))
     train_and_release(world, snapshot, release=False)
     verified = verify(bundle(world, tmp_path / "b.zip"))
     assert failed(verified) == ["snapshot"]
@@ -541,10 +542,10 @@ def proofs_of(folder, rows_of, *, asked, size=None):
     """Return the proofs for those asked about, from a ledger that names a snapshot of these people."""
     ledger = Ledger(MemoryStore(), SIGNER, clock=lambda: 5)
     snapshot = frozen(folder, rows_of, size=size)
-    ledger.append(Draft(kind="region", body={"party": "account:acme", "region": "GB"}))
-    ledger.append(Draft(kind="snapshot", body={"snapshot": snapshot.id, "manifest": snapshot.digest}))
-    ledger.append(Draft(kind="model", body={"model": "m", "snapshot": snapshot.id}))
-    ledger.append(Draft(kind="region", body={"party": "account:brill", "region": "GB"}))
+    ledger.append(NewEntry(kind="region", body={"party": "account:acme", "region": "GB"}))
+    ledger.append(NewEntry(kind="snapshot", body={"snapshot": snapshot.id, "manifest": snapshot.digest}))
+    ledger.append(NewEntry(kind="model", body={"model": "m", "snapshot": snapshot.id}))
+    ledger.append(NewEntry(kind="region", body={"party": "account:brill", "region": "GB"}))
     return [prove_person(ledger, snapshot, model="m", pseudonym=name) for name in asked]
 
 

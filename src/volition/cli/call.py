@@ -22,7 +22,7 @@ from volition.cli.views import Block
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from volition.ledger.log import Entry
+    from volition.ledger.entry import Entry
     from volition.workspace import Workspace
 
 Value = Mapping[str, Any]

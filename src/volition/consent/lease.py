@@ -39,7 +39,8 @@ from volition.consent.gate import Gate, Record, Verdict
 from volition.consent.history import History, extend_history
 from volition.consent.permits import Permits, Reason
 from volition.errors import BackendError, ConflictError, InvalidInputError, VolitionError
-from volition.ledger.log import Entry, Ledger
+from volition.ledger.entry import Entry
+from volition.ledger.log import Ledger
 
 LENGTH_MS: Final = 100
 """How long a lease is by default, milliseconds."""

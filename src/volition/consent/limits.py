@@ -23,7 +23,7 @@ from volition.consent.history import History, Limit, Limits
 from volition.consent.parties import ErasedError, Parties, Person
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError
-from volition.ledger.log import Draft, Entry
+from volition.ledger.entry import Entry, NewEntry
 
 LONGEST_NAME: Final = 80
 """Characters in a group's name, which stays in the ledger for ever."""
@@ -151,7 +151,7 @@ def _place(leaf: Leaf) -> tuple[int, int]:
 
 def limiting(  # noqa: PLR0913 - whom, what, and which way
     account: str, *, group: str, people: Sequence[str], data: Sequence[str], purpose: Sequence[str], limited: bool
-) -> list[Draft]:
+) -> list[NewEntry]:
     """Return the entries that limit a use, or lift a limit.
 
     Args:
@@ -180,7 +180,7 @@ def limiting(  # noqa: PLR0913 - whom, what, and which way
     }
     named = sorted(set(people))
     starts = range(0, max(len(named), 1), _AT_A_TIME)
-    return [Draft(kind="limit", body={**body, "people": named[start : start + _AT_A_TIME]}) for start in starts]
+    return [NewEntry(kind="limit", body={**body, "people": named[start : start + _AT_A_TIME]}) for start in starts]
 
 
 def people_named(parties: Parties, account: str, names: Sequence[str]) -> list[Person]:
@@ -224,7 +224,7 @@ def appended_together(entries: Iterable[Entry], account: str) -> list[Entry]:
     return found
 
 
-def reversing(history: History, entries: Sequence[Entry]) -> list[Draft]:
+def reversing(history: History, entries: Sequence[Entry]) -> list[NewEntry]:
     """Return the entries that make an account's limits stand as they did before some that were appended together.
 
     Whom a limit held before is not let go with it, and whom nothing held before is not limited anew.

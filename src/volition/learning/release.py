@@ -25,7 +25,7 @@ from volition.learning.audit import FAIL, Finding
 from volition.learning.audit.bounds import Bound
 from volition.learning.card import FORMAT, card_markdown
 from volition.learning.train import Trained
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.ledger.signing import Signer, sign_envelope
 from volition.records.snapshot import Snapshot
 

@@ -1,12 +1,18 @@
 """The ledger: everything that decides is one entry of an append-only Merkle log that outsiders can check.
 
+The field calls it a transparency log or a tamper-evident audit log: RFC 9162 trees, signed checkpoints (C2SP
+tlog-checkpoint), inclusion and consistency proofs.
+
 What it guarantees: an entry that was acknowledged is never lost, changed or moved; every append leaves a signed
-checkpoint; whoever holds an older one can check that the log only grew.
+checkpoint; anyone who holds an older one can check that the log only grew.
 
 Each module knows only those before it:
 
-merkle      the tree: roots, proofs, their verification, without I/O
-signing     Ed25519: signed checkpoints and envelopes
-log         entries, appended and read; the store is a protocol
-stores      where the bytes are kept: SQLite, memory
+merkle         the tree: roots, proofs, their verification, without I/O
+signing        Ed25519: signed checkpoints and envelopes
+entry          entries, and what is to be appended
+store          what keeps the bytes: the protocol of a back end
+group_commit   appends of several threads, stored in one transaction
+log            the ledger: entries, appended and read, verified
+stores         back ends: SQLite, memory
 """

@@ -2,7 +2,7 @@
 
 - An entry hashes to `H(0x00 || entry)`, two subtrees to `H(0x01 || left || right)`, the empty tree to `H("")`.
 - A *node* is a complete subtree: the one with this `number` among those of `2 ** level` leaves. A tree of n leaves
-  has fewer than 2n nodes and none ever changes, so whoever keeps them can prove any size that the tree ever had.
+  has fewer than 2n nodes and none ever changes, so anyone who keeps them can prove any size that the tree ever had.
 - Positions, sizes and proofs are those of the RFC: indexes start at 0, hashes go from the leaf's sibling up.
 - Verifying raises `ProofError` or returns nothing; there is no answer to forget to look at.
 

@@ -1,10 +1,10 @@
-"""Ed25519 signatures in the two public forms that Volition speaks: signed notes (with checkpoints) and DSSE envelopes.
+"""Ed25519 signatures in the two public formats that Volition uses: signed notes (with checkpoints) and DSSE envelopes.
 
-- A name is part of a key: what one name signed is never taken for another's.
+- A name is part of a key: a signature under one name is never accepted under another.
 - Verify first, then parse the very bytes that were verified; whatever was received, only `ProofError` is raised.
 - One value has one spelling (base64 without stray bits, no second form of a number), so no byte of a verified note
   can be changed unnoticed.
-- Signatures by keys that nobody asked about are ignored; one by a known key that fails rejects the whole.
+- Signatures by unknown keys are ignored; a failing one by a known key rejects the whole.
 
     >>> signer = Signer.from_seed("log.example/volition", bytes(range(32)))
     >>> note = sign_note(checkpoint_text(Checkpoint(origin=signer.key.name, size=0, root=bytes(32))), signer)

@@ -42,7 +42,8 @@ from volition.learning.audit.bounds import Bound
 from volition.learning.card import card_markdown
 from volition.learning.release import PAYLOAD_TYPE, ModelState, missed_bounds, models_in, settle_releases
 from volition.ledger import merkle
-from volition.ledger.log import Entry, Ledger
+from volition.ledger.entry import Entry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint, VerifierKey, open_envelope, open_note, parse_checkpoint
 from volition.records.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
 

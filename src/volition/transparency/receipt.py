@@ -20,7 +20,8 @@ from typing import Any, Final
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
-from volition.ledger.log import Entry, Ledger
+from volition.ledger.entry import Entry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
 from volition.transparency.prove import Verified, check_claim, open_checkpoint, verify_person
 

@@ -16,7 +16,7 @@ from volition.consent.limits import EVERYTHING, Group, appended_together, limiti
 from volition.consent.permits import NO_PERMIT_US, Permit, Refusal, Use
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError
-from volition.ledger.log import Draft, Entry
+from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened
 
@@ -72,7 +72,7 @@ class Consent:
             "purpose": sorted(set(purpose)),
             "covers": covers,
         }
-        return self._opened.ledger.append(Draft(kind="decision", body=body))[0]
+        return self._opened.ledger.append(NewEntry(kind="decision", body=body))[0]
 
     def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
         """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
@@ -215,7 +215,7 @@ class Consent:
         if any(known == name for _, known, _ in self._opened.history().party(party).signals):
             self._opened.leases.wait()  # whoever recorded it may have been killed before it was acknowledged
             return None
-        return self._opened.ledger.append(Draft(kind="signal", body={"party": party, "signal": name}))[0]
+        return self._opened.ledger.append(NewEntry(kind="signal", body={"party": party, "signal": name}))[0]
 
     def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
         """Return the entries in which a person said something, the newest first: decisions and signals.

@@ -13,7 +13,7 @@ from volition.files import PART, sweep
 from volition.learning.forget import erase_retired, forget_rows
 from volition.learning.release import ModelState, at_work, check_releasable, missed_bounds, settle_releases
 from volition.learning.train import keep
-from volition.ledger.log import Draft
+from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
 from volition.workspace.gate import GateQuestions
@@ -71,7 +71,7 @@ class Forgetting:
         """
         ledger_name = self._opened.party(party)
         if self._opened.history().party(ledger_name).erased_us is None:
-            self._opened.ledger.append(Draft(kind="erasure", body={"party": ledger_name}))
+            self._opened.ledger.append(NewEntry(kind="erasure", body={"party": ledger_name}))
         else:
             self._opened.leases.wait()  # whoever began it may have been killed before it was acknowledged
         return self._finish_erasures()
@@ -106,7 +106,7 @@ class Forgetting:
             drafts, made = self._successor(state, progress) if is_at_work else ([], None)
             successor = made if any(draft.kind == "release" for draft in drafts) else None
             body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
-            self._opened.ledger.append(*drafts, Draft(kind="forgetting", body=body))
+            self._opened.ledger.append(*drafts, NewEntry(kind="forgetting", body=body))
             done.append(
                 Forgotten(
                     model=state.id,
@@ -120,7 +120,7 @@ class Forgetting:
         self._erase_retired()
         return done
 
-    def _successor(self, state: ModelState, progress: Progress) -> tuple[list[Draft], str | None]:
+    def _successor(self, state: ModelState, progress: Progress) -> tuple[list[NewEntry], str | None]:
         """Make and audit the model without the refused rows; return the drafts that record and release it.
 
         A model that misses a bound is recorded and not released: forgetting waits for nobody, and works without.

@@ -38,7 +38,7 @@ from volition.learning.release import (
     write_release,
 )
 from volition.learning.train import FolderParts, Trained, train
-from volition.ledger.log import Draft, Entry
+from volition.ledger.entry import Entry, NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
 from volition.transparency.weigh import tells_of_few
@@ -148,7 +148,7 @@ class Models:
         return trained
 
     @staticmethod
-    def model_draft(trained: Trained, snapshot: Snapshot) -> Draft:
+    def model_draft(trained: Trained, snapshot: Snapshot) -> NewEntry:
         """Return the entry that records a trained model."""
         body = {
             "model": trained.id,
@@ -156,7 +156,7 @@ class Models:
             "snapshot": snapshot.id,
             "digest": trained.model.digest,
         }
-        return Draft(kind="model", body=body)
+        return NewEntry(kind="model", body=body)
 
     def open(self, model: str) -> Trained:
         """Open a trained model by its id.
@@ -245,7 +245,7 @@ class Models:
         settle_releases(self._opened.folder / "releases", self._opened.models())
         return entry
 
-    def release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> Draft:
+    def release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> NewEntry:
         """Write a release's files and return the entry that names them; it counts once that entry is appended."""
         bound = {
             terms.id
@@ -265,7 +265,7 @@ class Models:
             signer=self._opened.signer,
             at_us=self._opened.now_us,
         )
-        return Draft(kind="release", body={"model": trained.id, **named})
+        return NewEntry(kind="release", body={"model": trained.id, **named})
 
     def release_file(self, model: str, name: Literal["card.json", "card.md", "attestation.json"]) -> bytes:
         """Return a file of a model's newest release, as the ledger names it.

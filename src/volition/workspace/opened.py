@@ -17,7 +17,8 @@ from volition.consent.parties import Parties, read_secret
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder, EncoderMissingError
 from volition.learning.release import ModelState, models_in
-from volition.ledger.log import Entry, Ledger
+from volition.ledger.entry import Entry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.records.lake import Lake

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from volition.consent.parties import Account, Person
 from volition.consent.terms.regions import check_region
-from volition.ledger.log import Draft
+from volition.ledger.entry import NewEntry
 from volition.workspace.opened import Opened
 
 
@@ -47,4 +47,4 @@ class People:
         return added
 
     def _locate(self, party: str, region: str) -> None:
-        self._opened.ledger.append(Draft(kind="region", body={"party": party, "region": region}))
+        self._opened.ledger.append(NewEntry(kind="region", body={"party": party, "region": region}))

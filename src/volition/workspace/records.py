@@ -17,7 +17,7 @@ from volition.consent.gate import Gate
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, leaves
 from volition.learning.encoder import Encoder
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
 from volition.records.engines.spark import Gathering, Part
 from volition.records.ingest import PersonRef, keep_private

@@ -9,7 +9,7 @@ from datetime import datetime
 from volition.canonical import datetime_to_us
 from volition.consent.permits import Permits
 from volition.errors import InvalidInputError, ProofError
-from volition.ledger.log import Draft
+from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot, freeze
 from volition.workspace.gate import GateQuestions
@@ -89,5 +89,5 @@ class Snapshots:
             "at": snapshot.manifest["at"],
             "manifest": snapshot.digest,
         }
-        self._opened.ledger.append(Draft(kind="snapshot", body=body))
+        self._opened.ledger.append(NewEntry(kind="snapshot", body=body))
         return snapshot

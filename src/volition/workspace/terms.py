@@ -13,7 +13,7 @@ from volition.consent.terms.diff import newly_allows
 from volition.consent.terms.model import PROFILES, Terms, load_profile
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.files import write_file
-from volition.ledger.log import Draft, Entry
+from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.opened import Opened, read_bytes
 
 _TEXTS: Final = "terms"
@@ -45,13 +45,13 @@ class PublishedTerms:
         if loosens:
             binds_us = max(binds_us, now_us + terms.notice_days * _DAY_US)
         notices = [
-            Draft(kind="notice", body={"account": account, "terms": terms.id, "ends": us_to_text(binds_us)})
+            NewEntry(kind="notice", body={"account": account, "terms": terms.id, "ends": us_to_text(binds_us)})
             for account in bound
         ]
         if terms.text:
             self._keep_text(terms)
         body = {"terms": terms.to_json(), "binds": us_to_text(binds_us)}
-        return self._opened.ledger.append(Draft(kind="terms", body=body), *notices)[0]
+        return self._opened.ledger.append(NewEntry(kind="terms", body=body), *notices)[0]
 
     def _keep_text(self, terms: Terms) -> None:
         path = self._opened.folder / _TEXTS / f"{terms.text_digest}.md"
@@ -106,4 +106,4 @@ class PublishedTerms:
                 f"The account {account} is bound by {bound[-1]!r}, which is newer than {chosen!r}. Accept a newer one."
             )
             raise InvalidInputError(msg)
-        return self._opened.ledger.append(Draft(kind="acceptance", body={"account": account, "terms": chosen}))[0]
+        return self._opened.ledger.append(NewEntry(kind="acceptance", body={"account": account, "terms": chosen}))[0]

@@ -19,7 +19,8 @@ from volition.files import write_file
 from volition.learning.audit.run import bounds_text
 from volition.learning.encoder import Encoder
 from volition.learning.release import ModelState, at_work
-from volition.ledger.log import Entry, Ledger
+from volition.ledger.entry import Entry
+from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.workspace.consent import Consent

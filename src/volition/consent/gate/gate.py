@@ -15,7 +15,7 @@ from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 
 _PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
 

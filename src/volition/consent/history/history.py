@@ -14,7 +14,7 @@ from volition.consent.history.answers import ANSWER_COLUMNS, Answering
 from volition.consent.history.values import NO_LIMITS, NOT_BACK_US, Decision, Limit, Limits, PartyHistory, Scope
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Terms
 from volition.errors import InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 
 _ARRANGED: Final = 4096  # parties whose answers are kept arranged
 

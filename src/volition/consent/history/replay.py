@@ -8,7 +8,7 @@ from volition.consent.history.history import History
 from volition.consent.history.values import BEGINNING_US, Decision, Limit
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Terms, leaves
 from volition.errors import InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 
 
 def read_history(entries: Iterable[Entry]) -> History:

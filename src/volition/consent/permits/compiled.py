@@ -23,7 +23,7 @@ from volition.consent.permits.reference import (
     say_of,
 )
 from volition.consent.terms.model import Basis
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 
 _Value = TypeVar("_Value")
 

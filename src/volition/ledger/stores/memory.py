@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock
 
-from volition.ledger.log import Growth, Head
+from volition.ledger.store import Growth, Head
 
 
 class MemoryStore:
-    """A `ledger.Store` that is gone when its process is."""
+    """A `ledger.store.Store` that is gone when its process is."""
 
     def __init__(self) -> None:
         """Start empty."""

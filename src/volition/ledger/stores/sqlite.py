@@ -10,8 +10,8 @@
 - Reading has a connection of its own, so that it never waits for an append.
 - What was appended last is remembered with SQLite's own count of other connections' changes (`data_version`): while
   that stands still, the head and the tree are as this store left them and need not be read again.
-- Triggers refuse to change or remove rows. They stop accidents; deliberate changes are found by `ledger.Ledger`.
-- Files of the forms that came before are carried over when they are opened (see `sqlite_forms`).
+- Triggers refuse to change or remove rows. They stop accidents; `log.Ledger` finds deliberate changes.
+- Files of older schema versions are migrated when they are opened (see `sqlite_migrations`).
 """
 
 import sqlite3
@@ -23,12 +23,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
-from volition.ledger.log import LOWEST, MOST_AT_ONCE, Growth, Head
 from volition.ledger.merkle import HASH_BYTES, count_nodes
-from volition.ledger.stores.sqlite_migrations import INSERT, OLDER_FORMS, Row, carry_over
+from volition.ledger.store import LOWEST, MOST_AT_ONCE, Growth, Head
+from volition.ledger.stores.sqlite_migrations import INSERT, OLDER_VERSIONS, Row, migrate
 
 _T = TypeVar("_T")
-_FORM = 3
+_VERSION = 3
 _COLUMNS = "size INTEGER PRIMARY KEY, note TEXT NOT NULL, nodes BLOB NOT NULL, leaves BLOB NOT NULL"
 """The longest stands last, since SQLite walks through it to reach what is behind."""
 
@@ -39,7 +39,7 @@ _SCHEMA = [
         "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
         for verb in ("update", "delete")
     ),
-    f"PRAGMA user_version = {_FORM}",
+    f"PRAGMA user_version = {_VERSION}",
 ]
 _BETWEEN = b"\n"
 """What lies between the entries of a row. Canonical JSON writes a newline only as an escape."""
@@ -59,20 +59,20 @@ ORDER BY size
 
 
 class SqliteStore:
-    """A `ledger.Store` in one SQLite file."""
+    """A `ledger.store.Store` in one SQLite file."""
 
     def __init__(self, path: str | Path, patience_s: float = 10) -> None:
-        """Open a ledger file that `create` made; one of an older form is carried over first.
+        """Open a ledger file that `create` made; one of an older schema version is migrated first.
 
         Args:
             path: The file.
             patience_s: How long an append waits while other processes append, in seconds, before it gives up.
 
         Raises:
-            BackendError: There is no ledger at `path`, or a newer version of Volition made it, or it is of an older
-                form and cannot be written.
-            ConflictError: It is of an older form, and others kept writing to it.
-            ProofError: It is of an older form, and its tables do not fit together.
+            BackendError: There is no ledger at `path`, or a newer version of Volition made it, or it is of an
+                older schema version and cannot be written.
+            ConflictError: It is of an older schema version, and others kept writing to it.
+            ProofError: It is of an older schema version, and its tables do not fit together.
         """
         self._path = Path(path)
         self._reading, self._appending = Lock(), Lock()
@@ -80,13 +80,15 @@ class SqliteStore:
             raise BackendError(f"There is no ledger file at {path}. Check the path, or create a new ledger there.")
         with _Explained(self._path):
             with closing(_connect(self._path, patience_s)) as probe:
-                form = _form(probe)
-                if form in OLDER_FORMS:
+                version = _version(probe)
+                if version in OLDER_VERSIONS:
                     with _Transaction(probe):
-                        if _form(probe) != _FORM:  # nobody else did it while this one waited
-                            carry_over(probe, _SCHEMA, _rows)
-                elif form != _FORM:
-                    raise BackendError(f"{path} is no ledger that this version of Volition can read (form {form}).")
+                        if _version(probe) != _VERSION:  # no other process did it while this one waited
+                            migrate(probe, _SCHEMA, _rows)
+                elif version != _VERSION:
+                    raise BackendError(
+                        f"{path} is no ledger that this version of Volition can read (schema version {version})."
+                    )
             self._reader = _connect(self._path, patience_s)
             self._writer = _connect(self._path, patience_s)
         self._left: tuple[int, Head] | None = None  # as the last append left it: data_version, and the head
@@ -166,7 +168,7 @@ class SqliteStore:
             return growth
 
     def close(self) -> None:
-        """Let go of the file; the store is not used again."""
+        """Close the file; the store is not used again."""
         with self._appending, self._reading:
             self._writer.close()
             self._reader.close()
@@ -238,9 +240,9 @@ def _nodes_bytes(start: int, size: int) -> int:
     return HASH_BYTES * (count_nodes(size, LOWEST) - count_nodes(start, LOWEST))
 
 
-def _form(connection: sqlite3.Connection) -> int:
-    [(form,)] = connection.execute("PRAGMA user_version")
-    return _typed(form, int)
+def _version(connection: sqlite3.Connection) -> int:
+    [(version,)] = connection.execute("PRAGMA user_version")
+    return _typed(version, int)
 
 
 def _head(rows: list[tuple[Any, ...]]) -> Head:

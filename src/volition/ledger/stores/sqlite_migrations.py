@@ -1,8 +1,8 @@
-"""How ledger files of older forms become files of the present one, in which one append is one row.
+"""Schema migrations: ledger files of older versions become files of the present one, in which one append is one row.
 
-Forms 1 and 2 had three tables: a row an entry, a row a node, a row a checkpoint. Form 1 stored every node, form 2 only
-those that are stored now. Nothing is hashed or verified here: the same bytes come to lie elsewhere, and what does not
-fit together is refused and left as it is. Other changes behind the ledger's back are found afterwards, as before.
+Versions 1 and 2 had three tables: a row for each entry, each node and each checkpoint. Version 1 stored every node,
+version 2 only those that are stored now. Nothing is hashed or verified here: the same bytes are moved, and what does
+not fit together is refused and left as it is. Tampering is found afterwards, when the ledger verifies.
 """
 
 import sqlite3
@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from volition.errors import InvalidInputError, ProofError
-from volition.ledger.log import LOWEST
 from volition.ledger.merkle import HASH_BYTES, count_nodes
+from volition.ledger.store import LOWEST
 
-OLDER_FORMS: Final = (1, 2)
+OLDER_VERSIONS: Final = (1, 2)
 _TABLES: Final = ("leaf", "node", "checkpoint")
 _LEAVES: Final = "SELECT bytes FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq"
 _NODE: Final = "SELECT hash FROM node WHERE level = ? AND number = ?"
@@ -27,12 +27,12 @@ Rows = Callable[[int, int, str, Sequence[bytes], Sequence[bytes]], Iterable[Row]
 """Gives the rows of an append from its start, its end, its note, its nodes and its entries."""
 
 
-def carry_over(connection: sqlite3.Connection, schema: Sequence[str], rows: Rows) -> None:
-    """Turn a file of an older form into one of the present form, within a transaction that somebody else ends.
+def migrate(connection: sqlite3.Connection, schema: Sequence[str], rows: Rows) -> None:
+    """Turn a file of an older version into one of the present version, within the caller's transaction.
 
     Args:
         connection: To the file, holding its write lock.
-        schema: Statements that make the present form, and give the file its number.
+        schema: Statements that make the present tables, and give the file its version number.
         rows: Makes the rows of an append.
 
     Raises:
@@ -72,5 +72,5 @@ def _nodes(connection: sqlite3.Connection, start: int, size: int) -> list[bytes]
 def _misfit(start: int, size: int) -> str:
     return (
         f"The ledger file's entries, nodes and checkpoints from {start} to {size} do not fit together: it was changed. "
-        "It was left in its older form. Restore it from a copy that verifies."
+        "It was left in its older version. Restore it from a copy that verifies."
     )

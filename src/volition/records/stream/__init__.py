@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from volition.consent.gate import Gate
 from volition.errors import BackendError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.records.lake import EMBEDDING_SIZE, Row
 
 if TYPE_CHECKING:

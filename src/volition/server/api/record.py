@@ -8,7 +8,7 @@ from volition.canonical import us_to_text
 from volition.consent.parties import Person
 from volition.consent.terms.model import Terms, load_profile
 from volition.errors import InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.server.api.problems import NOT_FOUND
 from volition.server.api.schemas import (
     AcceptanceIn,

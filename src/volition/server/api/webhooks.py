@@ -22,7 +22,7 @@ import httpx2
 
 from volition.canonical import us_to_text
 from volition.errors import VolitionError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.server.auth import Access
 from volition.server.settings import Webhook
 from volition.workspace.pool import Workspaces

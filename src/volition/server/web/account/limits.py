@@ -11,7 +11,7 @@ from typing import Final
 from volition.consent.choices import Choice
 from volition.consent.limits import LONGEST_NAME, Group, Held, held_by
 from volition.errors import InvalidInputError, RefusedError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import Notice, Pages, Redirect, Undo, Visit

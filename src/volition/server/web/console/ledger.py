@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import Download, Nav, Pages, Visit

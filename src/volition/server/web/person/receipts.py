@@ -10,7 +10,7 @@ from typing import Final
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError, RefusedError
-from volition.ledger.log import Entry
+from volition.ledger.entry import Entry
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import Download, Nav, Pages, Visit

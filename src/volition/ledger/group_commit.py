@@ -1,0 +1,164 @@
+"""Group commit: appends of several threads that arrive together are stored together, in one transaction.
+
+The thread that finds nobody storing leads: it stores for all who wait. Each append gets its own entries; one that is
+refused does not hold up the others. If a leader is interrupted, the one that has waited longest leads in its place.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from threading import Lock
+
+from volition.canonical import us_to_text
+from volition.errors import InvalidInputError
+from volition.ledger.entry import MAX_ENTRY_BYTES, Entry, PreparedEntry
+from volition.ledger.store import MOST_AT_ONCE
+
+
+class PendingAppend:
+    """An append that waits for its turn, or to be stored by another thread along with its own."""
+
+    __slots__ = ("at_us", "entries", "error", "has_left", "leads", "start", "woken")
+
+    def __init__(self, entries: Sequence[PreparedEntry]) -> None:
+        """Take entries that nothing was done for yet."""
+        self.entries = entries
+        self.start: int | None = None  # once it is stored: the place of its first entry, and the time of all
+        self.at_us = 0
+        self.error: Exception | None = None
+        self.leads = self.has_left = False
+        self.woken = Lock()
+        self.woken.acquire()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was stored, or failed."""
+        return self.start is not None or self.error is not None
+
+    def stored(self) -> tuple[Entry, ...]:
+        """Return the entries as they were stored, once it is done; raise if it failed."""
+        if self.error is not None:
+            raise self.error
+        start, at_us = self.start or 0, self.at_us
+        return tuple(
+            [Entry(seq=seq, at_us=at_us, kind=one.kind, body=one.body) for seq, one in enumerate(self.entries, start)]
+        )
+
+
+class Transaction:
+    """What one transaction stores: several appends, one after the other.
+
+    Attributes:
+        at_us: The time of all, set before their leaves are made.
+    """
+
+    def __init__(self, batch: Sequence[PendingAppend]) -> None:
+        """Take the appends that are stored together; their time is not known yet."""
+        self._batch = batch
+        self.at_us = 0
+        self._places: list[tuple[PendingAppend, int]] = []
+
+    def leaves(self, start: int) -> tuple[bytes, ...]:
+        """Return the entries' bytes, the first at place `start`; an append with too long a one is refused alone."""
+        at = us_to_text(self.at_us).encode()
+        leaves: list[bytes] = []
+        self._places = []
+        for pending in self._batch:
+            first = start + len(leaves)
+            mine = [  # as `Entry.leaf_bytes` writes it
+                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}' % (at, one.body_bytes, one.kind.encode(), seq)
+                for seq, one in enumerate(pending.entries, first)
+            ]
+            longest = max(map(len, mine))
+            if longest > MAX_ENTRY_BYTES:
+                kind = next(one.kind for one, leaf in zip(pending.entries, mine, strict=True) if len(leaf) == longest)
+                pending.error = InvalidInputError(
+                    f"This {kind} takes {longest} bytes, more than the {MAX_ENTRY_BYTES} of an entry. "
+                    "Keep the long part in a file and append its digest."
+                )
+                continue
+            self._places.append((pending, first))
+            leaves += mine
+        return tuple(leaves)
+
+    def acknowledge(self) -> None:
+        """Give each append that was stored its place and time."""
+        for pending, start in self._places:
+            pending.at_us, pending.start = self.at_us, start
+
+
+class GroupCommit:
+    """The queue of the appends of all threads, and who of them leads."""
+
+    def __init__(self, store: Callable[[Transaction], None]) -> None:
+        """Start with nobody waiting.
+
+        Args:
+            store: Stores one transaction, and acknowledges it; it is called by one thread at a time.
+        """
+        self._store = store
+        self._mutex = Lock()
+        self._waiting: list[PendingAppend] = []
+        self._is_led = False
+
+    @property
+    def waiting(self) -> int:
+        """How many appends wait to be stored."""
+        return len(self._waiting)
+
+    def append(self, entries: Sequence[PreparedEntry]) -> PendingAppend:
+        """Wait until the entries, at least one, are stored or refused: by this thread or by another; return which."""
+        mine = PendingAppend(entries)
+        try:
+            with self._mutex:
+                self._waiting.append(mine)
+                mine.leads, self._is_led = not self._is_led, True
+            if not mine.leads:
+                mine.woken.acquire()  # done, or to lead
+            if not mine.is_done:
+                self._store_waiting()
+        finally:
+            self._leave(mine)
+        return mine
+
+    def _leave(self, mine: PendingAppend) -> None:
+        """Wait no more; a leader, even one that an interrupt ends, hands over to the one that has waited longest."""
+        with self._mutex:
+            mine.has_left = True
+            if mine in self._waiting:
+                self._waiting.remove(mine)
+            if mine.leads:
+                self._is_led = bool(self._waiting)
+                if self._waiting:
+                    self._waiting[0].leads = True
+                    self._waiting[0].woken.release()
+
+    def _store_waiting(self) -> None:
+        """Store what waits, in one transaction, and wake each thread that waited for it."""
+        batch: list[PendingAppend] = []
+        count = 0
+        with self._mutex:
+            while self._waiting and (not batch or count + len(self._waiting[0].entries) <= MOST_AT_ONCE):
+                batch.append(self._waiting.pop(0))
+                count += len(batch[-1].entries)
+        leader = batch[0]
+        try:
+            self._store(Transaction(batch))
+        except Exception as error:  # noqa: BLE001 - whatever it is, every thread that waited raises it
+            for one in batch:
+                if not one.is_done:
+                    one.error = error if one is leader else _copy_of(error)
+        except BaseException:  # an interrupt of this thread only: the others are stored by another
+            with self._mutex:
+                self._waiting[:0] = [one for one in batch[1:] if not (one.is_done or one.has_left)]
+            raise
+        finally:
+            for one in batch[1:]:
+                if one.is_done:
+                    one.woken.release()
+
+
+def _copy_of(error: Exception) -> Exception:
+    """Return an error to be raised in another thread: errors carry their traceback, so each thread has its own."""
+    other = copy(error)
+    other.__cause__ = error
+    return other
