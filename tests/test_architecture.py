@@ -41,7 +41,7 @@ LEAVES = ["errors", "canonical", "files", "progress"]  # in this order, since th
 HOMES = {  # a package that is not Python's own, and the modules and folders that may import it
     "argon2": "server.auth",
     "authlib": "server.web.signin",
-    "cryptography": "consent.parties ledger.signing",
+    "cryptography": "consent.parties.vault ledger.signing",
     "datasets": "records.stream",
     "duckdb": "records.engines",
     "fairlearn": "learning.audit",

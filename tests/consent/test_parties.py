@@ -1,4 +1,4 @@
-"""Names, pseudonyms, keys: whom a record concerns, what seals it, and that what is destroyed is gone."""
+"""Names, pseudonyms, keys: whom a record concerns, what encrypts it, and that what is destroyed is gone."""
 
 import base64
 import hmac
@@ -583,3 +583,4 @@ def test_threads_may_seal_and_look_up_while_others_are_erased(parties):
         for worker in workers:
             worker.result()
     assert parties.people() == []
+    assert not any(map(parties.person_by_pseudonym, people)), "somebody erased is still held in memory"

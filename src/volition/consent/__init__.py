@@ -6,7 +6,7 @@ one; what is not known is refused. Read `permits` first, its `reference` before 
 Each module knows only those before it:
 
 terms        what is asked: rules, their files, regions, what a version changes
-parties      accounts and people, their names and keys
+parties      accounts and people: the directory, and the key vault
 history      the ledger's entries that bear on permission, by party
 permits      since when each yes has stood unbroken: **the one module that decides**
 gate         may this be used? For one record, many, a table

@@ -1,0 +1,20 @@
+"""Parties: the accounts (tenants) and people (data subjects) of a workspace, and the keys that can be destroyed.
+
+It is the one part of a workspace whose content can be erased: destroying a key makes everything under it unreadable, in
+every copy (crypto-shredding), while the ledger still verifies.
+
+Each module knows only those before it:
+
+secret_file   a secret of 32 bytes in a file that only its owner can read
+database      parties.db, the SQLite file in which all of it lies, and how erased bytes are wiped from it
+vault         the key vault: data keys of accounts, keys of people; encryption and crypto-shredding
+directory     the directory: who the accounts and people are, and by which handles sources call them
+parties       directory and vault, put together: what a workspace opens
+"""
+
+from volition.consent.parties.directory import Account, Person
+from volition.consent.parties.parties import Parties
+from volition.consent.parties.secret_file import read_secret, write_secret
+from volition.consent.parties.vault import ErasedError
+
+__all__ = ["Account", "ErasedError", "Parties", "Person", "read_secret", "write_secret"]

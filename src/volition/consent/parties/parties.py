@@ -1,0 +1,199 @@
+"""Accounts and people with their keys: directory and vault, over one file, for a workspace.
+
+Erasure concerns both: what is destroyed is gone from the file, its write-ahead log and the memory of every process.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from volition.consent.parties.database import Database
+from volition.consent.parties.directory import Account, Directory, Person
+from volition.consent.parties.secret_file import read_secret, write_secret
+from volition.consent.parties.vault import KeyVault, new_key_check
+from volition.errors import BackendError, ConflictError
+
+_MASTER_KEY = "master.key"
+
+
+class Parties:
+    """The accounts and people of a workspace, in `parties.db` beside `master.key`. May be used from several threads.
+
+    Attributes:
+        directory: Who they are.
+        vault: Their keys.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open what `create` made.
+
+        Raises:
+            BackendError: A file is missing or cannot be read, others can read the master key, or it is another's.
+        """
+        master = read_secret(folder / _MASTER_KEY)
+        self._database = Database(folder)
+        try:
+            self.vault = KeyVault(self._database, master)
+            self.directory = Directory(self._database, self.vault)
+            self._database.finish_wiping()
+        except BackendError:
+            self._database.close()
+            raise
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Make the files in `folder` and open them.
+
+        Raises:
+            ConflictError: There is a master key already; nothing is changed.
+            BackendError: The folder cannot be written.
+        """
+        try:
+            write_secret(folder / _MASTER_KEY)
+            Database.create(folder, key_check=new_key_check(read_secret(folder / _MASTER_KEY)))
+        except FileExistsError as error:
+            msg = f"{folder} has a master key already. Open the workspace instead, or choose a new folder."
+            raise ConflictError(msg) from error
+        except (OSError, sqlite3.Error) as error:
+            msg = f"Accounts and people cannot be stored in {folder}: {error}. Check that the folder can be written."
+            raise BackendError(msg) from error
+        return cls(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Open what `create` made. Raises as the constructor does."""
+        return cls(folder)
+
+    def close(self) -> None:
+        """Close the file and drop the keys held in memory."""
+        self.vault.drop_memory()
+        self._database.close()
+
+    def version(self) -> tuple[int, int]:
+        """Return what is another value once anything here was written, by this process or by another."""
+        with self._database.lock:
+            return self._database.version(), self._database.changes()
+
+    # --- the directory: see there ---
+
+    def add_account(self, account: str, name: str) -> Account:
+        """Add an account; see `Directory.add_account`."""
+        return self.directory.add_account(account, name)
+
+    def account(self, account: str) -> Account:
+        """Return an account by its id; see `Directory.account`."""
+        return self.directory.account(account)
+
+    def has_account(self, account: str) -> bool:
+        """Return whether an account is known."""
+        return self.directory.has_account(account)
+
+    def accounts(self) -> list[Account]:
+        """Return every account, by id."""
+        return self.directory.accounts()
+
+    def add_person(
+        self,
+        person: str,
+        *,
+        account: str | None = None,
+        name: str | None = None,
+        aliases: Sequence[str] = (),
+        emails: Sequence[str] = (),
+    ) -> Person:
+        """Add a person; see `Directory.add_person`."""
+        return self.directory.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
+
+    def person(self, person: str) -> Person:
+        """Return a person by their id; see `Directory.person`."""
+        return self.directory.person(person)
+
+    def person_by_pseudonym(self, pseudonym: str) -> Person | None:
+        """Return whom a pseudonym stands for; none if nobody, or not any more."""
+        return self.directory.person_by_pseudonym(pseudonym)
+
+    def people(self, account: str | None = None) -> list[Person]:
+        """Return the people of an account, or everyone, by id."""
+        return self.directory.people(account)
+
+    def find_person(self, account: str, handle: str) -> Person | None:
+        """Return the one person of an account who goes by a handle; see `Directory.find_person`."""
+        return self.directory.find_person(account, handle)
+
+    def is_shared(self, account: str, handle: str) -> bool:
+        """Return whether several people of an account go by a handle."""
+        return self.directory.is_shared(account, handle)
+
+    def is_erased(self, account: str, handle: str) -> bool:
+        """Return whether an erased person of an account went by a handle."""
+        return self.directory.is_erased(account, handle)
+
+    def guest(self, account: str, name: str) -> Person:
+        """Return the guest of that name in an account's data, made if there is none; see `Directory.guest`."""
+        return self.directory.guest(account, name)
+
+    # --- the vault: see there ---
+
+    def seal(self, account: str, associated: bytes, plaintext: bytes) -> bytes:
+        """Encrypt one content under an account's key, bound to `associated`; see `KeyVault.encrypt_many`."""
+        return self.vault.encrypt_many(account, [(associated, plaintext)])[0]
+
+    def open_sealed(self, account: str, associated: bytes, sealed: bytes) -> bytes:
+        """Decrypt what `seal` encrypted with the same `associated`; see `KeyVault.decrypt_many`."""
+        return self.vault.decrypt_many(account, [(associated, sealed)])[0]
+
+    def seal_many(self, account: str, contents: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Encrypt (associated, plaintext) pairs under an account's key; see `KeyVault.encrypt_many`."""
+        return self.vault.encrypt_many(account, contents)
+
+    def open_many(self, account: str, contents: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """Decrypt (associated, encrypted) pairs; see `KeyVault.decrypt_many`."""
+        return self.vault.decrypt_many(account, contents)
+
+    def erased_accounts(self) -> frozenset[str]:
+        """Return the accounts whose key was destroyed."""
+        return self.vault.erased_accounts()
+
+    def derived_secret(self, use: str) -> bytes:
+        """Return 32 secret bytes for one use, derived from the master key; they reveal nothing about it."""
+        return self.vault.derived_secret(use)
+
+    # --- erasure: both ---
+
+    def destroy_account_key(self, account: str) -> None:
+        """Destroy an account's data key. Nothing undoes it; its name stays, so that the ledger can be read.
+
+        Raises:
+            InvalidInputError: There is no such account.
+            ConflictError: The key is destroyed, but its old bytes are not wiped yet, since another process reads.
+        """
+        self.account(account)
+        with self._destroying():
+            self.vault.destroy_account_key(account)
+
+    def destroy_person(self, person: str) -> None:
+        """Destroy a person's key, names and handles: the pseudonym in the ledger stands for nobody any more.
+
+        Raises:
+            InvalidInputError: There is no such person.
+            ErasedError: They were erased before.
+            ConflictError: All is destroyed, but the old bytes are not wiped yet, since another process reads.
+        """
+        self.person(person)
+        with self._destroying():
+            self.directory.remove_person(person)
+
+    @contextmanager
+    def _destroying(self) -> Iterator[None]:
+        with self._database.lock:
+            with self._database.destroying():
+                yield
+            self.vault.drop_memory()
+            self.directory.drop_memory()
+            wiped = self._database.wipe()
+        if not wiped:
+            msg = "It is destroyed, but old bytes still lie in parties.db or its log, since another process reads them "
+            msg += "or the disk is full. They are wiped when the workspace is next opened: close the others, then open."
+            raise ConflictError(msg)
