@@ -27,14 +27,14 @@ from volition.consent.gate import Gate
 from volition.consent.history import (
     BEGINNING_US,
     NOT_BACK_US,
+    AnswerScope,
     History,
-    Scope,
     extend_history,
-    find_history,
-    keep_history,
+    find_saved_history,
     read_history,
+    save_history,
 )
-from volition.consent.permits import Panel, Permits, Role
+from volition.consent.permits import Panel, PartyRole, Permits
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves, load_profile
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.log import Ledger
@@ -89,15 +89,15 @@ def made(size: int) -> tuple[History, int]:
     people = max(size // DECISIONS_OF_A_PERSON, 1)
     accounts = max(people // PEOPLE_OF_AN_ACCOUNT, 1)
     history = History()
-    history.publish(load_profile("granular"), binds_us=0, seq=0)
+    history.bindings.publish(load_profile("granular"), binds_us=0, seq=0)
     for number in range(accounts):
-        history.accept(f"a{number}", "granular", at_us=START_US, seq=1)
-    history.numbers(f"person:{number:016x}" for number in range(people))
-    history.numbers(f"account:a{number}" for number in range(accounts))
+        history.bindings.accept(f"a{number}", "granular", at_us=START_US, seq=1)
+    history.answers.numbers(f"person:{number:016x}" for number in range(people))
+    history.answers.numbers(f"account:a{number}" for number in range(accounts))
     content, service = (frozenset(leaves([name], CATEGORIES)) for name in ("content", "service"))
     train = frozenset(leaves(["train"], PURPOSES))
     said = [
-        Scope(yes=yes, categories=categories, purposes=purposes)
+        AnswerScope(yes=yes, categories=categories, purposes=purposes)
         for yes in (True, False)
         for categories, purposes in (
             (content, train),
@@ -114,7 +114,7 @@ def made(size: int) -> tuple[History, int]:
         scope = np.where(rng.random(count) < 0.7, 0, 4) + rng.integers(0, 4, count)
         covers = np.where((rng.random(count) < 0.3) & (scope < 4), BEGINNING_US, NOT_BACK_US)
         at_us = START_US + np.arange(first, first + count, dtype=np.int64) * 1000
-        history.decide_all(party, said, scope.astype(np.int16), at_us, covers, np.arange(first, first + count))
+        history.answers.decide_all(party, said, scope.astype(np.int16), at_us, covers, np.arange(first, first + count))
     history.size, history.last_us = size, START_US + size * 1000
     return history, people
 
@@ -130,10 +130,10 @@ def compiled(size: int) -> dict[str, Any]:
     named = [f"account:{account}" for account in accounts]
     of_account = Panel(permits, accounts, np.arange(len(accounts), dtype=np.int32), named)
     of_person = Panel(permits, accounts, own, parties)
-    tables = [of_account.of(Role.ACCOUNT, category) for category in CATEGORIES]
-    tables += [of_person.of(role, category) for role in (Role.FIRST, Role.OTHER) for category in CATEGORIES]
+    tables = [of_account.of(PartyRole.ACCOUNT, category) for category in CATEGORIES]
+    tables += [of_person.of(role, category) for role in (PartyRole.FIRST, PartyRole.OTHER) for category in CATEGORIES]
     seconds, cpu_s = time.perf_counter() - start, time.process_time() - cpu
-    allowed = int((of_person.of(Role.FIRST, "content/chat").reason == 0).sum())
+    allowed = int((of_person.of(PartyRole.FIRST, "content/chat").reason == 0).sum())
     one_by_one = _walked(permits, accounts, parties, own)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     told = {
@@ -157,14 +157,14 @@ def _walked(permits: Permits, accounts: list[str], parties: list[str], own: np.n
     chosen = range(0, len(parties), max(1, len(parties) // 5_000))
     start = time.perf_counter()
     for number in chosen:
-        permits.of(accounts[own[number]], parties[number], Role.FIRST, "content/chat")
+        permits.of(accounts[own[number]], parties[number], PartyRole.FIRST, "content/chat")
     return (time.perf_counter() - start) / len(chosen) * 1e6
 
 
 def _kept(folder: Path, history: History) -> dict[str, float]:
     """Keep a history."""
     start = time.perf_counter()
-    kept = keep_history(folder, history, root=_SameRoot(history.size).root(history.size), signer=SIGNER)
+    kept = save_history(folder, history, root=_SameRoot(history.size).root(history.size), signer=SIGNER)
     keep_s = time.perf_counter() - start
     return {"kept_mb": sum(path.stat().st_size for path in kept.iterdir()) / 1e6, "keep_s": keep_s}
 
@@ -172,7 +172,7 @@ def _kept(folder: Path, history: History) -> dict[str, float]:
 def restarted(size: int, folder: str) -> dict[str, float]:
     """Find a kept history, as a restart does."""
     start = time.perf_counter()
-    found = find_history(Path(folder), _SameRoot(size), SIGNER.key)
+    found = find_saved_history(Path(folder), _SameRoot(size), SIGNER.key)
     seconds = time.perf_counter() - start
     assert found is not None  # noqa: S101 - or the figure would be of nothing
     return {"restart_s": seconds, "restart_peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}

@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.consent.gate import PartySets, fold, judge
-from volition.consent.history import NOT_BACK_US, History, Scope
-from volition.consent.permits import Panel, Permits, Role
+from volition.consent.history import NOT_BACK_US, AnswerScope, History
+from volition.consent.permits import Panel, PartyRole, Permits
 from volition.consent.terms.model import Basis, Rule, Terms
 
 PEOPLE: Final = 100_000
@@ -105,16 +105,18 @@ def ours(facts: Facts) -> tuple[Judge, Judge]:
     rule = Rule(data=("service",), purpose=("train",), basis=Basis.CONSENT, asks=("person",))
     terms = Terms(id="v", title="v", effective_us=0, acceptance="continued-use", text="prose", rules=(rule,))
     history = History()
-    history.publish(terms, binds_us=0)
-    history.accept("acme", "v", at_us=0)
+    history.bindings.publish(terms, binds_us=0)
+    history.bindings.accept("acme", "v", at_us=0)
     people = [f"person:{number}" for number in range(PEOPLE)]
-    scopes = [Scope(yes=yes, categories=frozenset([CATEGORY]), purposes=frozenset([PURPOSE])) for yes in (False, True)]
-    numbers = history.numbers(people)[facts.person]
+    scopes = [
+        AnswerScope(yes=yes, categories=frozenset([CATEGORY]), purposes=frozenset([PURPOSE])) for yes in (False, True)
+    ]
+    numbers = history.answers.numbers(people)[facts.person]
     covers = np.full(DECISIONS, NOT_BACK_US)
-    history.decide_all(numbers, scopes, facts.yes.astype(np.int16), facts.at_us, covers, np.arange(DECISIONS))
+    history.answers.decide_all(numbers, scopes, facts.yes.astype(np.int16), facts.at_us, covers, np.arange(DECISIONS))
     permits = Permits(history, purpose=PURPOSE, at_us=START_US + DECISIONS * 1_000_000)
     panel = Panel(permits, ["acme"], np.zeros(PEOPLE, np.int32), people)
-    stretches = panel.stretches(Role.FIRST, CATEGORY)
+    stretches = panel.stretches(PartyRole.FIRST, CATEGORY)
     party_sets = PartySets(
         accounts=["acme"],
         people=people,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.consent.aggregates import FEWEST, Counted, banded, count
-from volition.consent.choices import Answer, choices
+from volition.consent.choices import PartyAnswer, choices
 from volition.consent.history import Decision, History
 from volition.consent.terms.model import load_profile
 
@@ -18,12 +18,12 @@ AT_US = TERMS.effective_us + 1_000_000
 def world(said):
     """Return a history in which people ("person:N") have said things: (yes, categories, purposes) in order."""
     history = History()
-    history.publish(TERMS, binds_us=TERMS.effective_us)
-    history.accept("acme", TERMS.id, at_us=TERMS.effective_us)
+    history.bindings.publish(TERMS, binds_us=TERMS.effective_us)
+    history.bindings.accept("acme", TERMS.id, at_us=TERMS.effective_us)
     for number, answers in enumerate(said):
         for later, (yes, categories, purposes) in enumerate(answers):
             decision = Decision(yes=yes, categories=categories, purposes=purposes, at_us=TERMS.effective_us + later)
-            history.decide(f"person:{number}", decision)
+            history.answers.decide(f"person:{number}", decision)
     return history
 
 
@@ -63,7 +63,7 @@ def test_what_is_counted_is_what_each_persons_own_page_says(said):
         account = choices(history, account="acme", party="account:acme", at_us=AT_US).of(switch)
         own = [choices(history, account="acme", party=party, at_us=AT_US).of(switch) for party in parties]
         heard = [{line.answer for line in choice.lines} for choice in own]
-        no = sum(Answer.NO in answers for answers in heard)
-        yes = sum(Answer.YES in answers and Answer.NO not in answers for answers in heard)
+        no = sum(PartyAnswer.NO in answers for answers in heard)
+        yes = sum(PartyAnswer.YES in answers and PartyAnswer.NO not in answers for answers in heard)
         expected = shown(len(said), yes, no)
         assert count(history, parties, account) == Counted(yes=expected[0], no=expected[1], nothing=expected[2])

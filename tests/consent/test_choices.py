@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volition.consent.choices import Answer
+from volition.consent.choices import PartyAnswer
 from volition.consent.permits import Permit
 from volition.errors import InvalidInputError
 from volition.workspace import Workspace
@@ -97,7 +97,7 @@ def test_the_bundled_switch_says_all_that_it_turns_off(tmp_path):
         assert set(choice.switch.disables) <= set(choice.purposes)
         workspace.consent.choose("account:acme", choice.switch.name, account="acme", yes=False)
         [choice] = workspace.consent.choices("account:acme", account="acme").choices
-        assert choice.answer is Answer.NO
+        assert choice.answer is PartyAnswer.NO
         assert not choice.stands
 
 

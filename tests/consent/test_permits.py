@@ -20,11 +20,11 @@ from volition.consent.permits import (
     REASON_CODES,
     UNKNOWN_PERSON,
     Panel,
+    PartyRole,
     Permit,
     Permits,
     Reason,
     Refusal,
-    Role,
     Use,
     allowed,
     evidence,
@@ -41,7 +41,7 @@ COLLECTED = range(START - 3, ASKED + 1)
 
 ACCOUNT, PERSON, OTHER = "account:acme", "person:ada", "person:zoe"
 CATEGORY, PURPOSE = "content/chat", "train/search"
-ROLES = {Role.ACCOUNT: ACCOUNT, Role.FIRST: PERSON, Role.OTHER: PERSON}
+ROLES = {PartyRole.ACCOUNT: ACCOUNT, PartyRole.FIRST: PERSON, PartyRole.OTHER: PERSON}
 
 
 def rule(basis=Basis.CONSENT, asks=(), refusable_by=(), **more):
@@ -103,7 +103,7 @@ def history_of(events):
         if entry.kind == "terms":
             told = entry.body["terms"]
             known = terms(told["id"], kind=kind_of(entry.body), acceptance=told["acceptance"])
-            history.publish(known, binds_us=us_of(entry.body["binds"]))
+            history.bindings.publish(known, binds_us=us_of(entry.body["binds"]))
         else:
             extend_history(history, entry)
     return history
@@ -152,7 +152,7 @@ def allowed_at(events, role, instant, bound):
     if any(kind == "erasure" and body["party"] == party for _, kind, body in happened):
         return False
     name = bound.get(instant)
-    if name is None and role is not Role.ACCOUNT and bound:
+    if name is None and role is not PartyRole.ACCOUNT and bound:
         name = bound[min(bound)]  # people are judged, before the first terms, as those would have
     if name is None:
         return False
@@ -277,7 +277,7 @@ def test_every_short_history_agrees_with_the_definition(old, new):
         (START, publish("new", new, binds=START + 3)),
         (START + 1, accept("old")),
     ]
-    for alphabet, roles in ((OF_ACCOUNT, [Role.ACCOUNT]), (OF_PERSON, [Role.FIRST, Role.OTHER])):
+    for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER])):
         for events in histories(alphabet, 1):
             check(sorted(start + events, key=lambda event: event[0]), roles)
 
@@ -285,7 +285,7 @@ def test_every_short_history_agrees_with_the_definition(old, new):
 @pytest.mark.parametrize("kind", RULES)
 def test_every_history_of_two_events_agrees_under_one_version(kind):
     start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
-    for alphabet, roles in ((OF_ACCOUNT, [Role.ACCOUNT]), (OF_PERSON, [Role.FIRST, Role.OTHER])):
+    for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER])):
         for events in histories(alphabet, 2):
             check(start + events, roles)
 
@@ -300,7 +300,7 @@ def test_every_history_of_three_answers_agrees_under_changing_terms(kind):
             (START, accept("old")),
         ]
         for events in histories([answer(PERSON, "yes"), answer(PERSON, "yes", "past"), answer(PERSON, "no")], 3):
-            check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
+            check(sorted(start + events, key=lambda event: event[0]), [PartyRole.FIRST, PartyRole.OTHER])
 
 
 LIMITS = [
@@ -322,7 +322,7 @@ def test_every_history_of_two_limits_agrees_under_changing_terms(kind):
         (START, answer(PERSON, "yes")),
     ]
     for events in histories(LIMITS, 2):
-        check(sorted(start + events, key=lambda event: event[0]), [Role.FIRST, Role.OTHER])
+        check(sorted(start + events, key=lambda event: event[0]), [PartyRole.FIRST, PartyRole.OTHER])
 
 
 @pytest.mark.slow
@@ -330,9 +330,9 @@ def test_every_history_of_two_limits_agrees_under_changing_terms(kind):
 def test_every_history_of_three_limits_agrees_under_one_version(kind):
     start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
     for events in histories([limit("g", [PERSON]), limit("g", limited=False), limit("h", [PERSON])], 3):
-        check([*start, (START, answer(PERSON, "yes")), *events], [Role.FIRST])
+        check([*start, (START, answer(PERSON, "yes")), *events], [PartyRole.FIRST])
     for events in histories([limit(), limit(limited=False), answer(ACCOUNT, "yes", "past")], 3):
-        check([*start, *events], [Role.ACCOUNT])
+        check([*start, *events], [PartyRole.ACCOUNT])
 
 
 # --- long random ones ------------------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ def long_histories(draw):
 
 @given(long_histories())
 def test_long_histories_agree_with_the_definition(events):
-    check(events, list(Role))
+    check(events, list(PartyRole))
 
 
 @given(long_histories())
@@ -420,8 +420,8 @@ def check_together(start, histories):
     permits = Permits(history_of(events), purpose=PURPOSE, at_us=ASKED)
     accounts = [name for name, _ in histories]
     stretches = {}
-    for role in Role:
-        kind = "account" if role is Role.ACCOUNT else "person"
+    for role in PartyRole:
+        kind = "account" if role is PartyRole.ACCOUNT else "person"
         parties = [f"{kind}:{name}" for name in accounts]
         asked = Panel(permits, accounts, np.arange(len(accounts)), parties)
         # Some of them again, in another order, and strangers and nobody among them: not all of a history is asked.
@@ -559,23 +559,23 @@ def test_ties_are_the_same_among_many(old, new):
 def test_what_concerns_everybody_is_learned_by_everybody(start, heard):
     events = [*start, (START, accept("old"))]
     held = Permits(history_of(events), purpose=PURPOSE, at_us=START)
-    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Permit(since_us=BEGINNING_US)
+    assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Permit(since_us=BEGINNING_US)
     entries = entries_of(events + heard)[len(events) :]
     for entry in entries:
         extend_history(held.history, entry)
     assert held.learn(entries, at_us=12) is None
-    assert isinstance(held.of("acme", PERSON, Role.FIRST, CATEGORY), Refusal)
+    assert isinstance(held.of("acme", PERSON, PartyRole.FIRST, CATEGORY), Refusal)
 
 
 def test_a_lift_that_names_nobody_is_learned_by_all_of_the_group():
     start = [*CONSENTED, (START, answer(PERSON, "yes")), (START, limit("g", [PERSON, OTHER]))]
     history = history_of(start)
     held = Permits(history, purpose=PURPOSE, at_us=START)
-    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Refusal(reason=Reason.LIMITED)
+    assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Refusal(reason=Reason.LIMITED)
     [entry] = entries_of([*start, (12, limit("g", limited=False))])[len(start) :]
     extend_history(history, entry)
     assert held.learn([entry], at_us=12) == {PERSON, OTHER}
-    assert held.of("acme", PERSON, Role.FIRST, CATEGORY) == Permit(since_us=12)
+    assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Permit(since_us=12)
 
 
 def test_one_person_changes_nobody_elses_answer():
@@ -591,7 +591,7 @@ def test_one_person_changes_nobody_elses_answer():
 CONSENTED = [(START, publish("v", "consent", binds=START)), (START, accept("v"))]
 
 
-def permit_of(events, role=Role.FIRST, at=ASKED, *, party=None, category=CATEGORY, purpose=PURPOSE):
+def permit_of(events, role=PartyRole.FIRST, at=ASKED, *, party=None, category=CATEGORY, purpose=PURPOSE):
     use = Use(account="acme", party=party or ROLES[role], role=role, category=category, purpose=purpose)
     history = history_of(events)
     found = permit(history, use, at)
@@ -639,8 +639,10 @@ def test_stretches_break_when_new_terms_ask_for_more():
 
 
 def test_no_terms_means_no():
-    assert permit_of([(11, answer(ACCOUNT, "yes"))], Role.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
-    assert permit_of([(START, publish("v", "contract", binds=START))], Role.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
+    assert permit_of([(11, answer(ACCOUNT, "yes"))], PartyRole.ACCOUNT) == Refusal(reason=Reason.NO_TERMS)
+    assert permit_of([(START, publish("v", "contract", binds=START))], PartyRole.ACCOUNT) == Refusal(
+        reason=Reason.NO_TERMS
+    )
 
 
 def test_a_use_without_a_rule_is_never_allowed():
@@ -673,13 +675,13 @@ def test_a_signal_refuses_what_the_terms_name_and_a_later_yes_lifts_it():
 
 def test_retention_travels_with_the_permit():
     aged = [(START, publish("v", "aged", binds=START)), (START, accept("v")), (11, answer(ACCOUNT, "yes"))]
-    assert permit_of(aged, Role.ACCOUNT) == Permit(since_us=11, max_age_us=2)
+    assert permit_of(aged, PartyRole.ACCOUNT) == Permit(since_us=11, max_age_us=2)
 
 
 def test_nobody_in_particular_has_no_permit_where_people_have_a_say():
     assert permit_of(CONSENTED, party=UNKNOWN_PERSON) == Refusal(reason=Reason.UNKNOWN_PARTY)
     speaker = [(START, publish("v", "speaker", binds=START)), (START, accept("v"))]
-    assert permit_of(speaker, Role.OTHER, party=UNKNOWN_PERSON) == Permit(since_us=BEGINNING_US)
+    assert permit_of(speaker, PartyRole.OTHER, party=UNKNOWN_PERSON) == Permit(since_us=BEGINNING_US)
 
 
 def test_erasure_is_for_good():
@@ -699,10 +701,10 @@ def test_no_answer_no_acceptance_and_no_new_terms_get_past_a_limit():
         (13, MOVES_TO_DE[PERSON]),
     ]
     held = [*allowed_before, (11, limit("g", [PERSON])), (11, limit()), *past]
-    for role in Role:
+    for role in PartyRole:
         assert permit_of(held, role) == Refusal(reason=Reason.LIMITED)
     lifted = [*held, (14, limit("g", limited=False)), (14, limit(limited=False))]
-    for role in Role:
+    for role in PartyRole:
         assert permit_of(lifted, role) == Permit(since_us=14)
 
 
@@ -721,7 +723,7 @@ def test_a_no_counts_under_a_limit_and_after_it():
 
 def test_a_limit_changes_nothing_where_the_account_has_no_say():
     signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
-    for role in Role:
+    for role in PartyRole:
         assert permit_of([*signalled, (11, limit("g", [PERSON])), (11, limit())], role) == permit_of(signalled, role)
 
 
@@ -733,7 +735,7 @@ def test_a_limit_of_one_account_does_not_judge_anothers_records():
 
 def test_the_newest_word_of_each_limit_is_evidence():
     told = [*CONSENTED, (11, limit("g", [PERSON])), (11, limit("h", [PERSON])), (12, limit("g", limited=False))]
-    use = Use(account="acme", party=PERSON, role=Role.FIRST, category=CATEGORY, purpose=PURPOSE)
+    use = Use(account="acme", party=PERSON, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE)
     assert evidence(read_history(entries_of(told)), use, ASKED) == (0, 3, 4)
 
 

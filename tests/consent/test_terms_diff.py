@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from drawn_terms import DAY_US, SOME_REGIONS, USES, build, rules, versions
 from volition.canonical import canonical_json
-from volition.consent.terms.diff import LOOSENING, Kind, diff, newly_allows
+from volition.consent.terms.diff import LOOSENING, ChangeKind, diff, newly_allows
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, leaves, load_profile
 from volition.errors import InvalidInputError
 
@@ -277,7 +277,9 @@ def test_a_diff_names_every_use_whose_rule_changed_and_no_other(old, new):
         for region in SOME_REGIONS
         if meaning(old, *use, region) != meaning(new, *use, region)
     }
-    changes = [change for change in diff(old, new).changes if change.kind not in {Kind.SWITCH, Kind.BINDING}]
+    changes = [
+        change for change in diff(old, new).changes if change.kind not in {ChangeKind.SWITCH, ChangeKind.BINDING}
+    ]
     named = {
         use
         for change in changes

@@ -125,10 +125,10 @@ def terms_show(
     terms: Annotated[str, typer.Argument(metavar="ID", help="A published version; a file or a profile will do, too.")],
 ) -> Result:
     """Show a version: every rule, switch and signal."""
-    from volition.consent.terms.diff import Kind, diff
+    from volition.consent.terms.diff import ChangeKind, diff
 
     shown = _find_terms(call, terms)
-    in_words = [change.text for change in diff(None, shown).changes if change.kind is not Kind.SWITCH]
+    in_words = [change.text for change in diff(None, shown).changes if change.kind is not ChangeKind.SWITCH]
     value = shown.to_json() | {"digest": shown.digest, "in_words": in_words, "text": shown.text}
     return Result(value=value, view=views.terms)
 

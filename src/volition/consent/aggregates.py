@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from volition.consent.choices import Answer, Choice
+from volition.consent.choices import Choice, PartyAnswer
 from volition.consent.history import History
 
 FEWEST: Final = 5
@@ -64,13 +64,13 @@ def count(history: History, parties: Iterable[str], choice: Choice) -> Counted |
     if people < 2 * FEWEST:
         return None
     return Counted(
-        yes=banded(answers[Answer.YES], of=people),
-        no=banded(answers[Answer.NO], of=people),
-        nothing=banded(answers[Answer.NOTHING], of=people),
+        yes=banded(answers[PartyAnswer.YES], of=people),
+        no=banded(answers[PartyAnswer.NO], of=people),
+        nothing=banded(answers[PartyAnswer.NOTHING], of=people),
     )
 
 
-def _answer(history: History, party: str, leaves: Iterable[tuple[str, str]]) -> Answer:
+def _answer(history: History, party: str, leaves: Iterable[tuple[str, str]]) -> PartyAnswer:
     last = {
         (category, purpose): decision.yes
         for decision in sorted(history.party(party).decisions, key=lambda said: (said.at_us, not said.yes))
@@ -78,5 +78,5 @@ def _answer(history: History, party: str, leaves: Iterable[tuple[str, str]]) -> 
         if category in decision.categories and purpose in decision.purposes
     }
     if not last:
-        return Answer.NOTHING
-    return Answer.YES if all(last.values()) else Answer.NO
+        return PartyAnswer.NOTHING
+    return PartyAnswer.YES if all(last.values()) else PartyAnswer.NO

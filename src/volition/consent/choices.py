@@ -23,11 +23,22 @@ from typing import Final
 
 from volition.canonical import us_to_text
 from volition.consent.history import BEGINNING_US, History
-from volition.consent.permits import Permit, Reason, Refusal, Role, Say, Use, answered, ground, permit, say_of
+from volition.consent.permits import (
+    PartyRole,
+    Permit,
+    Reason,
+    Refusal,
+    Say,
+    Use,
+    answered,
+    governing_rule,
+    permit,
+    say_of,
+)
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
 
 
-class Answer(StrEnum):
+class PartyAnswer(StrEnum):
     """What a party has said about a use, its newest word."""
 
     YES = "yes"
@@ -37,7 +48,7 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ChoiceLine:
     """One kind of data under one purpose of a choice, as it stands for the party.
 
     Attributes:
@@ -54,7 +65,7 @@ class Line:
     category: str
     purpose: str
     say: Say
-    answer: Answer
+    answer: PartyAnswer
     own: Permit | Refusal
     of_account: Permit | Refusal
     asks: tuple[str, ...]
@@ -83,13 +94,13 @@ class Choice:
 
     switch: Switch
     purposes: tuple[str, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ChoiceLine, ...]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> PartyAnswer:
         """What the party has said, over all lines on which it has a say."""
         said = {line.answer for line in self.lines if line.say is not Say.NONE}
-        return said.pop() if len(said) == 1 else Answer.MIXED if said else Answer.NOTHING
+        return said.pop() if len(said) == 1 else PartyAnswer.MIXED if said else PartyAnswer.NOTHING
 
     @property
     def allowed(self) -> bool:
@@ -172,8 +183,8 @@ def choices(
         at_us: The instant, microseconds since the Unix epoch, UTC.
         permit_of: Gives the permit of a use at that instant; by default the reference, from this history.
     """
-    binding = [terms for start_us, terms in history.terms_of(account) if start_us <= at_us]
-    terms = next(iter([*reversed(binding), *reversed(history.published())]), None)
+    binding = [terms for start_us, terms in history.bindings.terms_of(account) if start_us <= at_us]
+    terms = next(iter([*reversed(binding), *reversed(history.bindings.published())]), None)
     if terms is None:
         return NOTHING
     known = history.party(party)
@@ -228,41 +239,41 @@ class _Asking:
         ]
         return Choice(switch=switch, purposes=purposes, lines=tuple(lines))
 
-    def _line(self, category: str, purpose: str, rule: Rule) -> Line:
-        role = Role.ACCOUNT if self.party.startswith("account:") else Role.FIRST
+    def _line(self, category: str, purpose: str, rule: Rule) -> ChoiceLine:
+        role = PartyRole.ACCOUNT if self.party.startswith("account:") else PartyRole.FIRST
         use = Use(account=self.account, party=self.party, role=role, category=category, purpose=purpose)
         own = self.permit_of(use)
         whole = Use(
             account=self.account,
             party=f"account:{self.account}",
-            role=Role.ACCOUNT,
+            role=PartyRole.ACCOUNT,
             category=category,
             purpose=purpose,
         )
-        return Line(
+        return ChoiceLine(
             category=category,
             purpose=purpose,
             say=say_of(rule, role),  # also of terms that do not bind yet, so that a no can be said before
             answer=self._answer(use, own),
             own=own,
-            of_account=own if role is Role.ACCOUNT else self.permit_of(whole),
+            of_account=own if role is PartyRole.ACCOUNT else self.permit_of(whole),
             asks=rule.asks,
             max_age_us=rule.max_age_us,
         )
 
-    def _answer(self, use: Use, own: Permit | Refusal) -> Answer:
+    def _answer(self, use: Use, own: Permit | Refusal) -> PartyAnswer:
         """Return what the party said last about a use; a signal that the terms count is a no."""
         reason = own.reason if isinstance(own, Refusal) else None
         if reason is Reason.LIMITED:  # by the account; what the party said is still what it said
-            here = ground(self.history, use, self.at_us, asked_us=self.at_us)
+            here = governing_rule(self.history, use, self.at_us, asked_us=self.at_us)
             reason = None if here.say is Say.NONE else answered(self.history, use, self.at_us, here)
         if reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
-            return Answer.NO
+            return PartyAnswer.NO
         for decision in reversed(self.history.party(self.party).decisions):
             concerns = use.category in decision.categories and use.purpose in decision.purposes
             if concerns and decision.at_us <= self.at_us:
-                return Answer.YES if decision.yes else Answer.NO
-        return Answer.NOTHING
+                return PartyAnswer.YES if decision.yes else PartyAnswer.NO
+        return PartyAnswer.NOTHING
 
 
 def _usable(rule: Rule | None) -> bool:

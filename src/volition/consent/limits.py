@@ -19,7 +19,7 @@ from itertools import product
 from typing import Any, Final
 
 from volition.canonical import us_to_text
-from volition.consent.history import History, Limit, Limits
+from volition.consent.history import History, Limit, PartyLimits
 from volition.consent.parties import ErasedError, Parties, Person
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError
@@ -39,7 +39,7 @@ Leaf = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class UseLimit:
     """One use as it is limited.
 
     Attributes:
@@ -54,7 +54,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class GroupLimit:
     """A limit that stands.
 
     Attributes:
@@ -65,7 +65,7 @@ class Group:
 
     name: str
     people: int
-    uses: dict[Leaf, Held]
+    uses: dict[Leaf, UseLimit]
 
     def to_json(self) -> dict[str, Any]:
         """Return the limit as a JSON object: uses that are limited alike are told together, by purpose."""
@@ -84,16 +84,16 @@ class Group:
             ],
         }
 
-    def by_purpose(self) -> Iterator[tuple[str, tuple[str, ...], Held]]:
+    def by_purpose(self) -> Iterator[tuple[str, tuple[str, ...], UseLimit]]:
         """Yield the uses purpose by purpose: the purpose, the kinds of data that are limited alike, and how."""
-        alike: dict[tuple[str, Held], list[str]] = {}
+        alike: dict[tuple[str, UseLimit], list[str]] = {}
         for (category, purpose), held in self.uses.items():
             alike.setdefault((purpose, held), []).append(category)
         for (purpose, held), data in alike.items():
             yield purpose, tuple(data), held
 
 
-def limits_of(history: History, *, account: str, at_us: int) -> tuple[Group, ...]:
+def limits_of(history: History, *, account: str, at_us: int) -> tuple[GroupLimit, ...]:
     """Return the limits of an account that stand at an instant: its lock first, then the groups by name.
 
     Cost: whoever was named together is looked at once, so it grows with the entries and not with the people.
@@ -107,41 +107,41 @@ def held_by(history: History, *, account: str, group: str, at_us: int) -> list[s
     """Return the people whom a group's limit holds at an instant, for any use, in the order of naming."""
     people = history.members(account, group)
     holding = {
-        limits: bool(_effective_permit(limits, account, group, lambda limit: limit.at_us <= at_us))
+        limits: bool(_in_force(limits, account, group, lambda limit: limit.at_us <= at_us))
         for limits in set(map(history.limits, people))
     }
     return [person for person in people if holding[history.limits(person)]]
 
 
-def _group(history: History, account: str, name: str, at_us: int) -> Group:
+def _group(history: History, account: str, name: str, at_us: int) -> GroupLimit:
     people = 0
-    uses: dict[Leaf, Held] = {}
+    uses: dict[Leaf, UseLimit] = {}
     for limits, count in Counter(map(history.limits, history.members(account, name))).items():
-        effective_permit = _effective_permit(limits, account, name, lambda limit: limit.at_us <= at_us)
-        people += count if effective_permit else 0
-        for leaf, limit in effective_permit.items():
+        limited = _in_force(limits, account, name, lambda limit: limit.at_us <= at_us)
+        people += count if limited else 0
+        for leaf, limit in limited.items():
             known = uses.get(leaf)
             first = known is None or (limit.at_us, limit.seq) < (known.since_us, known.seq)
-            uses[leaf] = Held(
+            uses[leaf] = UseLimit(
                 people=count + (known.people if known else 0),
                 since_us=limit.at_us if first or known is None else known.since_us,
                 seq=limit.seq if first or known is None else known.seq,
             )
     ordered = {leaf: uses[leaf] for leaf in sorted(uses, key=_place)}
-    return Group(name=name, people=people if name else 0, uses=ordered)
+    return GroupLimit(name=name, people=people if name else 0, uses=ordered)
 
 
-def _effective_permit(limits: Limits, account: str, name: str, is_heard: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
+def _in_force(limits: PartyLimits, account: str, name: str, counts: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
     """Return which uses stand limited by one limit, of all that is heard of it, and the entry since which each does."""
-    said = [one for one in limits.said if (one.account, one.group) == (account, name) and is_heard(one)]
-    effective_permit: dict[Leaf, Limit] = {}
+    said = [one for one in limits.said if (one.account, one.group) == (account, name) and counts(one)]
+    limited: dict[Leaf, Limit] = {}
     for limit in sorted(said, key=lambda one: (one.at_us, one.limited)):
         for leaf in product(limit.categories, limit.purposes):
             if not limit.limited:
-                effective_permit.pop(leaf, None)
+                limited.pop(leaf, None)
             else:
-                effective_permit.setdefault(leaf, limit)
-    return effective_permit
+                limited.setdefault(leaf, limit)
+    return limited
 
 
 def _place(leaf: Leaf) -> tuple[int, int]:
@@ -236,8 +236,7 @@ def reversing(history: History, entries: Sequence[Entry]) -> list[NewEntry]:
     changed = [
         party
         for party in named
-        if uses.isdisjoint(_effective_permit(history.limits(party), account, group, lambda limit: limit.seq < first))
-        is limited
+        if uses.isdisjoint(_in_force(history.limits(party), account, group, lambda limit: limit.seq < first)) is limited
     ]
     if not changed:
         return []

@@ -12,7 +12,7 @@ from typing import Final
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.gate import remedy
 from volition.consent.parties import Person
-from volition.consent.permits import Permits, Refusal, Role
+from volition.consent.permits import PartyRole, Permits, Refusal
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.llm import Endpoint
 from volition.features.prose import Prose, write_prose
@@ -205,7 +205,9 @@ def run_recommend(
         if named is None or named.pseudonym == asking.person.pseudonym:
             return True
         party = f"person:{named.pseudonym}"
-        answers = [permits.of(asking.account, party, Role.FIRST, SERVICE[0]) for permits in (asking.permits, train)]
+        answers = [
+            permits.of(asking.account, party, PartyRole.FIRST, SERVICE[0]) for permits in (asking.permits, train)
+        ]
         return any(isinstance(answer, Refusal) for answer in answers)
 
     own = [row for row in _visible(asking, SERVICE) if row.people[0] == asking.person.pseudonym]
@@ -237,7 +239,7 @@ def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> 
         RefusedError: With the reason and what would change it.
     """
     party = f"account:{account}"
-    answers = [permits.of(account, party, Role.ACCOUNT, category) for category in categories]
+    answers = [permits.of(account, party, PartyRole.ACCOUNT, category) for category in categories]
     refusals = [answer for answer in answers if isinstance(answer, Refusal)]
     if len(refusals) == len(answers):
         reason = refusals[0].reason

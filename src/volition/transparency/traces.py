@@ -18,7 +18,7 @@ from pathlib import Path
 from volition.canonical import text_to_us
 from volition.consent.gate import concerned
 from volition.consent.history import History
-from volition.consent.permits import Refusal, Role, Say, Use, ground, permit
+from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rule, permit
 from volition.learning.forget import DAY_US, Answers
 from volition.learning.release import ModelState
 from volition.records.snapshot import Snapshot
@@ -37,7 +37,7 @@ class Share:
     """
 
     account: str
-    role: Role
+    role: PartyRole
     category: str
     collected_us: Sequence[int]
     people: frozenset[str]
@@ -73,8 +73,8 @@ class Trace:
 @lru_cache(maxsize=64)
 def _shares(folder: Path) -> Mapping[str, tuple[Share, ...]]:
     """Count a snapshot's rows by whom they concern; its folder names the digest, so it never holds other ones."""
-    collected: dict[tuple[str, str, Role, str], list[int]] = {}
-    people: dict[tuple[str, str, Role, str], set[str]] = {}
+    collected: dict[tuple[str, str, PartyRole, str], list[int]] = {}
+    people: dict[tuple[str, str, PartyRole, str], set[str]] = {}
     for key in Snapshot.open(folder).keys:
         seen = set()
         for role, party in concerned(key.account, [f"person:{person}" for person in key.people]):
@@ -114,7 +114,7 @@ def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) ->
     return [
         share
         for share in shares(snapshot, party)
-        if ground(history, _use(share, party, snapshot.purpose), at_us, asked_us=at_us).say is not Say.NONE
+        if governing_rule(history, _use(share, party, snapshot.purpose), at_us, asked_us=at_us).say is not Say.NONE
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from volition.canonical import us_to_text
 from volition.consent.gate import concerned, instant_text, remedy
 from volition.consent.history import History
-from volition.consent.permits import NO_PERMIT_US, Permit, Role, Say, Use, ground, permit
+from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Say, Use, governing_rule, permit
 from volition.consent.terms.model import PURPOSES, Terms, leaves
 from volition.learning.audit import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.cross_validation import cross_validate
@@ -252,7 +252,7 @@ def refusable(history: History, party: str, at_us: int, *, purpose: str) -> Call
         at_us: The instant asked about.
         purpose: The purpose.
     """
-    known: dict[tuple[str, Role, str], bool] = {}
+    known: dict[tuple[str, PartyRole, str], bool] = {}
 
     def would(account: str, people: Sequence[str], category: str) -> bool:
         for role, one in concerned(account, [f"person:{person}" for person in people]):
@@ -260,7 +260,7 @@ def refusable(history: History, party: str, at_us: int, *, purpose: str) -> Call
                 key = (account, role, category)
                 if key not in known:
                     use = Use(account=account, party=party, role=role, category=category, purpose=purpose)
-                    known[key] = ground(history, use, at_us, asked_us=at_us).say is not Say.NONE
+                    known[key] = governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE
                 return known[key]
         return False
 
@@ -362,9 +362,9 @@ def _weigh(  # noqa: PLR0913, PLR0917 - as above, for one purpose
 def _states(party: Party, history: History, at_us: int, purpose: str, data: Sequence[str]) -> Iterator[State]:
     if party.account is None:
         return
-    asked = [(f"account:{party.account}", Role.ACCOUNT)]
+    asked = [(f"account:{party.account}", PartyRole.ACCOUNT)]
     if not party.is_account:
-        asked.insert(0, (party.ledger_name, Role.FIRST))
+        asked.insert(0, (party.ledger_name, PartyRole.FIRST))
     for one, role in asked:
         alike: dict[State, list[str]] = {}
         for category in data:
@@ -381,7 +381,7 @@ def _state(history: History, use: Use, at_us: int, told: str) -> State:
     return State(
         party=told,
         data=(),
-        say=ground(history, use, at_us, asked_us=at_us).say.value,
+        say=governing_rule(history, use, at_us, asked_us=at_us).say.value,
         allowed=allowed,
         since=instant_text(answer.since_us) if isinstance(answer, Permit) else None,
         reason=None if isinstance(answer, Permit) else answer.reason.value,
@@ -568,7 +568,7 @@ def _switches(party: Party, history: History, at_us: int, purpose: str) -> Itera
 def _terms(party: Party, history: History, at_us: int) -> Terms | None:
     if party.account is None:
         return None
-    bound = [terms for start_us, terms in history.terms_of(party.account) if start_us <= at_us]
+    bound = [terms for start_us, terms in history.bindings.terms_of(party.account) if start_us <= at_us]
     return bound[-1] if bound else None
 
 

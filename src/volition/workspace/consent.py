@@ -12,7 +12,15 @@ from typing import Final
 
 from volition.canonical import text_to_us, us_to_text
 from volition.consent.choices import Choices, choices, saying, undoing
-from volition.consent.limits import EVERYTHING, Group, appended_together, limiting, limits_of, people_named, reversing
+from volition.consent.limits import (
+    EVERYTHING,
+    GroupLimit,
+    appended_together,
+    limiting,
+    limits_of,
+    people_named,
+    reversing,
+)
 from volition.consent.permits import NO_PERMIT_US, Permit, Refusal, Use
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError
@@ -90,7 +98,7 @@ class Consent:
             return permits_of(use.purpose).of(use.account, use.party, use.role, use.category)
 
         found = choices(history, account=account, party=ledger_name, at_us=now_us, permit_of=permit_of)
-        binding_us = history.next_binding_us(after_us=now_us)
+        binding_us = history.bindings.next_binding_us(after_us=now_us)
         if len(self._chosen) >= _CHOSEN:
             self._chosen.clear()
         self._chosen[ledger_name, account] = history.size, NO_PERMIT_US if binding_us is None else binding_us, found
@@ -177,7 +185,7 @@ class Consent:
         drafts = limiting(account, group=group, people=named, data=data, purpose=purpose, limited=limited)
         return list(self._opened.ledger.append(*drafts))
 
-    def limits(self, account: str) -> tuple[Group, ...]:
+    def limits(self, account: str) -> tuple[GroupLimit, ...]:
         """Return the limits of an account that stand now: its lock first, then its groups by name."""
         return limits_of(
             self._opened.history(), account=self._opened.parties.account(account).id, at_us=self._opened.now_us

@@ -80,7 +80,7 @@ class Forgetting:
         """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
         removed = 0
         self._search_cache.clear()
-        for party in [entry.body["party"] for entry in self._opened.history().doings if entry.kind == "erasure"]:
+        for party in [entry.body["party"] for entry in self._opened.history().events if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
             if kind == "account" and name not in self._opened.parties.erased_accounts():
                 removed += self._opened.lake.erase_account(name)

@@ -12,7 +12,7 @@ from typing import Any
 from volition.canonical import datetime_to_us
 from volition.consent.gate import Explanation, Record, Verdict, decide, explain
 from volition.consent.gate.batch import judge_batch
-from volition.consent.history import History, find_history
+from volition.consent.history import History, find_saved_history
 from volition.consent.lease import Held
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, PURPOSES
@@ -59,7 +59,7 @@ class GateQuestions:
             self._opened.folder / LEASES,
             self._opened.ledger,
             purpose=purpose,
-            history=find_history(self._opened.folder / "history", self._opened.ledger, self._opened.signer.key),
+            history=find_saved_history(self._opened.folder / "history", self._opened.ledger, self._opened.signer.key),
             length_ms=self._opened.lease_ms,
             clock=self._opened.clock,
         )

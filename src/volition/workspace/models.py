@@ -250,7 +250,7 @@ class Models:
         bound = {
             terms.id
             for account in snapshot.manifest["accounts"]
-            for start_us, terms in self._opened.history().terms_of(account)[-1:]
+            for start_us, terms in self._opened.history().bindings.terms_of(account)[-1:]
             if start_us <= self._opened.now_us
         }
         named = write_release(

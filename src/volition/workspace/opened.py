@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from volition import canonical
-from volition.consent.history import History, extend_history, find_history, keep_history
+from volition.consent.history import History, extend_history, find_saved_history, save_history
 from volition.consent.lease import Leases
 from volition.consent.parties import Parties, read_secret
 from volition.errors import InvalidInputError
@@ -65,7 +65,7 @@ class Opened:
         self.leases = Leases(folder / LEASES)
         self.ledger = Ledger(self._store, self.signer, clock=clock, settle=self.leases.settle)
         self.lake = Lake(folder / "lake", self.parties, engine)
-        kept = find_history(folder / "history", self.ledger, self.signer.key)
+        kept = find_saved_history(folder / "history", self.ledger, self.signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
         self.uses = Uses(folder / "uses.db")
@@ -104,7 +104,7 @@ class Opened:
         if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):
             root = self.ledger.root(self._history.size)
             try:
-                keep_history(self.folder / "history", self._history, root=root, signer=self.signer)
+                save_history(self.folder / "history", self._history, root=root, signer=self.signer)
             except OSError:  # it is only kept to save time: the ledger has everything
                 _log.warning("The history could not be kept in %s; it will be read anew.", self.folder / "history")
             self._kept_size = self._history.size
@@ -117,7 +117,7 @@ class Opened:
 
     def models(self) -> dict[str, ModelState]:
         """Return every model that was ever trained, by id, oldest first."""
-        return models_in(self.history().doings)
+        return models_in(self.history().events)
 
     def party(self, text: str) -> str:
         """Return a party as the ledger names it, from "account:ID" or "person:ID".

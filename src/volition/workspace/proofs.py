@@ -38,7 +38,7 @@ class Proofs:
         """Return what every model that was ever trained learned from a person, oldest first."""
         history, at_us, models = self._opened.history(), self._opened.now_us, self._opened.models()
         party = self._opened.party(f"person:{person}")
-        forgot = {entry.body["model"]: entry.body["parties"] for entry in history.doings if entry.kind == "forgetting"}
+        forgot = {entry.body["model"]: entry.body["parties"] for entry in history.events if entry.kind == "forgetting"}
         return [
             trace(
                 state,
@@ -63,10 +63,12 @@ class Proofs:
         [entry, *_] = [*self._consent.answers(person, before=seq + 1, limit=1), None]
         if entry is None or entry.seq != seq:
             raise InvalidInputError(f"Entry {seq} is no answer of {person}, so there is no receipt for it.")
-        bound = [] if known.account is None else self._opened.history().terms_of(known.account)
+        bound = [] if known.account is None else self._opened.history().bindings.terms_of(known.account)
         binding = [terms.id for start_us, terms in bound if start_us <= entry.at_us]
         return write_receipt(
-            self._opened.ledger, entry, terms_seq=self._opened.history().terms_seq(binding[-1]) if binding else None
+            self._opened.ledger,
+            entry,
+            terms_seq=self._opened.history().bindings.terms_seq(binding[-1]) if binding else None,
         )
 
     def person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:

@@ -58,7 +58,7 @@ class Rights:
             RefusedError: The person was erased.
         """
         subject = Subject(pseudonym=self._opened.parties.person(person).pseudonym, at_us=self._opened.now_us)
-        frozen = [entry for entry in self._opened.history().doings if entry.kind == "snapshot"]
+        frozen = [entry for entry in self._opened.history().events if entry.kind == "snapshot"]
         snapshots = ((entry.at_us, self._snapshots.open(entry.body["snapshot"])) for entry in frozen)
         return Holdings(
             at_us=subject.at_us,

@@ -50,7 +50,7 @@ class Snapshots:
         """
         named = [
             entry.body["manifest"]
-            for entry in self._opened.history().doings
+            for entry in self._opened.history().events
             if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot
         ]
         if not named:
@@ -64,7 +64,7 @@ class Snapshots:
 
     def ids(self) -> list[str]:
         """Return the ids of every snapshot that the ledger names, oldest first."""
-        return [entry.body["snapshot"] for entry in self._opened.history().doings if entry.kind == "snapshot"]
+        return [entry.body["snapshot"] for entry in self._opened.history().events if entry.kind == "snapshot"]
 
     def freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
         """Freeze what permits let through, within what another snapshot holds where one is given."""

@@ -34,13 +34,13 @@ class PublishedTerms:
             ConflictError: A version with this id was published before.
         """
         history = self._opened.history()
-        published = history.published()
+        published = history.bindings.published()
         if any(known.id == terms.id for known in published):
             msg = f"Terms {terms.id!r} were published before and cannot be changed. Give the new version a new id."
             raise ConflictError(msg)
         now_us = self._opened.now_us
         binds_us = max(terms.effective_us, now_us)
-        bound = history.accounts()
+        bound = history.bindings.accounts()
         loosens = bool(published) and newly_allows(published[-1], terms)
         if loosens:
             binds_us = max(binds_us, now_us + terms.notice_days * _DAY_US)
@@ -82,7 +82,7 @@ class PublishedTerms:
 
     def published(self) -> Sequence[Terms]:
         """Return every published version, oldest first."""
-        return self._opened.history().published()
+        return self._opened.history().bindings.published()
 
     def accept(self, account: str, terms_id: str | None = None) -> Entry:
         """Let an account accept a published version; by default the newest.
@@ -99,7 +99,9 @@ class PublishedTerms:
             msg = f"No terms {chosen!r} were published. There are: {', '.join(published)}."
             raise InvalidInputError(msg)
         bound = [
-            terms.id for start_us, terms in self._opened.history().terms_of(account) if start_us <= self._opened.now_us
+            terms.id
+            for start_us, terms in self._opened.history().bindings.terms_of(account)
+            if start_us <= self._opened.now_us
         ]
         if bound and published.index(chosen) < published.index(bound[-1]):
             msg = (

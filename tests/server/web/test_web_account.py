@@ -84,8 +84,8 @@ def test_new_terms_are_told_before_they_are_accepted(served, client):
     assert "The terms are accepted" in page.text
     assert "New terms" not in page.text
     with served.workspaces.borrow() as workspace:
-        assert workspace.history().terms_of("acme")[-1][1].id == "2023-03-31"
-        assert workspace.history().terms_of("acme")[-1][0] <= now_us()
+        assert workspace.history().bindings.terms_of("acme")[-1][1].id == "2023-03-31"
+        assert workspace.history().bindings.terms_of("acme")[-1][0] <= now_us()
 
 
 def reason(served, person="ada"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from volition.consent.gate.verdict import Record
 from volition.consent.history import BEGINNING_US
-from volition.consent.permits import NO_PERMIT_US, Permits, Reason, Refusal, Role
+from volition.consent.permits import NO_PERMIT_US, PartyRole, Permits, Reason, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,11 @@ class EffectivePermit:
     party: str
 
 
-def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[Role, str]]:
+def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[PartyRole, str]]:
     """Yield every party of a record with its role, in the order in which refusals are told."""
-    yield Role.ACCOUNT, f"account:{account}"
+    yield PartyRole.ACCOUNT, f"account:{account}"
     for number, person in enumerate(people):
-        yield (Role.OTHER if number else Role.FIRST), person
+        yield (PartyRole.OTHER if number else PartyRole.FIRST), person
 
 
 def effective_permit_of(permits: Permits, account: str, people: Sequence[str], category: str) -> EffectivePermit:

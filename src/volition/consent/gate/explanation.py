@@ -10,7 +10,7 @@ from typing import Any
 from volition.consent.gate.effective import concerned
 from volition.consent.gate.verdict import Record, instant_text, remedy
 from volition.consent.history import History
-from volition.consent.permits import NO_PERMIT_US, Permit, Reason, Refusal, Role, Say, Use, ground, permit
+from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Reason, Refusal, Say, Use, governing_rule, permit
 from volition.consent.terms.model import Rule
 
 
@@ -30,7 +30,7 @@ class Explanation:
     """
 
     party: str
-    role: Role
+    role: PartyRole
     terms_id: str | None
     rule: Rule | None
     say: Say
@@ -65,7 +65,7 @@ def explain(history: History, record: Record, *, purpose: str, at_us: int) -> li
     lines = []
     for role, party in concerned(record.account, record.people):
         use = Use(account=record.account, party=party, role=role, category=record.category, purpose=purpose)
-        here = ground(history, use, at_us, asked_us=at_us)
+        here = governing_rule(history, use, at_us, asked_us=at_us)
         answer = permit(history, use, at_us)
         reason = _objection(answer, record, at_us)
         since_us = answer.since_us if isinstance(answer, Permit) else NO_PERMIT_US

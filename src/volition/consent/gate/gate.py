@@ -119,7 +119,7 @@ class Gate:
         return known.permitted
 
     def _next_binding_us(self) -> int:
-        binding_us = self._permits.history.next_binding_us(after_us=self._permits.at_us)
+        binding_us = self._permits.history.bindings.next_binding_us(after_us=self._permits.at_us)
         return NO_PERMIT_US if binding_us is None else binding_us
 
     def _look_up(self, account: str, people: tuple[str, ...], category: str) -> _Known:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Panel, Permits, Reason, Role
+from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Panel, PartyRole, Permits, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
     """
     everybody = np.arange(len(party_sets.accounts), dtype=np.int32)
     named = [f"account:{account}" for account in party_sets.accounts]
-    of_account = Panel(permits, party_sets.accounts, everybody, named).of(Role.ACCOUNT, category)
+    of_account = Panel(permits, party_sets.accounts, everybody, named).of(PartyRole.ACCOUNT, category)
     since_us = of_account.since_us[party_sets.account]
     oldest_us = of_account.oldest_us[party_sets.account]
     reason = of_account.reason[party_sets.account]
@@ -97,7 +97,7 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
     first = np.zeros(len(party_sets.members), np.bool_)
     first[party_sets.offsets[:-1][sizes > 0]] = True
     refusals = np.zeros(len(party_sets.members), np.int8)
-    for role, chosen in ((Role.FIRST, np.flatnonzero(first)), (Role.OTHER, np.flatnonzero(~first))):
+    for role, chosen in ((PartyRole.FIRST, np.flatnonzero(first)), (PartyRole.OTHER, np.flatnonzero(~first))):
         owner = party_sets.account[party_set[chosen]].astype(np.int64)
         pairs, place = np.unique(owner * len(party_sets.people) + party_sets.members[chosen], return_inverse=True)
         account, person = np.divmod(pairs, max(len(party_sets.people), 1))

@@ -1,11 +1,12 @@
 """History: the ledger's entries that bear on permission, arranged by party. It knows; it decides nothing.
 
-Answers (decisions and signals) are columns of numbers, one row an answer in the ledger's order, so that tens of
-millions fit into memory; each row names the row of the same party before it. What is rare (terms, acceptances,
-regions, limits, erasures, models) is kept as it came. Times never run backwards.
+The field calls such a thing a consent record store or, over an event log, a projection. Consents and their revocations
+are answers (decisions and signals): columns of numbers, one row for each answer in the ledger's order, so that tens of
+millions fit into memory. What is rare (terms, acceptances, regions, limits, erasures, models) is held as it came. Times
+never run backwards.
 
-A history that was long to read is kept: `keep_history` writes the columns with a seal that this log's key has signed,
-over the tree that they were read from, and `find_history` reads back only what the seal and the ledger confirm.
+A history that took long to read is saved: `save_history` writes the columns with a signature by this log's key over the
+tree that they were read from, and `find_saved_history` reads back only what the signature and the ledger confirm.
 
     >>> history = read_history(ledger.entries())      # doctest: +SKIP
     >>> history.party("account:acme").decisions       # doctest: +SKIP
@@ -16,41 +17,41 @@ Each module knows only those before it:
 values       what is known of a party: decisions, limits, answers as columns
 columns      columns that grow
 bindings     which terms were published, who accepted which, and which bind whom since when
-answers      who answered what, one row an answer
-history      the history: all that a party did, and the files that hold it all
+answers      who answered what, one row for each answer
+history      bindings and answers put together: all that a party did, and the files that hold it all
 replay       from ledger entries to a history
-saved        a history on disk, sealed
+saved        a history on disk, signed
 """
 
 from volition.consent.history.history import History
 from volition.consent.history.replay import extend_history, read_history
-from volition.consent.history.saved import Tree, find_history, keep_history
+from volition.consent.history.saved import LedgerRoots, find_saved_history, save_history
 from volition.consent.history.values import (
     BEGINNING_US,
     NO_LIMITS,
     NOT_BACK_US,
-    Answers,
+    AnswerColumns,
+    AnswerScope,
     Decision,
     Limit,
-    Limits,
     PartyHistory,
-    Scope,
+    PartyLimits,
 )
 
 __all__ = [
     "BEGINNING_US",
     "NOT_BACK_US",
     "NO_LIMITS",
-    "Answers",
+    "AnswerColumns",
+    "AnswerScope",
     "Decision",
     "History",
+    "LedgerRoots",
     "Limit",
-    "Limits",
     "PartyHistory",
-    "Scope",
-    "Tree",
+    "PartyLimits",
     "extend_history",
-    "find_history",
-    "keep_history",
+    "find_saved_history",
     "read_history",
+    "save_history",
 ]

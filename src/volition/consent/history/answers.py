@@ -1,18 +1,18 @@
-"""Who answered what: decisions and signals as columns, one row an answer in the ledger's order.
+"""Who answered what: decisions and signals as columns, one row for each answer, in the ledger's order.
 
-Parties and scopes are small numbers, given out as they come. Each row names the row of the same party before it, so one
-party's answers are found without reading the others'.
+Parties and scopes are interned: small numbers, given out as they come. Each row names the row of the same party before
+it (a linked list), so one party's answers are found without reading the others'.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.history.bindings import Binding
 from volition.consent.history.columns import Columns
-from volition.consent.history.values import NOT_BACK_US, Answers, Decision, Scope
+from volition.consent.history.values import NOT_BACK_US, AnswerColumns, AnswerScope, Decision
 
 ANSWER_COLUMNS: Final[Mapping[str, str]] = {
     "party": "<i4",
@@ -24,42 +24,41 @@ ANSWER_COLUMNS: Final[Mapping[str, str]] = {
 }
 
 
-class Answering(Binding):
-    """A history that knows the answers too.
+class AnswerLog:
+    """The answers of all parties.
 
     Attributes:
-        scopes: Of what the answers speak; a column names them by position.
+        scopes: What the answers are about; a column names them by position.
     """
 
     def __init__(self) -> None:
         """Start with nothing known."""
-        super().__init__()
-        self.scopes: list[Scope] = []
-        self._scope_numbers: dict[Scope, int] = {}
+        self.scopes: list[AnswerScope] = []
+        self._scope_numbers: dict[AnswerScope, int] = {}
         self._numbers: dict[str, int] = {}
-        self._answers = Columns(**ANSWER_COLUMNS)
+        self._columns = Columns(**ANSWER_COLUMNS)
         self._newest = Columns(answer="<i4")  # by party: the row of its newest answer, -1 for none
 
     # What happened, in order:
 
     def decide(self, party: str, decision: Decision) -> None:
         """A party says yes or no."""
-        scope = Scope(yes=decision.yes, categories=decision.categories, purposes=decision.purposes)
+        scope = AnswerScope(yes=decision.yes, categories=decision.categories, purposes=decision.purposes)
         covers_us = NOT_BACK_US if decision.covers_us is None else decision.covers_us
         self._answer(party, scope, decision.at_us, covers_us, decision.seq)
 
     def signal(self, party: str, name: str, *, at_us: int, seq: int = -1) -> None:
-        """A standing signal such as Global Privacy Control is seen from a party."""
-        self._answer(party, Scope(signal=name), at_us, NOT_BACK_US, seq)
+        """A lasting signal such as Global Privacy Control is received from a party."""
+        self._answer(party, AnswerScope(signal=name), at_us, NOT_BACK_US, seq)
 
-    def _answer(self, party: str, scope: Scope, at_us: int, covers_us: int, seq: int) -> None:
+    def _answer(self, party: str, scope: AnswerScope, at_us: int, covers_us: int, seq: int) -> None:
         number = self.number(party)
         before = self._newest["answer"]
-        before[number] = self._answers.append(
+        before[number] = self._columns.append(
             number, at_us, covers_us, self._scope_number(scope), int(before[number]), seq
         )
 
-    def _scope_number(self, scope: Scope) -> int:
+    def _scope_number(self, scope: AnswerScope) -> int:
         number = self._scope_numbers.get(scope)
         if number is None:
             number = self._scope_numbers[scope] = len(self.scopes)
@@ -69,7 +68,7 @@ class Answering(Binding):
     def decide_all(  # noqa: PLR0913, PLR0917 - a column each
         self,
         parties: NDArray[np.int32],
-        scopes: Sequence[Scope],
+        scopes: Sequence[AnswerScope],
         scope: NDArray[np.int16],
         at_us: NDArray[np.int64],
         covers_us: NDArray[np.int64],
@@ -80,13 +79,13 @@ class Answering(Binding):
         Args:
             parties: Numbers from `numbers`.
             scopes: What `scope` gives positions in.
-            scope: Of what each decision speaks.
+            scope: What each decision is about.
             at_us: When each was said, never running backwards.
             covers_us: How far back each reaches, `NOT_BACK_US` for not before itself.
             seq: Number of each ledger entry.
         """
         known = np.array([self._scope_number(one) for one in scopes], np.int16)
-        rows = np.arange(self._answers.size, self._answers.size + len(parties), dtype=np.int32)
+        rows = np.arange(self._columns.size, self._columns.size + len(parties), dtype=np.int32)
         order = np.argsort(parties, kind="stable")
         ordered, ordered_rows = parties[order], rows[order]
         newest = self._newest["answer"]
@@ -95,7 +94,7 @@ class Answering(Binding):
         before = np.empty(len(parties), np.int32)
         before[order] = np.where(first, newest[ordered], np.roll(ordered_rows, 1))
         newest[parties] = rows  # of several, the last one stays
-        self._answers.extend(
+        self._columns.extend(
             {
                 "party": parties,
                 "at_us": at_us,
@@ -106,10 +105,51 @@ class Answering(Binding):
             }
         )
 
+    # One party:
+
+    def newest_row(self, party: str) -> int:
+        """Return the row of a party's newest answer; -1 if it never answered."""
+        number = self._numbers.get(party)
+        return -1 if number is None else int(self._newest["answer"].item(number))
+
+    def between(self, older_row: int, newer_row: int) -> tuple[list[Decision], list[tuple[int, str, int]]]:
+        """Return one party's answers after one row, up to another of the same party (included), oldest first.
+
+        Args:
+            older_row: A row of the party, not included; -1 for all from the first on.
+            newer_row: A row of the party from there on; -1 for none.
+
+        Returns:
+            The decisions, and the signals as (instant, name, ledger entry).
+        """
+        _, at, covers, scopes, before, seqs = (self._columns[name] for name in ANSWER_COLUMNS)
+        rows = []
+        while newer_row != older_row:
+            rows.append(newer_row)
+            newer_row = before.item(newer_row)
+        decisions: list[Decision] = []
+        signals: list[tuple[int, str, int]] = []
+        for row in reversed(rows):
+            scope = self.scopes[scopes.item(row)]
+            at_us, covers_us, seq = at.item(row), covers.item(row), seqs.item(row)
+            if scope.signal:
+                signals.append((at_us, scope.signal, seq))
+            else:
+                decision = Decision(
+                    yes=scope.yes,
+                    categories=scope.categories,
+                    purposes=scope.purposes,
+                    at_us=at_us,
+                    covers_us=None if covers_us == NOT_BACK_US else covers_us,
+                    seq=seq,
+                )
+                decisions.append(decision)
+        return decisions, signals
+
     # Many parties at a time:
 
     def number(self, party: str) -> int:
-        """Return a party's number, the same for as long as this history is kept; a new one for a new party."""
+        """Return a party's number, the same for as long as this object lives; a new one for a new party."""
         number = self._numbers.get(party)
         if number is None:
             number = self._numbers[party] = self._newest.append(-1)
@@ -122,19 +162,19 @@ class Answering(Binding):
             (known[party] if party in known else self.number(party) for party in parties), dtype=np.int32
         )
 
-    def answers(self, parties: NDArray[np.int32]) -> Answers:
+    def of(self, parties: NDArray[np.int32]) -> AnswerColumns:
         """Return all answers of many parties, by number; parties may be named twice.
 
         Few parties are followed from their newest answers backwards. Where it is many, one pass over all answers in
         order is faster than jumping about in them, and nothing is copied.
         """
-        columns = self._answers
+        columns = self._columns
         newest = self._newest["answer"]
         if len(parties) > len(newest) // 4:
             position = np.full(len(newest), -1, np.int32)
             position[parties] = np.arange(len(parties), dtype=np.int32)
             if np.array_equal(position[parties], np.arange(len(parties))):  # nobody twice
-                return Answers(
+                return AnswerColumns(
                     key=position[columns["party"]],
                     at_us=columns["at_us"],
                     covers_us=columns["covers_us"],
@@ -150,9 +190,39 @@ class Answering(Binding):
         found.reverse()  # each round is one answer older than the last, so each party's oldest comes first
         keys = np.concatenate([key for key, _ in found]) if found else key
         rows = np.concatenate([row for _, row in found]) if found else row
-        return Answers(
+        return AnswerColumns(
             key=keys,
             at_us=columns["at_us"][rows],
             covers_us=columns["covers_us"][rows],
             scope=columns["scope"][rows],
         )
+
+    # To be saved:
+
+    def to_files(self) -> dict[str, bytes | memoryview]:
+        """Return columns and parties as files by name: raw little-endian columns, and JSON; `load` reads them back."""
+        files: dict[str, bytes | memoryview] = {
+            f"{name}.{kind[1:]}": np.ascontiguousarray(self._columns[name]).data.cast("B")
+            for name, kind in ANSWER_COLUMNS.items()
+            if self._columns.size
+        }
+        files["parties.json"] = json.dumps(list(self._numbers), ensure_ascii=False).encode()
+        return files
+
+    def scopes_to_json(self) -> list[Any]:
+        """Return the scopes as a JSON value; `load` reads it back."""
+        return [[one.signal, one.yes, sorted(one.categories), sorted(one.purposes)] for one in self.scopes]
+
+    def load(self, files: Mapping[str, bytes], scopes: Sequence[Any]) -> None:
+        """Read back what `to_files` and `scopes_to_json` returned, where nothing is known yet."""
+        for signal, yes, categories, purposes in scopes:
+            self._scope_number(
+                AnswerScope(signal=signal, yes=yes, categories=frozenset(categories), purposes=frozenset(purposes))
+            )
+        self._numbers = {party: number for number, party in enumerate(json.loads(files["parties.json"]))}
+        newest = np.full(len(self._numbers), -1, np.int32)
+        if "party.i4" in files:
+            columns = {name: np.frombuffer(files[f"{name}.{kind[1:]}"], kind) for name, kind in ANSWER_COLUMNS.items()}
+            self._columns.extend(columns)
+            newest[columns["party"]] = np.arange(len(columns["party"]), dtype=np.int32)
+        self._newest.extend({"answer": newest})

@@ -1,8 +1,9 @@
 """Which terms were published, who accepted which, and which of them bind an account from when on."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from volition.consent.terms.model import Terms
 from volition.errors import InvalidInputError
@@ -16,8 +17,8 @@ class _Published:
     seq: int
 
 
-class Binding:
-    """A history that knows the terms."""
+class TermsBindings:
+    """The terms that were published and accepted, in the ledger's order, and what follows for each account."""
 
     def __init__(self) -> None:
         """Start with nothing known."""
@@ -47,11 +48,11 @@ class Binding:
     # What follows from it:
 
     def terms_of(self, account: str) -> Sequence[tuple[int, Terms]]:
-        """Return which terms bind an account, from when on: (instant, terms), by instant; the last one holds.
+        """Return which terms bind an account, from when on: (instant, terms), by instant; the last one is in force.
 
         A version that was accepted binds from the acceptance on, though not before it is effective. A version that
-        needs no acceptance binds whoever has accepted an earlier one, from the date its publication fixed, unless a
-        version published later binds already.
+        needs no acceptance binds every account that has accepted an earlier one, from the date that its publication
+        fixed, unless a version published later binds already.
         """
         if account not in self._bindings:
             self._bindings[account] = self._bind(account)
@@ -76,7 +77,7 @@ class Binding:
         for start_us, order, by_acceptance, terms in sorted(steps, key=lambda step: step[:2]):
             if by_acceptance or order > bound_order:
                 if bindings and bindings[-1][0] == start_us:
-                    bindings.pop()  # at one instant the last one holds
+                    bindings.pop()  # at one instant the last one is in force
                 bindings.append((start_us, terms))
                 bound_order = order
         return bindings
@@ -105,7 +106,7 @@ class Binding:
         return min((start_us for start_us, _ in self.terms_of(account) if start_us > after_us), default=None)
 
     def next_binding_us(self, *, after_us: int) -> int | None:
-        """Return the first instant after one at which terms already known may bind anybody anew, or none."""
+        """Return the first instant after one at which terms already known may bind any account anew, or none."""
         starts = {version.binds_us for version in self._published.values()}
         starts |= {version.terms.effective_us for version in self._published.values()}
         return min((start_us for start_us in starts if start_us > after_us), default=None)
@@ -113,3 +114,19 @@ class Binding:
     def accounts(self) -> Sequence[str]:
         """Return the ids of the accounts that have accepted any terms."""
         return list(self._accepted)
+
+    # To be saved:
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was published and accepted as JSON values by name; `load` reads them back."""
+        return {
+            "published": [[one.terms.to_json(), one.binds_us, one.seq] for one in self._published.values()],
+            "accepted": self._accepted,
+        }
+
+    def load(self, saved: Mapping[str, Any]) -> None:
+        """Read back what `to_json` returned, where nothing is known yet."""
+        for terms, binds_us, seq in saved["published"]:
+            self.publish(Terms.from_json(terms), binds_us=binds_us, seq=seq)
+        for account, accepted in saved["accepted"].items():
+            self._accepted[account] = [tuple(one) for one in accepted]

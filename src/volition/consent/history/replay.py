@@ -1,4 +1,4 @@
-"""From ledger entries to a history: each adds what its kind says; one that cannot be read is named, and ends it."""
+"""Replay ledger entries into a history: each adds what its kind says; one that cannot be read is named in the error."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -41,12 +41,12 @@ def _read_entry(history: History, entry: Entry) -> None:
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "terms":
-            history.publish(Terms.from_json(body["terms"]), binds_us=text_to_us(body["binds"]), seq=entry.seq)
+            history.bindings.publish(Terms.from_json(body["terms"]), binds_us=text_to_us(body["binds"]), seq=entry.seq)
         case "acceptance":
-            history.accept(body["account"], body["terms"], at_us=entry.at_us, seq=entry.seq)
+            history.bindings.accept(body["account"], body["terms"], at_us=entry.at_us, seq=entry.seq)
         case "decision":
             covers = body["covers"]
-            history.decide(
+            history.answers.decide(
                 body["party"],
                 Decision(
                     yes=body["answer"] == "yes",
@@ -60,7 +60,7 @@ def _read_entry(history: History, entry: Entry) -> None:
         case "region":
             history.locate(body["party"], body["region"], at_us=entry.at_us)
         case "signal":
-            history.signal(body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq)
+            history.answers.signal(body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq)
         case "limit":
             limited, people = body["limited"], body["people"]
             if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):
@@ -77,6 +77,6 @@ def _read_entry(history: History, entry: Entry) -> None:
             history.limit(limit, people)
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
-            history.doings.append(entry)
+            history.events.append(entry)
         case "snapshot" | "model" | "release" | "forgetting":
-            history.doings.append(entry)
+            history.events.append(entry)

@@ -1,4 +1,4 @@
-"""What is known of a party: values, each as the ledger told it, and none that draws a conclusion."""
+"""What is known of a party: values, each as the ledger says it, and none that draws a conclusion."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BEGINNING_US: Final = -(2**62)
-"""An instant before every record: a stretch that starts here has no beginning."""
+"""An instant before every record: a permit since then has no beginning."""
 
 NOT_BACK_US: Final = 2**62
 """As `covers_us` in a column: the answer does not reach back before itself."""
@@ -19,8 +19,8 @@ class Decision:
 
     Attributes:
         yes: Whether it is a yes.
-        categories: Of which kinds of data it speaks, as leaves.
-        purposes: Of which purposes, as leaves.
+        categories: Which categories of data it is about, as leaves.
+        purposes: Which purposes, as leaves.
         at_us: When it was said, microseconds since the Unix epoch, UTC.
         covers_us: How far back a yes reaches by its own words; none: not before itself.
         seq: Number of its ledger entry; -1 if it came from none.
@@ -35,13 +35,13 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Of what an answer speaks. A signal says no; for which purposes, the terms say.
+class AnswerScope:
+    """What an answer is about. A signal says no; for which purposes, the terms say.
 
     Attributes:
         signal: The signal's name; empty for a decision.
         yes: Whether a decision is a yes.
-        categories: Leaves that a decision speaks of.
+        categories: Leaves that a decision is about.
         purposes: Likewise.
     """
 
@@ -53,14 +53,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """That an account limits the use of its data, or lifts a limit: for itself as a whole or for a group of its people.
+    """An account limits the use of its data, or lifts a limit: for itself as a whole or for a group of its people.
 
     Attributes:
-        account: Id of the account; the limit judges records of this one alone.
+        account: Id of the account; the limit applies to records of this one alone.
         group: The group's name; empty for the lock of the whole account.
-        limited: Whether it is limited from then on, or the limit is lifted.
-        categories: Of which kinds of data it speaks, as leaves.
-        purposes: Of which purposes, as leaves.
+        limited: Whether the use is limited from then on, or the limit lifted.
+        categories: Which categories of data it is about, as leaves.
+        purposes: Which purposes, as leaves.
         at_us: When it was said, microseconds since the Unix epoch, UTC.
         seq: Number of its ledger entry; -1 if it came from none.
     """
@@ -75,19 +75,19 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Limits:
-    """All limits that ever held one party, in the ledger's order; parties named together share one and the same."""
+class PartyLimits:
+    """All limits that ever applied to one party, in the ledger's order; parties named together share one object."""
 
     said: tuple[Limit, ...] = ()
 
 
-NO_LIMITS: Final = Limits()
-"""Of a party that no limit ever held."""
+NO_LIMITS: Final = PartyLimits()
+"""Those of a party to which no limit ever applied."""
 
 
 @dataclass(slots=True, kw_only=True)
 class PartyHistory:
-    """Everything that one party did, each list in the ledger's order (so by time)."""
+    """Everything that one party did, each list in the ledger's order, so by time."""
 
     decisions: list[Decision] = field(default_factory=list)
     regions: list[tuple[int, str]] = field(default_factory=list)
@@ -97,14 +97,14 @@ class PartyHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class AnswerColumns:
     """Answers of several parties as columns: per party from the oldest to the newest, else in no order.
 
     Attributes:
-        key: Position of the party among those asked for, int32, (m,); -1 for an answer of somebody else.
+        key: Position of the party among those asked for, int32, (m,); -1 for an answer of another party.
         at_us: Instant of each answer, int64, (m,).
         covers_us: How far back it reaches, int64, (m,); `NOT_BACK_US` for not before itself.
-        scope: Position in `History.scopes`, int16, (m,).
+        scope: Position in `AnswerLog.scopes`, int16, (m,).
     """
 
     key: NDArray[np.int32]

@@ -29,7 +29,7 @@ bind at all is a matter between the account and the operator: it breaks the acco
 for the time before the first terms, as those first terms would have.
 
     >>> history = read_history(ledger.entries())                        # doctest: +SKIP
-    >>> use = Use(account="acme", party="account:acme", role=Role.ACCOUNT,
+    >>> use = Use(account="acme", party="account:acme", role=PartyRole.ACCOUNT,
     ...           category="content/chat", purpose="train/search")      # doctest: +SKIP
     >>> permit(history, use, at_us=canonical.now_us())                  # doctest: +SKIP
     Refusal(reason=<Reason.NOT_ASKED: 'not-asked'>)
@@ -41,24 +41,24 @@ compiled     one party at a time, remembered until something new is heard
 columns      millions of parties at once
 """
 
-from volition.consent.permits.columns import Panel, Stretches, Table
+from volition.consent.permits.columns import Panel, PermitTable, Stretches
 from volition.consent.permits.compiled import Permits
 from volition.consent.permits.reference import (
     NO_PERMIT_US,
     REASON_CODES,
     UNKNOWN_PERSON,
-    Ground,
+    GoverningRule,
+    PartyRole,
     Permit,
     Reason,
     Refusal,
-    Role,
     Say,
     Use,
     allowed,
     answered,
     changes,
     evidence,
-    ground,
+    governing_rule,
     permit,
     say_of,
 )
@@ -67,22 +67,22 @@ __all__ = [
     "NO_PERMIT_US",
     "REASON_CODES",
     "UNKNOWN_PERSON",
-    "Ground",
+    "GoverningRule",
     "Panel",
+    "PartyRole",
     "Permit",
+    "PermitTable",
     "Permits",
     "Reason",
     "Refusal",
-    "Role",
     "Say",
     "Stretches",
-    "Table",
     "Use",
     "allowed",
     "answered",
     "changes",
     "evidence",
-    "ground",
+    "governing_rule",
     "permit",
     "say_of",
 ]

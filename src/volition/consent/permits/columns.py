@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.history import BEGINNING_US, NOT_BACK_US, Answers
-from volition.consent.permits.compiled import NOBODY, Footing, Permits, Step
-from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, Reason, Role, Say
+from volition.consent.history import BEGINNING_US, NOT_BACK_US, AnswerColumns
+from volition.consent.permits.compiled import NOBODY, Permits, RuleContext, Step
+from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, PartyRole, Reason, Say
 from volition.consent.terms.model import SIGNALS
 
 _LONG_AGO: Final = -(2**63)  # before the beginning: nothing of the kind was heard
@@ -20,7 +20,7 @@ _NO, _YES, _SIGNAL = 1, 2, 3  # what an answer says to a question; signals are n
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class PermitTable:
     """The permits of many parties, as columns of equal length (n,).
 
     Attributes:
@@ -53,17 +53,17 @@ class Panel:
         self._account = account
         self._parties = parties
         history = permits.history
-        numbers = history.numbers(parties)
-        self._answers = history.answers(numbers)
-        apart, erased = history.told_apart()
-        self._apart = np.flatnonzero(np.isin(numbers, history.numbers(apart)))
+        numbers = history.answers.numbers(parties)
+        self._answers = history.answers.of(numbers)
+        apart, erased = history.exceptional_parties()
+        self._apart = np.flatnonzero(np.isin(numbers, history.answers.numbers(apart)))
         gone = [party for party in erased if (history.erased_us(party) or 0) <= permits.at_us]
-        self._erased = np.flatnonzero(np.isin(numbers, history.numbers(gone)))
-        self._own: dict[bool, tuple[list[Footing], NDArray[np.int32]]] = {}
-        self._unknown = np.flatnonzero(numbers == history.number(UNKNOWN_PERSON))
-        self._swept: dict[tuple[bytes, tuple[tuple[Step, ...], ...], bytes], Table] = {}
+        self._erased = np.flatnonzero(np.isin(numbers, history.answers.numbers(gone)))
+        self._own: dict[bool, tuple[list[RuleContext], NDArray[np.int32]]] = {}
+        self._unknown = np.flatnonzero(numbers == history.answers.number(UNKNOWN_PERSON))
+        self._swept: dict[tuple[bytes, tuple[tuple[Step, ...], ...], bytes], PermitTable] = {}
 
-    def of(self, role: Role, category: str) -> Table:
+    def of(self, role: PartyRole, category: str) -> PermitTable:
         """Return every pair's permit or refusal in a role for a category."""
         timelines, number = self._timelines(role, category)
         codes = self._codes(category)
@@ -76,7 +76,7 @@ class Panel:
             self._swept[key] = table
         return self._swept[key]
 
-    def stretches(self, role: Role, category: str) -> "Stretches":
+    def stretches(self, role: PartyRole, category: str) -> "Stretches":
         """Return when each pair was allowed, so that each of many records can be judged at an instant of its own."""
         timelines, number = self._timelines(role, category)
         gone_us = np.full(len(number), _NEVER_YET)
@@ -85,54 +85,54 @@ class Panel:
         return _lay_out(self._answers, self._codes(category), timelines, number, gone_us, self._permits.at_us)
 
     def _codes(self, category: str) -> NDArray[np.int8]:
-        scopes = range(len(self._permits.history.scopes))
+        scopes = range(len(self._permits.history.answers.scopes))
         return np.array([self._code(scope, category) for scope in scopes], np.int8)
 
     def _code(self, scope: int, category: str) -> int:
         """Return what an answer of a scope says to a question: nothing, a no, a yes, or a signal."""
-        said = self._permits.history.scopes[scope]
+        said = self._permits.history.answers.scopes[scope]
         if said.signal:
             return _SIGNAL + SIGNALS.index(said.signal) if said.signal in SIGNALS else 0
         if category in said.categories and self._permits.purpose in said.purposes:
             return _YES if said.yes else _NO
         return 0
 
-    def _timelines(self, role: Role, category: str) -> tuple[tuple[tuple[Step, ...], ...], NDArray[np.int32]]:
+    def _timelines(self, role: PartyRole, category: str) -> tuple[tuple[tuple[Step, ...], ...], NDArray[np.int32]]:
         """Return the different steps that there are, and which of them each pair stands on, (n,)."""
-        permits, is_account = self._permits, role is Role.ACCOUNT
+        permits, is_account = self._permits, role is PartyRole.ACCOUNT
         found: dict[tuple[Step, ...], int] = {}
 
         def number_of(steps: tuple[Step, ...]) -> int:
             return found.setdefault(steps, len(found))
 
-        def numbered(footings: Sequence[Footing]) -> NDArray[np.int32]:
-            return np.array([number_of(permits.steps_on(footing, role, category)) for footing in footings], np.int32)
+        def numbered(contexts: Sequence[RuleContext]) -> NDArray[np.int32]:
+            return np.array([number_of(permits.steps_on(context, role, category)) for context in contexts], np.int32)
 
-        footings = [permits.footing(account, NOBODY, is_account=is_account) for account in self._accounts]
-        number = numbered(footings)[self._account]
-        own, which = self._own_footings(is_account=is_account)
+        contexts = [permits.context(account, NOBODY, is_account=is_account) for account in self._accounts]
+        number = numbered(contexts)[self._account]
+        own, which = self._own_contexts(is_account=is_account)
         number[self._apart] = numbered(own)[which]
         for pair in self._unknown.tolist():
             steps = permits.steps(self._accounts[self._account[pair]], UNKNOWN_PERSON, role, category)
             number[pair] = number_of(tuple(map(_of_nobody, steps)))
         return tuple(found), number
 
-    def _own_footings(self, *, is_account: bool) -> tuple[list[Footing], NDArray[np.int32]]:
-        """Return the footings of the pairs that have a region or limits of their own, and which of them each has."""
+    def _own_contexts(self, *, is_account: bool) -> tuple[list[RuleContext], NDArray[np.int32]]:
+        """Return the contexts of the pairs that have a region or limits of their own, and which of them each has."""
         if is_account not in self._own:
             history, accounts, parties = self._permits.history, self._accounts, self._parties
             known: dict[Hashable, int] = {}
-            footings: list[Footing] = []
+            contexts: list[RuleContext] = []
             which = np.empty(len(self._apart), np.int32)
             pairs = zip(self._apart.tolist(), self._account[self._apart].tolist(), strict=True)
             for place, (pair, account) in enumerate(pairs):
                 party = parties[pair]
                 key = (account, history.limits(party), () if is_account else tuple(history.regions(party)))
                 if key not in known:
-                    known[key] = len(footings)
-                    footings.append(self._permits.footing(accounts[account], party, is_account=is_account))
+                    known[key] = len(contexts)
+                    contexts.append(self._permits.context(accounts[account], party, is_account=is_account))
                 which[place] = known[key]
-            self._own[is_account] = footings, which
+            self._own[is_account] = contexts, which
         return self._own[is_account]
 
 
@@ -177,12 +177,12 @@ class _Window:
 
 
 def _sweep(
-    answers: Answers,
+    answers: AnswerColumns,
     codes: NDArray[np.int8],
     timelines: Sequence[Sequence[Step]],
     number: NDArray[np.int32],
     at_us: int,
-) -> Table:
+) -> PermitTable:
     """Carry every pair forward through time, one step of the ground after the other.
 
     Inside a step the rule stands still, so of all answers only these matter: the last no, the first yes after it, and
@@ -244,7 +244,7 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what was heard, and what it was heard
     timelines: Sequence[Sequence[Step]],
     number: NDArray[np.int32],
     at_us: int,
-) -> Table:
+) -> PermitTable:
     """Say why the use is refused where it is, by each pair's last step; and how old a record may be where it is not."""
     window = _Window.of([timeline[-1:] for timeline in timelines], number, 0)
     last_no = _with_signals(*noes, window)
@@ -255,7 +255,7 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what was heard, and what it was heard
     allowed = since < _NEVER_YET
     ages = [timeline[-1].max_age_us for timeline in timelines]
     oldest = np.array([BEGINNING_US if age is None else at_us - age for age in ages], np.int64)
-    return Table(
+    return PermitTable(
         since_us=np.where(allowed, since, NO_PERMIT_US),
         oldest_us=np.where(allowed, oldest[number], BEGINNING_US),
         reason=np.where(allowed, 0, reason).astype(np.int8),
@@ -382,7 +382,7 @@ class _Calendar:
 
 
 def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, on what ground, and until when
-    answers: Answers,
+    answers: AnswerColumns,
     codes: NDArray[np.int8],
     timelines: Sequence[Sequence[Step]],
     number: NDArray[np.int32],

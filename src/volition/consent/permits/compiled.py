@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from volition.consent.history import BEGINNING_US, Decision, History, Limit, Limits
+from volition.consent.history import BEGINNING_US, Decision, History, Limit, PartyLimits
 from volition.consent.permits.reference import (
     UNKNOWN_PERSON,
+    PartyRole,
     Permit,
     Reason,
     Refusal,
-    Role,
     Say,
     Use,
     evidence,
-    ground,
+    governing_rule,
     say_of,
 )
 from volition.consent.terms.model import Basis
@@ -52,7 +52,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Footing:
+class RuleContext:
     """All that the steps under a party follow from: which terms bind since when, its regions, and its account's limits.
 
     Attributes:
@@ -107,9 +107,9 @@ class Permits:
         self.purpose = purpose
         self.at_us = at_us
         self._history = history
-        self._known: dict[str, dict[tuple[str, Role, str], Permit | Refusal]] = {}
-        self._footings: dict[tuple[str, bool, Limits], Footing] = {}
-        self._steps: dict[tuple[Footing, Role, str], tuple[Step, ...]] = {}
+        self._known: dict[str, dict[tuple[str, PartyRole, str], Permit | Refusal]] = {}
+        self._contexts: dict[tuple[str, bool, PartyLimits], RuleContext] = {}
+        self._steps: dict[tuple[RuleContext, PartyRole, str], tuple[Step, ...]] = {}
 
     @property
     def history(self) -> History:
@@ -118,7 +118,7 @@ class Permits:
 
     def good_until_us(self, account: str) -> int | None:
         """Return when terms that are already known bind the account anew (not included), or none."""
-        return self._history.next_change_us(account, after_us=self.at_us)
+        return self._history.bindings.next_change_us(account, after_us=self.at_us)
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> set[str] | None:
         """Move on to a later instant, and past the entries by which the history has grown since.
@@ -133,7 +133,7 @@ class Permits:
             The parties whose answers may have changed; none: anybody's.
         """
         changed: set[str] | None = set()
-        binding_us = self._history.next_binding_us(after_us=self.at_us)
+        binding_us = self._history.bindings.next_binding_us(after_us=self.at_us)
         if binding_us is not None and binding_us <= at_us:
             changed = None
         for entry in entries:
@@ -147,18 +147,18 @@ class Permits:
                 case "limit" if changed is not None:
                     account, group = entry.body["account"], entry.body["group"]
                     changed.update(entry.body["people"] or self._history.members(account, group))
-                    self._footings = {key: known for key, known in self._footings.items() if not key[-1].said}
+                    self._contexts = {key: known for key, known in self._contexts.items() if not key[-1].said}
         self.at_us = at_us
         if changed is None:
             self._known.clear()
-            self._footings.clear()
+            self._contexts.clear()
             self._steps.clear()
         else:
             for party in changed:
                 self._known.pop(party, None)
         return changed
 
-    def of(self, account: str, party: str, role: Role, category: str) -> Permit | Refusal:
+    def of(self, account: str, party: str, role: PartyRole, category: str) -> Permit | Refusal:
         """Return the permit of a party in a role for a category, or the refusal. Equal to `permit`, by test."""
         if party != UNKNOWN_PERSON and self._history.is_silent(party):
             party = NOBODY
@@ -170,7 +170,7 @@ class Permits:
             answer = known[account, role, category] = self._walk(account, party, role, category)
         return answer
 
-    def evidence(self, account: str, party: str, role: Role, category: str) -> tuple[int, ...]:
+    def evidence(self, account: str, party: str, role: PartyRole, category: str) -> tuple[int, ...]:
         """Return the numbers of the ledger entries that a party's answer rests on; see `evidence`."""
         use = Use(account=account, party=party, role=role, category=category, purpose=self.purpose)
         return evidence(self._history, use, self.at_us)
@@ -178,12 +178,12 @@ class Permits:
     def scrubs(self, account: str, category: str) -> bool:
         """Tell whether identifiers must be scrubbed from an account's content: yes, unless its rule says otherwise."""
         use = Use(
-            account=account, party=f"account:{account}", role=Role.ACCOUNT, category=category, purpose=self.purpose
+            account=account, party=f"account:{account}", role=PartyRole.ACCOUNT, category=category, purpose=self.purpose
         )
-        rule = ground(self._history, use, self.at_us, asked_us=self.at_us).rule
+        rule = governing_rule(self._history, use, self.at_us, asked_us=self.at_us).rule
         return rule is None or rule.scrub
 
-    def _walk(self, account: str, name: str, role: Role, category: str) -> Permit | Refusal:
+    def _walk(self, account: str, name: str, role: PartyRole, category: str) -> Permit | Refusal:
         """Walk forward through everything that changed, carrying since when the use has been allowed."""
         party = self._history.party(name)
         if party.erased_us is not None and party.erased_us <= self.at_us:
@@ -224,68 +224,70 @@ class Permits:
             return Refusal(reason=reason or Reason.NO_TERMS)
         return Permit(since_us=since_us, max_age_us=steps[step_number].max_age_us)
 
-    def footing(self, account: str, party: str, *, is_account: bool) -> Footing:
+    def context(self, account: str, party: str, *, is_account: bool) -> RuleContext:
         """Return what the steps under a party follow from: the same for all without a region of their own and limits.
 
-        Those whom the same limits hold have the same footing, too.
+        Those whom the same limits hold have the same context, too.
         """
         own_regions = () if is_account else self._history.regions(party)
         limits = self._history.limits(party)
         key = (account, is_account, limits)
-        found = None if own_regions else self._footings.get(key)
+        found = None if own_regions else self._contexts.get(key)
         if found is None:
             bindings = [
-                (start_us, terms.id) for start_us, terms in self._history.terms_of(account) if start_us <= self.at_us
+                (start_us, terms.id)
+                for start_us, terms in self._history.bindings.terms_of(account)
+                if start_us <= self.at_us
             ]
             if bindings and not is_account:
                 bindings[0] = (BEGINNING_US, bindings[0][1])
             regions = self._history.regions(f"account:{account}")
             if own_regions:  # the account's judge a party until it has one of its own
                 regions = [*(region for region in regions if region[0] < own_regions[0][0]), *own_regions]
-            found = Footing(
+            found = RuleContext(
                 tuple(bindings),
                 tuple(region for region in regions if region[0] <= self.at_us),
                 self._limits_on(account, limits),
             )
             if not own_regions:
-                self._footings[key] = found
+                self._contexts[key] = found
         return found
 
-    def _limits_on(self, account: str, limits: Limits) -> tuple[Limit, ...]:
+    def _limits_on(self, account: str, limits: PartyLimits) -> tuple[Limit, ...]:
         heard = [one for one in limits.said if one.account == account and one.at_us <= self.at_us]
         return tuple(sorted(heard, key=lambda one: (one.at_us, one.limited)))
 
-    def steps(self, account: str, party: str, role: Role, category: str) -> tuple[Step, ...]:
+    def steps(self, account: str, party: str, role: PartyRole, category: str) -> tuple[Step, ...]:
         """Return how the ground changed under a party, the first step from the beginning on."""
-        return self.steps_on(self.footing(account, party, is_account=role is Role.ACCOUNT), role, category)
+        return self.steps_on(self.context(account, party, is_account=role is PartyRole.ACCOUNT), role, category)
 
-    def steps_on(self, footing: Footing, role: Role, category: str) -> tuple[Step, ...]:
-        """Return the steps on a footing: the terms' rules, each from when it holds, and what the account limits."""
-        key = (footing, role, category)
+    def steps_on(self, context: RuleContext, role: PartyRole, category: str) -> tuple[Step, ...]:
+        """Return the steps on a context: the terms' rules, each from when it holds, and what the account limits."""
+        key = (context, role, category)
         if key not in self._steps:
-            self._steps[key] = self._lay_steps(footing, role, category)
+            self._steps[key] = self._lay_steps(context, role, category)
         return self._steps[key]
 
-    def _lay_steps(self, footing: Footing, role: Role, category: str) -> tuple[Step, ...]:
+    def _lay_steps(self, context: RuleContext, role: PartyRole, category: str) -> tuple[Step, ...]:
         steps = [Step(start_us=BEGINNING_US, refusal=Reason.NO_TERMS)]
-        if not footing.bindings:
+        if not context.bindings:
             return tuple(steps)
-        limits = [one for one in footing.limits if category in one.categories and self.purpose in one.purposes]
-        starts = {start_us for start_us, _ in footing.bindings} | {start_us for start_us, _ in footing.regions}
+        limits = [one for one in context.limits if category in one.categories and self.purpose in one.purposes]
+        starts = {start_us for start_us, _ in context.bindings} | {start_us for start_us, _ in context.regions}
         starts |= {limit.at_us for limit in limits}
         limiting: set[str] = set()  # the groups, and the lock, whose limit stands
-        for start_us in sorted(start for start in starts if footing.bindings[0][0] <= start):
+        for start_us in sorted(start for start in starts if context.bindings[0][0] <= start):
             while limits and limits[0].at_us <= start_us:
                 limit = limits.pop(0)
                 (limiting.add if limit.limited else limiting.discard)(limit.group)
-            terms_id = _latest(footing.bindings, start_us)
+            terms_id = _latest(context.bindings, start_us)
             assert terms_id is not None  # noqa: S101 - the first binding lies before every start
-            terms = self._history.version(terms_id)
-            rule = terms.rule_for(category, self.purpose, _latest(footing.regions, start_us))
+            terms = self._history.bindings.version(terms_id)
+            rule = terms.rule_for(category, self.purpose, _latest(context.regions, start_us))
             refusal = None
             if rule is None or rule.basis is Basis.NEVER:
                 refusal = Reason.NEVER
-            elif limiting and say_of(rule, Role.ACCOUNT) is not Say.NONE:
+            elif limiting and say_of(rule, PartyRole.ACCOUNT) is not Say.NONE:
                 refusal = Reason.LIMITED
             step = Step(
                 start_us=start_us,

@@ -39,7 +39,7 @@ REASON_CODES: Final[Mapping[Reason, int]] = {reason: code for code, reason in en
 """The reasons as small integers for tables; 0 means permitted."""
 
 
-class Role(StrEnum):
+class PartyRole(StrEnum):
     """In what role a party is concerned by a record."""
 
     ACCOUNT = "account"
@@ -48,9 +48,9 @@ class Role(StrEnum):
 
 
 _ROLE_ANSWERS_TO: Final = {
-    Role.ACCOUNT: frozenset({"account"}),
-    Role.FIRST: frozenset({"person", "everyone"}),
-    Role.OTHER: frozenset({"everyone"}),
+    PartyRole.ACCOUNT: frozenset({"account"}),
+    PartyRole.FIRST: frozenset({"person", "everyone"}),
+    PartyRole.OTHER: frozenset({"everyone"}),
 }
 
 
@@ -76,7 +76,7 @@ class Use:
 
     account: str
     party: str
-    role: Role
+    role: PartyRole
     category: str
     purpose: str
 
@@ -97,7 +97,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class GoverningRule:
     """On what ground a party is judged at an instant: the terms that bind, the rule that wins, the say it gives."""
 
     terms: Terms | None
@@ -105,16 +105,16 @@ class Ground:
     say: Say
 
 
-def ground(history: History, use: Use, at_us: int, *, asked_us: int) -> Ground:
+def governing_rule(history: History, use: Use, at_us: int, *, asked_us: int) -> GoverningRule:
     """Find the rule that judges a use at `at_us`, when the question is asked at `asked_us`."""
-    bindings = [(start_us, terms) for start_us, terms in history.terms_of(use.account) if start_us <= asked_us]
+    bindings = [(start_us, terms) for start_us, terms in history.bindings.terms_of(use.account) if start_us <= asked_us]
     binding = [terms for start_us, terms in bindings if start_us <= at_us]
-    if use.role is not Role.ACCOUNT and not binding:
+    if use.role is not PartyRole.ACCOUNT and not binding:
         binding = [terms for _, terms in bindings[:1]]
     if not binding:
-        return Ground(terms=None, rule=None, say=Say.NONE)
+        return GoverningRule(terms=None, rule=None, say=Say.NONE)
     rule = binding[-1].rule_for(use.category, use.purpose, _region(history, use, at_us))
-    return Ground(terms=binding[-1], rule=rule, say=say_of(rule, use.role))
+    return GoverningRule(terms=binding[-1], rule=rule, say=say_of(rule, use.role))
 
 
 def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason | None:
@@ -122,12 +122,12 @@ def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason 
     party = history.party(use.party)
     if party.erased_us is not None and party.erased_us <= at_us:
         return Reason.ERASED
-    here = ground(history, use, at_us, asked_us=asked_us)
+    here = governing_rule(history, use, at_us, asked_us=asked_us)
     if here.terms is None:
         return Reason.NO_TERMS
     if here.rule is None or here.rule.basis is Basis.NEVER:
         return Reason.NEVER
-    account_has_say = say_of(here.rule, Role.ACCOUNT) is not Say.NONE
+    account_has_say = say_of(here.rule, PartyRole.ACCOUNT) is not Say.NONE
     if account_has_say and any(limit.limited for limit in _limits(history, use, at_us)):
         return Reason.LIMITED
     if here.say is Say.NONE:
@@ -137,7 +137,7 @@ def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason 
     return answered(history, use, at_us, here)
 
 
-def answered(history: History, use: Use, at_us: int, here: Ground) -> Reason | None:
+def answered(history: History, use: Use, at_us: int, here: GoverningRule) -> Reason | None:
     """Say what a party's own answers alone make of a use at an instant: what stands against it, or none.
 
     Args:
@@ -182,7 +182,7 @@ def permit(history: History, use: Use, at_us: int) -> Permit | Refusal:
         and _concerns(decision, use)
         and since_us <= decision.at_us <= at_us
     ]
-    rule = ground(history, use, at_us, asked_us=at_us).rule
+    rule = governing_rule(history, use, at_us, asked_us=at_us).rule
     return Permit(since_us=min([since_us, *reaches]), max_age_us=rule.max_age_us if rule else None)
 
 
@@ -192,15 +192,15 @@ def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
     They are the publication of the terms that bind, the party's newest answer to the question (a decision, or a signal
     that those terms count), the newest word of each limit on it, and its erasure.
     """
-    here = ground(history, use, at_us, asked_us=at_us)
+    here = governing_rule(history, use, at_us, asked_us=at_us)
     party = history.party(use.party)
     heard = [decision.seq for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
     seqs = set(heard[-1:])
     if here.terms is not None:
-        seqs.add(history.terms_seq(here.terms.id))
+        seqs.add(history.bindings.terms_seq(here.terms.id))
         counted = [name for name, purposes in here.terms.signals.items() if use.purpose in purposes]
         seqs.update([seq for seen_us, name, seq in party.signals if seen_us <= at_us and name in counted][-1:])
-    if say_of(here.rule, Role.ACCOUNT) is not Say.NONE:
+    if say_of(here.rule, PartyRole.ACCOUNT) is not Say.NONE:
         seqs.update(limit.seq for limit in _limits(history, use, at_us))
     if party.erased_us is not None and party.erased_us <= at_us:
         seqs.add(party.erased_seq)
@@ -216,7 +216,7 @@ def _instants(history: History, use: Use, at_us: int) -> list[int]:
     """Return every instant up to `at_us` at which anything that bears on the use changed, oldest first."""
     party = history.party(use.party)
     instants = {BEGINNING_US}
-    instants.update(start_us for start_us, _ in history.terms_of(use.account))
+    instants.update(start_us for start_us, _ in history.bindings.terms_of(use.account))
     instants.update(decision.at_us for decision in party.decisions)
     instants.update(signal_us for signal_us, _, _ in party.signals)
     instants.update(changed_us for changed_us, _ in party.regions + history.regions(f"account:{use.account}"))
@@ -253,7 +253,7 @@ def _concerns(said: Decision | Limit, use: Use) -> bool:
     return use.category in said.categories and use.purpose in said.purposes
 
 
-def say_of(rule: Rule | None, role: Role) -> Say:
+def say_of(rule: Rule | None, role: PartyRole) -> Say:
     """Return what say a rule gives to a role."""
     if rule is None:
         return Say.NONE

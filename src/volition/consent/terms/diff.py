@@ -36,7 +36,7 @@ from volition.consent.terms.model import (
 from volition.consent.terms.regions import EEA
 
 
-class Kind(StrEnum):
+class ChangeKind(StrEnum):
     """What kind of change it is, in the order in which changes are told."""
 
     ALLOWED = "allowed"
@@ -57,12 +57,12 @@ class Kind(StrEnum):
 
 LOOSENING: Final = frozenset(
     {
-        Kind.ALLOWED,
-        Kind.NO_LONGER_ASKED,
-        Kind.MAY_NO_LONGER_REFUSE,
-        Kind.KEPT_LONGER,
-        Kind.NO_LONGER_SCRUBBED,
-        Kind.SIGNAL_IGNORED,
+        ChangeKind.ALLOWED,
+        ChangeKind.NO_LONGER_ASKED,
+        ChangeKind.MAY_NO_LONGER_REFUSE,
+        ChangeKind.KEPT_LONGER,
+        ChangeKind.NO_LONGER_SCRUBBED,
+        ChangeKind.SIGNAL_IGNORED,
     }
 )
 """The kinds of change after which something may be done that could not be done before."""
@@ -80,7 +80,7 @@ class Change:
         text: The whole change as one plain sentence or two.
     """
 
-    kind: Kind
+    kind: ChangeKind
     data: tuple[str, ...] = ()
     purpose: tuple[str, ...] = ()
     where: str = ""
@@ -110,7 +110,7 @@ class Diff:
     Attributes:
         old: Id of the earlier version; none for the first terms of all.
         new: Id of the later version.
-        changes: The changes, in the order of `Kind`.
+        changes: The changes, in the order of `ChangeKind`.
         same_words: Whether the prose is the same too.
     """
 
@@ -170,16 +170,16 @@ _ROLES: Final = {"account": {"account"}, "first": {"person", "everyone"}, "other
 
 _NO_SAY, _MAY_REFUSE, _ASKED = range(3)
 
-_Facet = tuple[Kind, tuple[Any, ...]]
+_Facet = tuple[ChangeKind, tuple[Any, ...]]
 """One way in which a use changed, and what of it is worth telling."""
 
 
-_MOVES: Final[Sequence[tuple[Kind, tuple[bool, ...], Callable[[int, int], bool]]]] = (
-    (Kind.ASKED, (), lambda was, now: was < now == _ASKED),
-    (Kind.NO_LONGER_ASKED, (True,), lambda was, now: was == _ASKED and now == _MAY_REFUSE),
-    (Kind.NO_LONGER_ASKED, (False,), lambda was, now: was == _ASKED and now == _NO_SAY),
-    (Kind.MAY_REFUSE, (), lambda was, now: was == _NO_SAY and now == _MAY_REFUSE),
-    (Kind.MAY_NO_LONGER_REFUSE, (), lambda was, now: was == _MAY_REFUSE and now == _NO_SAY),
+_MOVES: Final[Sequence[tuple[ChangeKind, tuple[bool, ...], Callable[[int, int], bool]]]] = (
+    (ChangeKind.ASKED, (), lambda was, now: was < now == _ASKED),
+    (ChangeKind.NO_LONGER_ASKED, (True,), lambda was, now: was == _ASKED and now == _MAY_REFUSE),
+    (ChangeKind.NO_LONGER_ASKED, (False,), lambda was, now: was == _ASKED and now == _NO_SAY),
+    (ChangeKind.MAY_REFUSE, (), lambda was, now: was == _NO_SAY and now == _MAY_REFUSE),
+    (ChangeKind.MAY_NO_LONGER_REFUSE, (), lambda was, now: was == _MAY_REFUSE and now == _NO_SAY),
 )
 """What it is for somebody's say to move from one thing to another; of a yes no longer asked, whether a no counts."""
 
@@ -200,11 +200,11 @@ def _facets(old: Rule | None, new: Rule | None) -> Iterator[_Facet]:
     """Say in which ways the rule that judges a use changed. None stands for forbidden."""
     if new is None:
         if old is not None:
-            yield Kind.FORBIDDEN, ()
+            yield ChangeKind.FORBIDDEN, ()
         return
     after = _says(new)
     if old is None:
-        yield Kind.ALLOWED, (_with_say(after, _ASKED), _with_say(after, _MAY_REFUSE))
+        yield ChangeKind.ALLOWED, (_with_say(after, _ASKED), _with_say(after, _MAY_REFUSE))
         return
     before = _says(old)
     for kind, detail, moved in _MOVES:
@@ -213,9 +213,9 @@ def _facets(old: Rule | None, new: Rule | None) -> Iterator[_Facet]:
             yield kind, (roles, *detail)
     if old.max_age_us != new.max_age_us:
         longer = new.max_age_us is None or (old.max_age_us is not None and old.max_age_us < new.max_age_us)
-        yield Kind.KEPT_LONGER if longer else Kind.KEPT_SHORTER, (old.max_age_us, new.max_age_us)
+        yield ChangeKind.KEPT_LONGER if longer else ChangeKind.KEPT_SHORTER, (old.max_age_us, new.max_age_us)
     if old.scrub != new.scrub:
-        yield Kind.SCRUBBED if new.scrub else Kind.NO_LONGER_SCRUBBED, ()
+        yield ChangeKind.SCRUBBED if new.scrub else ChangeKind.NO_LONGER_SCRUBBED, ()
 
 
 def _signal_facets(old: Terms, new: Terms, purpose: str) -> Iterator[_Facet]:
@@ -223,7 +223,7 @@ def _signal_facets(old: Terms, new: Terms, purpose: str) -> Iterator[_Facet]:
     for name in sorted({*old.signals, *new.signals}):
         before, after = (purpose in terms.signals.get(name, ()) for terms in (old, new))
         if before != after:
-            yield Kind.SIGNAL_HEEDED if after else Kind.SIGNAL_IGNORED, (name,)
+            yield ChangeKind.SIGNAL_HEEDED if after else ChangeKind.SIGNAL_IGNORED, (name,)
 
 
 def _unless_forbidden(rule: Rule | None) -> Rule | None:
@@ -264,7 +264,7 @@ def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
 def _order(change: Change) -> tuple[Any, ...]:
     first_data = min(place for place, leaf in enumerate(CATEGORIES) if covers(change.data[0], leaf))
     first_purpose = min(place for place, leaf in enumerate(PURPOSES) if covers(change.purpose[0], leaf))
-    return [*Kind].index(change.kind), first_data, first_purpose, change.where, change.text
+    return [*ChangeKind].index(change.kind), first_data, first_purpose, change.where, change.text
 
 
 def _rectangles(uses: Iterable[tuple[str, str]]) -> list[tuple[list[str], tuple[str, ...]]]:
@@ -344,28 +344,29 @@ _BINDING_WORDS: Final = {"continued-use": "by going on using the service", "expl
 _DAY_US: Final = 86_400_000_000
 
 
-def _sentence(kind: Kind, detail: tuple[Any, ...], where: str, use: str) -> str:
+def _sentence(kind: ChangeKind, detail: tuple[Any, ...], where: str, use: str) -> str:
     """Say one change of a use: what happens, where, to which use, and what else there is to know."""
     tail = ""
     match kind:
-        case Kind.ALLOWED:
+        case ChangeKind.ALLOWED:
             head, tail = "Newly allowed", _say_asked(*detail)
-        case Kind.FORBIDDEN:
+        case ChangeKind.FORBIDDEN:
             head = "Newly forbidden"
-        case Kind.ASKED:
+        case ChangeKind.ASKED:
             head, use = "Asked anew", f"the yes of {_say_roles(detail[0])}, to use {use}"
-        case Kind.NO_LONGER_ASKED:
+        case ChangeKind.NO_LONGER_ASKED:
             head, use = "No longer asked", f"the yes of {_say_roles(detail[0])}, to use {use}"
             tail = " A no still counts." if detail[1] else " A no no longer counts."
-        case Kind.MAY_REFUSE | Kind.MAY_NO_LONGER_REFUSE:
-            head = "Newly" if kind is Kind.MAY_REFUSE else "No longer"
+        case ChangeKind.MAY_REFUSE | ChangeKind.MAY_NO_LONGER_REFUSE:
+            head = "Newly" if kind is ChangeKind.MAY_REFUSE else "No longer"
             head += f" refusable by {_say_roles(detail[0])}"
-        case Kind.KEPT_LONGER | Kind.KEPT_SHORTER:
+        case ChangeKind.KEPT_LONGER | ChangeKind.KEPT_SHORTER:
             head = f"Records usable {_say_age(detail[1])} (before: {_say_age(detail[0])})"
-        case Kind.SCRUBBED | Kind.NO_LONGER_SCRUBBED:
-            head = f"Personal identifiers {'now' if kind is Kind.SCRUBBED else 'no longer'} scrubbed"
+        case ChangeKind.SCRUBBED | ChangeKind.NO_LONGER_SCRUBBED:
+            head = f"Personal identifiers {'now' if kind is ChangeKind.SCRUBBED else 'no longer'} scrubbed"
         case _:
-            head = f"{_SIGNAL_WORDS[detail[0]]} {'now' if kind is Kind.SIGNAL_HEEDED else 'no longer'} counts as a no"
+            since = "now" if kind is ChangeKind.SIGNAL_HEEDED else "no longer"
+            head = f"{_SIGNAL_WORDS[detail[0]]} {since} counts as a no"
     return f"{head}{where and ' '}{where}: {use}.{tail}"
 
 
@@ -431,7 +432,7 @@ def _switch_changes(old: Sequence[Switch], new: Sequence[Switch]) -> Iterator[Ch
             title = f'"{was.title}"' if was.title == now.title else f'"{was.title}", now called "{now.title}"'
             same = _say_off(was) == _say_off(now)
             text = f"The switch {title}: {_say_off(now)}" + (", as before." if same else f" (before: {_say_off(was)}).")
-        yield Change(kind=Kind.SWITCH, text=text)
+        yield Change(kind=ChangeKind.SWITCH, text=text)
 
 
 def _say_off(switch: Switch) -> str:
@@ -444,7 +445,7 @@ def _say_off(switch: Switch) -> str:
 def _binding_changes(old: Terms, new: Terms) -> Iterator[Change]:
     if old.acceptance != new.acceptance:
         before, after = _BINDING_WORDS[old.acceptance], _BINDING_WORDS[new.acceptance]
-        yield Change(kind=Kind.BINDING, text=f"A version now binds an account {after} (before: {before}).")
+        yield Change(kind=ChangeKind.BINDING, text=f"A version now binds an account {after} (before: {before}).")
     if old.notice_days != new.notice_days:
         text = f"What is newly allowed is announced {new.notice_days} days ahead (before: {old.notice_days})."
-        yield Change(kind=Kind.BINDING, text=text)
+        yield Change(kind=ChangeKind.BINDING, text=text)

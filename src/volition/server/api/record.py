@@ -197,7 +197,9 @@ def check_speaks_for(who: Who, party: str) -> None:
 
 
 def _bound(workspace: Workspace, account: str) -> str | None:
-    bound = [terms.id for start_us, terms in workspace.history().terms_of(account) if start_us <= workspace.now_us]
+    bound = [
+        terms.id for start_us, terms in workspace.history().bindings.terms_of(account) if start_us <= workspace.now_us
+    ]
     return bound[-1] if bound else None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.consent.choices import Choice
-from volition.consent.limits import LONGEST_NAME, Group, Held, held_by
+from volition.consent.limits import LONGEST_NAME, GroupLimit, UseLimit, held_by
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
@@ -152,7 +152,7 @@ def account_of(visit: Visit) -> str:
     return visit.who.account
 
 
-def lock_of(choice: Choice, limits: Sequence[Group], name: str) -> Lock | None:
+def lock_of(choice: Choice, limits: Sequence[GroupLimit], name: str) -> Lock | None:
     """Return the lock of a switch as it stands; none where the terms give the account no say."""
     if not choice.has_say:
         return None
@@ -178,7 +178,7 @@ def lock_of(choice: Choice, limits: Sequence[Group], name: str) -> Lock | None:
     )
 
 
-def groups_of(visit: Visit, choices: Sequence[Choice], limits: Sequence[Group]) -> GroupLimits:
+def groups_of(visit: Visit, choices: Sequence[Choice], limits: Sequence[GroupLimit]) -> GroupLimits:
     """Return what is limited for groups of the account's people."""
     return GroupLimits(
         groups=tuple(_row(visit, choices, group) for group in limits if group.name),
@@ -192,7 +192,7 @@ def groups_of(visit: Visit, choices: Sequence[Choice], limits: Sequence[Group]) 
     )
 
 
-def _row(visit: Visit, choices: Sequence[Choice], group: Group) -> GroupRow:
+def _row(visit: Visit, choices: Sequence[Choice], group: GroupLimit) -> GroupRow:
     workspace = visit.workspace
     held = held_by(workspace.history(), account=account_of(visit), group=group.name, at_us=workspace.now_us)
     found = [workspace.parties.person_by_pseudonym(party.removeprefix("person:")) for party in held[:_LISTED]]
@@ -222,11 +222,11 @@ def _row(visit: Visit, choices: Sequence[Choice], group: Group) -> GroupRow:
     )
 
 
-def _told(held: Sequence[Held]) -> str:
+def _told(held: Sequence[UseLimit]) -> str:
     return f"for {_people(max(one.people for one in held))}, since {_since(held)}"
 
 
-def _since(held: Sequence[Held]) -> str:
+def _since(held: Sequence[UseLimit]) -> str:
     first = min(held, key=lambda one: (one.since_us, one.seq))
     return f"{words.moment(first.since_us)} (entry {first.seq:,})"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from volition.consent.aggregates import FEWEST, Counted, count
-from volition.consent.choices import Answer, Choice, Choices, Line
+from volition.consent.choices import Choice, ChoiceLine, Choices, PartyAnswer
 from volition.consent.permits import Refusal
 from volition.consent.terms.diff import diff
 from volition.errors import InvalidInputError
@@ -119,7 +119,7 @@ def show(visit: Visit) -> AccountPage:
         steps=first_steps(
             is_published=found.terms is not None,
             is_collected=bool(people),
-            is_decided=bool(history.scopes),
+            is_decided=bool(history.answers.scopes),
             account=account,
         ),
         training=State(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
@@ -184,8 +184,8 @@ def _why_empty(found: Choices, name: str) -> str:
 
 def _new_terms(visit: Visit, account: str) -> NewTerms | None:
     history, now_us = visit.workspace.history(), visit.workspace.now_us
-    published = history.published()
-    bindings = history.terms_of(account)
+    published = history.bindings.published()
+    bindings = history.bindings.terms_of(account)
     bound = next((terms for start_us, terms in reversed(bindings) if start_us <= now_us), None)
     if not published or (bound is not None and published[-1].id == bound.id):
         return None
@@ -242,19 +242,19 @@ def _answered(choice: Choice, name: str) -> str:
     if not choice.has_say:
         return "The terms give the account no say in this."
     match choice.answer:
-        case Answer.YES:
+        case PartyAnswer.YES:
             return f"{name} said yes."
-        case Answer.NO:
+        case PartyAnswer.NO:
             return f"{name} said no."
-        case Answer.MIXED:
+        case PartyAnswer.MIXED:
             return "The answers differ from one kind of data to another; see below."
-        case Answer.NOTHING:
+        case PartyAnswer.NOTHING:
             if choice.allowed:
                 return "Nobody has answered for the account. The terms do not ask for its yes here, and its no counts."
             return "Nobody has answered for the account, and silence is not a yes."
 
 
-def _kind(line: Line, *, single: bool) -> Kind:
+def _kind(line: ChoiceLine, *, single: bool) -> Kind:
     named = words.CATEGORY[line.category]
     why = (
         words.REASON[line.own.reason]

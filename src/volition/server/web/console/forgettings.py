@@ -82,7 +82,7 @@ class ForgettingsPage:
 def show(visit: Visit) -> ForgettingsPage:
     """Show what is due, and what was done."""
     workspace = visit.workspace
-    done = [entry for entry in workspace.history().doings if entry.kind == "forgetting"]
+    done = [entry for entry in workspace.history().events if entry.kind == "forgetting"]
     return ForgettingsPage(
         title="Forgettings",
         days=workspace.due_days,

@@ -73,7 +73,7 @@ def show(visit: Visit) -> ConsolePage:
         steps=first_steps(
             is_published=bool(status["terms"]),
             is_collected=bool(status["records"]),
-            is_decided=bool(workspace.history().scopes),
+            is_decided=bool(workspace.history().answers.scopes),
         )
         if is_operator
         else (),

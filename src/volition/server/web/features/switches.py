@@ -7,7 +7,7 @@ the page is about.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from volition.consent.choices import Choices, Line
+from volition.consent.choices import ChoiceLine, Choices
 from volition.consent.permits import Refusal
 from volition.errors import RefusedError
 from volition.server.web import labels as words
@@ -103,7 +103,7 @@ def off(visit: Visit, purpose: str, category: str, *, works: str) -> Off:
     return Off(title=f"{title}: off here", told=told, works=works, href=f"{PATH}#{switch}" if switch else PATH)
 
 
-def _line(found: Choices, purpose: str, category: str) -> tuple[str, Line | None]:
+def _line(found: Choices, purpose: str, category: str) -> tuple[str, ChoiceLine | None]:
     for choice in found.choices:
         for line in choice.lines:
             if (line.purpose, line.category) == (purpose, category):
@@ -111,7 +111,7 @@ def _line(found: Choices, purpose: str, category: str) -> tuple[str, Line | None
     return "", None
 
 
-def _why(line: Line, organisation: str) -> str:
+def _why(line: ChoiceLine, organisation: str) -> str:
     for answer, who, has in ((line.of_account, organisation, "has"), (line.own, "You", "have")):
         if isinstance(answer, Refusal):
             match answer.reason.value:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from volition.consent.choices import Answer, Choice, Choices, Line, Never
+from volition.consent.choices import Choice, ChoiceLine, Choices, Never, PartyAnswer
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
@@ -71,7 +71,7 @@ class SwitchCard:
     name: str
     title: str
     does: tuple[str, ...]
-    answer: Answer
+    answer: PartyAnswer
     answered: str
     state: State
     yes: tuple[str, ...]
@@ -255,14 +255,14 @@ def _answered(choice: Choice) -> str:
     if not choice.has_say:
         return "The terms give you no say in this."
     match choice.answer:
-        case Answer.YES:
+        case PartyAnswer.YES:
             used = "" if choice.stands else " It is not used all the same: see below what is missing."
             return f"You said yes.{used}"
-        case Answer.NO:
+        case PartyAnswer.NO:
             return "You said no."
-        case Answer.MIXED:
+        case PartyAnswer.MIXED:
             return "Your answers differ from one kind of data to another; see below."
-        case Answer.NOTHING:
+        case PartyAnswer.NOTHING:
             if choice.allowed:
                 return "You have not answered. The terms do not ask for your yes here, and your no counts."
             return "You have not answered, and silence is not a yes."
@@ -298,7 +298,7 @@ def _others(choice: Choice, organisation: str) -> str:
     return f"It also takes others' yes. {' '.join(told)}" if told else ""
 
 
-def _kind(line: Line, organisation: str, *, single: bool) -> Kind:
+def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> Kind:
     name = words.CATEGORY[line.category]
     return Kind(
         category=name[0].upper() + name[1:] if single else f"{words.PURPOSES[line.purpose].title}: {name}",
@@ -307,7 +307,7 @@ def _kind(line: Line, organisation: str, *, single: bool) -> Kind:
     )
 
 
-def _why(line: Line, organisation: str) -> str:
+def _why(line: ChoiceLine, organisation: str) -> str:
     if line.is_limited:
         return f"{organisation} limits it" + (" for you" if isinstance(line.of_account, Permit) else "")
     if isinstance(line.own, Refusal):

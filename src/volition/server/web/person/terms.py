@@ -92,7 +92,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
     workspace = visit.workspace
     history, now_us = workspace.history(), workspace.now_us
     organisation = workspace.parties.account(account).name
-    published = history.published()
+    published = history.bindings.published()
     if not published:
         return TermsPage(
             title="Terms",
@@ -105,7 +105,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
             digest="",
             versions=(),
         )
-    binding = [terms for start_us, terms in history.terms_of(account) if start_us <= now_us]
+    binding = [terms for start_us, terms in history.bindings.terms_of(account) if start_us <= now_us]
     shown = next((terms for terms in published if terms.id == wanted), None) if wanted else [*published, *binding][-1]
     if shown is None:
         raise InvalidInputError(f"No terms {wanted!r} were published. Go on from the list of versions.")
@@ -129,11 +129,11 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
 
 def _changes(history: History, account: str, shown: Terms, organisation: str) -> tuple[str, tuple[Change, ...]]:
     """Compare the version that is shown with the one that was accepted; where it is that one, the newest with it."""
-    accepted = history.accepted(account)
+    accepted = history.bindings.accepted(account)
     if accepted is None:
         return f"{organisation} has accepted no terms yet, so there is nothing to compare with.", ()
     at_us, old = accepted
-    new = history.published()[-1] if shown.id == old.id else shown
+    new = history.bindings.published()[-1] if shown.id == old.id else shown
     since = f"{old.id}, which {organisation} accepted on {words.day(at_us)}"
     if new.id == old.id:
         return f"Nothing has changed since {since}: no newer version was published.", ()
@@ -146,16 +146,16 @@ def _changes(history: History, account: str, shown: Terms, organisation: str) ->
 def _version(  # noqa: PLR0913 - a version, and how it stands for whom
     terms: Terms, history: History, account: str, organisation: str, *, now_us: int, shown: Terms
 ) -> Version:
-    steps = [(start_us, one) for start_us, one in history.terms_of(account) if one.id == terms.id]
-    binding = [one.id for start_us, one in history.terms_of(account) if start_us <= now_us][-1:]
-    accepted = history.accepted(account)
+    steps = [(start_us, one) for start_us, one in history.bindings.terms_of(account) if one.id == terms.id]
+    binding = [one.id for start_us, one in history.bindings.terms_of(account) if start_us <= now_us][-1:]
+    accepted = history.bindings.accepted(account)
     if terms.id in binding:
         state, when = State(word="Binds", is_on=True), f"It binds {organisation} since {words.day(steps[-1][0])}."
     elif steps and steps[-1][0] > now_us:
         state, when = State(word="Announced", is_on=False), f"It will bind from {words.day(steps[-1][0])} on."
     elif steps:
         state, when = State(word="Replaced", is_on=False), "A newer version took its place."
-    elif accepted is None and terms.id == history.published()[-1].id:
+    elif accepted is None and terms.id == history.bindings.published()[-1].id:
         state = State(word="Not accepted", is_on=False)
         when = f"{organisation} has not accepted it, and nothing is used before."
     else:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from volition.consent.choices import Choice, Line
+from volition.consent.choices import Choice, ChoiceLine
 from volition.consent.permits import Permit, Refusal
 from volition.errors import RefusedError
 from volition.server.auth import Role
@@ -129,7 +129,7 @@ def show(visit: Visit) -> WeighPage:
     is_account = party.startswith("account:")
     organisation = visit.workspace.parties.account(account).name
     found = visit.workspace.consent.choices(party, account=account)
-    lines: dict[str, list[Line]] = {}
+    lines: dict[str, list[ChoiceLine]] = {}
     switches: dict[str, list[Choice]] = {}
     for choice in found.choices:
         for purpose in choice.purposes:
@@ -195,7 +195,7 @@ def _sides(visit: Visit, organisation: str, *, is_account: bool) -> tuple[Link, 
 
 
 def _card(
-    weighing: Weighing, lines: Sequence[Line], switches: Sequence[Choice], organisation: str, *, is_account: bool
+    weighing: Weighing, lines: Sequence[ChoiceLine], switches: Sequence[Choice], organisation: str, *, is_account: bool
 ) -> WeighCard:
     purpose = words.PURPOSES[weighing.purpose]
     stands = any(line.stands for line in lines)
@@ -224,7 +224,7 @@ def _card(
     )
 
 
-def _stands(lines: Sequence[Line], organisation: str, *, is_account: bool) -> Iterator[str]:
+def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool) -> Iterator[str]:
     """Say how a use stands on each side, the kinds of data that stand alike in one sentence."""
     sides = [(organisation, [(line.category, line.of_account) for line in lines])]
     if not is_account:
