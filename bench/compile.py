@@ -35,7 +35,8 @@ from volition.consent.history import (
     save_history,
 )
 from volition.consent.permits import Panel, PartyRole, Permits
-from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves, load_profile
+from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.consent.terms.terms_file import load_profile
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer

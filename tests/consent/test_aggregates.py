@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from volition.consent.aggregates import FEWEST, Counted, banded, count
 from volition.consent.choices import PartyAnswer, choices
 from volition.consent.history import Decision, History
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 
 TERMS = load_profile("granular")
 AT_US = TERMS.effective_us + 1_000_000

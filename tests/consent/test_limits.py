@@ -162,10 +162,10 @@ def test_more_than_an_entry_takes_are_limited_at_once_and_lifted_with_one(tmp_pa
     ("asked", "told"),
     [
         ({"switch": "nothing"}, "no switch"),
-        ({"switch": SWITCH, "people": ["ada"]}, "names nobody"),
+        ({"switch": SWITCH, "people": ["ada"]}, "names no people"),
         ({"switch": SWITCH, "group": "g"}, "Name the people"),
-        ({"switch": SWITCH, "group": "g", "people": ["eve"]}, "Nobody of acme"),
-        ({"switch": SWITCH, "group": "g", "people": ["nobody"]}, "Nobody of acme"),
+        ({"switch": SWITCH, "group": "g", "people": ["eve"]}, "No one in acme"),
+        ({"switch": SWITCH, "group": "g", "people": ["nobody"]}, "No one in acme"),
         ({"switch": SWITCH, "group": " g", "people": ["ada"]}, "one line"),
         ({"switch": SWITCH, "group": "a\nb", "people": ["ada"]}, "one line"),
         ({"switch": SWITCH, "group": "g" * (LONGEST_NAME + 1), "people": ["ada"]}, "one line"),

@@ -16,8 +16,9 @@ from drawn_terms import (
     versions,
 )
 from volition.canonical import canonical_json
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, covers, leaves, load_profile
+from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, covers, leaves
 from volition.consent.terms.regions import COUNTRIES, EEA, check_region, region_matches
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 
 # --- which rule wins -----------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from drawn_terms import DAY_US, SOME_REGIONS, USES, build, rules, versions
 from volition.canonical import canonical_json
 from volition.consent.terms.diff import LOOSENING, ChangeKind, diff, newly_allows
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, leaves, load_profile
+from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, leaves
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 
 GOLDEN = {

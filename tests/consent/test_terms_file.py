@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from drawn_terms import DAY_US
-from volition.consent.terms.model import PURPOSES, Basis, Rule, Switch, Terms, read_terms
+from volition.consent.terms.model import PURPOSES, Basis, Rule, Switch, Terms
+from volition.consent.terms.terms_file import read_terms
 from volition.consent.terms.toml_file import parse_toml
 from volition.errors import InvalidInputError
 

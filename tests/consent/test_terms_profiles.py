@@ -8,7 +8,8 @@ import pytest
 
 from drawn_terms import USES
 from volition.canonical import canonical_json
-from volition.consent.terms.model import PROFILES, PURPOSES, Basis, Terms, load_profile
+from volition.consent.terms.model import PURPOSES, Basis, Terms
+from volition.consent.terms.terms_file import PROFILES, load_profile
 from volition.errors import InvalidInputError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from volition.canonical import datetime_to_us
 from volition.cli.demo.samples import write_samples
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError, RefusedError
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer

@@ -146,7 +146,7 @@ def terms_diff(
 
 def _shipped(name: str) -> "Terms":
     """Return the terms in a file or, where there is no such file, those of a profile."""
-    from volition.consent.terms.model import PROFILES, load_profile, read_terms
+    from volition.consent.terms.terms_file import PROFILES, load_profile, read_terms
 
     if Path(name).exists() or name not in PROFILES:
         if not Path(name).exists():
@@ -159,7 +159,7 @@ def _shipped(name: str) -> "Terms":
 def _find_terms(call: Call, name: str) -> "Terms":
     """Return terms by file, published id or profile, in this order. Only an id needs a workspace."""
     if not Path(name).exists():
-        from volition.consent.terms.model import PROFILES
+        from volition.consent.terms.terms_file import PROFILES
 
         try:
             with call.workspace() as workspace:

@@ -1,17 +1,19 @@
 """Consent: may this be used? Terms, parties, what they said, and the gate that answers.
 
+It is what the field calls consent management with purpose-based access control: a policy decision point.
+
 What it guarantees: permission is decided in `permits` and nowhere else; silence is never a yes where the terms ask for
-one; what is not known is refused. Read `permits` first, its `reference` before all.
+one; what is not known is refused. Read `permits` first, and its `reference` before the rest.
 
 Each module knows only those before it:
 
 terms        what is asked: rules, their files, regions, what a version changes
 parties      accounts and people: the directory, and the key vault
 history      the ledger's entries that bear on permission, by party
-permits      since when each yes has stood unbroken: **the one module that decides**
+permits      since when each yes has held unbroken: **the one module that decides**
 gate         may this be used? For one record, many, a table
 limits       what an account has limited, for itself or for groups of its people
-choices      what one party can say, and what stands
-aggregates   how many people said what, in groups too large to give anybody away (k-anonymity)
+choices      what one party can say, and what is in effect
+aggregates   how many people said what, in groups too large to reveal anyone (k-anonymity)
 lease        answers from memory for a moment; a no waits until every such moment is over
 """

@@ -1,13 +1,13 @@
-"""Counts: how many people of an account have said what, so that nobody's own answer can be read from them.
+"""Aggregate counts under k-anonymity (k = 5): how many people of an account have said what, without revealing who.
 
-An administrator is told of groups, never of a person:
+An administrator sees groups, never a person (small-cell suppression, rounding):
 
-- Each number is a multiple of five that at least so many people have reached; any count below five is shown alike.
-- Whatever is shown, and whatever is worked out from it and the number of people, at least five people might have
+- Each number is rounded down to a multiple of five; any count below five is shown as zero.
+- Whatever is shown, and whatever can be worked out from it and the number of people, at least five people might have
   answered otherwise. Of fewer than ten people nothing is counted.
 
-What somebody who watches from day to day could work out is coarse for the same reason, and not nothing: who knows the
-answers of all the others can see a number pass a multiple of five.
+What an observer who watches from day to day could work out is coarse for the same reason, but not nothing: one who
+knows the answers of all the others can see a number pass a multiple of five.
 
     >>> banded(23, of=40)
     20
@@ -24,12 +24,12 @@ from volition.consent.choices import Choice, PartyAnswer
 from volition.consent.history import History
 
 FEWEST: Final = 5
-"""Fewer people than this are shown as none are, and of so many it is never said what they answered."""
+"""The k of k-anonymity: fewer people than this are shown as none, and at least so many remain undisclosed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """How many people have answered a switch; each at least so many, 0 for fewer than `FEWEST`.
+    """How many people have answered a switch: each a lower bound, 0 for fewer than `FEWEST`.
 
     Attributes:
         yes: Said yes, and no to nothing of it.
@@ -43,7 +43,7 @@ class Counted:
 
 
 def banded(count: int, *, of: int) -> int:
-    """Return how many may be shown of a count: rounded down, and leaving `FEWEST` of all of whom it is not said."""
+    """Return what may be shown of a count: rounded down, so that at least `FEWEST` people of all are left out of it."""
     return max(0, min(count, of - FEWEST)) // FEWEST * FEWEST
 
 
@@ -52,8 +52,8 @@ def count(history: History, parties: Iterable[str], choice: Choice) -> Counted |
 
     Args:
         history: What was said.
-        parties: The account's people, "person:PSEUDONYM" each, nobody twice.
-        choice: The switch as it stands for the account; its lines say of which data and purposes it speaks.
+        parties: The account's people, "person:PSEUDONYM" each, none twice.
+        choice: The account's choice for the switch; its lines say which data and purposes it is about.
 
     Returns:
         The counts; none if there are too few people to count any.

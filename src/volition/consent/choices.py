@@ -1,13 +1,14 @@
-"""Choices: what one party can say about each use that the terms speak of, and what stands now. Nothing is decided here.
+"""Choices: what one party can say about each use that the terms mention, and what is in effect now; decides nothing.
 
-A page of settings is made of *choices*, one for each switch of the terms that bind (where the terms have none, one for
-each purpose that they do not forbid). A choice tells, from the gate's own reference:
+It is the model behind a preference center (privacy settings: opt-in, opt-out, withdrawal of consent). A page of
+settings is made of *choices*, one for each switch of the terms that bind (where the terms have none, one for each
+purpose that they do not forbid). A choice says, by the gate's own reference:
 
 - what the party has said, and whether silence counts as a yes for it;
-- whether the use stands: on this party's part, on the account's, and whose yes is needed besides;
+- whether the use is allowed: by this party, by the account, and whose yes is needed besides;
 - what the party's no refuses, and what it turns off with it.
 
-What the terms never allow is listed apart, with the rule that forbids it.
+What the terms never allow is listed separately, with the rule that forbids it.
 
     >>> from volition.consent.history import History
     >>> choices(History(), account="acme", party="account:acme", at_us=0).terms is None
@@ -39,7 +40,7 @@ from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Swit
 
 
 class PartyAnswer(StrEnum):
-    """What a party has said about a use, its newest word."""
+    """What a party has said about a use, its newest answer."""
 
     YES = "yes"
     NO = "no"
@@ -49,7 +50,7 @@ class PartyAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceLine:
-    """One kind of data under one purpose of a choice, as it stands for the party.
+    """One kind of data under one purpose of a choice, for the party as it is now.
 
     Attributes:
         category: A leaf of `terms.CATEGORIES`.
@@ -58,7 +59,7 @@ class ChoiceLine:
         answer: What the party has said last.
         own: The party's permit or refusal.
         of_account: The account's; the same as `own` where the party is the account.
-        asks: Whose yes the rule asks for, of `terms.PARTY_WORDS`; empty where it asks nobody.
+        asks: Whose yes the rule asks for, of `terms.PARTY_WORDS`; empty where it asks for none.
         max_age_us: Age beyond which nothing is used; none for no limit.
     """
 
@@ -73,7 +74,7 @@ class ChoiceLine:
 
     @property
     def stands(self) -> bool:
-        """Whether the use stands as far as this party and its account go; others in a record may still refuse."""
+        """Whether the use is allowed as far as this party and its account go; others in a record may still refuse."""
         return isinstance(self.own, Permit) and isinstance(self.of_account, Permit)
 
     @property
@@ -84,12 +85,12 @@ class ChoiceLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Choice:
-    """One switch, as it stands for one party; each is itself alone, so that what is made of it can be remembered by it.
+    """One switch, for one party as it is now; compared by identity, so that what is made of it can be cached under it.
 
     Attributes:
         switch: The switch of the terms.
         purposes: The purpose leaves that its no refuses or turns off, in the vocabulary's order.
-        lines: Every kind of data under every purpose of it that the terms do not forbid.
+        lines: Every kind of data under every purpose of the switch that the terms do not forbid.
     """
 
     switch: Switch
@@ -174,7 +175,7 @@ def choices(
     at_us: int,
     permit_of: Callable[[Use], Permit | Refusal] | None = None,
 ) -> Choices:
-    """Return what a party can choose about an account's data, as it stands at an instant.
+    """Return what a party can choose about an account's data, as it is at an instant.
 
     Args:
         history: What was said, up to that instant.
@@ -334,7 +335,7 @@ def saying(choice: Choice, *, yes: bool, covers: str | None = None) -> Saying:
 
 
 def undoing(before: Choice, now: Choice) -> tuple[Saying, ...]:
-    """Return what must be said so that a choice stands as it did before, no further back and no less far.
+    """Return what must be said to restore a choice as it was before, reaching back exactly as far.
 
     Nothing need be said where nothing was allowed before and nothing is now: a no that followed no yes is not undone
     by a yes.

@@ -1,11 +1,12 @@
 """Limits: what an account has limited, for itself as a whole or for groups of its people. Nothing is decided here.
 
-A limit is ground and not an answer (`docs/decisions/0020-limits.md`): while it stands, `permits` refuses the use for
-whomever it holds, whatever anybody says or accepts; only its lifting turns the use on again. This module writes the
-entries that limit and lift, and reads from a history what stands.
+The field says policy restriction, or processing restriction set by the tenant. A limit is not an answer
+(`docs/decisions/0020-limits.md`): while it is in force, `permits` refuses the use for everyone it applies to, whatever
+they or the account answer or accept; only lifting it allows the use again. This module writes the entries that limit
+and lift, and reads from a history which limits are in force.
 
 An entry names its people by pseudonym, in order, so many that it fits into the ledger; a longer list takes several
-entries, appended together. A lift that names nobody lifts the group's limit for everybody that it ever held.
+entries, appended together. A lift that names no one lifts the group's limit for everyone it ever applied to.
 
     >>> from volition.consent.history import History
     >>> limits_of(History(), account="acme", at_us=0)
@@ -28,11 +29,11 @@ from volition.ledger.entry import Entry, NewEntry
 LONGEST_NAME: Final = 80
 """Characters in a group's name, which stays in the ledger for ever."""
 
-_TOLD: Final = 5  # names in a message
+_NAMES_SHOWN: Final = 5  # in a message
 _AT_A_TIME: Final = 1_000  # people in an entry, well below what the ledger takes
 
 EVERYTHING: Final = ("service", "content")
-"""The data of which the limit of a switch speaks, as a no does: all of it, whatever the terms allow later."""
+"""The data to which the limit of a switch applies, as a no does: all of it, whatever the terms allow later."""
 
 Leaf = tuple[str, str]
 """A category and a purpose."""
@@ -43,7 +44,7 @@ class UseLimit:
     """One use as it is limited.
 
     Attributes:
-        people: How many people of the group it is limited for; 1 for the lock of the account.
+        people: For how many people of the group; 1 for the lock of the account.
         since_us: Since when, for those for whom it was limited first.
         seq: Number of the ledger entry that limited it then.
     """
@@ -55,11 +56,11 @@ class UseLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLimit:
-    """A limit that stands.
+    """A limit in force, of a group or of the whole account.
 
     Attributes:
         name: The group's name; empty for the lock of the whole account.
-        people: How many people it holds, for any use; 0 for the lock.
+        people: To how many people it applies, for any use; 0 for the lock.
         uses: What is limited: (category, purpose) leaves, in the vocabularies' order.
     """
 
@@ -68,7 +69,7 @@ class GroupLimit:
     uses: dict[Leaf, UseLimit]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the limit as a JSON object: uses that are limited alike are told together, by purpose."""
+        """Return the limit as a JSON object: uses that are limited in the same way are listed together, by purpose."""
         return {
             "group": self.name or None,
             "people": self.people,
@@ -76,27 +77,27 @@ class GroupLimit:
                 {
                     "data": list(data),
                     "purpose": purpose,
-                    "people": held.people if self.name else 0,
-                    "since": us_to_text(held.since_us),
-                    "entry": held.seq,
+                    "people": limit.people if self.name else 0,
+                    "since": us_to_text(limit.since_us),
+                    "entry": limit.seq,
                 }
-                for purpose, data, held in self.by_purpose()
+                for purpose, data, limit in self.by_purpose()
             ],
         }
 
     def by_purpose(self) -> Iterator[tuple[str, tuple[str, ...], UseLimit]]:
-        """Yield the uses purpose by purpose: the purpose, the kinds of data that are limited alike, and how."""
-        alike: dict[tuple[str, UseLimit], list[str]] = {}
-        for (category, purpose), held in self.uses.items():
-            alike.setdefault((purpose, held), []).append(category)
-        for (purpose, held), data in alike.items():
-            yield purpose, tuple(data), held
+        """Yield the uses purpose by purpose: the purpose, the categories limited in the same way, and how."""
+        categories: dict[tuple[str, UseLimit], list[str]] = {}
+        for (category, purpose), limit in self.uses.items():
+            categories.setdefault((purpose, limit), []).append(category)
+        for (purpose, limit), data in categories.items():
+            yield purpose, tuple(data), limit
 
 
 def limits_of(history: History, *, account: str, at_us: int) -> tuple[GroupLimit, ...]:
-    """Return the limits of an account that stand at an instant: its lock first, then the groups by name.
+    """Return the limits of an account in force at an instant: its lock first, then the groups by name.
 
-    Cost: whoever was named together is looked at once, so it grows with the entries and not with the people.
+    Cost: people who were named together are looked at once, so it grows with the entries and not with the people.
     """
     names = ["", *sorted(history.groups(account))]
     found = (_group(history, account, name, at_us) for name in names)
@@ -104,7 +105,7 @@ def limits_of(history: History, *, account: str, at_us: int) -> tuple[GroupLimit
 
 
 def held_by(history: History, *, account: str, group: str, at_us: int) -> list[str]:
-    """Return the people whom a group's limit holds at an instant, for any use, in the order of naming."""
+    """Return the people to whom a group's limit applies at an instant, for any use, in the order of naming."""
     people = history.members(account, group)
     holding = {
         limits: bool(_in_force(limits, account, group, lambda limit: limit.at_us <= at_us))
@@ -132,7 +133,7 @@ def _group(history: History, account: str, name: str, at_us: int) -> GroupLimit:
 
 
 def _in_force(limits: PartyLimits, account: str, name: str, counts: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
-    """Return which uses stand limited by one limit, of all that is heard of it, and the entry since which each does."""
+    """Return the uses that one lock or group limits, by those of its entries that count, and since which entry."""
     said = [one for one in limits.said if (one.account, one.group) == (account, name) and counts(one)]
     limited: dict[Leaf, Limit] = {}
     for limit in sorted(said, key=lambda one: (one.at_us, one.limited)):
@@ -157,20 +158,22 @@ def limiting(  # noqa: PLR0913 - whom, what, and which way
     Args:
         account: Id of the account.
         group: The group's name; empty for the lock of the whole account.
-        people: Parties ("person:PSEUDONYM"); nobody for the lock, and to lift the limit for all of the group.
+        people: Parties ("person:PSEUDONYM"); none for the lock, and none to lift the limit for all of the group.
         data: Categories; a name covers all below it.
         purpose: Purposes, likewise.
         limited: Whether to limit or to lift.
 
     Raises:
-        InvalidInputError: The group's name is none, a lock names people, or a limit of a group names nobody.
+        InvalidInputError: The group's name is not valid, a lock names people, or a limit of a group names no one.
     """
     if group != group.strip() or len(group) > LONGEST_NAME or not (group.isprintable() or not group):
         raise InvalidInputError(f"A group's name is one line of at most {LONGEST_NAME} characters, not {group!r}.")
     if people and not group:
-        raise InvalidInputError("The lock holds the whole account and names nobody. Name a group to limit some people.")
+        raise InvalidInputError(
+            "The lock is for the whole account and names no people. Name a group to limit some people."
+        )
     if group and limited and not people:
-        raise InvalidInputError(f"Name the people of {group!r} whom the limit is to hold.")
+        raise InvalidInputError(f"Name the people of {group!r} to whom the limit is to apply.")
     body = {
         "account": account,
         "group": group,
@@ -184,22 +187,24 @@ def limiting(  # noqa: PLR0913 - whom, what, and which way
 
 
 def people_named(parties: Parties, account: str, names: Sequence[str]) -> list[Person]:
-    """Return who is meant, each by their id or by any name that they go by in the account.
+    """Return the people named, each by their id or by any name that they go by in the account.
 
     Raises:
-        InvalidInputError: Somebody is nobody of this account, or several people go by the name.
+        InvalidInputError: A name is of no one in this account, or of several people.
     """
     by_id = {person.id: person for person in parties.people(account)} if names else {}
     found = [by_id.get(name) or parties.find_person(account, name) or _guest(parties, name) for name in names]
     missing = [name for name, person in zip(names, found, strict=True) if person is None]
     if missing:
-        told = ", ".join(missing[:_TOLD]) + (", ..." if len(missing) > _TOLD else "")
-        raise InvalidInputError(f"Nobody of {account}, or more than one, goes by: {told}. Name each by their id.")
+        shown = ", ".join(missing[:_NAMES_SHOWN]) + (", ..." if len(missing) > _NAMES_SHOWN else "")
+        raise InvalidInputError(
+            f"No one in {account}, or more than one person, goes by: {shown}. Name each by their id."
+        )
     return [person for person in found if person is not None]
 
 
 def _guest(parties: Parties, name: str) -> Person | None:
-    """Return a guest of no account by their id: an account may limit what it holds of them, too."""
+    """Return a guest of no account by their id: an account may limit the use of what it holds about them, too."""
     try:
         person = parties.person(name)
     except (InvalidInputError, ErasedError):
@@ -208,15 +213,15 @@ def _guest(parties: Parties, name: str) -> Person | None:
 
 
 def appended_together(entries: Iterable[Entry], account: str) -> list[Entry]:
-    """Return the limits of an account at the beginning of some entries that were one: a long list takes several.
+    """Return the limits of an account at the start of some entries that belong together: a long list takes several.
 
     Raises:
         InvalidInputError: The first entry is no limit of this account.
     """
     found: list[Entry] = []
     for entry in entries:
-        told = (entry.at_us, {**entry.body, "people": None})
-        if entry.kind != "limit" or (found and told != (found[0].at_us, {**found[0].body, "people": None})):
+        said = (entry.at_us, {**entry.body, "people": None})
+        if entry.kind != "limit" or (found and said != (found[0].at_us, {**found[0].body, "people": None})):
             break
         found.append(entry)
     if not found or found[0].body["account"] != account:
@@ -225,9 +230,9 @@ def appended_together(entries: Iterable[Entry], account: str) -> list[Entry]:
 
 
 def reversing(history: History, entries: Sequence[Entry]) -> list[NewEntry]:
-    """Return the entries that make an account's limits stand as they did before some that were appended together.
+    """Return the entries that restore an account's limits as they were before some entries that were appended together.
 
-    Whom a limit held before is not let go with it, and whom nothing held before is not limited anew.
+    A person whom the limit applied to before stays limited, and one whom it did not apply to is not limited anew.
     """
     body, first = entries[0].body, entries[0].seq
     account, group, limited = body["account"], body["group"], body["limited"]

@@ -10,7 +10,8 @@ from typing import Final
 from volition import canonical
 from volition.canonical import us_to_text
 from volition.consent.terms.diff import newly_allows
-from volition.consent.terms.model import PROFILES, Terms, load_profile
+from volition.consent.terms.model import Terms
+from volition.consent.terms.terms_file import PROFILES, load_profile
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.files import write_file
 from volition.ledger.entry import Entry, NewEntry

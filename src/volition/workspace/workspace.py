@@ -12,7 +12,7 @@ from volition import canonical
 from volition.canonical import us_to_text
 from volition.consent.history import History
 from volition.consent.parties import Parties, write_secret
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 from volition.features.search_cache import SearchCache
 from volition.files import write_file

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from volition.canonical import now_us
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 from volition.server.auth import Role
 
 OURS = {"sec-fetch-site": "same-origin"}

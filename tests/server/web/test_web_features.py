@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from starlette.testclient import TestClient
 
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 from volition.features.conversations import Kind
 from volition.server.app import Server
 from volition.server.auth import Role

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from volition.canonical import canonical_json
-from volition.consent.terms.model import load_profile
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import RefusedError
 from volition.ledger import merkle
 from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint

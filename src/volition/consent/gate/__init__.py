@@ -1,14 +1,16 @@
 """The gate: the one place that answers "may this be used?". It reads permits and nothing else.
 
+The field says policy decision point; the lake, which gives out what it lets through, is the enforcement point.
+
 Three questions, one answer (tests hold them equal):
 
-- `decide` judges one record: permitted, or refused with a reason, the party it hangs on, and what would change it.
-- `explain` judges one record aloud: every party, the rule that judges it, its permit or refusal.
+- `decide` judges one record: permitted, or refused with a reason, the party it depends on, and what would change it.
+- `explain` judges one record step by step: every party, the rule that applies to it, its permit or refusal.
 - `permitted_sql` and `reasons_sql` judge a table, in plain SQL that every engine runs.
 
 A record is permitted iff every party concerned (the account, and each of its people in their role) has a permit, and
 it was collected no earlier than the latest of them, and no earlier than retention allows. Of several refusals the
-first is told, the account's before the people's, in the order in which the record names them.
+first is reported, the account's before the people's, in the order in which the record names them.
 
 On a table the gate is one look-up and one comparison a row. The account and the people of a record are interned as a
 *party set*, a small dense integer, when it is collected; a purpose's permits become a table of *effective permits*, one
@@ -18,12 +20,12 @@ The gate fails closed: a party set without an effective permit, an unknown perso
 
 Each module knows only those before it:
 
-verdict       what is asked of one record, and what is answered, in words too
-effective     the permits of all concerned, folded into one answer
-gate          one record at a time, with what was answered before remembered
-explanation   one record aloud, party by party
+verdict       the question about one record, and the answer, in words too
+effective     the permits of everyone concerned, folded into one answer
+gate          one record at a time, with earlier answers cached
+explanation   one record explained, party by party
 party_sets    the party sets of a bucket, and their effective permits: the same folding for all of them at once
-exemptions    the two ways by which a person reads without anybody's yes, and how little each lets through
+exemptions    the two exemptions by which a person reads without anyone's yes, and how little each lets through
 table         many records at a time, in memory and in SQL
 batch         many questions at once, Arrow in and Arrow out
 """

@@ -1,7 +1,7 @@
-"""The permits of all whom a record concerns, folded into one answer: in time the latest, of refusals the first.
+"""The permits of everyone whom a record concerns, folded into one effective permit: the latest, or the first refusal.
 
-`effective_permit_of` folds for one purpose: every party must have a permit, and where nobody could be asked, nobody has
-said yes. `keepable` folds over all purposes, on the way in.
+`effective_permit_of` folds for one purpose: every party must have a permit, and where no one could be asked, no one has
+said yes. `keepable` folds over all purposes, at collection (data minimisation).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ class EffectivePermit:
         since_us: The latest permit among the parties; `NO_PERMIT_US` if one of them has none.
         oldest_us: Before this instant retention has run out.
         reason: The first refusal among the parties; none if all have permits.
-        party: Who refuses, or whose permit is the latest.
+        party: The one who refuses, or whose permit is the latest.
     """
 
     since_us: int
@@ -30,7 +30,7 @@ class EffectivePermit:
 
 
 def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[PartyRole, str]]:
-    """Yield every party of a record with its role, in the order in which refusals are told."""
+    """Yield every party of a record with its role, in the order in which refusals are reported."""
     yield PartyRole.ACCOUNT, f"account:{account}"
     for number, person in enumerate(people):
         yield (PartyRole.OTHER if number else PartyRole.FIRST), person
@@ -40,7 +40,7 @@ def effective_permit_of(permits: Permits, account: str, people: Sequence[str], c
     """Fold the permits of an account and its people for one category into one effective permit."""
     since_us = oldest_us = BEGINNING_US
     latest = f"account:{account}"
-    if not people:  # nobody could be asked, so nobody has said yes
+    if not people:  # no one could be asked, so no one has said yes
         return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
     for role, party in concerned(account, people):
         answer = permits.of(account, party, role, category)
@@ -54,17 +54,17 @@ def effective_permit_of(permits: Permits, account: str, people: Sequence[str], c
 
 
 def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:
-    """Say whether a record may be kept at all: some purpose permits it, or waits for nothing but an answer.
+    """Return why a record may not be stored at all, or none: some purpose must permit it, or lack only an answer.
 
-    Collection is gated too: what the terms forbid for every purpose, or what somebody concerned has refused for all
-    of them, is not kept.
+    Collection is gated too: what the terms forbid for every purpose, or what someone concerned has refused for all
+    of them, is not stored.
 
     Args:
         purposes: The permits of every purpose at the same instant.
-        record: The record on its way in.
+        record: The record to be collected.
 
     Returns:
-        None if it may be kept; otherwise why not.
+        None if it may be stored; otherwise why not.
     """
     objections: list[Reason] = []
     for permits in purposes:

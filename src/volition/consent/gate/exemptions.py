@@ -1,6 +1,7 @@
-"""The two doors at which nobody's yes is asked for: a person's own records, and what was said while they were there.
+"""The two exemptions from consent: a person reads their own records, and what was said while they were there.
 
-Each gives effective permits that let through that and nothing else. Both are for that person's own eyes.
+No one's yes is asked for: the first is the right of access (GDPR Article 15, a data subject access request), the second
+the service itself. Each gives effective permits that let through just that. Both are for that person's own eyes.
 """
 
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A person who asks what is held of them: to see one's own records takes nobody's yes (GDPR Article 15).
+    """A person who asks what is held about them: to see one's own records takes no one's yes (GDPR Article 15).
 
     Attributes:
-        pseudonym: Whose records are asked for, by the person themself or by whoever answers for them.
+        pseudonym: Whose records are asked for, by the person or by someone who acts for them.
         at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
     """
 
@@ -27,7 +28,7 @@ class Subject:
 
 
 def own(subject: Subject, party_sets: PartySets) -> EffectivePermits:
-    """Return effective permits that let through what the subject said, wrote or did, and nothing of anybody else's."""
+    """Return effective permits that let through what the subject said, wrote or did, and nothing of anyone else's."""
     party = f"person:{subject.pseudonym}"
     there = np.diff(party_sets.offsets) > 0
     first = np.zeros(len(party_sets), np.int64)
@@ -41,8 +42,8 @@ def own(subject: Subject, party_sets: PartySets) -> EffectivePermits:
 class Participant:
     """A person who reads again what was said while they were there, or written to them.
 
-    To read one's own conversation is the service itself and no use by AI, so it takes nobody's yes; nothing that learns
-    or answers may come by this door.
+    To read one's own conversation is the service itself and no use by AI, so it takes no one's yes; nothing that learns
+    or answers may use this exemption.
 
     Attributes:
         pseudonym: Who reads.

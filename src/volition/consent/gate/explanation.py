@@ -1,4 +1,4 @@
-"""One record judged aloud: every party concerned, the rule that judges it, its permit or refusal.
+"""One record explained: every party concerned, the rule that applies to it, its permit or refusal.
 
 It asks the reference in `permits`, not the compiled form that `decide` asks, so it explains a verdict by the plain
 statement of the same rules.
@@ -22,7 +22,7 @@ class Explanation:
         party: "account:ID" or "person:PSEUDONYM".
         role: In what role the record concerns it.
         terms_id: The terms that bind; none if there are none.
-        rule: The rule that wins for this party's region; none if no rule speaks of the use.
+        rule: The rule that wins for this party's region; none if no rule mentions the use.
         say: What say that rule gives the party.
         answer: Its permit or refusal.
         reason: Why this party keeps the record out; none if it does not.
@@ -61,7 +61,7 @@ class Explanation:
 
 
 def explain(history: History, record: Record, *, purpose: str, at_us: int) -> list[Explanation]:
-    """Judge one record aloud, party by party, by the reference in `permits`. Refused iff any line has a reason."""
+    """Judge one record, party by party, by the reference in `permits`. Refused iff any line has a reason."""
     lines = []
     for role, party in concerned(record.account, record.people):
         use = Use(account=record.account, party=party, role=role, category=record.category, purpose=purpose)

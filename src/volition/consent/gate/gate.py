@@ -1,7 +1,7 @@
-"""One record at a time, with the answers that were given before kept in memory.
+"""One record at a time, with earlier answers cached in memory.
 
-An answer from memory is the one that the permits give at that instant: what an entry of the ledger may have changed
-is forgotten with that entry, and everything is where terms come, are accepted or bind anew.
+A cached answer is the one that the permits give at that instant: an entry of the ledger invalidates the answers that it
+may have changed, and all of them where terms are published, accepted or come to bind.
 """
 
 from collections.abc import Iterable
@@ -22,19 +22,19 @@ _PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a party set and a category: every answer that it can get, made once; equal ones share one."""
+    """What is cached for a party set and a category: every answer that it can get, made once; equal ones share one."""
 
     epoch: int
     since_us: int
     max_age_us: int | None
     permitted: Verdict
-    early: Verdict  # collected before the latest permit; the only one if somebody refuses
+    early: Verdict  # collected before the latest permit; the only one if a party refuses
     old: Verdict  # collected before what retention allows, where it has a limit
 
 
 @dataclass(slots=True)
 class _Account:
-    """What is known of an account: how often its own answers have changed, and its party sets' answers by category."""
+    """What is cached for an account: how often its own answers changed, and its party sets' answers by category."""
 
     epoch: int
     party_sets: dict[tuple[str, ...], tuple[_Known | None, ...]]
@@ -44,17 +44,17 @@ _NOTHING: Final[tuple[_Known | None, ...]] = (None,) * len(CATEGORIES)
 
 
 class Gate:
-    """The gate for one purpose, with the answers it gave before kept in memory: a look-up and a comparison each.
+    """The gate for one purpose, with earlier answers cached: a look-up and a comparison each.
 
-    A decision makes it forget the answers it concerns, and nothing else: for an account that is one number, whoever
+    A decision invalidates the answers that it concerns, and nothing else: for an account that is one number, however
     many people it has.
 
-    Where many people are known, waiting for memory is most of an answer's time, so it lies close together: one tuple a
+    Where many people are known, memory latency is most of an answer's time, so the cache is compact: one tuple for each
     party set, in which categories with the same answers share them.
     """
 
     def __init__(self, permits: Permits) -> None:
-        """Open the gate. `permits` are moved on by nobody else."""
+        """Open the gate. Nothing else may move `permits` on."""
         self._permits = permits
         self._accounts: dict[str, _Account] = {}
         self._with: dict[str, list[tuple[_Account, tuple[str, ...]]]] = {}  # the party sets that a person is in
@@ -86,7 +86,7 @@ class Gate:
 
         Args:
             account: Id of the account.
-            people: Parties ("person:PSEUDONYM"), the speaker or actor first, nobody twice.
+            people: Parties ("person:PSEUDONYM"), the speaker or actor first, none twice.
             category: A leaf of `terms.CATEGORIES`.
             collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
             at_us: Instant of the use, not before the permits' own, of which the ledger says nothing yet.
@@ -123,7 +123,7 @@ class Gate:
         return NO_PERMIT_US if binding_us is None else binding_us
 
     def _look_up(self, account: str, people: tuple[str, ...], category: str) -> _Known:
-        """Find out what there is to know, and remember it."""
+        """Ask the permits, and cache the answer."""
         own = self._accounts.get(account)
         if own is None:
             own = self._accounts[account] = _Account(0, {})

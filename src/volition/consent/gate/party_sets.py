@@ -107,11 +107,11 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
         np.maximum.at(oldest_us, party_set[chosen], answers.oldest_us[place])
         refusals[chosen] = answers.reason[place]
 
-    told = np.flatnonzero(refusals)[::-1]  # backwards, so that the first one in each party set stays
+    refused = np.flatnonzero(refusals)[::-1]  # backwards, so that the first one in each party set stays
     by_people = np.zeros(len(party_sets), np.int8)
-    by_people[party_set[told]] = refusals[told]
+    by_people[party_set[refused]] = refusals[refused]
     reason = np.where(reason > 0, reason, by_people)
-    reason[sizes == 0] = REASON_CODES[Reason.UNKNOWN_PARTY]  # nobody could be asked, so nobody has said yes
+    reason[sizes == 0] = REASON_CODES[Reason.UNKNOWN_PARTY]  # no one could be asked, so no one has said yes
     since_us[reason > 0] = NO_PERMIT_US
     return EffectivePermits(
         at_us=permits.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=party_sets.account

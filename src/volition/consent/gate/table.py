@@ -1,4 +1,4 @@
-"""Many records at a time, by the effective permits of their party_sets: a look-up and a comparison each.
+"""Many records at a time, by the effective permits of their party sets: a look-up and a comparison each.
 
 Said twice, and tests hold it equal: `judge` over columns in memory, and plain SQL that any engine runs. A record whose
 party set has no effective permit is refused. About what was collected after the instant asked about, `judge` does not
@@ -71,10 +71,10 @@ def judge(
         raise InvalidInputError(msg)
     earliest_us = np.maximum(effective_permits.since_us, effective_permits.oldest_us)
     codes = np.zeros(len(party_set), np.int8)
-    stranger = len(earliest_us)
+    end = len(earliest_us)
     for start in range(0, len(party_set), _AT_A_TIME):  # what fits into a processor's cache is judged fastest
         asked, when = party_set[start : start + _AT_A_TIME], collected_us[start : start + _AT_A_TIME]
-        known = asked if _all_below(asked, stranger) else np.where((asked >= 0) & (asked < stranger), asked, -1)
+        known = asked if _all_below(asked, end) else np.where((asked >= 0) & (asked < end), asked, -1)
         if known is not asked:
             codes[start : start + _AT_A_TIME][known < 0] = REASON_CODES[Reason.UNKNOWN_PARTY]
             places = np.flatnonzero(known >= 0)
@@ -128,7 +128,7 @@ def _of_source(source: str | None) -> str:
 
 
 def check_source(source: str) -> str:
-    """Return the identity of a meeting or channel as it came, hexadecimal.
+    """Return the identity of a meeting or channel unchanged, hexadecimal.
 
     Raises:
         InvalidInputError: It is none.

@@ -1,7 +1,7 @@
-"""What the gate is asked of one record, and what it answers, with what would change a refusal, in words.
+"""The question about one record, and the gate's answer, with what would change a refusal, in words.
 
-A verdict tells why, on whom it hangs and which entries of the ledger it rests on: whoever reads those can follow it.
-Every reason of `permits` has its words here.
+A verdict says why, on which party it depends and which entries of the ledger it rests on: anyone who reads those can
+follow it. Every reason of `permits` has its words here.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from volition.consent.permits import NO_PERMIT_US, Reason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the gate must know of a record: whose it is, whom it concerns, what kind, and when it was collected.
+    """What the gate must know about a record: whose it is, whom it concerns, its category, and when it was collected.
 
     Attributes:
         account: Id of the account.
-        people: Parties ("person:PSEUDONYM"), the speaker or actor first, nobody twice.
+        people: Parties ("person:PSEUDONYM"), the speaker or actor first, none twice.
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
     """
@@ -36,10 +36,10 @@ class Verdict:
     Attributes:
         permitted: Whether the record may be used.
         reason: Why not; none when permitted.
-        party: On whom it hangs: the refusing party, or the one whose permit is the latest.
+        party: On which it depends: the refusing party, or the one whose permit is the latest.
         since_us: Since when every yes has stood unbroken; none when some party has no permit.
         evidence: Numbers of the ledger entries that it rests on, oldest first: of every party if permitted, of the
-            refusing one if not. Whoever reads them in the ledger can follow the answer.
+            refusing one if not. Anyone who reads them in the ledger can follow the answer.
     """
 
     permitted: bool
@@ -72,8 +72,8 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
 
     Args:
         reason: Why it was refused.
-        party: On whom it hangs.
-        since_us: The party's permit, told with `before-yes`; ignored with every other reason.
+        party: On which it depends.
+        since_us: The party's permit, stated with `before-yes`; ignored with every other reason.
     """
     is_account = party.startswith("account:")
     who = "The account's administrator" if is_account else "This person"
@@ -88,8 +88,8 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
         case Reason.SAID_NO:
             return f"{who} said no and can allow this {where}."
         case Reason.WITHDRAWN:
-            told = f"{who} withdrew a yes and can allow this anew {where}"
-            return f"{told}; earlier data stays out unless that yes covers it."
+            withdrew = f"{who} withdrew a yes and can allow this anew {where}"
+            return f"{withdrew}; earlier data stays out unless that yes covers it."
         case Reason.BEFORE_YES:
             return f"Only data from {instant_text(since_us)} on is covered. {who} can say a yes that covers the past."
         case Reason.TOO_OLD:
@@ -97,10 +97,10 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
         case Reason.ERASED:
             return "This party was erased, for good."
         case Reason.UNKNOWN_PARTY:
-            return "Nobody can say who this concerns, so nobody could be asked. Name the people and collect again."
+            return "It is unknown whom this concerns, so no one could be asked. Name the people and collect again."
         case Reason.LIMITED:
-            told = "its administrator" if is_account else "the account's administrator"
-            return f"The account limits this use; {told} can lift this limit {where}."
+            administrator = "its administrator" if is_account else "the account's administrator"
+            return f"The account limits this use; {administrator} can lift this limit {where}."
         case Reason.STALE:
             return "This process does not know the newest decisions; ask again once it does."
 

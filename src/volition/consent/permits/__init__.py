@@ -1,4 +1,6 @@
-"""Permits: the date since which each yes has stood unbroken. This module decides; nothing else does.
+"""Permits: the date since which each yes has held unbroken. This module decides; nothing else does.
+
+A permit is a consent in force, or a lawful basis without an opt-out; a withdrawal (revocation) ends it at once.
 
 For one party, one category and one purpose, the terms and the party's decisions make the use *allowed* or *not
 allowed* at every instant. A use at T of a record collected at t needs it to have been allowed **unbroken from t
@@ -10,18 +12,18 @@ and a record may be used when every party concerned has a permit and `collected_
 
 The module says this twice. `permit` is the reference: it asks `allowed` at every instant at which anything
 changed, and walks back from T to the first no. It reads like the definition and is used to explain. `Permits` is
-the compiled form, which carries one number per party forward through time: for one party at a time, remembered until
-something new is heard of that party, and for millions of parties at once (`Panel`), as columns. Tests hold all of
+the compiled form, which carries one number per party forward through time: for one party at a time, cached until
+that party does something new, and for millions of parties at once (`Panel`), as columns. Tests hold all of
 them equal over every short history and over generated long ones.
 
 What it guarantees:
 
 - Silence is never a yes where the rule asks for one. At one and the same instant a no beats a yes.
-- A yes reaches back before itself only if it says so (`covers`), and only in a stretch in which it was heard.
+- A yes reaches back before itself only if it says so (`covers`), and only in the stretch in which it was given.
 - Withdrawing and agreeing again does not bring back the data from before the withdrawal.
 - A stretch breaks where new terms ask for a yes that is not there.
-- A limit of the account only narrows: no answer, no acceptance and no new terms get past it, only its lifting does, and
-  the stretch then starts anew. It counts where the rule gives the account a say.
+- A limit of the account only narrows: no answer, no acceptance and no new terms override it. Only lifting it allows the
+  use again, and the stretch then starts anew. It counts where the rule gives the account a say.
 - Only entries up to T matter: asking again later about T gives the same answer.
 
 Each party is judged by the rule of its own region; a person of unknown region has the account's. Whether any terms
@@ -37,7 +39,7 @@ for the time before the first terms, as those first terms would have.
 Each module knows only those before it:
 
 reference    the definition, for one party at a time: read this first
-compiled     one party at a time, remembered until something new is heard
+compiled     one party at a time, cached until the party does something new
 columns      millions of parties at once
 """
 

@@ -13,7 +13,7 @@ from volition.consent.permits.compiled import NOBODY, Permits, RuleContext, Step
 from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, PartyRole, Reason, Say
 from volition.consent.terms.model import SIGNALS
 
-_LONG_AGO: Final = -(2**63)  # before the beginning: nothing of the kind was heard
+_LONG_AGO: Final = -(2**63)  # before the beginning: there was no such answer
 _NEVER_YET: Final = 2**63 - 1  # the use is not allowed
 _AT_A_TIME: Final = 1 << 14
 _NO, _YES, _SIGNAL = 1, 2, 3  # what an answer says to a question; signals are numbered from the third on
@@ -98,7 +98,7 @@ class Panel:
         return 0
 
     def _timelines(self, role: PartyRole, category: str) -> tuple[tuple[tuple[Step, ...], ...], NDArray[np.int32]]:
-        """Return the different steps that there are, and which of them each pair stands on, (n,)."""
+        """Return the different timelines of steps that there are, and which of them each pair has, (n,)."""
         permits, is_account = self._permits, role is PartyRole.ACCOUNT
         found: dict[tuple[Step, ...], int] = {}
 
@@ -114,7 +114,7 @@ class Panel:
         number[self._apart] = numbered(own)[which]
         for pair in self._unknown.tolist():
             steps = permits.steps(self._accounts[self._account[pair]], UNKNOWN_PERSON, role, category)
-            number[pair] = number_of(tuple(map(_of_nobody, steps)))
+            number[pair] = number_of(tuple(map(_of_unknown, steps)))
         return tuple(found), number
 
     def _own_contexts(self, *, is_account: bool) -> tuple[list[RuleContext], NDArray[np.int32]]:
@@ -136,8 +136,8 @@ class Panel:
         return self._own[is_account]
 
 
-def _of_nobody(step: Step) -> Step:
-    """Return a step as it is for whoever nobody can be named for: where they would have a say, it is a refusal."""
+def _of_unknown(step: Step) -> Step:
+    """Return a step as it is for an unknown person: where they would have a say, it is a refusal."""
     if step.refusal is not None or step.say is Say.NONE:
         return step
     return Step(start_us=step.start_us, refusal=Reason.UNKNOWN_PARTY)
@@ -183,9 +183,9 @@ def _sweep(
     number: NDArray[np.int32],
     at_us: int,
 ) -> PermitTable:
-    """Carry every pair forward through time, one step of the ground after the other.
+    """Carry every pair forward through time, one step of the governing rule after the other.
 
-    Inside a step the rule stands still, so of all answers only these matter: the last no, the first yes after it, and
+    Inside a step the rule is the same, so of all answers only these matter: the last no, the first yes after it, and
     how far back the yeses after it reach. Cost: a few passes over the answers for each step, O(answers x steps).
     """
     size = len(number)
@@ -236,7 +236,7 @@ def _sweep(
     return _conclude(since, first_yes, last_yes, (last_no, last_signal), timelines, number, at_us)
 
 
-def _conclude(  # noqa: PLR0913, PLR0917 - what was heard, and what it was heard on
+def _conclude(  # noqa: PLR0913, PLR0917 - what was answered, and under which rules
     since: NDArray[np.int64],
     first_yes: NDArray[np.int64],
     last_yes: NDArray[np.int64],
@@ -311,9 +311,9 @@ class Stretches:
         for first in range(0, len(pair), _AT_A_TIME):  # what fits into a processor's cache is looked up fastest
             asked, when = pair[first : first + _AT_A_TIME], when_us[first : first + _AT_A_TIME]
             answers = found[first : first + _AT_A_TIME]
-            told = calendar.states.take(calendar.cells(asked, when, out=cell[: len(asked)]), mode="clip")
-            np.equal(told, _ALLOWED, out=answers)
-            unclear = np.flatnonzero(told == _CHANGES)
+            states = calendar.states.take(calendar.cells(asked, when, out=cell[: len(asked)]), mode="clip")
+            np.equal(states, _ALLOWED, out=answers)
+            unclear = np.flatnonzero(states == _CHANGES)
             if len(unclear):
                 answers[unclear] = self._search(asked[unclear], when[unclear])
         return found
@@ -381,7 +381,7 @@ class _Calendar:
         return out
 
 
-def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, on what ground, and until when
+def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, under which rules, and until when
     answers: AnswerColumns,
     codes: NDArray[np.int8],
     timelines: Sequence[Sequence[Step]],
@@ -432,7 +432,11 @@ def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, on what ground, and unt
         )
     )
     allowed = open_ & (free | (~no_stands & (~asked | (last_yes > _LONG_AGO)))) & (when < gone_us[key])
+    return _changes_only(size, key, when, allowed)
 
+
+def _changes_only(size: int, key: NDArray[np.int32], when: NDArray[np.int64], allowed: NDArray[np.bool_]) -> Stretches:
+    """Return the stretches of `size` pairs, given rows by pair and instant: only those at which something changed."""
     same = np.zeros(len(key), np.bool_)  # what happens at one instant happens together
     same[:-1] = (key[:-1] == key[1:]) & (when[:-1] == when[1:])
     kept = np.flatnonzero(~same)

@@ -1,7 +1,7 @@
-"""The compiled form for one party at a time: forward through time, one number carried, remembered until something new.
+"""The compiled form for one party at a time: forward through time, carrying one number; cached until something changes.
 
 `Permits` is what the gate asks. A party that never did anything has the answer of every other silent party of its
-account, so what is remembered is the exceptions; `learn` forgets only what a new entry may have changed.
+account, so only exceptions are cached; `learn` invalidates only what a new entry may have changed (a revocation, say).
 """
 
 from bisect import bisect_right
@@ -42,7 +42,7 @@ class Step:
     max_age_us: int | None = None
 
     def goes_on(self, before: "Step") -> bool:
-        """Tell whether nothing but the date tells this step from the one before."""
+        """Return whether this step differs from the one before in its date only."""
         return (self.refusal, self.say, self.signals, self.max_age_us) == (
             before.refusal,
             before.say,
@@ -53,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """All that the steps under a party follow from: which terms bind since when, its regions, and its account's limits.
+    """The context from which a party's steps follow: which terms bind since when, its regions, its account's limits.
 
     Attributes:
         bindings: Since when which terms bind, by instant.
@@ -86,7 +86,7 @@ class _Heard:
         return decision.at_us if decision.covers_us is None else decision.covers_us
 
     def refusal(self, step: Step, signals_us: Sequence[int]) -> Reason | None:
-        """Say what stands against the use under a step, counting the signals that are a no under it."""
+        """Return why the use is refused under a step, counting the signals that are a no under it; none if allowed."""
         noes_us = [*signals_us] if self.last_no_us is None else [*signals_us, self.last_no_us]
         if noes_us and (self.last_yes_us is None or max(noes_us) >= self.last_yes_us):
             follows_yes = self.first_yes_us is not None and self.first_yes_us < max(noes_us)
@@ -95,11 +95,11 @@ class _Heard:
 
 
 class Permits:
-    """The permits of every party for one purpose at one instant, compiled on first use and remembered.
+    """The permits of every party for one purpose at one instant, compiled on first use and cached.
 
-    A party that never did anything has the answer of every other silent party of its account, so what is stored is
-    the exceptions. Holds for every later instant too, until the ledger grows or terms that are known come to bind:
-    `learn` moves on past both, and forgets only what they may have changed.
+    A party that never did anything has the answer of every other silent party of its account, so only
+    exceptions are stored. Holds for every later instant too, until the ledger grows or terms that are known come to
+    bind: `learn` moves on past both, and invalidates only what they may have changed.
     """
 
     def __init__(self, history: History, *, purpose: str, at_us: int) -> None:
@@ -123,14 +123,14 @@ class Permits:
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> set[str] | None:
         """Move on to a later instant, and past the entries by which the history has grown since.
 
-        A person's or an account's decision costs the same, whoever many people the account has.
+        A person's or an account's decision costs the same, however many people the account has.
 
         Args:
             entries: What `history` was extended by since `at_us`, in order.
             at_us: The instant asked about from now on, not before the last entry.
 
         Returns:
-            The parties whose answers may have changed; none: anybody's.
+            The parties whose answers may have changed; none: everyone's.
         """
         changed: set[str] | None = set()
         binding_us = self._history.bindings.next_binding_us(after_us=self.at_us)
@@ -141,7 +141,7 @@ class Permits:
                 case "terms" | "acceptance":
                     changed = None
                 case "region" if entry.body["party"].startswith("account:"):
-                    changed = None  # everybody's in the account, and they are not known here
+                    changed = None  # everyone's in the account, and they are not known here
                 case "decision" | "signal" | "erasure" | "region" if changed is not None:
                     changed.add(entry.body["party"])
                 case "limit" if changed is not None:
@@ -176,7 +176,7 @@ class Permits:
         return evidence(self._history, use, self.at_us)
 
     def scrubs(self, account: str, category: str) -> bool:
-        """Tell whether identifiers must be scrubbed from an account's content: yes, unless its rule says otherwise."""
+        """Return whether identifiers must be scrubbed from an account's content: yes, unless its rule says not to."""
         use = Use(
             account=account, party=f"account:{account}", role=PartyRole.ACCOUNT, category=category, purpose=self.purpose
         )
@@ -225,9 +225,9 @@ class Permits:
         return Permit(since_us=since_us, max_age_us=steps[step_number].max_age_us)
 
     def context(self, account: str, party: str, *, is_account: bool) -> RuleContext:
-        """Return what the steps under a party follow from: the same for all without a region of their own and limits.
+        """Return the context of a party: the same for all without a region of their own and limits.
 
-        Those whom the same limits hold have the same context, too.
+        Those to whom the same limits apply have the same context, too.
         """
         own_regions = () if is_account else self._history.regions(party)
         limits = self._history.limits(party)
@@ -258,11 +258,11 @@ class Permits:
         return tuple(sorted(heard, key=lambda one: (one.at_us, one.limited)))
 
     def steps(self, account: str, party: str, role: PartyRole, category: str) -> tuple[Step, ...]:
-        """Return how the ground changed under a party, the first step from the beginning on."""
+        """Return how the governing rule changed for a party, the first step from the beginning on."""
         return self.steps_on(self.context(account, party, is_account=role is PartyRole.ACCOUNT), role, category)
 
     def steps_on(self, context: RuleContext, role: PartyRole, category: str) -> tuple[Step, ...]:
-        """Return the steps on a context: the terms' rules, each from when it holds, and what the account limits."""
+        """Return the steps of a context: the terms' rules, each from when it applies, and what the account limits."""
         key = (context, role, category)
         if key not in self._steps:
             self._steps[key] = self._lay_steps(context, role, category)
@@ -275,7 +275,7 @@ class Permits:
         limits = [one for one in context.limits if category in one.categories and self.purpose in one.purposes]
         starts = {start_us for start_us, _ in context.bindings} | {start_us for start_us, _ in context.regions}
         starts |= {limit.at_us for limit in limits}
-        limiting: set[str] = set()  # the groups, and the lock, whose limit stands
+        limiting: set[str] = set()  # the groups, and the lock, whose limit is in force
         for start_us in sorted(start for start in starts if context.bindings[0][0] <= start):
             while limits and limits[0].at_us <= start_us:
                 limit = limits.pop(0)

@@ -1,7 +1,8 @@
-"""The definition, read aloud: is this use allowed at this instant, since when, and why not? One party at a time.
+"""The definition in plain code: is this use allowed at this instant, since when, and why not? One party at a time.
 
-`permit` asks `allowed` at every instant at which anything changed, and walks back from T to the first no. It is what
-`volition may` explains an answer with, and what the compiled form is held equal to.
+It is the reference implementation, an executable specification: `permit` asks `allowed` at every instant at which
+anything changed, and walks back from T to the first no. `volition may` explains an answer with it, and tests hold the
+compiled form equal to it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ NO_PERMIT_US: Final = 2**62
 """As a permit in a table: later than every record, so nothing passes."""
 
 UNKNOWN_PERSON: Final = "person:unknown"
-"""Whoever said something that nobody can be named for. Where their answer matters there is none: refused."""
+"""A person whom no name identifies. Where their answer matters there is none: refused."""
 
 
 class Reason(StrEnum):
@@ -44,7 +45,7 @@ class PartyRole(StrEnum):
 
     ACCOUNT = "account"
     FIRST = "first"  # the record's first person: its speaker or actor
-    OTHER = "other"  # anybody else among its people
+    OTHER = "other"  # anyone else among its people
 
 
 _ROLE_ANSWERS_TO: Final = {
@@ -55,10 +56,10 @@ _ROLE_ANSWERS_TO: Final = {
 
 
 class Say(StrEnum):
-    """What say a rule gives to a role."""
+    """What say a rule gives to a role: opt-in, opt-out, or none."""
 
-    ASKED = "asked"  # a yes is needed
-    MAY_REFUSE = "may refuse"  # no yes is needed, a no counts
+    ASKED = "asked"  # opt-in: a yes is needed
+    MAY_REFUSE = "may refuse"  # opt-out: no yes is needed, a no counts
     NONE = "none"
 
 
@@ -98,7 +99,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoverningRule:
-    """On what ground a party is judged at an instant: the terms that bind, the rule that wins, the say it gives."""
+    """What governs a use for a party at an instant: the terms that bind, the rule that wins, the say it gives."""
 
     terms: Terms | None
     rule: Rule | None
@@ -106,7 +107,7 @@ class GoverningRule:
 
 
 def governing_rule(history: History, use: Use, at_us: int, *, asked_us: int) -> GoverningRule:
-    """Find the rule that judges a use at `at_us`, when the question is asked at `asked_us`."""
+    """Find the rule that governs a use at `at_us`, when the question is asked at `asked_us`."""
     bindings = [(start_us, terms) for start_us, terms in history.bindings.terms_of(use.account) if start_us <= asked_us]
     binding = [terms for start_us, terms in bindings if start_us <= at_us]
     if use.role is not PartyRole.ACCOUNT and not binding:
@@ -118,7 +119,7 @@ def governing_rule(history: History, use: Use, at_us: int, *, asked_us: int) -> 
 
 
 def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason | None:
-    """Say whether a use is allowed at one instant: none if it is, otherwise the reason why not."""
+    """Return why a use is not allowed at one instant; none if it is allowed."""
     party = history.party(use.party)
     if party.erased_us is not None and party.erased_us <= at_us:
         return Reason.ERASED
@@ -138,13 +139,13 @@ def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason 
 
 
 def answered(history: History, use: Use, at_us: int, here: GoverningRule) -> Reason | None:
-    """Say what a party's own answers alone make of a use at an instant: what stands against it, or none.
+    """Return what in a party's own answers refuses a use at an instant; none if nothing does.
 
     Args:
         history: What was said.
         use: The question.
         at_us: The instant.
-        here: A ground with terms that give the party a say.
+        here: What governs the use: terms that give the party a say.
     """
     assert here.terms is not None  # noqa: S101 - without terms there is no say
     party = history.party(use.party)
@@ -190,7 +191,7 @@ def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
     """Return the ledger entries on which a party's answer rests at an instant, by number, oldest first.
 
     They are the publication of the terms that bind, the party's newest answer to the question (a decision, or a signal
-    that those terms count), the newest word of each limit on it, and its erasure.
+    that those terms count), the newest entry of each limit on it, and its erasure.
     """
     here = governing_rule(history, use, at_us, asked_us=at_us)
     party = history.party(use.party)
@@ -236,7 +237,7 @@ def _region(history: History, use: Use, at_us: int) -> str | None:
 
 
 def _limits(history: History, use: Use, at_us: int) -> list[Limit]:
-    """Return the newest word of the lock, or of each group, on a party's part in a use: a limit, or that it is lifted.
+    """Return the newest entry of the lock, and of each group, about a party's part in a use: a limit, or its lifting.
 
     At one and the same instant a limit beats a lift.
     """

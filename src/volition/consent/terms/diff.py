@@ -1,15 +1,15 @@
 r"""What a new terms version changes, in plain words.
 
-Every kind of data, every purpose and every region that either version tells apart is judged under both versions; what
+Every kind of data, every purpose and every region that either version distinguishes is judged under both versions; what
 differs is gathered again under the shortest names. So a change is reported whichever rule brought it about, a rule
 that is only written differently is no change, and a line never says more than is true.
 
-A change *loosens* if afterwards something may be done that could not be done before: a use is newly allowed, somebody's
+A change *loosens* if afterwards something may be done that could not be done before: a use is newly allowed, a party's
 yes is no longer asked or their no no longer counts, records are usable for longer, or identifiers are no longer
 scrubbed. `newly_allows` asks whether there is any such change. Which settings a page shows, and how a version comes to
 bind, are reported too but loosen nothing by themselves.
 
-    >>> from volition.consent.terms.model import load_profile
+    >>> from volition.consent.terms.terms_file import load_profile
     >>> print(*diff(load_profile("2023-08-07"), load_profile("2023-08-11")).lines(), sep="\n")
     Newly forbidden: all content for training AI and advertising.
     The switch "Train AI with our content" is gone.
@@ -30,14 +30,14 @@ from volition.consent.terms.model import (
     Switch,
     Terms,
     covers,
+    distinct_regions,
     leaves,
-    regions_told_apart,
 )
 from volition.consent.terms.regions import EEA
 
 
 class ChangeKind(StrEnum):
-    """What kind of change it is, in the order in which changes are told."""
+    """What kind of change it is, in the order in which changes are listed."""
 
     ALLOWED = "allowed"
     FORBIDDEN = "forbidden"
@@ -144,7 +144,7 @@ class Diff:
 
 
 def diff(old: Terms | None, new: Terms) -> Diff:
-    """Compare two terms versions; none as the old one stands for no terms at all, under which nothing is allowed."""
+    """Compare two terms versions; none as the old one means no terms at all, under which nothing is allowed."""
     changes = [*_use_changes(old, new)]
     if old is not None:
         changes += [*_switch_changes(old.switches, new.switches), *_binding_changes(old, new)]
@@ -159,7 +159,7 @@ def diff(old: Terms | None, new: Terms) -> Diff:
 
 
 def newly_allows(old: Terms | None, new: Terms) -> bool:
-    """Say whether, under `new`, anything may be done that could not be done under `old`."""
+    """Return whether, under `new`, anything may be done that could not be done under `old`."""
     return any(change.loosens for change in _use_changes(old, new))
 
 
@@ -171,7 +171,7 @@ _ROLES: Final = {"account": {"account"}, "first": {"person", "everyone"}, "other
 _NO_SAY, _MAY_REFUSE, _ASKED = range(3)
 
 _Facet = tuple[ChangeKind, tuple[Any, ...]]
-"""One way in which a use changed, and what of it is worth telling."""
+"""One way in which a use changed, and the detail that is reported."""
 
 
 _MOVES: Final[Sequence[tuple[ChangeKind, tuple[bool, ...], Callable[[int, int], bool]]]] = (
@@ -181,7 +181,7 @@ _MOVES: Final[Sequence[tuple[ChangeKind, tuple[bool, ...], Callable[[int, int], 
     (ChangeKind.MAY_REFUSE, (), lambda was, now: was == _NO_SAY and now == _MAY_REFUSE),
     (ChangeKind.MAY_NO_LONGER_REFUSE, (), lambda was, now: was == _MAY_REFUSE and now == _NO_SAY),
 )
-"""What it is for somebody's say to move from one thing to another; of a yes no longer asked, whether a no counts."""
+"""What a move of a party's say from one thing to another means; for a yes no longer asked, whether a no counts."""
 
 
 def _says(rule: Rule) -> dict[str, int]:
@@ -197,7 +197,7 @@ def _with_say(says: Mapping[str, int], say: int) -> tuple[str, ...]:
 
 
 def _facets(old: Rule | None, new: Rule | None) -> Iterator[_Facet]:
-    """Say in which ways the rule that judges a use changed. None stands for forbidden."""
+    """Yield the ways in which the rule that governs a use changed. None means forbidden."""
     if new is None:
         if old is not None:
             yield ChangeKind.FORBIDDEN, ()
@@ -219,7 +219,7 @@ def _facets(old: Rule | None, new: Rule | None) -> Iterator[_Facet]:
 
 
 def _signal_facets(old: Terms, new: Terms, purpose: str) -> Iterator[_Facet]:
-    """Say which signals stopped or started to count as a no for a purpose."""
+    """Yield the signals that stopped or started to count as a no for a purpose."""
     for name in sorted({*old.signals, *new.signals}):
         before, after = (purpose in terms.signals.get(name, ()) for terms in (old, new))
         if before != after:
@@ -235,13 +235,13 @@ def _unless_forbidden(rule: Rule | None) -> Rule | None:
 
 def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
     """Judge every use under both versions and gather what changed in the same way."""
-    regions = regions_told_apart([*([] if old is None else old.rules), *new.rules])
+    regions = distinct_regions([*([] if old is None else old.rules), *new.rules])
     places: dict[_Facet, dict[tuple[str, str], set[str | None]]] = defaultdict(lambda: defaultdict(set))
     for category, purpose, region in product(CATEGORIES, PURPOSES, regions):
         before = None if old is None else _unless_forbidden(old.rule_for(category, purpose, region))
         after = _unless_forbidden(new.rule_for(category, purpose, region))
         facets = [] if before == after else [*_facets(before, after)]
-        # A signal matters only where somebody has a say, before and after.
+        # A signal matters only where a party has a say, before and after.
         if old is not None and before and after and any(_says(before).values()) and any(_says(after).values()):
             facets += _signal_facets(old, new, purpose)
         for facet in facets:
@@ -252,9 +252,9 @@ def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
         by_regions: dict[frozenset[str | None], set[tuple[str, str]]] = defaultdict(set)
         for use, found in uses.items():
             by_regions[frozenset(found)].add(use)
-        for inside, alike in by_regions.items():
+        for inside, changed in by_regions.items():
             where = _where(inside, regions)
-            for categories, purposes in _rectangles(alike):
+            for categories, purposes in _rectangles(changed):
                 data, purpose_names = _shorten(categories, CATEGORIES), _shorten(purposes, PURPOSES)
                 text = _sentence(kind, detail, where, f"{_say_data(data)} for {_say_purposes(purpose_names)}")
                 changes.append(Change(kind=kind, data=data, purpose=purpose_names, where=where, text=text))

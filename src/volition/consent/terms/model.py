@@ -1,13 +1,14 @@
-"""Terms: what may be done with which data, for which purpose, and whose yes it takes.
+"""Terms: what may be done with which data, for which purpose, and whose yes it takes (purpose limitation).
 
 A terms version is prose for people and rules for machines. This module gives the rules their meaning:
 
 - The most specific rule wins: one with a region over one without, then the longer category, then the longer purpose.
-- What no rule speaks of is forbidden.
+- What no rule mentions is forbidden: default deny.
 - Terms that contradict themselves cannot be built: two rules that tie somewhere, or one that never applies, are
   errors, and an error in a file says `FILE:LINE:` and what to do.
-- Whatever is not the format is an error: an unknown key, a word that does not exist, a time without a time zone.
+- Anything that is not the format is an error: an unknown key, a word that does not exist, a time without a time zone.
 
+    >>> from volition.consent.terms.terms_file import load_profile
     >>> terms = load_profile("granular")
     >>> terms.rule_for("content/chat", "train/compose", "DE").asks
     ('account', 'everyone')
@@ -18,16 +19,12 @@ A terms version is prose for people and rules for machines. This module gives th
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
-from importlib import resources
-from importlib.resources.abc import Traversable
-from pathlib import Path
 from typing import Any, Final
 
-from volition.canonical import canonical_json, datetime_to_us, digest, text_to_us, us_to_text
+from volition.canonical import canonical_json, digest, text_to_us, us_to_text
 from volition.consent.terms.regions import EEA, check_region, region_matches
-from volition.consent.terms.toml_file import FaultError, Section, at, check_repeats, check_words, parse_toml, suggest
+from volition.consent.terms.toml_file import FaultError, Section, at, check_repeats, check_words, suggest
 from volition.errors import InvalidInputError
 
 CATEGORIES: Final = (
@@ -62,13 +59,10 @@ PARTY_WORDS: Final = ("account", "person", "everyone")
 """Whose yes a rule can ask for: the account; the record's first person (its speaker or actor); all its people."""
 
 SIGNALS: Final = ("gpc",)
-"""Standing signals that terms can count as a refusal: Global Privacy Control."""
+"""Lasting browser signals (opt-out preference signals) that terms can count as a refusal: Global Privacy Control."""
 
 ACCEPTANCES: Final = ("continued-use", "explicit")
 """How a new version comes to bind an account: by going on using the service, or only once accepted."""
-
-PROFILES: Final = ("2023-03-31", "2023-07-27", "2023-08-07", "2023-08-11", "bundled", "granular")
-"""The terms that ship with Volition, for `load_profile`."""
 
 DEFAULT_NOTICE_DAYS: Final = 30
 MAX_JSON_BYTES: Final = 60_000
@@ -84,11 +78,11 @@ _END_OF_TIME_US: Final = 253_402_300_800_000_000  # the year 10000
 
 
 class Basis(StrEnum):
-    """On what ground a use stands."""
+    """On what (legal) basis a use rests."""
 
     CONTRACT = "contract"  # no yes is asked; those who may refuse can
     CONSENT = "consent"  # a yes is asked
-    NEVER = "never"  # forbidden, whatever anybody says
+    NEVER = "never"  # forbidden, whatever anyone says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +93,7 @@ class Rule:
         data: Category names; each covers all below it.
         purpose: Purpose names; each covers all below it.
         region: Country codes, subdivisions ("US-CA") or "EEA"; empty means everywhere.
-        basis: On what ground the use stands.
+        basis: On what basis the use rests.
         asks: Whose yes it takes, of `PARTY_WORDS`.
         refusable_by: Whose no counts although no yes is asked of them, of `PARTY_WORDS`.
         max_age_us: Age beyond which a record is not permitted, in microseconds; none means no limit.
@@ -189,7 +183,7 @@ class Terms:
         notice_days: How long ahead a version that newly allows something is announced.
         rules: What is allowed, in the file's order, which has no meaning.
         switches: The settings that a page shows, in the page's order.
-        signals: For each standing signal, the purpose leaves for which it is a refusal.
+        signals: For each lasting signal, the purpose leaves for which it is a refusal.
         text_digest: SHA-256 of the prose, worked out from `text` where that is given.
     """
 
@@ -275,21 +269,21 @@ class Terms:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> "Terms":  # noqa: ANN401 - anything may stand in a ledger entry
+    def from_json(cls, value: Any) -> "Terms":  # noqa: ANN401 - anything may be in a ledger entry
         """Read the machine part of a terms version, as strictly as a file.
 
         Raises:
             InvalidInputError: The value is not what `to_json` writes.
         """
-        top = Section(value, (), {*_REQUIRED, "text_digest"}, _OPTIONAL)
+        top = Section(value, (), {*REQUIRED_KEYS, "text_digest"}, OPTIONAL_KEYS)
         effective = top.text("effective")
         with at("effective"):
             effective_us = _us_of_json(effective)
-        return _terms(top, effective_us=effective_us, text="", text_digest=top.text("text_digest"))
+        return build_terms(top, effective_us=effective_us, text="", text_digest=top.text("text_digest"))
 
 
 def covers(name: str, leaf: str) -> bool:
-    """Say whether a name covers a leaf: it is the leaf, or stands above it ("service" covers "service/usage")."""
+    """Return whether a name covers a leaf: it is the leaf, or lies above it ("service" covers "service/usage")."""
     return leaf == name or leaf.startswith(name + "/")
 
 
@@ -311,7 +305,7 @@ def leaves(names: Iterable[str], universe: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tables(rules: Sequence[Rule]) -> dict[str | None, _Table]:
-    """Return the winning rule of every category leaf and purpose leaf, by region that any rule tells apart.
+    """Return the winning rule of every category leaf and purpose leaf, by region that any rule distinguishes.
 
     All other regions, and the unknown one, have the table of none; a subdivision no rule names has its country's.
 
@@ -322,7 +316,7 @@ def _tables(rules: Sequence[Rule]) -> dict[str | None, _Table]:
     shared: dict[tuple[int, ...], _Table] = {}
     winning: set[int] = set()
     tables: dict[str | None, _Table] = {}
-    for region in regions_told_apart(rules):
+    for region in distinct_regions(rules):
         matching = tuple(number for number, rule in enumerate(rules) if region_matches(rule.region, region))
         if matching not in shared:
             shared[matching], winners = _contest(reaches, matching, region)
@@ -343,8 +337,8 @@ def _reach(names: Iterable[str], universe: Sequence[str]) -> dict[str, int]:
     return reach
 
 
-def regions_told_apart(rules: Iterable[Rule]) -> list[str | None]:
-    """Return none, for all others and the unknown one, and every region that any of the rules names, members apart."""
+def distinct_regions(rules: Iterable[Rule]) -> list[str | None]:
+    """Return every region that any rule names, "EEA" as its members; before them none, for all other regions."""
     named = {region for rule in rules for region in rule.region}
     return [None, *sorted(named - {"EEA"} | (EEA if "EEA" in named else frozenset()))]
 
@@ -379,78 +373,8 @@ def _contest(
 
 # --- reading -------------------------------------------------------------------------------------------------------
 
-_REQUIRED: Final = {"id", "title", "effective", "acceptance", "rule"}
-_OPTIONAL: Final = {"notice_days", "switch", "signal"}
-
-
-def read_terms(path: str | Path) -> Terms:
-    """Read a terms file and the prose beside it.
-
-    Raises:
-        InvalidInputError: The file cannot be read or is not the format; the message starts with `FILE:LINE:`.
-    """
-    file = Path(path)
-    try:
-        data = file.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null character in the path
-        msg = f"{file}: This terms file cannot be read: {_why(error)}. Check the path."
-        raise InvalidInputError(msg) from error
-    return _read(data, source=str(file), folder=file.parent)
-
-
-def load_profile(name: str) -> Terms:
-    """Return terms that ship with Volition, one of `PROFILES`.
-
-    Raises:
-        InvalidInputError: There is no such profile.
-    """
-    if name not in PROFILES:
-        msg = f"There is no profile {name!r}. {suggest(name, PROFILES)}"
-        raise InvalidInputError(msg)
-    folder = resources.files(__package__) / "profiles"
-    return _read((folder / f"{name}.toml").read_bytes(), source=f"{name}.toml", folder=folder)
-
-
-def _read(data: bytes, *, source: str, folder: Traversable) -> Terms:
-    document = parse_toml(data, source=source)
-    try:
-        top = Section(document.value, (), {*_REQUIRED, "text"}, _OPTIONAL)
-        with at("effective"):
-            effective_us = _us_of_toml(top.value["effective"])
-        return _terms(top, effective_us=effective_us, text=_prose(top.text("text"), folder), text_digest="")
-    except FaultError as error:
-        msg = f"{source}:{document.line_of(error.path)}: {error.fault}"
-        raise InvalidInputError(msg) from error
-
-
-def _prose(name: str, folder: Traversable) -> str:
-    """Read the prose that lies beside a terms file."""
-    fix = "Put the prose into a Markdown file beside this one, and its name here."
-    if "/" in name or "\\" in name or name in {".", ".."}:
-        raise FaultError(("text",), f'"{name}" is not the plain name of a file. {fix}')
-    try:
-        prose = (folder / name).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise FaultError(("text",), f'"{name}" is not UTF-8 text in its line {line}. Save it as UTF-8.') from error
-    except (OSError, ValueError) as error:
-        raise FaultError(("text",), f'the prose "{name}" cannot be read: {_why(error)}. {fix}') from error
-    if not prose.strip():
-        raise FaultError(("text",), f'the prose "{name}" is empty. Say there in words what the rules say.')
-    return prose
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _us_of_toml(value: object) -> int:
-    fix = "Write it with a time zone and without quotes, like 2026-01-31T00:00:00Z."
-    if not isinstance(value, datetime):
-        raise FaultError((), f"this is no instant. {fix}")
-    if value.tzinfo is None:
-        raise FaultError((), f"this time has no time zone, so its instant is unknown. {fix}")
-    return datetime_to_us(value)
+REQUIRED_KEYS: Final = {"id", "title", "effective", "acceptance", "rule"}
+OPTIONAL_KEYS: Final = {"notice_days", "switch", "signal"}
 
 
 def _us_of_json(text: str) -> int:
@@ -460,8 +384,12 @@ def _us_of_json(text: str) -> int:
         raise FaultError((), str(error)) from error
 
 
-def _terms(top: Section, *, effective_us: int, text: str, text_digest: str) -> Terms:
-    """Build terms from a checked top level: what a file and a ledger entry have in common."""
+def build_terms(top: Section, *, effective_us: int, text: str, text_digest: str) -> Terms:
+    """Build terms from a checked top level: what a file and a ledger entry have in common.
+
+    Raises:
+        InvalidInputError: A value is not what the format asks for, or the terms contradict themselves.
+    """
     signals = Section(top.value.get("signal", {}), ("signal",), set(), set(SIGNALS))
     return Terms(
         id=top.text("id"),

@@ -1,4 +1,4 @@
-"""Regions: where a party is, and which rules speak of that place.
+"""Regions (jurisdictions): where a party is, and which rules are about that place.
 
 A party's region is a country code of ISO 3166-1 ("DE") or a subdivision of one after ISO 3166-2 ("US-CA"). A rule may
 also name the group "EEA". A country takes in its subdivisions, the group its 30 members and theirs; a party whose
@@ -51,7 +51,7 @@ def check_region(region: str) -> str:
 
 
 def region_matches(rule_regions: Sequence[str], region: str | None) -> bool:
-    """Say whether a rule's regions take in a party's region. No regions take in all; an unknown region is in none.
+    """Return whether a rule's regions take in a party's region. No regions take in all; an unknown region is in none.
 
     A country takes in its subdivisions, "EEA" its members and theirs.
     """

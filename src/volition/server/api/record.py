@@ -6,7 +6,8 @@ from fastapi import APIRouter, Path
 
 from volition.canonical import us_to_text
 from volition.consent.parties import Person
-from volition.consent.terms.model import Terms, load_profile
+from volition.consent.terms.model import Terms
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.api.problems import NOT_FOUND
