@@ -10,7 +10,8 @@ from simulator import HashEncoder, silent, world_in
 from volition.consent.gate import Record, decide
 from volition.consent.permits import UNKNOWN_PERSON
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.released import CONTENT, Asking, opened_hit, run_search
+from volition.features.request import CONTENT, FeatureRequest
+from volition.features.search import opened_hit, run_search
 from volition.features.search_cache import SearchCache
 from volition.learning.families.search.lines import CLICK
 from volition.records.lake import source_id
@@ -64,7 +65,7 @@ def line(world, number, kind, account, people, *, private):
 
 def asking(world, search_cache, person, permits=None):
     known = world.parties.person(person)
-    return Asking(
+    return FeatureRequest(
         person=known,
         account=known.account,
         lake=world.lake,
