@@ -414,7 +414,7 @@ def test_a_checkpoint_of_another_log_in_a_manifest_fails(world, tmp_path, verify
     train_and_release(world, snapshot, release=False)
     verified = verify(bundle(world, tmp_path / "b.zip"))
     assert failed(verified) == ["snapshot"]
-    assert "not a beginning of this log" in verified.checks[1].detail
+    assert "not a prefix of this log" in verified.checks[1].detail
 
 
 @pytest.mark.parametrize("name", ["card.json", "card.md", "attestation.json"])
