@@ -27,16 +27,16 @@ from volition.errors import BackendError, InvalidInputError
 from volition.records.engines import spark as spark_module
 from volition.records.engines.duckdb import DuckDBEngine
 from volition.records.engines.spark import (
-    Gathering,
     Part,
+    PartCollector,
     SparkEngine,
     check_installed,
     count_reasons,
     own_session,
     permitted_frame,
 )
+from volition.records.freeze import freeze
 from volition.records.lake import Lake
-from volition.records.snapshot import freeze
 from volition.workspace import ENGINES, Workspace
 
 
@@ -94,7 +94,7 @@ def test_a_missing_java_is_told_with_what_installs_it(pyspark, monkeypatch, tmp_
     [
         ('openjdk version "11.0.2" 2019-01-15', "Java 11"),
         ('java version "1.8.0_381"', "Java 1"),
-        ("Unable to locate a Java Runtime", "none that tells its version"),
+        ("Unable to locate a Java Runtime", "of an unknown version"),
     ],
 )
 def test_an_old_java_is_told_apart(pyspark, monkeypatch, tmp_path, said, found):
@@ -381,7 +381,7 @@ def test_after_every_short_history_exactly_what_decide_permits_passes(judged, re
 def parts_of(world, categories=CATEGORIES):
     found = []
     for category in categories:
-        gathering = Gathering(category)
+        gathering = PartCollector(category)
         lake = Lake(world.folder / "lake", world.parties, gathering)
         assert list(lake.rows(world.permits(at_us=world.clock.now_us), categories=[category])) == []
         lake.close()
