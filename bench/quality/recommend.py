@@ -7,8 +7,8 @@ uses people, the family's own counting), and rank, for a person about to join on
 - The split is by time: models learn from the joins of the first 80 % of the messages, and are asked about each later
   join of a conversation that somebody else began. They know who has joined by then, and nothing of what comes after.
 - Candidates are the conversations with a message in the 24 hours before that the person is not in. One that had been
-  silent for longer cannot be suggested and counts as missed, by everybody alike.
-- Equal scores are settled by the number of people so far, then by the latest message, by everybody alike.
+  silent for longer cannot be suggested and counts as missed, for every method.
+- Ties are broken by the number of people so far, then by the latest message, for every method.
 - ALS (package `implicit`) has its settings chosen by the same question within the first 80 %; EASE has none to choose.
 """
 
@@ -212,7 +212,7 @@ def _rivals(
     questions: Sequence[Question],
     chosen: dict[str, Any],
 ) -> dict[str, Scores]:
-    """Score every candidate of every question by everybody who takes part."""
+    """Score every candidate of every question with every method."""
     scored: dict[str, Scores] = {
         "the latest message": [list(question.latest_s) for question in questions],
         "popularity": [[float(len(members)) for members in question.members] for question in questions],

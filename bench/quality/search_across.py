@@ -1,4 +1,4 @@
-"""Search across all meetings: the meeting is not told, so the right one has to be found first."""
+"""Search across all meetings: the meeting is not given, so the right one has to be found first."""
 
 from collections import defaultdict
 from collections.abc import Sequence
