@@ -73,17 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     bounded, training_privately = _timed(lambda: private.fit(known, parts=NoParts(), progress=progress))
     forgetting = _forgetting(plain, model, known, progress)
     figures: dict[str, Any] = {
-        "sizes": {
-            "learned from": _counts(known),
-            "foretold": _counts(asked),
-            "shards": RECIPE.shards,
-            "steps a shard": RECIPE.steps,
-            "people a step, on average": round(RECIPE.rate * PEOPLE / RECIPE.shards, 1),
-            "tokens a person and step, at most": RECIPE.tokens,
-            "weights trained": int(model.arrays[f"shard-{model.settings['shards'][0]['shard']:03d}"].size),
-            "rank": RECIPE.rank,
-            "learning rate": RECIPE.learning_rate,
-        },
+        "sizes": _sizes(model, known, asked),
         "log-likelihood per token": {
             "base alone": _told(untrained),
             "adapter": _told(plain.evaluate(model, (), asked), untrained),
@@ -114,6 +104,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "figures": figures,
         "goals": [goal | {"met": _is_met(goal)} for goal in goals],
         "machine": machine(),
+    }
+
+
+def _sizes(model: Model, known: Sequence[Row], asked: Sequence[Row]) -> dict[str, Any]:
+    """Return what was trained, on how much."""
+    return {
+        "learned from": _counts(known),
+        "foretold": _counts(asked),
+        "shards": RECIPE.shards,
+        "steps a shard": RECIPE.steps,
+        "people a step, on average": round(RECIPE.rate * PEOPLE / RECIPE.shards, 1),
+        "tokens a person and step, at most": RECIPE.tokens,
+        "weights trained": int(model.arrays[f"shard-{model.settings['shards'][0]['shard']:03d}"].size),
+        "rank": RECIPE.rank,
+        "learning rate": RECIPE.learning_rate,
     }
 
 

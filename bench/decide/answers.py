@@ -22,7 +22,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -215,8 +215,6 @@ def one_at_a_time(facts: Facts, forms: Sequence[Form]) -> dict[str, Any]:
             wall.append(by_the_wall)
             reasons.update("permitted" if verdict.reason is None else verdict.reason.value for verdict in verdicts)
             asked_ns += _each_ns(gate, facts.asked(rng, QUESTIONS // 10, facts.people), facts.now_us)
-    singles = {form.name: rates[form.name] for form in forms if not form.many}
-    best = max(singles, key=lambda name: statistics.median(singles[name]), default=None)
     return {
         "rounds": ROUNDS,
         "questions a round, ours": QUESTIONS,
@@ -239,14 +237,21 @@ def one_at_a_time(facts: Facts, forms: Sequence[Form]) -> dict[str, Any]:
             }
             for form in forms
         },
-        "against the best rival, one at a time": None
-        if best is None
-        else {
-            "it is": best,
-            "ours is so many times as fast": _ratio(rates["ours"], rates[best]),
-            f"likewise, ours asked about {FEW_PEOPLE:,} people": _ratio(rates["few"], rates[best]),
-        },
+        "against the best rival, one at a time": _against_the_best(rates, forms),
         "wrong answers": wrong,
+    }
+
+
+def _against_the_best(rates: Mapping[str, Sequence[float]], forms: Sequence[Form]) -> dict[str, Any] | None:
+    """Compare with the fastest rival that is asked one question at a time; none if no rival is installed."""
+    singles = {form.name: rates[form.name] for form in forms if not form.many}
+    best = max(singles, key=lambda name: statistics.median(singles[name]), default=None)
+    if best is None:
+        return None
+    return {
+        "it is": best,
+        "ours is so many times as fast": _ratio(rates["ours"], rates[best]),
+        f"likewise, ours asked about {FEW_PEOPLE:,} people": _ratio(rates["few"], rates[best]),
     }
 
 
