@@ -140,7 +140,7 @@ def test_settings_are_read_and_the_key_comes_from_the_environment():
     assert settings.connect({"LLM_KEY": KEY}).host == "llm.example"
     with pytest.raises(InvalidInputError, match="LLM_KEY"):
         settings.connect({})
-    with pytest.raises(InvalidInputError, match="holds no key"):
+    with pytest.raises(InvalidInputError, match="holds no valid key"):
         settings.connect({"LLM_KEY": "a\r\nHost: b"})
 
 

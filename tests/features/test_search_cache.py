@@ -195,7 +195,7 @@ def test_a_second_search_opens_nothing_and_finds_the_same(world, monkeypatch):
     assert len(seen) == 3
 
 
-def test_a_no_takes_lines_from_the_shelf_without_opening_any(world, monkeypatch):
+def test_a_no_takes_lines_from_the_cache_without_opening_any(world, monkeypatch):
     ids = collect(world, "segment", "message")
     late = line(world, 9, "message", "acme", ["cy"], private=False)
     world.lake.append([late])
@@ -208,8 +208,8 @@ def test_a_no_takes_lines_from_the_shelf_without_opening_any(world, monkeypatch)
     assert not any(
         mine == line.row.record_id
         for held in search_cache._held.values()
-        for book in held.books
-        for line in book.index.document.lines
+        for document in held.documents
+        for line in document.index.document.lines
     )
     world.say("acme-cy", "yes", purpose=["feature"], covers="past")
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {*ids, mine}

@@ -491,7 +491,7 @@ def test_damage_inside_a_compressed_member_is_no_crash(proven, tmp_path):
 
 def test_what_is_no_file_is_no_bundle(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(InvalidInputError, match="no evidence bundle"):
+        with pytest.raises(InvalidInputError, match="not an evidence bundle"):
             verify_bundle(path, SIGNER.key)
 
 
