@@ -66,7 +66,7 @@ def test_what_cannot_be_rewritten_is_not_sent(text, tone):
     assert asked == []
 
 
-def test_a_failing_end_point_is_told():
+def test_a_failing_end_point_is_reported():
     with serving((404, {}, b"no such model")) as (url, _), pytest.raises(BackendError, match="404"):
         draft(at(url), "tell Zoe")
 

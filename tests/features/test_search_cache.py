@@ -226,7 +226,7 @@ def test_what_is_collected_or_compacted_meanwhile_is_found(world):
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
 
 
-def test_what_was_erased_is_not_found_on_the_shelf(world):
+def test_what_was_erased_is_not_found_in_the_cache(world):
     ids = collect(world, "segment", people=("ada",))
     search_cache = SearchCache(world.lake)
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set(ids)
@@ -234,7 +234,7 @@ def test_what_was_erased_is_not_found_on_the_shelf(world):
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set()
 
 
-def test_a_shelf_that_is_full_lets_go_of_what_was_used_longest_ago(world, monkeypatch):
+def test_a_full_cache_evicts_what_was_used_longest_ago(world, monkeypatch):
     collect(world, "segment", "message")
     other = line(world, 5, "segment", "brill", ["ada"], private=False)
     world.lake.append([other])
@@ -269,7 +269,7 @@ def test_a_search_within_a_meeting_shows_that_meeting_alone(world, first):
     assert shown(world, search_cache, "brill-ada", permits, meeting="meeting-0") == set()
 
 
-def test_that_a_meeting_is_private_is_not_told_to_whoever_was_not_there(world):
+def test_that_a_meeting_is_private_is_not_shown_to_anyone_who_was_not_there(world):
     collect(world, "segment", private=True, people=("ada",))
     search_cache = SearchCache(world.lake)
 

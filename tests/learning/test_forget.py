@@ -158,9 +158,9 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
         other = never.models.train("recommend")
         successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == other.model.files()
-        assert forgotten.rows == len(
-            workspace.snapshots.open(workspace.models.states()[old].snapshot).keys
-        ) - len(never.snapshots.open(other.record["snapshot"]).keys)
+        assert forgotten.rows == len(workspace.snapshots.open(workspace.models.states()[old].snapshot).keys) - len(
+            never.snapshots.open(other.record["snapshot"]).keys
+        )
     assert workspace.models.owed() == []
     assert workspace.forgetting.forget() == []
     assert workspace.status()["models"][-1]["state"] == "at work"
@@ -547,9 +547,7 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_
         [forgotten] = workspace.forgetting.forget()
         successor = forgotten.successor
     assert not (workspace.folder / "models" / old).exists()
-    assert not (
-        workspace.folder / "snapshots" / workspace.models.states()[old].snapshot / "rows.parquet"
-    ).exists()
+    assert not (workspace.folder / "snapshots" / workspace.models.states()[old].snapshot / "rows.parquet").exists()
     assert workspace.features.recommend("clinic-ann")[0].because != "you used it recently"
     with build(tmp_path / "never", Clock(), who=without("account:orchard")) as never:
         assert workspace.models.open(successor).model.files() == never.models.train("recommend").model.files()
@@ -698,6 +696,4 @@ def test_a_family_of_content_forgets_a_person_like_one_that_never_saw_them(lante
         successor = workspace.models.open(forgotten.successor)
         assert successor.model.files() == anew.model.files() != old.model.files()
         pseudonym = workspace.parties.person(person).pseudonym
-        assert not any(
-            pseudonym in key.people for key in workspace.snapshots.open(successor.record["snapshot"]).keys
-        )
+        assert not any(pseudonym in key.people for key in workspace.snapshots.open(successor.record["snapshot"]).keys)

@@ -230,7 +230,7 @@ def test_a_record_nobody_knows_is_an_error(world):
             world.lake.gate_record(identity)
 
 
-def test_a_damaged_file_is_told_by_name(world):
+def test_a_damaged_file_is_reported_by_name(world):
     world.lake.append([world.record(1)])
     [path] = (world.folder / "lake" / "records").rglob("*.parquet")
     path.write_bytes(path.read_bytes()[:-9])
@@ -501,7 +501,7 @@ def test_what_is_erased_after_compaction_leaves_no_byte_behind(world):
 
 
 @pytest.mark.parametrize("change", ["compact", "erase", "compact and erase"])
-def test_whoever_reads_goes_on_when_files_are_replaced_and_sees_each_record_once(world, change):
+def test_a_reader_goes_on_when_files_are_replaced_and_sees_each_record_once(world, change):
     records = many_small_files(world)
     reader = world.lake.rows(world.permits(at_us=START_US + 10**13), categories=["content/chat"])
     first = next(reader)
