@@ -58,8 +58,15 @@ def find_benches() -> Iterator[tuple[str, str]]:
     packages = {path.parent.name: path for path in home.glob("[!_]*/__init__.py")}
     for name, path in sorted({**modules, **packages}.items()):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in tree.body):
+        if any(_names_run(node) for node in tree.body):
             yield name, (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+def _names_run(node: ast.stmt) -> bool:
+    """Return whether a statement defines or imports the function `run`."""
+    if isinstance(node, ast.ImportFrom):
+        return any(alias.name == "run" for alias in node.names)
+    return isinstance(node, ast.FunctionDef) and node.name == "run"
 
 
 def show(result: Mapping[str, Any]) -> None:

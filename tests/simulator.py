@@ -15,10 +15,10 @@ from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.memory import MemoryStore
 from volition.records.engines.arrow import ArrowEngine
+from volition.records.freeze import freeze
 from volition.records.ingest import Draft as Piece
 from volition.records.ingest import PersonRef
 from volition.records.lake import Lake, NewRecord, record_id, source_id
-from volition.records.snapshot import freeze
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 START_US = 20_000 * DAY_US  # a day in 2024

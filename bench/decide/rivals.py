@@ -1,10 +1,10 @@
-"""What decides for us to be compared with: general policy engines and a consent package, each in its fastest form.
+"""The rivals of the gate: general policy engines and a consent package, each in its fastest form.
 
-None of them knows when a yes was given and how far it reaches. So each is told, with every question, what the gate has
-to find: from when until when a yes counts, and whether somebody objects. What is left to it is the question for
-whose sake policy engines are taken: is this use, at this instant, within what is allowed?
+None of them knows when a yes was given and how far it reaches. So each is given, with every question, what the gate has
+to find: from when until when a yes counts, and whether somebody objects. What is left is the question that policy
+engines are used for: is this use, at this instant, within what is allowed?
 
-For each we tried the forms that its interface has, and kept the fastest one that answers right:
+For each we tried the forms that its interface offers, and kept the fastest one that answers correctly:
 
 - Cedar: policies and facts parsed once, names as dictionaries, the instant as JSON text. Text policies, facts in the
   request, names as text and a parse of the facts at each question all cost more.
@@ -99,7 +99,7 @@ def _cedar() -> list[Form]:
     """)
     facts: Any = None
 
-    def told(place: int, question: Question) -> dict[str, Any]:
+    def facts_of(place: int, question: Question) -> dict[str, Any]:
         return {
             "uid": {"type": "Category", "id": f"{place}/{question.category}"},
             "attrs": {"from": question.from_us, "to": question.until_us, "objected": question.objected},
@@ -108,7 +108,7 @@ def _cedar() -> list[Form]:
 
     def requests(questions: Sequence[Question]) -> list[dict[str, Any]]:
         nonlocal facts
-        facts = cedarpy.Entities.from_json_str(json.dumps([told(*pair) for pair in enumerate(questions)]))
+        facts = cedarpy.Entities.from_json_str(json.dumps([facts_of(*pair) for pair in enumerate(questions)]))
         return [
             {
                 "principal": {"type": "Person", "id": question.person},
@@ -139,7 +139,7 @@ def _casbin() -> list[Form]:
     import casbin  # noqa: PLC0415
     from casbin.model import FastModel, Model  # noqa: PLC0415
 
-    def told(*, request: str, policy: str, matcher: str) -> str:
+    def casbin_model(*, request: str, policy: str, matcher: str) -> str:
         return (
             f"[request_definition]\nr = {request}\n[policy_definition]\np = {policy}\n"
             f"[policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\nm = {matcher}\n"
@@ -148,10 +148,10 @@ def _casbin() -> list[Form]:
     within = "r.frm <= r.t < r.to && !r.objected"
     model, fast_model = Model(), FastModel([0, 1])
     model.load_model_from_text(
-        told(request="t, frm, to, objected, act", policy="act", matcher=f"{within} && r.act == p.act")
+        casbin_model(request="t, frm, to, objected, act", policy="act", matcher=f"{within} && r.act == p.act")
     )
     fast_model.load_model_from_text(  # the policy is found by action and category, so that the matcher need not
-        told(request="act, obj, t, frm, to, objected", policy="act, obj", matcher=within)
+        casbin_model(request="act, obj, t, frm, to, objected", policy="act, obj", matcher=within)
     )
     plain = casbin.Enforcer(model)
     plain.add_policy("train")

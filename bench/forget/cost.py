@@ -11,13 +11,13 @@ from volition.records.lake import Row
 
 
 def forgetting(family: Family, rows: Sequence[Row], person: str, *, repeats: int = 3) -> dict[str, Any]:
-    """Forget one person and learn anew, both timed, in turns.
+    """Forget one person and train again without them, both timed, in turns.
 
     Args:
-        family: What learns.
+        family: The family.
         rows: What it learns from.
-        person: The pseudonym of whom it forgets.
-        repeats: How often; the median counts.
+        person: The pseudonym of the person whom it forgets.
+        repeats: The number of repetitions; the median counts.
 
     Returns:
         Sizes, seconds of each, their ratio.

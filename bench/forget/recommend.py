@@ -1,8 +1,8 @@
-"""Forgetting one person from recommendations against training anew: 100,000 people, 10,000 items, some 2 million uses.
+"""Forgetting a person from recommendations against training again: 100,000 people, 10,000 items, some 2 million uses.
 
-Both are given what they need in memory, opened: training anew the rows that are left, forgetting the model and the rows
-of the person (which the snapshots' keys tell). Freezing the smaller snapshot comes before either and is in neither
-figure. What it takes to find the person's rows among all of them, where the keys are not at hand, is told apart.
+Both are given what they need in memory, decrypted: training again the rows that are left, forgetting the model and the
+rows of the person (which the snapshots' keys name). Freezing the smaller snapshot comes before either and is in neither
+figure. The cost of finding the person's rows among all of them without the keys is reported separately.
 """
 
 import time
@@ -27,7 +27,7 @@ def measure(rows: int | None) -> dict[str, Any]:
     """Measure on so many uses; by default those of 100,000 people. Fewer uses are those of fewer people.
 
     Returns:
-        `ratio`, the seconds of forgetting (the best of three) over those of training anew, the sizes, and what else
+        `ratio`, the seconds of forgetting (the best of three) over those of training again, the sizes, and what else
         there is to know.
     """
     people = PEOPLE if rows is None else max(rows // USES_EACH, 2)

@@ -1,4 +1,4 @@
-"""Forgetting of the search family: it learns anew, so it costs what training costs."""
+"""Forgetting of the search family: it is trained again, so forgetting costs what training costs."""
 
 from typing import Any, Final
 

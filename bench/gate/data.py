@@ -44,7 +44,7 @@ def _make_file(path: str, rows: int, bucket: int) -> None:
 
 def make_rows(rows: int, randomly: np.random.Generator) -> pa.Table:
     """Make the rows of a bucket, sorted as the lake sorts."""
-    party_set = np.sort(randomly.integers(0, circles_in(rows), rows, dtype=np.int32))
+    party_set = np.sort(randomly.integers(0, party_sets_in(rows), rows, dtype=np.int32))
     collected_us = _START_US + randomly.integers(0, _SPAN_US, rows)
     return pa.table(
         {
@@ -58,7 +58,7 @@ def make_rows(rows: int, randomly: np.random.Generator) -> pa.Table:
     )
 
 
-def circles_in(rows: int) -> int:
+def party_sets_in(rows: int) -> int:
     """Return how many party sets a bucket of so many rows has."""
     return max(1, rows // ROWS_PER_PARTY_SET)
 
@@ -89,7 +89,7 @@ def make_effective_permits(rows: int, bucket: int, said: str) -> EffectivePermit
             since some time within the ninety days: half of the rows pass, mixed in every row group); "half by account"
             (all people of half of the accounts refuse).
     """
-    party_sets = circles_in(rows)
+    party_sets = party_sets_in(rows)
     randomly = np.random.default_rng([bucket, 1])
     account = np.arange(party_sets, dtype=np.int32) // CIRCLES_PER_ACCOUNT
     since_us = np.full(party_sets, BEGINNING_US, np.int64)

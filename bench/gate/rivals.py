@@ -1,12 +1,12 @@
 """Records each judged at its own time, against what a data engineer would write: as-of joins.
 
-Everybody is asked the same question: did the newest decision of this person, up to the instant of the record, say yes?
-Everybody answers all of it, and the answers are compared. Before the clock starts everything is prepared as each likes
-it best: decisions and records sorted as it wants them, in its own tables or arrays; ours its index of stretches. The
-gate's own question is stricter (unbroken from the record's instant to now) and is timed beside it, since it is what a
-training set is made by.
+Each method gets the same question: did this person's newest decision, up to the instant of the record, say yes? Each
+answers all of it, and the answers are compared. Everything is prepared before the clock starts, in the form that suits
+each method best: decisions and records sorted, in its own tables or arrays; for ours, its index of stretches. The
+gate's own question is stricter (unbroken from the record's instant to now) and is timed beside it, since it decides
+about training sets.
 
-Not timed for anybody: reading the decisions, sorting, building the index. Nobody but us gives reasons.
+Not timed for any method: reading the decisions, sorting, building the index. Only ours gives reasons.
 """
 
 import gc
@@ -58,7 +58,7 @@ def made(records: int) -> Facts:
 
 
 def against_rivals(records: int, rounds: int) -> dict[str, Any]:
-    """Let everybody judge the same records, taking turns; return seconds (median and spread) and ratios to ours."""
+    """Let every method judge the same records, in turns; return seconds (median and spread) and ratios to ours."""
     facts = made(records)
     judges: dict[str, Judge] = {}
     missing = []
@@ -149,7 +149,7 @@ def merge_asof(facts: Facts) -> Judge:
 
 
 def searchsorted(facts: Facts) -> Judge:
-    """Prepare numpy `searchsorted` over person and time in one number; the records sorted likewise, which it likes."""
+    """Prepare numpy `searchsorted` over person and time in one number; the records sorted likewise, for speed."""
     keys = (facts.person.astype(np.int64) << 42) | ((facts.at_us - START_US) // 1)
     order = np.argsort(keys)
     keys, person, yes = keys[order], facts.person[order], facts.yes[order]
@@ -212,7 +212,7 @@ def _in_order(order: NDArray[np.intp], found: NDArray[np.bool_]) -> NDArray[np.b
     return answers
 
 
-def told(sizes: Mapping[int, int]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+def comparisons(sizes: Mapping[int, int]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Yield for each number of records (and how many rounds) its name, figures and goal."""
     for records, rounds in sizes.items():
         figures = against_rivals(records, rounds)

@@ -2,7 +2,7 @@
 
 Every way stores, for each commit, as many bytes as the entries, the hash of every complete subtree of eight leaves or
 more, and one signed checkpoint have; bare SQLite stores the entries alone. All take turns, round by round, in files of
-their own. Making the rows counts, for all alike. Only the first is what the ledger does: three tables is what it did
+their own. Making the rows is timed for all of them. Only the first is what the ledger does: three tables is what it did
 before, and one table with a row an entry was timed here and never built into it.
 """
 

@@ -1,6 +1,6 @@
 """The diagnosis part of `bench quality`: on simulated sessions with planted causes, since no real ones are at hand.
 
-Figures say how well planted causes are found, not how well real failures would be foretold. Beside the model stand the
+Figures say how well planted causes are found, not how well real failures would be predicted. Beside the model stand the
 fixed thresholds of the untrained feature, the base rate, and the planted probabilities themselves, which nobody beats.
 """
 

@@ -7,8 +7,8 @@ uses people, the family's own counting), and rank, for a person about to join on
 - The split is by time: models learn from the joins of the first 80 % of the messages, and are asked about each later
   join of a conversation that somebody else began. They know who has joined by then, and nothing of what comes after.
 - Candidates are the conversations with a message in the 24 hours before that the person is not in. One that had been
-  silent for longer cannot be suggested and counts as missed, by everybody alike.
-- Equal scores are settled by the number of people so far, then by the latest message, by everybody alike.
+  silent for longer cannot be suggested and counts as missed, for every method.
+- Ties are broken by the number of people so far, then by the latest message, for every method.
 - ALS (package `implicit`) has its settings chosen by the same question within the first 80 %; EASE has none to choose.
 """
 
@@ -90,7 +90,7 @@ def recommend_quality(chat: Path, progress: Progress) -> tuple[dict[str, Any], l
 
     Args:
         chat: Holds NAME.zip, a chat export, and NAME.conversations.jsonl.
-        progress: Told how many communities are done.
+        progress: Called with how many communities are done.
 
     Returns:
         The figures, with 95 % intervals by resampling whole people; and no goals, since none was set.
@@ -114,14 +114,7 @@ def recommend_quality(chat: Path, progress: Progress) -> tuple[dict[str, Any], l
         people += [f"{name}/{question.person}" for question in questions]
         for rival, scores in _rivals(community, end_s, known, questions, chosen).items():
             values[rival].append(np.array([ndcg(*pair) for pair in zip(questions, scores, strict=True)]))
-        sizes[name] = {
-            "people": len({person for _, _, person in community.messages}),
-            "conversations": len({conversation for _, conversation, _ in community.messages}),
-            "joins learnt from": len(known),
-            "joins asked about": len(questions),
-            "of people known by then": sum(q.person in {person for _, _, person in known} for q in questions),
-            "candidates, mean": round(float(np.mean([len(q.members) for q in questions])), 1),
-        }
+        sizes[name] = _sizes(community, known, questions)
     progress("recommend: communities", len(names), len(names))
     pooled = {rival: np.concatenate(parts) for rival, parts in values.items()}
     figures = {
@@ -146,6 +139,20 @@ def recommend_quality(chat: Path, progress: Progress) -> tuple[dict[str, Any], l
         "ALS, settings chosen": chosen or "not compared: the package implicit is not installed",
     }
     return figures, []
+
+
+def _sizes(
+    community: Community, known: Sequence[tuple[float, str, str]], questions: Sequence[Question]
+) -> dict[str, Any]:
+    """Return how large a community is, and how much of it is learnt from and asked about."""
+    return {
+        "people": len({person for _, _, person in community.messages}),
+        "conversations": len({conversation for _, conversation, _ in community.messages}),
+        "joins learnt from": len(known),
+        "joins asked about": len(questions),
+        "of people known by then": sum(q.person in {person for _, _, person in known} for q in questions),
+        "candidates, mean": round(float(np.mean([len(q.members) for q in questions])), 1),
+    }
 
 
 def read_community(chat: Path, name: str) -> Community:
@@ -212,7 +219,7 @@ def _rivals(
     questions: Sequence[Question],
     chosen: dict[str, Any],
 ) -> dict[str, Scores]:
-    """Score every candidate of every question by everybody who takes part."""
+    """Score every candidate of every question with every method."""
     scored: dict[str, Scores] = {
         "the latest message": [list(question.latest_s) for question in questions],
         "popularity": [[float(len(members)) for members in question.members] for question in questions],

@@ -1,7 +1,7 @@
-"""Search across all meetings: the meeting is not told, so the right one has to be found first."""
+"""Search across all meetings: the meeting is not given, so the right one has to be found first."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import bm25s
@@ -10,7 +10,7 @@ import numpy as np
 from bench.meetings import interval
 from volition.learning.encoder import Encoder
 from volition.learning.families import Model
-from volition.learning.families.search import DEPTH, ndcg, search_in
+from volition.learning.families.search import DEPTH, Found, ndcg, search_in
 from volition.learning.families.search.features import Index, terms_of
 from volition.learning.families.search.lines import documents_of, units_of
 from volition.progress import Progress
@@ -25,14 +25,13 @@ _NOWHERE = -1.0
 def across(model: Model, rows: Sequence[Row], encoder: Encoder, progress: Progress) -> dict[str, Any]:
     """Measure NDCG@10 of each query over the turns of all meetings together.
 
-    A query that was asked of several meetings is asked once, and all its answers count. One that names nothing ("what
-    was the meeting about") cannot be answered by anybody; it is counted all the same.
+    A query asked of several meetings is asked once, and all its answers count. A query that names nothing is counted.
 
     Args:
         model: The trained search.
         rows: The meetings' turns with embeddings, and the clicks.
         encoder: The sentence encoder.
-        progress: Told how far it has come.
+        progress: Called as it advances.
 
     Returns:
         A mean and its 95 % interval for each kind of search.
@@ -43,7 +42,7 @@ def across(model: Model, rows: Sequence[Row], encoder: Encoder, progress: Progre
         if unit.teaches:
             answers[unit.query][unit.document.key] = unit.opened
     indexes = [Index(document, encoder) for document in documents.values()]
-    sizes = [len(index.document.lines) for index in indexes]
+
     places = {
         line.row.record_id: place
         for place, line in enumerate(line for index in indexes for line in index.document.lines)
@@ -58,11 +57,7 @@ def across(model: Model, rows: Sequence[Row], encoder: Encoder, progress: Progre
     meetings = []
     for done, (query, opened) in enumerate(sorted(answers.items())):
         progress("search: across all meetings", done, len(answers))
-        parts = (
-            opened.get(index.document.key, np.zeros(size, dtype=bool))
-            for index, size in zip(indexes, sizes, strict=True)
-        )
-        relevant = np.concatenate(list(parts))
+        relevant = _relevant(opened, indexes)
         meetings.append(min(opened))
         for name, engine in rivals.items():
             (words,) = _tokens([query], stemmed="stemmed" in name)
@@ -75,21 +70,33 @@ def across(model: Model, rows: Sequence[Row], encoder: Encoder, progress: Progre
         )
         for name, ranker in (("words and meaning, untrained", None), ("words and meaning, trained", model)):
             found = search_in(ranker, query, indexes, encoder=encoder, limit=DEPTH)
-            scores = np.full(len(relevant), _NOWHERE)
-            for rank, hit in enumerate(found.hits):
-                scores[places[hit.record_id]] = DEPTH - rank
-            values[name].append(ndcg(scores, relevant))
+            values[name].append(ndcg(_ranked(found, places), relevant))
     progress("search: across all meetings", len(answers), len(answers))
     return {
         "measure": "NDCG@10 over all turns of all meetings; 95 % bootstrap intervals, resampled by meeting",
         "queries": len(answers),
         "meetings": len(indexes),
-        "turns": sum(sizes),
+        "turns": len(texts),
         **{
             name: {"mean": round(float(np.mean(value)), 4), "interval": interval(np.array(value), meetings)}
             for name, value in values.items()
         },
     }
+
+
+def _relevant(opened: Mapping[str, "NDArray[np.bool_]"], indexes: Sequence[Index]) -> "NDArray[np.bool_]":
+    """Return which turns of all meetings answer a query."""
+    return np.concatenate(
+        [opened.get(index.document.key, np.zeros(len(index.document.lines), dtype=bool)) for index in indexes]
+    )
+
+
+def _ranked(found: Found, places: Mapping[str, int]) -> "NDArray[np.float64]":
+    """Return the turns' scores by their rank among the hits."""
+    scores = np.full(len(places), _NOWHERE)
+    for rank, hit in enumerate(found.hits):
+        scores[places[hit.record_id]] = DEPTH - rank
+    return scores
 
 
 def _fused(scores: Sequence["NDArray[np.float64]"]) -> "NDArray[np.float64]":

@@ -32,11 +32,11 @@ def test_a_rewrite_that_keeps_names_numbers_and_dates_comes_back_with_where_the_
     ("written", "told"),
     [
         ("Please send 3 frames to Bolt by Friday.", r"loses 'zoe'\."),
-        ("Zoe, please send 4 frames to Bolt by Friday.", "loses '3' and brings in '4'"),
+        ("Zoe, please send 4 frames to Bolt by Friday.", "loses '3' and adds '4'"),
         ("Zoe, please send 3 frames to Bolt.", "loses 'friday'"),
-        ("Zoe, please send 3 frames to Bolt by Friday. Ann knows.", "brings in 'ann'"),
-        ("Zoe, please send 3 frames to Bolt by Friday, June 6.", "brings in '6', 'june'"),
-        ("Zoe, please send 3 frames to Bolt by Friday, in twenty boxes.", "brings in 'twenty'"),
+        ("Zoe, please send 3 frames to Bolt by Friday. Ann knows.", "adds 'ann'"),
+        ("Zoe, please send 3 frames to Bolt by Friday, June 6.", "adds '6', 'june'"),
+        ("Zoe, please send 3 frames to Bolt by Friday, in twenty boxes.", "adds 'twenty'"),
     ],
 )
 def test_a_rewrite_that_loses_or_invents_is_refused_and_says_what(written, told):
@@ -66,7 +66,7 @@ def test_what_cannot_be_rewritten_is_not_sent(text, tone):
     assert asked == []
 
 
-def test_a_failing_end_point_is_told():
+def test_a_failing_end_point_is_reported():
     with serving((404, {}, b"no such model")) as (url, _), pytest.raises(BackendError, match="404"):
         draft(at(url), "tell Zoe")
 
@@ -119,11 +119,11 @@ def test_sentences_are_cited_and_checked():
     [
         ("The battery lasts 10 hours [1].", "not in what it cites: 10"),
         ("Zoe decided the battery lasts 9 hours [1].", "not in what it cites: zoe"),
-        ("The museum does not pay [1].", "says other words"),
-        ("The museum does not pay [7].", "that there is not"),
-        ("The museum does not pay [2, 0].", "that there is not"),
-        ("The museum does pay [2].", "denies"),
-        ("It was good [1].", "says other words"),
+        ("The museum does not pay [1].", "uses other words"),
+        ("The museum does not pay [7].", "does not exist"),
+        ("The museum does not pay [2, 0].", "does not exist"),
+        ("The museum does pay [2].", "denies what its sources say"),
+        ("It was good [1].", "uses other words"),
     ],
 )
 def test_a_sentence_that_its_moments_do_not_carry_is_marked(sentence, why):

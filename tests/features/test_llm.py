@@ -1,4 +1,4 @@
-"""The end point's client, against a real HTTP server on a real socket that misbehaves as it is told."""
+"""The end point's client, against a real HTTP server on a real socket that misbehaves on demand."""
 
 import time
 
@@ -56,7 +56,7 @@ def test_a_server_that_asks_for_more_patience_than_there_is_is_not_asked_again(l
     assert len(asked) == 1
 
 
-def test_a_refusal_is_told_without_the_key_and_not_tried_again():
+def test_a_refusal_is_reported_without_the_key_and_not_tried_again():
     with (
         serving((401, {}, f"bad key {KEY}".encode())) as (url, asked),
         pytest.raises(BackendError, match="401") as told,
@@ -123,7 +123,7 @@ def test_a_slow_answer_is_not_waited_for(step):
     assert len(asked) == 1
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_a_server_that_is_not_there_is_reported():
     with serving((200, {}, said("Hello."))) as (url, _):
         pass
     with pytest.raises(BackendError, match="cannot be reached"):
@@ -140,7 +140,7 @@ def test_settings_are_read_and_the_key_comes_from_the_environment():
     assert settings.connect({"LLM_KEY": KEY}).host == "llm.example"
     with pytest.raises(InvalidInputError, match="LLM_KEY"):
         settings.connect({})
-    with pytest.raises(InvalidInputError, match="holds no key"):
+    with pytest.raises(InvalidInputError, match="holds no valid key"):
         settings.connect({"LLM_KEY": "a\r\nHost: b"})
 
 

@@ -10,7 +10,8 @@ from simulator import HashEncoder, silent, world_in
 from volition.consent.gate import Record, decide
 from volition.consent.permits import UNKNOWN_PERSON
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.released import CONTENT, Asking, opened_hit, run_search
+from volition.features.request import CONTENT, FeatureRequest
+from volition.features.search import opened_hit, run_search
 from volition.features.search_cache import SearchCache
 from volition.learning.families.search.lines import CLICK
 from volition.records.lake import source_id
@@ -64,7 +65,7 @@ def line(world, number, kind, account, people, *, private):
 
 def asking(world, search_cache, person, permits=None):
     known = world.parties.person(person)
-    return Asking(
+    return FeatureRequest(
         person=known,
         account=known.account,
         lake=world.lake,
@@ -194,7 +195,7 @@ def test_a_second_search_opens_nothing_and_finds_the_same(world, monkeypatch):
     assert len(seen) == 3
 
 
-def test_a_no_takes_lines_from_the_shelf_without_opening_any(world, monkeypatch):
+def test_a_no_takes_lines_from_the_cache_without_opening_any(world, monkeypatch):
     ids = collect(world, "segment", "message")
     late = line(world, 9, "message", "acme", ["cy"], private=False)
     world.lake.append([late])
@@ -207,8 +208,8 @@ def test_a_no_takes_lines_from_the_shelf_without_opening_any(world, monkeypatch)
     assert not any(
         mine == line.row.record_id
         for held in search_cache._held.values()
-        for book in held.books
-        for line in book.index.document.lines
+        for document in held.documents
+        for line in document.index.document.lines
     )
     world.say("acme-cy", "yes", purpose=["feature"], covers="past")
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
@@ -225,7 +226,7 @@ def test_what_is_collected_or_compacted_meanwhile_is_found(world):
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
 
 
-def test_what_was_erased_is_not_found_on_the_shelf(world):
+def test_what_was_erased_is_not_found_in_the_cache(world):
     ids = collect(world, "segment", people=("ada",))
     search_cache = SearchCache(world.lake)
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set(ids)
@@ -233,7 +234,7 @@ def test_what_was_erased_is_not_found_on_the_shelf(world):
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set()
 
 
-def test_a_shelf_that_is_full_lets_go_of_what_was_used_longest_ago(world, monkeypatch):
+def test_a_full_cache_evicts_what_was_used_longest_ago(world, monkeypatch):
     collect(world, "segment", "message")
     other = line(world, 5, "segment", "brill", ["ada"], private=False)
     world.lake.append([other])
@@ -268,7 +269,7 @@ def test_a_search_within_a_meeting_shows_that_meeting_alone(world, first):
     assert shown(world, search_cache, "brill-ada", permits, meeting="meeting-0") == set()
 
 
-def test_that_a_meeting_is_private_is_not_told_to_whoever_was_not_there(world):
+def test_that_a_meeting_is_private_is_not_shown_to_anyone_who_was_not_there(world):
     collect(world, "segment", private=True, people=("ada",))
     search_cache = SearchCache(world.lake)
 

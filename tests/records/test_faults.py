@@ -131,7 +131,7 @@ def test_a_lake_killed_while_it_is_written_has_every_acknowledged_batch_and_no_h
                 assert len(set(unacknowledged)) == 1
                 assert len(held) == 6 * (last + 1 + all(unacknowledged))
                 first = last + 1
-                appended = lake.append(batch_of(world, first))  # whoever sends again, sends the rest
+                appended = lake.append(batch_of(world, first))  # sending again sends the rest
                 assert appended.stored == (0 if all(unacknowledged) else 6)
             on_disk = {
                 str(path.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake/records").rglob("*.parquet*")
@@ -182,7 +182,7 @@ def test_a_lake_killed_in_the_middle_of_compaction_loses_nothing_and_doubles_not
                     embedded = index.execute("SELECT COUNT(*) FROM embedded").fetchone()[0]
                     kept = index.execute("SELECT SUM(rows) FROM files WHERE kind = 'embeddings'").fetchone()[0]
                 assert embedded == kept == sum(row.embedding is not None for row in rows)
-                number = acknowledged[-1]  # whoever sends again, sends the rest
+                number = acknowledged[-1]  # sending again sends the rest
                 lake.append([])  # sweeps
             on_disk = {
                 str(path.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake/records").rglob("*.parquet*")

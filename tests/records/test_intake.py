@@ -54,7 +54,7 @@ def whose(world, *people):
     """Collect a record of Ada and people as a source names them; return their pseudonyms, less hers."""
     key = str(people)
     assert collect(world, piece(key, people=[ADA, *people])).rejected == []
-    first, *others = world.lake.key_of(record_id("acme", key)).people
+    first, *others = world.lake.gate_record(record_id("acme", key)).people
     assert first == f"person:{world.people['acme-ada']}"
     return tuple(party.removeprefix("person:") for party in others)
 

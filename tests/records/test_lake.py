@@ -158,7 +158,7 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path, name):
         world.lake.append(records[1:])
         world.lake.embed(world.permits(), HashEncoder(), categories=["content/chat"], progress=silent)
         assert [(row.people, row.embedding is None) for row in world.rows()] == [(records[0].people, False)] * 3
-        assert world.lake.key_of(records[1].record_id).collected_us == records[1].collected_us
+        assert world.lake.gate_record(records[1].record_id).collected_us == records[1].collected_us
         assert world.lake.meeting("acme", "general", category="content/chat")[0] == records[0].people
         assert world.lake.erase_person(world.people["acme-ada"]) == 3
         assert world.rows() == []
@@ -227,10 +227,10 @@ def test_a_meeting_tells_whom_it_concerns_speakers_first_and_when_it_ended(world
 def test_a_record_nobody_knows_is_an_error(world):
     for identity in ("0" * 32, "nonsense", "' OR 1=1"):
         with pytest.raises(InvalidInputError, match="holds no record"):
-            world.lake.key_of(identity)
+            world.lake.gate_record(identity)
 
 
-def test_a_damaged_file_is_told_by_name(world):
+def test_a_damaged_file_is_reported_by_name(world):
     world.lake.append([world.record(1)])
     [path] = (world.folder / "lake" / "records").rglob("*.parquet")
     path.write_bytes(path.read_bytes()[:-9])
@@ -501,7 +501,7 @@ def test_what_is_erased_after_compaction_leaves_no_byte_behind(world):
 
 
 @pytest.mark.parametrize("change", ["compact", "erase", "compact and erase"])
-def test_whoever_reads_goes_on_when_files_are_replaced_and_sees_each_record_once(world, change):
+def test_a_reader_goes_on_when_files_are_replaced_and_sees_each_record_once(world, change):
     records = many_small_files(world)
     reader = world.lake.rows(world.permits(at_us=START_US + 10**13), categories=["content/chat"])
     first = next(reader)
@@ -696,7 +696,7 @@ def check(world, held, embedded):
     }
     assert world.lake.size() == dict(Counter(record.category for record in held.values()))
     for identity, record in held.items():
-        assert world.lake.key_of(identity).people == tuple(f"person:{pseudonym}" for pseudonym in record.people)
+        assert world.lake.gate_record(identity).people == tuple(f"person:{pseudonym}" for pseudonym in record.people)
     lake = world.folder / "lake"
     named = files_of(lake, "records") + files_of(lake, "embeddings")
     assert on_disk(lake) == sorted(path for path, _ in named)

@@ -21,7 +21,8 @@ from volition.consent.permits import Permit, Use, permit
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.ledger import merkle
-from volition.records.snapshot import Key, Snapshot, freeze, person_leaf, person_tag, rows_commitment
+from volition.records.freeze import freeze
+from volition.records.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
 
 WORD = "Quetzalcoatlus"
 
@@ -88,7 +89,7 @@ from volition.records.lake import Lake
 from volition.ledger.entry import Entry
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
-from volition.records.snapshot import freeze
+from volition.records.freeze import freeze
 from volition.consent.terms.model import CATEGORIES
 folder, leaves, at_us, note = Path(sys.argv[1]), *json.loads(sys.stdin.read())
 parties = Parties.open(folder)

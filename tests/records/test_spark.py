@@ -27,16 +27,16 @@ from volition.errors import BackendError, InvalidInputError
 from volition.records.engines import spark as spark_module
 from volition.records.engines.duckdb import DuckDBEngine
 from volition.records.engines.spark import (
-    Gathering,
     Part,
+    PartCollector,
     SparkEngine,
     check_installed,
     count_reasons,
     own_session,
     permitted_frame,
 )
+from volition.records.freeze import freeze
 from volition.records.lake import Lake
-from volition.records.snapshot import freeze
 from volition.workspace import ENGINES, Workspace
 
 
@@ -74,14 +74,14 @@ def pyspark(monkeypatch):
     monkeypatch.setattr(spark_module.importlib.util, "find_spec", lambda name: SimpleNamespace(name=name))
 
 
-def test_a_missing_package_is_told_with_what_installs_it(monkeypatch):
+def test_a_missing_package_is_reported_with_what_installs_it(monkeypatch):
     monkeypatch.setattr(spark_module.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(BackendError, match=r"pip install 'volition\[spark\]'"):
         SparkEngine()
 
 
 @pytest.mark.parametrize("where", ["JAVA_HOME", "PATH"])
-def test_a_missing_java_is_told_with_what_installs_it(pyspark, monkeypatch, tmp_path, where):
+def test_a_missing_java_is_reported_with_what_installs_it(pyspark, monkeypatch, tmp_path, where):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv(where, str(tmp_path))
     with pytest.raises(BackendError, match=r"Java 17 or newer.*apt-get install openjdk-17-jre-headless") as caught:
@@ -94,10 +94,10 @@ def test_a_missing_java_is_told_with_what_installs_it(pyspark, monkeypatch, tmp_
     [
         ('openjdk version "11.0.2" 2019-01-15', "Java 11"),
         ('java version "1.8.0_381"', "Java 1"),
-        ("Unable to locate a Java Runtime", "none that tells its version"),
+        ("Unable to locate a Java Runtime", "of an unknown version"),
     ],
 )
-def test_an_old_java_is_told_apart(pyspark, monkeypatch, tmp_path, said, found):
+def test_an_old_java_is_recognised(pyspark, monkeypatch, tmp_path, said, found):
     monkeypatch.setenv("JAVA_HOME", str(java(tmp_path, said)))
     with pytest.raises(BackendError, match=f"is {found}: `apt-get install"):
         check_installed()
@@ -109,7 +109,7 @@ def test_java_17_and_newer_will_do(pyspark, monkeypatch, tmp_path, said):
     check_installed()
 
 
-def test_on_a_cluster_it_must_be_told_where_to_put_what_is_on_its_way():
+def test_on_a_cluster_it_needs_a_folder_for_records_on_their_way():
     cluster = SimpleNamespace(sparkContext=SimpleNamespace(master="spark://head:7077"))
     with pytest.raises(InvalidInputError, match="scratch folder"):
         SparkEngine(cluster)
@@ -135,7 +135,7 @@ def test_a_workspace_without_the_setting_works_as_before(tmp_path):
 
 
 @pytest.mark.parametrize("line", ['engine = "spork"', "engine = 3", 'engine = ["spark"]'])
-def test_an_engine_that_does_not_exist_is_told_with_those_that_do(tmp_path, line):
+def test_an_engine_that_does_not_exist_is_reported_with_those_that_do(tmp_path, line):
     Workspace.create(tmp_path / "w").close()
     choose(tmp_path / "w", line)
     with pytest.raises(InvalidInputError, match=r"volition\.toml names the engine .*The engines are: .*duckdb.*spark"):
@@ -277,7 +277,7 @@ def test_any_name_of_a_folder_or_file_will_do(spark, tmp_path):
 
 
 @on_spark
-def test_a_file_that_is_missing_or_broken_is_told_by_name_in_few_words(spark, tmp_path):
+def test_a_file_that_is_missing_or_broken_is_reported_by_name_in_few_words(spark, tmp_path):
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 this is no parquet PAR1")
     for name in ("broken.parquet", "missing.parquet"):
         for ask in (
@@ -381,7 +381,7 @@ def test_after_every_short_history_exactly_what_decide_permits_passes(judged, re
 def parts_of(world, categories=CATEGORIES):
     found = []
     for category in categories:
-        gathering = Gathering(category)
+        gathering = PartCollector(category)
         lake = Lake(world.folder / "lake", world.parties, gathering)
         assert list(lake.rows(world.permits(at_us=world.clock.now_us), categories=[category])) == []
         lake.close()

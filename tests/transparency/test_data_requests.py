@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from volition.canonical import datetime_to_us
-from volition.transparency.data_requests import Kind
+from volition.transparency.data_requests import RequestKind
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -76,7 +76,7 @@ def test_a_no_names_each_model_it_touches_with_its_due_date_until_it_has_forgott
     workspace, clock, model = learned
     entry = no(workspace)
     [request] = asked(workspace)
-    assert (request.kind, request.seq, request.is_done) == (Kind.REFUSAL, entry.seq, False)
+    assert (request.kind, request.seq, request.is_done) == (RequestKind.REFUSAL, entry.seq, False)
     assert request.due_us == entry.at_us + workspace.due_days * 24 * 3600 * 1_000_000
     [touched] = request.models
     assert (touched.model, touched.rows, touched.forgotten_us) == (model, 3, None)
@@ -120,7 +120,11 @@ def test_an_erasure_can_be_followed_though_nobody_knows_any_more_whose_it_was(le
     party = workspace.party("person:ann")
     workspace.forgetting.erase("person:ann")
     [request] = workspace.rights.requests(party)
-    assert (request.kind, [one.model for one in request.models], request.is_done) == (Kind.ERASURE, [model], False)
+    assert (request.kind, [one.model for one in request.models], request.is_done) == (
+        RequestKind.ERASURE,
+        [model],
+        False,
+    )
     workspace.forgetting.forget()
     [request] = workspace.rights.requests(party)
     assert request.is_done

@@ -162,7 +162,7 @@ def test_a_place_tells_how_the_persons_lines_stand_for_each_purpose(workspace):
     workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["feature/summary"])
     [place] = workspace.rights.places("ada", account="acme")
     assert (place.name, place.lines, place.others) == ("standup", 2, 2)
-    lines = {one.purpose: (one.lines, one.reason and one.reason.value) for one in place.standings}
+    lines = {one.purpose: (one.lines, one.reason and one.reason.value) for one in place.statuses}
     assert lines == {
         "train/search": (2, None),
         "train/summary": (2, None),

@@ -415,7 +415,7 @@ def test_a_checkpoint_of_another_log_in_a_manifest_fails(world, tmp_path, verify
     train_and_release(world, snapshot, release=False)
     verified = verify(bundle(world, tmp_path / "b.zip"))
     assert failed(verified) == ["snapshot"]
-    assert "not a beginning of this log" in verified.checks[1].detail
+    assert "not a prefix of this log" in verified.checks[1].detail
 
 
 @pytest.mark.parametrize("name", ["card.json", "card.md", "attestation.json"])
@@ -492,7 +492,7 @@ def test_damage_inside_a_compressed_member_is_no_crash(proven, tmp_path):
 
 def test_what_is_no_file_is_no_bundle(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(InvalidInputError, match="no evidence bundle"):
+        with pytest.raises(InvalidInputError, match="not an evidence bundle"):
             verify_bundle(path, SIGNER.key)
 
 

@@ -1,8 +1,8 @@
 """Conversations: meetings and channels as one person may read them, with no model in between.
 
-A person reads again what was said while they were there, or written to them: that is the service itself, whatever
-anybody answered about AI. Of other conversations of their account they see what search, or the feature of that kind,
-could show them now, and nothing else.
+A person may read again what was said while they were there, or written to them: that is the service itself, whatever
+anybody decided about AI. Of the account's other conversations they see what search, or the feature of that kind, could
+show them now, and nothing else.
 """
 
 from collections import defaultdict
@@ -16,27 +16,33 @@ from volition.consent.permits import Permits
 from volition.records.lake import Lake, Row, source_id
 
 
-class Kind(StrEnum):
-    """What a conversation is."""
+class ConversationKind(StrEnum):
+    """The kind of a conversation."""
 
     MEETING = "meeting"
     CHANNEL = "channel"
 
 
-CATEGORY: Final[Mapping[Kind, str]] = {Kind.MEETING: "content/transcript", Kind.CHANNEL: "content/chat"}
-"""In which category its lines lie."""
-
-SHOWN_BY: Final[Mapping[Kind, tuple[str, ...]]] = {
-    Kind.MEETING: ("feature/search", "feature/summary"),
-    Kind.CHANNEL: ("feature/search", "feature/compose"),
+CATEGORY: Final[Mapping[ConversationKind, str]] = {
+    ConversationKind.MEETING: "content/transcript",
+    ConversationKind.CHANNEL: "content/chat",
 }
-"""The purposes that let somebody see lines of a conversation that they were not in."""
+"""The category of its lines."""
 
-_LINE: Final[Mapping[Kind, str]] = {Kind.MEETING: "segment", Kind.CHANNEL: "message"}
+SHOWN_BY: Final[Mapping[ConversationKind, tuple[str, ...]]] = {
+    ConversationKind.MEETING: ("feature/search", "feature/summary"),
+    ConversationKind.CHANNEL: ("feature/search", "feature/compose"),
+}
+"""The purposes under which somebody may see lines of a conversation that they were not in."""
+
+_LINE: Final[Mapping[ConversationKind, str]] = {
+    ConversationKind.MEETING: "segment",
+    ConversationKind.CHANNEL: "message",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ConversationLine:
     """One line of a conversation.
 
     Attributes:
@@ -47,8 +53,8 @@ class Said:
         speaker: Who said it, as the source names them.
         text: What was said.
         is_own: Whether the reader said it.
-        concerns: Pseudonyms of everyone whom it concerns, whose words they are first.
-        is_private: Whether it is shown to those alone.
+        concerns: Pseudonyms of everyone whom it concerns, the speaker first.
+        is_private: Whether it is shown only to them.
     """
 
     record_id: str
@@ -74,24 +80,24 @@ class Conversation:
     """
 
     name: str
-    kind: Kind
-    lines: tuple[Said, ...]
+    kind: ConversationKind
+    lines: tuple[ConversationLine, ...]
     was_there: bool
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """Who said something, in the order of speaking."""
+        """Everyone who said something, in the order of speaking."""
         return tuple(dict.fromkeys(line.speaker for line in self.lines))
 
     @property
     def party_set(self) -> tuple[str, ...]:
-        """Pseudonyms of everybody in a private conversation, as far as its reader can tell; empty in an open one."""
+        """Pseudonyms of everyone in a private conversation, as far as its reader can see; empty in an open one."""
         is_private = any(line.is_private for line in self.lines)
         return tuple(dict.fromkeys(one for line in self.lines for one in line.concerns)) if is_private else ()
 
     @property
     def began_us(self) -> int:
-        """When the first line was said: of a meeting, when it began."""
+        """When the first line was said; for a meeting, when it began."""
         return min(line.at_us - (line.start_ms or 0) * 1000 for line in self.lines)
 
     @property
@@ -101,14 +107,14 @@ class Conversation:
 
 
 def conversations(
-    lake: Lake, reader: Participant, kind: Kind, *, shown_by: Sequence[Permits], name: str | None = None
+    lake: Lake, reader: Participant, kind: ConversationKind, *, shown_by: Sequence[Permits], name: str | None = None
 ) -> tuple[Conversation, ...]:
     """Return the conversations of a person's account that they may read, the latest first.
 
     Args:
         lake: Read through the gate only.
-        reader: Who reads.
-        kind: Which kind.
+        reader: The person who reads.
+        kind: Meetings or channels.
         shown_by: The permits of `SHOWN_BY[kind]`, now.
         name: Only this one; none for all.
     """
@@ -135,11 +141,11 @@ def conversations(
     return tuple(sorted(read, key=lambda one: (-one.last_us, one.name)))
 
 
-def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[Said, ...]:
+def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[ConversationLine, ...]:
     said = [(_position(row.payload), row) for row in rows]
     said.sort(key=lambda one: (one[1].collected_us, one[0], one[1].record_id))
     return tuple(
-        Said(
+        ConversationLine(
             record_id=row.record_id,
             place=str(row.payload.get("ts", row.payload.get("turn", ""))),
             start_ms=row.payload.get("start_ms"),

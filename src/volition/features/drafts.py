@@ -1,10 +1,10 @@
-"""Drafts and tone: text that a person asked for, written by the end point's model, and guarded.
+"""Drafts and tone: text that a person asked for, written by the end point's model, with guardrails.
 
-A rewrite must not change what a text says. What can be checked without understanding it is checked: names, numbers and
-dates. A rewrite that loses one, or brings one in, is refused, and the refusal names it. Meaning is not checked beyond
-that, so a person reads a draft before it goes anywhere.
+A rewrite must not change what a text says. What can be checked without understanding the text is checked: names,
+numbers and dates. A rewrite that loses one, or adds one, is refused, and the refusal names it. Meaning is not checked
+beyond that, so a person reads a draft before it goes anywhere.
 
-Only what the asking person typed is sent; nothing is read from the lake.
+Only what the requesting person typed is sent; nothing is read from the lake.
 """
 
 import re
@@ -22,7 +22,7 @@ TONES: Final[Mapping[str, str]] = {
     "friendlier": "Make the message friendlier.",
     "formal": "Make the message more formal.",
 }
-"""What a text may be made, and how the model is asked for it."""
+"""The tones by name, each with the instruction that the model gets."""
 
 _LONGEST: Final = 20_000  # characters
 _TOKENS_MOST: Final = 1024
@@ -54,12 +54,12 @@ _OPENINGS: Final = _words(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class GeneratedText:
     """A text that a model wrote.
 
     Attributes:
         text: As the model wrote it.
-        host: Where the words that it was made from were sent.
+        host: The host to which the person's words were sent.
         note: What the reader should know.
     """
 
@@ -68,15 +68,15 @@ class Written:
     note: str
 
 
-def draft(endpoint: Endpoint | None, about: str) -> Written:
+def draft(endpoint: Endpoint | None, about: str) -> GeneratedText:
     """Draft a message.
 
     Args:
-        endpoint: Whose model writes.
+        endpoint: The language model that writes.
         about: What the message should say.
 
     Raises:
-        InvalidInputError: There is no end point, or nothing to say, or too much.
+        InvalidInputError: There is no end point, or the instructions are empty or too long.
         RefusedError: The draft has a name, number or date that it was not given.
         BackendError: The end point failed.
     """
@@ -84,21 +84,21 @@ def draft(endpoint: Endpoint | None, about: str) -> Written:
     text = _write(endpoint, f"Write a short message that says what you are told. {_KEEP}", about)
     _, invented = changes(about, text)
     if invented:
-        raise RefusedError(f"The draft was refused: it brings in {_listed(invented)}. Say more, or write it yourself.")
-    return Written(text=text, host=endpoint.host, note=_note(endpoint))
+        raise RefusedError(f"The draft was refused: it adds {_listed(invented)}. Say more, or write it yourself.")
+    return GeneratedText(text=text, host=endpoint.host, note=_note(endpoint))
 
 
-def rewrite(endpoint: Endpoint | None, text: str, tone: str) -> Written:
-    """Write a message anew in another tone.
+def rewrite(endpoint: Endpoint | None, text: str, tone: str) -> GeneratedText:
+    """Rewrite a message in another tone.
 
     Args:
-        endpoint: Whose model writes.
+        endpoint: The language model that writes.
         text: The message.
         tone: One of `TONES`.
 
     Raises:
         InvalidInputError: There is no such tone or no end point, or the text is empty or too long.
-        RefusedError: What was written loses or brings in a name, number or date.
+        RefusedError: What was written loses or adds a name, number or date.
         BackendError: The end point failed.
     """
     if tone not in TONES:
@@ -107,22 +107,22 @@ def rewrite(endpoint: Endpoint | None, text: str, tone: str) -> Written:
     written = _write(endpoint, f"{TONES[tone]} {_KEEP}", text)
     lost, invented = changes(text, written)
     if lost or invented:
-        told = [f"loses {_listed(lost)}"] * bool(lost) + [f"brings in {_listed(invented)}"] * bool(invented)
-        raise RefusedError(f"The rewrite was refused: it {' and '.join(told)}. Your text stays as it was.")
-    return Written(text=written, host=endpoint.host, note=_note(endpoint))
+        faults = [f"loses {_listed(lost)}"] * bool(lost) + [f"adds {_listed(invented)}"] * bool(invented)
+        raise RefusedError(f"The rewrite was refused: it {' and '.join(faults)}. Your text stays as it was.")
+    return GeneratedText(text=written, host=endpoint.host, note=_note(endpoint))
 
 
 def changes(before: str, after: str) -> tuple[list[str], list[str]]:
-    """Return the names, numbers and dates that a text loses against another, and those that it brings in."""
+    """Return the names, numbers and dates that a rewritten text loses, and those that it adds."""
     return sorted(marks_of(before) - _all_in(after)), sorted(marks_of(after) - _all_in(before))
 
 
 def marks_of(text: str) -> frozenset[str]:
     """Return the names, numbers and dates of a text, in lower case.
 
-    A number is in digits or in words; a date is a day's or a month's name and its numbers. A name is a capitalised
+    A number is in digits or in words; a date is the name of a day or month and its numbers. A name is a capitalised
     word. One that begins a sentence counts unless it is a word that often does, or has an object after it ("Send the
-    ..."): a false alarm costs a rewrite, a miss a fact. Names in scripts without capitals are not seen.
+    ..."): a false alarm costs a rewrite, a miss costs a fact. Names in scripts without capitals are not recognised.
     """
     marks = set(_NUMBERS.findall(text))
     for found in _WORD.finditer(text):
@@ -148,12 +148,12 @@ def _bare(word: str) -> str:
 def _ready(endpoint: Endpoint | None, text: str) -> Endpoint:
     if endpoint is None:
         msg = (
-            "Drafts and tone need a language model, and none is configured. Name one under [endpoint] in volition.toml."
+            "Drafts and tone need a language model, and none is configured. Add one under [endpoint] in volition.toml."
         )
         raise InvalidInputError(msg)
     if not text.strip() or len(text) > _LONGEST:
         raise InvalidInputError(
-            f"The text has {len(text):,} characters. Give 1 to {_LONGEST:,} with something in them."
+            f"The text has {len(text):,} characters. Give 1 to {_LONGEST:,}, not all of them blank."
         )
     return endpoint
 

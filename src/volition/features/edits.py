@@ -1,14 +1,14 @@
-"""Edits by rule: a message made tidy, or shorter, without a model.
+"""Edits by rule: a message tidied up, or shortened, without a model (rule-based text editing).
 
-What they promise, each of it a property test:
+Promises, each held by a property test:
 
-- Code, links, addresses, mentions, labels and whatever holds a digit (numbers, dates, times) stay as they are, byte for
-  byte, all of them and in their order. So does every word that is written with a capital but a greeting, so names stay.
+- Code, links, addresses, mentions, labels and anything with a digit in it (numbers, dates, times) stay as they are,
+  byte for byte, all of them and in their order. So does every capitalised word except a greeting, so names stay.
 - Nothing is added: an edit leaves words out, or puts a shorter phrase for a longer one.
 - Editing twice is editing once, and a message never becomes empty.
 
-The lists are English. A filler goes only where the sentence says the same without it: not after a negation, and not
-where it is all that is said.
+The lists are English. A filler word is left out only where the sentence means the same without it: not after a
+negation, and not where it is the whole message.
 
     >>> shorten("Hi all,  could you basically send it in order to compare ?? The build is at 10:30...")
     'could you send it to compare? The build is at 10:30...'
@@ -30,7 +30,7 @@ _KEPT: Final = re.compile(
     r"|\ue000",
     re.DOTALL,
 )
-_PLACE: Final = "\ue000"  # stands for something kept while the rules look at the rest
+_PLACE: Final = "\ue000"  # a placeholder for something kept while the rules look at the rest
 
 _TIDY: Final = (
     (re.compile(r"[ \t]+(?=\n|\Z)"), ""),  # at the end of a line
@@ -79,12 +79,12 @@ _LONGER: Final = re.compile(
 
 
 def tidy(text: str) -> str:
-    """Mend white space and repeated punctuation; change no word."""
+    """Fix white space and repeated punctuation; change no word."""
     return _edited(text, _tidied)
 
 
 def shorten(text: str) -> str:
-    """Leave out a greeting to nobody in particular and filler words, say long phrases shortly, and tidy up."""
+    """Leave out filler words and a greeting to nobody in particular, shorten long phrases, and tidy up."""
     return _edited(text, _shortened)
 
 
@@ -93,7 +93,7 @@ EDITS: Final[Mapping[str, Callable[[str], str]]] = {"shorten": shorten, "tidy": 
 
 
 def _edited(text: str, rules: Callable[[str], str]) -> str:
-    """Apply rules to all but what is kept until they change nothing more: each makes the text shorter, or plainer."""
+    """Apply rules to all but what is kept, until they change nothing more; each makes the text shorter or plainer."""
     kept = _KEPT.findall(text)
     plain = _KEPT.sub(_PLACE, text)
     while (edited := rules(plain)) != plain:

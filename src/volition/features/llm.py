@@ -3,12 +3,12 @@
 Promises:
 
 - Text goes to the configured host and to nobody else: no redirect is followed, and no proxy is taken from the
-  environment. Beyond this machine the connection is encrypted.
-- A call ends: in an answer, or in a `BackendError` that says what went wrong, and where. `timeout_s` is for the whole
-  call with its repetitions, and no answer is read beyond a megabyte.
-- Its key stands in the environment, never in a file, a message or a log.
+  environment. Beyond this machine the connection is encrypted (TLS).
+- A call ends: in an answer, or in a `BackendError` that says what went wrong, and where. `timeout_s` bounds the whole
+  call with its retries, and no answer is read beyond a megabyte.
+- The API key is read from the environment, never from a file, and appears in no message and no log.
 
-What is sent is the caller's matter: a feature sends only what the gate has let through for it.
+What is sent is up to the caller: a feature sends only what the gate has let through for it.
 
     endpoint = Endpoint("http://127.0.0.1:11434/v1", "llama3.2", key=None, timeout_s=60)
     answer = endpoint.chat([{"role": "user", "content": "Say hello."}], max_tokens=20)
@@ -38,7 +38,7 @@ _BUSY: Final = frozenset({429, 500, 502, 503, 504})
 _PAUSE_S: Final = 0.5  # before the second attempt; doubled before the third
 _TIMEOUT_S: Final = 60
 _LONGEST_TIMEOUT_S: Final = 3600
-_TOLD: Final = 200  # characters of an answer that an error repeats
+_QUOTED: Final = 200  # characters of an answer that an error message quotes
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -49,7 +49,7 @@ class EndpointSettings:
     Attributes:
         url: What `/chat/completions` is appended to, such as `https://llm.example/v1`.
         model: The model's name there.
-        key_env: The variable of the environment that holds the key; none if it needs no key.
+        key_env: The environment variable that holds the API key; none if the host needs no key.
         timeout_s: Seconds for a whole call.
     """
 
@@ -63,7 +63,7 @@ class EndpointSettings:
         """Read the table, strictly.
 
         Args:
-            table: What stands under `endpoint`.
+            table: The value of `endpoint`.
             where: The file, for messages.
 
         Raises:
@@ -88,7 +88,7 @@ class EndpointSettings:
         return cls(url=table["url"], model=table["model"], key_env=table.get("key_env"), timeout_s=float(timeout_s))
 
     def connect(self, environment: Mapping[str, str]) -> "Endpoint":
-        """Return the end point, with its key from the environment.
+        """Return the end point, with its API key from the environment.
 
         Raises:
             InvalidInputError: The variable that should hold the key is not set, or holds what no header can carry.
@@ -98,7 +98,7 @@ class EndpointSettings:
             msg = f"The end point's key should stand in the variable {self.key_env}, which is not set. Set it."
             raise InvalidInputError(msg)
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
-            msg = f"The variable {self.key_env} holds no key: a key has no spaces and no line ends. Set it anew."
+            msg = f"The variable {self.key_env} holds no valid key: a key has no spaces or line breaks. Set it again."
             raise InvalidInputError(msg)
         return Endpoint(self.url, self.model, key, self.timeout_s)
 
@@ -116,7 +116,7 @@ class Endpoint:
             timeout_s: Seconds for a whole call.
 
         Raises:
-            InvalidInputError: The URL is none that text may be sent to.
+            InvalidInputError: Text may not be sent to this URL.
         """
         _check_url(url, where="The end point")
         self.model = model
@@ -126,7 +126,7 @@ class Endpoint:
         self._timeout_s = timeout_s
 
     def __repr__(self) -> str:
-        """Name the place, never the key."""
+        """Name the URL and the model, never the key."""
         return f"Endpoint({self._url!r}, {self.model!r})"
 
     def chat(self, messages: Sequence[Message], *, max_tokens: int = 512) -> str:
@@ -165,13 +165,13 @@ class Endpoint:
                 if attempt == _ATTEMPTS or time.monotonic() + pause_s >= ends:
                     break
                 time.sleep(pause_s)
-        msg = f"The end point {self._url} {trouble}, {attempt} time(s). Look whether it runs, or try again later."
+        msg = f"The end point {self._url} {trouble}, {attempt} time(s). Check that it is running, or try again later."
         raise BackendError(msg)
 
     def _post(
         self, client: "httpx.Client", body: Mapping[str, Any], ends: float
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Ask once and read the answer piece by piece, within what is left of the time and of the size."""
+        """Send the request once and read the answer piece by piece, within what is left of the time and the size."""
         left_s = ends - time.monotonic()
         if left_s <= 0:
             raise self._too_slow()
@@ -179,11 +179,11 @@ class Endpoint:
         with client.stream("POST", self._url, json=body, timeout=left_s) as response:
             # As sent: unpacked, a small answer could become a large one.
             if response.headers.get("content-encoding", "identity") != "identity":
-                raise BackendError(f"The end point {self._url} answers compressed, though nobody asked it to.")
+                raise BackendError(f"The end point {self._url} sent a compressed answer, which was not asked for.")
             for piece in response.iter_raw():
                 content += piece
                 if len(content) > _LARGEST_BYTES:
-                    msg = f"The end point {self._url} answers with more than {_LARGEST_BYTES:,} bytes. It was cut off."
+                    msg = f"The end point {self._url} answered with more than {_LARGEST_BYTES:,} bytes. It was cut off."
                     raise BackendError(msg)
                 if time.monotonic() > ends:
                     raise self._too_slow()
@@ -200,15 +200,15 @@ class Endpoint:
         if 300 <= status < 400:
             msg = (
                 f"The end point {self._url} redirects ({status}) to {headers.get('location', 'nowhere')!r}, which is "
-                "not followed: text goes only where volition.toml says. Set the url to where it should go."
+                "not followed: text goes only where volition.toml says. Set the url to its final address."
             )
             raise BackendError(msg)
-        told = repr(content[:_TOLD].decode("utf-8", "replace"))
+        quoted = repr(content[:_QUOTED].decode("utf-8", "replace"))
         if self._key is not None:
-            told = told.replace(self._key, "(the key)")  # some servers repeat a key that they refuse
+            quoted = quoted.replace(self._key, "(the key)")  # some servers repeat a key that they refuse
         if status != 200:
-            raise BackendError(f"The end point {self._url} answered {status}: {told}. Check model and key.")
-        msg = f"The end point {self._url} gave no choices[0].message.content with text in it, but: {told}."
+            raise BackendError(f"The end point {self._url} answered {status}: {quoted}. Check model and key.")
+        msg = f"The end point {self._url} gave no choices[0].message.content with text in it, but: {quoted}."
         try:
             answer = json.loads(content)["choices"][0]["message"]["content"]
         except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
@@ -223,11 +223,11 @@ def _check_url(url: str, *, where: str) -> None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise InvalidInputError(f"{where} has the url {url!r}, which is none: {error}.") from error
+        raise InvalidInputError(f"{where} has the invalid url {url!r}: {error}.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname or any(c.isspace() for c in url):
         raise InvalidInputError(f"{where} has the url {url!r}. Take one like https://llm.example/v1.")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        msg = f"{where} has a url with a user, a query or a fragment. Take them out; a key is named by key_env."
+        msg = f"{where} has a url with a user, a query or a fragment. Remove them; key_env names the API key."
         raise InvalidInputError(msg)
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
         msg = f"{where} has the url {url!r}: people's text may leave this machine only encrypted. Use https."
@@ -235,7 +235,7 @@ def _check_url(url: str, *, where: str) -> None:
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds that a header Retry-After asks for, as a number or a date; what is neither asks for none."""
+    """Return the seconds that a Retry-After header asks for, as a number or a date; 0 if it is neither."""
     value = headers["retry-after"].strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])

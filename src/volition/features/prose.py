@@ -1,10 +1,11 @@
-"""Prose: a summary in sentences by the end point's model, each of which cites moments, checked against them.
+"""Prose: a summary in sentences by the end point's model, each checked against the moments that it cites (grounding).
 
-A model can invent, so nothing that it writes is believed: a sentence stands as supported only if it cites moments that
-there are, every name, number and date in it is in them, most of its telling words are, and it denies what they deny.
-All others are shown as unsupported. What is checked are words, not meaning: the moments are shown beside the sentences.
+A language model can hallucinate, so nothing that it writes is taken on trust: a sentence counts as supported only if it
+cites moments that exist, every name, number and date in it is in them, so are most of its content words, and it negates
+where they negate. All others are shown as unsupported. Words are checked, not meaning: the moments are shown beside the
+sentences.
 
-Only moments are sent, which the gate has let through for the feature. Where the end point fails, or there is none, the
+Only moments that the gate has let through for the feature are sent. If the end point fails, or there is none, the
 moments alone are the summary, and a note says so.
 """
 
@@ -19,7 +20,7 @@ from volition.features.llm import Endpoint
 from volition.learning.families.summary.sentences import COMMON, Moment
 
 _MOST_TOKENS: Final = 512
-_SHARED: Final = 0.6  # of a sentence's telling words, at least so many are in what it cites
+_SHARED: Final = 0.6  # at least this share of a sentence's content words is in what it cites
 _STEM: Final = 5  # letters: "decide" and "decided" are one word, "battery" and "batteries" too
 
 _TASK: Final = (
@@ -36,13 +37,13 @@ _DENIES: Final = re.compile(r"\b(?:not|never|no|nobody|none|nothing|without|cann
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class CheckedSentence:
     """A sentence that a model wrote.
 
     Attributes:
         text: Without its citations.
-        cites: The moments that it cites, counted from 1, those that there are.
-        unsupported: Why it is not to be relied on; none if all that is checked holds.
+        cites: The moments that it cites, counted from 1; only those that exist.
+        unsupported: Why it is not to be relied on; none if every check holds.
     """
 
     text: str
@@ -59,15 +60,15 @@ class Prose:
         note: Who wrote it and where the quotes were sent, or why there is none.
     """
 
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[CheckedSentence, ...]
     note: str
 
 
 def write_prose(endpoint: Endpoint | None, moments: Sequence[Moment]) -> Prose:
-    """Have moments told in sentences, and check each.
+    """Have moments summarised in sentences, and check each.
 
     Args:
-        endpoint: Whose model writes.
+        endpoint: The language model that writes.
         moments: What it may rest on; they are sent, with their speakers' names.
 
     Returns:
@@ -76,7 +77,7 @@ def write_prose(endpoint: Endpoint | None, moments: Sequence[Moment]) -> Prose:
     if endpoint is None:
         return Prose(sentences=(), note="In quotes alone: no language model is configured under [endpoint].")
     if not moments:
-        return Prose(sentences=(), note="There is nothing to tell, and nothing was sent.")
+        return Prose(sentences=(), note="There is nothing to summarise, and nothing was sent.")
     quotes = "\n".join(
         f"[{number}] {' '.join(moment.speaker.split())}: {' '.join(moment.quote.split())}"
         for number, moment in enumerate(moments, start=1)
@@ -90,7 +91,7 @@ def write_prose(endpoint: Endpoint | None, moments: Sequence[Moment]) -> Prose:
     return Prose(sentences=check_prose(answer, moments), note=note)
 
 
-def check_prose(answer: str, moments: Sequence[Moment]) -> tuple[Sentence, ...]:
+def check_prose(answer: str, moments: Sequence[Moment]) -> tuple[CheckedSentence, ...]:
     """Cut what a model wrote into sentences and check each against the moments that it cites.
 
     Args:
@@ -104,7 +105,7 @@ def check_prose(answer: str, moments: Sequence[Moment]) -> tuple[Sentence, ...]:
         if _TOKEN.search(text):
             there = tuple(dict.fromkeys(number for number in named if 1 <= number <= len(moments)))
             why = _why_not(text, named, [moments[number - 1] for number in there], total=len(moments))
-            checked.append(Sentence(text=text, cites=there, unsupported=why))
+            checked.append(CheckedSentence(text=text, cites=there, unsupported=why))
     return tuple(checked)
 
 
@@ -112,19 +113,19 @@ def _why_not(text: str, named: Sequence[int], cited: Sequence[Moment], *, total:
     if not named:
         return "cites no moment"
     if any(not 1 <= number <= total for number in named):
-        return "cites a moment that there is not"
+        return "cites a moment that does not exist"
     quotes = " ".join(moment.quote for moment in cited)
     source = f"{quotes} {' '.join(moment.speaker for moment in cited)}"
     _, invented = changes(source, text)
     if invented:
         return f"not in what it cites: {', '.join(invented)}"
-    telling = _telling(text)
-    if not telling or len(telling & _telling(source)) < _SHARED * len(telling):
-        return "says other words than what it cites"
+    words = _content_words(text)
+    if not words or len(words & _content_words(source)) < _SHARED * len(words):
+        return "uses other words than what it cites"
     if (_DENIES.search(text) is None) != (_DENIES.search(quotes) is None):
-        return "denies what it cites, or the other way round"
+        return "denies what its sources say, or the other way round"
     return None
 
 
-def _telling(text: str) -> frozenset[str]:
+def _content_words(text: str) -> frozenset[str]:
     return frozenset(word[:_STEM] for word in _TOKEN.findall(text.casefold()) if word not in COMMON)

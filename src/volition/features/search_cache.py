@@ -1,12 +1,13 @@
-"""The search cache: what was opened of an account for search, kept in memory and judged anew at every search.
+"""The search cache: an account's decrypted content, made ready for search in memory and judged again at every search.
 
-Opening an account's content and making it ready for queries takes seconds, judging it takes milliseconds. So a process
-keeps the lines of the accounts that searched last, and nothing that was decided: at each search the gate judges every
-line on the search cache by permits of that moment. What it refuses leaves the search cache at once and for good. Where
-it would let more through than when the lines were taken down, or records came, went or moved meanwhile, all are taken
-down anew.
+Decrypting and indexing an account's content takes seconds, judging it takes milliseconds. So a process keeps the lines
+of the accounts that searched last (least recently used ones are evicted), but no verdicts: at each search the gate
+judges every cached line by the permits of that moment. A line that it refuses is evicted at once and for good. If it
+would let more through than when the account was loaded, or if records were added, erased or moved meanwhile, the
+account is loaded again.
 
-Nothing of it is ever written to a disk. It holds opened content, so it is as short-lived as the process, and bounded.
+Nothing of it is ever written to disk. It holds decrypted content, so it lives only as long as the process, and its size
+is bounded.
 """
 
 from collections import OrderedDict, defaultdict
@@ -27,9 +28,9 @@ from volition.progress import Progress
 from volition.records.lake import Lake, Row, source_id
 
 LINES_HELD: Final = 250_000
-"""Lines on the search cache at most, of all accounts together; an account with more is taken down for each search."""
+"""The most lines in the cache, over all accounts; an account with more of its own is loaded for each search."""
 
-_PARTS_HELD: Final = 256  # documents of which somebody may see a part
+_PARTS_HELD: Final = 256  # documents of which somebody may see only a part
 _BOOLS = NDArray[np.bool_]
 
 State = tuple[tuple[str, ...], ...]
@@ -37,15 +38,15 @@ State = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Book:
-    """A document made ready, with what the gate must know of its lines.
+class _CachedDocument:
+    """An indexed document, with what the gate must know of its lines.
 
     Attributes:
-        index: The document.
+        index: The document, indexed.
         category: The category of its lines.
-        party_set: Number of each line's party set, shape (lines,).
-        collected_us: Instant of each line's collection, shape (lines,).
-        private: Whether a line is for those alone whom it concerns, shape (lines,).
+        party_set: Each line's party set by number, shape (lines,).
+        collected_us: Each line's instant of collection, microseconds since the Unix epoch, UTC, shape (lines,).
+        private: Whether a line is only for those whom it concerns, shape (lines,).
     """
 
     index: Index
@@ -61,9 +62,9 @@ class _Book:
             seen[place] = self.index.document.lines[place].row.is_for(pseudonym)
         return seen
 
-    def part(self, kept: _BOOLS) -> "_Book":
-        """Return the document with some of its lines only."""
-        return _Book(
+    def part(self, kept: _BOOLS) -> "_CachedDocument":
+        """Return the document with only some of its lines."""
+        return _CachedDocument(
             index=self.index.part(kept),
             category=self.category,
             party_set=self.party_set[kept],
@@ -73,39 +74,39 @@ class _Book:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Held:
-    """An account's lines.
+class _CachedAccount:
+    """An account's documents.
 
     Attributes:
-        state: What lay in the lake when they were taken down.
+        state: The lake's state when they were loaded.
         party_sets: The account's party sets.
         effective_permits: How the gate judged them last, by category.
-        books: The documents, by key.
+        documents: In the order of their keys.
     """
 
     state: State
     party_sets: PartySets
     effective_permits: dict[str, EffectivePermits]
-    books: list[_Book]
+    documents: list[_CachedDocument]
 
     @property
     def lines(self) -> int:
-        return sum(len(book.party_set) for book in self.books)
+        return sum(len(document.party_set) for document in self.documents)
 
 
 class SearchCache:
-    """Documents of accounts, made ready for search. It may be used from several threads."""
+    """The accounts' documents, indexed for search. It may be used from several threads."""
 
     def __init__(self, lake: Lake, *, lines_held: int = LINES_HELD) -> None:
-        """Take nothing down yet.
+        """Start empty.
 
         Args:
             lake: Read through the gate only.
-            lines_held: Lines to keep at most.
+            lines_held: The most lines to keep.
         """
         self._lake = lake
         self._lines_held = lines_held
-        self._held: OrderedDict[tuple[str, str], _Held] = OrderedDict()  # by purpose and account; the last used last
+        self._held: OrderedDict[tuple[str, str], _CachedAccount] = OrderedDict()  # by purpose, account; last used last
         self._parts: OrderedDict[tuple[str, bytes], Index] = OrderedDict()
         self._turn = RLock()
 
@@ -126,13 +127,13 @@ class SearchCache:
         Args:
             permits: Decide, for their purpose at their instant.
             account: The person's account; nothing of another is looked at.
-            pseudonym: The person: lines that are private are for those alone whom they concern.
+            pseudonym: The person: private lines are only for those whom they concern.
             categories: Leaves of `terms.CATEGORIES`.
-            state: The lake's, for this account and these categories, read before the permits' instant: what is added
-                after it may have been collected after the instant, and would be missed for good.
-            encoder: Makes the embeddings that are missing; none to do without.
+            state: The lake's state for this account and these categories, read before the permits' instant: what is
+                added after it may have been collected after the instant, and would never be loaded.
+            encoder: Computes the embeddings that are missing; none to do without.
             meeting: Only this meeting.
-            progress: Told how far the embedding has come.
+            progress: Called as the embedding advances.
 
         Raises:
             BackendError: A file cannot be read, or the embeddings cannot be written.
@@ -145,7 +146,7 @@ class SearchCache:
                 held = self._judged(held, permits, state)
             if held is None:
                 source = None if meeting is None else source_id(account, meeting)
-                held = self._take_down(permits, account, categories, state, encoder, source, progress)
+                held = self._load(permits, account, categories, state, encoder, source, progress)
                 if source is None and held.lines <= self._lines_held:
                     self._held[key] = held
             else:
@@ -153,41 +154,43 @@ class SearchCache:
             while sum(one.lines for one in self._held.values()) > self._lines_held:
                 self._held.popitem(last=False)
             found = []
-            for book in held.books:
-                if meeting is not None and not _is_of(book.index.document, meeting):
+            for document in held.documents:
+                if meeting is not None and not _is_of(document.index.document, meeting):
                     continue
-                seen = book.own(pseudonym)
+                seen = document.own(pseudonym)
                 if seen.all():
-                    found.append(book.index)
+                    found.append(document.index)
                 elif seen.any():
-                    found.append(self._part(book.index, seen))
+                    found.append(self._part(document.index, seen))
             return found
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Evict everything."""
         with self._turn:
             self._held.clear()
             self._parts.clear()
 
-    def _judged(self, held: _Held, permits: Permits, state: State) -> _Held | None:
-        """Return what is held without what the gate refuses now; none where something may be missing."""
+    def _judged(self, held: _CachedAccount, permits: Permits, state: State) -> _CachedAccount | None:
+        """Return an account without what the gate refuses now; none if something may be missing from it."""
         if state != held.state:
             return None
         effective_permits = {category: fold(permits, held.party_sets, category) for category in held.effective_permits}
         if any(_widens(before, effective_permits[category]) for category, before in held.effective_permits.items()):
             return None
-        books = []
-        for book in held.books:
-            kept = _permitted(effective_permits[book.category], book.party_set, book.collected_us)
+        documents = []
+        for document in held.documents:
+            kept = _permitted(effective_permits[document.category], document.party_set, document.collected_us)
             if kept.all():
-                books.append(book)
+                documents.append(document)
                 continue
             self._parts.clear()  # they may hold what was refused
             if kept.any():
-                books.append(book.part(kept))
-        return _Held(state=held.state, party_sets=held.party_sets, effective_permits=effective_permits, books=books)
+                documents.append(document.part(kept))
+        return _CachedAccount(
+            state=held.state, party_sets=held.party_sets, effective_permits=effective_permits, documents=documents
+        )
 
-    def _take_down(  # noqa: PLR0913, PLR0917 - as `documents`
+    def _load(  # noqa: PLR0913, PLR0917 - as `documents`
         self,
         permits: Permits,
         account: str,
@@ -196,7 +199,7 @@ class SearchCache:
         encoder: Encoder | None,
         source: str | None,
         progress: Progress,
-    ) -> _Held:
+    ) -> _CachedAccount:
         self._parts.clear()
         if encoder is not None:
             self._lake.embed(
@@ -206,12 +209,12 @@ class SearchCache:
         party_sets = self._lake.party_sets_of(account)
         effective_permits = {category: fold(permits, party_sets, category) for category in categories}
         numbers = {party_sets.people_of(number): number for number in range(len(party_sets))}
-        books = []
+        documents = []
         for category, lines in _by_category(rows).items():
             for document in documents_of(lines).values():
                 party_set = [numbers[tuple(f"person:{one}" for one in line.row.people)] for line in document.lines]
-                books.append(
-                    _Book(
+                documents.append(
+                    _CachedDocument(
                         index=Index(document, encoder),
                         category=category,
                         party_set=np.array(party_set, np.int64),
@@ -219,11 +222,13 @@ class SearchCache:
                         private=np.array([bool(line.row.payload.get("private")) for line in document.lines]),
                     )
                 )
-        books.sort(key=lambda book: book.index.document.key)
-        return _Held(state=state, party_sets=party_sets, effective_permits=effective_permits, books=books)
+        documents.sort(key=lambda document: document.index.document.key)
+        return _CachedAccount(
+            state=state, party_sets=party_sets, effective_permits=effective_permits, documents=documents
+        )
 
     def _part(self, index: Index, seen: _BOOLS) -> Index:
-        """Return the part of a document that somebody may see; the parts asked for last are kept."""
+        """Return the part of a document that somebody may see; the parts used last are kept."""
         key = (index.document.key, np.packbits(seen).tobytes())
         part = self._parts.pop(key, None) or index.part(seen)
         self._parts[key] = part
@@ -246,14 +251,14 @@ def _by_category(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def _permitted(
     effective_permits: EffectivePermits, party_set: NDArray[np.int64], collected_us: NDArray[np.int64]
 ) -> _BOOLS:
-    """Ask the gate; what was collected after the instant asked about is no part of the answer."""
+    """Ask the gate; what was collected after the instant asked about is not permitted."""
     known = collected_us <= effective_permits.at_us
     known[known] = judge(effective_permits, party_set[known], collected_us[known]) == 0
     return known
 
 
 def _widens(before: EffectivePermits, now: EffectivePermits) -> bool:
-    """Tell whether the gate may let through what it did not let through before."""
+    """Return whether the gate may let through what it did not let through before."""
     return bool(
         now.at_us < before.at_us or (now.since_us < before.since_us).any() or (now.oldest_us < before.oldest_us).any()
     )

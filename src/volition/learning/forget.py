@@ -23,7 +23,7 @@ from volition.files import PART
 from volition.learning.families import Family, Model, NoParts, Subtracting
 from volition.learning.release import ModelState
 from volition.progress import Progress
-from volition.records.snapshot import Key, RowsLater, Snapshot, Stale
+from volition.records.snapshot import Key, LazyRows, Snapshot, StaleRow
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
 
@@ -89,7 +89,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     )
 
 
-def _earliest(stale: Iterable[Stale]) -> Iterable[Key]:
+def _earliest(stale: Iterable[StaleRow]) -> Iterable[Key]:
     """Return the row of each party set and category that was collected first: no other was refused earlier."""
     newest_first = sorted((row.key for row in stale), key=lambda key: -key.collected_us)
     return {(key.account, key.people, key.category): key for key in newest_first}.values()
@@ -158,7 +158,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
     """
     erased = parties.erased_accounts()
     if not isinstance(family, Subtracting):
-        later = RowsLater(lambda: before.rows(parties, without=erased))  # most families never look at them
+        later = LazyRows(lambda: before.rows(parties, without=erased))  # most families never look at them
         return family.forget(model, before=later, after=after.rows(parties), parts=NoParts(), progress=progress)
     left = {key.record_id for key in after.keys}
     changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}

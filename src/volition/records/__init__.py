@@ -1,4 +1,4 @@
-"""Records: what came in, where it lies, and what the gate lets out of it.
+"""Records: what came in, where it lies, and what the gate lets out of it (a data lake with row-level access control).
 
 What it guarantees: nothing reads records but through the gate; bad input is set aside with a reason, and costs no good
 record; what is sent twice is stored once; files appear whole or not at all.
@@ -7,8 +7,9 @@ Each module knows only those before it:
 
 engines      what runs the gate over files: Arrow, DuckDB, Spark
 lake         where records lie, encrypted, laid out for the gate
-ingest       the ways in: transcripts, chat exports, files, telemetry
+ingest       readers of transcripts, chat exports, files, telemetry
 stream       permitted rows, judged again batch by batch
 scrub        personal identifiers inside content, replaced
 snapshot     a frozen, listed training set
+freeze       how a snapshot is made
 """

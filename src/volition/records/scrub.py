@@ -1,18 +1,18 @@
-"""Scrubbing: personal identifiers inside content are replaced before a snapshot is frozen.
+"""Scrubbing (redaction of PII): personal identifiers inside content are replaced before a snapshot is frozen.
 
 What is replaced, in this order:
 
-- web addresses: the host stays; a path that looks like a token, every query, fragment, user and port go, as in
-  `https://host/[link]`
+- web addresses: the host stays; a path that looks like a token is replaced, and every query, fragment, user and port
+  removed, as in `https://host/[link]`
 - e-mail addresses -> `[email]`
 - telephone and other long numbers (seven digits or more, however spaced) -> `[number]`
 - names of the people concerned by the record -> a label that is the same for the same person throughout
 
 A text is scrubbed until nothing is left to replace, so scrubbing it again changes nothing; labels stay as they are.
-It comes out in Unicode's composed form (NFC), so that a name is found however its accents were written.
+The result is in Unicode's composed form (NFC), so that a name is found however its accents were written.
 
-Scrubbing lowers risk; it is no permission and no anonymisation. It errs on the side of replacing: a build number of
-seven digits goes too. A nickname that nobody registered stays.
+Scrubbing lowers risk; it is neither permission nor anonymisation (at most pseudonymisation). It errs on the side of
+replacing: a build number of seven digits is replaced, too. A nickname that nobody registered stays.
 
     >>> Scrubber({"person-1a2b3c": ["Ada Byron"]}).scrub("Ada: mail ada@x.example or +44 20 7946 0018")
     '[person-1a2b3c]: mail [email] or [number]'
@@ -43,8 +43,8 @@ class Scrubber:
 
         Args:
             names: Label of a person -> every name that the person goes by. A full name is replaced whatever its
-                case; its parts of three letters or more only where they are written with a capital. Parts in a script
-                without capitals count from two letters on.
+                case; its parts of three letters or more only if they begin with a capital. In a script without
+                capitals, parts count from two letters on.
         """
         whole: dict[str, str] = {}
         parts: dict[str, str] = {}
@@ -54,7 +54,7 @@ class Scrubber:
                 if len("".join(words)) < _SHORTEST_NAME:
                     continue
                 whole.setdefault(" ".join(words), label)
-                if name.casefold() != name.lower():  # more letters than a comparison without case would find
+                if name.casefold() != name.lower():  # casefolding finds more than a comparison without case
                     whole.setdefault(" ".join(words).casefold(), label)
                 for part in words:
                     if len(part) >= (_SHORTEST_NAME if _is_caseless(part[0]) else _SHORTEST_NAME_PART) and (
@@ -75,7 +75,7 @@ class Scrubber:
         return text
 
     def _scrub_once(self, text: str) -> str:
-        if "://" in text or "." in text:  # cheaper to ask than to search
+        if "://" in text or "." in text:  # cheaper to check than to search
             text = self._between_labels(partial(_LINK.sub, _shorten_link), text)
         if "@" in text:
             text = self._between_labels(partial(_EMAIL.sub, "[email]"), text)
@@ -109,10 +109,10 @@ class Scrubber:
 
 
 class _Names:
-    """Replaces any of a set of names, as whole words, by the label of whose name it is; the longest name first.
+    """Replaces any of a set of names, as whole words, by its person's label; the longest name first.
 
     An underscore is no part of a word here, since it marks emphasis. Scripts without capitals often have no spaces
-    between words, so there a name is found inside.
+    between words, so there a name is found inside of a longer run of letters.
     """
 
     def __init__(self, names: Mapping[str, str], flags: re.RegexFlag) -> None:
@@ -138,14 +138,14 @@ class _Names:
         return self._any.sub(self._label, text) if self._may_stand_in(text) else text
 
     def _may_stand_in(self, text: str) -> bool:
-        """Ask cheaply first: most texts name nobody, and preparing the search costs more than all of them."""
+        """Check cheaply first: most texts name nobody, and compiling the patterns costs more than all the checks."""
         if not (self._hints and text.isascii()):
             return bool(self._labels)
         folded = text.lower()
         return any(hint in folded for hint in self._hints)
 
     def _label(self, found: re.Match[str]) -> str:
-        """Say whose name was found; how it was written need not be how it is known."""
+        """Return the label of a name; its spelling here may differ from the registered one."""
         return next(label for name, label in self._names if name.fullmatch(found[0]))
 
 
@@ -163,7 +163,7 @@ def _is_caseless(letter: str) -> bool:
 
 
 def _shorten_link(found: re.Match[str]) -> str:
-    """Keep scheme and host; keep the path only where nothing in it or after it can be a token."""
+    """Keep scheme and host; keep the path only if nothing in it or after it can be a token."""
     link = found[0].rstrip(_AFTER_A_LINK)
     after = found[0][len(link) :]
     scheme = found[1] or ""

@@ -3,13 +3,18 @@
 What it guarantees: a person sees what is theirs and nothing of anybody else's; evidence verifies offline with the
 public key alone.
 
+One noun through all layers: what a person may demand is their *rights* (`workspace.rights`, `rights` in the API and the
+command line). Each right has its module here: access and portability in `holdings` and `usage`, objection and erasure
+in `data_requests` (data subject access requests), the trained models in `traces`, evidence in `prove` and `receipt`.
+
 Each module knows only those before it:
 
 usage           how often features used whose records
 holdings        what is held of one person, to read and to take away
-data_requests   what a person asked for, and how far it is
-traces          what the models hold of one party
+data_requests   what a person asked for, and its progress
+traces          what the models learned from one party
+figures         what audits measured, as one party may see it
 weigh           what a yes gives and costs, before the choice
 prove           evidence, checked offline
-receipt         what somebody said, to keep
+receipt         what somebody decided, as a consent receipt
 """

@@ -1,11 +1,11 @@
-"""Requests: what a person asked for, and how far it is. Read from the ledger; nothing is decided here.
+"""Data subject requests (DSAR): what a person asked for, and its progress. Read from the ledger; it decides nothing.
 
-A no is in force at once; what takes time is that models which learned from it before must forget, each by a due date.
-An erasure is the same for everything. So a request is a no or an erasure, with the models that it touches: those that
-were trained before it on records that it speaks of, and had not forgotten by then.
+A no takes effect at once; what takes time is that models which learned from the data before must forget, each by a due
+date. An erasure is the same for everything. So a request is a no or an erasure, with the models that it affects: those
+that were trained before it on records that it covers, and had not forgotten by then.
 
-It is told by the party's name in the ledger, so what became of an erasure can be followed though nothing says any more
-who that was.
+A request is found by the party's name in the ledger, so the progress of an erasure can be followed even though nothing
+shows any more who that person was.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,24 +23,24 @@ from volition.records.snapshot import Snapshot
 _PERSON: Final = "person:"
 
 
-class Kind(StrEnum):
-    """What was asked for."""
+class RequestKind(StrEnum):
+    """The kind of a request."""
 
     REFUSAL = "refusal"
     ERASURE = "erasure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Touched:
-    """A model that a request touches.
+class AffectedModel:
+    """A model that a request affects.
 
     Attributes:
         model: The model.
         family: Its family.
-        rows: How many rows of the person's it learned from, of those that the request speaks of.
+        rows: How many of the person's rows that the request covers it learned from.
         due_us: By when it must have forgotten; none once it has.
-        forgotten_us: When it has forgotten; none until it has.
-        successor: The model that never saw the person; none if none took its place.
+        forgotten_us: When it forgot; none until it has.
+        successor: The model that never saw the person; none if it was not replaced.
     """
 
     model: str
@@ -63,27 +63,27 @@ class Touched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class DataRequest:
     """Something that a person asked for.
 
     Attributes:
-        kind: What.
+        kind: A refusal or an erasure.
         seq: Number of the ledger entry.
         at_us: When; it has been in force since.
-        categories: Of which data it speaks, leaves in the vocabulary's order.
-        purposes: Of which purposes, likewise.
-        until_us: When a yes followed that speaks of some or all of it, so that it no longer stands whole; none if none
-            did. What it touched must be forgotten all the same.
-        models: The models that it touches, the oldest first.
+        categories: The data that it covers, leaves in the vocabulary's order.
+        purposes: The purposes that it covers, likewise.
+        until_us: When a later yes covered some or all of it, so that it is no longer in force as a whole; none if there
+            was none. The models that it affects must forget all the same.
+        models: The models that it affects, the oldest first.
     """
 
-    kind: Kind
+    kind: RequestKind
     seq: int
     at_us: int
     categories: tuple[str, ...]
     purposes: tuple[str, ...]
     until_us: int | None
-    models: tuple[Touched, ...]
+    models: tuple[AffectedModel, ...]
 
     @property
     def due_us(self) -> int | None:
@@ -110,33 +110,37 @@ class Request:
         }
 
 
-def requests_of(
+def data_requests_of(
     party: str,
     *,
     history: History,
     models: Iterable[ModelState],
     owed: Iterable[Owed],
     open_snapshot: Callable[[str], Snapshot],
-) -> tuple[Request, ...]:
+) -> tuple[DataRequest, ...]:
     """Return what a person asked for, the newest first.
 
     Args:
         party: "person:PSEUDONYM".
-        history: What was said.
+        history: What everybody decided.
         models: Every model that was ever trained.
         owed: Every forgetting that is owed now.
-        open_snapshot: Opens what a model learned from, by the snapshot's id.
+        open_snapshot: Opens the snapshot that a model learned from, by its id.
     """
     due = {one.model: one.due_us for one in owed}
     learned = _Learned(party.removeprefix(_PERSON), models, open_snapshot)
     known = history.party(party)
     asked = [
-        (Kind.REFUSAL, said.seq, said.at_us, said.categories, said.purposes) for said in known.decisions if not said.yes
+        (RequestKind.REFUSAL, said.seq, said.at_us, said.categories, said.purposes)
+        for said in known.decisions
+        if not said.yes
     ]
     if known.erased_us is not None:
-        asked.append((Kind.ERASURE, known.erased_seq, known.erased_us, frozenset(CATEGORIES), frozenset(PURPOSES)))
+        asked.append(
+            (RequestKind.ERASURE, known.erased_seq, known.erased_us, frozenset(CATEGORIES), frozenset(PURPOSES))
+        )
     return tuple(
-        Request(
+        DataRequest(
             kind=kind,
             seq=seq,
             at_us=at_us,
@@ -144,7 +148,7 @@ def requests_of(
             purposes=tuple(name for name in PURPOSES if name in purposes),
             until_us=_until_us(seq, categories, purposes, known.decisions),
             models=tuple(
-                Touched(
+                AffectedModel(
                     model=model.id,
                     family=model.family,
                     rows=rows,
@@ -152,7 +156,7 @@ def requests_of(
                     forgotten_us=model.forgotten_us,
                     successor=model.successor,
                 )
-                for model, rows in learned.touched(at_us, categories, purposes)
+                for model, rows in learned.affected(at_us, categories, purposes)
                 if model.forgotten_us is not None or model.id in due
             ),
         )
@@ -163,7 +167,7 @@ def requests_of(
 def _until_us(
     seq: int, categories: frozenset[str], purposes: frozenset[str], decisions: Iterable[Decision]
 ) -> int | None:
-    """Return when the first yes followed a no, of something that it speaks of; none if none did."""
+    """Return when the first later yes covered some of what a no covers; none if none did."""
     for said in decisions:
         if said.yes and said.seq > seq and categories & said.categories and purposes & said.purposes:
             return said.at_us
@@ -179,10 +183,10 @@ class _Learned:
         self._open = open_snapshot
         self._rows: dict[str, tuple[str, Mapping[str, int]]] = {}
 
-    def touched(
+    def affected(
         self, at_us: int, categories: frozenset[str], purposes: frozenset[str]
     ) -> Iterable[tuple[ModelState, int]]:
-        """Yield the models that a no of an instant touches, with how many rows of which it speaks."""
+        """Yield the models that a no at an instant affects, with how many rows that it covers."""
         for model in self._models:
             if model.trained_us > at_us or (model.forgotten_us is not None and model.forgotten_us < at_us):
                 continue

@@ -1,16 +1,16 @@
-"""Holdings: what is held of one person, what it was used for, and all of it to take away.
+"""Holdings: what is held of one person, what it was used for, and an export of all of it (access and portability).
 
-For the person themself, or for whoever answers their request (GDPR Articles 15 and 20), so nobody's yes is asked. What
-somebody else said is never in it, even where it was said to this person: of such a record it tells that it is there,
-its category and its instant, and no word of it. Other people are counted, not named.
+For the person themself, or for the employee who answers their data subject access request (GDPR Articles 15 and 20), so
+nobody's consent is asked for. What somebody else said is never in it, even if it was said to this person: of such a
+record only its existence, category and instant are shown, and no word of it. Other people are counted, not named.
 
 The export is a zip, written record by record, so it may be larger than memory:
 
-    README.txt          what is in here, in plain words
+    README.txt          what the archive holds, in plain words
     about.json          who this is, when it was written, and at which checkpoint of the ledger
     records.json        what the person said, wrote or did, as a JSON array; records.parquet is the same as a table
     concerning.json     others' records that concern them, without content; concerning.parquet likewise
-    decisions.json      their answers and signals, as the ledger has them
+    decisions.json      their decisions and signals, as the ledger has them
     uses.json           uses by features (counted by day), and the training sets that they were in
 """
 
@@ -29,12 +29,12 @@ import pyarrow.parquet as pq
 from volition.canonical import us_to_datetime, us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.permits import Reason
-from volition.records.lake import Held, Lake, Row, source_id
+from volition.records.lake import HeldRecord, Lake, Row, source_id
 from volition.records.snapshot import Snapshot
-from volition.transparency.usage import Used
+from volition.transparency.usage import UsageCount
 
 SPOKEN: Final = ("content/chat", "content/transcript")
-"""What is said among people, in a meeting or a conversation."""
+"""The categories of what is said among people, in a meeting or a conversation."""
 
 _ROWS: Final = 1024
 _README: Final = """\
@@ -50,7 +50,7 @@ uses.json                            how often features used your records, by da
 about.json                           under which names you are known, and your pseudonym in the ledger.
 
 Times are UTC. Numbers that were computed from your records (for search) are kept beside them; they are left out, since
-they say nothing that the records do not say. What a feature used is counted, record by record; who asked is not kept.
+they say nothing that the records do not say. Uses by features are counted, record by record; who asked is not kept.
 """
 
 _PLACE: Final = [
@@ -68,14 +68,14 @@ OWN: Final = pa.schema([*_PLACE, pa.field("payload", pa.string(), nullable=False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Day:
+class DayCount:
     """How many records of one category and one day (UTC) are held of a person.
 
     Attributes:
         day: The day, as ISO 8601 writes it.
         category: A leaf of `terms.CATEGORIES`.
-        own: What the person said, wrote or did.
-        concerning: What others did that concerns them.
+        own: Records of what the person said, wrote or did.
+        concerning: Records of what others did that concern the person.
     """
 
     day: str
@@ -85,12 +85,12 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class TrainingSet:
     """A training set that a person is in.
 
     Attributes:
         snapshot: The snapshot.
-        purpose: For what it was frozen.
+        purpose: The purpose that it was frozen for.
         at_us: When, microseconds since the Unix epoch, UTC.
         rows: How many of its rows concern the person.
     """
@@ -106,16 +106,16 @@ class Holdings:
     """What is held of a person.
 
     Attributes:
-        at_us: The instant of asking.
-        days: By day and category, the newest day first.
-        uses: By features, the newest day first.
-        lessons: Training sets, the newest first.
+        at_us: The instant of asking, microseconds since the Unix epoch, UTC.
+        days: Counts by day and category, the newest day first.
+        uses: Uses by features, the newest day first.
+        training_sets: The training sets that the person is in, the newest first.
     """
 
     at_us: int
-    days: tuple[Day, ...]
-    uses: tuple[Used, ...]
-    lessons: tuple[Lesson, ...]
+    days: tuple[DayCount, ...]
+    uses: tuple[UsageCount, ...]
+    training_sets: tuple[TrainingSet, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the holdings as a JSON object with instants as text."""
@@ -125,7 +125,7 @@ class Holdings:
                 {"day": day.day, "category": day.category, "own": day.own, "concerning": day.concerning}
                 for day in self.days
             ],
-            **uses_json(self.uses, self.lessons),
+            **uses_json(self.uses, self.training_sets),
         }
 
 
@@ -138,13 +138,13 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How what a person said in one place stands for one purpose.
+class PurposeStatus:
+    """Whether a person's lines in one place may be used for one purpose.
 
     Attributes:
         purpose: A leaf of `terms.PURPOSES`.
         lines: How many of the person's lines may be used for it.
-        reason: Why the others may not, told by the newest of them; none if all may.
+        reason: Why the newest of the others may not; none if all may.
     """
 
     purpose: str
@@ -157,14 +157,14 @@ class Place:
     """A meeting or conversation that a person was in.
 
     Attributes:
-        name: What it is called; empty where the person said nothing in it, since the name is among others' words.
+        name: What it is called; empty if the person said nothing in it, since the name then is only in others' records.
         category: Its category, a leaf of `terms.CATEGORIES`.
-        account: Whose it was.
+        account: The account that it belongs to.
         first_us: When the first record was collected that concerns the person, microseconds since the epoch, UTC.
         last_us: When the last one was.
         lines: How many lines the person said or wrote.
         others: How many lines of others concern the person.
-        standings: How the person's lines stand for each purpose that is not forbidden for them.
+        statuses: Whether the person's lines may be used, for each purpose that is not forbidden for all of them.
     """
 
     name: str
@@ -174,7 +174,7 @@ class Place:
     last_us: int
     lines: int
     others: int
-    standings: tuple[Standing, ...]
+    statuses: tuple[PurposeStatus, ...]
 
 
 def places_of(
@@ -184,8 +184,8 @@ def places_of(
 
     Args:
         lake: Where the records lie.
-        subject: Whose they are.
-        account: Whose meetings.
+        subject: The person.
+        account: The account.
         gates: By purpose, its gate and the categories that it has a use for.
     """
     said: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -193,7 +193,7 @@ def places_of(
         name = row.payload.get("meeting") or row.payload.get("channel")
         if row.account == account and isinstance(name, str):
             said[row.category, source_id(account, name)].append(row)
-    held: dict[tuple[str, str], list[Held]] = defaultdict(list)
+    held: dict[tuple[str, str], list[HeldRecord]] = defaultdict(list)
     for one in lake.held(subject, categories=SPOKEN):
         if one.account == account and one.source:
             held[one.category, one.source].append(one)
@@ -210,15 +210,15 @@ def places_of(
                 last_us=max(instants),
                 lines=len(own),
                 others=sum(not one.is_own for one in records),
-                standings=tuple(_standings(own, category, gates)),
+                statuses=tuple(_statuses(own, category, gates)),
             )
         )
     return tuple(sorted(places, key=lambda place: (place.first_us, place.name), reverse=True))
 
 
-def _standings(
+def _statuses(
     rows: Sequence[Row], category: str, gates: Mapping[str, tuple[Gate, Sequence[str]]]
-) -> Iterator[Standing]:
+) -> Iterator[PurposeStatus]:
     for purpose, (gate, reads) in gates.items():
         if not rows or category not in reads:
             continue
@@ -229,10 +229,10 @@ def _standings(
         refused = [verdict.reason for verdict in verdicts if not verdict.permitted]
         if len(refused) == len(rows) and set(refused) == {Reason.NEVER}:
             continue
-        yield Standing(purpose=purpose, lines=len(rows) - len(refused), reason=refused[-1] if refused else None)
+        yield PurposeStatus(purpose=purpose, lines=len(rows) - len(refused), reason=refused[-1] if refused else None)
 
 
-def uses_json(uses: Iterable[Used], lessons: Iterable[Lesson]) -> dict[str, Any]:
+def uses_json(uses: Iterable[UsageCount], training_sets: Iterable[TrainingSet]) -> dict[str, Any]:
     """Return what a person's records were used for as a JSON object."""
     return {
         "features": [
@@ -240,28 +240,29 @@ def uses_json(uses: Iterable[Used], lessons: Iterable[Lesson]) -> dict[str, Any]
         ],
         "training_sets": [
             {"snapshot": one.snapshot, "purpose": one.purpose, "at": us_to_text(one.at_us), "rows": one.rows}
-            for one in lessons
+            for one in training_sets
         ],
     }
 
 
-def count_days(lake: Lake, subject: Subject) -> tuple[Day, ...]:
+def count_days(lake: Lake, subject: Subject) -> tuple[DayCount, ...]:
     """Count what is held of a person by day and category, the newest day first; nothing is shown."""
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
     for held in lake.held(subject):
         day = us_to_datetime(held.collected_us).date().isoformat()
         counts[day, held.category][0 if held.is_own else 1] += 1
     days = [
-        Day(day=day, category=category, own=own, concerning=others) for (day, category), (own, others) in counts.items()
+        DayCount(day=day, category=category, own=own, concerning=others)
+        for (day, category), (own, others) in counts.items()
     ]
     days.sort(key=lambda one: one.category)
     return tuple(sorted(days, key=lambda one: one.day, reverse=True))
 
 
-def lessons_of(pseudonym: str, snapshots: Iterable[tuple[int, Snapshot]]) -> tuple[Lesson, ...]:
+def training_sets_of(pseudonym: str, snapshots: Iterable[tuple[int, Snapshot]]) -> tuple[TrainingSet, ...]:
     """Return which of some snapshots a person is in, the newest first; each comes with its instant."""
-    lessons = [
-        Lesson(
+    training_sets = [
+        TrainingSet(
             snapshot=snapshot.id,
             purpose=snapshot.purpose,
             at_us=at_us,
@@ -269,7 +270,7 @@ def lessons_of(pseudonym: str, snapshots: Iterable[tuple[int, Snapshot]]) -> tup
         )
         for at_us, snapshot in snapshots
     ]
-    return tuple(sorted((one for one in lessons if one.rows), key=lambda one: one.at_us, reverse=True))
+    return tuple(sorted((one for one in training_sets if one.rows), key=lambda one: one.at_us, reverse=True))
 
 
 def write_export(  # noqa: PLR0913 - what an export is made of
@@ -284,10 +285,10 @@ def write_export(  # noqa: PLR0913 - what an export is made of
     """Write all that is held of a person as a zip.
 
     Args:
-        sink: Where to; it can be sought in.
+        sink: The file to write, seekable.
         lake: Where the records lie.
-        subject: Whose they are, and the instant of asking.
-        about: Who that is: at least `origin`, `person` and `at`.
+        subject: The person, and the instant of asking.
+        about: Facts about the person: at least `origin`, `person` and `at`.
         decisions: Their ledger entries, as JSON objects.
         uses: From `uses_json`.
 
@@ -302,8 +303,8 @@ def write_export(  # noqa: PLR0913 - what an export is made of
         archive.text("decisions.json", _pretty(decisions))
         archive.text("uses.json", _pretty(uses))
         archive.text("about.json", _pretty({**about, "records": own, "concerning": concerning}))
-        told = {name: about[name] for name in ("origin", "person", "at")}
-        archive.text("README.txt", _README.format(**told, own=own, concerning=concerning))
+        named = {name: about[name] for name in ("origin", "person", "at")}
+        archive.text("README.txt", _README.format(**named, own=own, concerning=concerning))
     return Exported(own=own, concerning=concerning)
 
 
@@ -311,11 +312,11 @@ def _own(row: Row) -> dict[str, Any]:
     return {**_place(row, others=len(row.people) - 1), "payload": row.payload}
 
 
-def _concerning(held: Held) -> dict[str, Any]:
+def _concerning(held: HeldRecord) -> dict[str, Any]:
     return _place(held, others=held.others)
 
 
-def _place(held: Row | Held, *, others: int) -> dict[str, Any]:
+def _place(held: Row | HeldRecord, *, others: int) -> dict[str, Any]:
     return {
         "record_id": held.record_id,
         "account": held.account,
@@ -355,7 +356,7 @@ class _Zip:
     def table(self, name: str, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
         """Write rows as a JSON array and as a Parquet file, read once; return how many there were."""
         total = 0
-        # Unnamed, and only its owner's while it lasts: a zip takes one file at a time.
+        # A zip takes one file at a time, so the table waits in an unnamed file that nobody else can open.
         with tempfile.TemporaryFile() as aside:
             with pq.ParquetWriter(aside, schema, compression="zstd") as table, self._entry(f"{name}.json") as file:
                 file.write(b"[")
@@ -363,9 +364,9 @@ class _Zip:
                 while batch := list(islice(left, _ROWS)):
                     table.write_batch(_batch(batch, schema))
                     for row in batch:
-                        told = {**row, "collected_at": us_to_text(row["collected_at"])}
+                        written = {**row, "collected_at": us_to_text(row["collected_at"])}
                         file.write(b",\n" if total else b"\n")
-                        file.write(json.dumps(told, ensure_ascii=False).encode())
+                        file.write(json.dumps(written, ensure_ascii=False).encode())
                         total += 1
                 file.write(b"\n]\n")
             aside.seek(0)
@@ -383,6 +384,6 @@ def _batch(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBat
 
 
 def pieces(file: IO[bytes], *, size: int = 1 << 18) -> Iterator[bytes]:
-    """Yield a file from where it stands to its end, piece by piece."""
+    """Yield a file from its current position to its end, piece by piece."""
     read: Callable[[], bytes] = lambda: file.read(size)  # noqa: E731 - what `iter` takes
     return iter(read, b"")

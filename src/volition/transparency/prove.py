@@ -1,21 +1,21 @@
-"""Proofs: evidence that anyone checks offline, with nothing but the public key.
+"""Proofs: evidence from the transparency log that anyone can verify offline, with nothing but the public key.
 
-A *bundle* (zip) holds the whole ledger, its signed checkpoint, and of each model that is not forgotten the snapshot
+A *bundle* (zip) holds the whole ledger, its signed checkpoint, and for each model that is not forgotten the snapshot
 without its content and the signed release. `verify_bundle` checks, in this order:
 
 1. the checkpoint is signed by the log's key;
 2. the entries are those that the checkpoint's tree root commits to (RFC 9162), and their times never run backwards;
 3. each snapshot's manifest and files are those that the ledger names, and the checkpoint in the manifest is signed and
-   is a beginning of this very log, from before the snapshot's own entry;
-4. the tree of people is that of the snapshot's rows, and so are the counts in the manifest;
-5. the replay: for every row of every snapshot, all that the ledger held before the snapshot's own entry gives every
-   party concerned a permit at the snapshot's instant, by the reference in `permits`, row by row;
-6. each release's card and attestation are those that the ledger names, signed, and bind this model, this manifest;
-   where a finding misses its bound, the ledger names who answers for it;
-7. nothing else lies in the bundle.
+   is a prefix of this very log (consistency), from before the snapshot's own entry;
+4. the tree of people matches the snapshot's rows, and so do the counts in the manifest;
+5. the replay: for every row of every snapshot, the ledger as it was before the snapshot's own entry gives every party
+   concerned a permit at the snapshot's instant, by the reference in `permits`, row by row;
+6. each release's card and attestation are those that the ledger names, signed, and bind this model to this manifest;
+   if a finding misses its bound, the ledger names the person who is accountable for the release;
+7. the bundle holds nothing else.
 
-A *proof of a person* shows presence in or absence from one model's snapshot to somebody who knows the pseudonym, and
-shows nobody else.
+A *proof of a person* shows that a person is in one model's snapshot or is not (inclusion and non-inclusion), to anyone
+who knows the pseudonym, and reveals nobody else.
 
 The bundle names people by pseudonyms only, and holds no content.
 """
@@ -59,7 +59,7 @@ _RELEASE: Final = ("card.json", "card.md", "attestation.json")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was checked: what, whether it holds, and the figure or the fault."""
+    """One check: its name, whether it holds, and what was found or what is wrong."""
 
     name: str
     holds: bool
@@ -68,13 +68,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What verifying a bundle or a proof gave."""
+    """The result of verifying a bundle or a proof."""
 
     checks: tuple[Check, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether every check holds; with no check nothing was verified, so it does not."""
+        """Whether every check holds; without any check nothing was verified, so the result does not hold."""
         return bool(self.checks) and all(check.holds for check in self.checks)
 
     def to_json(self) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
         The number of ledger entries in it.
 
     Raises:
-        BackendError: A part of it is missing, or the file cannot be written; an earlier one of that name is left.
+        BackendError: A part of it is missing, or the file cannot be written; an earlier file of that name is kept.
     """
     entries = list(ledger.entries())
     models = models_in(entries)
@@ -112,7 +112,7 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
             for name in _RELEASE if model.released_us is not None else ():
                 members[f"releases/{model.id}/{name}"] = (releases / model.id / name).read_bytes()
     except OSError as error:
-        msg = f"The evidence cannot be gathered: {error}. Restore what is missing from a copy of the workspace."
+        msg = f"The evidence is incomplete: {error}. Restore what is missing from a backup of the workspace."
         raise BackendError(msg) from error
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -121,7 +121,7 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
     try:
         write_file(path, buffer.getvalue())
     except OSError as error:
-        msg = f"The evidence could not be written to {path}: {error}."
+        msg = f"The evidence could not be written to {path}: {error}. Free space or choose another place, then repeat."
         raise BackendError(msg) from error
     return len(entries)
 
@@ -131,18 +131,18 @@ def verify_bundle(path: Path, verifier: VerifierKey) -> Verified:
 
     Args:
         path: The bundle.
-        verifier: The log's public key, got from somewhere you trust: not from the bundle.
+        verifier: The log's public key, obtained from a source that you trust: not from the bundle.
 
     Returns:
-        Every check that could be made; where one fails, those that build on it are not made.
+        Every check that could be made; if one fails, those that depend on it are not made.
 
     Raises:
-        InvalidInputError: The file is no bundle.
+        InvalidInputError: The file is not a bundle.
     """
     try:
         members = _read_members(path)
-    except Exception as error:  # a foreign archive can fail in as many ways as there are methods of compression
-        msg = f"{path} is no evidence bundle: {error}. Make one with `volition prove`."
+    except Exception as error:  # an untrusted archive can fail in as many ways as there are compression methods
+        msg = f"{path} is not an evidence bundle: {error}. Make one with `volition prove`."
         raise InvalidInputError(msg) from error
     return Verified(checks=tuple(_checks(members, verifier)))
 
@@ -150,7 +150,7 @@ def verify_bundle(path: Path, verifier: VerifierKey) -> Verified:
 def _read_members(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as bundle:
         if sum(info.file_size for info in bundle.infolist()) > _LARGEST:
-            msg = f"it holds over {_LARGEST >> 30} GiB, which no bundle of ours does"
+            msg = f"it holds more than {_LARGEST >> 30} GiB, which no bundle does"
             raise InvalidInputError(msg)
         return {name: bundle.read(name) for name in bundle.namelist()}
 
@@ -172,32 +172,32 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
 
 
 def check_claim(name: str, claim: Callable[[], _Found]) -> tuple[Check, _Found | None]:
-    """Make one check; return it with what was found, or none where it fails.
+    """Make one check; return it with what was found, or none if it fails.
 
-    Whatever goes wrong while reading foreign bytes is a failed check that says so, never a crash.
+    Anything that goes wrong while reading untrusted bytes is a failed check that says so, never a crash.
     """
     try:
         found = claim()
         check = Check(name=name, holds=True, detail=str(found))
     except VolitionError as error:
         return Check(name=name, holds=False, detail=str(error)), None
-    except Exception as error:  # noqa: BLE001 - evidence is foreign: a parser's own error is a failed check, too
+    except Exception as error:  # noqa: BLE001 - evidence is untrusted: a parser's own error is a failed check, too
         return Check(name=name, holds=False, detail=f"It cannot be read: {error!r}."), None
     return check, found
 
 
 def open_checkpoint(note: str | bytes, verifier: VerifierKey) -> Checkpoint:
-    """Return a checkpoint that is signed by the log's key and is of the log that the key names."""
+    """Return a checkpoint that is signed by the log's key and belongs to the log that the key names."""
     checkpoint = parse_checkpoint(open_note(note, verifier).text)
     if checkpoint.origin != verifier.name:
-        msg = f"The checkpoint is of the log {checkpoint.origin}, the key is that of {verifier.name}."
+        msg = f"The checkpoint belongs to the log {checkpoint.origin}, the key to {verifier.name}."
         raise ProofError(msg)
     return checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Log:
-    """A log whose checkpoint, tree and times were verified, and its models that were not forgotten."""
+    """A log whose checkpoint, tree and times were verified, and its models that have not been forgotten."""
 
     entries: Sequence[Entry]
     tree: merkle.Tree
@@ -205,7 +205,7 @@ class _Log:
     working: Sequence[ModelState]
 
     def last(self, kind: str, **said: str) -> Entry:
-        """Return the last entry of a kind that says this."""
+        """Return the last entry of a kind whose body has these values."""
         for entry in reversed(self.entries):
             if entry.kind == kind and said.items() <= entry.body.items():
                 return entry
@@ -216,13 +216,13 @@ class _Log:
         return f"{len(self.entries)} entries under the signed root {self.tree.root.hex()[:16]}..."
 
     def prefix(self, note: str) -> int:
-        """Return the size in a checkpoint that is signed and is a beginning of this log."""
+        """Return the size in a checkpoint that is signed and is a prefix of this log."""
         checkpoint = open_checkpoint(note, self.verifier)
         if checkpoint.size > len(self.entries):
             msg = f"A manifest's checkpoint has {checkpoint.size} entries, the log only {len(self.entries)}."
             raise ProofError(msg)
         if merkle.root(checkpoint.size, self.tree.read) != checkpoint.root:
-            msg = f"A manifest's checkpoint of size {checkpoint.size} is not a beginning of this log."
+            msg = f"A manifest's checkpoint of size {checkpoint.size} is not a prefix of this log."
             raise ProofError(msg)
         return checkpoint.size
 
@@ -238,7 +238,7 @@ def _read_log(members: Mapping[str, bytes], verifier: VerifierKey) -> _Log:
     if [entry.seq for entry in entries] != list(range(tree.size)):
         raise ProofError("The entries are not numbered in their order.")
     if any(later.at_us < earlier.at_us for earlier, later in pairwise(entries)):
-        raise ProofError("Time runs backwards in the ledger: an entry says that it is older than the one before it.")
+        raise ProofError("Time runs backwards in the ledger: an entry is dated before the one that precedes it.")
     working = [model for model in models_in(entries).values() if model.forgotten_us is None]
     return _Log(entries=entries, tree=tree, verifier=verifier, working=working)
 
@@ -251,9 +251,9 @@ def _check_names(members: Mapping[str, bytes], log: _Log) -> str:
             expected.update(f"releases/{model.id}/{name}" for name in _RELEASE)
     strange = sorted(members.keys() - expected)
     if strange:
-        msg = f"The bundle holds what nothing speaks of: {', '.join(strange)}."
+        msg = f"The bundle holds files that nothing refers to: {', '.join(strange)}."
         raise ProofError(msg)
-    return f"the bundle's {len(members)} files are all spoken of"
+    return f"all {len(members)} files in the bundle are accounted for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,8 +273,8 @@ def _read_evidence(members: Mapping[str, bytes], snapshot: str, log: _Log) -> _E
     files = {name: members[f"snapshots/{snapshot}/{name}"] for name in _EVIDENCE}
     manifest = json.loads(files["manifest.json"])
     entry = log.last("snapshot", snapshot=snapshot)
-    told = {"snapshot": snapshot, "purpose": manifest["purpose"], "at": manifest["at"]}
-    if entry.body != told | {"manifest": digest(files["manifest.json"])}:
+    named = {"snapshot": snapshot, "purpose": manifest["purpose"], "at": manifest["at"]}
+    if entry.body != named | {"manifest": digest(files["manifest.json"])}:
         msg = "The manifest is not the one that the ledger names."
         raise ProofError(msg)
     for name in ("keys.parquet", "people.json"):
@@ -295,7 +295,7 @@ def _read_evidence(members: Mapping[str, bytes], snapshot: str, log: _Log) -> _E
         tag = person_tag(manifest["purpose"], manifest["at"], pseudonym)
         leaves.append([tag, rows_commitment(tag, pseudonym, total)])
     if sorted(leaves) != json.loads(files["people.json"]):
-        msg = "The tree of people is not that of the rows."
+        msg = "The tree of people does not match the rows."
         raise ProofError(msg)
     tree = merkle.Tree(person_leaf(*leaf) for leaf in sorted(leaves))
     if manifest["people"] != {"size": tree.size, "root": tree.root.hex()}:
@@ -307,7 +307,7 @@ def _read_evidence(members: Mapping[str, bytes], snapshot: str, log: _Log) -> _E
 def _replay(evidence: _Evidence, log: _Log) -> str:
     """Judge every row by the reference, from all that the ledger held before it names the snapshot.
 
-    Not from the manifest's own checkpoint: whoever chose an older one could leave out a no.
+    Not from the manifest's own checkpoint: an operator who chose an older one could leave out a no.
     """
     history = read_history(log.entries[: evidence.entry.seq])
     purpose, at_us = evidence.manifest["purpose"], text_to_us(evidence.manifest["at"])
@@ -315,20 +315,20 @@ def _replay(evidence: _Evidence, log: _Log) -> str:
     for key in evidence.keys:
         question = key.question()
         if not question.people:
-            msg = f"Row {key.record_id} concerns nobody, so nobody could be asked."
+            msg = f"Row {key.record_id} concerns nobody, so nobody could have been asked."
             raise ProofError(msg)
         for role, party in concerned(question.account, question.people):
             use = Use(account=key.account, party=party, role=role, category=key.category, purpose=purpose)
             if use not in known:
                 known[use] = permit(history, use, at_us)
             _check_row(key, party, known[use], at_us)
-    told = f"{len(evidence.keys)} rows replayed from {evidence.entry.seq} entries: none without a permit"
+    found = f"{len(evidence.keys)} rows replayed from {evidence.entry.seq} entries: none without a permit"
     refused = _refused_by_now(evidence, log)
-    return f"{told}; {refused} refused since: a forgetting is owed" if refused else told
+    return f"{found}; {refused} refused since: a forgetting is owed" if refused else found
 
 
 def _refused_by_now(evidence: _Evidence, log: _Log) -> int:
-    """Count the rows that the log's last entry finds refused."""
+    """Count the rows that are refused as of the log's last entry."""
     history, now_us = read_history(log.entries), log.entries[-1].at_us
     permits = Permits(history, purpose=evidence.manifest["purpose"], at_us=now_us)
     return sum(not decide(permits, key.question()).permitted for key in evidence.keys)
@@ -347,18 +347,18 @@ def _check_row(key: Key, party: str, answer: Permit | Refusal, at_us: int) -> No
 def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -> str:
     card, markdown, attestation = (members[f"releases/{model.id}/{name}"] for name in _RELEASE)
     entry = log.last("release", model=model.id)
-    told = json.loads(card)
+    facts = json.loads(card)
     named: dict[str, Any] = {"model": model.id, "card": digest(card), "attestation": digest(attestation)}
-    override = told.get("override")
+    override = facts.get("override")
     if override is not None:
         named["override"] = {"by": override["by"], "why": override["why"]}
     if entry.body != named:
-        msg = "The card, the attestation or who overrides is not what the ledger names."
+        msg = "The card, the attestation or the override is not the one that the ledger names."
         raise ProofError(msg)
-    if "override" in told:  # cards of the first form know no bounds
-        _check_bounds(told)
-    if markdown != card_markdown(told).encode():
-        msg = "The card for people does not say what the card for machines says."
+    if "override" in facts:  # cards of the first form know no bounds
+        _check_bounds(facts)
+    if markdown != card_markdown(facts).encode():
+        msg = "The human-readable card does not match the machine-readable one."
         raise ProofError(msg)
     envelope = open_envelope(json.loads(attestation), log.verifier)
     statement = json.loads(envelope.payload)
@@ -374,7 +374,7 @@ def _check_release(members: Mapping[str, bytes], model: ModelState, log: _Log) -
     if (
         envelope.payload_type != PAYLOAD_TYPE
         or {name: predicate[name] for name in bound} != bound
-        or subjects != told["files"]
+        or subjects != facts["files"]
         or digest(canonical_json(subjects)) != bound["digest"]
         or log.prefix(predicate["checkpoint"]) > entry.seq
     ):
@@ -387,7 +387,7 @@ def _check_bounds(card: Mapping[str, Any]) -> None:
     findings = [Finding.from_json(found) for found in card["findings"]]
     missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in card["required"]})
     if missed != (card["override"] or {"missed": []})["missed"]:
-        msg = "The card's findings miss bounds, and nobody answers for exactly these."
+        msg = "The card's findings miss bounds, and no override names exactly these."
         raise ProofError(msg)
 
 
@@ -401,13 +401,13 @@ def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: s
         ledger: The log; it names the snapshot.
         snapshot: What the model learned from; its content may be erased.
         model: The model.
-        pseudonym: Whom it is about.
+        pseudonym: The person.
 
     Returns:
         A JSON object that `verify_person` checks with the log's public key alone.
 
     Raises:
-        InvalidInputError: The ledger does not name the snapshot, or not the model.
+        InvalidInputError: The ledger does not name the snapshot, or does not name the model.
         ProofError: A file of the snapshot is not the one that was frozen.
     """
     entries = list(ledger.entries())
@@ -458,7 +458,7 @@ def verify_person(proof: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN40
 
 def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
     if proof["format"] != PROOF_FORMAT:
-        msg = f"The proof is of the form {proof['format']!r}, not {PROOF_FORMAT!r}."
+        msg = f"The proof has the format {proof['format']!r}, not {PROOF_FORMAT!r}."
         raise ProofError(msg)
     checkpoint = open_checkpoint(proof["checkpoint"], verifier)
     entries = {}
@@ -478,7 +478,7 @@ def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
     manifest = json.loads(manifest_bytes)
     size, root = manifest["people"]["size"], bytes.fromhex(manifest["people"]["root"])
     if size == 0 and root != merkle.EMPTY_ROOT:
-        msg = "The manifest says that nobody is in it, and gives the root of a tree of people."
+        msg = "The manifest says that nobody is in it, but gives the root of a tree that is not empty."
         raise ProofError(msg)
     tag = person_tag(manifest["purpose"], manifest["at"], proof["pseudonym"])
     leaves = {}
@@ -494,7 +494,7 @@ def _check_person(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
             raise ProofError(msg)
         return f"present: {proof['rows']} of the snapshot's rows concern the person"
     if proof["present"] is not False or proof["rows"] != 0:
-        msg = "The proof says neither that the person is there nor, with no rows, that the person is not."
+        msg = "The proof claims neither presence nor, with no rows, absence."
         raise ProofError(msg)
     _check_gap(leaves, tag, size)
     return f"absent: no leaf lies where the person's would, among {size} people"

@@ -1,13 +1,12 @@
-"""Receipts: what somebody said, in words that other systems read, with the proof that the ledger holds it.
+"""Consent receipts: what somebody decided, in a form that other systems read, with the proof that the ledger holds it.
 
 A receipt has two parts. The *record* is a consent record in the W3C Data Privacy Vocabulary 2.3's profile of ISO/IEC TS
 27560, in JSON-LD: who, to whom, for which purposes and kinds of data, yes or no, when, under which terms. What the
 profile asks for and no entry says (contact and jurisdiction of the operator, how long data is stored) is left out. A no
-is a refusal there, whether or not a yes went before it: one entry alone cannot tell. The *evidence* is the
-ledger entry itself, the entry that published the terms, and their proofs of inclusion under a signed checkpoint
-(RFC 9162).
+is a refusal there, whether or not a yes preceded it: one entry alone does not show that. The *evidence* is the ledger
+entry itself, the entry that published the terms, and their inclusion proofs under a signed checkpoint (RFC 9162).
 
-`verify_receipt` writes the record anew from the entries and compares, so the record says nothing that the ledger does
+`verify_receipt` derives the record again from the entries and compares, so the record says nothing that the ledger does
 not. The person is named by the pseudonym alone.
 
 That the terms bound the account at that instant follows from the whole log, which a bundle holds, not from a receipt.
@@ -54,7 +53,7 @@ def write_receipt(ledger: Ledger, entry: Entry, *, terms_seq: int | None) -> dic
     Args:
         ledger: The log that holds it.
         entry: The answer: a decision or a signal.
-        terms_seq: Number of the entry that published the terms under which it was given; none where none bound.
+        terms_seq: Number of the entry that published the terms under which it was given; none if no terms bound.
 
     Returns:
         A JSON object that `verify_receipt` checks with the log's public key alone.
@@ -77,9 +76,9 @@ def write_receipt(ledger: Ledger, entry: Entry, *, terms_seq: int | None) -> dic
 
 
 def _record(entry: Entry, terms: Entry | None, origin: str) -> dict[str, Any]:
-    """Say an entry as a consent record: the DPV 2.3 profile of ISO/IEC TS 27560, in JSON-LD.
+    """Return an entry as a consent record: the DPV 2.3 profile of ISO/IEC TS 27560, in JSON-LD.
 
-    The controller is named as the log names itself; how to reach them is in no entry, so it is not in the record.
+    The controller has the log's own name; their contact details are in no entry, so they are not in the record.
 
     Source: https://w3id.org/dpv/schema/dpv-27560
     """
@@ -130,20 +129,20 @@ def _record(entry: Entry, terms: Entry | None, origin: str) -> dict[str, Any]:
 
 
 def _purpose(name: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"@id": f"urn:volition:purpose:{name}", "@type": "dpv:Purpose", "dct:title": name}
+    found: dict[str, Any] = {"@id": f"urn:volition:purpose:{name}", "@type": "dpv:Purpose", "dct:title": name}
     broader = _BROADER.get(name) or _BROADER.get(name.partition("/")[0])
     if broader is not None:
-        told["skos:broader"] = {"@id": broader}
+        found["skos:broader"] = {"@id": broader}
     if name.startswith("train"):
-        told["dpv:hasProcessing"] = {"@id": "ai:ModelTraining"}
-    return told
+        found["dpv:hasProcessing"] = {"@id": "ai:ModelTraining"}
+    return found
 
 
 def _personal_data(name: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"@id": f"urn:volition:category:{name}", "@type": "dpv:PersonalData", "dct:title": name}
+    found: dict[str, Any] = {"@id": f"urn:volition:category:{name}", "@type": "dpv:PersonalData", "dct:title": name}
     if name.startswith("content"):
-        told["skos:broader"] = {"@id": "pd:Communication"}
-    return told
+        found["skos:broader"] = {"@id": "pd:Communication"}
+    return found
 
 
 def _time(at_us: int) -> dict[str, str]:
@@ -158,10 +157,10 @@ def verify_receipt(receipt: Any, verifier: VerifierKey) -> Verified:  # noqa: AN
 
 
 def verify_evidence(document: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN401 - any JSON value may arrive
-    """Check what a person may hold: one proof or several, one receipt, or a proof bundle with both.
+    """Check the evidence that a person may hold: one proof or several, one receipt, or a proof bundle with both.
 
     Raises:
-        InvalidInputError: It is none of them.
+        InvalidInputError: It is none of these.
     """
     if isinstance(document, Mapping) and ("proofs" in document or "receipts" in document):
         proofs, receipts = document.get("proofs", []), document.get("receipts", [])
@@ -172,7 +171,7 @@ def verify_evidence(document: Any, verifier: VerifierKey) -> Verified:  # noqa: 
     if not isinstance(proofs, list) or not isinstance(receipts, list):
         proofs, receipts = [], []
     if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
-        raise InvalidInputError("It holds no proof of a person and no receipt.")
+        raise InvalidInputError("The document holds no proof of a person and no receipt.")
     verified = [
         *(verify_person(proof, verifier) for proof in proofs),
         *(verify_receipt(receipt, verifier) for receipt in receipts),
@@ -182,7 +181,7 @@ def verify_evidence(document: Any, verifier: VerifierKey) -> Verified:  # noqa: 
 
 def _check_receipt(receipt: Mapping[str, Any], verifier: VerifierKey) -> str:
     if receipt["format"] != FORMAT:
-        raise ProofError(f"The receipt is of the form {receipt['format']!r}, not {FORMAT!r}.")
+        raise ProofError(f"The receipt has the format {receipt['format']!r}, not {FORMAT!r}.")
     checkpoint = open_checkpoint(receipt["checkpoint"], verifier)
     shown: Sequence[Mapping[str, Any]] = receipt["entries"]
     entries = []
@@ -195,10 +194,10 @@ def _check_receipt(receipt: Mapping[str, Any], verifier: VerifierKey) -> str:
     answer, *rest = entries
     terms = rest[0] if rest else None
     if answer.kind not in {"decision", "signal"} or len(rest) > 1 or (terms is not None and terms.kind != "terms"):
-        raise ProofError("The entries are not an answer and the terms under which it was given.")
+        raise ProofError("The entries are not one answer and the terms under which it was given.")
     if terms is not None and terms.seq > answer.seq:
         raise ProofError("The terms were published after the answer.")
     if receipt["record"] != _record(answer, terms, checkpoint.origin):
-        raise ProofError("The record does not say what the ledger's entry says.")
+        raise ProofError("The record does not match the ledger's entry.")
     said = f"said {answer.body['answer']}" if answer.kind == "decision" else f"signalled {answer.body['signal']}"
     return f"entry {answer.seq} of the ledger: {answer.body['party'][:20]}... {said} at {us_to_text(answer.at_us)}"

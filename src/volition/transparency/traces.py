@@ -1,12 +1,12 @@
-"""Traces: what the models hold of one party, told from that party's side and without anybody else's.
+"""Traces: what the models learned from one party, from that party's side and without anybody else's (data lineage).
 
-A snapshot's rows are counted once by whom they concern, so that asking for one party does not walk over everybody's
-rows. From that follow, for any party:
+A snapshot's rows are counted once by whom they concern, so that a question about one party does not go through
+everybody's rows. The counts give, for any party:
 
 - how many rows a model learned from, and which of them a no would take out (`at_stake`);
-- how many the party's own answers have taken out since, and by when the model must have forgotten them (`trace`).
+- how many the party's own decisions have taken out since, and by when the model must have forgotten them (`trace`).
 
-What others have answered is not told: a model may have to forget sooner because of somebody else.
+What others decided is not shown: a model may have to forget sooner because of somebody else.
 """
 
 from bisect import bisect_left
@@ -31,9 +31,9 @@ class Share:
     Attributes:
         account: Id of the account that the rows belong to.
         role: The party's role in them.
-        category: Their kind of data.
+        category: Their category.
         collected_us: When each was collected, oldest first, microseconds since the Unix epoch, UTC.
-        people: Pseudonyms of all whom they concern.
+        people: Pseudonyms of everyone whom they concern.
     """
 
     account: str
@@ -51,11 +51,11 @@ class Trace:
         model: The model, as the ledger has it.
         purpose: What it was trained for.
         at_work: Whether it is at work.
-        categories: The kinds of data of the party's that it learned from; empty where there are none.
-        rows: How many rows of the party's it learned from.
-        refused: How many of them the party's own answers have taken out since.
-        refused_us: Since when; none where nothing was taken out, or the model was forgotten.
-        due_us: When the model must have forgotten them; none likewise.
+        categories: The categories of the party's rows that it learned from; empty if there are none.
+        rows: How many of the party's rows it learned from.
+        refused: How many of them the party's own decisions have taken out since.
+        refused_us: Since when; none if nothing was taken out, or the model was forgotten.
+        due_us: By when the model must have forgotten them; none likewise.
         forgot: Whether the model was forgotten because of this party, perhaps among others.
     """
 
@@ -72,13 +72,13 @@ class Trace:
 
 @lru_cache(maxsize=64)
 def _shares(folder: Path) -> Mapping[str, tuple[Share, ...]]:
-    """Count a snapshot's rows by whom they concern; its folder names the digest, so it never holds other ones."""
+    """Count a snapshot's rows by whom they concern; a folder is named by its digest, so its rows never change."""
     collected: dict[tuple[str, str, PartyRole, str], list[int]] = {}
     people: dict[tuple[str, str, PartyRole, str], set[str]] = {}
     for key in Snapshot.open(folder).keys:
         seen = set()
         for role, party in concerned(key.account, [f"person:{person}" for person in key.people]):
-            if party not in seen:  # somebody who is named twice has the role that comes first
+            if party not in seen:  # a party named twice has the role that comes first
                 seen.add(party)
                 place = (party, key.account, role, key.category)
                 collected.setdefault(place, []).append(key.collected_us)
@@ -103,7 +103,7 @@ def shares(snapshot: Snapshot, party: str) -> Sequence[Share]:
 
 
 def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) -> Sequence[Share]:
-    """Return those rows of a snapshot that the party's no would take out: in which the terms give it a say.
+    """Return those rows of a snapshot that the party's no would take out: the rows in which the terms give it a say.
 
     Args:
         snapshot: What a model learned from.
@@ -137,9 +137,9 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
         party: "account:ID" or "person:PSEUDONYM".
         history: What the gate must know.
         at_us: The present instant.
-        due_days: Days from a refusal to the day on which the model must have forgotten.
+        due_days: Days from a refusal to the day by which the model must have forgotten.
         at_work: Whether it is at work.
-        forgot: The parties because of whom it was forgotten; nobody where it was not.
+        forgot: The parties because of whom it was forgotten; empty if it was not.
     """
     own = shares(snapshot, party)
     refused, since_us = 0, at_us
@@ -165,7 +165,7 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
 
 
 def _gone(share: Share, use: Use, history: History, at_us: int) -> int:
-    """Count the rows that the party's permit does not hold any more."""
+    """Count the rows that the party's permit no longer covers."""
     answer = permit(history, use, at_us)
     if isinstance(answer, Refusal):
         return len(share.collected_us)

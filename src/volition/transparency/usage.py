@@ -1,15 +1,15 @@
-"""Uses: how often each feature has shown or read somebody's records, counted by person, day and category.
+"""Usage: how often each feature has shown or read somebody's records, counted by person, day and category.
 
-A training set names everybody who is in it, but a search or a summary leaves no trace by itself. So each feature,
-before it hands out an answer, notes here whose records are in it. Nothing else is noted: not who asked, not for what,
-not which record, since that would be a new record about whoever asked. A use that cannot be noted is not made.
+A training set names everybody who is in it, but a search or a summary leaves no trace by itself. So each feature notes
+here, before it returns an answer, whose records the answer is made of (usage accounting). Nothing else is noted: not
+who asked, not for what, not which record, since that would be a new record about the person who asked. If a use cannot
+be noted, it does not happen.
 
-What is counted goes with the person when they are erased.
-
->>> uses = Uses(folder / "uses.db")                                                   # doctest: +SKIP
->>> uses.note("feature/search", [("2f6c...", "content/chat")], at_us=now_us)              # doctest: +SKIP
+A person's counts are erased with the person.
+>>> uses = UsageCounts(folder / "uses.db")                                            # doctest: +SKIP
+>>> uses.note("feature/search", [("2f6c...", "content/chat")], at_us=now_us)          # doctest: +SKIP
 >>> uses.of("2f6c...")                                                                # doctest: +SKIP
-(Used(day="2026-01-05", purpose="feature/search", category="content/chat", times=1),)
+(UsageCount(day="2026-01-05", purpose="feature/search", category="content/chat", times=1),)
 """
 
 import sqlite3
@@ -30,14 +30,14 @@ CREATE TABLE IF NOT EXISTS uses (pseudonym TEXT NOT NULL, day TEXT NOT NULL, pur
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
+class UsageCount:
     """How often a feature has used a person's records of one category on one day.
 
     Attributes:
         day: The day, UTC, as ISO 8601 writes it.
         purpose: The feature, a leaf of `terms.PURPOSES`.
         category: A leaf of `terms.CATEGORIES`.
-        times: How many records, each counted once for every answer that it was in.
+        times: The number of records, each counted once for every answer that it was in.
     """
 
     day: str
@@ -46,7 +46,7 @@ class Used:
     times: int
 
 
-class Uses:
+class UsageCounts:
     """The counts of one workspace, in a file of its own. Several processes may count at the same time."""
 
     def __init__(self, path: Path) -> None:
@@ -59,7 +59,7 @@ class Uses:
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")  # the last counts before a power cut may be lost, no more
+            self._db.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last counts, nothing else
             self._db.execute("PRAGMA secure_delete = ON")
             self._db.execute(_SCHEMA)
         except sqlite3.Error as error:
@@ -74,7 +74,7 @@ class Uses:
 
         Args:
             purpose: The feature, a leaf of `terms.PURPOSES`.
-            used: For each record, the pseudonym of whoever said, wrote or did it, and its category.
+            used: For each record, the pseudonym of the person who said, wrote or did it, and its category.
             at_us: When, microseconds since the Unix epoch, UTC.
 
         Raises:
@@ -98,11 +98,11 @@ class Uses:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            msg = f"Whose records this uses could not be noted in {self._path}: {error}. Free space, then try again."
+            msg = f"The use of records could not be noted in {self._path}: {error}. Free space, then try again."
             raise BackendError(msg) from error
 
-    def of(self, pseudonym: str) -> tuple[Used, ...]:
-        """Return what was counted of a person, the newest day first.
+    def of(self, pseudonym: str) -> tuple[UsageCount, ...]:
+        """Return a person's counts, the newest day first.
 
         Raises:
             BackendError: The file cannot be read.
@@ -116,11 +116,12 @@ class Uses:
         except sqlite3.Error as error:
             raise BackendError(f"{self._path} cannot be read: {error}. Check the file.") from error
         return tuple(
-            Used(day=day, purpose=purpose, category=category, times=times) for day, purpose, category, times in found
+            UsageCount(day=day, purpose=purpose, category=category, times=times)
+            for day, purpose, category, times in found
         )
 
     def erase(self, pseudonym: str) -> None:
-        """Erase what was counted of a person.
+        """Erase a person's counts.
 
         Raises:
             BackendError: The file cannot be written.

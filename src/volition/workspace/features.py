@@ -11,9 +11,9 @@ from functools import partial
 from volition.consent.gate import Participant
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.composing import (
+from volition.features.compose import (
     ComposerCache,
-    Writing,
+    ComposeRequest,
     run_complete,
     run_draft,
     run_edit,
@@ -21,22 +21,16 @@ from volition.features.composing import (
     run_replies,
     run_rewrite,
 )
-from volition.features.conversations import SHOWN_BY, Conversation, Kind, conversations
-from volition.features.drafts import Written
+from volition.features.conversations import SHOWN_BY, Conversation, ConversationKind, conversations
+from volition.features.diagnose import run_diagnose
+from volition.features.drafts import GeneratedText
 from volition.features.llm import Endpoint
 from volition.features.prose import Prose
-from volition.features.released import (
-    CONTENT,
-    Asking,
-    opened_hit,
-    run_diagnose,
-    run_minutes,
-    run_prose,
-    run_recommend,
-    run_search,
-    run_summarize,
-)
+from volition.features.recommend import run_recommend
+from volition.features.request import CONTENT, FeatureRequest
+from volition.features.search import opened_hit, run_search
 from volition.features.search_cache import SearchCache
+from volition.features.summary import run_minutes, run_prose, run_summarize
 from volition.learning.families.compose.composer import SHOWN, Completion, Composer, Reply
 from volition.learning.families.diagnose import Diagnosed
 from volition.learning.families.recommend import Suggestion
@@ -120,11 +114,11 @@ class Features:
         """Have a person's summary told in prose by the end point. Raises RefusedError where the switch is off."""
         return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
 
-    def draft(self, about: str, *, person: str) -> Written:
+    def draft(self, about: str, *, person: str) -> GeneratedText:
         """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
         return run_draft(self._writing(person), self.endpoint(), about)
 
-    def rewrite(self, text: str, *, person: str, tone: str) -> Written:
+    def rewrite(self, text: str, *, person: str, tone: str) -> GeneratedText:
         """Rewrite a person's message. Raises RefusedError where their words may not be used, or it would change."""
         return run_rewrite(self._writing(person), self.endpoint(), text, tone=tone)
 
@@ -162,7 +156,9 @@ class Features:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
         return run_edit(self._writing(person), text, how=how)
 
-    def conversations(self, kind: Kind, *, person: str, name: str | None = None) -> tuple[Conversation, ...]:
+    def conversations(
+        self, kind: ConversationKind, *, person: str, name: str | None = None
+    ) -> tuple[Conversation, ...]:
         """Return the meetings or channels that a person may read, the latest first, or the one of a name.
 
         Raises:
@@ -187,7 +183,7 @@ class Features:
             InvalidInputError: There is no such conversation for them, or the message has no words, or too many.
         """
         known, account = self._member(person)
-        found = self.conversations(Kind.CHANNEL, person=person, name=channel)
+        found = self.conversations(ConversationKind.CHANNEL, person=person, name=channel)
         if not found:
             raise InvalidInputError(f"There is no conversation {channel!r} that you may read, so nothing can be sent.")
         named = [one.pseudonym for one in mentioned(text, partial(self._opened.parties.find_person, account))]
@@ -203,9 +199,9 @@ class Features:
         )
         return self._records.take_in([draft], account, silent)
 
-    def _writing(self, person: str) -> Writing:
+    def _writing(self, person: str) -> ComposeRequest:
         known, account = self._member(person)
-        return Writing(person=known, account=account, permits=self._gate.permits("feature/compose"))
+        return ComposeRequest(person=known, account=account, permits=self._gate.permits("feature/compose"))
 
     def _opened_composer(self) -> Composer | None:
         return self._composer.of(self._models.working("compose"))
@@ -218,9 +214,9 @@ class Features:
             raise RefusedError(msg)
         return known, known.account
 
-    def _asking(self, person: str, *, family: str) -> Asking:
+    def _asking(self, person: str, *, family: str) -> FeatureRequest:
         known, account = self._member(person)
-        return Asking(
+        return FeatureRequest(
             person=known,
             account=account,
             lake=self._opened.lake,

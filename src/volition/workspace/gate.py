@@ -92,7 +92,7 @@ class GateQuestions:
         at_us = self._opened.now_us if at is None else datetime_to_us(at)
         permits = self.permits(purpose, at_us=at_us)
         if record is not None:
-            question = self._opened.lake.key_of(record)
+            question = self._opened.lake.gate_record(record)
         else:
             if account is None or category is None or not people:
                 raise InvalidInputError("Name a record, or an account, its people and a category.")

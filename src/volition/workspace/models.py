@@ -41,7 +41,7 @@ from volition.learning.train import FolderParts, Trained, train
 from volition.ledger.entry import Entry, NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
-from volition.transparency.weigh import tells_of_few
+from volition.transparency.figures import tells_of_few
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened, read_bytes
 from volition.workspace.settings import SETTINGS_FILE

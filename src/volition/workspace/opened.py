@@ -22,7 +22,7 @@ from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.records.lake import Lake
-from volition.transparency.usage import Uses
+from volition.transparency.usage import UsageCounts
 from volition.workspace.settings import ENGINES, read_settings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Opened:
         kept = find_saved_history(folder / "history", self.ledger, self.signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
-        self.uses = Uses(folder / "uses.db")
+        self.uses = UsageCounts(folder / "uses.db")
         self.endpoint: EndpointSettings | None = settings["endpoint"]
         self.recipe: Recipe | None = settings["adapter"]
         self._encoder: Encoder | None = None

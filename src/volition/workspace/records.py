@@ -19,7 +19,7 @@ from volition.consent.terms.model import CATEGORIES, leaves
 from volition.learning.encoder import Encoder
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
-from volition.records.engines.spark import Gathering, Part
+from volition.records.engines.spark import Part, PartCollector
 from volition.records.ingest import PersonRef, keep_private
 from volition.records.ingest.files import read_file
 from volition.records.ingest.intake import Collected, Piece, take_in
@@ -279,7 +279,7 @@ class Records:
 
         found = []
         for category in sorted(chosen):
-            gathering = Gathering(category, place=place)
+            gathering = PartCollector(category, place=place)
             with closing(Lake(folder, self._opened.parties, gathering)) as lake:
                 lake.reasons(permits, categories=[category])
             found += gathering.parts

@@ -9,15 +9,15 @@ from typing import IO, Final
 from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.terms.model import CATEGORIES, PURPOSES
-from volition.features.released import READS
-from volition.transparency.data_requests import Request, requests_of
+from volition.features.request import READS
+from volition.transparency.data_requests import DataRequest, data_requests_of
 from volition.transparency.holdings import (
     Exported,
     Holdings,
     Place,
     count_days,
-    lessons_of,
     places_of,
+    training_sets_of,
     uses_json,
     write_export,
 )
@@ -64,7 +64,7 @@ class Rights:
             at_us=subject.at_us,
             days=count_days(self._opened.lake, subject),
             uses=self._opened.uses.of(subject.pseudonym),
-            lessons=lessons_of(subject.pseudonym, snapshots),
+            training_sets=training_sets_of(subject.pseudonym, snapshots),
         )
 
     def places(self, person: str, *, account: str) -> tuple[Place, ...]:
@@ -104,16 +104,16 @@ class Rights:
                 {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body}
                 for entry in reversed(self._consent.answers(person))
             ],
-            uses=uses_json(found.uses, found.lessons),
+            uses=uses_json(found.uses, found.training_sets),
         )
 
-    def requests(self, party: str) -> tuple[Request, ...]:
+    def requests(self, party: str) -> tuple[DataRequest, ...]:
         """Return what a person asked for and how far it is, the newest first.
 
         Args:
             party: As the ledger names them, "person:PSEUDONYM": an erased person has no other name.
         """
-        return requests_of(
+        return data_requests_of(
             party,
             history=self._opened.history(),
             models=self._opened.models().values(),

@@ -11,7 +11,8 @@ from volition.consent.permits import Permits
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
-from volition.records.snapshot import Snapshot, freeze
+from volition.records.freeze import freeze
+from volition.records.snapshot import Snapshot
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened
 from volition.workspace.records import Records, learns_from

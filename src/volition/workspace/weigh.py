@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.released import READS
+from volition.features.request import READS
 from volition.learning.audit.marginal import Effect
 from volition.learning.release import ModelState, at_work
 from volition.progress import Progress, silent
-from volition.transparency.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
+from volition.transparency.figures import KnownModel, WeighingParty
+from volition.transparency.weigh import Weighed, measure_own_data, to_show, weigh
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
 from volition.workspace.records import learns_from
@@ -47,7 +48,7 @@ class Weighing:
         ledger_name = self._opened.party(party)
         kind, _, name = party.partition(":")
         account = name if kind == "account" else self._opened.parties.person(name).account
-        who = Party(name=party, ledger_name=ledger_name, account=account)
+        who = WeighingParty(name=party, ledger_name=ledger_name, account=account)
         chosen = PURPOSES if purpose is None else leaves(purpose, PURPOSES)
         models = [self._known(state) for state in self._opened.models().values() if state.forgotten_us is None]
         if measure:
@@ -65,20 +66,20 @@ class Weighing:
             due_days=self._opened.due_days,
         )
 
-    def _known(self, state: ModelState) -> Known:
+    def _known(self, state: ModelState) -> KnownModel:
         working = at_work(self._opened.models(), state.family)
         try:
             findings = self._models.findings_of(state.id)  # without opening the model, which is read nowhere here
         except InvalidInputError:  # an earlier version's: as if it had not been audited
             findings = []
-        return Known(
+        return KnownModel(
             state=state,
             at_work=working is not None and working.id == state.id,
             snapshot=self._snapshots.open(state.snapshot),
             findings=findings,
         )
 
-    def _own_data(self, party: Party, model: Known, progress: Progress) -> tuple[Effect, Effect] | str:
+    def _own_data(self, party: WeighingParty, model: KnownModel, progress: Progress) -> tuple[Effect, Effect] | str:
         try:
             self._models.check_fresh(model.snapshot)
         except RefusedError:  # whose no it was, and of how many rows, is not for this party to know

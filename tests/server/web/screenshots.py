@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from small_png import small_png
 from volition.cli.demo.story import GUEST_WHO_WAS_NOT_ASKED, let_in
-from volition.features.conversations import Kind
+from volition.features.conversations import ConversationKind
 from volition.server.app import Server
 from volition.server.auth import Role
 
@@ -92,7 +92,7 @@ def named(server: Server) -> dict[str, str]:
         sys.exit("The workspace is none of the demo's: nobody there is the person who looks.")
     with server.workspaces.borrow() as workspace:
         working = [model["id"] for model in workspace.status()["models"] if model["state"] == "at work"]
-        meetings, channels = (workspace.features.conversations(kind, person=person.person) for kind in Kind)
+        meetings, channels = (workspace.features.conversations(kind, person=person.person) for kind in ConversationKind)
         learned = [trace.model.id for trace in workspace.proofs.traces(person.person) if trace.at_work and trace.rows]
         snapshot = next(one for one in reversed(workspace.snapshots.ids()) if one.startswith("train-summary"))
         organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED

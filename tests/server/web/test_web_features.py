@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from volition.consent.terms.terms_file import load_profile
-from volition.features.conversations import Kind
+from volition.features.conversations import ConversationKind
 from volition.server.app import Server
 from volition.server.auth import Role
 from volition.workspace import Workspace
@@ -120,9 +120,9 @@ def test_what_a_person_reads_again_is_of_their_own_account_alone(server, tmp_pat
         workspace.records.collect_webvtt(
             tmp_path / "brill.vtt", account="brill", started=datetime(2025, 6, 4, tzinfo=UTC)
         )
-        names = {one.name for one in workspace.features.conversations(Kind.MEETING, person="ada")}
+        names = {one.name for one in workspace.features.conversations(ConversationKind.MEETING, person="ada")}
         assert names == {"standup", "planning"}
-        assert workspace.features.conversations(Kind.MEETING, person="cy") == ()
+        assert workspace.features.conversations(ConversationKind.MEETING, person="cy") == ()
 
 
 def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(server):

@@ -16,8 +16,9 @@ from volition.consent.terms.model import CATEGORIES
 from volition.learning.card import EXTRACT
 from volition.server.app import Server
 from volition.server.auth import Access, Role, Scope
+from volition.transparency.figures import WHEN_ASKED
 from volition.transparency.traces import at_stake, shares
-from volition.transparency.weigh import WHEN_ASKED, refusable
+from volition.transparency.weigh import refusable
 from volition.workspace import Workspace
 
 PERSON = "orchard-3"
@@ -173,7 +174,7 @@ def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
     answer = document["paths"]["/v1/weigh"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
     shape = document["components"]["schemas"][answer["$ref"].rpartition("/")[2]]
     assert set(shape["properties"]) == set(told.json())
-    figure = document["components"]["schemas"]["Figure"]["properties"]
+    figure = document["components"]["schemas"]["MeasuredFigure"]["properties"]
     assert set(figure) == set(told.json()["purposes"][0]["gains"][0])
 
 

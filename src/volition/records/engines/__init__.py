@@ -1,4 +1,4 @@
-"""Engines that run the gate's SQL over a table: one meaning, several interpreters, held equal by test.
+"""Engines that run the gate over a table: one meaning, several interpreters, held equal by test.
 
 Each module knows only those before it:
 

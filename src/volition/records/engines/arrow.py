@@ -1,17 +1,17 @@
-"""The gate on Arrow: one row group of a file at a time, so that what is read never needs to fit in memory.
+"""The gate on Arrow: one row group of a file at a time (streaming), so that what is read never needs to fit in memory.
 
 For each row group, in this order, and no further than needed:
 
-1. Its statistics (account, party set, time) against the effective_permits: where no row can pass, it is not read; where
-   every row must, its keys need not be judged.
-2. Its keys: a look-up in the effective permits by dense id and one comparison a row.
-3. What else was asked for of it, if any row passes; the rows that do not are left out.
+1. Its statistics (account, party set, time) against the effective permits (predicate pushdown): if no row can pass, it
+   is not read; if every row must, its rows need not be judged.
+2. The columns that decide: a look-up in the effective permits by dense id and one comparison a row.
+3. The other columns asked for, if any row passes; rows that do not pass are left out.
 
-It says what `gate.permitted_sql` and `gate.reasons_sql` say, and a test holds it to that. It fails closed: a party set
-outside the effective permits, a missing party set or time is a refusal.
+It means what `gate.permitted_sql` and `gate.reasons_sql` mean, and a test holds it to that. It fails closed: a party
+set outside the effective permits, a missing party set or a missing time is a refusal.
 
-Every file is opened before the first record is given out: what compaction or erasure replaces meanwhile stays readable
-to the end, each record once, and takes no room on the disk any more once it was read.
+Every file is opened before the first record is returned: files that compaction or erasure replaces meanwhile stay
+readable to the end, each record once, and free their disk space once they have been read.
 """
 
 import mmap
@@ -35,7 +35,7 @@ from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 from volition.errors import BackendError
 
 OPEN_FILES: Final = 256
-"""So many files are held open by a bucket's reading; more, small ones surely, are copied into one without a name."""
+"""The most files held open while a bucket is read; others, which must be small, are copied into one unnamed file."""
 
 _PAGE_ROWS: Final = 4096
 _PAGES_HELD: Final = 16  # some 50 MB of embeddings
@@ -60,11 +60,11 @@ class ArrowEngine:
         """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
 
         Args:
-            files: Parquet files of records, each with at least `record_id`, `party_set` and `collected_us`.
+            files: Parquet files of records, with at least `record_id`, `circle` (the party set) and `collected_us`.
             effective_permits: The party sets' effective permits for the files' category.
             derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
             source: Only the records of this meeting or channel.
-            columns: Only these columns; none for all. Fewer may save reading the keys.
+            columns: Only these columns; none for all. With fewer, the deciding columns may not have to be read.
 
         Raises:
             BackendError: A file cannot be read, or is gone: only before the first batch.
@@ -105,13 +105,13 @@ class ArrowEngine:
 
 
 class _Judge:
-    """The effective permits of a bucket, put to the rows of its files."""
+    """Applies the effective permits of a bucket to the rows of its files."""
 
     def __init__(self, effective_permits: EffectivePermits, source: str | None) -> None:
         self._effective_permits = effective_permits
         self._source = source
         self._limit_us: NDArray[np.int64] = np.maximum(effective_permits.since_us, effective_permits.oldest_us)
-        self._keys = ["circle", "collected_us", *(["source"] if source is not None else [])]
+        self._deciding = ["circle", "collected_us", *(["source"] if source is not None else [])]
 
     def permitted(self, file: "_File", columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """Yield the permitted records of a file, one row group at a time."""
@@ -123,13 +123,13 @@ class _Judge:
             if foreseen:
                 yield from file.read(group, wanted).to_batches()
                 continue
-            # A row group of which nothing is foreseen has some row that passes, so all is read at once; but few have a
-            # row of one meeting.
-            keys = file.read(group, self._keys if self._source else [*dict.fromkeys([*wanted, *self._keys])])
-            passing = self._passing(keys)
+            # If the statistics decide nothing, some row is likely to pass, so all columns are read at once; but few row
+            # groups have a row of one meeting.
+            read = file.read(group, self._deciding if self._source else [*dict.fromkeys([*wanted, *self._deciding])])
+            passing = self._passing(read)
             if not passing.any():
                 continue
-            table = file.read(group, wanted) if self._source else keys.select(wanted)
+            table = file.read(group, wanted) if self._source else read.select(wanted)
             start = 0
             for batch in table.to_batches():
                 here = passing[start : start + batch.num_rows]
@@ -139,7 +139,7 @@ class _Judge:
                     yield batch if kept == batch.num_rows else batch.filter(_mask(here))
 
     def _foresee(self, file: "_File", group: int) -> bool | None:
-        """Tell from a row group's statistics whether all its rows pass, or none does; none if they cannot tell."""
+        """Return from its statistics whether every row of a row group passes, or none; none if they leave it open."""
         effective_permits = self._effective_permits
         if self._source is not None and (sources := file.bounds(group, "source")) is not None:
             first, last = sources
@@ -159,7 +159,7 @@ class _Judge:
             return False
         most_us = every_us.max()
         if least_us == BEGINNING_US and most_us == NO_PERMIT_US:
-            return None  # whatever the times are
+            return None  # the times cannot decide it
         times = file.bounds(group, "collected_us")
         if times is None:
             return None
@@ -171,16 +171,16 @@ class _Judge:
             return True
         return None
 
-    def _passing(self, keys: pa.Table) -> NDArray[np.bool_]:
-        """Tell for each row whether it passes: `gate.permitted_sql`, a look-up and a comparison."""
-        party_sets, known, collected_us = self._looked_up(keys)
+    def _passing(self, table: pa.Table) -> NDArray[np.bool_]:
+        """Return for each row whether it passes: `gate.permitted_sql`, a look-up and a comparison."""
+        party_sets, known, collected_us = self._looked_up(table)
         if not len(self._limit_us):
             return np.zeros(len(party_sets), np.bool_)
-        # Every party set is inside; to be told so saves half of the look-up's time.
+        # Every party set is within bounds; `mode="clip"` skips the check, which halves the look-up's time.
         passing: NDArray[np.bool_] = collected_us >= self._limit_us.take(party_sets, mode="clip")
         if len(collected_us) and collected_us.max() > self._effective_permits.at_us:
             passing &= collected_us <= self._effective_permits.at_us
-        for mask in (known, _there(keys["collected_us"]), self._of_source(keys)):
+        for mask in (known, _there(table["collected_us"]), self._of_source(table)):
             if mask is not None:
                 passing &= mask
         return passing
@@ -190,8 +190,8 @@ class _Judge:
         effective_permits = self._effective_permits
         totals = np.zeros(codes, np.int64)
         for group in range(file.groups):
-            keys = file.read(group, self._keys)
-            party_sets, known, collected_us = self._looked_up(keys)
+            table = file.read(group, self._deciding)
+            party_sets, known, collected_us = self._looked_up(table)
             found = np.full(len(party_sets), REASON_CODES[Reason.UNKNOWN_PARTY], np.int8)
             if len(self._limit_us):
                 late = collected_us < effective_permits.since_us[party_sets]
@@ -200,58 +200,58 @@ class _Judge:
                     late, REASON_CODES[Reason.BEFORE_YES], np.where(old, REASON_CODES[Reason.TOO_OLD], 0)
                 )
                 of_party_set = effective_permits.reason[party_sets]
-                told = np.where(of_party_set != 0, of_party_set, of_time)
-                found = told.astype(np.int8) if known is None else np.where(known, told, found).astype(np.int8)
+                codes_of = np.where(of_party_set != 0, of_party_set, of_time)
+                found = codes_of.astype(np.int8) if known is None else np.where(known, codes_of, found).astype(np.int8)
             asked = collected_us <= effective_permits.at_us
-            for mask in (_there(keys["collected_us"]), self._of_source(keys)):
+            for mask in (_there(table["collected_us"]), self._of_source(table)):
                 if mask is not None:
                     asked &= mask
             totals += np.bincount(found[asked], minlength=codes)
         return totals
 
-    def _looked_up(self, keys: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None, NDArray[np.int64]]:
-        """Return each row's party set, safe to look up; whether there is such a set, none if for all; and its time."""
-        party_sets = _numbers(keys["circle"], _NOBODY)
-        collected_us = _numbers(keys["collected_us"], 0)
-        if party_sets.view(np.uint32).max(initial=0) < len(self._limit_us):  # seen so, what is negative is large
+    def _looked_up(self, table: pa.Table) -> tuple[NDArray[np.int32], NDArray[np.bool_] | None, NDArray[np.int64]]:
+        """Return each row's party set, safe to look up; whether that set is known, none if all are; and its time."""
+        party_sets = _numbers(table["circle"], _NOBODY)
+        collected_us = _numbers(table["collected_us"], 0)
+        if party_sets.view(np.uint32).max(initial=0) < len(self._limit_us):  # unsigned, a negative number is large
             return party_sets, None, collected_us
         known = (party_sets >= 0) & (party_sets < len(self._limit_us))
         return np.where(known, party_sets, 0), known, collected_us
 
-    def _of_source(self, keys: pa.Table) -> NDArray[np.bool_] | None:
+    def _of_source(self, table: pa.Table) -> NDArray[np.bool_] | None:
         if self._source is None:
             return None
-        same: NDArray[np.bool_] = pc.fill_null(pc.equal(keys["source"], self._source), fill_value=False).to_numpy()
+        same: NDArray[np.bool_] = pc.fill_null(pc.equal(table["source"], self._source), fill_value=False).to_numpy()
         return same
 
 
 def _mask(passing: NDArray[np.bool_]) -> pa.Array:
-    """Return a mask as Arrow has it; `pa.array` would do so, too, slower, and load pandas where that is installed."""
+    """Return a mask as an Arrow array; `pa.array` is slower, and loads pandas if that is installed."""
     bits = pa.py_buffer(np.packbits(passing, bitorder="little"))
     return pa.Array.from_buffers(pa.bool_(), len(passing), [None, bits])
 
 
 def _numbers(column: pa.ChunkedArray, missing: int) -> NDArray[Any]:
-    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # of one piece no copy is made
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # a single chunk is not copied
     filled = pc.fill_null(whole, missing) if whole.null_count else whole
     numbers: NDArray[Any] = filled.to_numpy(zero_copy_only=False)
     return numbers
 
 
 def _there(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
-    """Tell which values are not null; none if all are there."""
+    """Return which values are not null; none if none is null."""
     if not column.null_count:
         return None
     there: NDArray[np.bool_] = pc.is_valid(column).to_numpy()
     return there
 
 
-# --- embeddings, found by record -----------------------------------------------------------------------------------
+# --- embeddings, joined by record ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Page:
-    """Some row groups in a row, the account and party set of each record in them between bounds."""
+    """Consecutive row groups, with bounds of the accounts and the party sets of their records."""
 
     groups: list[tuple["_File", int]]
     rows: int
@@ -268,7 +268,7 @@ class _Page:
 
 
 class _Pages:
-    """Embeddings on disk. Their files and those of the records are sorted alike, so few pages hold a batch's."""
+    """Embeddings on disk. Their files are sorted like those of the records, so few pages hold those of a batch."""
 
     def __init__(self, files: Sequence["_File"]) -> None:
         self._pages: list[_Page] = []
@@ -327,7 +327,7 @@ def _span(column: pa.Array) -> tuple[int, int]:
 
 
 def _coalesced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows in batches that are not small."""
+    """Yield the same rows in larger batches."""
     waiting: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
@@ -344,20 +344,20 @@ def _coalesced(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 class _File:
-    """An open Parquet file: its row groups, what their statistics tell, and their columns."""
+    """An open Parquet file: its row groups, their statistics, and their columns."""
 
     def __init__(self, path: str, bytes_: pa.NativeFile) -> None:
         self._path = path
         self._bytes = bytes_
         self._parquet: pq.ParquetFile | None = None
         self._places: dict[str, int] = {}
-        self._group = _NOBODY  # of which the footer's part is at hand
+        self._group = _NOBODY  # the row group whose part of the footer is cached
         self._footer: Any = None
 
     def _file(self) -> pq.ParquetFile:
-        """Read the footer, once and not before it is needed: a reading goes through many files."""
+        """Read the footer, once and not before it is needed: there may be many files."""
         if self._parquet is None:
-            with _told(self._path):
+            with _reported(self._path):
                 self._parquet = pq.ParquetFile(self._bytes, pre_buffer=False)
             self._places = {name: place for place, name in enumerate(self._parquet.schema_arrow.names)}
         return self._parquet
@@ -385,18 +385,18 @@ class _File:
             return None
         if self._group != group:
             self._group, self._footer = group, self._file().metadata.row_group(group)
-        told = self._footer.column(self._places[name]).statistics
-        if told is None or not told.has_min_max or told.null_count != 0:
+        statistics = self._footer.column(self._places[name]).statistics
+        if statistics is None or not statistics.has_min_max or statistics.null_count != 0:
             return None
-        return told.min, told.max
+        return statistics.min, statistics.max
 
     def read(self, group: int, names: list[str]) -> pa.Table:
         """Read columns of a row group."""
         file = self._file()
         if missing := [name for name in names if name not in self._places]:
-            msg = f"{self._path} is no file of records: it has no column {missing[0]}. Restore it from a copy."
+            msg = f"{self._path} is not a file of records: it has no column {missing[0]}. Restore it from a backup."
             raise BackendError(msg)
-        with _told(self._path):
+        with _reported(self._path):
             return file.read_row_group(group, columns=names, use_threads=False)
 
 
@@ -406,7 +406,7 @@ def _opened(paths: Sequence[str]) -> Iterator[list[_File]]:
     with ExitStack() as stack:
         files = []
         for path in paths[:OPEN_FILES]:
-            with _told(path):
+            with _reported(path):
                 files.append(_File(path, stack.enter_context(pa.OSFile(path))))
         if len(paths) > OPEN_FILES:
             files += _copied(paths[OPEN_FILES:], stack)
@@ -414,11 +414,11 @@ def _opened(paths: Sequence[str]) -> Iterator[list[_File]]:
 
 
 def _copied(paths: Sequence[str], stack: ExitStack) -> Iterator[_File]:
-    """Copy files into one that has no name, so that it vanishes with its reader; yield them as parts of it."""
+    """Copy files into an unnamed one, which vanishes with its reader; yield them as parts of it."""
     ends = [0]
     with tempfile.TemporaryFile(dir=Path(paths[0]).parent) as copy:
         for path in paths:
-            with _told(path):
+            with _reported(path):
                 ends.append(ends[-1] + copy.write(Path(path).read_bytes()))
         copy.flush()
         mapped = pa.py_buffer(mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ))
@@ -427,10 +427,10 @@ def _copied(paths: Sequence[str], stack: ExitStack) -> Iterator[_File]:
 
 
 @contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Tell what cannot be read by its name."""
+def _reported(path: str) -> Iterator[None]:
+    """Name the file that cannot be read."""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        msg = f"{path} cannot be read: {error}. Restore it from a copy of the workspace."
+        msg = f"{path} cannot be read: {error}. Restore it from a backup of the workspace."
         raise BackendError(msg) from error

@@ -28,7 +28,7 @@ class DuckDBEngine:
         """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
 
         Args:
-            files: Parquet files of records, each with at least `record_id`, `party_set` and `collected_us`.
+            files: Parquet files of records, with at least `record_id`, `circle` (the party set) and `collected_us`.
             effective_permits: The party sets' effective permits for the files' category.
             derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
             source: Only the records of this meeting or channel.
@@ -66,7 +66,7 @@ class DuckDBEngine:
 def _bound(
     files: Sequence[str], effective_permits: EffectivePermits, derived: Sequence[str]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a connection in which the gate's names stand for the files and the table; tell what DuckDB cannot read."""
+    """Open a connection in which the gate's names are bound to the files and the table; report what cannot be read."""
     table = pa.table(
         {
             "circle": pa.array(np.arange(len(effective_permits.since_us), dtype=np.int32)),
@@ -77,7 +77,7 @@ def _bound(
     )
     with duckdb.connect() as connection:
         try:
-            # DuckDB takes a process without a main file for a person, and draws into what should be our answer.
+            # DuckDB takes a process without a main file for an interactive one, and draws a bar into our output.
             connection.execute("SET enable_progress_bar = false")
             connection.register("effective_permits", table)
             connection.read_parquet(list(files)).create_view("records")

@@ -1,14 +1,14 @@
 """The gate's SQL on Apache Spark: the same text, the same rows, on one machine or on many.
 
-- `SparkEngine` is a `gate.Engine`: a bucket at a time, streamed to this process. A workspace uses it as it uses any.
+- `SparkEngine` is a `gate.Engine`: a bucket at a time, streamed to this process. A workspace uses it like any other.
 - `permitted_frame` and `count_reasons` judge many buckets in one job and leave the rows where they are: on a cluster.
 
-Both bind `records` and `effective_permits` in the one way of `_bound` and run `gate.permitted_sql` or
-`gate.reasons_sql` over them, so what a test says of the first holds for the second. For many buckets at once the dense
-ids, which count anew in each, are made one: a record's `party_set` becomes the number of its part in the upper 32 bits
-and its party set in the lower.
+Both bind `records` and `effective_permits` with `_bound` and run `gate.permitted_sql` or `gate.reasons_sql` over them
+(a broadcast or shuffle hash join), so what a test shows for the first holds for the second. Dense ids start from 0 in
+each bucket, so for many buckets at once they are made unique: a record's `circle` (its party set) becomes the number of
+its part in the upper 32 bits and the party set in the lower.
 
-`docs/spark.md` tells how to run it on a cluster, and what that costs.
+`docs/spark.md` explains how to run it on a cluster, and what that costs.
 """
 
 import importlib.util
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 JAVA: Final = 17
 """The oldest Java that Spark 4.2 starts on."""
 
-BROADCAST_STANDINGS: Final = 2_000_000
-"""Up to so many effective permits are copied to every executor. More are spread over the executors, which sends the
-records over the network as well."""
+BROADCAST_PERMITS: Final = 2_000_000
+"""The most effective permits that are copied to every executor (a broadcast join). More are spread over the executors,
+which sends the records over the network as well (a shuffle)."""
 
 _INSTALL_JAVA: Final = "`apt-get install openjdk-17-jre-headless`"
 _WILD: Final = re.compile(r"[][{}*?\\]")
@@ -77,13 +77,13 @@ class Part:
     effective_permits: EffectivePermits
 
 
-class Gathering:
-    """A `gate.Engine` that judges nothing: it notes what it is asked to judge, so that one job can judge it all.
+class PartCollector:
+    """A `gate.Engine` that judges nothing: it collects what it is asked to judge, so that one job can judge it all.
 
-    A lake that is opened with it opens no record: it gives no rows, and counts none.
+    A lake that is opened with it returns no rows, and counts none.
 
     Attributes:
-        parts: What was asked so far.
+        parts: What it was asked to judge so far.
     """
 
     def __init__(self, category: str, *, place: Callable[[str], str] = str) -> None:
@@ -91,7 +91,7 @@ class Gathering:
 
         Args:
             category: The category that will be asked about.
-            place: Tells where Spark's executors find a file, from where it lies for this process.
+            place: Maps this process's path of a file to the one under which Spark's executors find it.
         """
         self.parts: list[Part] = []
         self._category = category
@@ -131,7 +131,7 @@ class SparkEngine:
             session: Where the SQL runs; without one, in this process's own session, which is started when it is first
                 needed, and ends with the process.
             scratch: A folder that this process and Spark's executors share, for permitted records on their way here;
-                none for the system's temporary folder, which does where Spark runs on this machine alone.
+                none for the system's temporary folder, which is enough if Spark runs on this machine alone.
 
         Raises:
             BackendError: No session is given, and pyspark or Java is missing.
@@ -157,11 +157,11 @@ class SparkEngine:
     ) -> Iterator[pa.RecordBatch]:
         """Yield the permitted records of one bucket as Arrow record batches, in no particular order.
 
-        Spark writes them to the scratch folder, all cores at once, and they are read from there a batch at a time: a
-        set larger than memory passes. The folder is gone when the last batch was taken.
+        Spark writes them to the scratch folder, with all cores, and they are read from there a batch at a time, so the
+        set may be larger than memory. The folder is removed once the last batch has been read.
 
         Args:
-            files: Parquet files of records, each with at least `record_id`, `party_set` and `collected_us`.
+            files: Parquet files of records, with at least `record_id`, `circle` (the party set) and `collected_us`.
             effective_permits: The party sets' effective permits for the files' category.
             derived: Parquet files with `record_id` and `embedding`; given any, each record gets an `embedding` or null.
             source: Only the records of this meeting or channel.
@@ -174,7 +174,7 @@ class SparkEngine:
         session = self._started()
         with tempfile.TemporaryDirectory(prefix="volition-", dir=self._scratch) as scratch:
             written = Path(scratch) / "permitted"
-            with _told(files):
+            with _reported(files):
                 frame = permitted_frame(session, [_alone(files, effective_permits)], source=source).drop(
                     "category", "part"
                 )
@@ -222,17 +222,17 @@ def permitted_frame(
 ) -> "DataFrame":
     """Return the permitted records of many parts as one Spark DataFrame: the files' columns, `category` and `part`.
 
-    Nothing runs yet. What Spark runs later is judged by the effective permits as they are handed over here, that is, by
-    the permits at their instant.
+    Nothing runs yet (lazy evaluation). What Spark runs later is judged by the effective permits passed here, that is,
+    by the permits at their instant.
 
     Args:
         session: Where it runs.
         parts: What to judge; `part` numbers them from 0. All are asked about one instant.
         source: Only the records of this meeting or channel.
-        stage: A folder, new and readable by every executor, for the effective_permits: then this process holds those of
-            one part at a time, not of all. It can go once the frame was used. None: they travel with the job.
-        broadcast: Copy the effective permits to every executor, and leave the records where they are; or send both to
-            where they meet. None: copy up to `BROADCAST_STANDINGS` of them.
+        stage: A folder, new and readable by every executor, for the effective permits: then this process holds those of
+            one part at a time, not of all. It can be removed once the frame was used. None: they travel with the job.
+        broadcast: Copy the effective permits to every executor, and leave the records where they are; or shuffle both.
+            None: copy up to `BROADCAST_PERMITS` of them.
 
     Raises:
         InvalidInputError: There are no parts, or they are asked about different instants.
@@ -241,7 +241,7 @@ def permitted_frame(
     from pyspark.sql import functions  # noqa: PLC0415
 
     sql = permitted_sql(_instant(parts), source=source)
-    with _told(parts[0].files):
+    with _reported(parts[0].files):
         frame = _bound(session, parts, sql, stage=stage, broadcast=broadcast)
     key = functions.col("circle")
     part = functions.shiftright(key, 32).cast("int")
@@ -265,7 +265,7 @@ def count_reasons(
         BackendError: Spark cannot read a file.
     """
     sql = reasons_sql(_instant(parts), source=source)
-    with _told(parts[0].files):
+    with _reported(parts[0].files):
         found = _bound(session, parts, sql, stage=stage, broadcast=broadcast).collect()
     return {reason_of(row["reason"]): row["total"] for row in found}
 
@@ -273,7 +273,7 @@ def count_reasons(
 def _instant(parts: Sequence[Part]) -> int:
     instants = {part.effective_permits.at_us for part in parts}
     if len(instants) != 1:
-        msg = f"Parts of one job are asked about one instant; these are about {len(instants)}. Fold them from one time."
+        msg = f"All parts of a job need one instant; these have {len(instants)}. Fold them from permits of one instant."
         raise InvalidInputError(msg)
     return instants.pop()
 
@@ -284,19 +284,19 @@ def _bound(
     """Plan the SQL with its names bound: `records` to the parts' files, `effective_permits` to theirs."""
     from pyspark.sql import DataFrame, functions  # noqa: PLC0415
 
-    own = session.newSession()  # whose names nobody else's views can hide
+    own = session.newSession()  # so that no other view has these names
     effective_permits = _staged(own, parts, stage) if stage is not None else _together(own, parts)
     if broadcast is None:
-        broadcast = sum(len(part.effective_permits.since_us) for part in parts) <= BROADCAST_STANDINGS
+        broadcast = sum(len(part.effective_permits.since_us) for part in parts) <= BROADCAST_PERMITS
     effective_permits = effective_permits.hint("broadcast" if broadcast else "shuffle_hash")
     frames: list[DataFrame] = []
     schema = None
     for number, part in enumerate(parts):
         read = _read(own, part.files, schema)
-        schema = read.schema  # the files of a lake are alike: one look at one of them does
+        schema = read.schema  # all files of a lake have the same schema, so it is read once
         key = functions.lit(number << 32).bitwiseOR(functions.col("circle").cast("bigint"))
         frames.append(read.withColumns({"circle": key, "category": functions.lit(part.category)}))
-    while len(frames) > 1:  # two and two: Spark looks at every plan anew when it grows
+    while len(frames) > 1:  # in pairs: Spark analyses every plan again when it grows
         frames = [reduce(DataFrame.unionAll, frames[place : place + 2]) for place in range(0, len(frames), 2)]
     effective_permits.createTempView("effective_permits")
     frames[0].createTempView("records")
@@ -304,20 +304,20 @@ def _bound(
 
 
 def _read(session: "SparkSession", files: Sequence[str], schema: "StructType | None" = None) -> "DataFrame":
-    """Read exactly these files: folders' names are no columns, and brackets in a name are brackets."""
+    """Read exactly these files: folder names are not partition columns, and brackets in a name are literal."""
     reader = session.read if schema is None else session.read.schema(schema)
     named = (file if "://" in file else _LOCALLY + file for file in files)
     return reader.option("recursiveFileLookup", "true").parquet(*(_WILD.sub(r"\\\g<0>", name) for name in named))
 
 
 def _together(session: "SparkSession", parts: Sequence[Part]) -> "DataFrame":
-    """Hand all effective permits over at once."""
+    """Pass all effective permits at once."""
     tables = [_table(part.effective_permits, number) for number, part in enumerate(parts)]
     return session.createDataFrame(pa.concat_tables(tables))
 
 
 def _staged(session: "SparkSession", parts: Sequence[Part], stage: str) -> "DataFrame":
-    """Hand the effective permits over part by part, through files."""
+    """Pass the effective permits part by part, through files."""
     for number, part in enumerate(parts):
         session.createDataFrame(_table(part.effective_permits, number)).write.parquet(f"{stage}/{number:05d}")
     return session.read.parquet(*(f"{stage}/{number:05d}" for number in range(len(parts))))
@@ -336,8 +336,8 @@ def _table(effective_permits: EffectivePermits, part: int) -> pa.Table:
 
 
 @contextmanager
-def _told(files: Sequence[str]) -> Iterator[None]:
-    """Tell what Spark cannot read in one line of our own; Java's own account of it is long."""
+def _reported(files: Sequence[str]) -> Iterator[None]:
+    """Report what Spark cannot read in one line; Java's own message is long."""
     from py4j.protocol import Py4JError  # noqa: PLC0415
     from pyspark.errors import PySparkException  # noqa: PLC0415
 
@@ -345,8 +345,8 @@ def _told(files: Sequence[str]) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, OSError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
-        told = next((line for line in lines if line.startswith(": ")), lines[0])  # after Py4J's line, if it is there
-        msg = f"Spark could not read the lake's files ({files[0]} and {len(files) - 1} more): {told.lstrip(': ')}"
+        cause = next((line for line in lines if line.startswith(": ")), lines[0])  # after Py4J's line, if it is there
+        msg = f"Spark could not read the lake's files ({files[0]} and {len(files) - 1} more): {cause.lstrip(': ')}"
         raise BackendError(msg) from error
 
 
@@ -369,10 +369,10 @@ def check_installed() -> None:
         where = f"in JAVA_HOME ({home})" if home else "here"
         msg = f"Spark needs Java {JAVA} or newer, and there is none {where}: {_INSTALL_JAVA}, or set JAVA_HOME."
         raise BackendError(msg)
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - Spark runs it, too
-    version = _VERSION.search(told.stderr)
+    ran = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)  # noqa: S603 - Spark runs it, too
+    version = _VERSION.search(ran.stderr)
     if version is None or int(version[1]) < JAVA:
-        found = "none that tells its version" if version is None else f"Java {version[1]}"
+        found = "of an unknown version" if version is None else f"Java {version[1]}"
         msg = f"Spark needs Java {JAVA} or newer, and {java} is {found}: {_INSTALL_JAVA}, or set JAVA_HOME."
         raise BackendError(msg)
 
@@ -380,8 +380,8 @@ def check_installed() -> None:
 def own_session(cores: int | None = None) -> "SparkSession":
     """Return the session of this process, starting one on this machine if there is none.
 
-    A session that the process was started with (`spark-submit`) or has made before is taken as it is. One that is
-    started here listens to nobody but this process, and what Java says goes to a file that vanishes with it.
+    A session that the process was started with (`spark-submit`) or has made before is used as it is. One that is
+    started here accepts connections from this process only, and what Java prints goes to a temporary file.
 
     Args:
         cores: How many of the machine's cores a session that is started here may use; none for all.
@@ -416,9 +416,9 @@ def _start(cores: int | None) -> "SparkSession":
         try:
             gateway = launch_gateway(conf, {"stdout": said, "stderr": said})
             SparkContext(conf=conf, gateway=gateway)
-        except Exception as error:  # whatever it is, what Java said tells more
+        except Exception as error:  # of any kind: Java's own message says more
             said.seek(0)
             last = said.read().decode(errors="replace").strip().splitlines()[-3:]
-            msg = f"Spark could not start: {error}. Java said last: {' / '.join(last) or 'nothing'}"
+            msg = f"Spark could not start: {error}. The last lines from Java: {' / '.join(last) or 'none'}"
             raise BackendError(msg) from error
     return SparkSession.builder.getOrCreate()

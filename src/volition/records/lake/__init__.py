@@ -1,36 +1,32 @@
 """The lake: where records lie, laid out for the gate.
 
-    NewRecord ─▶ append ─▶ files, sealed ─▶ gate ─▶ rows of Row
+    NewRecord ─▶ append ─▶ encrypted files ─▶ gate ─▶ rows of Row
                               ▲   │
-        index.db names them ──┘   └─▶ embed, compact, erase: files written anew
+        index.db names them ──┘   └─▶ embed, compact, erase: files rewritten
 
-- `Lake`, in `door`, is the one door. **Nothing reads records but through the gate**: who wants rows brings permits, or
-  is the person whose they are, or one who was there. Nobody outside this folder imports its inner modules.
-- `records`: what a record is, on its way in, opened, and as it lies in a file: Parquet, by category, day and bucket.
-- `index` (with `numbering`): which files there are, who is who in them by dense number, what was ever there.
-- `sealing`: content is sealed from the first day under the account's key, and opened in one place.
-- `keys`: what lies readable beside the content, and counts of it.
-- `reading`: what the gate lets through, opened, and the gate's reasons for the rest.
-- `writing`: files that appear whole or not at all, whatever is killed; sending the same thing twice stores it once.
-- `appending`, `embedding`: what comes in, and what is derived from it under permits. Written once.
-- `erasing`, `compaction`: what rewrites it: the one for good, the other without changing a record. Readers go on.
-- `quarantine`: bad input set aside.
+What it guarantees:
+
+- **Nothing reads records but through the gate.** A caller who wants rows brings permits, or is the person whose rows
+  they are, or was there. `Lake` is the only API; nobody outside this folder imports the other modules.
+- Content is encrypted from the first day under the account's key (envelope encryption), and decrypted in one place.
+- Files appear whole or not at all, whatever process is killed; sending the same thing twice stores it once.
+- Compaction changes no record, erasure is for good, and readers are disturbed by neither.
 
 Each module knows only those before it:
 
-records      what a record is: on its way in, opened, and as it lies in a file
+records      what a record is: on its way in, decrypted, and as it lies in a file
 quarantine   bad input set aside
-encryption   content is sealed under the account's key, and opened in one place
-interning    dense numbers for accounts, people and party sets
-index        which files there are, who is who in them, what was ever there
-columns      what lies readable beside the content, and counts of it
-writer       files that appear whole or not at all, whatever is killed
-append       what comes in
-embed        what is derived from it under permits
-erase        what has to go, for good
-compact      large files of many small ones; readers go on
-reader       what the gate lets through, opened, and the gate's reasons for the rest
-lake         `Lake`, the one way in and out: nobody outside imports the modules before it
+encryption   content encrypted under the account's key, and decrypted in one place
+interning    dense integers for accounts, people and party sets
+index        the catalogue: which files there are, who is who in them, what was ever there
+columns      the columns that lie unencrypted beside the content, and counts of them
+writer       transactions: files that appear whole or not at all
+append       records added
+embed        embeddings, derived from records under permits
+erase        records removed for good
+compact      many small files merged into large ones
+reader       what the gate lets through, decrypted, and the gate's reasons for the rest
+lake         `Lake`, the only API of this folder
 """
 
 from volition.records.lake.compact import COMPACT_BYTES, Compacted
@@ -41,7 +37,7 @@ from volition.records.lake.records import (
     EMBEDDING_SIZE,
     GROUP_ROWS,
     Appended,
-    Held,
+    HeldRecord,
     NewRecord,
     Row,
     bucket_of,
@@ -57,7 +53,7 @@ __all__ = [
     "GROUP_ROWS",
     "Appended",
     "Compacted",
-    "Held",
+    "HeldRecord",
     "Lake",
     "NewRecord",
     "Row",

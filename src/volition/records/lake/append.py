@@ -1,4 +1,4 @@
-"""How records come in: a batch is stored whole or not at all, and sending the same thing twice stores it once."""
+"""Appending: a batch is stored whole or not at all, and sending the same thing twice stores it once (idempotent)."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from volition.canonical import canonical_json, us_to_datetime
-from volition.records.lake.encryption import Seals
-from volition.records.lake.interning import Numbers
+from volition.records.lake.encryption import RecordCipher
+from volition.records.lake.interning import Interner
 from volition.records.lake.records import ORDER, RECORDS, Appended, NewRecord, bucket_of
 from volition.records.lake.writer import Writer
 
 
-def append_records(records: Sequence[NewRecord], writer: Writer, seals: Seals) -> Appended:
+def append_records(records: Sequence[NewRecord], writer: Writer, cipher: RecordCipher) -> Appended:
     """Store a batch of records, apart from those that the lake has, or had until they were erased."""
     with writer.writing("the records") as batch:
         fresh: dict[str, NewRecord] = {}
@@ -24,20 +24,20 @@ def append_records(records: Sequence[NewRecord], writer: Writer, seals: Seals) -
         for record in fresh.values():
             day = us_to_datetime(record.collected_us).date().isoformat()
             groups[record.category, day, bucket_of(record.account)].append(record)
-        numbers = batch.index.numbers()
+        interner = batch.index.interner()
         for (category, day, bucket), members in sorted(groups.items()):
-            table = _table(members, bucket, numbers, seals)
+            table = _table(members, bucket, interner, cipher)
             batch.write(table, kind="records", category=category, bucket=bucket, under=f"{category}/{day}")
         batch.index.add_collected(sorted(fresh))
     return Appended(stored=len(fresh), known=len(records) - len(fresh))
 
 
-def _table(records: list[NewRecord], bucket: int, numbers: Numbers, seals: Seals) -> pa.Table:
+def _table(records: list[NewRecord], bucket: int, interner: Interner, cipher: RecordCipher) -> pa.Table:
     records = sorted(records, key=lambda record: (record.account, record.collected_us, record.record_id))
     payloads = [canonical_json(record.payload) for record in records]
     if records[0].category.startswith("content/"):
-        payloads = seals.seal(records, payloads, suffix=b"")
-    accounts, party_sets = numbers.of(bucket, records)
+        payloads = cipher.encrypt(records, payloads, suffix=b"")
+    accounts, party_sets = interner.of(bucket, records)
     columns = {
         "record_id": [record.record_id for record in records],
         "account": accounts,

@@ -1,7 +1,7 @@
-"""What lies readable beside the content: identity, account, people, instant and source of each record, and counts.
+"""The unencrypted columns beside the content: identity, account, people, instant and source of each record; and counts.
 
-Nothing here reads a payload, let alone opens one. Readers go on while files are replaced by erasure or compaction: a
-bucket of which a file was gone is read anew, as a whole.
+Nothing here reads a payload, let alone decrypts one (column pruning). Readers continue while files are replaced by
+erasure or compaction: a bucket with a missing file is read again, as a whole.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from volition.consent.gate import PartySets, Record
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import BackendError, InvalidInputError
-from volition.records.lake.index import Index
+from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import PERSON, RECORDS, bucket_of, source_id
 
 _COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
@@ -24,14 +24,14 @@ _COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
 _Found = TypeVar("_Found")
 
 
-class Keys:
-    """The keys of a lake's records."""
+class Columns:
+    """The unencrypted columns of a lake's records."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: LakeIndex) -> None:
         self._index = index
 
     def read(self, category: str, bucket: int, read: Callable[[Sequence[str]], _Found]) -> _Found:
-        """Read something of a bucket's records as a whole; anew, if a file was replaced meanwhile."""
+        """Read something of a bucket's records as a whole; again, if a file was replaced meanwhile."""
         while True:
             files = self._index.files(category, bucket)
             try:
@@ -41,7 +41,7 @@ class Keys:
                     raise
 
     def find(self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int]]) -> pa.Table:
-        """Return the keys of a bucket's records that meet a condition."""
+        """Return the columns of those records of a bucket that meet a condition."""
 
         def read(files: Sequence[str]) -> pa.Table:
             if not files:
@@ -50,8 +50,8 @@ class Keys:
 
         return self.read(category, bucket, read)
 
-    def key_of(self, record: str) -> Record:
-        """Return what the gate must know of a record, without opening it.
+    def gate_record(self, record: str) -> Record:
+        """Return what the gate must know of a record, without decrypting it.
 
         Raises:
             InvalidInputError: The lake holds no such record.
@@ -76,7 +76,7 @@ class Keys:
     ) -> tuple[tuple[str, ...], int] | None:
         """Return whom a meeting concerns (pseudonyms, in the order of speaking) and when its last part was collected.
 
-        With `content/chat`, the same of a channel. None if no such meeting was collected.
+        With `content/chat`, the same for a channel. None if no such meeting was collected.
         """
         bucket = bucket_of(account)
         table = self.find(category, bucket, ("source", "=", source_id(account, name)))
@@ -89,15 +89,15 @@ class Keys:
         return tuple(person.removeprefix(PERSON) for person in people | everyone), parts[-1][0]
 
     def party_sets_of(self, account: str) -> PartySets:
-        """Return an account's party_sets: whom its records concern. Their ids are their positions here."""
+        """Return an account's party sets: whom its records concern. Their ids are their positions here."""
         party_sets = self._index.party_sets(bucket_of(account))
         numbers = [number for number, name in enumerate(party_sets.accounts) if name == account]
         return party_sets.take(np.flatnonzero(np.isin(party_sets.account, numbers)))
 
     def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-        """Return what is another after any of an account's records was added, embedded, moved or erased.
+        """Return a value that changes when any of an account's records is added, embedded, moved or erased (an ETag).
 
-        It says nothing else, and may change for the sake of another account.
+        It says nothing else, and may also change because of another account.
         """
         found = [self._index.files(category, bucket_of(account)) for category in categories]
         return tuple((*files["records"], *files["embeddings"]) for files in found)
@@ -115,7 +115,7 @@ class Keys:
         for category in CATEGORIES:
             for bucket in self._index.buckets(category):
                 counted = self.read(category, bucket, count)
-                names = self._index.accounts(bucket)  # after the files: whoever came meanwhile has a name, too
+                names = self._index.accounts(bucket)  # after the files, so that accounts added meanwhile are named
                 for one in counted:
                     totals[names[one["values"]]] += one["counts"]
         return dict(totals)

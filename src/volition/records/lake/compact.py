@@ -1,7 +1,7 @@
-"""Compaction: large files of the many small ones that collecting leaves; rows stay as they are, sealed as they are.
+"""Compaction: the many small files that collecting leaves are merged into large ones; rows stay as they are, encrypted.
 
-Each new file is a transaction of its own: killed, compaction keeps what it has done, and the next one goes on. Readers
-go on meanwhile. Memory holds a few times `COMPACT_BYTES`, whatever the lake's size.
+Each new file is a transaction of its own: a compaction that is killed keeps what it has done, and the next one
+continues. Readers are not disturbed. Memory holds a few times `COMPACT_BYTES`, whatever the lake's size.
 """
 
 from collections.abc import Sequence
@@ -12,46 +12,46 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from volition.progress import Progress
-from volition.records.lake.index import Index
+from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import ORDER
 from volition.records.lake.writer import Batch, Writer
 
 COMPACT_BYTES: Final = 64 << 20
-"""Compaction makes files of up to so many bytes, before compression; one of more than half as many is left alone."""
+"""The most bytes of a compacted file, before compression; a file of more than half as many is left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compacted:
-    """What compaction did: how many files there were, how many there are, and how many rows it moved."""
+    """What compaction did: the number of files before and after, and the number of rows that it moved."""
 
     before: int
     after: int
     rows: int
 
 
-def compact_files(index: Index, writer: Writer, progress: Progress) -> Compacted:
-    """Make large files of small ones, place by place."""
+def compact_files(index: LakeIndex, writer: Writer, progress: Progress) -> Compacted:
+    """Merge small files into large ones, place by place (kind, category and bucket)."""
     places = index.places()
     rows = 0
     for done, (kind, category, bucket, _) in enumerate(places):
         progress("compacting", done, len(places))
         while _small_files(index, kind, category, bucket):
             with writer.writing("the compacted files") as batch:
-                # Asked again in our turn: another process may have compacted, or erased, what was small just now.
+                # Listed again under the lock: another process may have compacted or erased these files meanwhile.
                 rows += _merge(batch, _small_files(index, kind, category, bucket), kind, category, bucket)
     progress("compacting", len(places), len(places))
     after, _ = index.counts()
     return Compacted(before=sum(place[3] for place in places), after=after, rows=rows)
 
 
-def count_spare_files(index: Index) -> int:
+def count_spare_files(index: LakeIndex) -> int:
     """Return how many files there are beyond one for each kind, category and bucket."""
     files, places = index.counts()
     return files - places
 
 
-def _small_files(index: Index, kind: str, category: str, bucket: int) -> list[str]:
-    """Return the oldest small files of a place that make one large one together; none if there is but one."""
+def _small_files(index: LakeIndex, kind: str, category: str, bucket: int) -> list[str]:
+    """Return the oldest small files of a place that make one large file together; none if there is only one."""
     paths = index.oldest_first(kind, category, bucket)
     if len(paths) < 2:
         return []

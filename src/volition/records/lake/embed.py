@@ -1,7 +1,7 @@
 """Sentence embeddings: derived from permitted content, and kept beside their source.
 
-An embedding is computed only under a permit for the purpose at hand, once per record, sealed under the account's key
-and erased with its source. It comes too late for a record that was erased while it was computed.
+An embedding is computed only under a permit for the purpose at hand, once per record, encrypted under the account's key
+and erased with its source. If a record was erased while its embedding was being computed, the embedding is discarded.
 """
 
 from collections import defaultdict
@@ -13,13 +13,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from volition.progress import Progress
-from volition.records.lake.encryption import Seals
+from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.records import EMBEDDINGS, ORDER, Row, bucket_of
 from volition.records.lake.writer import Writer
 
 
 class TextEncoder(Protocol):
-    """Turns texts into unit vectors: `encoder.Encoder`, or any that gives the same vector for the same text."""
+    """Turns texts into unit vectors: `encoder.Encoder`, or any other that gives the same vector for the same text."""
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return the embeddings of n texts, shape (n, 384), float32, unit norm."""
@@ -27,14 +27,14 @@ class TextEncoder(Protocol):
 
 
 class Embedder:
-    """Derives the embeddings that are missing."""
+    """Computes the embeddings that are missing."""
 
-    def __init__(self, writer: Writer, seals: Seals) -> None:
+    def __init__(self, writer: Writer, cipher: RecordCipher) -> None:
         self._writer = writer
-        self._seals = seals
+        self._cipher = cipher
 
     def embed(self, category: str, underived: Iterable[Row], encoder: TextEncoder, progress: Progress) -> int:
-        """Embed the text of a category's permitted records that have no embedding yet; return how many it were."""
+        """Embed the text of a category's permitted records that have no embedding yet; return how many there were."""
         batch_size = 1024
         computed = 0
         missing = [row for row in underived if isinstance(row.payload.get("text"), str)]
@@ -51,7 +51,7 @@ class Embedder:
     def _keep(self, category: str, rows: Sequence[Row], vectors: NDArray[np.float16]) -> int:
         kept = 0
         with self._writer.writing("the embeddings") as batch:
-            numbers = batch.index.numbers()
+            interner = batch.index.interner()
             buckets: dict[int, list[int]] = defaultdict(list)
             known = set(batch.index.embedded([row.record_id for row in rows]))
             for position, row in enumerate(rows):
@@ -59,15 +59,15 @@ class Embedder:
                     buckets[bucket_of(row.account)].append(position)
             for bucket, positions in sorted(buckets.items()):
                 members = [rows[position] for position in positions]
-                accounts, party_sets = numbers.of(bucket, members)
-                sealed = self._seals.seal(
+                accounts, party_sets = interner.of(bucket, members)
+                encrypted = self._cipher.encrypt(
                     members, [vectors[position].tobytes() for position in positions], suffix=b"/embedding"
                 )
                 columns = {
                     "record_id": [row.record_id for row in members],
                     "account": accounts,
                     "circle": party_sets,
-                    "embedding": sealed,
+                    "embedding": encrypted,
                 }
                 table = pa.table(columns, schema=EMBEDDINGS).sort_by(ORDER["embeddings"])
                 batch.write(table, kind="embeddings", category=category, bucket=bucket, under=f"{category}/embeddings")

@@ -1,9 +1,10 @@
-"""How content is sealed and opened: AES-256-GCM under the account's data key, bound to the record's identity.
+"""Encryption at rest: AES-256-GCM under the account's data key, bound to the record's identity (envelope encryption).
 
-- `payload` of `content/...` is sealed from the first day, and so is everything derived from it, such as embeddings.
-  Keys, times, categories and dense numbers stay readable for the gate.
-- What lies in the lake is opened here alone, for two modules: for `reading`, after the gate, and for `erasing`, which
-  must see what has to go, and gives out nothing.
+- `payload` of `content/...` is encrypted from the first day, and so is everything derived from it, such as embeddings.
+  Identities, times, categories and interned names stay readable for the gate.
+- What lies in the lake is decrypted only here, for two modules: for `reader`, after the gate, and for `erase`, which
+  must find what has to go, and returns none of it.
+- The record's identity is the associated data (AEAD), so a ciphertext that was moved to another record does not open.
 """
 
 import json
@@ -19,26 +20,26 @@ from volition.consent.parties import Parties
 from volition.records.lake.records import PERSON, NewRecord, Row
 
 
-class Seals:
-    """Seals and opens with the accounts' keys."""
+class RecordCipher:
+    """Encrypts and decrypts records with their accounts' keys."""
 
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
 
-    def seal(self, rows: Sequence[NewRecord | Row], plain: Sequence[bytes], *, suffix: bytes) -> list[bytes]:
-        """Seal one plaintext per row under its account's key, bound to the record's identity."""
-        sealed: list[bytes] = [b""] * len(plain)
+    def encrypt(self, rows: Sequence[NewRecord | Row], plain: Sequence[bytes], *, suffix: bytes) -> list[bytes]:
+        """Encrypt one plaintext per row under its account's key, bound to the record's identity."""
+        encrypted: list[bytes] = [b""] * len(plain)
         by_account: dict[str, list[int]] = defaultdict(list)
         for position, row in enumerate(rows):
             by_account[row.account].append(position)
         for account, positions in by_account.items():
             pairs = [(rows[position].record_id.encode() + suffix, plain[position]) for position in positions]
             for position, data in zip(positions, self._parties.seal_many(account, pairs), strict=True):
-                sealed[position] = data
-        return sealed
+                encrypted[position] = data
+        return encrypted
 
-    def open_rows(self, batch: pa.RecordBatch, party_sets: PartySets, category: str) -> Iterator[Row]:
-        """Yield the records of a batch, opened: whoever calls this has asked the gate, or gives no record out.
+    def decrypt_rows(self, batch: pa.RecordBatch, party_sets: PartySets, category: str) -> Iterator[Row]:
+        """Yield the records of a batch, decrypted: a caller has asked the gate, or returns no record.
 
         Raises:
             RefusedError: An account was erased meanwhile.
@@ -59,7 +60,7 @@ class Seals:
             if category.startswith("content/"):
                 pairs = [(identities[position].encode(), payloads[position]) for position in positions]
                 plain = self._parties.open_many(account, pairs)
-            vectors = self._open_embeddings(
+            vectors = self._decrypt_embeddings(
                 account, [(identities[position], embeddings[position]) for position in positions]
             )
             for position, payload, vector in zip(positions, plain, vectors, strict=True):
@@ -73,12 +74,12 @@ class Seals:
                     embedding=vector,
                 )
 
-    def _open_embeddings(
-        self, account: str, sealed: Sequence[tuple[str, bytes | None]]
+    def _decrypt_embeddings(
+        self, account: str, encrypted: Sequence[tuple[str, bytes | None]]
     ) -> list[NDArray[np.float32] | None]:
-        there = [(identity.encode() + b"/embedding", data) for identity, data in sealed if data is not None]
-        opened = iter(self._parties.open_many(account, there))
+        there = [(identity.encode() + b"/embedding", data) for identity, data in encrypted if data is not None]
+        decrypted = iter(self._parties.open_many(account, there))
         return [
-            None if data is None else np.frombuffer(next(opened), dtype=np.float16).astype(np.float32)
-            for _, data in sealed
+            None if data is None else np.frombuffer(next(decrypted), dtype=np.float16).astype(np.float32)
+            for _, data in encrypted
         ]

@@ -1,8 +1,8 @@
-"""Erasing: the files are written anew without what has to go, its embeddings and what was derived from it included.
+"""Erasure (hard delete): files are rewritten without the records that must go, their embeddings and what was derived.
 
 - All files that change do so in one transaction; the old ones are removed from the disk after it.
-- What was erased stays erased: the index remembers its identity, and that no embedding of it may be kept.
-- Records are opened to find those derived from a person's words; nothing of them is given out.
+- What was erased stays erased: the index remembers its identity (a tombstone), and that no embedding of it may be kept.
+- Records are decrypted to find those derived from a person's words; nothing of them is returned.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from volition.records.lake.encryption import Seals
-from volition.records.lake.index import Index
+from volition.records.lake.encryption import RecordCipher
+from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import DERIVED_IN, RECORDS, bucket_of, is_derived
 from volition.records.lake.writer import Batch, Writer
 
@@ -24,7 +24,7 @@ def remove_account(account: str, writer: Writer) -> int:
         return _rewrite_without(batch, bucket_of(account), "account", batch.index.numbers_of_account(account))
 
 
-def remove_person(pseudonym: str, writer: Writer, seals: Seals) -> int:
+def remove_person(pseudonym: str, writer: Writer, cipher: RecordCipher) -> int:
     """Remove the records whose first person it is, and what was derived from their words; return how many records."""
     removed = 0
     with writer.writing("the files without the erased records") as batch:
@@ -32,26 +32,26 @@ def remove_person(pseudonym: str, writer: Writer, seals: Seals) -> int:
             people = batch.index.members(bucket)
             own = [party_set for party_set, members in people.items() if members[:1] == [number]]
             with_them = [party_set for party_set, members in people.items() if number in members[1:]]
-            derived = _derived(batch.index, seals, bucket, with_them)
+            derived = _derived(batch.index, cipher, bucket, with_them)
             removed += _rewrite_without(batch, bucket, "circle", own)
             removed += _rewrite_without(batch, bucket, "record_id", derived)
     return removed
 
 
-def _derived(index: Index, seals: Seals, bucket: int, party_sets: Sequence[int]) -> list[str]:
-    """Return the identities of a bucket's records of some party sets that were derived from what these people said."""
+def _derived(index: LakeIndex, cipher: RecordCipher, bucket: int, party_sets: Sequence[int]) -> list[str]:
+    """Return the identities of those records of some party sets in a bucket that were derived from what people said."""
     found: list[str] = []
     for category in DERIVED_IN if party_sets else ():
         for path in index.files(category, bucket)["records"]:
             table = pq.read_table(path, partitioning=None, filters=[("circle", "in", party_sets)])
             for rows in table.to_batches():
-                opened = seals.open_rows(rows, index.party_sets(bucket), category)
-                found += [row.record_id for row in opened if is_derived(row)]
+                decrypted = cipher.decrypt_rows(rows, index.party_sets(bucket), category)
+                found += [row.record_id for row in decrypted if is_derived(row)]
     return found
 
 
 def _rewrite_without(batch: Batch, bucket: int, column: str, values: Sequence[int] | Sequence[str]) -> int:
-    """Write a bucket's files anew, in the open transaction; return how many records are gone."""
+    """Rewrite a bucket's files, in the open transaction; return how many records were removed."""
     if not values:
         return 0
     removed = 0
@@ -65,7 +65,7 @@ def _rewrite_without(batch: Batch, bucket: int, column: str, values: Sequence[in
         gone, kept = table.filter(mask), table.filter(pc.invert(mask))
         if kind == "records":
             removed += gone.num_rows
-            # Whoever has read a record before may still be about to derive something from it: that comes too late.
+            # A process that has read a record before may still be computing its embedding: that one comes too late.
             batch.index.embed_no_more(gone["record_id"].to_pylist())
         batch.drop(path)
         if kept.num_rows:

@@ -1,10 +1,12 @@
-"""The index of the lake, `index.db`: which files there are, who is who in them, and what has ever been there.
+"""The index of the lake (its catalog), `index.db`: which files there are, who is who in them, and what was ever there.
 
 - A file exists for readers once the index names it, in one transaction for a whole batch.
-- Accounts, people and party sets get small dense integers inside their bucket as they are collected, and keep them: the
-  gate is one look-up.
-- What was erased stays erased: its identity is remembered, so that collecting it again does not bring it back.
-- All SQL that speaks to the index is here. It holds no content; names and numbers are readable, for the gate.
+- Accounts, people and party sets are interned inside their bucket as they are collected, and keep their small dense
+  integers: the gate is one look-up.
+- What was erased stays erased: its identity is remembered (a tombstone), so that collecting it again does not bring it
+  back.
+- All SQL on the index is here and in `interning`. It holds no content; names and numbers are readable, for the gate.
+- The table of party sets is named `circles` on disk.
 """
 
 import json
@@ -19,10 +21,10 @@ import numpy as np
 
 from volition.consent.gate import PartySets
 from volition.errors import BackendError
-from volition.records.lake.interning import Numbers
+from volition.records.lake.interning import Interner
 from volition.records.lake.records import PERSON
 
-_CIRCLES_HELD: Final = 2_000_000
+_PARTY_SETS_HELD: Final = 2_000_000
 _ASKED_AT_ONCE: Final = 500
 
 _SCHEMA: Final = """
@@ -37,7 +39,7 @@ CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, kind TEXT, category TEX
 CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, category, bucket);
 """
 
-_NO_CIRCLES: Final = PartySets(
+_NO_PARTY_SETS: Final = PartySets(
     accounts=[],
     people=[],
     account=np.zeros(0, np.int32),
@@ -46,7 +48,7 @@ _NO_CIRCLES: Final = PartySets(
 )
 
 
-class Index:
+class LakeIndex:
     """The index of one lake.
 
     Attributes:
@@ -79,7 +81,7 @@ class Index:
         """Close the index."""
         self._index.close()
 
-    # --- one transaction, for whoever holds the mutex ---
+    # --- one transaction, for the holder of the mutex ---
 
     def begin(self) -> None:
         """Open the one transaction in which a writer changes what there is."""
@@ -90,18 +92,18 @@ class Index:
         self._index.execute("COMMIT")
 
     def rollback(self) -> None:
-        """Take back everything since `begin`, if it stands open still."""
+        """Undo everything since `begin`, if the transaction is still open."""
         if self._index.in_transaction:
             self._index.execute("ROLLBACK")
 
-    # --- which records there are, or were: asked and told by a writer, in its transaction ---
+    # --- which records there are, or were: for a writer, in its transaction ---
 
     def collected(self, identities: Sequence[str]) -> list[str]:
         """Return which of some records the lake has, or had until they were erased."""
         return self._there("records", identities)
 
     def embedded(self, identities: Sequence[str]) -> list[str]:
-        """Return of which of some records an embedding was kept, or is not to be kept any more."""
+        """Return which of some records have an embedding, or must not get one any more."""
         return self._there("embedded", identities)
 
     def _there(self, table: str, identities: Sequence[str]) -> list[str]:
@@ -115,25 +117,25 @@ class Index:
         return found
 
     def add_collected(self, identities: Iterable[str]) -> None:
-        """Remember that records are there now, in the open transaction."""
+        """Note that records are there now, in the open transaction."""
         self._index.executemany("INSERT INTO records VALUES (?)", _bytes(identities))
 
     def add_embedded(self, identities: Iterable[str]) -> None:
-        """Remember that records have their embeddings now, in the open transaction."""
+        """Note that records have their embeddings now, in the open transaction."""
         self._index.executemany("INSERT INTO embedded VALUES (?)", _bytes(identities))
 
     def embed_no_more(self, identities: Iterable[str]) -> None:
-        """Remember, in the open transaction, that no embedding of these records may be kept from now on."""
+        """Note, in the open transaction, that no embedding of these records may be kept from now on."""
         self._index.executemany("INSERT OR IGNORE INTO embedded VALUES (?)", _bytes(identities))
 
     # --- which files there are ---
 
     def add_file(self, path: str, *, kind: str, category: str, bucket: int, rows: int) -> None:
-        """Name a file, in the open transaction: for readers it exists from its commit on."""
+        """Add a file, in the open transaction: for readers it exists from the commit on."""
         self._index.execute("INSERT INTO files VALUES (?, ?, ?, ?, ?)", (path, kind, category, bucket, rows))
 
     def drop_file(self, path: str) -> None:
-        """Name a file no longer, in the open transaction."""
+        """Remove a file from the index, in the open transaction."""
         self._index.execute("DELETE FROM files WHERE path = ?", (path,))
 
     def named(self) -> set[str]:
@@ -163,14 +165,14 @@ class Index:
         return files
 
     def files_of(self, bucket: int) -> list[tuple[str, str, str]]:
-        """Return path, kind and category of each of a bucket's files."""
+        """Return the path, kind and category of each of a bucket's files."""
         with self.mutex:
             return self._index.execute(
                 "SELECT path, kind, category FROM files WHERE bucket = ? AND rows > 0", (bucket,)
             ).fetchall()
 
     def places(self) -> list[tuple[str, str, int, int]]:
-        """Return each kind, category and bucket of which there are files, and how many."""
+        """Return each kind, category and bucket that has files, and how many."""
         with self.mutex:
             return self._index.execute(
                 "SELECT kind, category, bucket, COUNT(*) FROM files WHERE rows > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
@@ -201,11 +203,11 @@ class Index:
             ).fetchall()
         return dict(found)
 
-    # --- who is who: dense numbers inside a bucket ---
+    # --- who is who: names interned inside a bucket ---
 
-    def numbers(self) -> Numbers:
-        """Return what gives out numbers in the open transaction."""
-        return Numbers(self._index)
+    def interner(self) -> Interner:
+        """Return what interns names in the open transaction."""
+        return Interner(self._index)
 
     def accounts(self, bucket: int) -> list[str]:
         """Return the accounts of a bucket; each account's number is its position."""
@@ -219,7 +221,7 @@ class Index:
         return [number for (number,) in found]
 
     def numbers_of_person(self, pseudonym: str) -> list[tuple[int, int]]:
-        """Return each bucket that knows a person, with their number there."""
+        """Return each bucket that has a person, with their number there."""
         with self.mutex:
             return self._index.execute("SELECT bucket, number FROM people WHERE pseudonym = ?", (pseudonym,)).fetchall()
 
@@ -230,10 +232,10 @@ class Index:
         return {party_set: json.loads(people) for party_set, people in found}
 
     def party_sets(self, bucket: int) -> PartySets:
-        """Return a bucket's party sets, with all that any process has added by now; what was read before is kept."""
+        """Return a bucket's party sets, with all that any process has added by now; those read before are cached."""
         with self.mutex:
-            party_sets = self._known.pop(bucket, _NO_CIRCLES)
-            # The party sets first: whoever is named in them was numbered before, in the same transaction.
+            party_sets = self._known.pop(bucket, _NO_PARTY_SETS)
+            # The party sets first: everyone named in them was interned before, in the same transaction.
             fresh = self._index.execute(
                 "SELECT account, people FROM circles WHERE bucket = ? AND number >= ? ORDER BY number",
                 (bucket, len(party_sets)),
@@ -253,7 +255,7 @@ class Index:
                     ),
                 )
             self._known[bucket] = party_sets
-            while len(self._known) > 1 and sum(map(len, self._known.values())) > _CIRCLES_HELD:
+            while len(self._known) > 1 and sum(map(len, self._known.values())) > _PARTY_SETS_HELD:
                 self._known.popitem(last=False)
             return party_sets
 

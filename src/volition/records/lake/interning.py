@@ -1,6 +1,6 @@
-"""How accounts, people and party sets get their numbers: small dense integers inside a bucket, in the order of arrival.
+"""Interning: accounts, people and party sets are named by small dense integers inside a bucket, in order of arrival.
 
-A party set is an account with the people of a record, the first one first. A number, once given, is never given again.
+A party set is an account with the people of a record, the first one first. A number is never assigned twice.
 """
 
 import json
@@ -11,8 +11,8 @@ from typing import Any
 from volition.records.lake.records import NewRecord, Row
 
 
-class Numbers:
-    """Gives accounts, people and party sets their dense numbers inside a bucket, in the open transaction."""
+class Interner:
+    """Assigns accounts, people and party sets their dense numbers inside a bucket, in the open transaction."""
 
     def __init__(self, index: sqlite3.Connection) -> None:
         self._index = index
@@ -21,7 +21,7 @@ class Numbers:
         self._party_sets: dict[tuple[int, int, tuple[str, ...]], int] = {}
 
     def of(self, bucket: int, rows: Sequence[NewRecord | Row]) -> tuple[list[int], list[int]]:
-        """Return for each of a bucket's records the numbers of its account and of its party set."""
+        """Return the numbers of the account and of the party set of each of a bucket's records."""
         accounts = [self._account(bucket, row.account) for row in rows]
         party_sets = [self._party_set(bucket, account, row.people) for account, row in zip(accounts, rows, strict=True)]
         return accounts, party_sets

@@ -1,4 +1,4 @@
-"""The one door of the lake: all that may be asked of it, on one page. How it is done is told where it is done."""
+"""The lake's API: every question that may be put to it, on one page. Each is answered by the module that it names."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.progress import Progress
 from volition.records.lake.append import append_records
-from volition.records.lake.columns import Keys
+from volition.records.lake.columns import Columns
 from volition.records.lake.compact import Compacted, compact_files, count_spare_files
 from volition.records.lake.embed import Embedder, TextEncoder
-from volition.records.lake.encryption import Seals
+from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import remove_account, remove_person
-from volition.records.lake.index import Index
+from volition.records.lake.index import LakeIndex
 from volition.records.lake.quarantine import set_aside
 from volition.records.lake.reader import Reader
-from volition.records.lake.records import Appended, Held, NewRecord, Row
+from volition.records.lake.records import Appended, HeldRecord, NewRecord, Row
 from volition.records.lake.writer import Writer
 
 
@@ -30,20 +30,20 @@ class Lake:
 
         Args:
             folder: Where the records lie.
-            parties: Seals and opens content with the accounts' keys.
-            engine: Runs the gate's SQL.
+            parties: Encrypts and decrypts content with the accounts' keys.
+            engine: Runs the gate over files.
 
         Raises:
             BackendError: The folder or its index cannot be opened.
         """
         self._folder = folder
         self._parties = parties
-        self._index = Index(folder)
-        self._keys = Keys(self._index)
-        self._seals = Seals(parties)
-        self._reader = Reader(self._index, self._keys, self._seals, engine)
+        self._index = LakeIndex(folder)
+        self._columns = Columns(self._index)
+        self._cipher = RecordCipher(parties)
+        self._reader = Reader(self._index, self._columns, self._cipher, engine)
         self._writer = Writer(self._index)
-        self._embedder = Embedder(self._writer, self._seals)
+        self._embedder = Embedder(self._writer, self._cipher)
 
     def close(self) -> None:
         """Close the index."""
@@ -52,14 +52,14 @@ class Lake:
     # --- writing ---
 
     def append(self, records: Sequence[NewRecord]) -> Appended:
-        """Store a batch of records: all of it or, on failure, none of it. Known records are passed over.
+        """Store a batch of records: all of it or, on failure, none of it. Known records are skipped.
 
         Raises:
             BackendError: The disk is full or cannot be written; nothing of the batch is visible, send it again.
         """
-        return append_records(records, self._writer, self._seals)
+        return append_records(records, self._writer, self._cipher)
 
-    def embed(  # noqa: PLR0913 - which rows, under whose permits, how, and who is told
+    def embed(  # noqa: PLR0913 - which rows, under whose permits, and how
         self,
         permits: Permits,
         encoder: TextEncoder,
@@ -71,8 +71,8 @@ class Lake:
     ) -> int:
         """Derive the missing sentence embeddings of permitted content, and keep them beside their source.
 
-        An embedding is derived data: computed only under a permit for the purpose at hand, once per record, sealed
-        under the account's key and erased with its source. Interrupted, it goes on where it stopped.
+        An embedding is derived data: computed only under a permit for the purpose at hand, once per record, encrypted
+        under the account's key and erased with its source. If interrupted, the next call continues where it stopped.
 
         Returns:
             How many embeddings were computed.
@@ -86,8 +86,8 @@ class Lake:
     def quarantine(self, account: str | None, lines: Sequence[dict[str, Any]]) -> Path | None:
         """Set bad input aside as JSON lines: source, where, why, raw.
 
-        The raw text is sealed under the account's key (`sealed_raw`, hexadecimal); only where nobody knows whose it
-        is does it stay as it came. The file is named by its content: the same input is set aside once.
+        The raw text is encrypted under the account's key (`sealed_raw`, hexadecimal); it stays as it came only if its
+        account is unknown. The file is named by its content: the same input is set aside once.
 
         Returns:
             The quarantine file, or none when there is nothing to set aside.
@@ -108,14 +108,14 @@ class Lake:
         source: str | None = None,
         underived: bool = False,
     ) -> Iterator[Row]:
-        """Yield the records that `permits` lets through, opened, by category and bucket, else in no order.
+        """Yield the records that `permits` lets through, decrypted, by category and bucket, otherwise in no order.
 
         Args:
             permits: Decide, for their purpose at their instant.
             categories: Leaves of `terms.CATEGORIES`.
             accounts: Only these accounts' records; none for all.
             source: Only the records of one meeting or channel, from `source_id`.
-            underived: Only records without an embedding; the others are not even opened.
+            underived: Only records without an embedding; the others are not even decrypted.
 
         Raises:
             BackendError: A file cannot be read.
@@ -130,12 +130,12 @@ class Lake:
         return self._reader.reasons(permits, categories=categories, source=source)
 
     def own_rows(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Row]:
-        """Yield what a person said, wrote or did, opened, for that person alone: a yes is asked of nobody.
+        """Yield what a person said, wrote or did, decrypted, for that person alone: nobody's yes is asked for.
 
-        What others said is left out, though the person was there; so is what was derived from several people's words.
+        What others said is left out, even if the person was there; so is what was derived from several people's words.
 
         Args:
-            subject: Who asks, and when.
+            subject: The person who asks, and the instant.
             categories: Leaves of `terms.CATEGORIES`.
 
         Raises:
@@ -147,10 +147,10 @@ class Lake:
     def heard_rows(
         self, participant: Participant, *, categories: Iterable[str], source: str | None = None
     ) -> Iterator[Row]:
-        """Yield what was said or written with a person there, opened, for that person alone to read again.
+        """Yield what was said or written while a person was there, decrypted, for that person alone to read again.
 
         Args:
-            participant: Who reads, of which account, and when.
+            participant: The person who reads, their account, and the instant.
             categories: Leaves of `terms.CATEGORIES`.
             source: Only the records of one meeting or channel, from `source_id`.
 
@@ -160,43 +160,43 @@ class Lake:
         """
         return self._reader.heard_rows(participant, categories=categories, source=source)
 
-    def held(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Held]:
-        """Yield every record that concerns a person, without what it says: by category, else in no order.
+    def held(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[HeldRecord]:
+        """Yield every record that concerns a person, without its content: by category, otherwise in no order.
 
         Raises:
             BackendError: A file cannot be read.
         """
         return self._reader.held(subject, categories=categories)
 
-    # --- what lies readable: keys, and counts ---
+    # --- unencrypted columns, and counts ---
 
-    def key_of(self, record: str) -> Record:
-        """Return what the gate must know of a record, without opening it.
+    def gate_record(self, record: str) -> Record:
+        """Return what the gate must know of a record, without decrypting it.
 
         Raises:
             InvalidInputError: The lake holds no such record.
         """
-        return self._keys.key_of(record)
+        return self._columns.gate_record(record)
 
     def meeting(
         self, account: str, name: str, *, category: str = "content/transcript"
     ) -> tuple[tuple[str, ...], int] | None:
         """Return whom a meeting concerns (pseudonyms, in the order of speaking) and when its last part was collected.
 
-        With `content/chat`, the same of a channel. None if no such meeting was collected.
+        With `content/chat`, the same for a channel. None if no such meeting was collected.
         """
-        return self._keys.meeting(account, name, category=category)
+        return self._columns.meeting(account, name, category=category)
 
     def party_sets_of(self, account: str) -> PartySets:
-        """Return an account's party_sets: whom its records concern. Their ids are their positions here."""
-        return self._keys.party_sets_of(account)
+        """Return an account's party sets: whom its records concern. Their ids are their positions here."""
+        return self._columns.party_sets_of(account)
 
     def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-        """Return what is another after any of an account's records was added, embedded, moved or erased.
+        """Return a value that changes when any of an account's records is added, embedded, moved or erased (an ETag).
 
-        It says nothing else, and may change for the sake of another account.
+        It says nothing else, and may also change because of another account.
         """
-        return self._keys.state(account, categories)
+        return self._columns.state(account, categories)
 
     def size(self) -> dict[str, int]:
         """Return how many records lie in the lake, by category, whether or not anything may use them."""
@@ -204,34 +204,34 @@ class Lake:
 
     def accounts(self) -> dict[str, int]:
         """Return how many records each account has in the lake, whether or not anything may use them."""
-        return self._keys.accounts()
+        return self._columns.accounts()
 
     # --- erasing, compacting ---
 
     def erase_account(self, account: str) -> int:
-        """Rewrite the files without an account's records and what was derived from them; return how many records."""
+        """Rewrite the files without an account's records and what was derived; return how many records were removed."""
         return remove_account(account, self._writer)
 
     def erase_person(self, pseudonym: str) -> int:
-        """Rewrite the files without the records whose first person it is; return how many records.
+        """Rewrite the files without the records whose first person this is; return how many records were removed.
 
-        What was derived from what the person said goes, too: a meeting's summary may hold their words. Records of
+        What was derived from what the person said is removed, too: a meeting's summary may hold their words. Records of
         others that merely concern the person stay where they are: the gate refuses them (`erased`) wherever the person
         has a say.
         """
-        return remove_person(pseudonym, self._writer, self._seals)
+        return remove_person(pseudonym, self._writer, self._cipher)
 
     def compact(self, progress: Progress) -> Compacted:
-        """Make large files of the many small ones that collecting leaves; rows stay as they are, sealed as they are.
+        """Merge the many small files that collecting leaves into large ones; rows stay as they are, encrypted.
 
-        Each new file is a transaction of its own: killed, it keeps what it has done, and the next one goes on. Readers
-        go on meanwhile. Memory holds a few times `COMPACT_BYTES`, whatever the lake's size.
+        Each new file is a transaction of its own: if killed, a compaction keeps what it has done, and the next one
+        continues. Readers are not disturbed. Memory holds a few times `COMPACT_BYTES`, whatever the lake's size.
 
         Raises:
-            BackendError: The disk is full or cannot be written; what was there is as it was.
+            BackendError: The disk is full or cannot be written; what was there is unchanged.
         """
         return compact_files(self._index, self._writer, progress)
 
     def small_files(self) -> int:
-        """Return how many files there are beyond one for each kind, category and bucket: what compaction may save."""
+        """Return the number of files beyond one for each kind, category and bucket: those that compaction may save."""
         return count_spare_files(self._index)

@@ -1,4 +1,4 @@
-"""The quarantine: bad input set aside as JSON lines, sealed where it is known whose it is."""
+"""The quarantine: bad input set aside as JSON lines, encrypted if its account is known (a dead-letter queue)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +17,8 @@ def set_aside(folder: Path, parties: Parties, account: str | None, lines: Sequen
     kept = [dict(line) for line in lines]
     if account is not None:
         raws = [(b"quarantine", str(line.pop("raw")).encode(errors="backslashreplace")) for line in kept]
-        for line, sealed in zip(kept, parties.seal_many(account, raws), strict=True):
-            line["sealed_raw"] = sealed.hex()
+        for line, encrypted in zip(kept, parties.seal_many(account, raws), strict=True):
+            line["sealed_raw"] = encrypted.hex()
     data = b"".join(canonical_json(line) + b"\n" for line in kept)
     path = folder / f"{digest(data)[:32]}.jsonl"
     if not path.exists():

@@ -1,12 +1,12 @@
-"""Reading through the gate: the one way by which records come out of the lake.
+"""Reading through the gate: the only way in which records leave the lake (row-level access control).
 
-- Records come out by `rows` and are counted by `reasons`, and both ask for permits.
-- Two doors ask nobody's yes. By `own_rows` a person gets what is their own, and nothing else: the gate's `own` judges.
-  What somebody else said is not in it, though `held` tells that it is there. By `heard_rows` a person reads again what
-  was said while they were there: the gate's `heard` judges.
-- An engine judges what lies in the files; only what it lets through is opened.
-- Readers never wait, and go on while files are replaced: all files of a bucket are opened before its first record is
-  given out, and listed anew if one was replaced before that.
+- Records are read with `rows` and counted with `reasons`, and both need permits.
+- Two exemptions ask for nobody's yes. With `own_rows` a person gets what is their own, and nothing else: the gate's
+  `own` judges. What somebody else said is not in it, though `held` shows that it exists. With `heard_rows` a person
+  reads again what was said while they were there: the gate's `heard` judges.
+- An engine judges what lies in the files; only what it lets through is decrypted.
+- Readers never wait, and continue while files are replaced: all files of a bucket are opened before its first record is
+  returned, and listed again if one was replaced before that.
 """
 
 from collections import defaultdict
@@ -20,19 +20,19 @@ import pyarrow.compute as pc
 from volition.consent.gate import EffectivePermits, Engine, Participant, PartySets, Subject, fold, heard, own
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.errors import BackendError
-from volition.records.lake.columns import Keys
-from volition.records.lake.encryption import Seals
-from volition.records.lake.index import Index
-from volition.records.lake.records import DERIVED_IN, PERSON, Held, Row, bucket_of, is_derived
+from volition.records.lake.columns import Columns
+from volition.records.lake.encryption import RecordCipher
+from volition.records.lake.index import LakeIndex
+from volition.records.lake.records import DERIVED_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
 
 
 class Reader:
-    """Gives out what the gate lets through."""
+    """Returns what the gate lets through."""
 
-    def __init__(self, index: Index, keys: Keys, seals: Seals, engine: Engine) -> None:
+    def __init__(self, index: LakeIndex, columns: Columns, cipher: RecordCipher, engine: Engine) -> None:
         self._index = index
-        self._keys = keys
-        self._seals = seals
+        self._columns = columns
+        self._cipher = cipher
         self._engine = engine
 
     def rows(
@@ -44,7 +44,7 @@ class Reader:
         source: str | None = None,
         underived: bool = False,
     ) -> Iterator[Row]:
-        """Yield the records that `permits` lets through, opened, by category and bucket, else in no order."""
+        """Yield the records that `permits` lets through, decrypted, by category and bucket, otherwise in no order."""
         for category in categories:
             for bucket in self._index.buckets(category):
                 for batch, party_sets in self._permitted(
@@ -55,7 +55,7 @@ class Reader:
                         if underived and "embedding" in batch.schema.names
                         else batch
                     )
-                    yield from self._seals.open_rows(wanted, party_sets, category)
+                    yield from self._cipher.decrypt_rows(wanted, party_sets, category)
 
     def _permitted(
         self,
@@ -64,10 +64,10 @@ class Reader:
         bucket: int,
         source: str | None,
     ) -> Iterator[tuple[pa.RecordBatch, PartySets]]:
-        """Yield the permitted batches of a bucket, and the party sets that they speak of.
+        """Yield the permitted batches of a bucket, and the party sets that they refer to.
 
-        An engine opens every file before it gives out the first batch, so a file that was replaced before that is no
-        error: the bucket is listed anew, and nothing was given out twice.
+        An engine opens every file before it returns the first batch, so a file that was replaced before that is no
+        error: the bucket is listed again, and nothing is returned twice.
         """
         while True:
             files = self._index.files(category, bucket)
@@ -104,14 +104,14 @@ class Reader:
                     effective_permits = fold(permits, self._index.party_sets(bucket), category)
                     return self._engine.reasons(files, effective_permits, source=source)
 
-                for reason, total in self._keys.read(category, bucket, count).items():
+                for reason, total in self._columns.read(category, bucket, count).items():
                     counts[reason] += total
             if counts:
                 found[category] = dict(counts)
         return found
 
     def own_rows(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[Row]:
-        """Yield what a person said, wrote or did, opened, for that person alone: a yes is asked of nobody."""
+        """Yield what a person said, wrote or did, decrypted, for that person alone: nobody's yes is asked for."""
         for category in categories:
             for row in self._first_rows(subject, category):
                 if not is_derived(row):
@@ -120,15 +120,15 @@ class Reader:
     def _first_rows(self, subject: Subject, category: str) -> Iterator[Row]:
         for bucket in self._buckets_of(subject, category):
             for batch, party_sets in self._permitted(partial(own, subject), category, bucket, None):
-                yield from self._seals.open_rows(batch, party_sets, category)
+                yield from self._cipher.decrypt_rows(batch, party_sets, category)
 
     def _buckets_of(self, subject: Subject, category: str) -> list[int]:
         """Return the buckets that have records of a category and may have some that concern a person."""
         there = {bucket for bucket, _ in self._index.numbers_of_person(subject.pseudonym)}
         return [bucket for bucket in self._index.buckets(category) if bucket in there]
 
-    def held(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[Held]:
-        """Yield every record that concerns a person, without what it says: by category, else in no order."""
+    def held(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[HeldRecord]:
+        """Yield every record that concerns a person, without its content: by category, otherwise in no order."""
         party = PERSON + subject.pseudonym
         for category in categories:
             derived: set[str] = set()
@@ -142,9 +142,9 @@ class Reader:
                 people = {party_set: party_sets.people_of(party_set) for party_set in chosen.tolist()}
                 if not people:
                     continue
-                for key in self._keys.find(category, bucket, ("circle", "in", list(people))).to_pylist():
+                for key in self._columns.find(category, bucket, ("circle", "in", list(people))).to_pylist():
                     if key["collected_us"] <= subject.at_us:
-                        yield Held(
+                        yield HeldRecord(
                             record_id=key["record_id"],
                             account=party_sets.account_of(key["circle"]),
                             category=category,
@@ -157,17 +157,17 @@ class Reader:
     def heard_rows(
         self, participant: Participant, *, categories: Iterable[str], source: str | None = None
     ) -> Iterator[Row]:
-        """Yield what was said or written with a person there, opened, for that person alone to read again."""
+        """Yield what was said or written while a person was there, decrypted, for that person alone to read again."""
         bucket = bucket_of(participant.account)
         for category in categories:
             for batch, party_sets in self._permitted(partial(heard, participant), category, bucket, source):
-                yield from self._seals.open_rows(batch, party_sets, category)
+                yield from self._cipher.decrypt_rows(batch, party_sets, category)
 
 
 def _effective_permits(
     permits: Permits, category: str, accounts: Sequence[str] | None, party_sets: PartySets
 ) -> EffectivePermits | None:
-    """Return the party sets' effective permits; of accounts that are not asked about, nothing passes.
+    """Return the party sets' effective permits, with a refusal for accounts that are not asked about.
 
     None if no party set is asked about.
     """

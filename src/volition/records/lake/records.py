@@ -1,10 +1,12 @@
 """What a record of the lake is: on its way in, opened, and as it lies in a file.
 
-- Parquet, one folder per category and day, one file per batch and account bucket. Each is sorted by account, party set
-  and time, in row groups small enough that their statistics tell which accounts need not be read.
+- Parquet, one folder per category and day (partitioning), one file per batch and account bucket. Each is sorted by
+  account, party set and time, in row groups small enough that their statistics show which accounts need not be read
+  (predicate pushdown). The column of the party set is named `circle` on disk.
 - Accounts are spread over 64 buckets. Inside a bucket, a record names its account and its *party set* (an account with
-  the people of a record, the first one first) by small dense integers, which the index gives out.
-- A record's identity is made from its account and its key at the source, so that the same thing is known again.
+  the people of a record, the first one first) by small dense integers, which the index assigns (interning).
+- A record's identity is a digest of its account and its key at the source, so that the same thing is recognised when it
+  is sent again (deduplication).
 """
 
 from dataclasses import dataclass
@@ -22,7 +24,7 @@ BUCKETS: Final = 64
 EMBEDDING_SIZE: Final = 384
 
 GROUP_ROWS: Final = 16_384
-"""Rows of a row group: what the gate holds in memory at a time, and the least that it can pass over."""
+"""Rows of a row group: what the gate holds in memory at a time, and the smallest unit that it can skip."""
 
 PERSON: Final = "person:"
 """How the gate's name of a person begins; the pseudonym follows."""
@@ -79,7 +81,7 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A record that the gate has let through, opened.
+    """A record that the gate has let through, decrypted.
 
     Attributes:
         record_id: Identity of the record, 32 hexadecimal characters.
@@ -100,13 +102,13 @@ class Row:
     embedding: NDArray[np.float32] | None = None
 
     def is_for(self, pseudonym: str) -> bool:
-        """Tell whether a person of the account may see it: what is private, only those whom it concerns."""
+        """Return whether a person of the account may see it: a private record, only those whom it concerns."""
         return not self.payload.get("private") or pseudonym in self.people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A record that concerns a person, without what it says.
+class HeldRecord:
+    """A record that concerns a person, without its content.
 
     Attributes:
         record_id: Identity of the record, 32 hexadecimal characters.
@@ -114,8 +116,8 @@ class Held:
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
         source: Identity of the meeting or channel, from `source_id`; empty if none.
-        is_own: Whether the person said, wrote or did it; if not, somebody else's words concern them.
-        others: How many other people it concerns.
+        is_own: Whether the person said, wrote or did it; if not, it is somebody else's and concerns the person.
+        others: The number of other people that it concerns.
     """
 
     record_id: str
@@ -141,7 +143,7 @@ def record_id(account: str, key: str) -> str:
 
 
 def source_id(account: str, name: str) -> str:
-    """Return the identity of a meeting or channel: 16 hexadecimal characters that do not tell its name."""
+    """Return the identity of a meeting or channel: 16 hexadecimal characters that do not reveal its name."""
     return digest(canonical_json(["source", account, name]))[:16]
 
 
@@ -166,5 +168,5 @@ def write_table(table: pa.Table, sink: pa.NativeFile) -> None:
 
 
 def is_derived(row: Row) -> bool:
-    """Tell whether a record was made from what others, or several, said: a meeting's summary."""
+    """Return whether a record was derived from what others, or several people, said: a meeting's summary."""
     return row.payload.get("kind") in _DERIVED

@@ -1,10 +1,10 @@
-"""How the lake is written: files that appear whole or not at all, a batch at a time.
+"""Writing: transactions whose files appear whole or not at all (atomic commit), one batch at a time.
 
-- Writers take turns, threads and processes alike; readers never wait.
+- Writers take turns, threads and processes alike (a mutex and a file lock); readers never wait.
 - A batch is one transaction of the index, and commits only when its files, and every folder that names them, are on the
-  disk: all of it is visible or none.
-- A process killed while it writes leaves a file nobody reads, swept away by the next writer.
-- What a batch makes obsolete is removed after its commit; readers who hold it open go on.
+  disk: all of it is visible, or none.
+- A process that is killed while it writes leaves a file that nobody reads; the next writer removes it.
+- Files that a batch makes obsolete are removed after its commit; readers that hold them open continue.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ import pyarrow as pa
 from volition.canonical import digest
 from volition.errors import BackendError
 from volition.files import flush, turn
-from volition.records.lake.index import Index
+from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import write_table
 
 
@@ -30,7 +30,7 @@ class Batch:
         obsolete: The files that are removed after its commit.
     """
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: LakeIndex) -> None:
         self.index = index
         self.written: list[Path] = []
         self.obsolete: list[Path] = []
@@ -48,22 +48,22 @@ class Batch:
         self.index.add_file(f"{relative}/{stem}", kind=kind, category=category, bucket=bucket, rows=table.num_rows)
 
     def drop(self, path: str) -> None:
-        """Name a file no longer, in the open transaction; it is removed after the commit."""
+        """Take a file out of the index, in the open transaction; it is removed after the commit."""
         self.index.drop_file(path)
         self.obsolete.append(self.index.folder / path)
 
 
 class Writer:
-    """Takes turns with all other writers of one lake."""
+    """Writes batches, one writer of a lake at a time."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: LakeIndex) -> None:
         self._index = index
         self._folder = index.folder
-        self._dirty = index.folder / "writing"  # the mark that a writer is at work
+        self._dirty = index.folder / "writing"  # there while a writer is at work
 
     @contextmanager
     def writing(self, what: str) -> Iterator[Batch]:
-        """Hold the writers' turn, sweep what a killed writer left, and commit everything at once or nothing.
+        """Hold the writers' lock, remove what a killed writer left, and commit everything at once or nothing.
 
         Raises:
             BackendError: The disk is full or cannot be written; nothing of the batch is visible.
@@ -80,7 +80,7 @@ class Writer:
                         self._index.commit()
                     except BaseException:
                         self._index.rollback()
-                        raise  # the mark stays: the next writer sweeps
+                        raise  # the mark stays, so the next writer sweeps
                     self._tidy(batch.obsolete)
             except (OSError, sqlite3.Error, pa.ArrowException) as error:
                 msg = (
@@ -89,13 +89,13 @@ class Writer:
                 raise BackendError(msg) from error
 
     def _make_durable(self, written: Sequence[Path]) -> None:
-        """Flush files, and every folder that names them, to the disk: all together, or each would wait for its own."""
+        """Flush files, and every folder that names them, to the disk; all together, which is faster than one by one."""
         folders = {folder for path in written for folder in path.parents if folder.is_relative_to(self._folder)}
-        for path in (*written, *sorted(folders | {self._folder})):  # which makes the mark of a writer last, too
+        for path in (*written, *sorted(folders | {self._folder})):  # the lake's own folder holds the writer's mark
             flush(path)
 
     def _tidy(self, obsolete: Sequence[Path]) -> None:
-        """Remove what the commit has made obsolete, and then the mark that a writer is at work."""
+        """Remove the files that the commit made obsolete, and then the mark that a writer is at work."""
         try:
             for path in obsolete:
                 path.unlink(missing_ok=True)
@@ -107,7 +107,7 @@ class Writer:
             raise BackendError(msg) from error
 
     def _sweep(self) -> None:
-        """Remove the files that an interrupted writer left; mark that a writer is at work."""
+        """Remove the files that an interrupted writer left, and set the mark that a writer is at work."""
         if self._dirty.exists():
             named = self._index.named()
             for path in (self._folder / "records").rglob("*.parquet*"):

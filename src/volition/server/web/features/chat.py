@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import quote
 
 from volition.errors import BackendError, InvalidInputError, RefusedError
-from volition.features.conversations import Conversation, Kind, Said
+from volition.features.conversations import Conversation, ConversationKind, ConversationLine
 from volition.features.drafts import TONES
 from volition.server.auth import Role
 from volition.server.web import labels as words
@@ -245,7 +245,7 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[Suggestion, .
 def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] = (), told: str = "") -> ChatPage:
     person, _ = member(visit)
     workspace, channel = visit.workspace, visit.path.get("channel", "")
-    found = workspace.features.conversations(Kind.CHANNEL, person=person)
+    found = workspace.features.conversations(ConversationKind.CHANNEL, person=person)
     here = next((one for one in found if one.name == channel), None)
     is_off = None
     try:
@@ -293,5 +293,5 @@ def _listed(one: Conversation, channel: str) -> Listed:
     )
 
 
-def _message(line: Said) -> Message:
+def _message(line: ConversationLine) -> Message:
     return Message(anchor=f"m-{line.place}", speaker=line.speaker, at_us=line.at_us, text=line.text, is_own=line.is_own)

@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.conversations import Conversation, Kind
+from volition.features.conversations import Conversation, ConversationKind
 from volition.features.prose import Prose
 from volition.learning.families.summary import Summary
 from volition.learning.families.summary.minutes import Action, Minutes
@@ -159,7 +159,7 @@ class MeetingPage:
 def list_meetings(visit: Visit) -> MeetingsPage:
     """List the meetings that the visitor may read."""
     person, _ = member(visit)
-    found = visit.workspace.features.conversations(Kind.MEETING, person=person)
+    found = visit.workspace.features.conversations(ConversationKind.MEETING, person=person)
     return MeetingsPage(
         title="Meetings",
         lead="Meetings that you were in, and those of your organisation that search or summaries may show you.",
@@ -205,7 +205,7 @@ def clock(milliseconds: int) -> str:
 def _page(visit: Visit, *, tell: bool) -> MeetingPage:
     person, _ = member(visit)
     name = visit.path["meeting"]
-    found = visit.workspace.features.conversations(Kind.MEETING, person=person, name=name)
+    found = visit.workspace.features.conversations(ConversationKind.MEETING, person=person, name=name)
     if not found:
         raise InvalidInputError(f"There is no meeting {name!r} that you may read. Your meetings are listed on {PATH}.")
     [meeting] = found

@@ -14,7 +14,7 @@ from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import Download, Nav, Pages, Redirect, Visit
 from volition.server.web.person.settings import State, SwitchCard, card_of, party_of, take_answer
-from volition.transparency.holdings import Place, Standing
+from volition.transparency.holdings import Place, PurposeStatus
 
 pages = Pages()
 PATH: Final = "/guest"
@@ -95,7 +95,7 @@ def show(visit: Visit) -> GuestMeetingsPage:
     organisation = workspace.parties.account(account).name
     places = workspace.rights.places(party.removeprefix("person:"), account=account)
     found = workspace.consent.choices(party, account=account)
-    spoken = {one.purpose for place in places for one in place.standings}
+    spoken = {one.purpose for place in places for one in place.statuses}
     content = [choice for choice in found.choices if spoken.intersection(choice.purposes) or not spoken]
     said = workspace.history().party(workspace.party(party)).decisions
     return GuestMeetingsPage(
@@ -161,18 +161,18 @@ def _meeting(number: int, place: Place) -> MeetingCard:
     lines = "1 line" if place.lines == 1 else f"{place.lines:,} lines"
     others = "1 line of others concerns" if place.others == 1 else f"{place.others:,} lines of others concern"
     told = f"You {wrote} {lines}; {others} you." if place.lines else f"You {wrote} nothing in it; {others} you."
-    used = any(one.lines for one in place.standings)
+    used = any(one.lines for one in place.statuses)
     return MeetingCard(
         id=f"meeting-{number + 1}",
         name=place.name or f"A {kind} in which you {wrote} nothing",
         when=first if first == last else f"{first} to {last}",
         told=told,
         state=State(word="Used" if used else "Not used", is_on=used),
-        uses=tuple(_use(one, place.lines) for one in place.standings),
+        uses=tuple(_use(one, place.lines) for one in place.statuses),
     )
 
 
-def _use(one: Standing, lines: int) -> UseLine:
+def _use(one: PurposeStatus, lines: int) -> UseLine:
     return UseLine(
         name=words.PURPOSES[one.purpose].title,
         state=State(word="Used" if one.lines else "Not used", is_on=bool(one.lines)),

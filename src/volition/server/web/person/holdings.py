@@ -14,8 +14,8 @@ from volition.server.web import labels as words
 from volition.server.web.charts.days import DayChart
 from volition.server.web.page import Download, Nav, Pages, Visit
 from volition.server.web.person.settings import party_of
-from volition.transparency.holdings import Day, Holdings, pieces
-from volition.transparency.usage import Used
+from volition.transparency.holdings import DayCount, Holdings, pieces
+from volition.transparency.usage import UsageCount
 
 pages = Pages()
 PATH: Final = "/holdings"
@@ -121,7 +121,7 @@ def show(visit: Visit) -> HoldingsPage:
                 rows=one.rows,
                 snapshot=one.snapshot,
             )
-            for one in held.lessons
+            for one in held.training_sets
         ),
         export=f"{PATH}/export",
     )
@@ -147,7 +147,7 @@ def _closing(file: IO[bytes]) -> Iterator[bytes]:
         yield from pieces(file)
 
 
-def _kinds(days: Iterable[Day]) -> Iterator[Kind]:
+def _kinds(days: Iterable[DayCount]) -> Iterator[Kind]:
     for category in CATEGORIES:
         of = [day for day in days if day.category == category]
         if of:
@@ -170,11 +170,11 @@ def _chart(held: Holdings) -> DayChart:
     return DayChart(title="Records by the day on which they were collected", own=own, others=others)
 
 
-def _line(day: Day) -> DayLine:
+def _line(day: DayCount) -> DayLine:
     return DayLine(day=_said(day.day), name=words.CATEGORY[day.category], own=day.own, concerning=day.concerning)
 
 
-def _uses(uses: Iterable[Used]) -> Iterator[UseLine]:
+def _uses(uses: Iterable[UsageCount]) -> Iterator[UseLine]:
     times: Counter[tuple[str, str]] = Counter()
     last: dict[tuple[str, str], str] = {}
     for used in uses:  # the newest day first

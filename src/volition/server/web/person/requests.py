@@ -12,7 +12,7 @@ from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import EVERYBODY, Nav, Notice, Pages, Redirect, Visit
 from volition.server.web.person.settings import State, party_of
-from volition.transparency.data_requests import Kind, Request, Touched
+from volition.transparency.data_requests import AffectedModel, DataRequest, RequestKind
 from volition.workspace import Workspace
 
 pages = Pages()
@@ -139,7 +139,7 @@ def ask(visit: Visit) -> ErasePage:
     workspace = visit.workspace
     held = workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
-    learned = sorted({words.PURPOSES[one.purpose].title.lower() for one in held.lessons})
+    learned = sorted({words.PURPOSES[one.purpose].title.lower() for one in held.training_sets})
     taught = f" You are in training sets for: {words.listed(learned)}." if learned else ""
     return ErasePage(
         title="Erase me",
@@ -199,16 +199,16 @@ def follow(visit: Visit) -> ErasedPage:
     )
 
 
-def _erasure(workspace: Workspace, seq: int) -> Request:
+def _erasure(workspace: Workspace, seq: int) -> DataRequest:
     [entry] = workspace.ledger.entries(seq, seq + 1)
-    found = [one for one in workspace.rights.requests(entry.body["party"]) if one.kind is Kind.ERASURE]
+    found = [one for one in workspace.rights.requests(entry.body["party"]) if one.kind is RequestKind.ERASURE]
     if not found:
         raise InvalidInputError("This link names no erasure. Open it just as you got it.")
     return found[0]
 
 
-def _card(request: Request, now_us: int) -> RequestCard:
-    erased = request.kind is Kind.ERASURE
+def _card(request: DataRequest, now_us: int) -> RequestCard:
+    erased = request.kind is RequestKind.ERASURE
     done = sum(model.forgotten_us is not None for model in request.models)
     return RequestCard(
         id=f"request-{request.seq}",
@@ -221,11 +221,11 @@ def _card(request: Request, now_us: int) -> RequestCard:
     )
 
 
-def _told(request: Request, done: int, now_us: int) -> list[str]:
+def _told(request: DataRequest, done: int, now_us: int) -> list[str]:
     told = ["In force since then: nothing of what it speaks of is used."]
     if request.until_us is not None:
         told = [f"In force until {words.moment(request.until_us)}, when you said yes to some or all of it again."]
-    if request.kind is Kind.ERASURE:
+    if request.kind is RequestKind.ERASURE:
         told = ["In force since then: nothing of yours is used. Your records, names and keys are destroyed."]
     total = len(request.models)
     if not total:
@@ -241,11 +241,11 @@ def _told(request: Request, done: int, now_us: int) -> list[str]:
     return [*told, f"{had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
 
 
-def _spoken(request: Request) -> str:
+def _spoken(request: DataRequest) -> str:
     return f"{words.purposes(request.purposes)}, with {words.categories(request.categories)}"
 
 
-def _line(model: Touched) -> ModelLine:
+def _line(model: AffectedModel) -> ModelLine:
     forgot = model.forgotten_us is not None
     if model.forgotten_us is not None:
         when = f"on {words.day(model.forgotten_us)}"

@@ -18,7 +18,8 @@ from volition.server.web.charts.bars import Interval, IntervalChart
 from volition.server.web.page import Link, Nav, Pages, Visit
 from volition.server.web.person import settings
 from volition.server.web.person.settings import State
-from volition.transparency.weigh import WHEN_ASKED, Figure, Learned, Off, Weighing
+from volition.transparency.figures import WHEN_ASKED, MeasuredFigure
+from volition.transparency.weigh import LearnedModel, SwitchEffect, WeighedPurpose
 
 pages = Pages()
 PATH: Final = "/weigh"
@@ -195,7 +196,12 @@ def _sides(visit: Visit, organisation: str, *, is_account: bool) -> tuple[Link, 
 
 
 def _card(
-    weighing: Weighing, lines: Sequence[ChoiceLine], switches: Sequence[Choice], organisation: str, *, is_account: bool
+    weighing: WeighedPurpose,
+    lines: Sequence[ChoiceLine],
+    switches: Sequence[Choice],
+    organisation: str,
+    *,
+    is_account: bool,
 ) -> WeighCard:
     purpose = words.PURPOSES[weighing.purpose]
     stands = any(line.stands for line in lines)
@@ -245,14 +251,14 @@ def _why(answer: Refusal) -> str:
     return f"not allowed, {words.REASON[answer.reason]}"
 
 
-def _off(off: Off, purpose: str) -> str:
+def _off(off: SwitchEffect, purpose: str) -> str:
     names = [words.PURPOSES[name].title for name in (*off.refuses, *off.disables) if name != purpose]
     if not names:
         return f"The switch “{off.title}”, off, turns off nothing else."
     return f"The switch “{off.title}”, off, also turns off: {words.listed(names)}."
 
 
-def _to_forget(model: Learned, organisation: str, *, is_account: bool) -> ToForget:
+def _to_forget(model: LearnedModel, organisation: str, *, is_account: bool) -> ToForget:
     whose = organisation if is_account else "yours"
     work = "at work" if model.at_work else "not at work"
     rows = "how many is not told, since it would tell about single people" if model.rows is None else f"{model.rows:,}"
@@ -263,10 +269,10 @@ def _to_forget(model: Learned, organisation: str, *, is_account: bool) -> ToForg
 
 
 def _measured(
-    weighing: Weighing, figures: Sequence[Figure], organisation: str, *, is_account: bool, is_risk: bool
+    weighing: WeighedPurpose, figures: Sequence[MeasuredFigure], organisation: str, *, is_account: bool, is_risk: bool
 ) -> Iterator[Measured]:
     """Put the figures of one thing into one chart, those of the visitor first."""
-    together: dict[tuple[str, str, str | None], list[Figure]] = {}
+    together: dict[tuple[str, str, str | None], list[MeasuredFigure]] = {}
     for figure in figures:
         together.setdefault((figure.what, figure.metric if is_risk else "", figure.model), []).append(figure)
     families = {model.rpartition("-")[0] for _, _, model in together if model is not None}
@@ -314,12 +320,12 @@ def _sample(known: Sequence[tuple[str, int]], of: str, *, has_bars: bool) -> str
     return f"Measured on {words.listed([f'{words.counted(units, of)} ({name})' for name, units in known])}.{bars}"
 
 
-def _how(figure: Figure) -> str:
+def _how(figure: MeasuredFigure) -> str:
     if figure.how == f"Not measured. {WHEN_ASKED}":
         return "Not measured. It takes minutes, so no page does it; the operator measures it when you ask."
     return figure.how
 
 
-def _bound(figure: Figure, *, is_risk: bool) -> str:
+def _bound(figure: MeasuredFigure, *, is_risk: bool) -> str:
     held = "held" if figure.verdict == "pass" else "missed"
     return f"A release asks for at {'most' if is_risk else 'least'} {figure.bound:g}: {held}."

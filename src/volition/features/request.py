@@ -1,0 +1,94 @@
+"""A feature request: who asks, under which permits, with which model; and what they may see.
+
+Every feature reads the lake for its own purpose (`feature/search`, not `train/search`): consent to training is not
+consent to the feature, and the other way round. What it returns is what the requesting person may see: records of their
+own account, and of a private conversation only where they took part. This is access control at the level of the row,
+and it comes on top of the gate.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from volition.canonical import us_to_text
+from volition.consent.gate import remedy
+from volition.consent.parties import Person
+from volition.consent.permits import PartyRole, Permits, Refusal
+from volition.errors import RefusedError
+from volition.features.search_cache import SearchCache, State
+from volition.learning.families import Model
+from volition.records.lake import Lake, Row
+
+CONTENT: Final = ("content/chat", "content/files", "content/transcript")
+TRANSCRIPT: Final = ("content/transcript",)
+USAGE: Final = ("service/usage",)
+
+READS: Final = {
+    "feature/search": CONTENT,
+    "feature/summary": TRANSCRIPT,
+    "feature/recommend": USAGE,
+}
+"""The categories that a feature reads."""
+
+NoteUse = Callable[[Iterable[Row]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureRequest:
+    """Who asks a feature, and what it works with.
+
+    Attributes:
+        person: The requesting person.
+        account: The person's account.
+        lake: Read through the gate only.
+        state: What lay in the lake of the account's content, read before the instant of the permits.
+        permits: The permits of the feature's purpose, now.
+        model: The family's model at work; none if none was released, then the feature runs untrained.
+        search_cache: Opened content, made ready for search and judged again at every search.
+        note: Called with the rows that an answer is made of, before the answer is returned; see `transparency.usage`.
+    """
+
+    person: Person
+    account: str
+    lake: Lake
+    state: State
+    permits: Permits
+    model: Model | None
+    search_cache: SearchCache
+    note: NoteUse = lambda _: None
+
+
+def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> None:
+    """Refuse a feature that an account has not allowed for any of the categories it reads.
+
+    Raises:
+        RefusedError: With the reason and what would change it.
+    """
+    party = f"account:{account}"
+    answers = [permits.of(account, party, PartyRole.ACCOUNT, category) for category in categories]
+    refusals = [answer for answer in answers if isinstance(answer, Refusal)]
+    if len(refusals) == len(answers):
+        reason = refusals[0].reason
+        msg = (
+            f"{permits.purpose} is off for the account {account} ({reason.value}) at {us_to_text(permits.at_us)}. "
+            f"{remedy(reason, party, since_us=0)}"
+        )
+        raise RefusedError(msg)
+
+
+def visible_rows(request: FeatureRequest, categories: Sequence[str], *, source: str | None = None) -> list[Row]:
+    """Return the permitted rows that the requesting person may see, in canonical order."""
+    rows = request.lake.rows(request.permits, categories=categories, accounts=[request.account], source=source)
+    seen = [row for row in rows if row.is_for(request.person.pseudonym)]
+    return sorted(seen, key=lambda row: (row.collected_us, row.record_id))
+
+
+def own_rows(request: FeatureRequest, categories: Sequence[str]) -> list[Row]:
+    """Return the permitted rows of what the requesting person did, said or wrote, in canonical order."""
+    return [row for row in visible_rows(request, categories) if row.people[0] == request.person.pseudonym]
+
+
+def rows_of(rows: Iterable[Row], records: Iterable[str]) -> list[Row]:
+    """Return the rows of some records, each once."""
+    wanted = set(records)
+    return [row for row in rows if row.record_id in wanted]

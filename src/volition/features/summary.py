@@ -1,0 +1,84 @@
+"""Summary: a meeting in quotes (extractive summarisation), its decisions and tasks, and prose over them.
+
+Quotes point at their speaker and second, so nothing in them is invented. Prose is written by a language model, if one
+is configured, and every sentence of it is checked against the quotes; see `prose`.
+"""
+
+from volition.errors import InvalidInputError, RefusedError
+from volition.features.llm import Endpoint
+from volition.features.prose import Prose, write_prose
+from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature, rows_of, visible_rows
+from volition.learning.encoder import Encoder
+from volition.learning.families.summary import Summary, summarize
+from volition.learning.families.summary.minutes import Minutes, take_minutes
+from volition.progress import Progress, silent
+from volition.records.lake import Row, source_id
+
+
+def run_summarize(
+    request: FeatureRequest, meeting: str, *, words: int, encoder: Encoder | None, progress: Progress
+) -> Summary:
+    """Summarise a meeting of the requesting person's account in quotes.
+
+    Raises:
+        RefusedError: The account's switch is off, or no part of the meeting may be used.
+        InvalidInputError: There is no such meeting.
+    """
+    rows = _said_in(request, meeting, encoder=encoder, progress=progress)
+    summary = summarize(request.model, rows, words=words)
+    request.note(rows_of(rows, (moment.record_id for moment in summary.moments)))
+    return summary
+
+
+def run_minutes(request: FeatureRequest, meeting: str) -> Minutes:
+    """Find the decisions, tasks and open questions of a meeting of the requesting person's account.
+
+    Raises:
+        RefusedError: The account's switch is off, or no part of the meeting may be used.
+        InvalidInputError: There is no such meeting.
+    """
+    rows = _said_in(request, meeting, encoder=None, progress=silent)
+    minutes = take_minutes(rows)
+    quoted = [*minutes.decisions, *(action.moment for action in minutes.actions), *minutes.questions]
+    request.note(rows_of(rows, (moment.record_id for moment in quoted)))
+    return minutes
+
+
+def run_prose(request: FeatureRequest, summary: Summary, endpoint: Endpoint | None) -> Prose:
+    """Turn the quotes of a summary into prose, if the account's switch is on at the moment of sending.
+
+    Args:
+        request: With the permits of now: a no that came while the summary was being made counts.
+        summary: Made for the same person; its moments are sent.
+        endpoint: The language model that writes; none gives no prose and a note.
+
+    Raises:
+        RefusedError: The account's switch for this feature is off.
+    """
+    check_feature(request.permits, request.account, TRANSCRIPT)
+    return write_prose(endpoint, summary.moments)
+
+
+def _said_in(request: FeatureRequest, meeting: str, *, encoder: Encoder | None, progress: Progress) -> list[Row]:
+    """Return the turns of a meeting that may be used for a summary and that the requesting person may see."""
+    check_feature(request.permits, request.account, TRANSCRIPT)
+    source = source_id(request.account, meeting)
+    if encoder is not None:
+        request.lake.embed(
+            request.permits,
+            encoder,
+            categories=TRANSCRIPT,
+            accounts=[request.account],
+            source=source,
+            progress=progress,
+        )
+    rows = [row for row in visible_rows(request, TRANSCRIPT, source=source) if row.payload.get("kind") == "segment"]
+    if not rows:
+        counts = request.lake.reasons(request.permits, categories=TRANSCRIPT, source=source)
+        if not counts:
+            msg = f"The account {request.account} has no meeting {meeting!r}. `volition status` counts what is there."
+            raise InvalidInputError(msg)
+        reasons = ", ".join(f"{total} {reason.value}" for reason, total in counts[TRANSCRIPT[0]].items() if reason)
+        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
+        raise RefusedError(msg)
+    return rows
