@@ -25,12 +25,12 @@ from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.learning.audit.canary import measure_canaries
 from volition.learning.card import card_markdown
 from volition.learning.dp import clipped_sum, gaussian, is_drawn
-from volition.learning.families import NoParts
-from volition.learning.families.adapter import AdapterFamily
 from volition.learning.families.adapter import base as base_module
+from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.adapter.gguf import make_base as make_base_of
 from volition.learning.families.adapter.recipe import Private, Recipe
 from volition.learning.families.adapter.shards import deal, shard_of, writers
+from volition.learning.families.family import NoParts
 from volition.learning.release import Override, missed_bounds
 from volition.learning.train import FolderParts
 from volition.progress import silent

@@ -11,22 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_least, at_most, not_measured
 from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound, read_bounds
 from volition.learning.audit.cross_validation import Crossed, Fold, cross_validate
 from volition.learning.audit.fairness import measure_fairness
+from volition.learning.audit.finding import Finding, at_least, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, groupings, shown_groups
 from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.marginal import marginal_effect
 from volition.learning.audit.run import AUDITS, DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.learning.audit.trainings import learn, unlearn
-from volition.learning.families import NoParts, Scores
-from volition.learning.families.recommend import Recommend
+from volition.learning.families.family import NoParts, Scores
+from volition.learning.families.recommend.family import RecommendFamily
 from volition.progress import silent
 from volition.records.lake import Row
 
-FAMILY = Recommend()
+FAMILY = RecommendFamily()
 MEASURED = Finding(
     audit="benefit",
     metric="NDCG@10",

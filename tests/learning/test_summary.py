@@ -14,9 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, summary
-from volition.learning.families.summary import SummaryFamily, rouge_1, summarize
+from volition.learning.families import summary
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
+from volition.learning.families.summary.family import SummaryFamily
 from volition.learning.families.summary.regression import Sums
+from volition.learning.families.summary.summary import rouge_1, summarize
 from volition.progress import silent
 from volition.records.lake import Row
 

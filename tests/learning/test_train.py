@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator import silent, world_in
-from volition.learning.families.search import SearchFamily
+from volition.learning.families.search.family import SearchFamily
 from volition.learning.train import FolderParts, train
 from volition.records.snapshot import Snapshot
 

@@ -18,15 +18,15 @@ from volition.features.llm import Endpoint
 from volition.features.prose import Prose, write_prose
 from volition.features.search_cache import SearchCache, State
 from volition.learning.encoder import Encoder
-from volition.learning.families import Model
-from volition.learning.families.diagnose import Diagnosed, diagnose
+from volition.learning.families.diagnose.diagnosis import Diagnosed, diagnose
 from volition.learning.families.diagnose.sessions import SOURCES
-from volition.learning.families.recommend import Suggestion, recommend
-from volition.learning.families.search import Found, search_in
+from volition.learning.families.model import Model
+from volition.learning.families.recommend.recommender import Suggestion, recommend
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import CLICK, opening
-from volition.learning.families.summary import Summary, summarize
+from volition.learning.families.search.ranking import Found, search_in
 from volition.learning.families.summary.minutes import Minutes, take_minutes
+from volition.learning.families.summary.summary import Summary, summarize
 from volition.progress import Progress, silent
 from volition.records.ingest import PERSON_ITEM, Draft, PersonRef
 from volition.records.lake import Lake, Row, source_id

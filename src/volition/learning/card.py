@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, not_measured
+from volition.learning.audit.finding import Finding, not_measured
 
 FORMAT: Final = "volition/card/3"
 

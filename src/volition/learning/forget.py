@@ -20,7 +20,8 @@ from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.files import PART
-from volition.learning.families import Family, Model, NoParts, Subtracting
+from volition.learning.families.family import Family, NoParts, Subtracting
+from volition.learning.families.model import Model
 from volition.learning.release import ModelState
 from volition.progress import Progress
 from volition.records.snapshot import Key, RowsLater, Snapshot, Stale
@@ -76,7 +77,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     if not stale:
         return None
     parties = {row.verdict.party: row.verdict.reason for row in stale if row.verdict.reason is not None}
-    answers = Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+    answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
     since_us = min(answers.refused_us(key) for key in _earliest(stale))
     return Owed(
         model=model.id,
@@ -95,7 +96,7 @@ def _earliest(stale: Iterable[Stale]) -> Iterable[Key]:
     return {(key.account, key.people, key.category): key for key in newest_first}.values()
 
 
-class Answers:
+class RefusalTimes:
     """What the parties of a snapshot have answered since it was frozen."""
 
     def __init__(self, history: History, purpose: str, *, frozen_us: int, at_us: int) -> None:

@@ -21,8 +21,8 @@ from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.permits import Permits
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_folder
-from volition.learning.audit import FAIL, Finding
 from volition.learning.audit.bounds import Bound
+from volition.learning.audit.finding import FAIL, Finding
 from volition.learning.card import FORMAT, card_markdown
 from volition.learning.train import Trained
 from volition.ledger.entry import Entry

@@ -4,7 +4,7 @@ The same snapshot and family give the same model, byte for byte, so a model's na
 work are kept in the run's folder as they are made; a killed training is started again and takes them up. When the
 model is there, whole, the parts are removed.
 
-    models/MODEL/model/        what was learnt: data only (see `families.Model`)
+    models/MODEL/model/        what was learnt: data only (see `families.model.Model`)
     models/MODEL/record.json   what it was learnt from
 """
 
@@ -24,7 +24,8 @@ from volition.canonical import canonical_json, digest
 from volition.consent.parties import Parties
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_file, write_folder
-from volition.learning.families import Array, Family, Model
+from volition.learning.families.family import Family
+from volition.learning.families.model import Array, Model
 from volition.progress import Progress
 from volition.records.snapshot import Snapshot
 
@@ -75,7 +76,7 @@ class Trained:
 
 
 class FolderParts:
-    """Finished parts of a training run, one .npz file each, that survive a kill. Implements `families.Parts`."""
+    """Finished parts of a training run, one .npz file each, that survive a kill. Implements `families.family.Parts`."""
 
     def __init__(self, folder: Path) -> None:
         """Keep parts in `folder`, which is made with the first one."""

@@ -17,11 +17,11 @@ from volition.consent.gate import concerned, instant_text, remedy
 from volition.consent.history import History
 from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Say, Use, governing_rule, permit
 from volition.consent.terms.model import PURPOSES, Terms, leaves
-from volition.learning.audit import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.cross_validation import cross_validate
+from volition.learning.audit.finding import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.groups import FEWEST
 from volition.learning.audit.marginal import Effect, marginal_effect
-from volition.learning.families import Family
+from volition.learning.families.family import Family
 from volition.learning.release import ModelState
 from volition.progress import Progress
 from volition.records.lake import Row

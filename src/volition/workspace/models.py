@@ -14,17 +14,18 @@ from volition import canonical
 from volition.canonical import canonical_json, us_to_text
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_file
-from volition.learning.audit import Finding
+from volition.learning.audit.finding import Finding
 from volition.learning.audit.groups import regions_on_record
 from volition.learning.audit.run import run_audits
 from volition.learning.card import card_for_people, card_markdown
-from volition.learning.families import Family, Model
-from volition.learning.families.adapter import AdapterFamily
-from volition.learning.families.compose import ComposeFamily
-from volition.learning.families.diagnose import DiagnoseFamily
-from volition.learning.families.recommend import Recommend
-from volition.learning.families.search import SearchFamily
-from volition.learning.families.summary import SummaryFamily
+from volition.learning.families.adapter.family import AdapterFamily
+from volition.learning.families.compose.family import ComposeFamily
+from volition.learning.families.diagnose.family import DiagnoseFamily
+from volition.learning.families.family import Family
+from volition.learning.families.model import Model
+from volition.learning.families.recommend.family import RecommendFamily
+from volition.learning.families.search.family import SearchFamily
+from volition.learning.families.summary.family import SummaryFamily
 from volition.learning.forget import Owed, owed_by
 from volition.learning.release import (
     ModelState,
@@ -94,7 +95,7 @@ class Models:
             case "search":
                 return SearchFamily(self._opened.encoder())
             case "recommend":
-                return Recommend()
+                return RecommendFamily()
             case "summary":
                 return SummaryFamily()
             case "compose":

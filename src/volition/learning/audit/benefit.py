@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from volition.learning.audit import Finding, at_least, not_measured
 from volition.learning.audit.cross_validation import Crossed
+from volition.learning.audit.finding import Finding, at_least, not_measured
 from volition.learning.audit.intervals import RESAMPLES, bootstrap_interval
 from volition.learning.audit.marginal import Effect, marginal_effect
 from volition.progress import Progress

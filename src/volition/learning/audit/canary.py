@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_most, not_measured
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.membership_inference import Likely
 from volition.learning.audit.owners import owner_of, seed_of
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
 from volition.progress import Progress
 from volition.records.lake import Row
 

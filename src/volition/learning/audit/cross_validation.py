@@ -17,7 +17,8 @@ import numpy as np
 
 from volition.errors import InvalidInputError
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, Model, NoParts, Parts, Scores
+from volition.learning.families.family import Family, NoParts, Parts, Scores
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 

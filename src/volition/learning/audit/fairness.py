@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.learning.audit import Finding, at_most, not_measured
 from volition.learning.audit.cross_validation import Crossed
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, Grouping, groupings, shown_groups
 from volition.learning.audit.intervals import RESAMPLES, resampled_means
 from volition.records.lake import Row

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.consent.history import History
-from volition.learning.families import Scores
+from volition.learning.families.family import Scores
 from volition.records.lake import Row
 
 FEWEST: Final = 5

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_most, not_measured
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.owners import owner_of, seed_of
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, Model, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 

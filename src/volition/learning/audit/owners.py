@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from hashlib import sha256
 
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 

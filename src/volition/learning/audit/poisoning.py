@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_most, not_measured
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.intervals import bootstrap_interval, resampled_means
 from volition.learning.audit.owners import owner_of
 from volition.learning.audit.trainings import learn, unlearn
-from volition.learning.families import Family, Model, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 

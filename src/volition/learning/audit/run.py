@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from volition.learning.audit import Finding
 from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.canary import measure_canaries
 from volition.learning.audit.cross_validation import Crossed, cross_validate
 from volition.learning.audit.fairness import measure_fairness
+from volition.learning.audit.finding import Finding
 from volition.learning.audit.membership_inference import measure_attack
 from volition.learning.audit.poisoning import measure_poisoning
-from volition.learning.families import Family, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
 from volition.progress import Progress
 from volition.records.lake import Row
 

@@ -11,7 +11,8 @@ from hashlib import sha256
 import msgspec
 import numpy as np
 
-from volition.learning.families import Family, Model, NoParts, Parts, part_name
+from volition.learning.families.family import Family, NoParts, Parts, part_name
+from volition.learning.families.model import Model
 from volition.progress import silent
 from volition.records.lake import Row
 

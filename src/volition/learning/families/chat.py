@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from volition.canonical import digest
-from volition.learning.families import fold_of
+from volition.learning.families.family import fold_of
 from volition.records.lake import Row
 
 # Held out to measure: of each person asked the latest messages, of each fold so many people, or measuring takes too

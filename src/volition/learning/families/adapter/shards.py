@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.learning.dp import draw
-from volition.learning.families import canonical_order, fold_of
 from volition.learning.families.chat import is_message
+from volition.learning.families.family import canonical_order, fold_of
 from volition.records.lake import Row
 
 Tokens = NDArray[np.int32]
@@ -32,7 +32,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Writer:
+class Author:
     """A person's messages, one after the other.
 
     Attributes:
@@ -79,7 +79,7 @@ def deal(rows: Iterable[Row], shards: int) -> dict[int, tuple[Message, ...]]:
     return {shard: tuple(found) for shard, found in sorted(dealt.items())}
 
 
-def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]], end: int) -> dict[str, Writer]:
+def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]], end: int) -> dict[str, Author]:
     """Return each person's messages as tokens, in the order of their pseudonyms.
 
     Args:
@@ -94,7 +94,7 @@ def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]],
         starts[message.person].append(len(own) - 1)
         own += [*encode(message.text), end]
     return {
-        person: Writer(tokens=np.array(tokens[person], dtype=np.int32), starts=tuple(starts[person]))
+        person: Author(tokens=np.array(tokens[person], dtype=np.int32), starts=tuple(starts[person]))
         for person in sorted(tokens)
     }
 

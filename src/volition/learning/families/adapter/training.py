@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
 from volition.learning.dp import clipped_sum, gaussian, is_drawn
-from volition.learning.families import Array, Parts, part_name
 from volition.learning.families.adapter.recipe import Recipe
-from volition.learning.families.adapter.shards import Tokens, Writer
+from volition.learning.families.adapter.shards import Author, Tokens
+from volition.learning.families.family import Parts, part_name
+from volition.learning.families.model import Array
 
 Weights = NDArray[np.float32]
 
@@ -42,7 +43,7 @@ class _State:
 
 def train_shard(  # noqa: PLR0913 - what a training is made of
     learner: Learner,
-    people: Mapping[str, Writer],
+    people: Mapping[str, Author],
     recipe: Recipe,
     *,
     seed: str,
@@ -114,5 +115,5 @@ def _arrays(state: _State) -> Mapping[str, Array]:
     return {"weights": state.weights, "mean": state.mean, "square": state.square}
 
 
-def _bytes(people: Mapping[str, Writer]) -> list[bytes]:
+def _bytes(people: Mapping[str, Author]) -> list[bytes]:
     return [piece for person, writer in people.items() for piece in (person.encode(), writer.tokens.tobytes())]

@@ -22,10 +22,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.learning.families import Model
 from volition.learning.families.compose.counts import ORDER
-from volition.learning.families.compose.model import Learned, read_model
+from volition.learning.families.compose.model import AccountCounts, read_model
 from volition.learning.families.compose.words import MARKS, START, before_cursor, tokens
+from volition.learning.families.model import Model
 
 SHOWN: Final = 3
 """Suggestions shown at a time, as above the keyboards of telephones."""
@@ -117,7 +117,7 @@ class Composer:
 class _Account:
     """What is known of one account."""
 
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: AccountCounts) -> None:
         table = learned.table
         self._table = table
         self._answers = learned.answers

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 SESSION: Final = "session.id"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.canonical import digest, us_to_datetime
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 CLICK: Final = "search.opened"

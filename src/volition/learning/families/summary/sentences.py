@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 # Chosen by cross-validation over meetings: in the same room, several short pieces tell more than one long sentence.

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
-from volition.learning.audit import FAIL, NOT_MEASURED, PASS, Finding
+from volition.learning.audit.finding import FAIL, NOT_MEASURED, PASS, Finding
 from volition.learning.forget import Owed
 from volition.learning.release import ModelState
 from volition.server.auth import Role
