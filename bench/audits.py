@@ -24,12 +24,13 @@ from volition.learning.audit.finding import Finding
 from volition.learning.audit.membership_inference import attack, measure_attack, tpr_with_interval
 from volition.learning.audit.poisoning import measure_poisoning
 from volition.learning.families.family import Family, NoParts
+from volition.learning.families.installed import BUILT_IN
 from volition.learning.families.recommend.family import RecommendFamily
 from volition.learning.families.search.family import SearchFamily
-from volition.learning.release import at_work
+from volition.learning.registry import at_work
 from volition.progress import Progress, silent
 from volition.records.lake import Row
-from volition.workspace import FAMILIES, Workspace
+from volition.workspace import Workspace
 
 PEOPLE: Final = 400
 PLANTED_PEOPLE: Final = 1000
@@ -105,7 +106,7 @@ def _demo(progress: Progress) -> dict[str, Any]:
         run_demo(Path(folder) / "demo", show=lambda _step: None, progress=progress)
         with Workspace.open(Path(folder) / "demo" / "workspace") as workspace:
             figures = {}
-            for name in FAMILIES:
+            for name in BUILT_IN:
                 working = at_work(workspace.models.states(), name)
                 if working is not None:
                     rows = workspace.snapshots.open(working.snapshot).rows(workspace.parties)

@@ -23,13 +23,13 @@ from volition.learning.families.adapter.recipe import Recipe
 from volition.learning.families.compose.family import ComposeFamily
 from volition.learning.families.diagnose.family import DiagnoseFamily
 from volition.learning.families.family import Family, NoParts
+from volition.learning.families.installed import BUILT_IN
 from volition.learning.families.model import Model
 from volition.learning.families.recommend.family import RecommendFamily
 from volition.learning.families.search.family import SearchFamily
 from volition.learning.families.summary.family import SummaryFamily
 from volition.progress import silent
 from volition.records.lake import Row
-from volition.workspace import FAMILIES
 
 ACCOUNTS = ("acme", "brill", "corda")
 PEOPLE = {account: tuple(f"{account}-{number}" for number in range(4)) for account in ACCOUNTS}
@@ -208,7 +208,7 @@ def forgets(name, gone, *, before=None):
 
 
 def test_every_family_is_held_to_it():
-    assert MAKERS.keys() == set(FAMILIES)
+    assert MAKERS.keys() == set(BUILT_IN)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_folder
 from volition.learning.audit.finding import not_measured
 from volition.learning.families.recommend.family import RecommendFamily
-from volition.learning.release import models_in, settle_releases, write_release
+from volition.learning.registry import models_in
+from volition.learning.release import settle_releases, write_release
 from volition.learning.train import train
 from volition.ledger import merkle
 from volition.ledger.entry import Entry, NewEntry

@@ -22,24 +22,19 @@ from volition.learning.families.diagnose.diagnosis import Diagnosed, diagnose
 from volition.learning.families.diagnose.sessions import SOURCES
 from volition.learning.families.model import Model
 from volition.learning.families.recommend.recommender import Suggestion, recommend
+from volition.learning.families.recommend.spec import SPEC as RECOMMEND
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import CLICK, opening
 from volition.learning.families.search.ranking import Found, search_in
+from volition.learning.families.search.spec import SPEC as SEARCH
 from volition.learning.families.summary.minutes import Minutes, take_minutes
 from volition.learning.families.summary.summary import Summary, summarize
 from volition.progress import Progress, silent
 from volition.records.ingest import PERSON_ITEM, Draft, PersonRef
 from volition.records.lake import Lake, Row, source_id
 
-CONTENT: Final = ("content/chat", "content/files", "content/transcript")
-SERVICE: Final = ("service/usage",)
-
-READS: Final = {
-    "feature/search": CONTENT,
-    "feature/summary": ("content/transcript",),
-    "feature/recommend": SERVICE,
-}
-"""What a feature reads."""
+CONTENT: Final = SEARCH.reads
+SERVICE: Final = RECOMMEND.reads
 
 Note = Callable[[Iterable[Row]], None]
 

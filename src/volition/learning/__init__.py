@@ -10,6 +10,8 @@ dp           differential privacy with a person as the unit
 families     the kinds of model: how each learns, forgets and is measured
 train        a snapshot and a family make a model
 audit        a model makes findings
+registry     which models there are, and the state of each, from the ledger
+freshness    whether all rows of a snapshot may still be used
 card         a model's signed account of itself
 release      the act of putting a model to work
 forget       a no touches models; each is replaced by one that never saw the data

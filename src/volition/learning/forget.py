@@ -22,7 +22,7 @@ from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, chan
 from volition.files import PART
 from volition.learning.families.family import Family, NoParts, Subtracting
 from volition.learning.families.model import Model
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.progress import Progress
 from volition.records.snapshot import Key, RowsLater, Snapshot, Stale
 
@@ -35,11 +35,13 @@ class Owed:
 
     Attributes:
         model: The model.
+        family: Its family.
         parties: On whom it hangs: party -> reason.
         rows: How many rows it must forget.
         since_us: Since when it is owed.
         due_us: When it must be done.
         released: Whether the model is at work or was.
+        blocked: What keeps it from being forgotten now, and what to do; empty where nothing does.
     """
 
     model: str
@@ -49,6 +51,7 @@ class Owed:
     since_us: int
     due_us: int
     released: bool
+    blocked: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object with instants as text."""
@@ -60,6 +63,7 @@ class Owed:
             "since": us_to_text(self.since_us),
             "due": us_to_text(self.due_us),
             "released": self.released,
+            "blocked": self.blocked,
         }
 
 

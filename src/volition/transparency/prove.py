@@ -40,7 +40,8 @@ from volition.files import write_file
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.finding import Finding
 from volition.learning.card import card_markdown
-from volition.learning.release import PAYLOAD_TYPE, ModelState, missed_bounds, models_in, settle_releases
+from volition.learning.registry import ModelState, models_in
+from volition.learning.release import PAYLOAD_TYPE, missed_bounds, settle_releases
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger

@@ -20,7 +20,7 @@ from volition.consent.gate import concerned
 from volition.consent.history import History
 from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rule, permit
 from volition.learning.forget import DAY_US, RefusalTimes
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
 
 

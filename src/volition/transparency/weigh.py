@@ -22,7 +22,7 @@ from volition.learning.audit.finding import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.groups import FEWEST
 from volition.learning.audit.marginal import Effect, marginal_effect
 from volition.learning.families.family import Family
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.progress import Progress
 from volition.records.lake import Row
 from volition.records.snapshot import Snapshot

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.released import READS
 from volition.learning.audit.marginal import Effect
-from volition.learning.release import ModelState, at_work
+from volition.learning.families.installed import read_for
+from volition.learning.registry import ModelState, at_work
 from volition.progress import Progress, silent
 from volition.transparency.weigh import Known, Party, Weighed, measure_own_data, to_show, weigh
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
-from volition.workspace.records import learns_from
 from volition.workspace.snapshots import Snapshots
 
 
@@ -60,7 +59,7 @@ class Weighing:
             who,
             history=history,
             at_us=at_us,
-            purposes={one: READS.get(one, learns_from(one)) for one in chosen},
+            purposes={one: read_for(one) for one in chosen},
             models=models,
             due_days=self._opened.due_days,
         )

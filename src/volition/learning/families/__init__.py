@@ -12,6 +12,8 @@ Each module knows only those before it:
 
 model        what was learnt: data only, the same bytes everywhere
 family       what a family can do: learn, forget exactly, be measured
+spec         what a family is: declared in its folder
+installed    which families there are, from this package and from others
 chat         messages that a model may learn from
 search       which line answers a query
 recommend    what a person may want next

@@ -19,4 +19,5 @@ training     one shard's training, a person at a time
 base         the base model, on torch
 gguf         a base model out of a GGUF file
 family       training shard by shard
+spec         what this family is: its declaration
 """

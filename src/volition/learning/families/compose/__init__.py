@@ -20,4 +20,5 @@ model        the bytes of a model
 composer     a model, opened
 keystrokes   what completion saves
 family       learning what enough people wrote
+spec         what this family is: its declaration
 """

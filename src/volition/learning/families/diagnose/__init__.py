@@ -18,4 +18,5 @@ Each module knows only those before it:
 sessions     what is seen of a session, and in which words
 diagnosis    risks and likely causes
 family       learning from how sessions ended
+spec         what this family is: its declaration
 """

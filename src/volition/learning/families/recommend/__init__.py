@@ -16,4 +16,5 @@ Each module knows only those before it:
 counts       how many people use each pair of items
 recommender  a model, solved: what to try next
 family       learning and forgetting by adding and subtracting
+spec         what this family is: its declaration
 """

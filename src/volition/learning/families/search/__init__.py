@@ -16,4 +16,5 @@ lines        what search works on, and which were opened
 features     what tells that a line answers a query
 ranking      the lines that answer, in order
 family       learning to rank from what was opened
+spec         what this family is: its declaration
 """

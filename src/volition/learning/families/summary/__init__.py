@@ -21,4 +21,5 @@ minutes      decisions, tasks, open questions
 topics       what it went on about
 summary      the quotes of one meeting
 family       learning from edited summaries
+spec         what this family is: its declaration
 """
