@@ -133,7 +133,7 @@ def test_models_that_say_the_same_of_everybody_are_no_evidence():
 def test_a_rate_that_so_few_people_cannot_show_is_not_measured():
     strict, loose = measure_attack(Diary(), crowd(250), bound=None, progress=silent)
     assert strict.verdict == "not measured"
-    assert "with 250 others the smallest false-positive rate that can be told is 1/250" in strict.how.lower()
+    assert "with 250 others the smallest false-positive rate that can be measured is 1/250" in strict.how.lower()
     assert loose.value == 1.0
 
     class Untouched(Diary):

@@ -1,4 +1,4 @@
-"""Forgetting: from a no to the models it touches, to models that never saw the party.
+"""Forgetting (exact machine unlearning): from a no to the models it affects, to models that never saw the party.
 
 A model *owes* a forgetting when a row it learned from is not permitted any more. Forgetting freezes a snapshot within
 the old one (the same rows less those that the gate now keeps out; never a row more), asks the family for the model
@@ -36,7 +36,7 @@ class Owed:
     Attributes:
         model: The model.
         family: Its family.
-        parties: On whom it hangs: party -> reason.
+        parties: Who must be forgotten: party -> reason.
         rows: How many rows it must forget.
         since_us: Since when it is owed.
         due_us: When it must be done.
@@ -148,7 +148,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
 ) -> Model:
     """Return the model that would have been learned from `after`.
 
-    Where a family can subtract, only the rows of those for whom something changed are opened.
+    Where a family can subtract, only the rows of people whose rows changed are opened.
 
     Args:
         family: The model's.
@@ -156,7 +156,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
         before: The snapshot it was trained from.
         after: What may still be used of it.
         parties: Opens the content.
-        progress: Told how far it has come.
+        progress: Called with how far it has come.
 
     Raises:
         InvalidInputError: Too little is left to learn from.

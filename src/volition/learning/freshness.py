@@ -25,9 +25,9 @@ def check_fresh(snapshot: Snapshot, permits: Permits, *, what: str, instead: str
     stale = snapshot.stale(permits)
     if stale:
         reasons = Counter(row.verdict.reason.value for row in stale if row.verdict.reason is not None)
-        told = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
+        listed = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
         msg = (
-            f"{what} is stale: {len(stale)} of the {len(snapshot.keys)} rows are not permitted any more ({told}). "
+            f"{what} is stale: {len(stale)} of the {len(snapshot.keys)} rows are not permitted any more ({listed}). "
             f"{instead}"
         )
         raise RefusedError(msg)

@@ -1,8 +1,8 @@
 """Releases: findings and a fresh snapshot become a signed card, or a refusal with reasons.
 
-A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), when the
-model was not audited, or when a finding misses its bound. The last may be overridden, by somebody who is named with a
-reason in the ledger and in the card; the first two never. What is released has a card for people and machines, and an
+A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), when the model
+was not audited, or when a finding misses its bound. The last may be overridden by a person who is named, with a reason,
+in the ledger and in the card; the first two never. What is released has a card for people and machines, and an
 attestation: an in-toto Statement v1 in a DSSE envelope that binds the model's files to the snapshot's manifest, the
 ledger checkpoint, the terms and the findings.
 
@@ -36,7 +36,7 @@ PREDICATE_TYPE: Final = "urn:volition:release:2"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """Somebody answers for a release beyond its bounds. Both texts stay in the ledger for ever, in the clear.
+    """The person who takes responsibility for a release beyond its bounds. Both texts stay in the ledger, in the clear.
 
     Attributes:
         by: Who: a name that their colleagues know.
@@ -47,14 +47,14 @@ class Override:
     why: str
 
     def __post_init__(self) -> None:
-        """Refuse what names nobody or gives no reason.
+        """Refuse an override without a name or a reason.
 
         Raises:
             InvalidInputError: A text is empty, too long, or more than one line.
         """
         for what, text, longest in (("who", self.by, 100), ("why", self.why, 500)):
             if not text.strip() or text != text.strip() or len(text) > longest or not text.isprintable():
-                msg = f"An override says in one line of 1 to {longest} characters {what}, and {text!r} is none."
+                msg = f"An override says in one line of 1 to {longest} characters {what}; {text!r} does not."
                 raise InvalidInputError(msg)
 
     def to_json(self) -> dict[str, str]:
@@ -109,20 +109,20 @@ def _figure(value: float | None) -> str:
 def check_bounds(
     trained: Trained, findings: Sequence[Finding], bounds: Mapping[str, Bound], override: Override | None
 ) -> list[str]:
-    """Refuse to release a model that misses a bound, unless somebody answers for it.
+    """Refuse to release a model that misses a bound, unless it is overridden.
 
     Args:
         trained: The model.
         findings: What the audits found.
         bounds: The bound of every audit that a release asks for, as the settings have them now.
-        override: Who answers, and why; none if nobody does.
+        override: Who takes responsibility, and why; none if nobody does.
 
     Returns:
         The reasons that are overridden.
 
     Raises:
-        RefusedError: A bound is missed and nobody answers; or the findings were held against other bounds.
-        InvalidInputError: Somebody answers, and every bound is held.
+        RefusedError: A bound is missed and not overridden; or the findings were held against other bounds.
+        InvalidInputError: There is an override, and every bound is held.
     """
     old = [found for found in findings if found.audit in bounds and found.bound != bounds[found.audit].value]
     if old:
@@ -133,10 +133,10 @@ def check_bounds(
         raise RefusedError(msg)
     reasons = missed_bounds(findings, bounds)
     if reasons and override is None:
-        told = "".join(f"\n- {reason}" for reason in reasons)
+        listed = "".join(f"\n- {reason}" for reason in reasons)
         msg = (
-            f"Model {trained.id} misses what [audit] in volition.toml asks of a release:{told}\n"
-            "Train from more data, or let somebody answer for it by name, in the ledger and on the card: "
+            f"Model {trained.id} misses what [audit] in volition.toml asks of a release:{listed}\n"
+            "Train from more data, or override the bounds by name, which the ledger and the card then show: "
             f"`volition release {trained.id} --override-by NAME --because REASON`."
         )
         raise RefusedError(msg)
@@ -167,7 +167,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         snapshot: What it learned from.
         findings: What the audits found.
         required: Audits without a measurement of which a model is not released.
-        override: Who answers for bounds that are missed; none where all are held.
+        override: Who takes responsibility for bounds that are missed; none where all are held.
         terms: Ids of the terms that bound the accounts in the snapshot.
         checkpoint: The ledger's signed checkpoint now.
         signer: Signs the attestation.

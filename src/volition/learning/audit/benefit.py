@@ -27,7 +27,7 @@ def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress
     Args:
         crossed: The scores of held-out units.
         bound: The least benefit that is good enough; none if nothing was set.
-        progress: Told for how many accounts the marginal effect is measured.
+        progress: Called with for how many accounts the marginal effect is measured.
 
     Returns:
         One finding, whose value is the mean with training less the mean without, paired by unit. Its detail holds

@@ -5,7 +5,7 @@
     required = false   # true: what could not be measured is not released either
 
 An audit that the file does not speak of has the bound that a new workspace's file would give it, so that deleting a
-line never loosens anything. Whoever wants no bound writes one that nothing misses.
+line never loosens anything. To have no bound, write one that nothing misses.
 """
 
 from collections.abc import Mapping

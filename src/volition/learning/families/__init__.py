@@ -1,4 +1,4 @@
-"""Model families: what each kind of model learns from permitted rows, and how it forgets a part of them exactly.
+"""Model families: the kinds of model, what each learns from permitted rows, and how it forgets some of them exactly.
 
 A family turns rows that the gate let through into a `Model`, which is data only: JSON settings, numeric arrays and
 plain texts, never pickled objects. Its bytes are a function of the rows alone, so "forgotten exactly" is a comparison
@@ -14,7 +14,7 @@ model        what was learnt: data only, the same bytes everywhere
 family       what a family can do: learn, forget exactly, be measured
 spec         what a family is: declared in its folder
 installed    which families there are, from this package and from others
-chat         messages that a model may learn from
+chat         messages that a model may learn from, and which are held out
 search       which line answers a query
 recommend    what a person may want next
 summary      the moments of a meeting, as quotes

@@ -23,7 +23,7 @@ class Scores:
         units: What was scored (a query, a meeting, a person), one name each.
         accounts: The account each unit belongs to, for resampling and figures by account.
         values: Shape (units,), float64.
-        people: Whom each unit is about, by pseudonym, for figures by group; empty where a family does not say.
+        people: Who each unit is about, by pseudonym, for figures by group; empty where a family does not say.
     """
 
     metric: str
@@ -101,7 +101,7 @@ class Family(Protocol):
 
 @runtime_checkable
 class Subtracting(Protocol):
-    """A family that forgets by subtraction, so that it need not see the rows of those for whom nothing changed."""
+    """A family that forgets by subtraction, so that it need not see the rows of people for whom nothing changed."""
 
     def subtract(
         self,
@@ -119,7 +119,7 @@ class Subtracting(Protocol):
             before: Of those rows, all whose first person, in their account, lost a row since.
             after: Those of `before` that are left.
             accounts: Which accounts have any row left.
-            progress: Told how far it has come.
+            progress: Called with how far it has come.
         """
 
 

@@ -118,7 +118,7 @@ class Model:
             texts = {name: read(f"{_checked(name)}.txt").decode() for name in settings["texts"]}
             if sorted(arrays) != settings["arrays"]:
                 msg = f"arrays.npz holds {sorted(arrays)}, the settings list {settings['arrays']}"
-                raise ValueError(msg)  # noqa: TRY301 - told like every other fault of a file
+                raise ValueError(msg)  # noqa: TRY301 - reported like every other fault of a file
             return cls(family=settings["family"], settings=settings["settings"], arrays=arrays, texts=texts)
         except (OSError, EOFError, ValueError, TypeError, KeyError, *_DAMAGED) as error:
             msg = f"{where} is not a whole model: {error}. Save it again from its training run."
@@ -142,7 +142,7 @@ def _arrays_to_bytes(arrays: Mapping[str, Array]) -> bytes:
             entry = io.BytesIO()
             np.lib.format.write_array(entry, portable, version=(1, 0), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", date_time=_ZIP_EPOCH)
-            info.create_system = 3  # or the byte would tell on which system it was written
+            info.create_system = 3  # or the byte would depend on the system
             archive.writestr(info, entry.getvalue())
     return buffer.getvalue()
 

@@ -1,15 +1,16 @@
-"""Adapter: a language model that has learned how people here write, as a small update of a frozen base.
+"""Adapter: a language model that has learned how people here write, as a small update (LoRA) of a frozen base.
 
 Accounts are dealt into shards by a hash, and each shard trains an update of its own; predictions are by their mean.
-Forgetting trains anew only the shards that held whoever is forgotten, which gives the bytes of a model that never saw
-them. With `[adapter.privacy]`, training is differentially private, a person the unit (see `volition.learning.dp`).
+Forgetting trains again only the shards that held the people who are forgotten, which gives the bytes of a model that
+never saw them. With `[adapter.privacy]`, training is differentially private, a person the unit (see
+`volition.learning.dp`).
 
 What is learned crosses from one account to another. `docs/decisions/0014-adapters-in-shards.md` says what bounds it.
 
     family = AdapterFamily(Recipe(base="models/SmolLM2-135M"), folder=folder, secret=secret)
     model = family.fit(rows, parts=NoParts(), progress=silent)
 
-Source: shards that forget by training anew (SISA), Bourtoule et al. 2021, arXiv:1912.03817.
+Source: shards that forget by training again (SISA), Bourtoule et al. 2021, arXiv:1912.03817.
 
 Each module knows only those before it:
 

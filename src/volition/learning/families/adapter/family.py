@@ -17,7 +17,7 @@ from volition.errors import InvalidInputError
 from volition.learning.dp import PrvAccountant, claim
 from volition.learning.families.adapter.base import Base, settings_of
 from volition.learning.families.adapter.recipe import Recipe
-from volition.learning.families.adapter.shards import Message, Tokens, deal, told, writers
+from volition.learning.families.adapter.shards import Message, Tokens, deal, shard_sizes, writers
 from volition.learning.families.adapter.training import Weights, train_shard
 from volition.learning.families.chat import hold_out_people, is_message
 from volition.learning.families.family import Parts, Scores
@@ -45,7 +45,7 @@ class AdapterFamily:
         Args:
             recipe: How to train.
             folder: From where on the recipe names its base.
-            secret: Whom each step draws and what its noise is follow from it; whoever knows it can subtract the noise.
+            secret: It decides who each step draws and what its noise is; anyone who knows it can subtract the noise.
         """
         self._recipe = recipe
         self._folder = folder / recipe.base
@@ -83,10 +83,10 @@ class AdapterFamily:
         Args:
             rows: Permitted rows; those that are no public chat message are passed over. Their order does not matter.
             parts: What earlier, killed runs have left.
-            progress: Told of each step, with the mean loss of who was in it, in nats per token.
+            progress: Called for each step, with the mean loss of the people in it, in nats per token.
 
         Raises:
-            InvalidInputError: Nobody wrote a public message, or no base is to be had.
+            InvalidInputError: There is no public message, or no base.
             BackendError: The packages of the extra `train` are not installed, or the base does not load.
         """
         return self._learn(deal(rows, self._recipe.shards), {}, parts, progress)
@@ -94,14 +94,14 @@ class AdapterFamily:
     def forget(
         self, model: Model, *, before: Sequence[Row], after: Sequence[Row], parts: Parts, progress: Progress
     ) -> Model:
-        """Train anew the shards in which anything is missing now.
+        """Train again the shards in which anything is missing now.
 
         Args:
             model: Fitted on `before`.
             before: The rows that the model was trained from; content of erased accounts may be missing.
             after: The rows that may still be used.
             parts: What earlier, killed runs have left.
-            progress: Told of each step.
+            progress: Called for each step.
 
         Returns:
             The model that `fit(after)` gives, in the same bytes.
@@ -117,8 +117,8 @@ class AdapterFamily:
             kept = {
                 shard: model.arrays[_shard(shard)]
                 for shard, messages in now.items()
-                # The count tells of what `before` cannot show any more, such as an account whose key is destroyed.
-                if was.get(shard) == messages and counted.get(shard) == told({shard: messages})[0]
+                # The count covers what `before` cannot show any more, such as an account whose key is destroyed.
+                if was.get(shard) == messages and counted.get(shard) == shard_sizes({shard: messages})[0]
             }
         return self._learn(now, kept, parts, progress)
 
@@ -127,19 +127,19 @@ class AdapterFamily:
     ) -> Model:
         if not dealt:
             msg = (
-                "nothing to learn from: nobody wrote a message in a public chat of one account alone; collect more "
+                "nothing to learn from: there is no message in a public chat of one account alone; collect more "
                 "`content/chat`, or ask more people"
             )
             raise InvalidInputError(msg)
         base, fixed = self._base, self._base.fixed()
         base.set_fixed(fixed)
-        anew = [shard for shard in dealt if shard not in kept]
+        again = [shard for shard in dealt if shard not in kept]
         arrays: dict[str, Array] = {_FIXED: fixed} | {_shard(shard): weights for shard, weights in kept.items()}
-        for number, shard in enumerate(anew):
-            stage = f"training shard {number + 1} of {len(anew)}"
+        for number, shard in enumerate(again):
+            stage = f"training shard {number + 1} of {len(again)}"
 
             def say(done: int, loss: float | None, stage: str = stage, number: int = number) -> None:
-                progress(stage, number * self._recipe.steps + done, len(anew) * self._recipe.steps, loss)
+                progress(stage, number * self._recipe.steps + done, len(again) * self._recipe.steps, loss)
 
             arrays[_shard(shard)] = train_shard(
                 base,
@@ -148,21 +148,21 @@ class AdapterFamily:
                 seed=hmac.digest(self._secret, b"volition/adapter/shard/%d" % shard, "sha256").hex(),
                 key=canonical_json(self._settings["base"]),
                 parts=parts,
-                told=say,
+                report=say,
             )
-        return Model(family=NAME, settings={**self._settings, "shards": told(dealt)}, arrays=arrays, texts={})
+        return Model(family=NAME, settings={**self._settings, "shards": shard_sizes(dealt)}, arrays=arrays, texts={})
 
     def holdout(self, rows: Sequence[Row], fold: int, folds: int) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
         """Hold out the people of one fold (see `chat.hold_out_people`)."""
         return hold_out_people(rows, fold, folds)
 
     def evaluate(self, model: Model | None, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
-        """Measure how well each person's messages are foretold.
+        """Measure how well each person's messages are predicted.
 
         Args:
             model: Fitted on `rows_known`; none asks the base alone.
             rows_known: Unused: what was learned is in the model.
-            rows_heldout: Messages to foretell.
+            rows_heldout: Messages to predict.
 
         Returns:
             One value per person, in nats per token, at most 0.

@@ -2,9 +2,9 @@
 
 [adapter]
 base = "models/SmolLM2-135M"       # a folder, from the workspace's folder on
-shards = 4                         # accounts are dealt into so many; forgetting trains only the shards concerned anew
+shards = 4                         # accounts are dealt into this many; forgetting trains only those concerned again
 steps = 60                         # of each shard
-rate = 0.1                         # with which each person is in a step, whoever else is there
+rate = 0.1                         # the probability with which each person is in a step
 
 [adapter.privacy]                  # leave the table out to train without differential privacy
 clipping = 1.0

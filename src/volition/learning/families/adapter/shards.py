@@ -1,7 +1,7 @@
 """Which shard an account is in, and what each person there has written, as tokens.
 
 - An account is in one shard, by a hash of its name.
-- A person is in one shard at most: whoever writes in two accounts teaches nothing, so that what is claimed of one
+- A person is in one shard at most: a person who writes in two accounts teaches nothing, so that what is claimed of one
   person's part in one shard is all that is to be said of them.
 - What a person adds to a step follows from the seed, the step and what they wrote, and not from anybody else.
 """
@@ -99,8 +99,8 @@ def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]],
     }
 
 
-def told(messages: Mapping[int, Sequence[Message]]) -> list[dict[str, Any]]:
-    """Return what a model tells of its shards: how many messages and people each had."""
+def shard_sizes(messages: Mapping[int, Sequence[Message]]) -> list[dict[str, Any]]:
+    """Return what a model says of its shards: how many messages and people each had."""
     return [
         {"shard": shard, "messages": len(found), "people": len({message.person for message in found})}
         for shard, found in messages.items()

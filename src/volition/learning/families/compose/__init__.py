@@ -1,9 +1,9 @@
-"""Compose: what people of an account often write, to complete what somebody types and to suggest short replies.
+"""Compose: what people of an account often write, to complete what a person types and to suggest short replies.
 
-It suggests only what at least k different people of the same account wrote (k = 5 by default), and it holds nothing
-else: n-grams of words with the number of people who wrote each, and short replies likewise. What fewer people wrote is
-in no file of the model, and nothing crosses from one account to another. Private conversations teach nothing, since a
-suggestion is shown to the whole account.
+This is autocomplete with k-anonymity: it suggests only what at least k different people of the same account wrote (k =
+5 by default), and it holds nothing else: n-grams of words with the number of people who wrote each, and short replies
+in the same way. What fewer people wrote is in no file of the model, and nothing crosses from one account to another.
+Private conversations teach nothing, since a suggestion is shown to the whole account.
 
 The counts are integers and are subtracted to forget: the bytes that remain are those of a model trained without the
 party. `docs/decisions/0013-what-a-composer-may-hold.md` says why it is built like this.

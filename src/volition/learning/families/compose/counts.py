@@ -116,7 +116,7 @@ def count(messages: Iterable[tuple[int, str]], *, k: int) -> NgramCounts | None:
         k: Fewest people.
 
     Returns:
-        The table; none if no token was written by so many.
+        The counts; none if no token was written by k people.
     """
     written, tokens = read(messages)
     kept, at, people = _distinct(written.tokens, written.person, k)
@@ -137,7 +137,7 @@ def count(messages: Iterable[tuple[int, str]], *, k: int) -> NgramCounts | None:
 
 
 def _follows(written: EncodedMessages, at: Ints) -> NDArray[np.bool_]:
-    """Tell of each token whether, with what stands before it, it may end a kept n-gram that is one longer.
+    """Return for each token whether, with what stands before it, it may end a kept n-gram that is one longer.
 
     Args:
         written: The messages.
@@ -218,7 +218,7 @@ def _pairs(at: Ints, person: Ints, groups: int) -> Ints:
 
 
 def _reduced(table: NgramCounts, lost: Sequence[Ints], k: int) -> NgramCounts | None:
-    """Lower the counts, drop what falls below k, and number the rest anew."""
+    """Lower the counts, drop what falls below k, and renumber the rest."""
     left = [people - gone for people, gone in zip(table.people, lost, strict=True)]
     keep = [people >= k for people in left]
     if not keep[0].any():

@@ -39,7 +39,7 @@ class ComposeFamily:
             InvalidInputError: It is less than one.
         """
         if k < 1:
-            raise InvalidInputError(f"k is {k}: what nobody wrote cannot be suggested. Choose 1 or more, 5 by default.")
+            raise InvalidInputError(f"k is {k}: a suggestion needs an author. Choose 1 or more, 5 by default.")
         self._k = k
 
     def fit(self, rows: Sequence[Row], *, parts: Parts, progress: Progress) -> Model:
@@ -48,7 +48,7 @@ class ComposeFamily:
         Args:
             rows: Permitted rows; those that are no public chat message are passed over. Their order does not matter.
             parts: Unused: counting takes less time than saving it would.
-            progress: Told of each account counted.
+            progress: Called for each account that is counted.
 
         Raises:
             InvalidInputError: In no account did enough people write the same word.
@@ -73,7 +73,7 @@ class ComposeFamily:
                 (the key of an erased account is gone) if `after` has none of its rows.
             after: The rows that may still be used.
             parts: Unused.
-            progress: Told of each account whose rows changed.
+            progress: Called for each account whose rows changed.
 
         Returns:
             The model that `fit(after)` gives, in the same bytes.

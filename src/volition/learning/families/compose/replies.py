@@ -1,6 +1,6 @@
 """Short replies that enough different people wrote, and to which words they wrote them.
 
-A message replies to each message that somebody else wrote in the same channel and thread within the two minutes
+A message replies to each message that another person wrote in the same channel and thread within the two minutes
 before. That looks at two messages alone and never at what else was written, so taking rows away only ever takes replies
 away, and the counts of `ReplyCounts` can be subtracted as those of the n-grams can (see `counts`).
 """
@@ -32,7 +32,7 @@ class ReplyCounts:
 
     Attributes:
         people: Reply -> token of the messages replied to -> how many people wrote it to such a message. Only counts
-            from k on are kept, and only tokens that enough people wrote themselves: a reply must not tell what one
+            from k on are kept, and only tokens that enough people wrote themselves: a reply must not reveal what one
             person asked. Every message holds `START`, so that one counts all who wrote the reply.
     """
 

@@ -4,8 +4,8 @@
 - The score is **calibrated**: of the sessions at a risk of 30 %, three in ten fail. A logistic curve is fitted to
   scores that trees gave to people they had not seen (Platt 1999), and kept as two numbers.
 - The **likely causes** are what pushes this session's score up: the contributions of its attributes (TreeSHAP, Lundberg
-  et al. 2020), in words and as a factor of the odds. They are causes as far as the data tells: what goes together
-  with failing.
+  et al. 2020), in words and as a factor of the odds. They are associations in the data: what goes together
+  with failing, not proof of a cause.
 - Forgetting is learning again: deterministic, so that nothing of the removed rows can stay.
 - Without a model, fixed thresholds that everybody knows give a rough risk, and the answer says so.
 

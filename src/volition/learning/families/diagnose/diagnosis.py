@@ -81,7 +81,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What is foretold of one session.
+    """What is predicted for one session.
 
     Attributes:
         session: Its `session.id`.
@@ -120,12 +120,12 @@ class Diagnosed:
 def diagnose(
     model: Model | None, rows_of_person: Sequence[Row], *, at_us: int, session: str | None = None, limit: int = 10
 ) -> Diagnosed:
-    """Foretell how one person's sessions end.
+    """Predict how one person's sessions end.
 
     Args:
         model: A released model; none for fixed thresholds.
         rows_of_person: The person's telemetry and diagnostics that the gate let through.
-        at_us: The present instant: tells open sessions from those that were never closed.
+        at_us: The present instant: distinguishes open sessions from those that were never closed.
         session: Only the session of this id.
         limit: Most sessions to return.
 
@@ -179,8 +179,9 @@ def likely_causes(model: Model | None, sessions: Sequence[Session]) -> list[tupl
     layout, booster = _opened(model)
     if not sessions:
         return []
-    told = booster.predict(layout.table(sessions), pred_contrib=True, num_threads=1)
-    pushes = np.asarray(told, dtype=np.float64)[:, :-1] * model.settings["slope"]  # the last one is the average session
+    contributions = booster.predict(layout.table(sessions), pred_contrib=True, num_threads=1)
+    # The last column is the average session.
+    pushes = np.asarray(contributions, dtype=np.float64)[:, :-1] * model.settings["slope"]
     return [_causes(layout, session, push) for session, push in zip(sessions, pushes, strict=True)]
 
 
@@ -253,7 +254,7 @@ def boost(table: NDArray[np.float64], failed: NDArray[np.float64], progress: Pro
 
 
 def log_odds(booster: "lightgbm.Booster", table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return log-odds, shape (sessions,), clipped to what a probability can be told from."""
+    """Return log-odds, shape (sessions,), clipped to where a probability can be computed."""
     scores = booster.predict(table, raw_score=True, num_threads=1)
     return np.clip(np.asarray(scores, dtype=np.float64), -30, 30)
 

@@ -74,8 +74,8 @@ class DiagnoseFamily:
 
         Returns:
             For each session ((r - outcome)² - (risk - outcome)²) / (r (1 - r)), where r is the share of known sessions
-            that failed. The mean is 0 for whoever says r of every session, below for whoever does worse, and at most
-            about 1, for a seer.
+            that failed. The mean is 0 for a prediction of r for every session, below 0 for a worse one,
+            and at most about 1, for a perfect one.
         """
         known, sessions = failed_of(ended_of(rows_known)), ended_of(rows_heldout)
         share = (known.sum() + 0.5) / (len(known) + 1)
@@ -109,13 +109,11 @@ class DiagnoseFamily:
             name = part_name("diagnose", table.tobytes(), failed.tobytes(), folds.tobytes(), bytes([fold]))
             part = parts.get(name)
             if part is None:
-                alike = len(set(failed[~out].tolist())) == 1  # one person had all failures: nothing to tell apart
-                told = (
-                    np.zeros(int(out.sum()))
-                    if alike
-                    else log_odds(boost(table[~out], failed[~out], silent), table[out])
+                same = len(set(failed[~out].tolist())) == 1  # one person had all failures: nothing to distinguish
+                values = (
+                    np.zeros(int(out.sum())) if same else log_odds(boost(table[~out], failed[~out], silent), table[out])
                 )
-                part = {"scores": told}
+                part = {"scores": values}
                 parts.put(name, part)
             scores[out] = part["scores"]
         progress("diagnose: holding out", _FOLDS, _FOLDS)

@@ -1,8 +1,8 @@
 """Recommend: channels, documents, people and features that a person may want next (EASE, popularity for newcomers).
 
 An item is whatever a usage event names in `volition.item`: "channel/general", "document/budget", "person/ada",
-"feature/polls"; the word before the slash is its kind, and every kind is learned and suggested alike. An item that is a
-person is a party, too: who may be suggested is asked of the gate by whoever calls (`hidden`).
+"feature/polls"; the word before the slash is its kind, and every kind is learned and suggested in the same way. An item
+that is a person is a party, too: the caller asks the gate who may be suggested (`hidden`).
 
 What is learned is one table of integers per account: how many people use both item i and item j. Nothing crosses
 from one account to another, and because integers subtract exactly, forgetting is subtraction: the bytes that remain are

@@ -49,7 +49,7 @@ class PairCounts:
 
 
 def actor_of(row: Row) -> tuple[str, str]:
-    """Return the account and the pseudonym under which a row counts; an empty one where it concerns nobody."""
+    """Return the account and the pseudonym under which a row counts; an empty one where it is about no person."""
     return row.account, row.people[0] if row.people else ""
 
 
@@ -89,7 +89,7 @@ def count(people: Mapping[str, set[str]]) -> PairCounts:
 
 
 def subtract(table: PairCounts, people: Iterable[tuple[set[str], set[str]]]) -> PairCounts:
-    """Take uses out of a table; cells and items that nobody is left in vanish.
+    """Take uses out of a table; cells and items without anyone left vanish.
 
     Args:
         table: Of an account.
@@ -108,7 +108,7 @@ def subtract(table: PairCounts, people: Iterable[tuple[set[str], set[str]]]) -> 
         return PairCounts(items=table.items, starts=table.starts, columns=table.columns, counts=counts)
     starts = table.starts - np.searchsorted(gone, table.starts)
     columns, counts = np.delete(table.columns, gone), np.delete(counts, gone)
-    empty = np.flatnonzero(starts[1:] == starts[:-1])  # a row without its diagonal: nobody uses the item
+    empty = np.flatnonzero(starts[1:] == starts[:-1])  # a row without its diagonal: no one uses the item
     if len(empty):
         columns -= np.searchsorted(empty, columns).astype(np.int32)
         starts = np.delete(starts, empty)

@@ -45,7 +45,7 @@ class RecommendFamily:
         Args:
             rows: Permitted rows; those that are not usage of an item are passed over. Their order does not matter.
             parts: Unused: counting takes less time than saving it would.
-            progress: Told of each account counted.
+            progress: Called for each account that is counted.
 
         Returns:
             The model; it holds integers and names only, so its bytes depend on nothing but the set of uses.
@@ -72,10 +72,10 @@ class RecommendFamily:
                 (the key of an erased account is gone) if `after` has none of them either.
             after: The rows that may still be used.
             parts: Unused.
-            progress: Told of each account whose people changed.
+            progress: Called for each account whose people changed.
 
         Returns:
-            The model that `fit(after)` gives, in the same bytes. An item that nobody else used is gone from it.
+            The model that `fit(after)` gives, in the same bytes. An item that no one else used is gone from it.
 
         Raises:
             InvalidInputError: No use of an item is left.
@@ -105,7 +105,7 @@ class RecommendFamily:
         The work is that of the cells that those people were counted in, besides copying the table.
 
         Raises:
-            InvalidInputError: No use of an item is left, or somebody uses in `after` what they did not in `before`.
+            InvalidInputError: No use of an item is left, or a person uses in `after` what they did not in `before`.
         """
         old, new = uses_of(before), uses_of(after)
         tables = {account: table for account, table in tables_of(model).items() if account in accounts}
@@ -172,7 +172,7 @@ class RecommendFamily:
     def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
         """Return, for each person, the logarithm of how many people use the rarest pair of items that the person uses.
 
-        A person who was counted is in the count of each of their pairs, so a pair that nobody uses says that the person
+        A person who was counted is in the count of each of their pairs, so a pair that no one uses says that the person
         was not. This looks into the model's file: what it suggests, or rather never does (`MIN_PEOPLE`), shows less.
         """
         tables = tables_of(model)

@@ -13,7 +13,7 @@ from volition.learning.families.model import Model
 from volition.learning.families.recommend.counts import PairCounts, item_of, tables_of
 from volition.records.lake import Row
 
-# An item that one person alone uses is never suggested: the suggestion would tell a colleague what that person does.
+# An item that one person alone uses is never suggested: the suggestion would show a colleague what that person does.
 MIN_PEOPLE: Final = 2
 # The solve is cubic in the items of an account (2,000: about a second); beyond this many, the most used take part.
 MAX_ITEMS: Final = 2000
@@ -22,7 +22,7 @@ RIDGE: Final = 3.0
 # Scores are compared after rounding, so that the last bits of a BLAS never decide an order.
 DECIMALS: Final = 9
 Hidden = Callable[[str], bool]
-"""Tells of an item whether it must not be shown."""
+"""Says whether an item must not be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Recommender:
     def suggest(
         self, account: str, used: Iterable[str], limit: int, *, hidden: Hidden = nothing_hidden
     ) -> tuple[Suggestion, ...]:
-        """Suggest items of an account to somebody who uses some of them.
+        """Suggest items of an account to a person who uses some of them.
 
         Args:
             account: Whose items.
@@ -100,7 +100,7 @@ def recommend(
         hidden: Items of which it is true are neither suggested nor named as a reason.
 
     Returns:
-        Suggestions with reasons, the best first. Each call solves the account's table anew: to serve many, open a
+        Suggestions with reasons, the best first. Each call solves the account's table again: to serve many, open a
         `Recommender`.
     """
     own = [

@@ -1,4 +1,4 @@
-"""Search: which turn of a meeting, message of a channel or passage of a file answers a query; learnt from use.
+"""Search: which turn of a meeting, message of a channel or passage of a file answers a query (learning to rank).
 
 - BM25 on words and the cosine of a frozen sentence encoder, both also smoothed over the neighbouring lines, find lines
   that may answer. Their untrained **blend** is search by itself.
@@ -13,7 +13,7 @@ Sources: LambdaMART, Burges 2010, MSR-TR-2010-82; NDCG, Jarvelin and Kekalainen 
 Each module knows only those before it:
 
 lines        what search works on, and which were opened
-features     what tells that a line answers a query
+features     signals that a line answers a query
 ranking      the lines that answer, in order
 family       learning to rank from what was opened
 spec         what this family is: its declaration

@@ -142,7 +142,7 @@ def search_in(
             for line, score, matches in zip(indexes[i].document.lines, total, matching, strict=True)
             if matches
         ]
-    scored.sort(key=lambda entry: -entry[0])  # stable: alike scores stay in the order of documents and lines
+    scored.sort(key=lambda entry: -entry[0])  # stable: equal scores stay in the order of documents and lines
     return Found(hits=tuple(_hit(line, score) for score, line in scored[:limit]), note=ranker.note)
 
 
@@ -198,7 +198,7 @@ def boost(
     places = np.cumsum([len(table) for table in tables])[:-1]
 
     def missed(scores: NDArray[np.float64], _: "lightgbm.Dataset") -> tuple[str, float, bool]:
-        """Tell how much of the best NDCG@10 the ranking of what was learnt from misses."""
+        """Return how far the ranking of the training queries falls short of the best NDCG@10."""
         ranked = zip(np.split(scores, places), opened, strict=True)
         return "missed", 1 - float(np.mean([ndcg(own, relevant) for own, relevant in ranked])), False
 
@@ -221,8 +221,8 @@ class Ranker:
     """Scores the lines of a document: by a trained model where there is one that can work, by the blend otherwise.
 
     Attributes:
-        encoder: The encoder to use; none where there is none, or the model learnt without.
-        words: The weights of words; all alike where there is no model.
+        encoder: The encoder to use; none where it is missing, or the model learned without it.
+        words: The weights of words; all equal where there is no model.
         note: What keeps it from being at its best; empty if nothing does.
     """
 

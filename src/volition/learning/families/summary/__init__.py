@@ -1,4 +1,4 @@
-"""Summary: the moments of a meeting that its people would have written down, as quotes.
+"""Summary: the moments of a meeting that its people would have written down, as quotes (extractive summarization).
 
 A summary made of quotes cannot invent anything: each moment is a verbatim piece of one segment and points at its
 speaker and its place. What is learnt is which sentences to quote, from meetings whose summaries people edited: a
@@ -18,7 +18,7 @@ sentences    a meeting cut into sentences; what a quote is
 features     what the regression sees, in whole numbers
 regression   exact sums, added, subtracted, solved
 minutes      decisions, tasks, open questions
-topics       what it went on about
+topics       the topics of a meeting
 summary      the quotes of one meeting
 family       learning from edited summaries
 spec         what this family is: its declaration

@@ -36,7 +36,7 @@ class SummaryFamily:
         Args:
             rows: Permitted rows; segments with embeddings teach more than segments without.
             parts: Keeps the sums of every few meetings: a thousand of them take a minute or two.
-            progress: Told how many meetings are read.
+            progress: Called with how many meetings are read.
 
         Returns:
             The model: sums of products of features, in integers.
@@ -60,10 +60,10 @@ class SummaryFamily:
         Args:
             model: Fitted on `before`.
             before: The rows of the snapshot that the model was trained from. If some cannot be read any more (the key
-                of an erased account is gone), the model is fitted on `after` anew.
+                of an erased account is gone), the model is fitted on `after` from the beginning.
             after: The rows that may still be used.
             parts: Handed to `fit`.
-            progress: Told of each meeting that changed.
+            progress: Called for each meeting that changed.
 
         Returns:
             The model that `fit(after)` gives, in the same bytes.
@@ -136,7 +136,7 @@ class SummaryFamily:
         )
 
     def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
-        """Return, for each person, how well the model foretells which of their sentences the edited summaries use.
+        """Return, for each person, how well the model predicts which of their sentences the edited summaries use.
 
         That is the mean square, negated, of the regression's errors on the sentences that the person said, each beside
         the mean of its meeting.
