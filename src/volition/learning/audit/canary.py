@@ -65,7 +65,7 @@ def measure_canaries(  # noqa: PLR0913 - what is audited, and how
         bound: The largest mean exposure, in bits, that is good enough for what one person wrote; none if not set.
         progress: Called with how many canaries were ranked.
         canaries: How many to plant for each number of writers.
-        parts: Where the model is kept until the audit is done (see `learning`).
+        parts: Where the model is kept until the audit is done (see `trainings`).
 
     Returns:
         One finding: the mean exposure of the canaries that a single person wrote, with a bootstrap interval over them.

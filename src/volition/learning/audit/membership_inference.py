@@ -103,7 +103,7 @@ def measure_attack(  # noqa: PLR0913 - what is audited, and how
         bound: The largest true-positive rate that is good enough, from 0 to 1; none if nothing was set.
         progress: Called with how many models were attacked.
         models: How many models to train on half the people each; an even number, at least 6.
-        parts: Where models are kept until the audit is done (see `learning`).
+        parts: Where models are kept until the audit is done (see `trainings`).
 
     Returns:
         A finding for each rate of `RATES`: the true-positive rate there, over all trials. Its interval is the wider of
@@ -136,7 +136,7 @@ def attack(
         rows: A snapshot's rows. Which people are in which half follows from them alone.
         models: How many models; an even number, at least 6.
         progress: Called with how many were attacked.
-        parts: Where models are kept until the audit is done (see `learning`).
+        parts: Where models are kept until the audit is done (see `trainings`).
 
     Raises:
         InvalidInputError: `models` is odd or too small, or half of the people are too few to learn from.

@@ -102,7 +102,7 @@ def measure_poisoning(  # noqa: PLR0913 - what is audited, and how
         bound: The largest modified z-score of a harmful party that is good enough; none if nothing was set.
         progress: Called with how many parties were left out.
         most: How many accounts, and how many people, to leave out at most.
-        parts: Where models are kept until the audit is done (see `learning`).
+        parts: Where models are kept until the audit is done (see `trainings`).
 
     Returns:
         Two findings, for accounts and for people among their colleagues: the largest modified z-score of the harm,
