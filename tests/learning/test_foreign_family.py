@@ -247,6 +247,15 @@ def test_a_family_that_was_uninstalled_stops_nothing_for_the_others(left_behind)
         workspace.models.train("ticks")
 
 
+def test_what_it_is_worth_cannot_be_measured_and_the_weigh_page_says_so(folder, clock, package):
+    with Workspace.open(folder, clock=clock) as workspace:
+        put_to_work(workspace, "ticks")
+    package.uninstall()
+    with Workspace.open(folder, clock=clock) as workspace:
+        weighed = workspace.weigh.party("account:acme", purpose=TRAIN, measure=True)
+        assert "not installed here" in json.dumps(weighed.to_json())
+
+
 def test_installed_again_it_forgets_as_if_it_had_never_been_away(left_behind, package):
     workspace, foreign, _ = left_behind
     workspace.forgetting.forget()

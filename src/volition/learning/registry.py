@@ -1,4 +1,4 @@
-"""The registry of models: the state of each, as the ledger says it.
+"""The model registry: every model that was trained, and the state of each, as the ledger says it.
 
 Which models there are, which is at work and which were forgotten is kept nowhere else, so there is nothing that could
 say otherwise than the ledger.

@@ -82,6 +82,8 @@ class Weighing:
             self._models.check_fresh(model.snapshot)
         except RefusedError:  # whose no it was, and of how many rows, is not for this party to know
             return "Not all that it learned from may be used any more. Ask again once it has forgotten."
+        if self._models.blocked(model.state.family):
+            return "What trained this model is not installed here, so its worth cannot be measured. Ask the operator."
         return measure_own_data(
             party,
             model,
