@@ -24,11 +24,12 @@ from bench.quality.compose import read_chat
 from bench.road import peak_mb
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, Scores
-from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.adapter.gguf import gguf_file, make_base
 from volition.learning.families.adapter.recipe import Private, Recipe
 from volition.learning.families.chat import is_message
+from volition.learning.families.family import NoParts, Scores
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 

@@ -19,17 +19,18 @@ from typing import Any, Final
 from bench.meetings import machine, tell
 from bench.planted import Bigrams, Diary, Noise, chat, couples, crafts, crowd, searcher, searching, use
 from volition.cli.demo.story import run_demo
-from volition.learning.audit import Finding
 from volition.learning.audit.canary import measure_canaries
+from volition.learning.audit.finding import Finding
 from volition.learning.audit.membership_inference import attack, measure_attack, tpr_with_interval
 from volition.learning.audit.poisoning import measure_poisoning
-from volition.learning.families import Family, NoParts
-from volition.learning.families.recommend import Recommend
-from volition.learning.families.search import SearchFamily
-from volition.learning.release import at_work
+from volition.learning.families.family import Family, NoParts
+from volition.learning.families.installed import BUILT_IN
+from volition.learning.families.recommend.family import RecommendFamily
+from volition.learning.families.search.family import SearchFamily
+from volition.learning.registry import at_work
 from volition.progress import Progress, silent
 from volition.records.lake import Row
-from volition.workspace import FAMILIES, Workspace
+from volition.workspace import Workspace
 
 PEOPLE: Final = 400
 PLANTED_PEOPLE: Final = 1000
@@ -64,7 +65,7 @@ def _planted(progress: Progress) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     kept = measure_canaries(Bigrams(k=1), chat(), bound=None, progress=progress)
     guarded = measure_canaries(Bigrams(k=5), chat(), bound=None, progress=progress)
     _, clicks = measure_poisoning(SearchFamily(None), searching(poisoner=POISONER), bound=None, progress=progress)
-    _, stuffing = measure_poisoning(Recommend(), couples("acme", stuffers=1), bound=None, progress=progress)
+    _, stuffing = measure_poisoning(RecommendFamily(), couples("acme", stuffers=1), bound=None, progress=progress)
     figures = {
         "a family that keeps everything": _all(leaky),
         "a family that answers by chance": _all(noise),
@@ -95,7 +96,7 @@ def _families(people: int, progress: Progress) -> dict[str, Any]:
     shared = _worlds(people)["recommend"][1]
     owners = sorted({row.people[0] for row in shared})
     unique = [use("account-0", person, f"private/{person}") for person in owners[::4] if person.startswith("account-0")]
-    figures["recommend, a private item for some"] = _attacked(Recommend(), [*shared, *unique], progress)
+    figures["recommend, a private item for some"] = _attacked(RecommendFamily(), [*shared, *unique], progress)
     return figures
 
 
@@ -105,7 +106,7 @@ def _demo(progress: Progress) -> dict[str, Any]:
         run_demo(Path(folder) / "demo", show=lambda _step: None, progress=progress)
         with Workspace.open(Path(folder) / "demo" / "workspace") as workspace:
             figures = {}
-            for name in FAMILIES:
+            for name in BUILT_IN:
                 working = at_work(workspace.models.states(), name)
                 if working is not None:
                     rows = workspace.snapshots.open(working.snapshot).rows(workspace.parties)
@@ -139,7 +140,7 @@ def _worlds(people: int) -> dict[str, tuple[Family, list[Row]]]:
         for number in range(accounts)
         for row in searching(f"account-{number}", meetings=6, people=people // accounts, queries=1, seed=number)
     ]
-    return {"recommend": (Recommend(), uses), "search, words alone": (SearchFamily(None), searches)}
+    return {"recommend": (RecommendFamily(), uses), "search, words alone": (SearchFamily(None), searches)}
 
 
 def _cost(people: int, progress: Progress) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, Parts, Scores
+from volition.learning.families.family import Parts, Scores
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from volition.learning.families import Model, NoParts
-from volition.learning.families.compose import ComposeFamily
+from volition.learning.families.compose.family import ComposeFamily
 from volition.learning.families.compose.model import read_model
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
 from volition.progress import silent
 from volition.records.lake import Row
 

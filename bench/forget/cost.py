@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from volition.errors import ProofError
-from volition.learning.families import Family, NoParts
+from volition.learning.families.family import Family, NoParts
 from volition.progress import silent
 from volition.records.lake import Row
 

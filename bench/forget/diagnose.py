@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from bench.forget.cost import forgetting
 from bench.sessions import rows_of, simulate
-from volition.learning.families.diagnose import DiagnoseFamily
+from volition.learning.families.diagnose.family import DiagnoseFamily
 
 ROWS: Final = 20_000
 SESSIONS_EACH: Final = 10

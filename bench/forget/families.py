@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.meetings import machine
 from volition.errors import ProofError
-from volition.workspace import FAMILIES
+from volition.learning.families.installed import BUILT_IN
 
 AT_MOST: Final = {"recommend": 0.05, "compose": 0.05}
 """Forgetting by subtraction is to cost at most a twentieth of training again."""
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     figures: dict[str, Any] = {}
     goals = []
-    for family in FAMILIES:
+    for family in BUILT_IN:
         name = f"bench.forget.{family}"
         if importlib.util.find_spec(name) is None:
             figures[family] = "not measured"

@@ -11,8 +11,10 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from volition.learning.families import NoParts
-from volition.learning.families.recommend import Recommend, Recommender, actor_of
+from volition.learning.families.family import NoParts
+from volition.learning.families.recommend.counts import actor_of
+from volition.learning.families.recommend.family import RecommendFamily
+from volition.learning.families.recommend.recommender import Recommender
 from volition.progress import silent
 from volition.records.ingest import ITEM
 from volition.records.lake import Row
@@ -35,7 +37,7 @@ def measure(rows: int | None) -> dict[str, Any]:
     person = actor_of(before[0])
     own = [row for row in before if actor_of(row) == person]
     after = [row for row in before if actor_of(row) != person]
-    family = Recommend()
+    family = RecommendFamily()
     model = family.fit(before, parts=NoParts(), progress=silent)
 
     anew, anew_s = _timed(lambda: family.fit(after, parts=NoParts(), progress=silent), times=2)

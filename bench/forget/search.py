@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from bench.forget.cost import forgetting
 from bench.talk import talk
-from volition.learning.families.search import SearchFamily
+from volition.learning.families.search.family import SearchFamily
 
 ROWS: Final = 20_000
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from bench.forget.cost import forgetting
 from bench.talk import talk
-from volition.learning.families.summary import SummaryFamily
+from volition.learning.families.summary.family import SummaryFamily
 
 ROWS: Final = 20_000
 

@@ -21,14 +21,15 @@ import numpy as np
 
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts
-from volition.learning.families.compose import ComposeFamily
 from volition.learning.families.compose.composer import SHOWN, Composer
 from volition.learning.families.compose.counts import ORDER
+from volition.learning.families.compose.family import ComposeFamily
 from volition.learning.families.compose.keystrokes import Completes, Typed, type_messages
 from volition.learning.families.compose.model import lay_out, read_model
 from volition.learning.families.compose.replies import WINDOW_US
 from volition.learning.families.compose.words import MARKS, short_reply, tokens
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
 from volition.progress import Progress, silent
 from volition.records.lake import Row
 from volition.workspace import Workspace

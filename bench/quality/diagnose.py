@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from bench.meetings import interval
 from bench.sessions import Planted, rows_of, simulate
-from volition.learning.families import NoParts
-from volition.learning.families.diagnose import DiagnoseFamily, likely_causes, predict
+from volition.learning.families.diagnose.diagnosis import likely_causes, predict
+from volition.learning.families.diagnose.family import DiagnoseFamily
 from volition.learning.families.diagnose.sessions import sessions_of
+from volition.learning.families.family import NoParts
 from volition.progress import Progress
 
 PEOPLE: Final = 300

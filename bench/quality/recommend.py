@@ -28,8 +28,9 @@ import scipy.sparse
 
 from bench.meetings import interval
 from volition.errors import InvalidInputError
-from volition.learning.families import NoParts
-from volition.learning.families.recommend import DEPTH, Recommend, Recommender
+from volition.learning.families.family import NoParts
+from volition.learning.families.recommend.family import DEPTH, RecommendFamily
+from volition.learning.families.recommend.recommender import Recommender
 from volition.progress import Progress, silent
 from volition.records.ingest import ITEM, PERSON_ITEM
 from volition.records.lake import Row
@@ -234,7 +235,7 @@ def _rivals(
 
 def _ease(known: Sequence[tuple[float, str, str]], questions: Sequence[Question]) -> Scores:
     """Score by the product: what the people of a conversation say for a person, added up, is EASE's own score."""
-    model = Recommend().fit(list(_rows(known)), parts=NoParts(), progress=silent)
+    model = RecommendFamily().fit(list(_rows(known)), parts=NoParts(), progress=silent)
     recommender = Recommender(model)
     people = {person for _, _, person in known}
     said: dict[str, Mapping[str, float]] = {}

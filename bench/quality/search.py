@@ -14,9 +14,10 @@ from bench.meetings import Meeting, interval, ratio_interval, read_meetings
 from bench.quality.search_across import across
 from volition.canonical import digest
 from volition.learning.encoder import Encoder
-from volition.learning.families import NoParts
-from volition.learning.families.search import SearchFamily, ndcg
+from volition.learning.families.family import NoParts
+from volition.learning.families.search.family import SearchFamily
 from volition.learning.families.search.features import terms_of
+from volition.learning.families.search.ranking import ndcg
 from volition.progress import Progress
 from volition.records.lake import Row
 

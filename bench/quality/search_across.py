@@ -9,10 +9,10 @@ import numpy as np
 
 from bench.meetings import interval
 from volition.learning.encoder import Encoder
-from volition.learning.families import Model
-from volition.learning.families.search import DEPTH, Found, ndcg, search_in
+from volition.learning.families.model import Model
 from volition.learning.families.search.features import Index, terms_of
 from volition.learning.families.search.lines import documents_of, units_of
+from volition.learning.families.search.ranking import DEPTH, Found, ndcg, search_in
 from volition.progress import Progress
 from volition.records.lake import Row
 

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 
 from volition.canonical import digest
-from volition.learning.families import Model, NoParts
-from volition.learning.families.summary import SummaryFamily, summarize
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
+from volition.learning.families.summary.family import SummaryFamily
+from volition.learning.families.summary.summary import summarize
 from volition.progress import Progress
 from volition.records.ingest import Draft
 from volition.records.ingest.webvtt import read_webvtt

@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 from simulator import HashEncoder
 from tiny_llama import make_base, needed
 from volition.errors import InvalidInputError
-from volition.learning.families import Family, Model, NoParts
-from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.adapter.recipe import Recipe
-from volition.learning.families.compose import ComposeFamily
-from volition.learning.families.diagnose import DiagnoseFamily
-from volition.learning.families.recommend import Recommend
-from volition.learning.families.search import SearchFamily
-from volition.learning.families.summary import SummaryFamily
+from volition.learning.families.compose.family import ComposeFamily
+from volition.learning.families.diagnose.family import DiagnoseFamily
+from volition.learning.families.family import Family, NoParts
+from volition.learning.families.installed import BUILT_IN
+from volition.learning.families.model import Model
+from volition.learning.families.recommend.family import RecommendFamily
+from volition.learning.families.search.family import SearchFamily
+from volition.learning.families.summary.family import SummaryFamily
 from volition.progress import silent
 from volition.records.lake import Row
-from volition.workspace import FAMILIES
 
 ACCOUNTS = ("acme", "brill", "corda")
 PEOPLE = {account: tuple(f"{account}-{number}" for number in range(4)) for account in ACCOUNTS}
@@ -166,7 +167,7 @@ MAKERS: dict[str, Callable[[], Made]] = {
     "search": lambda: (SearchFamily(ENCODER), searched(embed=True)),
     "compose": lambda: (ComposeFamily(k=2), chatted()),
     "diagnose": lambda: (DiagnoseFamily(), connected()),
-    "recommend": lambda: (Recommend(), used()),
+    "recommend": lambda: (RecommendFamily(), used()),
     "summary": lambda: (SummaryFamily(), [one for account in ACCOUNTS for one in talk(account, embed=True)]),
 }
 
@@ -207,7 +208,7 @@ def forgets(name, gone, *, before=None):
 
 
 def test_every_family_is_held_to_it():
-    assert MAKERS.keys() == set(FAMILIES)
+    assert MAKERS.keys() == set(BUILT_IN)
 
 
 @pytest.mark.parametrize(

@@ -21,16 +21,17 @@ from letters import Letters, use_letters
 from smollm_server import SmolLM
 from tiny_llama import make_base, needed
 from volition.cli import main
+from volition.consent.terms.toml_file import FaultError
 from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.learning.audit.canary import measure_canaries
 from volition.learning.card import card_markdown
 from volition.learning.dp import clipped_sum, gaussian, is_drawn
-from volition.learning.families import NoParts
-from volition.learning.families.adapter import AdapterFamily
 from volition.learning.families.adapter import base as base_module
+from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.adapter.gguf import make_base as make_base_of
 from volition.learning.families.adapter.recipe import Private, Recipe
 from volition.learning.families.adapter.shards import deal, shard_of, writers
+from volition.learning.families.family import NoParts
 from volition.learning.release import Override, missed_bounds
 from volition.learning.train import FolderParts
 from volition.progress import silent
@@ -109,14 +110,16 @@ def without(rows, gone):
 
 def test_the_settings_are_read_strictly():
     table = {"base": "base", "steps": 5, "privacy": {"delta": 1e-6}}
-    read = Recipe.from_toml(table, where="volition.toml")
+    read = Recipe.from_toml(table)
     assert read == Recipe(base="base", steps=5, privacy=Private(delta=1e-6))
     for wrong in ({}, {"base": ""}, {"base": "b", "rate": 0}, {"base": "b", "steps": 0}, {"base": "b", "epochs": 1}):
-        with pytest.raises(InvalidInputError, match=r"volition\.toml: \[adapter\]"):
-            Recipe.from_toml(wrong, where="volition.toml")
+        with pytest.raises(FaultError) as raised:
+            Recipe.from_toml(wrong)
+        assert raised.value.path[:1] == tuple(key for key in wrong if key != "base" or not wrong[key])[:1]
     for wrong in ({"delta": 1}, {"clipping": "1"}, {"sigma": 1}, []):
-        with pytest.raises(InvalidInputError, match="privacy"):
-            Recipe.from_toml({"base": "b", "privacy": wrong}, where="volition.toml")
+        with pytest.raises(FaultError) as raised:
+            Recipe.from_toml({"base": "b", "privacy": wrong})
+        assert raised.value.path == ("privacy", *wrong)
 
 
 def test_an_account_is_in_one_shard_and_whoever_writes_in_two_teaches_nothing():

@@ -10,23 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from volition.consent.terms.toml_file import FaultError
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_least, at_most, not_measured
 from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound, read_bounds
 from volition.learning.audit.cross_validation import Crossed, Fold, cross_validate
 from volition.learning.audit.fairness import measure_fairness
+from volition.learning.audit.finding import Finding, at_least, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, groupings, shown_groups
 from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.marginal import marginal_effect
 from volition.learning.audit.run import AUDITS, DEFAULT_BOUNDS, bounds_text, run_audits
 from volition.learning.audit.trainings import learn, unlearn
-from volition.learning.families import NoParts, Scores
-from volition.learning.families.recommend import Recommend
+from volition.learning.families.family import NoParts, Scores
+from volition.learning.families.recommend.family import RecommendFamily
 from volition.progress import silent
 from volition.records.lake import Row
 
-FAMILY = Recommend()
+FAMILY = RecommendFamily()
 MEASURED = Finding(
     audit="benefit",
     metric="NDCG@10",
@@ -348,11 +349,11 @@ def test_a_finding_never_names_a_small_group_and_what_it_leaves_over_is_no_handf
 
 def test_a_new_workspaces_file_says_the_bounds_that_hold_without_it():
     table = tomllib.loads(bounds_text())["audit"]
-    assert read_bounds(table, DEFAULT_BOUNDS, where="x") == read_bounds({}, DEFAULT_BOUNDS, where="x") == DEFAULT_BOUNDS
+    assert read_bounds(table, DEFAULT_BOUNDS) == read_bounds({}, DEFAULT_BOUNDS) == DEFAULT_BOUNDS
 
 
 def test_bounds_are_read_and_what_is_left_out_keeps_its_own():
-    bounds = read_bounds({"benefit": {"bound": 1}, "fairness": {"required": True}}, DEFAULT_BOUNDS, where="x")
+    bounds = read_bounds({"benefit": {"bound": 1}, "fairness": {"required": True}}, DEFAULT_BOUNDS)
     assert bounds["benefit"] == Bound(value=1.0, required=DEFAULT_BOUNDS["benefit"].required)
     assert bounds["fairness"] == Bound(value=DEFAULT_BOUNDS["fairness"].value, required=True)
 
@@ -360,19 +361,20 @@ def test_bounds_are_read_and_what_is_left_out_keeps_its_own():
 @pytest.mark.parametrize(
     ("table", "told"),
     [
-        (7, "a table of its own"),
-        ({"benefits": {}}, "unknown audit 'benefits'"),
-        ({"benefit": 0.1}, "no table"),
-        ({"benefit": {"bond": 0.1}}, "unknown key 'bond'"),
-        ({"benefit": {"bound": "0.1"}}, "A bound is a number"),
-        ({"benefit": {"bound": True}}, "A bound is a number"),
-        ({"benefit": {"bound": float("nan")}}, "A bound is a number"),
+        (7, "expected a table"),
+        ({"benefits": {}}, 'unknown key "benefits". Did you mean "benefit"?'),
+        ({"benefit": 0.1}, "expected a table"),
+        ({"benefit": {"bond": 0.1}}, 'unknown key "bond". Did you mean "bound"?'),
+        ({"benefit": {"bound": "0.1"}}, '"bound" must be a number'),
+        ({"benefit": {"bound": True}}, '"bound" must be a number'),
+        ({"benefit": {"bound": float("nan")}}, '"bound" must be a number'),
         ({"benefit": {"required": 1}}, "true or false"),
     ],
 )
 def test_what_is_no_bound_is_refused(table, told):
-    with pytest.raises(InvalidInputError, match=told):
-        read_bounds(table, DEFAULT_BOUNDS, where="volition.toml")
+    with pytest.raises(FaultError) as raised:
+        read_bounds(table, DEFAULT_BOUNDS)
+    assert told in raised.value.fault
 
 
 # --- killed half-way ---

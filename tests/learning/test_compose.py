@@ -18,11 +18,12 @@ from volition import RefusedError, Workspace
 from volition.canonical import datetime_to_us
 from volition.errors import InvalidInputError
 from volition.features.edits import shorten, tidy
-from volition.learning.families import Model, NoParts
-from volition.learning.families.compose import ComposeFamily
 from volition.learning.families.compose.composer import Completion, Composer
+from volition.learning.families.compose.family import ComposeFamily
 from volition.learning.families.compose.keystrokes import type_messages
 from volition.learning.families.compose.words import MARKS, before_cursor, tokens
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
 from volition.progress import silent
 from volition.records.lake import Row
 

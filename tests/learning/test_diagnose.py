@@ -16,9 +16,11 @@ from bench.sessions import otlp_of, rows_of, simulate
 from volition.canonical import us_to_datetime
 from volition.cli.demo.samples import write_samples
 from volition.errors import InvalidInputError, RefusedError
-from volition.learning.families import Model, NoParts
-from volition.learning.families.diagnose import DiagnoseFamily, diagnose, fit_curve, likely_causes, predict
+from volition.learning.families.diagnose.diagnosis import diagnose, likely_causes, predict
+from volition.learning.families.diagnose.family import DiagnoseFamily, fit_curve
 from volition.learning.families.diagnose.sessions import FEWEST_PEOPLE, Layout, sessions_of
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
 from volition.progress import silent
 from volition.records.lake import Row
 from volition.workspace import Workspace

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from volition.errors import ConflictError, InvalidInputError
-from volition.learning.families import Model, Scores, fold_of, part_name
+from volition.learning.families.family import Scores, fold_of, part_name
+from volition.learning.families.model import Model
 
 MODEL = Model(
     family="search",

@@ -23,8 +23,8 @@ from volition.learning.audit.membership_inference import (
     measure_attack,
     tpr_with_interval,
 )
-from volition.learning.families import NoParts, Scores
-from volition.learning.families.recommend import Recommend
+from volition.learning.families.family import NoParts, Scores
+from volition.learning.families.recommend.family import RecommendFamily
 
 # --- figures against plain references ---
 
@@ -133,7 +133,7 @@ def test_models_that_say_the_same_of_everybody_are_no_evidence():
 def test_a_rate_that_so_few_people_cannot_show_is_not_measured():
     strict, loose = measure_attack(Diary(), crowd(250), bound=None, progress=silent)
     assert strict.verdict == "not measured"
-    assert "with 250 others the smallest false-positive rate that can be told is 1/250" in strict.how.lower()
+    assert "with 250 others the smallest false-positive rate that can be measured is 1/250" in strict.how.lower()
     assert loose.value == 1.0
 
     class Untouched(Diary):
@@ -183,7 +183,7 @@ def test_a_person_whose_pair_of_items_is_unique_is_visible_in_the_counts_of_reco
     unique = [f"{person:032x}" for person in range(0, 400, 4)]
     rows += [use("acme", person, f"private/{person}") for person in unique]
 
-    trials = attack(Recommend(), rows, progress=silent)
+    trials = attack(RecommendFamily(), rows, progress=silent)
 
     def only(wanted):
         of = [place for place, person in enumerate(trials.people) if (person in set(unique)) == wanted]
@@ -196,7 +196,7 @@ def test_a_person_whose_pair_of_items_is_unique_is_visible_in_the_counts_of_reco
 
     assert tpr_with_interval(only(wanted=True), 0.01)[0] == 1.0
     assert tpr_with_interval(only(wanted=False), 0.01)[0] < 0.1
-    strict, loose = measure_attack(Recommend(), rows, bound=0.1, progress=silent)
+    strict, loose = measure_attack(RecommendFamily(), rows, bound=0.1, progress=silent)
     assert strict.verdict == "not measured"
     assert loose.verdict == "fail"
     assert 0.2 < loose.value < 0.4
@@ -261,7 +261,7 @@ def test_a_model_that_keeps_what_one_person_wrote_exposes_it_and_a_threshold_doe
 
 
 def test_canaries_need_a_language_model_and_words():
-    for finding in measure_canaries(Recommend(), crowd(9), bound=3.0, progress=silent):
+    for finding in measure_canaries(RecommendFamily(), crowd(9), bound=3.0, progress=silent):
         assert finding.verdict == "not measured"
         assert "no likelihood" in finding.how
     for finding in measure_canaries(Bigrams(k=1), [say(1, "a", "good morning")], bound=3.0, progress=silent):

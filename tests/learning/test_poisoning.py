@@ -9,8 +9,8 @@ from bench.planted import couples, crafts, searcher, searching, use
 from simulator import silent
 from volition.errors import InvalidInputError
 from volition.learning.audit.poisoning import FEWEST_PARTIES, measure_poisoning, robust_scale
-from volition.learning.families.recommend import Recommend
-from volition.learning.families.search import SearchFamily
+from volition.learning.families.recommend.family import RecommendFamily
+from volition.learning.families.search.family import SearchFamily
 
 POISONER = 5
 
@@ -53,20 +53,20 @@ def test_an_account_that_opens_what_does_not_answer_comes_out_on_top():
 
 
 def test_a_person_who_stuffs_items_comes_out_on_top_of_recommend():
-    _, people = measure(Recommend(), couples("acme", stuffers=1))
+    _, people = measure(RecommendFamily(), couples("acme", stuffers=1))
     assert people.detail["parties"][0]["party"] == people.detail["stands_out"] == "person:acme-stuffer-0"
     assert people.verdict == "fail"
 
 
 def test_nothing_crosses_from_one_account_of_recommend_to_another():
     rows = [row for account in "abcdef" for row in couples(account, people=8, stuffers=account == "c")]
-    accounts, _ = measure(Recommend(), rows)
+    accounts, _ = measure(RecommendFamily(), rows)
     assert (accounts.value, accounts.verdict) == (0.0, "pass")
     assert {party["influence"] for party in accounts.detail["parties"]} == {0.0}
 
 
 def test_too_few_to_compare_is_not_measured():
-    accounts, people = measure(Recommend(), crafts("acme", people=FEWEST_PARTIES - 1))
+    accounts, people = measure(RecommendFamily(), crafts("acme", people=FEWEST_PARTIES - 1))
     assert accounts.verdict == people.verdict == "not measured"
     assert f"takes {FEWEST_PARTIES} accounts" in accounts.how
 
@@ -78,14 +78,14 @@ def test_too_little_to_learn_from_is_not_measured():
 
 
 def test_the_parties_with_most_rows_are_left_out_where_there_are_too_many():
-    _, people = measure(Recommend(), couples("acme", stuffers=1), most=5)
+    _, people = measure(RecommendFamily(), couples("acme", stuffers=1), most=5)
     assert people.detail["left_out"] == 5
     assert 18 in [party["rows"] for party in people.detail["parties"]]  # the stuffer's: others have six at most
 
 
 def test_the_order_of_the_rows_changes_nothing():
     rows = couples("acme", stuffers=1)
-    assert measure(Recommend(), rows) == measure(Recommend(), rows[::-1])
+    assert measure(RecommendFamily(), rows) == measure(RecommendFamily(), rows[::-1])
 
 
 @given(st.lists(st.floats(-100, 100).map(lambda value: round(value, 3)), min_size=1, max_size=20))
@@ -110,6 +110,6 @@ def test_the_example_of_the_rule():
 def test_the_only_account_cannot_be_left_out():
     rows = [use("acme", f"person-{number}", f"document/{at}", at) for number in range(6) for at in range(4)]
     with pytest.raises(InvalidInputError):
-        Recommend().fit([], parts=None, progress=silent)
-    accounts, _ = measure(Recommend(), rows)
+        RecommendFamily().fit([], parts=None, progress=silent)
+    accounts, _ = measure(RecommendFamily(), rows)
     assert accounts.verdict == "not measured"

@@ -12,13 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, Subtracting
-from volition.learning.families.diagnose import DiagnoseFamily
-from volition.learning.families.recommend import Recommend, evaluate_popularity, recommend
+from volition.learning.families.diagnose.family import DiagnoseFamily
+from volition.learning.families.family import NoParts, Subtracting
+from volition.learning.families.model import Model
+from volition.learning.families.recommend.family import RecommendFamily, evaluate_popularity
+from volition.learning.families.recommend.recommender import recommend
 from volition.progress import silent
 from volition.records.lake import Row
 
-FAMILY = Recommend()
+FAMILY = RecommendFamily()
 
 
 def use(account: str, person: str, item: str, at_us: int = 0, *, others: tuple[str, ...] = ()) -> Row:
@@ -356,7 +358,7 @@ def test_a_model_of_an_older_form_is_refused_with_what_to_do():
 
 
 def test_only_the_most_used_items_of_a_large_account_are_solved(monkeypatch):
-    monkeypatch.setattr("volition.learning.families.recommend.MAX_ITEMS", 5)
+    monkeypatch.setattr("volition.learning.families.recommend.recommender.MAX_ITEMS", 5)
     rows = [use("acme", f"p{n}", f"item-{item}") for item in range(9) for n in range(2 + item)]
 
     answer = recommend(fit(rows), [use("acme", "new", "item-8")], account="acme", limit=9)

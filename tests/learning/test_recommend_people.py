@@ -8,8 +8,8 @@ import pytest
 from volition.canonical import datetime_to_us
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
-from volition.learning.families import NoParts
-from volition.learning.families.recommend import Recommend
+from volition.learning.families.family import NoParts
+from volition.learning.families.recommend.family import RecommendFamily
 from volition.progress import silent
 from volition.workspace import Workspace
 
@@ -152,7 +152,7 @@ def test_under_the_terms_that_ship_the_no_of_a_colleague_is_owed_and_forgotten(t
 
 def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_path, monkeypatch):
     seen = {}
-    subtract = Recommend.subtract
+    subtract = RecommendFamily.subtract
 
     def watched(self, model, *, before, after, accounts, progress):
         if not seen:  # the audits of the successor leave people out, too, but later
@@ -160,7 +160,7 @@ def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_
         return subtract(self, model, before=before, after=after, accounts=accounts, progress=progress)
 
     with build(tmp_path) as made:
-        monkeypatch.setattr(Recommend, "subtract", watched)
+        monkeypatch.setattr(RecommendFamily, "subtract", watched)
         made.consent.decide("person:eli", yes=False, data=SERVICE, purpose=TRAIN)
         [done] = made.forgetting.forget()
         successor = made.models.open(done.successor)
@@ -170,7 +170,7 @@ def test_forgetting_opens_only_the_rows_of_those_for_whom_something_changed(tmp_
         assert {row.people[0] for row in seen["before"]} == {eli}
         assert len(seen["before"]) == len(USED["eli"])
         assert list(seen["after"]) == []
-        assert successor.model.files() == Recommend().fit(rows, parts=NoParts(), progress=silent).files()
+        assert successor.model.files() == RecommendFamily().fit(rows, parts=NoParts(), progress=silent).files()
 
 
 def test_nothing_left_to_subtract_from_leaves_no_model(tmp_path):

@@ -11,9 +11,11 @@ import pytest
 
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder, EncoderMissingError
-from volition.learning.families import Model, NoParts
-from volition.learning.families.search import FEWEST_UNITS, SearchFamily, ndcg, search
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
+from volition.learning.families.search.family import FEWEST_UNITS, SearchFamily
 from volition.learning.families.search.features import bm25
+from volition.learning.families.search.ranking import ndcg, search
 from volition.progress import silent
 from volition.records.lake import Row
 

@@ -14,9 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Model, NoParts, summary
-from volition.learning.families.summary import SummaryFamily, rouge_1, summarize
+from volition.learning.families import summary
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
+from volition.learning.families.summary.family import SummaryFamily
+from volition.learning.families.summary.features import HAND_FEATURES, ONE, read_meeting
 from volition.learning.families.summary.regression import Sums
+from volition.learning.families.summary.summary import rouge_1, summarize
 from volition.progress import silent
 from volition.records.lake import Row
 
@@ -160,6 +164,17 @@ def test_a_summary_has_about_as_many_words_as_asked_for(model, words):
     said = sum(len(moment.quote.split()) for moment in summarize(model, meeting(5), words=words).moments)
 
     assert words - 15 <= said <= words  # 10 words are the shortest moment, and what is left may repeat what is there
+
+
+def test_each_hand_made_feature_has_a_name_and_measures_what_it_says():
+    rows = [segment("Did we decide on 12 wheels?", 0), segment("Yes, we did.", 1, speaker="Bo")]
+    hand = dict(zip(HAND_FEATURES, read_meeting(rows).hand.T, strict=True))
+    asked, answered = hand["question"]
+    assert (asked, answered) == (ONE, 0)
+    assert hand["numbers"][0] > hand["numbers"][1] == 0
+    assert hand["position"].tolist() == [-ONE, ONE]
+    assert hand["by who speaks most"].tolist() == [ONE, 0]
+    assert hand["cue words"].tolist() == [ONE / 2, 0]
 
 
 def test_an_endless_sentence_is_quoted_in_part():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from test_summary import segment
 
 from bench.quality.topics import differences
-from volition.learning.families.summary import summarize
 from volition.learning.families.summary.sentences import in_turn
+from volition.learning.families.summary.summary import summarize
 from volition.learning.families.summary.topics import find_topics
 
 CHATTER = "well so it is what we said about the one that they have there and then you know how it goes on"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from simulator import silent, world_in
-from volition.learning.families.search import SearchFamily
+from volition.learning.families.search.family import SearchFamily
 from volition.learning.train import FolderParts, train
 from volition.records.snapshot import Snapshot
 
@@ -20,7 +20,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from simulator import silent
-from volition.learning.families.search import SearchFamily
+from volition.learning.families.search.family import SearchFamily
 from volition.consent.parties import Parties
 from volition.records.snapshot import Snapshot
 from volition.learning.train import FolderParts, train

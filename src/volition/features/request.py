@@ -16,19 +16,15 @@ from volition.consent.parties import Person
 from volition.consent.permits import PartyRole, Permits, Refusal
 from volition.errors import RefusedError
 from volition.features.search_cache import SearchCache, State
-from volition.learning.families import Model
+from volition.learning.families.model import Model
+from volition.learning.families.recommend.spec import SPEC as RECOMMEND
+from volition.learning.families.search.spec import SPEC as SEARCH
+from volition.learning.families.summary.spec import SPEC as SUMMARY
 from volition.records.lake import Lake, Row
 
-CONTENT: Final = ("content/chat", "content/files", "content/transcript")
-TRANSCRIPT: Final = ("content/transcript",)
-USAGE: Final = ("service/usage",)
-
-READS: Final = {
-    "feature/search": CONTENT,
-    "feature/summary": TRANSCRIPT,
-    "feature/recommend": USAGE,
-}
-"""The categories that a feature reads."""
+CONTENT: Final = SEARCH.reads
+TRANSCRIPT: Final = SUMMARY.reads
+USAGE: Final = RECOMMEND.reads
 
 NoteUse = Callable[[Iterable[Row]], None]
 

@@ -8,9 +8,9 @@ from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 from volition.features.request import CONTENT, USAGE, FeatureRequest, check_feature, rows_of
 from volition.learning.encoder import Encoder
-from volition.learning.families.search import Found, search_in
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import CLICK, opening
+from volition.learning.families.search.ranking import Found, search_in
 from volition.progress import Progress
 from volition.records.ingest import Draft, PersonRef
 

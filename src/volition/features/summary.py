@@ -9,8 +9,8 @@ from volition.features.llm import Endpoint
 from volition.features.prose import Prose, write_prose
 from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature, rows_of, visible_rows
 from volition.learning.encoder import Encoder
-from volition.learning.families.summary import Summary, summarize
 from volition.learning.families.summary.minutes import Minutes, take_minutes
+from volition.learning.families.summary.summary import Summary, summarize
 from volition.progress import Progress, silent
 from volition.records.lake import Row, source_id
 

@@ -1,6 +1,6 @@
-"""Cards: a model's account of itself, for machines (JSON) and, from that alone, for people (Markdown).
+"""Model cards: what a release says of its model, for machines (JSON) and, from that alone, for people (Markdown).
 
-Whoever checks a release writes the Markdown anew from the JSON and compares, so each form of the card keeps the text
+To check a release, the Markdown is written again from the JSON and compared. So each form of the card keeps the text
 that was written from it: `_FORMS` only grows.
 """
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, not_measured
+from volition.learning.audit.finding import Finding, not_measured
 
 FORMAT: Final = "volition/card/3"
 
@@ -30,26 +30,26 @@ def card_markdown(card: _Card) -> str:
 
 
 def card_for_people(card: _Card, *, withheld: Callable[[Finding], bool]) -> dict[str, Any]:
-    """Return a card as somebody may read it who is neither its auditor nor its operator.
+    """Return a card for a reader who is neither its auditor nor its operator.
 
     It names no other customer: how many accounts there were and not which, and of each finding the figure of everybody
     without its details.
 
     Args:
         card: The card as it was released.
-        withheld: Says of a finding whether even that figure would tell too much to this reader.
+        withheld: Says whether a finding's figure, too, would reveal too much to this reader.
     """
     learned = card["learned_from"]
     has_findings = card["format"] == FORMAT
     findings = [Finding.from_json(found) for found in card["findings"]] if has_findings else []
-    told = [not_measured(found.audit, _FEW, metric=found.metric) if withheld(found) else found for found in findings]
+    shown = [not_measured(found.audit, _FEW, metric=found.metric) if withheld(found) else found for found in findings]
     return {
         **card,
         "format": EXTRACT,
         "extract_of": digest(canonical_json(card)),
         "withheld": _WITHHELD if has_findings else _OLD,
         "learned_from": {**learned, "accounts": len(learned["accounts"])},
-        "findings": [{**found.to_json(), "detail": {}} for found in told],
+        "findings": [{**found.to_json(), "detail": {}} for found in shown],
         "override": card.get("override"),
     }
 
@@ -171,7 +171,7 @@ def _third(card: _Card) -> Iterator[str]:
 
 
 def _privacy(card: _Card) -> Iterator[str]:
-    """Tell of the base and, where a model was trained privately, what is claimed: only adapters have either."""
+    """Describe the base and, after private training, what is claimed: only adapters have either."""
     if card["base"] is None:
         return
     yield "## How it was trained"

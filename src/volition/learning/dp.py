@@ -1,13 +1,13 @@
 """Differential privacy with a person as the unit: who is drawn, what is clipped, what the noise is, what it adds up to.
 
-- Every draw is a function of (seed, step, person) alone, so leaving a person out moves nobody else's draw.
+- Every draw is a function of (seed, step, person) alone, so leaving a person out changes no other person's draw.
 - Whatever a person wrote, a step moves by no more than the bound because of them.
 - What is claimed names its unit, its neighbours, its accountant, and what it does not cover.
 
     drawn = [person for person in people if is_drawn(seed, step, person, rate)]
     noisy = clipped_sum(gradients, bound, size) + gaussian(seed, step, size, multiplier * bound)
 
-The noise comes from a generator under a seed, which makes a training repeatable: whoever knows the seed can subtract
+The noise comes from a generator under a seed, which makes a training repeatable: anyone who knows the seed can subtract
 the noise, so it is kept as secret as a key. It is not hardened against attacks on the rounding of numbers (Mironov
 2012, doi:10.1145/2382196.2382264), and a claim says so.
 
@@ -139,12 +139,12 @@ def draw(*parts: object) -> int:
 
 
 def is_drawn(seed: str, step: int, person: str, rate: float) -> bool:
-    """Tell whether a step draws a person: with probability `rate`, whoever else is there."""
+    """Return whether a step draws a person: with probability `rate`, independently of all others (Poisson sampling)."""
     return draw("person", seed, step, person) < rate * 2**128
 
 
 def gaussian(seed: str, step: int, size: int, deviation: float) -> NDArray[np.float32]:
-    """Return a step's noise, shape (size,): the same whoever is drawn."""
+    """Return a step's noise, shape (size,): the same whichever people are drawn."""
     generator = np.random.Generator(np.random.Philox(key=draw("noise", seed, step)))
     return (generator.standard_normal(size) * deviation).astype(np.float32)
 

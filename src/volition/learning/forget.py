@@ -1,4 +1,4 @@
-"""Forgetting: from a no to the models it touches, to models that never saw the party.
+"""Forgetting (exact machine unlearning): from a no to the models it affects, to models that never saw the party.
 
 A model *owes* a forgetting when a row it learned from is not permitted any more. Forgetting freezes a snapshot within
 the old one (the same rows less those that the gate now keeps out; never a row more), asks the family for the model
@@ -20,8 +20,9 @@ from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.files import PART
-from volition.learning.families import Family, Model, NoParts, Subtracting
-from volition.learning.release import ModelState
+from volition.learning.families.family import Family, NoParts, Subtracting
+from volition.learning.families.model import Model
+from volition.learning.registry import ModelState
 from volition.progress import Progress
 from volition.records.snapshot import Key, LazyRows, Snapshot, StaleRow
 
@@ -34,11 +35,13 @@ class Owed:
 
     Attributes:
         model: The model.
-        parties: On whom it hangs: party -> reason.
+        family: Its family.
+        parties: Who must be forgotten: party -> reason.
         rows: How many rows it must forget.
         since_us: Since when it is owed.
         due_us: When it must be done.
         released: Whether the model is at work or was.
+        blocked: What keeps it from being forgotten now, and what to do; empty where nothing does.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Owed:
     since_us: int
     due_us: int
     released: bool
+    blocked: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object with instants as text."""
@@ -59,6 +63,7 @@ class Owed:
             "since": us_to_text(self.since_us),
             "due": us_to_text(self.due_us),
             "released": self.released,
+            "blocked": self.blocked,
         }
 
 
@@ -76,7 +81,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     if not stale:
         return None
     parties = {row.verdict.party: row.verdict.reason for row in stale if row.verdict.reason is not None}
-    answers = Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+    answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
     since_us = min(answers.refused_us(key) for key in _earliest(stale))
     return Owed(
         model=model.id,
@@ -95,7 +100,7 @@ def _earliest(stale: Iterable[StaleRow]) -> Iterable[Key]:
     return {(key.account, key.people, key.category): key for key in newest_first}.values()
 
 
-class Answers:
+class RefusalTimes:
     """What the parties of a snapshot have answered since it was frozen."""
 
     def __init__(self, history: History, purpose: str, *, frozen_us: int, at_us: int) -> None:
@@ -143,7 +148,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
 ) -> Model:
     """Return the model that would have been learned from `after`.
 
-    Where a family can subtract, only the rows of those for whom something changed are opened.
+    Where a family can subtract, only the rows of people whose rows changed are opened.
 
     Args:
         family: The model's.
@@ -151,7 +156,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
         before: The snapshot it was trained from.
         after: What may still be used of it.
         parties: Opens the content.
-        progress: Told how far it has come.
+        progress: Called with how far it has come.
 
     Raises:
         InvalidInputError: Too little is left to learn from.

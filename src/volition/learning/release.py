@@ -1,19 +1,18 @@
 """Releases: findings and a fresh snapshot become a signed card, or a refusal with reasons.
 
-A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), when the
-model was not audited, or when a finding misses its bound. The last may be overridden, by somebody who is named with a
-reason in the ledger and in the card; the first two never. What is released has a card for people and machines, and an
+A release is refused when a row of the model's snapshot is not permitted any more (the model is *stale*), when the model
+was not audited, or when a finding misses its bound. The last may be overridden by a person who is named, with a reason,
+in the ledger and in the card; the first two never. What is released has a card for people and machines, and an
 attestation: an in-toto Statement v1 in a DSSE envelope that binds the model's files to the snapshot's manifest, the
 ledger checkpoint, the terms and the findings.
 
-Which models there are, which is at work and which were forgotten is not kept anywhere but in the ledger.
+Which models there are is read from the ledger (`registry`), and whether a snapshot is stale is asked of `freshness`.
 """
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,11 +20,12 @@ from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.permits import Permits
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_folder
-from volition.learning.audit import FAIL, Finding
 from volition.learning.audit.bounds import Bound
+from volition.learning.audit.finding import FAIL, Finding
 from volition.learning.card import FORMAT, card_markdown
+from volition.learning.freshness import check_fresh
+from volition.learning.registry import ModelState
 from volition.learning.train import Trained
-from volition.ledger.entry import Entry
 from volition.ledger.signing import Signer, sign_envelope
 from volition.records.snapshot import Snapshot
 
@@ -35,39 +35,8 @@ PREDICATE_TYPE: Final = "urn:volition:release:2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelState:
-    """What the ledger says of a model.
-
-    Attributes:
-        id: The model's name.
-        family: Its family.
-        snapshot: The snapshot it learned from.
-        trained_us: When its training was recorded.
-        released_us: When it was last released; none if never.
-        released_seq: Place of that release in the ledger: of two at one instant, the later one.
-        card: Digest of that release's card.
-        attestation: Digest of that release's attestation.
-        override: Who released it beyond its bounds, and why; none if it held them.
-        forgotten_us: When it was forgotten, and so retired; none if it was not.
-        successor: The model that took its place; none if none did.
-    """
-
-    id: str
-    family: str
-    snapshot: str
-    trained_us: int
-    released_us: int | None = None
-    released_seq: int = -1
-    card: str = ""
-    attestation: str = ""
-    override: Mapping[str, str] | None = None
-    forgotten_us: int | None = None
-    successor: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """Somebody answers for a release beyond its bounds. Both texts stay in the ledger for ever, in the clear.
+    """The person who takes responsibility for a release beyond its bounds. Both texts stay in the ledger, in the clear.
 
     Attributes:
         by: Who: a name that their colleagues know.
@@ -78,75 +47,19 @@ class Override:
     why: str
 
     def __post_init__(self) -> None:
-        """Refuse what names nobody or gives no reason.
+        """Refuse an override without a name or a reason.
 
         Raises:
             InvalidInputError: A text is empty, too long, or more than one line.
         """
         for what, text, longest in (("who", self.by, 100), ("why", self.why, 500)):
             if not text.strip() or text != text.strip() or len(text) > longest or not text.isprintable():
-                msg = f"An override says in one line of 1 to {longest} characters {what}, and {text!r} is none."
+                msg = f"An override says in one line of 1 to {longest} characters {what}; {text!r} does not."
                 raise InvalidInputError(msg)
 
     def to_json(self) -> dict[str, str]:
         """Return it as a JSON object."""
         return {"by": self.by, "why": self.why}
-
-
-def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
-    """Return every model that the ledger names, by id, oldest first."""
-    models: dict[str, ModelState] = {}
-    for entry in entries:
-        body = entry.body
-        match entry.kind:
-            case "model":
-                models[body["model"]] = ModelState(
-                    id=body["model"], family=body["family"], snapshot=body["snapshot"], trained_us=entry.at_us
-                )
-            case "release":
-                models[body["model"]] = replace(
-                    models[body["model"]],
-                    released_us=entry.at_us,
-                    released_seq=entry.seq,
-                    card=body["card"],
-                    attestation=body["attestation"],
-                    override=body.get("override"),
-                )
-            case "forgetting":
-                models[body["model"]] = replace(
-                    models[body["model"]], forgotten_us=entry.at_us, successor=body["successor"]
-                )
-    return models
-
-
-def at_work(models: Mapping[str, ModelState], family: str) -> ModelState | None:
-    """Return the model of a family that is at work: the one released last, unless it was forgotten since."""
-    released = [model for model in models.values() if model.family == family and model.released_us is not None]
-    latest = max(released, key=lambda model: model.released_seq, default=None)
-    return latest if latest is not None and latest.forgotten_us is None else None
-
-
-def check_fresh(snapshot: Snapshot, permits: Permits, *, what: str, instead: str) -> None:
-    """Refuse to go on with a snapshot of which a row is not permitted any more.
-
-    Args:
-        snapshot: What was frozen.
-        permits: The permits of its purpose, now.
-        what: What is stale, for the message.
-        instead: What to do, for the message.
-
-    Raises:
-        RefusedError: With how many rows, and the reasons.
-    """
-    stale = snapshot.stale(permits)
-    if stale:
-        reasons = Counter(row.verdict.reason.value for row in stale if row.verdict.reason is not None)
-        told = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
-        msg = (
-            f"{what} is stale: {len(stale)} of the {len(snapshot.keys)} rows are not permitted any more ({told}). "
-            f"{instead}"
-        )
-        raise RefusedError(msg)
 
 
 def check_releasable(trained: Trained, snapshot: Snapshot, permits: Permits, findings: Sequence[Finding]) -> None:
@@ -196,20 +109,20 @@ def _figure(value: float | None) -> str:
 def check_bounds(
     trained: Trained, findings: Sequence[Finding], bounds: Mapping[str, Bound], override: Override | None
 ) -> list[str]:
-    """Refuse to release a model that misses a bound, unless somebody answers for it.
+    """Refuse to release a model that misses a bound, unless it is overridden.
 
     Args:
         trained: The model.
         findings: What the audits found.
         bounds: The bound of every audit that a release asks for, as the settings have them now.
-        override: Who answers, and why; none if nobody does.
+        override: Who takes responsibility, and why; none if nobody does.
 
     Returns:
         The reasons that are overridden.
 
     Raises:
-        RefusedError: A bound is missed and nobody answers; or the findings were held against other bounds.
-        InvalidInputError: Somebody answers, and every bound is held.
+        RefusedError: A bound is missed and not overridden; or the findings were held against other bounds.
+        InvalidInputError: There is an override, and every bound is held.
     """
     old = [found for found in findings if found.audit in bounds and found.bound != bounds[found.audit].value]
     if old:
@@ -220,10 +133,10 @@ def check_bounds(
         raise RefusedError(msg)
     reasons = missed_bounds(findings, bounds)
     if reasons and override is None:
-        told = "".join(f"\n- {reason}" for reason in reasons)
+        listed = "".join(f"\n- {reason}" for reason in reasons)
         msg = (
-            f"Model {trained.id} misses what [audit] in volition.toml asks of a release:{told}\n"
-            "Train from more data, or let somebody answer for it by name, in the ledger and on the card: "
+            f"Model {trained.id} misses what [audit] in volition.toml asks of a release:{listed}\n"
+            "Train from more data, or override the bounds by name, which the ledger and the card then show: "
             f"`volition release {trained.id} --override-by NAME --because REASON`."
         )
         raise RefusedError(msg)
@@ -254,7 +167,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         snapshot: What it learned from.
         findings: What the audits found.
         required: Audits without a measurement of which a model is not released.
-        override: Who answers for bounds that are missed; none where all are held.
+        override: Who takes responsibility for bounds that are missed; none where all are held.
         terms: Ids of the terms that bound the accounts in the snapshot.
         checkpoint: The ledger's signed checkpoint now.
         signer: Signs the attestation.
@@ -266,8 +179,47 @@ def write_release(  # noqa: PLR0913 - what a release binds together
     Raises:
         BackendError: The disk is full or cannot be written; nothing appears.
     """
+    card = _card(
+        trained,
+        snapshot,
+        findings,
+        required=required,
+        override=override,
+        terms=terms,
+        checkpoint=checkpoint,
+        at_us=at_us,
+    )
+    card_bytes = canonical_json(card)
+    statement = _statement(trained, snapshot, card, card_digest=digest(card_bytes))
+    files = {
+        "card.json": card_bytes,
+        "card.md": card_markdown(card).encode(),
+        "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
+    }
+    named: dict[str, Any] = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
+    folder = _staged(releases, trained.id, named["card"])
+    try:
+        write_folder(folder, files)
+    except OSError as error:
+        msg = f"The release could not be written to {folder}: {error}. Nothing was released; free space, try again."
+        raise BackendError(msg) from error
+    return named if override is None else named | {"override": override.to_json()}
+
+
+def _card(  # noqa: PLR0913 - what a release binds together
+    trained: Trained,
+    snapshot: Snapshot,
+    findings: Sequence[Finding],
+    *,
+    required: Sequence[str],
+    override: Override | None,
+    terms: Sequence[str],
+    checkpoint: str,
+    at_us: int,
+) -> dict[str, Any]:
+    """Return the model card (Mitchell et al. 2019, arXiv:1810.03993) as a JSON object."""
     missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in required})
-    card: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "model": trained.id,
         "family": trained.model.family,
@@ -291,8 +243,11 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         "override": None if override is None else override.to_json() | {"missed": list(missed)},
         "released": us_to_text(at_us),
     }
-    card_bytes = canonical_json(card)
-    statement = {
+
+
+def _statement(trained: Trained, snapshot: Snapshot, card: Mapping[str, Any], *, card_digest: str) -> dict[str, Any]:
+    """Return the in-toto statement that binds the model's files to all that its card rests on."""
+    return {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": name, "digest": {"sha256": value}} for name, value in card["files"].items()],
         "predicateType": PREDICATE_TYPE,
@@ -301,25 +256,12 @@ def write_release(  # noqa: PLR0913 - what a release binds together
             "digest": trained.model.digest,
             "snapshot": snapshot.id,
             "manifest": snapshot.digest,
-            "checkpoint": checkpoint,
-            "terms": list(terms),
+            "checkpoint": card["checkpoint"],
+            "terms": card["terms"],
             "findings": card["findings"],
-            "card": digest(card_bytes),
+            "card": card_digest,
         },
     }
-    files = {
-        "card.json": card_bytes,
-        "card.md": card_markdown(card).encode(),
-        "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
-    }
-    named: dict[str, Any] = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
-    folder = _staged(releases, trained.id, named["card"])
-    try:
-        write_folder(folder, files)
-    except OSError as error:
-        msg = f"The release could not be written to {folder}: {error}. Nothing was released; free space, try again."
-        raise BackendError(msg) from error
-    return named if override is None else named | {"override": override.to_json()}
 
 
 def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:

@@ -1,10 +1,10 @@
-"""Training: a snapshot and a family make a model. Never a table: what was not frozen through the gate cannot be learnt.
+"""Training: a snapshot and a family make a model. Never a table: nothing is learned that the gate did not let through.
 
 The same snapshot and family give the same model, byte for byte, so a model's name is a digest. Finished parts of long
 work are kept in the run's folder as they are made; a killed training is started again and takes them up. When the
 model is there, whole, the parts are removed.
 
-    models/MODEL/model/        what was learnt: data only (see `families.Model`)
+    models/MODEL/model/        what was learnt: data only (see `families.model.Model`)
     models/MODEL/record.json   what it was learnt from
 """
 
@@ -24,7 +24,8 @@ from volition.canonical import canonical_json, digest
 from volition.consent.parties import Parties
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_file, write_folder
-from volition.learning.families import Array, Family, Model
+from volition.learning.families.family import Family
+from volition.learning.families.model import Array, Model
 from volition.progress import Progress
 from volition.records.snapshot import Snapshot
 
@@ -75,14 +76,14 @@ class Trained:
 
 
 class FolderParts:
-    """Finished parts of a training run, one .npz file each, that survive a kill. Implements `families.Parts`."""
+    """Finished parts of a training run, one .npz file each, that survive a kill. Implements `families.family.Parts`."""
 
     def __init__(self, folder: Path) -> None:
         """Keep parts in `folder`, which is made with the first one."""
         self._folder = folder
 
     def get(self, name: str) -> Mapping[str, Array] | None:
-        """Return a finished part; none if there is none, or none that can be read: then it is made again."""
+        """Return a finished part; none where it is missing or cannot be read, and is made again."""
         try:
             with np.load(self._folder / f"{name}.npz", allow_pickle=False) as archive:
                 return {key: archive[key] for key in archive.files}
@@ -116,7 +117,7 @@ def train(  # noqa: PLR0913 - what a training is made of
         parties: Opens the snapshot's content.
         models: Folder of models; the new one becomes a folder in it.
         runs: Folder where finished parts are kept until the model is there.
-        progress: Told how far it has come.
+        progress: Called with how far it has come.
 
     Raises:
         InvalidInputError: The snapshot was frozen for another purpose, or holds too little to learn from.

@@ -17,7 +17,7 @@ from volition.canonical import us_to_text
 from volition.consent.history import Decision, History
 from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.learning.forget import Owed
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
 
 _PERSON: Final = "person:"

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from volition.learning.audit import NO_BOUND, NOT_MEASURED, Finding
+from volition.learning.audit.finding import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.groups import FEWEST
 from volition.learning.audit.marginal import Effect
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
 
 RISKS: Final = ("attack", "canary", "fairness", "poisoning")

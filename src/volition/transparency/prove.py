@@ -37,10 +37,11 @@ from volition.consent.history import read_history
 from volition.consent.permits import Permit, Permits, Refusal, Use, permit
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
 from volition.files import write_file
-from volition.learning.audit import Finding
 from volition.learning.audit.bounds import Bound
+from volition.learning.audit.finding import Finding
 from volition.learning.card import card_markdown
-from volition.learning.release import PAYLOAD_TYPE, ModelState, missed_bounds, models_in, settle_releases
+from volition.learning.registry import ModelState, models_in
+from volition.learning.release import PAYLOAD_TYPE, missed_bounds, settle_releases
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger

@@ -19,8 +19,8 @@ from volition.canonical import text_to_us
 from volition.consent.gate import concerned
 from volition.consent.history import History
 from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rule, permit
-from volition.learning.forget import DAY_US, Answers
-from volition.learning.release import ModelState
+from volition.learning.forget import DAY_US, RefusalTimes
+from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
 
 
@@ -144,7 +144,7 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
     own = shares(snapshot, party)
     refused, since_us = 0, at_us
     if model.forgotten_us is None:
-        answers = Answers(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
+        answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
         for share in own:
             use = _use(share, party, snapshot.purpose)
             gone = _gone(share, use, history, at_us)

@@ -17,7 +17,7 @@ from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Say, Use, 
 from volition.consent.terms.model import PURPOSES, Terms, leaves
 from volition.learning.audit.cross_validation import cross_validate
 from volition.learning.audit.marginal import Effect, marginal_effect
-from volition.learning.families import Family
+from volition.learning.families.family import Family
 from volition.progress import Progress
 from volition.records.lake import Row
 from volition.transparency.figures import KnownModel, MeasuredFigure, WeighingParty, costs, gains, is_few

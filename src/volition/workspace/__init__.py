@@ -39,8 +39,7 @@ pool         several of one folder, for several threads
 """
 
 from volition.workspace.forgetting import Forgotten
-from volition.workspace.models import FAMILIES
 from volition.workspace.settings import ENGINES, find_workspace
 from volition.workspace.workspace import Workspace
 
-__all__ = ["ENGINES", "FAMILIES", "Forgotten", "Workspace", "find_workspace"]
+__all__ = ["ENGINES", "Forgotten", "Workspace", "find_workspace"]

@@ -32,11 +32,11 @@ from volition.features.search import opened_hit, run_search
 from volition.features.search_cache import SearchCache
 from volition.features.summary import run_minutes, run_prose, run_summarize
 from volition.learning.families.compose.composer import SHOWN, Completion, Composer, Reply
-from volition.learning.families.diagnose import Diagnosed
-from volition.learning.families.recommend import Suggestion
-from volition.learning.families.search import Found
-from volition.learning.families.summary import Summary
+from volition.learning.families.diagnose.diagnosis import Diagnosed
+from volition.learning.families.recommend.recommender import Suggestion
+from volition.learning.families.search.ranking import Found
 from volition.learning.families.summary.minutes import Minutes
+from volition.learning.families.summary.summary import Summary
 from volition.progress import Progress, silent
 from volition.records.ingest.intake import Collected
 from volition.records.ingest.messages import mentioned, written_message

@@ -11,7 +11,8 @@ from volition.errors import InvalidInputError
 from volition.features.search_cache import SearchCache
 from volition.files import PART, sweep
 from volition.learning.forget import erase_retired, forget_rows
-from volition.learning.release import ModelState, at_work, check_releasable, missed_bounds, settle_releases
+from volition.learning.registry import ModelState
+from volition.learning.release import check_releasable, missed_bounds, settle_releases
 from volition.learning.train import keep
 from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
@@ -95,15 +96,17 @@ class Forgetting:
         """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.
 
         A model that is not at work has no successor; it is erased. What a killed forgetting or erasing has left is
-        finished, too.
+        finished, too. A model whose family is not installed waits until its due day (see `Owed.blocked`) and hinders no
+        other; after that day it is erased without a successor.
         """
         self._finish_erasures()
         done = []
         for owed in self._models.owed():
+            if owed.blocked:
+                continue
             state = self._opened.models()[owed.model]
-            working = at_work(self._opened.models(), state.family)
-            is_at_work = working is not None and working.id == state.id
-            drafts, made = self._successor(state, progress) if is_at_work else ([], None)
+            needs_successor = self._models.is_at_work(state) and not self._models.blocked(state.family)
+            drafts, made = self._successor(state, progress) if needs_successor else ([], None)
             successor = made if any(draft.kind == "release" for draft in drafts) else None
             body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
             self._opened.ledger.append(*drafts, NewEntry(kind="forgetting", body=body))

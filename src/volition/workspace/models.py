@@ -14,24 +14,22 @@ from volition import canonical
 from volition.canonical import canonical_json, us_to_text
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_file
-from volition.learning.audit import Finding
+from volition.learning.audit.finding import Finding
 from volition.learning.audit.groups import regions_on_record
 from volition.learning.audit.run import run_audits
 from volition.learning.card import card_for_people, card_markdown
-from volition.learning.families import Family, Model
-from volition.learning.families.adapter import AdapterFamily
-from volition.learning.families.compose import ComposeFamily
-from volition.learning.families.diagnose import DiagnoseFamily
-from volition.learning.families.recommend import Recommend
-from volition.learning.families.search import SearchFamily
-from volition.learning.families.summary import SummaryFamily
+from volition.learning.families.adapter.family import NAME as ADAPTER
+from volition.learning.families.adapter.family import AdapterFamily
+from volition.learning.families.family import Family
+from volition.learning.families.installed import BUILT_IN, FamilyMissingError, find_family, installed_families
+from volition.learning.families.model import Model
+from volition.learning.families.spec import FamilyContext, FamilySpec
 from volition.learning.forget import Owed, owed_by
+from volition.learning.freshness import check_fresh
+from volition.learning.registry import ModelState, at_work
 from volition.learning.release import (
-    ModelState,
     Override,
-    at_work,
     check_bounds,
-    check_fresh,
     check_releasable,
     read_card,
     settle_releases,
@@ -46,8 +44,6 @@ from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened, read_bytes
 from volition.workspace.settings import SETTINGS_FILE
 from volition.workspace.snapshots import Snapshots
-
-FAMILIES: Final = ("search", "recommend", "summary", "compose", "diagnose", "adapter")
 
 _LOOK_AGAIN_US: Final = 60_000_000
 """How long an answer about what is at work is remembered while the ledger does not grow: a record that grows too
@@ -72,7 +68,7 @@ class Models:
         self._opened = opened
         self._gate = gate
         self._snapshots = snapshots
-        self._adapter: AdapterFamily | None = None
+        self._made: dict[str, Family] = {}  # a base takes seconds to load
         self._working: dict[str, _Working] = {}  # by family
 
     def states(self) -> dict[str, ModelState]:
@@ -80,42 +76,60 @@ class Models:
         return self._opened.models()
 
     def families(self) -> dict[str, str]:
-        """Return what can be trained here, and for which purpose each learns; adapters need a base that is named."""
-        learns = {name: f"train/{name}" for name in FAMILIES if name != "adapter"}
-        return learns if self._opened.recipe is None else learns | {"adapter": AdapterFamily.purpose}
+        """Return what can be trained here, and for which purpose each learns; some need a table in the settings."""
+        return {name: spec.purpose for name, spec in installed_families().items() if not self._unset(spec)}
 
     def family(self, name: str) -> Family:
-        """Return a family by its name.
+        """Return a family by its name, made once.
 
         Raises:
-            InvalidInputError: There is no such family.
+            FamilyMissingError: No installed package provides it, or what it provides is not what it declares.
+            InvalidInputError: Something that it needs is not set.
         """
-        match name:
-            case "search":
-                return SearchFamily(self._opened.encoder())
-            case "recommend":
-                return Recommend()
-            case "summary":
-                return SummaryFamily()
-            case "compose":
-                return ComposeFamily()
-            case "diagnose":
-                return DiagnoseFamily()
-            case "adapter":
-                return self.adapter_family()
-        msg = f"There is no family {name!r}. The families are: {', '.join(FAMILIES)}."
-        raise InvalidInputError(msg)
+        if name not in self._made:
+            spec = find_family(name)
+            made = spec.make(self._context(name))
+            if (made.name, made.purpose) != (spec.name, spec.purpose):
+                msg = (
+                    f"The family {name!r} is declared to learn for {spec.purpose}, but its package makes {made.name!r} "
+                    f"for {made.purpose}. Repair that package."
+                )
+                raise FamilyMissingError(msg)
+            self._made[name] = made
+        return self._made[name]
 
     def adapter_family(self) -> AdapterFamily:
-        """Return the family of adapters, its base loaded once. Raises InvalidInputError where no base is named."""
-        if self._opened.recipe is None:
-            path = self._opened.folder / SETTINGS_FILE
-            msg = f"No base model is named for adapters. Name one in {path}: [adapter] base = ..."
-            raise InvalidInputError(msg)
-        if self._adapter is None:  # loading the base takes seconds
-            secret = self._opened.parties.derived_secret("adapter")
-            self._adapter = AdapterFamily(self._opened.recipe, folder=self._opened.folder, secret=secret)
-        return self._adapter
+        """Return the family of adapters, which writes on. Raises as `family` does."""
+        made = self.family(ADAPTER)
+        if not isinstance(made, AdapterFamily):
+            raise FamilyMissingError(f"The family {ADAPTER!r} is not the built-in one, so it cannot write on.")
+        return made
+
+    def _context(self, name: str) -> FamilyContext:
+        use = name if name in BUILT_IN else f"family/{name}"  # so that no other use of the key has the same name
+        return FamilyContext(
+            folder=self._opened.folder,
+            encoder=self._opened.encoder,
+            secret=self._opened.parties.derived_secret(use),
+            settings=self._settings(name),
+        )
+
+    def _settings(self, name: str) -> object | None:
+        return self._opened.recipe if name == ADAPTER else None
+
+    def _unset(self, spec: FamilySpec) -> bool:
+        return spec.needs_settings and self._settings(spec.name) is None
+
+    def blocked(self, family: str) -> str:
+        """Return what keeps a family from training and forgetting here, and what to do; empty where nothing does.
+
+        The family is not made for that: it costs nothing to ask.
+        """
+        try:
+            spec = find_family(family)
+        except FamilyMissingError as error:
+            return str(error)
+        return f"{SETTINGS_FILE} has no [{family}] any more. Put it back." if self._unset(spec) else ""
 
     def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
         """Train a model from a snapshot; by default from a new one.
@@ -312,10 +326,16 @@ class Models:
 
     def owed_by(self, model: ModelState) -> Owed | None:
         """Return what a model must forget now; none if nothing."""
-        snapshot = self._snapshots.open(model.snapshot)
-        return owed_by(
-            model, snapshot, self._opened.history(), at_us=self._opened.now_us, due_days=self._opened.due_days
-        )
+        snapshot, now_us = self._snapshots.open(model.snapshot), self._opened.now_us
+        owed = owed_by(model, snapshot, self._opened.history(), at_us=now_us, due_days=self._opened.due_days)
+        if owed is None or owed.due_us < now_us or not self.is_at_work(model):
+            return owed  # it is forgotten without a successor, which takes no family
+        return replace(owed, blocked=self.blocked(model.family))
+
+    def is_at_work(self, model: ModelState) -> bool:
+        """Whether a model was released last of its family, and not forgotten since."""
+        working = at_work(self._opened.models(), model.family)
+        return working is not None and working.id == model.id
 
     def at_work(self, family: str) -> str | None:
         """Return the id of the family's model at work; one that should have forgotten by now works no more.

@@ -16,7 +16,7 @@ from volition.consent.lease import Leases
 from volition.consent.parties import Parties, read_secret
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder, EncoderMissingError
-from volition.learning.release import ModelState, models_in
+from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from volition.errors import InvalidInputError
-from volition.learning.release import at_work
+from volition.learning.registry import at_work
 from volition.transparency.prove import prove_person, write_bundle
 from volition.transparency.receipt import PROOFS_FORMAT, write_receipt
 from volition.transparency.traces import Trace, trace

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from volition.canonical import datetime_to_us
 from volition.consent.gate import Gate
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, leaves
 from volition.learning.encoder import Encoder
+from volition.learning.families.installed import learns_from, uses_embeddings
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
 from volition.records.engines.spark import Part, PartCollector
@@ -43,19 +44,6 @@ class Stock:
     categories: Mapping[str, int]
     accounts: Mapping[str, int]
     small_files: int
-
-
-LEARNS_FROM: Final = {
-    "train/search": ("content/chat", "content/files", "content/transcript", "service/usage"),
-    "train/recommend": ("service/usage",),
-    "train/summary": ("content/transcript",),
-    "train/compose": ("content/chat",),
-    "train/diagnose": ("service/diagnostics", "service/telemetry"),
-}
-"""What a purpose has a use for; a snapshot reads nothing else, even where the terms would let it."""
-
-_WITHOUT_EMBEDDINGS: Final = ("train/compose",)
-"""Purposes that learn from content, but from its words alone: no embedding is derived for them."""
 
 
 class Records:
@@ -301,7 +289,7 @@ class Records:
     def encoder_for(self, purpose: str) -> Encoder | None:
         """Return the encoder of what a purpose learns from; none where it is missing, or not needed."""
         has_content = any(name.startswith("content/") for name in learns_from(purpose))
-        return self._opened.encoder() if has_content and purpose not in _WITHOUT_EMBEDDINGS else None
+        return self._opened.encoder() if has_content and uses_embeddings(purpose) else None
 
     def embed_permitted(self, permits: Permits, progress: Progress) -> int:
         """Derive the missing sentence embeddings of what permits let through; see `embed`."""
@@ -319,8 +307,3 @@ def _reopened_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
     with closing(Opened(folder)) as opened:
         records = Records(opened, GateQuestions(opened))
         yield from records.rows(purpose, categories=categories, batch_rows=batch_rows).share(share, shares)
-
-
-def learns_from(purpose: str) -> Sequence[str]:
-    """Return the categories that a purpose has a use for: all of them, where nothing else is known."""
-    return LEARNS_FROM.get(purpose, CATEGORIES)

@@ -4,12 +4,12 @@ A person's own records need nobody's yes to be shown to that person, and nobody 
 answers for who asks.
 """
 
-from typing import IO, Final
+from typing import IO
 
 from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
-from volition.consent.terms.model import CATEGORIES, PURPOSES
-from volition.features.request import READS
+from volition.consent.terms.model import PURPOSES
+from volition.learning.families.installed import read_for
 from volition.transparency.data_requests import DataRequest, data_requests_of
 from volition.transparency.holdings import (
     Exported,
@@ -25,16 +25,7 @@ from volition.workspace.consent import Consent
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
-from volition.workspace.records import LEARNS_FROM
 from volition.workspace.snapshots import Snapshots
-
-_USES: Final = {
-    **LEARNS_FROM,
-    **READS,
-    "feature/compose": ("content/chat",),
-    "feature/diagnose": LEARNS_FROM["train/diagnose"],
-}
-"""What a purpose has a use for, of what is held of a person; the others could use anything that the terms let them."""
 
 
 class Rights:
@@ -73,7 +64,7 @@ class Rights:
         Raises as `holdings` does.
         """
         subject = Subject(pseudonym=self._opened.parties.person(person).pseudonym, at_us=self._opened.now_us)
-        gates = {one: (Gate(self._gate.permits(one)), _USES.get(one, CATEGORIES)) for one in PURPOSES}
+        gates = {one: (Gate(self._gate.permits(one)), read_for(one)) for one in PURPOSES}
         return places_of(self._opened.lake, subject, account=account, gates=gates)
 
     def export(self, person: str, sink: IO[bytes]) -> Exported:

@@ -4,13 +4,13 @@ The settings are what makes a folder a workspace. An unknown key, or a value tha
 file and the key. The engines that they may name are listed here.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from volition.consent.gate import Engine
 from volition.consent.lease import LENGTH_MS, LONGEST_MS
+from volition.consent.terms.toml_file import at, name_lines, read_toml
 from volition.errors import InvalidInputError
 from volition.features.llm import EndpointSettings
 from volition.learning.audit.bounds import read_bounds
@@ -79,14 +79,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
         InvalidInputError: There is no workspace in the folder, or its settings cannot be read or make no sense.
     """
     path = folder / SETTINGS_FILE
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         msg = f"There is no workspace in {folder}. Make one with `volition init {folder}`."
-        raise InvalidInputError(msg) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} cannot be read: {error}."
-        raise InvalidInputError(msg) from error
+        raise InvalidInputError(msg)
+    document = read_toml(path)
+    settings = dict(document.value)
     for key, kind in (("origin", str), ("due_days", int)):
         if not isinstance(settings.get(key), kind):
             msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
@@ -104,9 +101,11 @@ def read_settings(folder: Path) -> dict[str, Any]:
     if type(lease_ms) is not int or not 1 <= lease_ms <= LONGEST_MS:
         msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
         raise InvalidInputError(msg)
-    settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS, where=str(path))
+    with name_lines(document), at("audit"):
+        settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS)
     adapter = settings.get("adapter")
-    settings["adapter"] = None if adapter is None else Recipe.from_toml(adapter, where=str(path))
+    with name_lines(document), at("adapter"):
+        settings["adapter"] = None if adapter is None else Recipe.from_toml(adapter)
     table = settings.get("endpoint")
     settings["endpoint"] = None if table is None else EndpointSettings.from_toml(table, where=str(path))
     return settings

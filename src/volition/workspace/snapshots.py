@@ -9,13 +9,14 @@ from datetime import datetime
 from volition.canonical import datetime_to_us
 from volition.consent.permits import Permits
 from volition.errors import InvalidInputError, ProofError
+from volition.learning.families.installed import learns_from
 from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
 from volition.records.freeze import freeze
 from volition.records.snapshot import Snapshot
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened
-from volition.workspace.records import Records, learns_from
+from volition.workspace.records import Records
 
 
 class Snapshots:
@@ -69,7 +70,10 @@ class Snapshots:
 
     def freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
         """Freeze what permits let through, within what another snapshot holds where one is given."""
-        categories = learns_from(permits.purpose)
+        # A snapshot made within an earlier one loses only refused rows, even where a family that brought a category
+        # is not installed any more.
+        before = () if within is None else (key.category for key in within.keys)
+        categories = sorted({*learns_from(permits.purpose), *before})
         encoder = self._records.encoder_for(permits.purpose)
         self._records.embed_permitted(permits, progress)
         snapshot = freeze(

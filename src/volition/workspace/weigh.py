@@ -9,15 +9,14 @@ from dataclasses import replace
 
 from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.request import READS
 from volition.learning.audit.marginal import Effect
-from volition.learning.release import ModelState, at_work
+from volition.learning.families.installed import read_for
+from volition.learning.registry import ModelState, at_work
 from volition.progress import Progress, silent
 from volition.transparency.figures import KnownModel, WeighingParty
 from volition.transparency.weigh import Weighed, measure_own_data, to_show, weigh
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
-from volition.workspace.records import learns_from
 from volition.workspace.snapshots import Snapshots
 
 
@@ -61,7 +60,7 @@ class Weighing:
             who,
             history=history,
             at_us=at_us,
-            purposes={one: READS.get(one, learns_from(one)) for one in chosen},
+            purposes={one: read_for(one) for one in chosen},
             models=models,
             due_days=self._opened.due_days,
         )
@@ -84,6 +83,8 @@ class Weighing:
             self._models.check_fresh(model.snapshot)
         except RefusedError:  # whose no it was, and of how many rows, is not for this party to know
             return "Not all that it learned from may be used any more. Ask again once it has forgotten."
+        if self._models.blocked(model.state.family):
+            return "What trained this model is not installed here, so its worth cannot be measured. Ask the operator."
         return measure_own_data(
             party,
             model,

@@ -18,7 +18,7 @@ from volition.features.search_cache import SearchCache
 from volition.files import write_file
 from volition.learning.audit.run import bounds_text
 from volition.learning.encoder import Encoder
-from volition.learning.release import ModelState, at_work
+from volition.learning.registry import ModelState, at_work
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
@@ -27,7 +27,7 @@ from volition.workspace.consent import Consent
 from volition.workspace.features import Features
 from volition.workspace.forgetting import Forgetting
 from volition.workspace.gate import GateQuestions
-from volition.workspace.models import FAMILIES, Models
+from volition.workspace.models import Models
 from volition.workspace.opened import Opened
 from volition.workspace.people import People
 from volition.workspace.proofs import Proofs
@@ -211,7 +211,8 @@ class Workspace:
     def status(self) -> dict[str, Any]:
         """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""
         models = self._opened.models()
-        at_work_ids = {state.id for family in FAMILIES if (state := at_work(models, family)) is not None}
+        families = {state.family for state in models.values() if state.forgotten_us is None}
+        at_work_ids = {state.id for family in families if (state := at_work(models, family)) is not None}
         history = self._opened.history()
         return {
             "origin": self._opened.origin,
@@ -232,6 +233,7 @@ class Workspace:
                 }
                 for state in models.values()
             ],
+            "families_missing": {name: why for name in sorted(families) if (why := self.models.blocked(name))},
             "owed": [owed.to_json() for owed in self.models.owed()],
             "encoder": "there" if self._opened.encoder() is not None else "missing: search and summary work without it",
         }

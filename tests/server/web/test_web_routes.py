@@ -15,13 +15,13 @@ from starlette.testclient import TestClient
 
 from volition.consent.permits import Reason
 from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.learning.families.installed import installed_families
 from volition.server import web
 from volition.server.app import Server
 from volition.server.auth import Access, Role
 from volition.server.web import labels as words
 from volition.server.web.app import MODULES, PAGES
 from volition.server.web.page import Download, Live, Redirect
-from volition.workspace import FAMILIES
 
 FOLDER = Path(web.__file__).parent
 TEMPLATES = FOLDER / "templates"
@@ -234,7 +234,12 @@ def test_everything_has_a_name_on_pages():
     assert set(CATEGORIES) == set(words.CATEGORY)
     assert set(Reason) == set(words.REASON)
     assert set(Role) == set(words.ROLE)
-    assert set(FAMILIES) == words.UNITS.keys() == words.FAMILY.keys() == words.LEARNS.keys()
+    for name, spec in installed_families().items():
+        assert words.family_words(name) == spec.words
+        if spec.name != "adapter":  # it shares the composer's purposes
+            assert words.PURPOSES[spec.purpose].title == spec.words.training
+            assert words.PURPOSES[spec.feature].title == spec.words.title
+    assert words.family_words("weather").title == "weather"  # of a package that was uninstalled
 
 
 def test_the_file_of_users_is_for_its_owner_alone(world):

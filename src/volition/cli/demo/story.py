@@ -30,9 +30,9 @@ from volition import canonical
 from volition.canonical import datetime_to_us, us_to_datetime, us_to_text
 from volition.cli.demo.samples import DAYS, SampleAccount, Samples, write_samples
 from volition.errors import InvalidInputError, ProofError, RefusedError
-from volition.learning.audit import Finding
-from volition.learning.families import NoParts
-from volition.learning.families.search import Hit
+from volition.learning.audit.finding import Finding
+from volition.learning.families.family import NoParts
+from volition.learning.families.search.ranking import Hit
 from volition.ledger.signing import VerifierKey
 from volition.progress import Progress, silent
 from volition.server.auth import Access, Role

@@ -4,12 +4,13 @@ Every unit (a query, a meeting, a person) is scored by a model that was trained 
 marginal effect is what its own data in training is worth to its own units (`marginal`): what its no would cost it.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from volition.learning.audit import Finding, at_least, not_measured
 from volition.learning.audit.cross_validation import Crossed
+from volition.learning.audit.finding import Finding, at_least, not_measured
 from volition.learning.audit.intervals import RESAMPLES, bootstrap_interval
 from volition.learning.audit.marginal import Effect, marginal_effect
 from volition.progress import Progress
@@ -26,7 +27,7 @@ def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress
     Args:
         crossed: The scores of held-out units.
         bound: The least benefit that is good enough; none if nothing was set.
-        progress: Told for how many accounts the marginal effect is measured.
+        progress: Called with for how many accounts the marginal effect is measured.
 
     Returns:
         One finding, whose value is the mean with training less the mean without, paired by unit. Its detail holds
@@ -39,31 +40,10 @@ def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress
     trained, untrained = crossed.trained, crossed.untrained
     differences = trained.values - untrained.values
     low, high = bootstrap_interval(differences)
-    accounts = np.array(trained.accounts)
-    names, sizes = np.unique(accounts, return_counts=True)
-    asked = [str(name) for name in names[np.argsort(-sizes, kind="stable")][:_MOST_ACCOUNTS]]
-    marginal: dict[str, Any] = {}
-    for done, account in enumerate(asked):
-        progress("leaving out one account after the other", done, len(asked))
-        marginal[account] = _own_data(crossed, account).to_json()
-    progress("leaving out one account after the other", len(asked), len(asked))
-
-    by_account: dict[str, Any] = {}
-    for name in map(str, names):
-        chosen = np.flatnonzero(accounts == name)
-        own_low, own_high = bootstrap_interval(differences[chosen])
-        by_account[name] = {
-            "trained": float(trained.values[chosen].mean()),
-            "untrained": float(untrained.values[chosen].mean()),
-            "value": float(differences[chosen].mean()),
-            "low": own_low,
-            "high": own_high,
-            "units": len(chosen),
-            "people": len({one for place in chosen for one in trained.people[place]}) if trained.people else None,
-            "marginal": marginal.get(name),
-        }
+    names, sizes = np.unique(np.array(trained.accounts), return_counts=True)
+    largest = [str(name) for name in names[np.argsort(-sizes, kind="stable")][:_MOST_ACCOUNTS]]
     value = float(differences.mean())
-    skipped = len(names) - len(asked)
+    limited = f", for the {len(largest)} largest accounts." if len(largest) < len(names) else "."
     return [
         Finding(
             audit=AUDIT,
@@ -76,16 +56,49 @@ def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress
             units=len(differences),
             how=(
                 f"{len(crossed.folds)}-fold cross-validation by unit, with training less without; paired bootstrap "
-                f"with {RESAMPLES:,} resamples of the units, 95 %. An account's own data by leave-one-out"
-                + (f", for the {len(asked)} largest accounts." if skipped else ".")
+                f"with {RESAMPLES:,} resamples of the units, 95 %. An account's own data by leave-one-out{limited}"
             ),
             detail={
                 "trained": float(trained.values.mean()),
                 "untrained": float(untrained.values.mean()),
-                "by_account": by_account,
+                "by_account": _by_account(
+                    crossed, [str(name) for name in names], _marginal(crossed, largest, progress)
+                ),
             },
         )
     ]
+
+
+def _marginal(crossed: Crossed, accounts: Sequence[str], progress: Progress) -> dict[str, Any]:
+    """Measure what each account's own data gives its own units."""
+    stage = "leaving out one account after the other"
+    found: dict[str, Any] = {}
+    for done, account in enumerate(accounts):
+        progress(stage, done, len(accounts))
+        found[account] = _own_data(crossed, account).to_json()
+    progress(stage, len(accounts), len(accounts))
+    return found
+
+
+def _by_account(crossed: Crossed, names: Sequence[str], marginal: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each account's part of the detail."""
+    trained, untrained = crossed.trained, crossed.untrained
+    differences, accounts = trained.values - untrained.values, np.array(trained.accounts)
+    by_account: dict[str, Any] = {}
+    for name in names:
+        chosen = np.flatnonzero(accounts == name)
+        low, high = bootstrap_interval(differences[chosen])
+        by_account[name] = {
+            "trained": float(trained.values[chosen].mean()),
+            "untrained": float(untrained.values[chosen].mean()),
+            "value": float(differences[chosen].mean()),
+            "low": low,
+            "high": high,
+            "units": len(chosen),
+            "people": len({one for place in chosen for one in trained.people[place]}) if trained.people else None,
+            "marginal": marginal.get(name),
+        }
+    return by_account
 
 
 def _own_data(crossed: Crossed, account: str) -> Effect:

@@ -1,10 +1,10 @@
-"""Canaries: does a language model give away what one person wrote? Planted secrets, and how high the model ranks them.
+"""Canary exposure: does a language model memorise what one person wrote? Planted secrets, and how it ranks them.
 
-A canary is a random sequence of words that nobody wrote. It is planted, as if people had written it, in a copy of the
-rows; a model is trained on the copy, for the audit alone, and dropped. Among many sequences drawn in the same way, the
-model's likelihood ranks the canary somewhere at random, unless the model has kept it. Exposure says by how much:
-log2 of the number of sequences, less log2 of the canary's rank. Without any memory it is 1.44 bits on average (the mean
-of -log2 of a uniform number), for a canary that is ranked first it is all of them.
+A canary is a random sequence of words that no person wrote. It is planted, as if people had written it, in a copy of
+the rows; a model is trained on the copy, for the audit alone, and dropped. Among many sequences drawn in the same way,
+the model's likelihood ranks the canary somewhere at random, unless the model has memorised it. Exposure says by how
+much: log2 of the number of sequences, less log2 of the canary's rank. Without any memory it is 1.44 bits on average
+(the mean of -log2 of a uniform number), for a canary that is ranked first it is all of them.
 
 No canary ever comes near a model that is released.
 
@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 
 from volition.canonical import digest
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_most, not_measured
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.membership_inference import Likely
 from volition.learning.audit.owners import owner_of, seed_of
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -60,12 +60,12 @@ def measure_canaries(  # noqa: PLR0913 - what is audited, and how
     """Plant canaries in a copy of the rows, train on it, and measure how exposed they are.
 
     Args:
-        family: What to train; one that gives texts a likelihood (`attack.Likely`).
+        family: What to train; one that gives texts a likelihood (`membership_inference.Likely`).
         rows: The snapshot's rows.
         bound: The largest mean exposure, in bits, that is good enough for what one person wrote; none if not set.
-        progress: Told how many canaries were ranked.
+        progress: Called with how many canaries were ranked.
         canaries: How many to plant for each number of writers.
-        parts: Where the model is kept until the audit is done (see `learning`).
+        parts: Where the model is kept until the audit is done (see `trainings`).
 
     Returns:
         One finding: the mean exposure of the canaries that a single person wrote, with a bootstrap interval over them.
@@ -76,7 +76,7 @@ def measure_canaries(  # noqa: PLR0913 - what is audited, and how
         return [not_measured(AUDIT, why, metric=METRIC, bound=bound)]
 
     if not isinstance(family, Likely):
-        return none(f"A model of {family.name} gives texts no likelihood, so no planted text can be ranked.")
+        return none(f"A {family.name} model does not assign a likelihood to texts, so it cannot rank a planted one.")
     place = _place(rows)
     words = [] if place is None else _common_words(rows, place)
     if place is None or len(words) < _FEWEST_WORDS:
@@ -110,13 +110,13 @@ def rank_of_first(likelihoods: NDArray[np.float64]) -> float:
 
 
 def exposure(rank: float, secrets: int) -> float:
-    """Return the exposure, in bits, of a secret of some rank among so many."""
+    """Return the exposure, in bits, of a secret, from its rank among all of them."""
     return float(np.log2(secrets) - np.log2(rank))
 
 
 def _finding(ranks: Mapping[int, Sequence[float]], bound: float | None) -> Finding:
-    told = {writers: _told(found) for writers, found in ranks.items()}
-    alone = told[WRITERS[0]]
+    figures = {writers: _exposure_of(found) for writers, found in ranks.items()}
+    alone = figures[WRITERS[0]]
     return Finding(
         audit=AUDIT,
         metric=METRIC,
@@ -130,13 +130,13 @@ def _finding(ranks: Mapping[int, Sequence[float]], bound: float | None) -> Findi
             f"Random sequences of {_LENGTH} common words, each planted as one person's message in a copy that was "
             f"trained for this audit alone, ranked by likelihood among {SECRETS} such sequences: at most "
             f"{np.log2(SECRETS):g} bits, and 1.44 by chance; 95 % by bootstrap over canaries. Written by "
-            f"{WRITERS[1]} people instead: {told[WRITERS[1]]['value']:.2f} bits."
+            f"{WRITERS[1]} people instead: {figures[WRITERS[1]]['value']:.2f} bits."
         ),
-        detail={"secrets": SECRETS, "by_writers": {str(writers): figures for writers, figures in told.items()}},
+        detail={"secrets": SECRETS, "by_writers": {str(writers): found for writers, found in figures.items()}},
     )
 
 
-def _told(ranks: Sequence[float]) -> dict[str, Any]:
+def _exposure_of(ranks: Sequence[float]) -> dict[str, Any]:
     bits = np.array([exposure(rank, SECRETS) for rank in ranks])
     low, high = bootstrap_interval(bits)
     return {"value": float(bits.mean()), "low": low, "high": high, "ranks": list(ranks)}
@@ -159,7 +159,7 @@ def _place(rows: Sequence[Row]) -> Row | None:
 
 
 def _text(row: Row) -> str | None:
-    """Return what somebody wrote in public; none of other rows."""
+    """Return the text of a public message; none for other rows."""
     payload = row.payload
     text = payload.get("text")
     return text if payload.get("kind") == "message" and not payload.get("private") and isinstance(text, str) else None
@@ -185,6 +185,6 @@ def _draw(words: Sequence[str], rng: np.random.Generator) -> list[str]:
 
 
 def _written(place: Row, text: str, who: str) -> Row:
-    """Return a row in which somebody invented writes a text."""
+    """Return a row in which an invented person writes a text."""
     name = digest(f"canary:{who}".encode())[:32]
     return replace(place, record_id=name, people=(name,), payload=place.payload | {"text": text}, embedding=None)

@@ -17,7 +17,8 @@ import numpy as np
 
 from volition.errors import InvalidInputError
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, Model, NoParts, Parts, Scores
+from volition.learning.families.family import Family, NoParts, Parts, Scores
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -54,7 +55,7 @@ class Crossed:
         family: What was measured.
         folds: The folds; none where nothing could be measured.
         fault: Why nothing could be measured, in a sentence; empty where it could.
-        parts: Where models are kept until whoever asked is done (see `learning`).
+        parts: Where models are kept until the audits are done (see `trainings`).
     """
 
     family: Family
@@ -81,9 +82,9 @@ def cross_validate(
     Args:
         family: What to measure.
         rows: The snapshot's rows.
-        progress: Told how many folds are done.
+        progress: Called with how many folds are done.
         folds: Into how many parts the units are split.
-        parts: Where models are kept until whoever asked is done (see `learning`).
+        parts: Where models are kept until the audits are done (see `trainings`).
 
     Returns:
         The folds; or why not, where too little was held out or a fold had too little to learn from.

@@ -2,7 +2,7 @@
 
 Quality with training, for each group that is large enough to be shown (`groups`): the largest gap between two groups,
 and the ratio of the worst to the best. Groups and comparisons are made by Fairlearn's MetricFrame; the interval is a
-bootstrap within each group. The largest of several gaps is never below nought, and where groups are small it is large
+bootstrap within each group. The largest of several gaps is never below zero, and where groups are small it is large
 by chance alone: the interval says by how much.
 
 Sources: MetricFrame, difference and ratio between groups, Weerts et al. 2023, Fairlearn, JMLR 24(257); bootstrap,
@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.learning.audit import Finding, at_most, not_measured
 from volition.learning.audit.cross_validation import Crossed
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, Grouping, groupings, shown_groups
 from volition.learning.audit.intervals import RESAMPLES, resampled_means
 from volition.records.lake import Row
@@ -24,9 +24,7 @@ from volition.records.lake import Row
 AUDIT: Final = "fairness"
 
 _MISSING: Final = "The package fairlearn is not installed. Install it with: pip install 'volition[audit]'."
-_TOO_SMALL: Final = (
-    f"Fewer than two groups of at least {FEWEST} people can be shown without telling about smaller ones."
-)
+_TOO_SMALL: Final = f"Fewer than two groups of at least {FEWEST} people can be shown without revealing smaller ones."
 
 
 def measure_fairness(
@@ -83,7 +81,7 @@ def _compare(crossed: Crossed, grouping: Grouping, bound: float | None) -> Findi
             "units": len(chosen),
             "people": None if people is None else len(people),
         }
-    sizes = [told["units"] if told["people"] is None else told["people"] for told in groups.values()]
+    sizes = [shown["units"] if shown["people"] is None else shown["people"] for shown in groups.values()]
     return Finding(
         audit=AUDIT,
         metric=metric,
@@ -96,7 +94,7 @@ def _compare(crossed: Crossed, grouping: Grouping, bound: float | None) -> Findi
         how=(
             f"Cross-validated quality with training, by {grouping.name}; Fairlearn's MetricFrame, largest difference "
             f"between groups; bootstrap within groups, {RESAMPLES:,} resamples, 95 %. Groups of fewer than {FEWEST} "
-            "people are not shown, nor what would tell of them."
+            "people are not shown, nor figures that would reveal them."
         ),
         detail={
             "by": grouping.name,

@@ -1,12 +1,12 @@
 """Groups: which units belong together, and which groups are too small to be shown.
 
-A unit's group follows from the people whom it is about, by what is on record and nothing else: their region from the
+A unit's group follows from the people that it is about, by what is on record and nothing else: their region from the
 ledger; their language and role from the newest usage event that names them, as OpenTelemetry spells it
 (`browser.language`, `user.roles`). What was never recorded is not guessed: then there are no groups.
 
-A group of fewer than five people is not shown, since its figure would tell about single people. Nor may it be worked
-out: the figure for everybody is known, so what is shown, taken away from it, must leave at least two groups and at
-least five people. Where it does not, the next smallest group is hidden as well.
+A group of fewer than five people is not shown, since its figure would reveal something about single people. Nor may it
+be worked out: the figure for everybody is known, so what is shown, taken away from it, must leave at least two groups
+and at least five people. Where it does not, the next smallest group is hidden as well.
 
 Sources: primary and complementary suppression, Willenborg and de Waal 2001, Elements of Statistical Disclosure
 Control, chapter 5; account sizes as in Commission Recommendation 2003/361/EC; attributes,
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.consent.history import History
-from volition.learning.families import Scores
+from volition.learning.families.family import Scores
 from volition.records.lake import Row
 
 FEWEST: Final = 5
@@ -55,7 +55,7 @@ def groupings(scores: Scores, rows: Sequence[Row], *, regions: Mapping[str, str]
     """Group the units of a snapshot by region, language, account size and role.
 
     Args:
-        scores: The units, with the people whom each is about.
+        scores: The units, with the people that each is about.
         rows: The snapshot's rows.
         regions: Party ("account:ID", "person:PSEUDONYM") -> region, for those whose region is on record.
 
@@ -78,14 +78,14 @@ def groupings(scores: Scores, rows: Sequence[Row], *, regions: Mapping[str, str]
             "language",
             scores,
             lambda _, person: languages.get(person, ""),
-            f"No usage event in this snapshot says in its attribute {LANGUAGE!r} which language somebody uses.",
+            f"No usage event in this snapshot has the attribute {LANGUAGE!r}: the language that a person uses.",
         ),
         Grouping(name="account size", labels=tuple(sizes.get(account, UNRECORDED) for account in scores.accounts)),
         _by_people(
             "role",
             scores,
             lambda _, person: roles.get(person, ""),
-            f"No usage event in this snapshot says in its attribute {ROLES!r} which role somebody has.",
+            f"No usage event in this snapshot has the attribute {ROLES!r}: the role that a person has.",
         ),
     ]
 
@@ -102,7 +102,7 @@ def shown_groups(labels: Sequence[str], people: Sequence[Sequence[str]], *, fewe
 
     Args:
         labels: Each unit's group.
-        people: Whom each unit is about; empty where that is not known, then units are counted.
+        people: Who each unit is about; empty where that is not known, then units are counted.
         fewest: People and units that a group needs.
     """
     units = Counter(labels)
@@ -133,7 +133,7 @@ def _by_people(name: str, scores: Scores, label_of: Callable[[str, str], str], w
         found = {label for person in people if (label := label_of(account, person))}
         labels.append(SEVERAL if len(found) > 1 else found.pop() if found else UNRECORDED)
     if not scores.people:
-        return Grouping(name=name, labels=(), why_not="This family does not say whom its units are about.")
+        return Grouping(name=name, labels=(), why_not="This family does not say who its units are about.")
     if set(labels) <= {UNRECORDED}:
         return Grouping(name=name, labels=(), why_not=why_not)
     return Grouping(name=name, labels=tuple(labels))
@@ -151,8 +151,8 @@ def _spoken(rows: Sequence[Row]) -> tuple[dict[str, str], dict[str, str]]:
         if isinstance(language, str) and language.strip():
             languages[row.people[0]] = language.strip().replace("_", "-").split("-")[0].lower()
         words = [role] if isinstance(role, str) else role if isinstance(role, list) else []
-        if told := ", ".join(sorted({word.strip() for word in words if isinstance(word, str) and word.strip()})):
-            roles[row.people[0]] = told
+        if named := ", ".join(sorted({word.strip() for word in words if isinstance(word, str) and word.strip()})):
+            roles[row.people[0]] = named
     return languages, roles
 
 

@@ -61,7 +61,7 @@ def marginal_effect(
         crossed: The folds, whose models learned from these rows.
         gone: Says of a row whether it is left out: whether the party's no to training would take it out.
         account: Whose units are asked.
-        person: Pseudonym of the person whose own units are told apart; none for nobody.
+        person: Pseudonym of the person whose own units are reported apart; none for no person.
 
     Returns:
         The effect on the account's units; and on those of them that are about the person.

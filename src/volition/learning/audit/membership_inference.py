@@ -1,13 +1,13 @@
-"""Attack: can somebody who holds the model tell whose rows it learned from? Membership inference by shadow models.
+"""Membership inference: can a person who has the model find out whose rows it learned from? Attacks by shadow models.
 
 Models are trained, by the family's own `fit`, on halves of the people, and each in turn is attacked with the help of
 the others. The attacker knows a person's rows, and asks whether the model fits them better than it would if it had
 never seen them: that is a likelihood ratio, calibrated for each person by models that saw the person and models that
-did not. What is told is how many members are found while hardly anybody else is taken for one: an attack that is sure
-of a few is worse, for those few, than one that is a little right about all.
+did not. Reported is how many members are found while hardly anyone else is mistaken for one: an attack that is
+sure of a few people is worse, for those few, than one that is slightly right about all.
 
-The released model itself is not attacked: everybody in the snapshot is in it, so there would be nobody to compare with.
-What is measured is the way in which it was trained, on halves.
+The released model itself is not attacked: everyone in the snapshot is in it, so there would be no one to compare with.
+The same way of training, on halves of the people, is attacked instead.
 
 The models come in pairs of complements, and a target's twin is left out of its shadows: so each person is in exactly
 half of the shadows, whether or not the target saw them, and of noise the evidence is noise.
@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv
 
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_most, not_measured
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.owners import owner_of, seed_of
 from volition.learning.audit.trainings import learn
-from volition.learning.families import Family, Model, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -42,7 +43,7 @@ member without being one."""
 
 MODELS: Final = 6
 FEWEST_MODELS: Final = 6
-"""With fewer there is one shadow on either side, and no telling how much shadows differ."""
+"""With fewer there is one shadow on either side, which does not show how much shadows differ."""
 
 _RESAMPLES: Final = 1000
 _NOWHERE: Final = NoParts()
@@ -51,7 +52,7 @@ _CURVE: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5)
 
 @runtime_checkable
 class Familiar(Protocol):
-    """A family that can say how well a model knows somebody's rows. Families that cannot are asked through others."""
+    """A family that can measure how well a model fits a person's rows. Others are asked for scores instead."""
 
     def familiarity(self, model: Model, rows: Sequence[Row]) -> Mapping[str, float]:
         """Return, for each person whose rows can be scored, how well the model fits them; higher is better.
@@ -64,7 +65,7 @@ class Familiar(Protocol):
 
 @runtime_checkable
 class Likely(Protocol):
-    """A family that gives texts a likelihood: a language model."""
+    """A family whose models assign a likelihood to a text: a language model."""
 
     def log_likelihood(self, model: Model, rows: Sequence[Row]) -> Floats:
         """Return the natural logarithm of each row's likelihood, shape (rows,); NaN for rows that have none."""
@@ -94,20 +95,20 @@ def measure_attack(  # noqa: PLR0913 - what is audited, and how
     models: int = MODELS,
     parts: Parts = _NOWHERE,
 ) -> list[Finding]:
-    """Measure how surely a person's membership can be told from a model.
+    """Measure how surely a model reveals that a person's rows were in its training.
 
     Args:
         family: Whose way of training is attacked.
         rows: The snapshot's rows.
         bound: The largest true-positive rate that is good enough, from 0 to 1; none if nothing was set.
-        progress: Told how many models were attacked.
+        progress: Called with how many models were attacked.
         models: How many models to train on half the people each; an even number, at least 6.
-        parts: Where models are kept until the audit is done (see `learning`).
+        parts: Where models are kept until the audit is done (see `trainings`).
 
     Returns:
         A finding for each rate of `RATES`: the true-positive rate there, over all trials. Its interval is the wider of
         a bootstrap over people and Clopper-Pearson with as many observations as there are people. A rate below
-        1 / people is not measured: nobody could show it.
+        1 / people is not measured: so few people cannot show it.
 
     Raises:
         InvalidInputError: `models` is odd or too small.
@@ -134,8 +135,8 @@ def attack(
         family: Whose way of training is attacked.
         rows: A snapshot's rows. Which people are in which half follows from them alone.
         models: How many models; an even number, at least 6.
-        progress: Told how many were attacked.
-        parts: Where models are kept until the audit is done (see `learning`).
+        progress: Called with how many were attacked.
+        parts: Where models are kept until the audit is done (see `trainings`).
 
     Raises:
         InvalidInputError: `models` is odd or too small, or half of the people are too few to learn from.
@@ -280,7 +281,7 @@ class Curve:
         return float(found[above - 1] / found[-1]) if above else 0.0
 
     def area(self) -> float:
-        """Return the area under the curve: the chance that a member has stronger evidence than somebody who is none."""
+        """Return the area under the curve: the chance that a member has stronger evidence than a non-member."""
         ascending = self._other_evidence[::-1]
         below = np.searchsorted(ascending, self._member_evidence, side="left")
         up_to = np.searchsorted(ascending, self._member_evidence, side="right")
@@ -313,9 +314,9 @@ def _metric(rate: float) -> str:
 
 
 def _too_few(rate: float, people: int, bound: float | None) -> Finding:
-    why = f"With {people} others the smallest false-positive rate that can be told is 1/{people}."
+    why = f"With {people} others the smallest false-positive rate that can be measured is 1/{people}."
     if not people:
-        why = "There is nobody whose rows could be scored."
+        why = "No person has rows that could be scored."
     return not_measured(AUDIT, why, metric=_metric(rate), bound=bound)
 
 

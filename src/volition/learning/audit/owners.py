@@ -1,4 +1,4 @@
-"""Whose row is whose, for audits that leave people out.
+"""Owners: to which person each row belongs, for audits that leave people out.
 
 A row belongs to the person who comes first in it: whose act it records, who says or writes it. So each row has one
 owner at most, and halves of the people are halves of the rows.
@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from hashlib import sha256
 
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 
 def owner_of(row: Row) -> str | None:
-    """Return the pseudonym of the person to whom a row belongs; none if it concerns nobody."""
+    """Return the pseudonym of the person to whom a row belongs; none if it is about no person."""
     return row.people[0] if row.people else None
 
 

@@ -1,11 +1,11 @@
-"""Poisoning: who makes the model worse for everybody else? Parties are left out one by one, exactly.
+"""Data poisoning: whose data makes the model worse for everyone else? Parties are left out one by one, exactly.
 
 For each account, and for each person among the colleagues of the same account, the model forgets the party by the
 family's own exact `forget`, and both models are asked about what others do, on rows that neither has seen:
 
-- *harm*: how much better the others' quality is without the party. Somebody whose data only ever helps has a negative
-  one.
-- *influence*: how much the quality of single units moves, in whichever direction. Much influence alone is no fault.
+- *harm*: how much better the others' quality is without the party. It is negative for a party whose data only
+  helps.
+- *influence*: how much the quality of single units moves, in either direction. A large influence alone is no fault.
 
 A party stands out when its harm is far from that of the others by a robust rule, the modified z-score (0.6745 times
 the distance from the median, in median absolute deviations), which a poisoner cannot hide from by being extreme; and
@@ -25,11 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
-from volition.learning.audit import Finding, at_most, not_measured
+from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.intervals import bootstrap_interval, resampled_means
 from volition.learning.audit.owners import owner_of
 from volition.learning.audit.trainings import learn, unlearn
-from volition.learning.families import Family, Model, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
+from volition.learning.families.model import Model
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -37,10 +38,10 @@ Floats = NDArray[np.float64]
 
 AUDIT: Final = "poisoning"
 MOST_PARTIES: Final = 8
-"""So many accounts, and so many people, are left out at most, those with most rows first: each costs one `forget`."""
+"""The most accounts, and the most people, that are left out, those with most rows first: each costs one `forget`."""
 
 FEWEST_PARTIES: Final = 5
-"""Among fewer there is no telling who is unlike the others."""
+"""Among fewer parties, none can be said to stand out."""
 
 STANDS_OUT: Final = 3.5
 """The usual bound of the modified z-score: who is beyond it is named, also where no bound was set."""
@@ -99,9 +100,9 @@ def measure_poisoning(  # noqa: PLR0913 - what is audited, and how
         family: What was trained.
         rows: The snapshot's rows.
         bound: The largest modified z-score of a harmful party that is good enough; none if nothing was set.
-        progress: Told how many parties were left out.
+        progress: Called with how many parties were left out.
         most: How many accounts, and how many people, to leave out at most.
-        parts: Where models are kept until the audit is done (see `learning`).
+        parts: Where models are kept until the audit is done (see `trainings`).
 
     Returns:
         Two findings, for accounts and for people among their colleagues: the largest modified z-score of the harm,
@@ -159,7 +160,7 @@ def _parties(rows: Sequence[Row], kind: str, most: int) -> list[tuple[str, str, 
 
 
 def _group(kind: str, account: str) -> str:
-    """Return among whom a party is compared: all accounts, or the people of its account."""
+    """Return the group that a party is compared with: all accounts, or the people of its account."""
     return "" if kind == ACCOUNT else account
 
 
@@ -209,8 +210,9 @@ def _leave_out(  # noqa: PLR0913 - what a party is, and what it is left out of
 def robust_scale(values: Sequence[float]) -> tuple[float, float]:
     """Return the median of some values and their robust deviation, for normal values about the standard deviation.
 
-    It is the median absolute deviation over 0.6745. Where that is 0, since more than half of the values are alike, the
-    mean absolute deviation takes its place, scaled likewise. Where all are alike it is infinite: nobody is far away.
+    It is the median absolute deviation over 0.6745. Where that is 0, since more than half of the values are equal, the
+    mean absolute deviation is used instead, scaled in the same way. Where all are equal it is infinite: none is far
+    away.
 
     Source: the modified z-score, Iglewicz and Hoaglin 1993, chapter 3.
     """
@@ -268,7 +270,7 @@ def _finding(kind: str, found: Sequence[LeftOut], bound: float | None) -> Findin
     compared = [group for group in groups.values() if len(group) >= FEWEST_PARTIES]
     if not compared:
         kinds = "accounts" if kind == ACCOUNT else "people of one account"
-        why = f"Telling who is unlike the others takes {FEWEST_PARTIES} {kinds} that can be left out."
+        why = f"Seeing who stands out takes {FEWEST_PARTIES} {kinds} that can be left out."
         return not_measured(AUDIT, why, metric=_metric(kind), bound=bound)
     looked_at = sum(map(len, compared))
     scored = [_Scored.among(group, left, looked_at=looked_at) for group in compared for left in group]

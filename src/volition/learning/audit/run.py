@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from volition.learning.audit import Finding
 from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.canary import measure_canaries
 from volition.learning.audit.cross_validation import Crossed, cross_validate
 from volition.learning.audit.fairness import measure_fairness
+from volition.learning.audit.finding import Finding
 from volition.learning.audit.membership_inference import measure_attack
 from volition.learning.audit.poisoning import measure_poisoning
-from volition.learning.families import Family, NoParts, Parts
+from volition.learning.families.family import Family, NoParts, Parts
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -27,9 +27,9 @@ class Case:
         family: The family whose model is to be released.
         rows: The snapshot's rows.
         regions: Party ("account:ID", "person:PSEUDONYM") -> region, where one is on record.
-        crossed: Every unit's held-out scores, measured once for whoever reads them.
-        progress: Told how far an audit is.
-        parts: Where the audits' models are kept until all are done (see `learning`).
+        crossed: Every unit's held-out scores, measured once for all audits that use them.
+        progress: Called with how far an audit is.
+        parts: Where the audits' models are kept until all are done (see `trainings`).
     """
 
     family: Family
@@ -76,7 +76,7 @@ AUDITS: Final[Mapping[str, Audit]] = {
         ),
         bound=Bound(value=None),
         example=0.1,
-        says="The share of members whom an attack with the model's file in hand finds: at most the bound.",
+        says="The share of members that an attacker who has the model's file finds: at most the bound.",
     ),
     "canary": Audit(
         measure=lambda case, bound: measure_canaries(
@@ -116,7 +116,7 @@ def run_audits(  # noqa: PLR0913 - what is audited, and how
         rows: The snapshot's rows.
         regions: Party -> region, where one is on record.
         bounds: What each audit's figure is held against, by the audit's name.
-        progress: Told how far each audit is.
+        progress: Called with how far each audit is.
         parts: Where the audits' models are kept: run again with the same, a killed audit trains none of them twice.
 
     Returns:
@@ -128,7 +128,7 @@ def run_audits(  # noqa: PLR0913 - what is audited, and how
 
 
 def bounds_text() -> str:
-    """Return the bounds of a new workspace, as its `volition.toml` tells them."""
+    """Return the bounds of a new workspace, as its `volition.toml` has them."""
     lines = []
     for name, audit in AUDITS.items():
         bound = f"bound = {audit.bound.value}" if audit.bound.value is not None else f"# bound = {audit.example}"

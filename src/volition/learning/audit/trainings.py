@@ -11,7 +11,8 @@ from hashlib import sha256
 import msgspec
 import numpy as np
 
-from volition.learning.families import Family, Model, NoParts, Parts, part_name
+from volition.learning.families.family import Family, NoParts, Parts, part_name
+from volition.learning.families.model import Model
 from volition.progress import silent
 from volition.records.lake import Row
 
@@ -41,7 +42,7 @@ def unlearn(family: Family, model: Model, *, before: Sequence[Row], after: Seque
 
 
 def _name(family: Family, rows: Iterable[Row]) -> str:
-    """Name a model by all that it learns from, whatever wrote it: audits also learn from rows that nobody wrote."""
+    """Name a model by all that it learns from, also from rows that an audit made up."""
     encode = msgspec.json.Encoder(order="deterministic").encode
     whole = sha256()
     for row in rows:

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from typing import Final
 
 from volition.canonical import digest
-from volition.learning.families import fold_of
+from volition.learning.families.family import fold_of
 from volition.records.lake import Row
 
-# Held out to measure: of each person asked the latest messages, of each fold so many people, or measuring takes too
-# long.
+# Held out to measure: the latest messages of each person who is asked, and at most this many people of each fold, or
+# measuring takes too long.
 HELD_MESSAGES: Final = 4
 HELD_PEOPLE: Final = 60
 
 
 def is_message(row: Row) -> bool:
-    """Tell whether a row is a chat message by somebody that the whole account may read."""
+    """Return whether a row is a person's chat message that the whole account may read."""
     payload = row.payload
     return (
         row.category == "content/chat"
@@ -29,7 +29,7 @@ def is_message(row: Row) -> bool:
 def hold_out_people(rows: Sequence[Row], fold: int, folds: int) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Hold out the people of one fold: what is learnt from the rest knows nothing that they wrote.
 
-    Of each, the last few messages are asked about; of large folds, only some people.
+    Their last few messages are held out; in large folds, only some people are asked.
 
     Args:
         rows: Rows of a snapshot.

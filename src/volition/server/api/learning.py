@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 
 from volition.canonical import us_to_text
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.server.api.schemas import Cursor, Limit, Listing, ModelOut, RunIn, RunOut, SnapshotIn, paged
 from volition.server.api.security import ALL_ROLES, STAFF, ApiError, Lent, TheJobs, needs
 from volition.server.auth import Role, Scope, Who

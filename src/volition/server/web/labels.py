@@ -9,6 +9,8 @@ from volition.consent.choices import Choice
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import Reason
 from volition.consent.terms.model import CATEGORIES, covers, leaves
+from volition.learning.families.installed import installed_families
+from volition.learning.families.spec import FamilyWords
 from volition.server.auth import Role
 
 
@@ -137,7 +139,7 @@ class Measure:
     Attributes:
         title: Its name on a chart.
         means: What it says and which way is good, in a sentence.
-        of: What it is measured on, in the plural; empty where that is the family's own, of `UNITS`.
+        of: What it is measured on, in the plural; empty where that is the family's own (`family_words`).
     """
 
     title: str
@@ -175,33 +177,22 @@ MEASURE: Final[Mapping[str, Measure]] = {
 }
 """By audit, and `own data`."""
 
-UNITS: Final[Mapping[str, str]] = {
-    "search": "searches",
-    "recommend": "people",
-    "summary": "meetings",
-    "compose": "messages",
-    "diagnose": "sessions",
-    "adapter": "people",
-}
-"""What a model of each family is measured on."""
-
-_ONE: Final[Mapping[str, str]] = {"searches": "search", "people": "person"}
-
-FAMILY: Final[Mapping[str, str]] = {
-    purpose.removeprefix("feature/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("feature/")
-} | {"adapter": "Writing on"}
-"""What a model of each family is for; an adapter learns for the composer's purpose."""
-
-LEARNS: Final[Mapping[str, str]] = {
-    purpose.removeprefix("train/"): told.title for purpose, told in PURPOSES.items() if purpose.startswith("train/")
-} | {"adapter": "Train the adapter"}
-"""What the training of each family is called."""
+_ONE: Final[Mapping[str, str]] = {"people": "person"}
 
 _ASKS: Final[Mapping[str, str]] = {
     "account": "your organisation's",
     "person": "that of whoever speaks or acts",
     "everyone": "everybody's in it",
 }
+
+
+def family_words(name: str) -> FamilyWords:
+    """Return what a family is called; one whose package is not installed any more is called by its name."""
+    spec = installed_families().get(name)
+    if spec is not None:
+        return spec.words
+    missing = "Its package is not installed."
+    return FamilyWords(title=name, training=f"Train {name}", does=missing, unit="unit", units="units")
 
 
 def bounded(card: Mapping[str, Any]) -> str:
@@ -263,7 +254,8 @@ def switch_title(choice: Choice) -> str:
 
 def counted(number: int, of: str) -> str:
     """Say how many of something there are; `of` is its plural."""
-    return f"{number:,} {of if number != 1 else _ONE.get(of, of.removesuffix('s'))}"
+    one = {**_ONE, **{spec.words.units: spec.words.unit for spec in installed_families().values()}}
+    return f"{number:,} {of if number != 1 else one.get(of, of.removesuffix('s'))}"
 
 
 def spoken(names: Iterable[str]) -> str:

@@ -104,8 +104,8 @@ def make_base(file: Path, folder: Path) -> Made:
         raise AdapterMissingError("Reading a GGUF file needs gguf, not installed here: pip install gguf.") from error
     try:
         reader = GGUFReader(file)
-        told = {name: field.contents() for name, field in reader.fields.items()}
-        config, tokenizer = _config(told, reader.tensors), _tokenizer(told)
+        metadata = {name: field.contents() for name, field in reader.fields.items()}
+        config, tokenizer = _config(metadata, reader.tensors), _tokenizer(metadata)
         tensors = dict(_tensors(reader.tensors, config))
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise InvalidInputError(f"{file} is no GGUF file of a Llama that can be read: {error!s}.") from error
@@ -113,19 +113,19 @@ def make_base(file: Path, folder: Path) -> Made:
     return Made(
         folder=folder,
         digest=base_digest(folder),
-        name=str(told.get("general.name", file.stem)),
-        licence=str(told.get("general.license", "")),
+        name=str(metadata.get("general.name", file.stem)),
+        licence=str(metadata.get("general.license", "")),
         weights=sum(tensor.size for tensor in tensors.values()),
     )
 
 
-def _config(told: Mapping[str, Any], tensors: Any) -> dict[str, Any]:  # noqa: ANN401 - gguf may not be installed
+def _config(metadata: Mapping[str, Any], tensors: Any) -> dict[str, Any]:  # noqa: ANN401 - gguf may not be installed
     """Return what `config.json` says: the settings of a Llama."""
-    if told["general.architecture"] != "llama":
-        raise ValueError(f"its network is {told['general.architecture']!r}, not 'llama'")
-    if told.get("llama.rope.scaling.type", "none") != "none":
+    if metadata["general.architecture"] != "llama":
+        raise ValueError(f"its network is {metadata['general.architecture']!r}, not 'llama'")
+    if metadata.get("llama.rope.scaling.type", "none") != "none":
         raise ValueError("it stretches its positions (rope scaling)")
-    heads, width = told["llama.attention.head_count"], told["llama.embedding_length"]
+    heads, width = metadata["llama.attention.head_count"], metadata["llama.embedding_length"]
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -133,36 +133,36 @@ def _config(told: Mapping[str, Any], tensors: Any) -> dict[str, Any]:  # noqa: A
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
-        "vocab_size": len(told["tokenizer.ggml.tokens"]),
+        "vocab_size": len(metadata["tokenizer.ggml.tokens"]),
         "hidden_size": width,
-        "intermediate_size": told["llama.feed_forward_length"],
-        "num_hidden_layers": told["llama.block_count"],
+        "intermediate_size": metadata["llama.feed_forward_length"],
+        "num_hidden_layers": metadata["llama.block_count"],
         "num_attention_heads": heads,
-        "num_key_value_heads": told.get("llama.attention.head_count_kv", heads),
-        "head_dim": told.get("llama.rope.dimension_count", width // heads),
-        "max_position_embeddings": told["llama.context_length"],
-        "rms_norm_eps": told["llama.attention.layer_norm_rms_epsilon"],
-        "rope_theta": told.get("llama.rope.freq_base", 10000.0),
+        "num_key_value_heads": metadata.get("llama.attention.head_count_kv", heads),
+        "head_dim": metadata.get("llama.rope.dimension_count", width // heads),
+        "max_position_embeddings": metadata["llama.context_length"],
+        "rms_norm_eps": metadata["llama.attention.layer_norm_rms_epsilon"],
+        "rope_theta": metadata.get("llama.rope.freq_base", 10000.0),
         "tie_word_embeddings": not any(tensor.name == "output.weight" for tensor in tensors),
-        "eos_token_id": told["tokenizer.ggml.eos_token_id"],
+        "eos_token_id": metadata["tokenizer.ggml.eos_token_id"],
     }
-    return config | {"bos_token_id": told.get("tokenizer.ggml.bos_token_id", config["eos_token_id"])}
+    return config | {"bos_token_id": metadata.get("tokenizer.ggml.bos_token_id", config["eos_token_id"])}
 
 
-def _tokenizer(told: Mapping[str, Any]) -> str:
+def _tokenizer(metadata: Mapping[str, Any]) -> str:
     """Return what `tokenizer.json` says: byte-pair encoding as the file lists it."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers  # noqa: PLC0415 - when it is needed
 
-    kind, cut = told["tokenizer.ggml.model"], told.get("tokenizer.ggml.pre")
+    kind, cut = metadata["tokenizer.ggml.model"], metadata.get("tokenizer.ggml.pre")
     if kind != "gpt2" or cut not in _DIGITS_APART:
         raise ValueError(f"its tokenizer is {kind!r}, cut as {cut!r}; known are 'gpt2' with {', '.join(_DIGITS_APART)}")
-    tokens = told["tokenizer.ggml.tokens"]
-    merges = [tuple(merge.split(" ")) for merge in told["tokenizer.ggml.merges"]]
+    tokens = metadata["tokenizer.ggml.tokens"]
+    merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
     made = Tokenizer(models.BPE(vocab={token: number for number, token in enumerate(tokens)}, merges=merges))
     steps: list[Any] = [pre_tokenizers.Digits(individual_digits=True)] if _DIGITS_APART[cut] else []
     made.pre_tokenizer = pre_tokenizers.Sequence([*steps, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     made.decoder = decoders.ByteLevel()
-    kinds = zip(tokens, told["tokenizer.ggml.token_type"], strict=True)
+    kinds = zip(tokens, metadata["tokenizer.ggml.token_type"], strict=True)
     made.add_special_tokens([AddedToken(token, special=True) for token, kind in kinds if kind == _CONTROL])
     return str(made.to_str())
 

@@ -2,9 +2,9 @@
 
 [adapter]
 base = "models/SmolLM2-135M"       # a folder, from the workspace's folder on
-shards = 4                         # accounts are dealt into so many; forgetting trains only the shards concerned anew
+shards = 4                         # accounts are dealt into this many; forgetting trains only those concerned again
 steps = 60                         # of each shard
-rate = 0.1                         # with which each person is in a step, whoever else is there
+rate = 0.1                         # the probability with which each person is in a step
 
 [adapter.privacy]                  # leave the table out to train without differential privacy
 clipping = 1.0
@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
-from volition.errors import InvalidInputError
+from volition.consent.terms.toml_file import FaultError, Section
 
 _WHOLE: Final[Mapping[str, tuple[int, int]]] = {
     "shards": (1, 999),
@@ -83,46 +83,43 @@ class Recipe:
         return {name: value for name, value in asdict(self).items() if name != "base"}
 
     @classmethod
-    def from_toml(cls, table: object, *, where: str) -> Self:
+    def from_toml(cls, table: object) -> Self:
         """Read the table, strictly.
 
         Args:
             table: What stands under `adapter`.
-            where: The file, for messages.
 
         Raises:
-            InvalidInputError: A key is missing, unknown, or holds what it cannot.
+            FaultError: A key is missing, unknown, or holds what it cannot; its path begins within the table.
         """
-        known = (*_TEXTS, *_WHOLE, *_NUMBERS, "privacy")
-        values = _table(table, known, where=f"{where}: [adapter]")
-        for key in _TEXTS:
-            if (key in values or key == "base") and not (isinstance(values.get(key), str) and values[key].strip()):
-                raise InvalidInputError(f"{where}: [adapter] needs {key} as a text that is not empty.")
+        section = Section(table, (), required={"base"}, optional={"device", *_WHOLE, *_NUMBERS, "privacy"})
+        values: dict[str, Any] = {key: _filled(section, key) for key in _TEXTS if key in section.value}
         for key, (least, most) in _WHOLE.items():
-            value = values.get(key, least)
-            if type(value) is not int or not least <= value <= most:
-                raise InvalidInputError(f"{where}: [adapter] sets {key} to {value!r}. Take {least} to {most}.")
-        _check_numbers(values, _NUMBERS, where=f"{where}: [adapter]")
-        if "privacy" in values:
-            told = f"{where}: [adapter.privacy]"
-            private = _table(values["privacy"], tuple(_PRIVATE), where=told)
-            _check_numbers(private, _PRIVATE, where=told)
-            values["privacy"] = Private(**{name: float(value) for name, value in private.items()})
+            if key in section.value:
+                values[key] = section.integer(key, least)
+                if not least <= values[key] <= most:
+                    raise FaultError((key,), f'"{key}" must be a whole number from {least} to {most:,}.')
+        values |= _numbers(section, _NUMBERS)
+        if "privacy" in section.value:
+            private = section.section("privacy", required=(), optional=_PRIVATE)
+            values["privacy"] = Private(**{key: float(value) for key, value in _numbers(private, _PRIVATE).items()})
         return cls(**values)
 
 
-def _table(table: object, known: tuple[str, ...], *, where: str) -> dict[str, Any]:
-    if not isinstance(table, dict):
-        raise InvalidInputError(f"{where} must be a table, with its keys below it.")
-    unknown = sorted(table.keys() - set(known))
-    if unknown:
-        raise InvalidInputError(f"{where} has the unknown key {unknown[0]!r}. The keys are {', '.join(known)}.")
-    return dict(table)
+def _filled(section: Section, key: str) -> str:
+    text = section.text(key)
+    if not text.strip():
+        raise FaultError((*section.path, key), f'"{key}" is empty. Fill it in, or take the line out.')
+    return text
 
 
-def _check_numbers(values: Mapping[str, Any], bounds: Mapping[str, tuple[float, float]], *, where: str) -> None:
+def _numbers(section: Section, bounds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Return the numbers that a table sets, each above the first of its bounds and at most the second."""
+    found = {}
     for key, (above, most) in bounds.items():
-        value = values.get(key, most)
-        if key in values and (type(value) not in {int, float} or not above < value <= most or math.isinf(value)):
-            told = "" if math.isinf(most) else f", and at most {most:g}"
-            raise InvalidInputError(f"{where} sets {key} to {value!r}. Take a number above {above:g}{told}.")
+        if key in section.value:
+            found[key] = section.number(key, min(most, 1.0))
+            if not above < found[key] <= most:
+                limit = "" if math.isinf(most) else f" and at most {most:g}"
+                raise FaultError((*section.path, key), f'"{key}" must be a number above {above:g}{limit}.')
+    return found

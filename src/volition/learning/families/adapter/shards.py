@@ -1,7 +1,7 @@
 """Which shard an account is in, and what each person there has written, as tokens.
 
 - An account is in one shard, by a hash of its name.
-- A person is in one shard at most: whoever writes in two accounts teaches nothing, so that what is claimed of one
+- A person is in one shard at most: a person who writes in two accounts teaches nothing, so that what is claimed of one
   person's part in one shard is all that is to be said of them.
 - What a person adds to a step follows from the seed, the step and what they wrote, and not from anybody else.
 """
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.learning.dp import draw
-from volition.learning.families import canonical_order, fold_of
 from volition.learning.families.chat import is_message
+from volition.learning.families.family import canonical_order, fold_of
 from volition.records.lake import Row
 
 Tokens = NDArray[np.int32]
@@ -32,7 +32,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Writer:
+class Author:
     """A person's messages, one after the other.
 
     Attributes:
@@ -79,7 +79,7 @@ def deal(rows: Iterable[Row], shards: int) -> dict[int, tuple[Message, ...]]:
     return {shard: tuple(found) for shard, found in sorted(dealt.items())}
 
 
-def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]], end: int) -> dict[str, Writer]:
+def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]], end: int) -> dict[str, Author]:
     """Return each person's messages as tokens, in the order of their pseudonyms.
 
     Args:
@@ -94,13 +94,13 @@ def writers(messages: Sequence[Message], encode: Callable[[str], Sequence[int]],
         starts[message.person].append(len(own) - 1)
         own += [*encode(message.text), end]
     return {
-        person: Writer(tokens=np.array(tokens[person], dtype=np.int32), starts=tuple(starts[person]))
+        person: Author(tokens=np.array(tokens[person], dtype=np.int32), starts=tuple(starts[person]))
         for person in sorted(tokens)
     }
 
 
-def told(messages: Mapping[int, Sequence[Message]]) -> list[dict[str, Any]]:
-    """Return what a model tells of its shards: how many messages and people each had."""
+def shard_sizes(messages: Mapping[int, Sequence[Message]]) -> list[dict[str, Any]]:
+    """Return what a model says of its shards: how many messages and people each had."""
     return [
         {"shard": shard, "messages": len(found), "people": len({message.person for message in found})}
         for shard, found in messages.items()

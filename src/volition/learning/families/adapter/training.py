@@ -1,7 +1,7 @@
 """One shard's training: a person at a time, clipped, noised, summed; kept as it goes, so that a kill costs little.
 
 The optimiser (Adam, Kingma and Ba 2015, arXiv:1412.6980) sees the noisy sum of a step and nothing else, and a sum of
-nobody's gradients is one, too: what the accountant counts is every step that is taken.
+no gradients is one, too: what the accountant counts is every step that is taken.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
 from volition.learning.dp import clipped_sum, gaussian, is_drawn
-from volition.learning.families import Array, Parts, part_name
 from volition.learning.families.adapter.recipe import Recipe
-from volition.learning.families.adapter.shards import Tokens, Writer
+from volition.learning.families.adapter.shards import Author, Tokens
+from volition.learning.families.family import Parts, part_name
+from volition.learning.families.model import Array
 
 Weights = NDArray[np.float32]
 
@@ -24,7 +25,7 @@ _MEAN, _SQUARE, _TINY = 0.9, 0.999, 1e-8  # Adam's own
 
 
 class Learner(Protocol):
-    """What can tell how weights should move for a text."""
+    """What can compute how weights should move for a text."""
 
     size: int
     """How many weights there are."""
@@ -42,13 +43,13 @@ class _State:
 
 def train_shard(  # noqa: PLR0913 - what a training is made of
     learner: Learner,
-    people: Mapping[str, Writer],
+    people: Mapping[str, Author],
     recipe: Recipe,
     *,
     seed: str,
     key: bytes,
     parts: Parts,
-    told: Callable[[int, float | None], None],
+    report: Callable[[int, float | None], None],
 ) -> Weights:
     """Train one shard's weights.
 
@@ -56,11 +57,11 @@ def train_shard(  # noqa: PLR0913 - what a training is made of
         learner: The frozen base, with room for the weights.
         people: Who wrote what.
         recipe: How to train.
-        seed: The shard's own, secret: whom a step draws and what its noise is follow from it.
+        seed: The shard's own, secret: it decides who a step draws and what its noise is.
         key: Says what else the result follows from, for the names of parts.
         parts: What earlier, killed runs have left.
-        told: Called at the start and after each step with how many are done, and the mean loss of who was in it, in
-            nats; none if nobody was.
+        report: Called at the start and after each step with how many are done, and the mean loss of the people in it,
+            in nats; none if it was empty.
 
     Returns:
         Shape (learner.size,).
@@ -68,7 +69,7 @@ def train_shard(  # noqa: PLR0913 - what a training is made of
     stem = part_name("adapter", key, canonical_json(recipe.to_json()), seed.encode(), *_bytes(people))
     every = max(1, recipe.steps // _KEPT)
     done, state = _resumed(parts, stem, recipe.steps, every, learner.size)
-    told(done, None)
+    report(done, None)
     for step in range(done, recipe.steps):
         drawn = [person for person in people if is_drawn(seed, step, person, recipe.rate)]
         losses, gradients = [], []
@@ -79,7 +80,7 @@ def train_shard(  # noqa: PLR0913 - what a training is made of
         state = _moved(state, _step_sum(gradients, recipe, seed, step, learner.size), step + 1, recipe.learning_rate)
         if (step + 1) % every == 0 or step + 1 == recipe.steps:
             parts.put(f"{stem}-{step + 1}", _arrays(state))
-        told(step + 1, float(np.mean(losses)) if losses else None)
+        report(step + 1, float(np.mean(losses)) if losses else None)
     return state.weights
 
 
@@ -114,5 +115,5 @@ def _arrays(state: _State) -> Mapping[str, Array]:
     return {"weights": state.weights, "mean": state.mean, "square": state.square}
 
 
-def _bytes(people: Mapping[str, Writer]) -> list[bytes]:
+def _bytes(people: Mapping[str, Author]) -> list[bytes]:
     return [piece for person, writer in people.items() for piece in (person.encode(), writer.tokens.tobytes())]

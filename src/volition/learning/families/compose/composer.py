@@ -22,10 +22,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.learning.families import Model
 from volition.learning.families.compose.counts import ORDER
-from volition.learning.families.compose.model import Learned, read_model
+from volition.learning.families.compose.model import AccountCounts, read_model
 from volition.learning.families.compose.words import MARKS, START, before_cursor, tokens
+from volition.learning.families.model import Model
 
 SHOWN: Final = 3
 """Suggestions shown at a time, as above the keyboards of telephones."""
@@ -64,7 +64,7 @@ class Reply:
 
     Attributes:
         text: The whole message.
-        people: How many different people of the account wrote it in reply to somebody.
+        people: How many different people of the account wrote it as a reply.
     """
 
     text: str
@@ -117,7 +117,7 @@ class Composer:
 class _Account:
     """What is known of one account."""
 
-    def __init__(self, learned: Learned) -> None:
+    def __init__(self, learned: AccountCounts) -> None:
         table = learned.table
         self._table = table
         self._answers = learned.answers
@@ -228,8 +228,8 @@ class _Account:
     def replies(self, message: str, *, limit: int) -> tuple[Reply, ...]:
         people = self._answers.people
         asked = sorted({token for token in tokens(message) if token in self._number} - MARKS)
-        told = {token: sum(counts.get(token, 0) for counts in people.values()) for token in (START, *asked)}
-        scored = sorted(people, key=lambda reply: (-round(self._fits(people[reply], asked, told), DECIMALS), reply))
+        asking = {token: sum(counts.get(token, 0) for counts in people.values()) for token in (START, *asked)}
+        scored = sorted(people, key=lambda reply: (-round(self._fits(people[reply], asked, asking), DECIMALS), reply))
         found: list[Reply] = []
         seen: set[str] = set()
         for reply in scored:
@@ -242,14 +242,14 @@ class _Account:
         return tuple(found)
 
     @staticmethod
-    def _fits(counts: Mapping[str, int], asked: Sequence[str], told: Mapping[str, int]) -> float:
+    def _fits(counts: Mapping[str, int], asked: Sequence[str], asking: Mapping[str, int]) -> float:
         """Weigh a reply: how many people write it, and how much more often than other replies to these words.
 
         The sum of a log frequency and of positive pointwise mutual informations (Church and Hanks 1990), over all that
-        was written in reply, which `told` counts by token.
+        was written in reply, which `asking` counts by token.
         """
         own = counts[START]
-        lifts = [counts[token] * told[START] / (own * told[token]) for token in asked if token in counts]
+        lifts = [counts[token] * asking[START] / (own * asking[token]) for token in asked if token in counts]
         return math.log(own) + sum(max(0.0, math.log(lift)) for lift in lifts)
 
     def bits(self, text: str) -> float:

@@ -1,9 +1,9 @@
 """How many different people wrote each n-gram: counted, kept from k people on, and subtracted exactly.
 
-A `Table` holds the n-grams of one account that at least k people wrote, and for each one integer: how many. Nothing
-else is kept, neither of rarer n-grams nor of who wrote what. Two facts make that enough:
+This is k-anonymity for n-grams. `NgramCounts` holds the n-grams of one account that at least k people wrote, and one
+integer for each: how many people. Nothing is kept of rarer n-grams, nor of who wrote what. Two facts make that enough:
 
-- Whoever wrote an n-gram wrote every part of it. So the n-grams of order n that k people wrote are found among
+- Anyone who wrote an n-gram wrote every part of it. So the n-grams of order n that k people wrote are found among
   those whose first and last n - 1 tokens are kept already (the a-priori property: Agrawal and Srikant, VLDB 1994).
 - Taking rows away never raises a count. So what was below k stays below, and the counts after a forgetting are those
   before, less one for each person who wrote the n-gram in the rows that go and in none that stay.
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Table:
+class NgramCounts:
     """The n-grams of one account that enough people wrote: a trie, one level for each order.
 
     Attributes:
@@ -44,7 +44,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Written:
+class EncodedMessages:
     """Messages as numbers.
 
     Attributes:
@@ -58,7 +58,7 @@ class Written:
     person: Ints
 
 
-def read(messages: Iterable[tuple[int, str]]) -> tuple[Written, tuple[str, ...]]:
+def read(messages: Iterable[tuple[int, str]]) -> tuple[EncodedMessages, tuple[str, ...]]:
     """Read messages, numbering every token that is in them.
 
     Args:
@@ -86,7 +86,7 @@ def read(messages: Iterable[tuple[int, str]]) -> tuple[Written, tuple[str, ...]]
     return _written(numbers, people, place), tuple(order)
 
 
-def read_known(messages: Iterable[tuple[int, str]], known: Sequence[str]) -> Written:
+def read_known(messages: Iterable[tuple[int, str]], known: Sequence[str]) -> EncodedMessages:
     """Read messages by the numbers of known tokens; all others are -1."""
     number = {token: place for place, token in enumerate(known)}
     numbers: list[list[int]] = []
@@ -98,17 +98,17 @@ def read_known(messages: Iterable[tuple[int, str]], known: Sequence[str]) -> Wri
     return _written(numbers, people, None)
 
 
-def _written(numbers: Sequence[Sequence[int]], people: Sequence[int], place: Ints | None) -> Written:
+def _written(numbers: Sequence[Sequence[int]], people: Sequence[int], place: Ints | None) -> EncodedMessages:
     lengths = np.array([len(line) for line in numbers], dtype=np.int64)
     flat = np.fromiter(chain.from_iterable(numbers), np.int64, count=int(lengths.sum()))
-    return Written(
+    return EncodedMessages(
         tokens=flat if place is None else place[flat],
         message=np.repeat(np.arange(len(lengths)), lengths),
         person=np.repeat(np.array(people, dtype=np.int64), lengths),
     )
 
 
-def count(messages: Iterable[tuple[int, str]], *, k: int) -> Table | None:
+def count(messages: Iterable[tuple[int, str]], *, k: int) -> NgramCounts | None:
     """Count, for every n-gram that at least k people wrote, how many did.
 
     Args:
@@ -116,7 +116,7 @@ def count(messages: Iterable[tuple[int, str]], *, k: int) -> Table | None:
         k: Fewest people.
 
     Returns:
-        The table; none if no token was written by so many.
+        The counts; none if no token was written by k people.
     """
     written, tokens = read(messages)
     kept, at, people = _distinct(written.tokens, written.person, k)
@@ -133,11 +133,11 @@ def count(messages: Iterable[tuple[int, str]], *, k: int) -> Table | None:
         prefixes.append(level // number)
         lasts.append(level % number)
     names = tuple(tokens[token] for token in kept)
-    return Table(tokens=names, people=tuple(level_people), prefix=tuple(prefixes), last=tuple(lasts))
+    return NgramCounts(tokens=names, people=tuple(level_people), prefix=tuple(prefixes), last=tuple(lasts))
 
 
-def _follows(written: Written, at: Ints) -> NDArray[np.bool_]:
-    """Tell of each token whether, with what stands before it, it may end a kept n-gram that is one longer.
+def _follows(written: EncodedMessages, at: Ints) -> NDArray[np.bool_]:
+    """Return for each token whether, with what stands before it, it may end a kept n-gram that is one longer.
 
     Args:
         written: The messages.
@@ -173,7 +173,7 @@ def _people_of(group: Ints, person: Ints, groups: int) -> Ints:
     return np.bincount(pairs // number, minlength=groups).astype(np.int64)
 
 
-def find(table: Table, written: Written) -> list[Ints]:
+def find(table: NgramCounts, written: EncodedMessages) -> list[Ints]:
     """Find the n-grams of a table in messages: for each level and token, the n-gram that ends there, or -1."""
     number = len(table.tokens)
     at = written.tokens
@@ -190,8 +190,8 @@ def find(table: Table, written: Written) -> list[Ints]:
 
 
 def subtract(
-    table: Table, before: Iterable[tuple[int, str]], after: Iterable[tuple[int, str]], *, k: int
-) -> Table | None:
+    table: NgramCounts, before: Iterable[tuple[int, str]], after: Iterable[tuple[int, str]], *, k: int
+) -> NgramCounts | None:
     """Take away what some people's rows that go had added.
 
     Args:
@@ -217,8 +217,8 @@ def _pairs(at: Ints, person: Ints, groups: int) -> Ints:
     return np.unique(person[there] * groups + at[there])
 
 
-def _reduced(table: Table, lost: Sequence[Ints], k: int) -> Table | None:
-    """Lower the counts, drop what falls below k, and number the rest anew."""
+def _reduced(table: NgramCounts, lost: Sequence[Ints], k: int) -> NgramCounts | None:
+    """Lower the counts, drop what falls below k, and renumber the rest."""
     left = [people - gone for people, gone in zip(table.people, lost, strict=True)]
     keep = [people >= k for people in left]
     if not keep[0].any():
@@ -229,7 +229,7 @@ def _reduced(table: Table, lost: Sequence[Ints], k: int) -> Table | None:
     for prefix, last, before, kept in chosen:  # what goes takes everything that it begins or ends with it
         prefixes.append(before[prefix[kept]])
         lasts.append(place[0][last[kept]])
-    return Table(
+    return NgramCounts(
         tokens=tuple(token for token, kept in zip(table.tokens, keep[0], strict=True) if kept),
         people=tuple(people[kept] for people, kept in zip(left, keep, strict=True)),
         prefix=tuple(prefixes),

@@ -6,7 +6,7 @@ The model of typing, exactly:
 - Before each keystroke up to three suggestions are shown (`composer.SHOWN`). The writer accepts the one that saves
   most, with one keystroke, if it is what comes next in the message, up to the end of a word, and saves at least one.
 - Accepting inserts the suggestion and a space. Where no space follows in the message, deleting it is one more.
-- Labels of scrubbing, such as `[number]`, stand for what nobody typed: they count on neither side.
+- Labels of scrubbing, such as `[number]`, stand for text that was not typed: they count on neither side.
 
 So `saved = 1 - pressed / plain`, the usual rate of keystroke savings (Trnka and McCoy 2008, "Evaluating Word
 Prediction: Framing Keystroke Savings"). It bounds from above what people save: they do not always look, and looking
@@ -104,6 +104,6 @@ def _saves(text: str, place: int, insert: str) -> int:
 
 
 def _follows(text: str, place: int, insert: str) -> bool:
-    """Tell whether an insertion is what comes next, up to the end of a word."""
+    """Return whether an insertion is what comes next, up to the end of a word."""
     end = place + len(insert)
     return text.startswith(insert, place) and not text[end : end + 1].isalnum()

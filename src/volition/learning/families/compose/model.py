@@ -2,7 +2,7 @@
 
 names.txt     [[account, its tokens, its replies], ...], sorted, as canonical JSON
 arrays.npz    sizes: (accounts, ORDER + 1), how many n-grams of each order, and pairs of replies and tokens
-              people-N, prefix-N, last-N: the levels of each account's `Table`; answers: (pairs, 3)
+              people-N, prefix-N, last-N: the levels of each account's `NgramCounts`; answers: (pairs, 3)
 """
 
 import json
@@ -14,9 +14,9 @@ import numpy as np
 
 from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
-from volition.learning.families import Array, Model
-from volition.learning.families.compose.counts import ORDER, Table
-from volition.learning.families.compose.replies import Answers
+from volition.learning.families.compose.counts import ORDER, NgramCounts
+from volition.learning.families.compose.replies import ReplyCounts
+from volition.learning.families.model import Array, Model
 
 NAME: Final = "compose"
 
@@ -24,11 +24,11 @@ _FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Learned:
+class AccountCounts:
     """What is known of one account."""
 
-    table: Table
-    answers: Answers
+    table: NgramCounts
+    answers: ReplyCounts
 
 
 def settings(k: int) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def settings(k: int) -> dict[str, Any]:
     return {"format": _FORMAT, "k": k}
 
 
-def lay_out(learned: Mapping[str, Learned], *, k: int) -> Model:
+def lay_out(learned: Mapping[str, AccountCounts], *, k: int) -> Model:
     """Return the model of what is known of each account (at least one), in the order of their names."""
     accounts = sorted(learned)
     tables = [learned[account].table for account in accounts]
@@ -57,7 +57,7 @@ def lay_out(learned: Mapping[str, Learned], *, k: int) -> Model:
     return Model(family=NAME, settings=settings(k), arrays=arrays, texts={"names": canonical_json(names).decode()})
 
 
-def read_model(model: Model) -> dict[str, Learned]:
+def read_model(model: Model) -> dict[str, AccountCounts]:
     """Return what a compose model knows of each account.
 
     Raises:
@@ -72,7 +72,7 @@ def read_model(model: Model) -> dict[str, Learned]:
     for number, (account, tokens, replies) in enumerate(names):
         own = [slice(*span) for span in zip(starts[number].tolist(), ends[number].tolist(), strict=True)]
         levels = range(ORDER - 1)
-        table = Table(
+        table = NgramCounts(
             tokens=tuple(tokens),
             people=tuple(model.arrays[f"people-{level + 1}"][own[level]].astype(np.int64) for level in range(ORDER)),
             prefix=tuple(model.arrays[f"prefix-{level + 2}"][own[level + 1]].astype(np.int64) for level in levels),
@@ -81,7 +81,7 @@ def read_model(model: Model) -> dict[str, Learned]:
         people: dict[str, dict[str, int]] = {}
         for reply, token, total in model.arrays["answers"][own[ORDER]].tolist():
             people.setdefault(replies[reply], {})[tokens[token]] = total
-        learned[account] = Learned(table=table, answers=Answers(people=people))
+        learned[account] = AccountCounts(table=table, answers=ReplyCounts(people=people))
     return learned
 
 
@@ -89,7 +89,7 @@ def _joined(parts: Sequence[Array]) -> Array:
     return np.concatenate(parts).astype(np.int32)
 
 
-def _answers_array(learned: Learned) -> Array:
+def _answers_array(learned: AccountCounts) -> Array:
     """Return shape (pairs, 3): reply, token and people, by the numbers of the sorted replies and tokens."""
     place = {token: number for number, token in enumerate(learned.table.tokens)}
     cells = [

@@ -1,8 +1,8 @@
 """Short replies that enough different people wrote, and to which words they wrote them.
 
-A message replies to each message that somebody else wrote in the same channel and thread within the two minutes
+A message replies to each message that another person wrote in the same channel and thread within the two minutes
 before. That looks at two messages alone and never at what else was written, so taking rows away only ever takes replies
-away, and the counts of `Answers` can be subtracted as those of the n-grams can (see `compose_counts`).
+away, and the counts of `ReplyCounts` can be subtracted as those of the n-grams can (see `counts`).
 """
 
 from bisect import bisect_left
@@ -27,12 +27,12 @@ Said = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
+class ReplyCounts:
     """The replies of one account that enough people wrote.
 
     Attributes:
         people: Reply -> token of the messages replied to -> how many people wrote it to such a message. Only counts
-            from k on are kept, and only tokens that enough people wrote themselves: a reply must not tell what one
+            from k on are kept, and only tokens that enough people wrote themselves: a reply must not reveal what one
             person asked. Every message holds `START`, so that one counts all who wrote the reply.
     """
 
@@ -45,7 +45,7 @@ def place_of(row: Row) -> Place:
     return str(channel), str(thread or "")
 
 
-def count_answers(rows: Sequence[Row], known: Collection[str], *, k: int) -> Answers:
+def count_answers(rows: Sequence[Row], known: Collection[str], *, k: int) -> ReplyCounts:
     """Count the replies in the messages of one account.
 
     Args:
@@ -65,8 +65,8 @@ def count_answers(rows: Sequence[Row], known: Collection[str], *, k: int) -> Ans
 
 
 def subtract_answers(
-    answers: Answers, rows: Sequence[Row], gone: Collection[str], known: Collection[str], *, k: int
-) -> Answers:
+    answers: ReplyCounts, rows: Sequence[Row], gone: Collection[str], known: Collection[str], *, k: int
+) -> ReplyCounts:
     """Take away what rows that go had added.
 
     Args:
@@ -100,7 +100,7 @@ def subtract_answers(
     return _kept(counts, set(known), k)
 
 
-def _known_reply(row: Row, answers: Answers) -> str | None:
+def _known_reply(row: Row, answers: ReplyCounts) -> str | None:
     text = row.payload["text"]
     if text in answers.people:
         return str(text)
@@ -154,9 +154,9 @@ def _said(replies: Iterable[tuple[Row, str]], timeline: _Timeline, *, without: C
                     yield row.people[0], reply, token
 
 
-def _kept(counts: Mapping[tuple[str, str], int], known: Collection[str], k: int) -> Answers:
+def _kept(counts: Mapping[tuple[str, str], int], known: Collection[str], k: int) -> ReplyCounts:
     people: dict[str, dict[str, int]] = {}
     for (reply, token), n in sorted(counts.items()):
         if n >= k and token in known:
             people.setdefault(reply, {})[token] = n
-    return Answers(people={reply: asked for reply, asked in people.items() if START in asked})
+    return ReplyCounts(people={reply: asked for reply, asked in people.items() if START in asked})

@@ -1,12 +1,12 @@
 """What diagnosis sees of a session: which records make one, what is measured of it, and how that is put in words.
 
 - A session is what one person's client did under one `session.id` (OpenTelemetry's attribute): its records in
-  `service/telemetry` and `service/diagnostics`. Two people in one call have a session each, so that nobody's figures
-  are ever a part of somebody else's.
+  `service/telemetry` and `service/diagnostics`. Two people in one call have a session each, so that no person's figures
+  are ever part of another's.
 - The first record with the attribute `session.outcome` ends it: "failed", or any other text for one that went well.
   Only what was collected before that instant is looked at: what is known afterwards foretells nothing.
 - Every other attribute counts by itself, whatever its name: numbers by their mean, least and greatest value; texts and
-  the names of events by having occurred. Attributes that tell the outcome or say who it was are not read (`UNREAD`).
+  the names of events by having occurred. Attributes that give away the outcome or the person are not read (`UNREAD`).
 - Only what the sessions of several people show is learnt by name (`FEWEST_PEOPLE`): a model never names a device
   that one person alone has.
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 SESSION: Final = "session.id"
@@ -232,7 +232,7 @@ def _of_numbers(kind: str, numbers: Sequence[float]) -> float:
 
 
 def _unit(attribute: str) -> str:
-    """Return the unit that the end of an attribute's name tells, as in `network.jitter_ms`; empty if it tells none."""
+    """Return the unit at the end of an attribute's name, as in `network.jitter_ms`; empty if there is none."""
     return next((unit for end, unit in _UNITS.items() if attribute.endswith((f"_{end}", f".{end}"))), "")
 
 

@@ -1,4 +1,4 @@
-"""What tells that a line answers a query: words, meaning, and what stands around it.
+"""Features: the signals that a line answers a query. Words, meaning, and the lines around it.
 
 Two signals find lines: BM25 on words, and the cosine of a frozen sentence encoder. Talk is spread over many short
 turns, so both are also looked at smoothed over the neighbouring lines. Everything is computed without BLAS, whose last
@@ -29,9 +29,9 @@ _K1: Final = 1.2
 _B: Final = 0.75
 SCALES: Final = (1.5, 4.0, 10.0, 25.0)  # standard deviations of the smoothing, in lines
 _WINDOWS: Final = (2, 5, 15)  # lines to either side
-_WORD_DOCUMENTS: Final = 5  # a word's weight is learnt once it was looked for in so many documents ...
-_WORD_PEOPLE: Final = 3  # ... by so many people; what fewer looked for would tell about them
-_LABEL: Final = re.compile(r"\[person-[0-9a-f]+\]")  # what scrubbing puts for a name: names somebody, is no word
+_WORD_DOCUMENTS: Final = 5  # a word's weight is learnt once it was looked for in this many documents ...
+_WORD_PEOPLE: Final = 3  # ... by this many people; what fewer looked for would reveal them
+_LABEL: Final = re.compile(r"\[person-[0-9a-f]+\]")  # what scrubbing puts for a name: it names a person and is no word
 _POSSESSIVE: Final = re.compile("['\u2019]s\\b")
 _WORD: Final = re.compile(r"[^\W_]+")
 _TITLES: Final = frozenset(("am", "dr", "hon", "madam", "mr", "mrs", "ms", "prof", "right", "rt", "sir", "the"))
@@ -316,7 +316,7 @@ def _smooth(values: Vector, scale: float) -> Vector:
 
 
 def _standard(values: Vector) -> Vector:
-    """Return values with mean 0 and deviation 1 within the document; all 0 where they are all alike."""
+    """Return values with mean 0 and deviation 1 within the document; all 0 where all are equal."""
     deviation = float(values.std())
     return (values - values.mean()) / deviation if deviation > 1e-9 else np.zeros(len(values))
 
@@ -328,7 +328,7 @@ def _share(occurrences: Vector, window: int, weights: Vector) -> Vector:
 
 
 def _named(query: str, speakers: Sequence[str]) -> Vector:
-    """Return how surely the query names each line's speaker: 1 by the whole name, 0.5 by a part nobody else has."""
+    """Return how surely the query names each line's speaker: 1 by the whole name, 0.5 by a part of no other name."""
     whole = f" {' '.join(_name_words(query))} "
     parts = {speaker: _name_words(speaker) for speaker in set(speakers)}
     bearers: dict[str, int] = defaultdict(int)

@@ -2,7 +2,7 @@
 
 - A **document** is a meeting, one channel's messages of one week, or a file; its **lines** are the turns, messages or
   passages in order.
-- A **unit** of learning and of measuring is a document and a query for which somebody opened some of its lines.
+- A **unit** of learning and of measuring is a document and a query for which a person opened some of its lines.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.canonical import digest, us_to_datetime
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
 CLICK: Final = "search.opened"
@@ -60,7 +60,7 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """The document and a digest of the query: a query may tell about who asked it."""
+        """The document and a digest of the query: a query may say something about who asked it."""
         return f"{self.document.key}#{digest(self.query.encode())[:12]}"
 
     @property
@@ -116,7 +116,7 @@ def _line(row: Row) -> Line | None:
 
 
 def _timestamp(text: str) -> tuple[int, int]:
-    """Return a "seconds.microseconds" timestamp as two integers; what is none sorts first."""
+    """Return a "seconds.microseconds" timestamp as two integers; anything else sorts first."""
     seconds, _, micros = text.partition(".")
     if not seconds.isdecimal() or not (micros or "0").isdecimal():
         return (0, 0)
@@ -145,7 +145,7 @@ def document_key(row: Row) -> str | None:
 
 
 def opening(line: Line, query: str) -> dict[str, Any]:
-    """Return the attributes of the event that somebody opened a line for a query, as `units_of` reads them."""
+    """Return the attributes of the event that a person opened a line for a query, as `units_of` reads them."""
     match line.kind:
         case "segment":
             turn = line.position[0]

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -144,6 +144,127 @@ def cosine(dots: Ints, squares: Ints, other_squares: Ints | int) -> Floats:
     return np.asarray(dots / np.maximum(norms, 1.0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Measured:
+    """A meeting, measured: what the hand-made features are computed from. Arrays have one value for each sentence.
+
+    Attributes:
+        segments: How many segments the meeting has.
+        sentences: Units, in order.
+        tokens: Words of each.
+        counts: Shape (sentences, vocabulary): how often each telling word comes.
+        terms: The same by tf-idf, in integers.
+        rarity: Shape (vocabulary,): the inverse document frequency of each word, in integers.
+        segment: The segment of each sentence.
+        position: Its place in the meeting, from 0 to 1.
+        size: How many words it has.
+        telling: How many of them are telling words.
+        speech: How many words its segment has.
+        around: How many words the two segments before its own and the two after it have together.
+        speaker: How many words its speaker says in the whole meeting.
+        most_said: How many words the speaker who says most says.
+        is_question: Whether it ends with a question mark.
+    """
+
+    segments: int
+    sentences: Sequence[Sentence]
+    tokens: Sequence[Sequence[str]]
+    counts: scipy.sparse.csr_array[np.int64]
+    terms: scipy.sparse.csr_array[np.int64]
+    rarity: Ints
+    segment: Ints
+    position: Floats
+    size: Ints
+    telling: Ints
+    speech: Ints
+    around: Ints
+    speaker: Floats
+    most_said: int
+    is_question: Sequence[bool]
+
+    @property
+    def some(self) -> Ints:
+        """The number of words, at least one: to divide by."""
+        return np.maximum(self.size, 1)
+
+    @property
+    def central(self) -> Floats:
+        """The cosine of each sentence with the whole meeting."""
+        whole: Ints = np.asarray(self.terms.sum(axis=0))
+        # The sum over a long meeting may need more than 31 bits: 10 bits are dropped before squaring.
+        centre = whole >> 10 if whole.max(initial=0) > 2**26 else whole
+        return cosine(np.asarray(self.terms @ centre), sparse_squares(self.terms), int(centre @ centre))
+
+    @property
+    def commonness(self) -> Ints:
+        """The logarithm of how often each word of the vocabulary comes in the meeting, in integers."""
+        heard: Ints = np.asarray(self.counts.sum(axis=0))
+        return np.array([round(256 * math.log1p(n)) for n in heard.tolist()], dtype=np.int64)
+
+    def share(self, words: frozenset[str]) -> Floats:
+        """Return the share of each sentence's words that are among some words."""
+        return self.number_of(words) / self.some
+
+    def number_of(self, words: frozenset[str]) -> Ints:
+        """Return how many of each sentence's words are among some words."""
+        return np.array([sum(w in words for w in own) for own in self.tokens])
+
+    def mean(self, weights: Ints) -> Floats:
+        """Return the mean weight of each sentence's telling words."""
+        return np.asarray(np.asarray(self.counts @ weights) / np.maximum(self.telling, 1))
+
+    def overlap(self, first: int, last: int) -> Floats:
+        """Return each sentence's cosine with the segments `first` to `last` (included) places after its own."""
+        number, total, segment = self.segments, len(self.sentences), self.segment
+        turns = scipy.sparse.csr_array(
+            (np.ones(total, dtype=np.int64), (segment, np.arange(total))), shape=(number, total)
+        )
+        by_turn = turns @ self.terms
+        window = scipy.sparse.csr_array((total, self.terms.shape[1]), dtype=np.int64)
+        for step in range(first, last + 1):
+            inside = np.flatnonzero((segment + step >= 0) & (segment + step < number))
+            shift = scipy.sparse.csr_array(
+                (np.ones(len(inside), dtype=np.int64), (inside, segment[inside] + step)), shape=(total, number)
+            )
+            window = window + shift @ by_turn
+        dots: Ints = np.asarray(self.terms.multiply(window).sum(axis=1))
+        return cosine(dots, sparse_squares(self.terms), sparse_squares(window))
+
+
+def _log(values: Ints | Floats) -> Floats:
+    return np.array([math.log1p(value) for value in values.tolist()])
+
+
+HAND_FEATURES: Final[Mapping[str, Callable[[_Measured], Floats]]] = {
+    "position": lambda m: 2 * m.position - 1,
+    "distance from the ends": lambda m: 4 * np.minimum(m.position, 1 - m.position) - 1,
+    "length": lambda m: _log(m.size) / 2 - 1,
+    "length of its turn": lambda m: _log(m.speech) / 2.5 - 1,
+    "place in its turn": lambda m: np.array([s.place / s.of for s in m.sentences]),
+    "sentences of its turn": lambda m: _log(np.array([s.of - 1 for s in m.sentences])) / 2 - 0.5,
+    "likeness to the meeting": lambda m: 3 * m.central - 0.5,
+    "rarity of its words": lambda m: m.mean(m.rarity) / (256 * 4) - 1,
+    "commonness of its words": lambda m: m.mean(m.commonness) / (256 * 2) - 1,
+    "share of its speaker": lambda m: 2 * m.speaker / max(1, int(m.size.sum())) - 0.5,
+    "by who speaks most": lambda m: (m.speaker == m.most_said).astype(np.float64),
+    "question": lambda m: np.array(m.is_question, dtype=np.float64),
+    "numbers": lambda m: 4 * np.array([sum(w.isdigit() for w in own) for own in m.tokens]) / m.some,
+    "telling words": lambda m: 2 * m.telling / m.some - 1,
+    "cue words": lambda m: m.number_of(_CUES) / 2,
+    "first and second person": lambda m: 4 * m.share(_FIRST_PERSON) - 0.5,
+    "linking words": lambda m: 4 * m.share(_LINKS) - 0.5,
+    "likeness to three turns before": lambda m: 3 * m.overlap(-3, -1) - 0.5,
+    "likeness to three turns after": lambda m: 3 * m.overlap(1, 3) - 0.5,
+    "length of the turns around": lambda m: _log(m.around) / 2.5 - 1,
+    "variety of its words": lambda m: 2 * np.array([len(set(own)) for own in m.tokens]) / m.some - 1,
+    "length of the meeting": lambda m: np.full(len(m.sentences), math.log1p(m.segments) / 3 - 2),
+}
+"""What can be measured of a sentence without understanding it, in the order of the model's columns.
+
+The constants bring each to about -1..1; nothing here is fitted. Another order, or one more, is another format.
+"""
+
+
 def _hand(  # noqa: PLR0913, PLR0917 - what was made of a meeting so far
     segments: Sequence[Row],
     sentences: Sequence[Sentence],
@@ -152,85 +273,36 @@ def _hand(  # noqa: PLR0913, PLR0917 - what was made of a meeting so far
     rarity: Ints,
     terms: scipy.sparse.csr_array[np.int64],
 ) -> Floats:
-    """Return shape (sentences, 22): what can be told of a sentence without understanding it, in fixed point.
-
-    The constants bring each to about -1..1; nothing here is fitted.
-    """
-    number, total = len(segments), len(sentences)
+    """Return shape (sentences, hand features): each of `HAND_FEATURES`, in fixed point."""
+    number = len(segments)
     segment = np.array([s.segment for s in sentences], dtype=np.int64)
     size = np.array([len(words) for words in tokens], dtype=np.int64)
-    some = np.maximum(size, 1)
-    telling: Ints = np.asarray(counts.sum(axis=1))
     speech = np.bincount(segment, size, number).astype(np.int64)
-    position = segment / max(1, number - 1)
-
     speakers = [row.payload["speaker"] for row in segments]
     said: Counter[str] = Counter()
     for speaker, amount in zip(speakers, speech.tolist(), strict=True):
         said[speaker] += amount
-    loudest = max(said.values(), default=0)
-    of_speaker = np.array([said[speakers[k]] for k in segment], dtype=np.float64)
-
     reach = np.concatenate([[0], np.cumsum(speech)])
     near = np.arange(number)
     around = reach[np.minimum(near + 3, number)] - reach[np.maximum(near - 2, 0)] - speech
-
-    def overlap(first: int, last: int) -> Floats:
-        """Return how like each sentence is to the segments from `first` to `last` (included) places after its own."""
-        turns = scipy.sparse.csr_array(
-            (np.ones(total, dtype=np.int64), (segment, np.arange(total))), shape=(number, total)
-        )
-        by_turn = turns @ terms
-        window = scipy.sparse.csr_array((total, terms.shape[1]), dtype=np.int64)
-        for step in range(first, last + 1):
-            inside = np.flatnonzero((segment + step >= 0) & (segment + step < number))
-            shift = scipy.sparse.csr_array(
-                (np.ones(len(inside), dtype=np.int64), (inside, segment[inside] + step)), shape=(total, number)
-            )
-            window = window + shift @ by_turn
-        dots: Ints = np.asarray(terms.multiply(window).sum(axis=1))
-        return cosine(dots, sparse_squares(terms), sparse_squares(window))
-
-    whole: Ints = np.asarray(terms.sum(axis=0))
-    # The sum over a long meeting may need more than 31 bits: 10 bits are dropped before squaring.
-    centre = whole >> 10 if whole.max(initial=0) > 2**26 else whole
-    central = cosine(np.asarray(terms @ centre), sparse_squares(terms), int(centre @ centre))
-
-    heard: Ints = np.asarray(counts.sum(axis=0))
-    commonness = np.array([round(256 * math.log1p(n)) for n in heard.tolist()], dtype=np.int64)
-
-    def share(words: frozenset[str]) -> Floats:
-        return np.array([sum(w in words for w in own) for own in tokens]) / some
-
-    def log(values: Ints | Floats) -> Floats:
-        return np.array([math.log1p(value) for value in values.tolist()])
-
-    question = [segments[s.segment].payload["text"][s.start : s.end].rstrip().endswith("?") for s in sentences]
-    columns = [
-        2 * position - 1,
-        4 * np.minimum(position, 1 - position) - 1,
-        log(size) / 2 - 1,
-        log(speech[segment]) / 2.5 - 1,
-        np.array([s.place / s.of for s in sentences]),
-        log(np.array([s.of - 1 for s in sentences])) / 2 - 0.5,
-        3 * central - 0.5,
-        np.asarray(counts @ rarity) / np.maximum(telling, 1) / (256 * 4) - 1,
-        np.asarray(counts @ commonness) / np.maximum(telling, 1) / (256 * 2) - 1,
-        2 * of_speaker / max(1, said.total()) - 0.5,
-        (of_speaker == loudest).astype(np.float64),
-        np.array(question, dtype=np.float64),
-        4 * np.array([sum(w.isdigit() for w in own) for own in tokens]) / some,
-        2 * telling / some - 1,
-        np.array([sum(w in _CUES for w in own) for own in tokens]) / 2,
-        4 * share(_FIRST_PERSON) - 0.5,
-        4 * share(_LINKS) - 0.5,
-        3 * overlap(-3, -1) - 0.5,
-        3 * overlap(1, 3) - 0.5,
-        log(around[segment]) / 2.5 - 1,
-        2 * np.array([len(set(own)) for own in tokens]) / some - 1,
-        np.full(total, math.log1p(number) / 3 - 2),
-    ]
-    return _fixed(np.column_stack(columns))
+    measured = _Measured(
+        segments=number,
+        sentences=sentences,
+        tokens=tokens,
+        counts=counts,
+        terms=terms,
+        rarity=rarity,
+        segment=segment,
+        position=segment / max(1, number - 1),
+        size=size,
+        telling=np.asarray(counts.sum(axis=1)),
+        speech=speech[segment],
+        around=around[segment],
+        speaker=np.array([said[speakers[k]] for k in segment], dtype=np.float64),
+        most_said=max(said.values(), default=0),
+        is_question=[segments[s.segment].payload["text"][s.start : s.end].rstrip().endswith("?") for s in sentences],
+    )
+    return _fixed(np.column_stack([feature(measured) for feature in HAND_FEATURES.values()]))
 
 
 def sparse_squares(matrix: scipy.sparse.csr_array[np.int64]) -> Ints:

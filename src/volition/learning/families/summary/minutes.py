@@ -1,8 +1,9 @@
 """Minutes: what a meeting decided, who does what by when, and which questions it left open. All of it quoted.
 
 Found by rule, and the rules prefer silence to a guess: they look for the few ways in which people say such a thing
-outright, and pass over what is negated, conditional or asked. Nobody is given a task that they did not take or were not
-given by name, and no date is told that was not said. The rules read English; in another language they find nothing.
+outright, and pass over what is negated, conditional or asked. No person is given a task that they did not take or were
+not given by name, and no date is given that was not said. The rules read English; in another language they find
+nothing.
 """
 
 import calendar
@@ -83,11 +84,11 @@ _COUNTS: Final = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A task that somebody took, was given by name, or that was left to nobody.
+    """A task that a person took, that was given to a person by name, or that was left open.
 
     Attributes:
         moment: Where it was said, in its own words.
-        who: Whose it is, as the transcript names its speakers; none where nobody was named: it is unassigned.
+        who: Whose it is, as the transcript names its speakers; none where no person was named: it is unassigned.
         what: The task, verbatim from the quote.
         due: When, verbatim; none if that was not said.
         due_date: The day that `due` means, seen from the day on which it was said (UTC); none if it means no one day.
@@ -162,7 +163,7 @@ def _sentences(row: Row) -> Iterator[Moment]:
 
 
 def _is_open(moment: Moment, *, asked: bool, after: Sequence[Row]) -> bool:
-    """Tell whether a sentence leaves a question open: it says so, or nobody who was asked knew."""
+    """Return whether a sentence leaves a question open: it says so, or no one who was asked knew."""
     if not asked:
         return _OPEN.search(moment.quote) is not None
     if len(moment.quote.split()) < _SHORTEST_QUESTION or not _ASKS.search(moment.quote):

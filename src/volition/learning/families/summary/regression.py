@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from volition.errors import InvalidInputError
-from volition.learning.families import Array, Model, Parts, part_name
+from volition.learning.families.family import Parts, part_name
+from volition.learning.families.model import Array, Model
 from volition.learning.families.summary.features import FULL, HAND, ONE, Floats, Ints, Reading, label_of, read_meeting
 from volition.learning.families.summary.sentences import Meeting
 

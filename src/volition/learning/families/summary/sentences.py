@@ -8,10 +8,10 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
-from volition.learning.families import canonical_order
+from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
-# Chosen by cross-validation over meetings: in the same room, several short pieces tell more than one long sentence.
+# Chosen by cross-validation over meetings: in the same room, several short pieces say more than one long sentence.
 _MAX_WORDS: Final = 30  # a longer one is cut, at its commas where it has some
 _CUT_WORDS: Final = 15
 
@@ -121,7 +121,7 @@ def tokens_of(text: str) -> list[str]:
 
 
 def reads_well(tokens: Sequence[str]) -> bool:
-    """Tell whether a sentence, in lower-case words, can stand alone on a page: it says something and stumbles little.
+    """Return whether a sentence, in lower-case words, can stand alone on a page: it says something and stumbles little.
 
     Stumbles are fillers and words said twice in a row. In cross-validation it costs nothing to quote no others.
     """

@@ -1,11 +1,11 @@
-"""Topics: what a meeting went on about, one after another, each with its time and its most telling words.
+"""Topics of a meeting, one after another, each with its time and its most characteristic words (topic segmentation).
 
 A meeting is cut where what is said turns to something else: into the runs of talk that lie nearest to their own
 middles, where each further topic has to earn its place. The cut is the best there is, and it is the same on every
 machine: embeddings are whole numbers, and so are their products. Nothing is learned from anybody's meetings.
 
 The names are words that were said in the topic, more often than in the rest of the meeting. Without sentence embeddings
-there are no topics: words alone tell too little (`python -m bench quality` says how well embeddings do).
+there are no topics: words alone say too little (`python -m bench quality` says how well embeddings do).
 
 Sources: segmentation by dynamic programming, Utiyama and Isahara 2001, doi:10.3115/1073012.1073076; blocks of talk as
 units, Hearst 1997, https://aclanthology.org/J97-1003.
@@ -44,7 +44,7 @@ class Topic:
     """A stretch of a meeting that is about one thing.
 
     Attributes:
-        words: Its most telling words, the most telling first; there may be none.
+        words: Its most characteristic words, the strongest first; there may be none.
         start_ms: When it begins (included), in milliseconds from the start of the meeting.
         end_ms: When it ends (not included): where the next one begins, or the meeting is over.
         speaker: Who begins it, as the transcript names them.
@@ -142,7 +142,7 @@ def _cuts(blocks: Ints) -> list[int]:
 
 
 def _names(segments: Sequence[Row], spans: Sequence[tuple[int, int]]) -> list[tuple[str, ...]]:
-    """Return, for each span of segments, the words that tell it best from the whole meeting."""
+    """Return, for each span of segments, the words that distinguish it best from the whole meeting."""
     speakers = {word for row in segments for word in tokens_of(row.payload["speaker"])}
     said = [Counter(_telling(segments[start:end], speakers)) for start, end in spans]
     everywhere = sum(said, Counter[str]())

@@ -119,8 +119,8 @@ def clock(owed: Owed, now_us: int) -> Clock:
     is_overdue = owed.due_us < now_us
     return Clock(
         model=owed.model,
-        does=words.LEARNS[owed.family],
-        because=_because(owed),
+        does=words.family_words(owed.family).training,
+        because=" ".join(filter(None, [_because(owed), owed.blocked])),
         rows=owed.rows,
         since_us=owed.since_us,
         due_us=owed.due_us,

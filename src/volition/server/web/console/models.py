@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
-from volition.learning.audit import FAIL, NOT_MEASURED, PASS, Finding
+from volition.learning.audit.finding import FAIL, NOT_MEASURED, PASS, Finding
 from volition.learning.forget import Owed
-from volition.learning.release import ModelState
+from volition.learning.registry import ModelState
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.charts.plots import BoundPlot
@@ -247,7 +247,7 @@ def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> Mode
     word = "overdue, not used" if overdue else f"{state}, stale" if owed is not None else state
     return ModelLine(
         id=model.id,
-        does=words.LEARNS[model.family],
+        does=words.family_words(model.family).training,
         standing=Standing(word=word, is_on=state == "at work" and owed is None),
         trained_us=model.trained_us,
         released_us=model.released_us,

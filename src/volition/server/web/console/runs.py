@@ -94,7 +94,7 @@ def show(visit: Visit) -> RunsPage:
     families = tuple(
         Family(
             name=name,
-            title=words.LEARNS[name],
+            title=words.family_words(name).training,
             snapshots=tuple(one for one in known if one.startswith(f"{purpose.replace('/', '-')}-"))[:20],
         )
         for name, purpose in visit.workspace.models.families().items()
@@ -218,7 +218,7 @@ def _what(job: Job) -> str:
     kind, _, of = job.what.partition(" ")
     match kind:
         case "train":
-            return words.LEARNS[of]
+            return words.family_words(of).training
         case "snapshot":
             return f"Snapshot for {words.PURPOSES[of].title.lower()}"
         case "audit":

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.conversations import Conversation, ConversationKind
 from volition.features.prose import Prose
-from volition.learning.families.summary import Summary
 from volition.learning.families.summary.minutes import Action, Minutes
 from volition.learning.families.summary.sentences import Moment
+from volition.learning.families.summary.summary import Summary
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.features.switches import Off, Use, member, off, uses

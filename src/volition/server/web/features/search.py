@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.errors import InvalidInputError, RefusedError
-from volition.learning.families.search import Hit
+from volition.learning.families.search.ranking import Hit
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.features.chat import address as chat_address

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from volition.canonical import text_to_us
 from volition.errors import RefusedError
+from volition.learning.families.installed import installed_families
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import Download, Nav, Pages, Visit
@@ -176,7 +177,7 @@ def show_card(visit: Visit) -> CardPage:
     learned = card["learned_from"]
     override = card["override"]
     return CardPage(
-        title=f"{words.FAMILY[trace.model.family]}: the card of this model",
+        title=f"{words.family_words(trace.model.family).title}: the card of this model",
         lead=f"{name} was released on {words.day(text_to_us(card['released']))} for one purpose: "
         f"{words.PURPOSES[card['purpose']].title.lower()}.",
         state=_state(trace),
@@ -237,7 +238,7 @@ def _card(trace: Trace) -> LearnedCard:
         )
     return LearnedCard(
         model=name,
-        title=words.FAMILY[trace.model.family],
+        title=words.family_words(trace.model.family).title,
         state=_state(trace),
         told=tuple(_told(trace)),
         due=due,
@@ -273,9 +274,10 @@ def _records(rows: int) -> str:
 
 def _working(traces: list[Trace]) -> Iterator[AtWork]:
     by_family = {trace.model.family: trace for trace in traces if trace.at_work}
-    for family, title in words.FAMILY.items():
-        trace = by_family.get(family)
-        if trace is None and family == "adapter":
+    installed = installed_families()
+    for family in dict.fromkeys([*installed, *sorted(by_family)]):
+        title, trace = words.family_words(family).title, by_family.get(family)
+        if trace is None and installed[family].needs_settings:
             continue  # it is an extra: where none is at work, nobody goes without anything
         if trace is None:
             yield AtWork(title=title, told="no model at work; it goes without", model="", card="")

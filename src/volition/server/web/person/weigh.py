@@ -280,8 +280,8 @@ def _measured(
         measure = words.MEASURE[what]
         metric = next((figure.metric for figure in several if figure.metric != "none"), "")
         family = weighing.purpose.removeprefix("train/") if model is None else model.rpartition("-")[0]
-        of = measure.of or words.UNITS[family]
-        title = f"{words.FAMILY[family]}, {measure.title.lower()}" if len(families) > 1 else measure.title
+        of = measure.of or words.family_words(family).units
+        title = f"{words.family_words(family).title}, {measure.title.lower()}" if len(families) > 1 else measure.title
         names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everybody"}
         rows = tuple(
             Interval(

@@ -1,0 +1,137 @@
+"""A family's declaration: one frozen value in its folder that says what it is, so that no other package lists it.
+
+A workspace, the features, the command line and the pages read declarations (`installed`) and never name a family
+themselves. Reading one loads no numerics: only `make` imports the code that learns.
+
+    SPEC = FamilySpec(
+        name="search",
+        purpose="train/search",
+        learns_from=("content/chat", "service/usage"),
+        uses_embeddings=True,
+        feature="feature/search",
+        reads=("content/chat",),
+        forgets=Forgets.RETRAINING,
+        words=FamilyWords(...),
+        command="search",
+        make=make,
+    )
+
+What it guarantees: a declaration names only purposes and kinds of data that terms can speak of, so nothing that a
+family reads lies outside what an account can refuse.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from volition.learning.encoder import Encoder
+    from volition.learning.families.family import Family
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+"""No hyphen: a model's id is its family, a hyphen and a digest."""
+
+
+class Forgets(StrEnum):
+    """How a model comes to be the one that never saw the removed rows (machine unlearning, exact in both ways)."""
+
+    RETRAINING = "retraining"
+    SUBTRACTION = "subtraction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyWords:
+    """What pages and commands call a family, in plain words.
+
+    Attributes:
+        title: What a model of it is for, such as "Search".
+        training: What its training is called, such as "Train search".
+        does: What its feature does, as one sentence.
+        unit: One of what it is measured on, such as "meeting".
+        units: Several of those.
+    """
+
+    title: str
+    training: str
+    does: str
+    unit: str
+    units: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilyContext:
+    """What a workspace hands to a family that is made.
+
+    Attributes:
+        folder: The workspace's folder.
+        encoder: Loads the sentence encoder; returns none where its package is not installed.
+        secret: 32 bytes that only this workspace and this family know, the same each time.
+        settings: What the workspace's settings hold under the family's name, as read; none if nothing.
+    """
+
+    folder: Path
+    encoder: "Callable[[], Encoder | None]"
+    secret: bytes
+    settings: object | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FamilySpec:
+    """What a family is.
+
+    Attributes:
+        name: Its name: of models, in the ledger and in commands.
+        purpose: For which purpose it learns, a leaf of `terms.PURPOSES` below "train". Families of one purpose share
+            its snapshots, which hold what any of them learns from.
+        learns_from: The categories that it has a use for, leaves of `terms.CATEGORIES`. Nothing else is read for it.
+        uses_embeddings: Whether it learns from sentence embeddings of content, which are then derived and frozen too.
+        feature: The purpose of the feature that its models serve, a leaf below "feature".
+        reads: The categories that this feature reads.
+        forgets: How its models forget.
+        words: What it is called.
+        command: The command that runs its feature.
+        make: Makes the family. Raises InvalidInputError where something that it needs is not set.
+        needs_settings: Whether it can be made only where the workspace's settings have a table of its name.
+    """
+
+    name: str
+    purpose: str
+    learns_from: tuple[str, ...]
+    uses_embeddings: bool
+    feature: str
+    reads: tuple[str, ...]
+    forgets: Forgets
+    words: FamilyWords
+    command: str
+    make: "Callable[[FamilyContext], Family]"
+    needs_settings: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that terms could not speak of.
+
+        Raises:
+            InvalidInputError: The name, a purpose or a category is not one, or nothing is learnt from.
+        """
+        if not _NAME.fullmatch(self.name):
+            msg = f"{self.name!r} cannot name a family: use a-z, 0-9 and _, a letter first, at most 32 characters."
+            raise InvalidInputError(msg)
+        for group, purpose in (("train", self.purpose), ("feature", self.feature)):
+            if purpose not in PURPOSES or not purpose.startswith(f"{group}/"):
+                known = ", ".join(name for name in PURPOSES if name.startswith(f"{group}/"))
+                msg = f"The family {self.name} names the purpose {purpose!r}. It must be one of: {known}."
+                raise InvalidInputError(msg)
+        self._check_categories("learns from", self.learns_from)
+        self._check_categories("reads", self.reads)
+
+    def _check_categories(self, what: str, categories: Sequence[str]) -> None:
+        unknown = [name for name in categories if name not in CATEGORIES]
+        if unknown or not categories:
+            named = repr(unknown[0]) if unknown else "nothing"
+            msg = f"The family {self.name} {what} {named}. Name at least one of: {', '.join(CATEGORIES)}."
+            raise InvalidInputError(msg)

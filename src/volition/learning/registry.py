@@ -1,0 +1,74 @@
+"""The model registry: every model that was trained, and the state of each, as the ledger says it.
+
+Which models there are, which is at work and which were forgotten is kept nowhere else, so there is nothing that could
+say otherwise than the ledger.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from volition.ledger.entry import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelState:
+    """What the ledger says of a model.
+
+    Attributes:
+        id: The model's name.
+        family: Its family.
+        snapshot: The snapshot it learned from.
+        trained_us: When its training was recorded.
+        released_us: When it was last released; none if never.
+        released_seq: Place of that release in the ledger: of two at one instant, the later one.
+        card: Digest of that release's card.
+        attestation: Digest of that release's attestation.
+        override: Who released it beyond its bounds, and why; none if it held them.
+        forgotten_us: When it was forgotten, and so retired; none if it was not.
+        successor: The model that took its place; none if none did.
+    """
+
+    id: str
+    family: str
+    snapshot: str
+    trained_us: int
+    released_us: int | None = None
+    released_seq: int = -1
+    card: str = ""
+    attestation: str = ""
+    override: Mapping[str, str] | None = None
+    forgotten_us: int | None = None
+    successor: str | None = None
+
+
+def models_in(entries: Iterable[Entry]) -> dict[str, ModelState]:
+    """Return every model that the ledger names, by id, oldest first."""
+    models: dict[str, ModelState] = {}
+    for entry in entries:
+        body = entry.body
+        match entry.kind:
+            case "model":
+                models[body["model"]] = ModelState(
+                    id=body["model"], family=body["family"], snapshot=body["snapshot"], trained_us=entry.at_us
+                )
+            case "release":
+                models[body["model"]] = replace(
+                    models[body["model"]],
+                    released_us=entry.at_us,
+                    released_seq=entry.seq,
+                    card=body["card"],
+                    attestation=body["attestation"],
+                    override=body.get("override"),
+                )
+            case "forgetting":
+                models[body["model"]] = replace(
+                    models[body["model"]], forgotten_us=entry.at_us, successor=body["successor"]
+                )
+    return models
+
+
+def at_work(models: Mapping[str, ModelState], family: str) -> ModelState | None:
+    """Return the model of a family that is at work: the one released last, unless it was forgotten since."""
+    released = [model for model in models.values() if model.family == family and model.released_us is not None]
+    latest = max(released, key=lambda model: model.released_seq, default=None)
+    return latest if latest is not None and latest.forgotten_us is None else None
