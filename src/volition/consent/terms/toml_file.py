@@ -1,6 +1,11 @@
 r"""A TOML file read strictly, in which every value knows its line, so that an error can say `FILE:LINE:`.
 
-`Section` reads a table key by key and tolerates nothing unknown; a `FaultError` carries the path to what is wrong.
+`Section` reads a table key by key and tolerates nothing unknown; a `FaultError` carries the path to what is wrong, and
+`name_lines` turns that path into a line:
+
+    document = read_toml(path)
+    with name_lines(document):
+        top = Section(document.value, (), required={"id"}, optional={"site"})
 
 Values come from the standard library's `tomllib`, which also decides what is valid TOML and what is not. No well-kept
 library gives the lines of the values too, so a scan of the text, by then known to be valid, finds the line on which
@@ -15,11 +20,13 @@ past comments and strings of all four kinds.
 """
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from volition.errors import InvalidInputError
@@ -101,6 +108,20 @@ def parse_toml(data: bytes, *, source: str) -> Document:
         msg = f"{source}:{line}: This is not valid TOML: {why}. See https://toml.io for the format."
         raise InvalidInputError(msg) from error
     return Document(source=source, value=value, lines=lines)
+
+
+def read_toml(file: Path) -> Document:
+    """Read a TOML file, keeping lines.
+
+    Raises:
+        InvalidInputError: It cannot be read, or is not TOML; the message starts with the file's name.
+    """
+    try:
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise InvalidInputError(f"{file}: This file cannot be read: {why}. Check the path.") from error
+    return parse_toml(data, source=str(file))
 
 
 class _Token(NamedTuple):
@@ -236,6 +257,19 @@ def at(*path: str | int) -> Iterator[None]:
         raise FaultError((*path, *error.path), error.fault) from error
 
 
+@contextmanager
+def name_lines(document: Document) -> Iterator[None]:
+    """Turn any fault found inside into an error that starts with `FILE:LINE:`.
+
+    Raises:
+        InvalidInputError: A fault was found.
+    """
+    try:
+        yield
+    except FaultError as error:
+        raise InvalidInputError(f"{document.source}:{document.line_of(error.path)}: {error.fault}") from error
+
+
 class Section:
     """One table, read key by key; every complaint knows where it lies."""
 
@@ -268,6 +302,14 @@ class Section:
             raise FaultError((*self.path, key), f'"{key}" must be a text in quotes.')
         return value
 
+    def optional_text(self, key: str) -> str | None:
+        """Return a text; none where the key is absent.
+
+        Raises:
+            FaultError: It is something else.
+        """
+        return self.text(key) if key in self.value else None
+
     def words(self, key: str) -> tuple[str, ...]:
         """Return a list of texts; one text alone is a list of one, an absent key is an empty list.
 
@@ -293,6 +335,17 @@ class Section:
         value = self.value.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool):
             raise FaultError((*self.path, key), f'"{key}" must be a whole number, like {default}.')
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """Return a finite number, whole or not.
+
+        Raises:
+            FaultError: It is something else.
+        """
+        value = self.value.get(key, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise FaultError((*self.path, key), f'"{key}" must be a number, like {default}.')
         return value
 
     def boolean(self, key: str, *, default: bool) -> bool:
