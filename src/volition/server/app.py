@@ -23,8 +23,8 @@ from volition.errors import BackendError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
 from volition.server.jobs import Jobs
-from volition.server.middleware import Guard
-from volition.server.settings import Settings, read_settings
+from volition.server.middleware import SecurityMiddleware
+from volition.server.settings import ServerSettings, read_settings
 from volition.server.web.app import application as web_application
 from volition.workspace.pool import Workspaces
 
@@ -42,13 +42,13 @@ class Server:
             InvalidInputError: There is none in the folder, or `server.toml` makes no sense.
             BackendError: A file of it cannot be opened.
         """
-        self.settings: Settings = read_settings(folder, is_demo=is_demo)
+        self.settings: ServerSettings = read_settings(folder, is_demo=is_demo)
         self.workspaces = Workspaces(folder)
         self.access = Access.open(folder)
         self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
         self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
         web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
-        self._api, self._web = Guard(self.api, self.access), Guard(web, self.access)
+        self._api, self._web = SecurityMiddleware(self.api, self.access), SecurityMiddleware(web, self.access)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""

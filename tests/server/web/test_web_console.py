@@ -25,7 +25,7 @@ def server(world):
 
 def visitor(server, role=Role.OPERATOR):
     client = TestClient(server, base_url="http://centre.example", headers=SAME)
-    client.cookies.set("volition", server.access.begin_session(f"demo-{role}"))
+    client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
     return client
 
 
@@ -168,7 +168,7 @@ def test_an_empty_workspace_shows_how_to_begin(tmp_path):
     Workspace.create(folder, origin="log.example/empty", profile=None).close()
     server = Server(folder, is_demo=True)
     try:
-        server.access.add_user("demo-operator", roles=[Role.OPERATOR], name="Olga")
+        server.access.users.add("demo-operator", roles=[Role.OPERATOR], name="Olga")
         client = visitor(server)
         first = client.get("/console").text
         assert [step in first for step in ("Publish terms", "Collect something", "Invite a decision")] == [True] * 3

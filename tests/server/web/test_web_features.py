@@ -26,7 +26,7 @@ Ada Byron: We decided to move the launch to Friday.
 Bo Berg: I will send the brochure to the printer by Thursday.
 
 01:10.000 --> 01:15.000
-Ada Byron: Who talks to the customer about the new price?
+Ada Byron: Principal talks to the customer about the new price?
 """
 CHAT = [
     {
@@ -70,10 +70,10 @@ def server(rooms):
 def come_in(server, person="ada"):
     """Return a client that has come in as a person of acme."""
     user = "demo-person" if person == "ada" else person.replace(":", "-").lower()
-    if server.access.user(user) is None:
-        server.access.add_user(user, roles=[Role.PERSON], account="acme", person=person)
+    if server.access.users.find(user) is None:
+        server.access.users.add(user, roles=[Role.PERSON], account="acme", person=person)
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=SAME)
-    client.cookies.set("volition", server.access.begin_session(user))
+    client.cookies.set("volition", server.access.sessions.begin(user))
     return client
 
 

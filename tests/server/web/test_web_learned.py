@@ -40,11 +40,11 @@ def template(tmp_path_factory):
     for role in Role:
         account = {"person": "orchard", "administrator": "orchard"}.get(role)
         person = PERSON if role is Role.PERSON else None
-        access.add_user(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
+        access.users.add(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
     for person in ("museum-0", "bakery-0"):
-        access.add_user(person, roles=[Role.PERSON], account=person.partition("-")[0], person=person)
+        access.users.add(person, roles=[Role.PERSON], account=person.partition("-")[0], person=person)
     both = [Role.PERSON, Role.ADMINISTRATOR]
-    access.add_user("both", roles=both, account="dairy", person="dairy-0")
+    access.users.add("both", roles=both, account="dairy", person="dairy-0")
     access.close()
     return folder
 
@@ -59,7 +59,7 @@ def server(world):
 def visit(server, path, user="demo-person"):
     """Return a page's answer for a user."""
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False)
-    client.cookies.set("volition", server.access.begin_session(user))
+    client.cookies.set("volition", server.access.sessions.begin(user))
     return client.get(path)
 
 
@@ -147,7 +147,7 @@ def test_a_state_on_the_page_is_the_gates(server):
 
 def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
     def ask(role, query="", scopes=(Scope.READ,)):
-        _, secret = server.access.issue_token(f"demo-{role}", name="test", roles=[role], scopes=scopes)
+        _, secret = server.access.tokens.issue(f"demo-{role}", name="test", roles=[role], scopes=scopes)
         client = TestClient(server, base_url="http://api.example", headers={"authorization": f"Bearer {secret}"})
         return client.get(f"/v1/weigh{query}"), client
 
@@ -390,7 +390,7 @@ def test_an_empty_workspace_says_so_and_nothing_more(tmp_path):
         workspace.people.add_account("acme", "Acme")
         workspace.people.add_person("ada", account="acme")
     access = Access.open(folder)
-    access.add_user("ada", roles=[Role.PERSON], account="acme", person="ada")
+    access.users.add("ada", roles=[Role.PERSON], account="acme", person="ada")
     access.close()
     empty = Server(folder)
     try:

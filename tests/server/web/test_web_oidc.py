@@ -32,7 +32,7 @@ def server(world, issuer):
         f'[oidc]\nissuer = "{issuer}"\nclient_id = "volition"\nclient_secret_file = "oidc.secret"\n'
     )
     server = Server(world)
-    server.access.add_user("olga", roles=[Role.OPERATOR], subject=f"{issuer} olga@example.org")
+    server.access.users.add("olga", roles=[Role.OPERATOR], subject=f"{issuer} olga@example.org")
     yield server
     server.close()
     oidc._provider.cache_clear()
@@ -61,7 +61,7 @@ def test_whom_the_provider_names_comes_in(client, server):
     back = let_in_by(leave(client))
     answer = client.get(back)
     assert (answer.status_code, answer.headers["location"]) == (303, "/nowhere"), answer.text
-    assert server.access.of_session(client.cookies["volition"]).user == "olga"
+    assert server.access.sessions.find(client.cookies["volition"]).user == "olga"
 
 
 def test_the_provider_is_asked_with_pkce_state_and_nonce(client):

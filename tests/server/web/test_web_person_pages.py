@@ -69,12 +69,12 @@ def ada(server):
 def visitor(server, user=None):
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=OURS)
     if user is not None:
-        client.cookies.set("volition", server.access.begin_session(user))
+        client.cookies.set("volition", server.access.sessions.begin(user))
     return client
 
 
 def link_of(server):
-    return f"/guest/{server.access.guest_link(person=server.guest, account='acme')}"
+    return f"/guest/{server.access.links.make_guest_link(person=server.guest, account='acme')}"
 
 
 def words(answer):
@@ -106,7 +106,7 @@ def test_the_api_gives_a_person_what_the_page_gives_and_nobody_else_gets_it(serv
     assert sum(day["own"] for day in held["days"]) == 2
     assert zipfile.is_zipfile(io.BytesIO(ada.get("/v1/people/ada/export").content))
     assert [request["kind"] for request in ada.get("/v1/people/ada/requests").json()] == ["refusal"]
-    _, token = server.access.issue_token("demo-person", name="", roles=[Role.PERSON], scopes=[Scope.READ])
+    _, token = server.access.tokens.issue("demo-person", name="", roles=[Role.PERSON], scopes=[Scope.READ])
     for part in ("holdings", "export", "requests"):
         for client, headers in (
             (ada, {}),
@@ -141,7 +141,7 @@ def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
     followed = answer.headers["location"]
     assert answer.status_code == 303
     assert ada.get("/holdings").headers["location"].startswith("/sign-in")
-    assert server.access.user("demo-person") is None
+    assert server.access.users.find("demo-person") is None
     with server.workspaces.borrow() as workspace, pytest.raises(RefusedError):
         workspace.parties.person("ada")
     stranger = visitor(server)
@@ -149,7 +149,10 @@ def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
     assert "Your records, names and keys are destroyed" in said
     assert "Ada" not in said
     assert stranger.get(followed[:-2] + "xx").status_code == 403
-    assert stranger.get(f"/requests/followed/{server.access.sign('guest', {'seq': 0}, lasts_us=1)}").status_code == 403
+    assert (
+        stranger.get(f"/requests/followed/{server.access.links.sign('guest', {'seq': 0}, lasts_us=1)}").status_code
+        == 403
+    )
 
 
 # --- terms ---

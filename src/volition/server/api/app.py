@@ -14,21 +14,37 @@ from starlette.exceptions import HTTPException
 
 from volition import canonical
 from volition.errors import VolitionError
-from volition.server.api import ingest as ways_in
-from volition.server.api import learning, record, rights
-from volition.server.api import limits as limiting
-from volition.server.api import weigh as weighing
-from volition.server.api.idempotency import Repeats
+from volition.server.api import (
+    decisions,
+    forgettings,
+    ingest,
+    ledger,
+    limits,
+    models,
+    parties,
+    rights,
+    runs,
+    snapshots,
+    terms,
+    weigh,
+)
+from volition.server.api.idempotency import Answers, Idempotency
 from volition.server.api.may import May
-from volition.server.api.problems import MEDIA_TYPE, NOT_FOUND, UNPROCESSABLE, problem
-from volition.server.api.schemas import Problem
-from volition.server.api.security import ApiError
-from volition.server.api.webhooks import Telling
+from volition.server.api.schemas import ProblemDetails
+from volition.server.api.webhooks import Webhooks
+from volition.server.asgi import App, Message, Receive, Send
 from volition.server.auth import Access
-from volition.server.http_errors import UNEXPECTED, Failure, failure_of
+from volition.server.http_errors import (
+    MEDIA_TYPE,
+    UNEXPECTED,
+    UNPROCESSABLE,
+    Failure,
+    failure_of,
+    failure_of_status,
+    problem,
+)
 from volition.server.jobs import Jobs
-from volition.server.middleware import App, Message, Receive, Send
-from volition.server.settings import Settings
+from volition.server.settings import ServerSettings
 from volition.workspace.pool import Workspaces
 
 PATHS: Final = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/gpc.json")
@@ -36,43 +52,67 @@ PATHS: Final = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/gpc.jso
 
 _MAY: Final = "/v1/may"
 _STARTED: Final = datetime.now(UTC).date().isoformat()
+_ROUTES: Final = (
+    terms,
+    parties,
+    decisions,
+    limits,
+    ledger,
+    snapshots,
+    runs,
+    models,
+    forgettings,
+    rights,
+    weigh,
+    ingest,
+)
+"""Every module of routes; each has `routes`."""
+
 _log = logging.getLogger(__name__)
 
 
 class Api:
     """The API of one server; close it."""
 
-    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> None:
-        """Put it together; `guard.Guard` stands before it."""
+    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> None:
+        """Put it together; `middleware.SecurityMiddleware` stands before it."""
         self._may = May(workspaces)
-        self._telling = [
-            Telling(webhook, access=access, workspaces=workspaces, clock=canonical.now_us)
-            for webhook in settings.webhooks
-        ]
-        self._figures = _Figures(workspaces)
-        self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, figures=self._figures)
-        self._rest = Repeats(self.app, access)
+        self._webhooks = Webhooks(
+            settings.webhooks, database=access.database, workspaces=workspaces, clock=canonical.now_us
+        )
+        self._metrics = _Metrics(workspaces)
+        self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, metrics=self._metrics)
+        self._rest = Idempotency(self.app, Answers(access.database))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["path"] == _MAY and scope["method"] == "POST":
-            self._figures.asked.inc()
+            self._metrics.may_requests.inc()
             await self._may(scope, receive, send)
             return
-        await self._figures.measured(self._rest, scope, receive, send)
+        await self._metrics.measured(self._rest, scope, receive, send)
 
     def close(self) -> None:
-        """Stop telling others, and let go of the leases."""
-        for telling in self._telling:
-            telling.close()
+        """Stop the webhooks, and let go of the leases."""
+        self._webhooks.close()
         self._may.close()
 
 
-def _application(*, workspaces: Workspaces, jobs: Jobs, settings: Settings, figures: "_Figures") -> FastAPI:
+def _application(*, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings, metrics: "_Metrics") -> FastAPI:
     app = FastAPI(title="Volition", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.workspaces, app.state.jobs, app.state.settings = workspaces, jobs, settings
-    for routes in (record.routes, limiting.routes, learning.routes, rights.routes, weighing.routes, ways_in.routes):
-        app.include_router(routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
+    for module in _ROUTES:
+        app.include_router(module.routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
+    _add_operations(app, workspaces, metrics)
+    app.add_exception_handler(VolitionError, _failed)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+def _add_operations(app: FastAPI, workspaces: Workspaces, metrics: "_Metrics") -> None:
+    """Add what operators and their tools ask for: the document, health, metrics."""
     document: dict[str, Any] = {}
 
     @app.get("/v1/openapi.json", include_in_schema=False)
@@ -94,23 +134,17 @@ def _application(*, workspaces: Workspaces, jobs: Jobs, settings: Settings, figu
             return JSONResponse({"status": "not ready", "detail": str(error)}, status_code=503)
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(figures.text(), media_type=CONTENT_TYPE_LATEST)
+    def show_metrics() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/.well-known/gpc.json", include_in_schema=False)
     def gpc() -> JSONResponse:
         return JSONResponse({"gpc": True, "lastUpdate": _STARTED})
 
-    app.add_exception_handler(VolitionError, _told)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
-    return app
-
 
 _PROBLEM: Final[dict[str, Any]] = {
-    "description": "A problem",
-    "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    "description": "Problem details (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
 }
 
 _QUESTION: Final[dict[str, Any]] = {
@@ -128,9 +162,9 @@ _QUESTION: Final[dict[str, Any]] = {
 
 def _document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document: FastAPI's, with the route that does without it."""
-    told = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
-    told.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    told["security"] = [{"token": []}]
+    document = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
+    document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
     purpose = {"purpose": {"type": "string"}}
     single = {
         **_QUESTION,
@@ -143,7 +177,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {**purpose, "questions": {"type": "array", "items": _QUESTION}},
     }
-    told["paths"][_MAY] = {
+    document["paths"][_MAY] = {
         "post": {
             "tags": ["may"],
             "summary": "May this be used?",
@@ -160,7 +194,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             },
         }
     }
-    return told
+    return document
 
 
 def _problem(failure: Failure, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - any JSON value
@@ -170,11 +204,8 @@ def _problem(failure: Failure, detail: str, **more: Any) -> JSONResponse:  # noq
     )
 
 
-def _told(_: Request, error: Exception) -> Response:
-    failure = error.failure if isinstance(error, ApiError) else UNEXPECTED
-    if isinstance(error, VolitionError) and not isinstance(error, ApiError):
-        failure = failure_of(error)
-    return _problem(failure, str(error))
+def _failed(_: Request, error: Exception) -> Response:
+    return _problem(failure_of(error) if isinstance(error, VolitionError) else UNEXPECTED, str(error))
 
 
 def _malformed(_: Request, error: Exception) -> Response:
@@ -185,9 +216,9 @@ def _malformed(_: Request, error: Exception) -> Response:
 
 
 def _http(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
+    status = error.status_code if isinstance(error, HTTPException) else UNEXPECTED.status
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
-    failure = NOT_FOUND if status == 404 else Failure(status=status, kind="http", title=detail)
+    failure = failure_of_status(status)
     response = _problem(failure, detail)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
@@ -196,16 +227,18 @@ def _http(_: Request, error: Exception) -> Response:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _problem(UNEXPECTED, "Nothing was half-done. The operator finds it in the log.")
+    return _problem(
+        UNEXPECTED, "The server failed, and nothing was done by halves. The operator finds the reason in the log."
+    )
 
 
-class _Figures:
+class _Metrics:
     """What Prometheus scrapes; no figure names a party."""
 
     def __init__(self, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
         self._registry = CollectorRegistry()
-        self.asked = Counter("volition_may_requests", "Requests to /v1/may", registry=self._registry)
+        self.may_requests = Counter("volition_may_requests", "Requests to /v1/may", registry=self._registry)
         self._requests = Counter(
             "volition_requests", "Requests to other routes", ("method", "status"), registry=self._registry
         )

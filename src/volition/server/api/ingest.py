@@ -23,11 +23,10 @@ from volition import canonical
 from volition.errors import InvalidInputError
 from volition.records.ingest import load_json
 from volition.records.ingest.intake import Collected
-from volition.server.api.problems import UNAUTHORIZED, UNSUPPORTED
-from volition.server.api.security import ApiError, needs
-from volition.server.auth import Role, Scope, Who
-from volition.server.http_errors import TOO_LARGE
-from volition.server.middleware import LARGEST_BODY
+from volition.server.api.security import requires
+from volition.server.asgi import LARGEST_BODY
+from volition.server.auth import Principal, Role, Scope
+from volition.server.http_errors import TOO_LARGE, UNAUTHORIZED, UNSUPPORTED, HttpError
 
 if TYPE_CHECKING:
     from volition.server.settings import Zoom
@@ -40,7 +39,7 @@ _TOLD: Final = 5
 _OLDEST_S: Final = 300
 
 _Signal = Literal["logs", "traces"]
-_Sender = Annotated[Who, needs(Scope.COLLECT, Role.ENGINEER, Role.OPERATOR)]
+_Sender = Annotated[Principal, requires(Scope.COLLECT, Role.ENGINEER, Role.OPERATOR)]
 
 
 @routes.post("/v1/logs", include_in_schema=False)
@@ -58,7 +57,7 @@ async def take_traces(_: _Sender, request: Request) -> Response:
 async def _take(request: Request, signal: _Signal) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {_PROTOBUF, _JSON}:
-        raise ApiError(UNSUPPORTED, f"OTLP comes as {_PROTOBUF} or {_JSON}.")
+        raise HttpError(UNSUPPORTED, f"OTLP comes as {_PROTOBUF} or {_JSON}.")
     body = _unpacked(await request.body(), request.headers.get("content-encoding", "identity").strip().lower())
     encoding: Literal["json", "protobuf"] = "protobuf" if kind == _PROTOBUF else "json"
 
@@ -90,12 +89,12 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
     if encoding in {"identity", ""}:
         return body
     if encoding != "gzip":
-        raise ApiError(UNSUPPORTED, "A body comes plain or as gzip.")
+        raise HttpError(UNSUPPORTED, "A body comes plain or as gzip.")
     try:
         unpacking = zlib.decompressobj(wbits=31)
         plain = unpacking.decompress(body, LARGEST_BODY + 1)
         if len(plain) > LARGEST_BODY:
-            raise ApiError(TOO_LARGE, f"A request holds at most {LARGEST_BODY:,} bytes, unpacked.")
+            raise HttpError(TOO_LARGE, f"A request holds at most {LARGEST_BODY:,} bytes, unpacked.")
         if not unpacking.eof or unpacking.unused_data:
             raise InvalidInputError("The body is no whole gzip. Send it again.")
     except zlib.error as error:
@@ -108,7 +107,7 @@ async def hear_zoom(request: Request) -> JSONResponse:
     """Hear what Zoom tells: its validation of this address, and what happens in its meetings."""
     zoom: Zoom | None = request.app.state.settings.zoom
     if zoom is None:
-        raise ApiError(UNAUTHORIZED, "Zoom is not set up here; see server.toml.")
+        raise HttpError(UNAUTHORIZED, "Zoom is not set up here; see server.toml.")
     body = await request.body()
     at = request.headers.get("x-zm-request-timestamp", "")
     _check_signature(zoom.secret, at, body, request.headers.get("x-zm-signature", ""))
@@ -131,10 +130,10 @@ async def hear_zoom(request: Request) -> JSONResponse:
 
 
 def _check_signature(secret: str, at: str, body: bytes, signature: str) -> None:
-    """Refuse what Zoom did not sign, or long ago. Raises ApiError."""
+    """Refuse what Zoom did not sign, or long ago. Raises HttpError."""
     signed = b"v0:" + at.encode("utf-8", "surrogateescape") + b":" + body
     expected = "v0=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     is_theirs = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape"))
     is_new = at.isdecimal() and len(at) < 16 and abs(canonical.now_us() // 1_000_000 - int(at)) <= _OLDEST_S
     if not is_theirs or not is_new:
-        raise ApiError(UNAUTHORIZED, "This was not signed by Zoom for this address, or too long ago.")
+        raise HttpError(UNAUTHORIZED, "This was not signed by Zoom for this address, or too long ago.")

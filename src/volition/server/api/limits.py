@@ -1,23 +1,23 @@
-"""Routes about an account's limits: what stands, and setting or lifting one."""
+"""Routes of an account's limits: which are in force, and setting or lifting one."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from volition.errors import InvalidInputError
-from volition.server.api.record import check_speaks_for, entry_out
-from volition.server.api.schemas import EntryOut, GroupOut, LimitIn
-from volition.server.api.security import Lent, needs
-from volition.server.auth import Role, Scope, Who
-
-_Id = Annotated[str, Path(min_length=1, max_length=200)]
+from volition.server.api.ledger import entry_out
+from volition.server.api.schemas import EntryOut, GroupOut, LimitIn, PathId
+from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
+from volition.server.auth import Principal, Role, Scope
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/accounts/{account}/limits", tags=["decisions"])
 def list_limits(
-    who: Annotated[Who, needs(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR)], workspace: Lent, account: _Id
+    who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    account: PathId,
 ) -> list[GroupOut]:
     """List the limits of an account that stand: its lock first, then its groups by name."""
     check_speaks_for(who, f"account:{account}")
@@ -26,9 +26,9 @@ def list_limits(
 
 @routes.post("/accounts/{account}/limits", tags=["decisions"], status_code=201)
 def limit(
-    who: Annotated[Who, needs(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
-    workspace: Lent,
-    account: _Id,
+    who: Annotated[Principal, requires(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    account: PathId,
     asked: LimitIn,
 ) -> list[EntryOut]:
     """Limit a use for the account or a group of its people, or lift a limit. Every later answer anywhere knows it."""

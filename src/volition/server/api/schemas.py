@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from volition.errors import InvalidInputError
@@ -14,10 +14,11 @@ _Item = TypeVar("_Item")
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
+PathId = Annotated[str, Path(min_length=1, max_length=200)]
 Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before; none for the first one.")]
 
 
-class Shape(BaseModel):
+class Schema(BaseModel):
     """What every document of the API has in common."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -30,7 +31,7 @@ class Listing(BaseModel, Generic[_T]):
     next: str | None
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """Problem details (RFC 9457)."""
 
     type: str
@@ -39,7 +40,7 @@ class Problem(BaseModel):
     detail: str
 
 
-class AccountIn(Shape):
+class AccountIn(Schema):
     """An account to add."""
 
     account: Id
@@ -55,13 +56,13 @@ class AccountOut(BaseModel):
     terms: str | None
 
 
-class AcceptanceIn(Shape):
+class AcceptanceIn(Schema):
     """Terms that an account accepts; by default the newest."""
 
     terms: str | None = None
 
 
-class PersonIn(Shape):
+class PersonIn(Schema):
     """A person to add; without an account a guest."""
 
     person: Id
@@ -81,7 +82,7 @@ class PersonOut(BaseModel):
     pseudonym: str
 
 
-class DecisionIn(Shape):
+class DecisionIn(Schema):
     """A yes or a no of a party, "account:ID" or "person:ID"."""
 
     party: Id
@@ -91,7 +92,7 @@ class DecisionIn(Shape):
     covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
 
 
-class LimitIn(Shape):
+class LimitIn(Schema):
     """A limit of an account, or the lift of one: of the whole account, or of a group of its people."""
 
     switch: str | None = Field(default=None, max_length=200, description="A switch of the account's terms; or else:")
@@ -148,7 +149,7 @@ class ProofOut(BaseModel):
     checkpoint: str
 
 
-class TermsIn(Shape):
+class TermsIn(Schema):
     """Terms to publish: a shipped profile, by name."""
 
     profile: str
@@ -164,13 +165,13 @@ class TermsOut(BaseModel):
     terms: dict[str, Any]
 
 
-class SnapshotIn(Shape):
+class SnapshotIn(Schema):
     """What to freeze a training set for."""
 
     purpose: str
 
 
-class RunIn(Shape):
+class RunIn(Schema):
     """What to train; from a new snapshot unless one is named."""
 
     family: str

@@ -5,10 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from volition.errors import InvalidInputError
-from volition.server.api.record import check_speaks_for
 from volition.server.api.schemas import Id
-from volition.server.api.security import Lent, needs
-from volition.server.auth import Role, Scope, Who
+from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
+from volition.server.auth import Principal, Role, Scope
 from volition.transparency.weigh import Weighed
 
 routes = APIRouter(prefix="/v1")
@@ -16,8 +15,8 @@ routes = APIRouter(prefix="/v1")
 
 @routes.get("/weigh", tags=["weigh"])
 def weigh(
-    who: Annotated[Who, needs(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
-    workspace: Lent,
+    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
     party: Annotated[
         Id | None, Query(description='"account:ID" or "person:ID"; by default whoever asks, the person first.')
     ] = None,
@@ -34,7 +33,7 @@ def weigh(
     return workspace.weigh.party(chosen, purpose=purpose or None)
 
 
-def _own(who: Who) -> str:
+def _own(who: Principal) -> str:
     """Return the party that somebody speaks for.
 
     Raises:

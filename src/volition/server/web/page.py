@@ -1,9 +1,9 @@
 """What a page is: a function from a visit to one frozen dataclass, the roles that may see it, and a template.
 
-    @pages.get("/settings", template="settings.html", needs=[Role.PERSON], nav=Nav(label="AI settings", place=10))
+    @pages.get("/settings", template="settings.html", roles=[Role.PERSON], nav=Nav(label="AI settings", place=10))
     def show(visit: Visit) -> SettingsPage: ...
 
-    @pages.post("/settings/{switch}", needs=[Role.PERSON])
+    @pages.post("/settings/{switch}", roles=[Role.PERSON])
     def answer(visit: Visit) -> Redirect: ...
 
 - A template sees two names: `page`, the dataclass, and `chrome`, what surrounds every page.
@@ -18,13 +18,13 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from volition.server.auth import Access, Role, Who
+from volition.server.auth import Access, Principal, Role
 from volition.server.jobs import Jobs
-from volition.server.settings import Settings
+from volition.server.settings import ServerSettings
 from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
 
-NOBODY: Final = Who(user="", name="", roles=frozenset(), scopes=frozenset())
+NOBODY: Final = Principal(user="", name="", roles=frozenset(), scopes=frozenset())
 """Who visits without having signed in."""
 
 
@@ -72,7 +72,7 @@ class Redirect:
     to: str
     notice: Notice | None = None
     session: str | None = None  # begin this one; an empty text ends it
-    trip: str | None = None  # keep this in the browser until it comes back from somebody else's page
+    oidc_state: str | None = None  # keep this in the browser until it comes back from somebody else's page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +109,10 @@ class Visit:
         path: What the path's braces stand for.
         query: The address's query; of repeated names the last.
         form: What a form sent, likewise.
-        access: Who may come in.
+        access: Who can sign in.
         settings: How the server is set up.
         session: The session's secret; none without one.
-        trip: What was kept in the browser while it was on somebody else's page; none otherwise.
+        oidc_state: What was kept in the browser while it was on somebody else's page; none otherwise.
         address: The client's address.
         host: The server's name as the client wrote it.
         is_secure: Whether it came by https.
@@ -120,15 +120,15 @@ class Visit:
         workspaces: Where `workspace` comes from.
     """
 
-    who: Who
-    navigation: Sequence["Page"]
+    who: Principal
+    navigation: Sequence["PageRoute"]
     path: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, str]
     access: Access
-    settings: Settings
+    settings: ServerSettings
     session: str | None
-    trip: str | None
+    oidc_state: str | None
     address: str
     host: str
     is_secure: bool
@@ -182,13 +182,13 @@ AREAS: Final[Mapping[int, str]] = {0: "Your data and AI", 1: "Account", 2: "Cons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageRoute:
     """One route of the pages.
 
     Attributes:
         method: "GET" or "POST".
         path: The path, with braces where it varies.
-        needs: The roles that may see it, any one of them; none for everybody, signed in or not.
+        roles: The roles that may see it, any one of them; none for everybody, signed in or not.
         template: What renders the dataclass; none for a route that answers with something else.
         nav: Its place in the navigation; none where it has none.
         handler: Makes the dataclass.
@@ -198,7 +198,7 @@ class Page:
 
     method: str
     path: str
-    needs: frozenset[Role] | None
+    roles: frozenset[Role] | None
     template: str | None
     nav: Nav | None
     handler: Handler
@@ -206,7 +206,7 @@ class Page:
 
 
 EVERYBODY: Final = None
-"""As `needs`: also those who have not signed in."""
+"""As `roles`: also those who have not signed in."""
 
 
 class Pages:
@@ -214,43 +214,43 @@ class Pages:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._pages: list[Page] = []
+        self._pages: list[PageRoute] = []
 
     def get(
         self,
         path: str,
         *,
-        needs: Iterable[Role] | None,
+        roles: Iterable[Role] | None,
         template: str | None = None,
         nav: Nav | None = None,
         is_kept: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Make a function a page; without a template it answers with a `Redirect`, a `Download` or `Live`."""
-        return self._add("GET", path, needs, template, nav, is_kept=is_kept)
+        return self._add("GET", path, roles, template, nav, is_kept=is_kept)
 
     def post(
-        self, path: str, *, needs: Iterable[Role] | None, template: str | None = None
+        self, path: str, *, roles: Iterable[Role] | None, template: str | None = None
     ) -> Callable[[Handler], Handler]:
         """Make a function what a form is sent to; a template is only for forms that are shown again with an error."""
-        return self._add("POST", path, needs, template, None)
+        return self._add("POST", path, roles, template, None)
 
     def _add(  # noqa: PLR0913 - a page's own fields
         self,
         method: str,
         path: str,
-        needs: Iterable[Role] | None,
+        roles: Iterable[Role] | None,
         template: str | None,
         nav: Nav | None,
         *,
         is_kept: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
-            roles = None if needs is None else frozenset(needs)
+            wanted = None if roles is None else frozenset(roles)
             self._pages.append(
-                Page(
+                PageRoute(
                     method=method,
                     path=path,
-                    needs=roles,
+                    roles=wanted,
                     template=template,
                     nav=nav,
                     handler=handler,
@@ -261,7 +261,7 @@ class Pages:
 
         return add
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Iterator[PageRoute]:
         """Yield every route."""
         return iter(self._pages)
 
@@ -292,7 +292,7 @@ class Chrome:
     """
 
     site: str
-    who: Who | None
+    who: Principal | None
     roles: str
     belongs_to: str
     areas: Sequence[Link]

@@ -98,7 +98,7 @@ class GroupLimits:
     longest: int
 
 
-@pages.post(f"{PATH}/switches/{{switch}}/lock", needs=[Role.ADMINISTRATOR])
+@pages.post(f"{PATH}/switches/{{switch}}/lock", roles=[Role.ADMINISTRATOR])
 def lock(visit: Visit) -> Redirect:
     """Lock a switch, unlock it, or undo either."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
@@ -118,7 +118,7 @@ def lock(visit: Visit) -> Redirect:
     return Redirect(to=to, notice=_notice(f"{PATH}/switches/{switch}/lock", text, entries))
 
 
-@pages.post(LIMITS, needs=[Role.ADMINISTRATOR])
+@pages.post(LIMITS, roles=[Role.ADMINISTRATOR])
 def limit(visit: Visit) -> Redirect:
     """Limit a switch for a group, lift a limit, or undo either."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.form.get("switch", "")

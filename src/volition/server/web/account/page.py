@@ -96,7 +96,7 @@ class AccountPage:
     terms: str
 
 
-@pages.get(PATH, needs=[Role.ADMINISTRATOR], template="account.html", nav=Nav(label="Account", place=5))
+@pages.get(PATH, roles=[Role.ADMINISTRATOR], template="account.html", nav=Nav(label="Account", place=5))
 def show(visit: Visit) -> AccountPage:
     """Show the account as it stands."""
     account = account_of(visit)
@@ -136,7 +136,7 @@ def show(visit: Visit) -> AccountPage:
     )
 
 
-@pages.post(f"{PATH}/switches/{{switch}}", needs=[Role.ADMINISTRATOR])
+@pages.post(f"{PATH}/switches/{{switch}}", roles=[Role.ADMINISTRATOR])
 def answer(visit: Visit) -> Redirect:
     """Take the account's yes or no, or undo one."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
@@ -162,7 +162,7 @@ def answer(visit: Visit) -> Redirect:
     return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=text, undo=undo))
 
 
-@pages.post(f"{PATH}/terms", needs=[Role.ADMINISTRATOR])
+@pages.post(f"{PATH}/terms", roles=[Role.ADMINISTRATOR])
 def accept(visit: Visit) -> Redirect:
     """Accept published terms for the account."""
     account, chosen = account_of(visit), visit.form.get("terms", "")

@@ -78,7 +78,7 @@ class ForgettingsPage:
     done: tuple[Done, ...]
 
 
-@pages.get(PATH, needs=[Role.OPERATOR], template="console-forgettings.html", nav=Nav(label="Forgettings", place=270))
+@pages.get(PATH, roles=[Role.OPERATOR], template="console-forgettings.html", nav=Nav(label="Forgettings", place=270))
 def show(visit: Visit) -> ForgettingsPage:
     """Show what is due, and what was done."""
     workspace = visit.workspace
@@ -99,7 +99,7 @@ def show(visit: Visit) -> ForgettingsPage:
     )
 
 
-@pages.post(PATH, needs=[Role.OPERATOR])
+@pages.post(PATH, roles=[Role.OPERATOR])
 def forget(visit: Visit) -> Redirect:
     """Carry out every forgetting that is due, as a run."""
     job = visit.jobs.start(

@@ -56,7 +56,7 @@ class ConsolePage:
 
 @pages.get(
     PATH,
-    needs=[Role.ENGINEER, Role.AUDITOR, Role.OPERATOR],
+    roles=[Role.ENGINEER, Role.AUDITOR, Role.OPERATOR],
     template="console.html",
     nav=Nav(label="Overview", place=210),
 )

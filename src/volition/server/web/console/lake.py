@@ -51,7 +51,7 @@ class LakePage:
     aside: tuple[AsideLine, ...]
 
 
-@pages.get(PATH, needs=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
+@pages.get(PATH, roles=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
 def show(visit: Visit) -> LakePage:
     """Show what lies in the lake."""
     stock = visit.workspace.records.stock()

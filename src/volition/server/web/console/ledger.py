@@ -84,7 +84,7 @@ class EntryPage:
     body: str
 
 
-@pages.get(PATH, needs=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220))
+@pages.get(PATH, roles=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220))
 def show(visit: Visit) -> LedgerPage:
     """Show entries, by default the newest."""
     workspace = visit.workspace
@@ -106,7 +106,7 @@ def show(visit: Visit) -> LedgerPage:
     )
 
 
-@pages.get(f"{PATH}/checkpoint", needs=_WHO)
+@pages.get(f"{PATH}/checkpoint", roles=_WHO)
 def checkpoint(visit: Visit) -> Download:
     """Give the signed checkpoint of a size, by default now."""
     ledger = visit.workspace.ledger
@@ -114,7 +114,7 @@ def checkpoint(visit: Visit) -> Download:
     return Download(name=f"checkpoint-{size}", data=ledger.checkpoint(size).encode(), media_type="text/plain")
 
 
-@pages.get(f"{PATH}/consistency", needs=_WHO)
+@pages.get(f"{PATH}/consistency", roles=_WHO)
 def consistency(visit: Visit) -> Download:
     """Prove that the log at one size is a beginning of the log at another, by default now."""
     workspace = visit.workspace
@@ -130,7 +130,7 @@ def consistency(visit: Visit) -> Download:
     return _proof(f"consistency-{old}-{new}.json", proof)
 
 
-@pages.get(f"{PATH}/{{seq}}", needs=_WHO, template="console-entry.html")
+@pages.get(f"{PATH}/{{seq}}", roles=_WHO, template="console-entry.html")
 def entry(visit: Visit) -> EntryPage:
     """Show one entry."""
     found = _entry(visit)
@@ -144,7 +144,7 @@ def entry(visit: Visit) -> EntryPage:
     )
 
 
-@pages.get(f"{PATH}/{{seq}}/proof", needs=_WHO)
+@pages.get(f"{PATH}/{{seq}}/proof", roles=_WHO)
 def inclusion(visit: Visit) -> Download:
     """Prove that an entry is in the log as it is now; what names people goes along as its hash alone."""
     found = _entry(visit)

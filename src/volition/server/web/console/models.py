@@ -152,7 +152,7 @@ class ModelPage:
     may_see_snapshot: bool
 
 
-@pages.get(PATH, needs=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
+@pages.get(PATH, roles=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
 def show(visit: Visit) -> ModelsPage:
     """Show every model."""
     owed = {one.model: one for one in visit.workspace.models.owed()}
@@ -166,7 +166,7 @@ def show(visit: Visit) -> ModelsPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}", needs=_WHO, template="console-model.html")
+@pages.get(f"{PATH}/{{model}}", roles=_WHO, template="console-model.html")
 def one(visit: Visit) -> ModelPage:
     """Show one model: its card, and its audits against their bounds."""
     workspace = visit.workspace
@@ -193,7 +193,7 @@ def one(visit: Visit) -> ModelPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}/files/{{name}}", needs=_WHO)
+@pages.get(f"{PATH}/{{model}}/files/{{name}}", roles=_WHO)
 def file(visit: Visit) -> Download:
     """Give a file of a model's newest release: its card or its attestation."""
     name, model = visit.path["name"], visit.path["model"]
@@ -204,7 +204,7 @@ def file(visit: Visit) -> Download:
     raise InvalidInputError(f"A release has no file {name!r}. It has: {words.listed([*_FILES])}.")
 
 
-@pages.post(f"{PATH}/{{model}}/audit", needs=[Role.ENGINEER, Role.OPERATOR])
+@pages.post(f"{PATH}/{{model}}/audit", roles=[Role.ENGINEER, Role.OPERATOR])
 def audit(visit: Visit) -> Redirect:
     """Have a model audited."""
     model = _state(visit).id
@@ -216,7 +216,7 @@ def audit(visit: Visit) -> Redirect:
     return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The audit waits for its turn."))
 
 
-@pages.post(f"{PATH}/{{model}}/release", needs=[Role.OPERATOR])
+@pages.post(f"{PATH}/{{model}}/release", roles=[Role.OPERATOR])
 def release(visit: Visit) -> Redirect:
     """Put a model to work, within its bounds; beyond them is for the command line, by name."""
     model = _state(visit).id

@@ -87,7 +87,7 @@ class RunPage:
     live: str
 
 
-@pages.get(PATH, needs=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
+@pages.get(PATH, roles=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
 def show(visit: Visit) -> RunsPage:
     """Show the runs, and what can be trained."""
     known = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
@@ -104,7 +104,7 @@ def show(visit: Visit) -> RunsPage:
     )
 
 
-@pages.post(PATH, needs=_WHO)
+@pages.post(PATH, roles=_WHO)
 def start(visit: Visit) -> Redirect:
     """Train a family, from a new snapshot or from one that is there."""
     family, _, snapshot = visit.form.get("learn", "").partition(" ")
@@ -118,7 +118,7 @@ def start(visit: Visit) -> Redirect:
     return Redirect(to=f"{PATH}/{job.id}", notice=Notice(text="The training waits for its turn; this page follows it."))
 
 
-@pages.get(f"{PATH}/{{run}}", needs=_WHO, template="console-run.html")
+@pages.get(f"{PATH}/{{run}}", roles=_WHO, template="console-run.html")
 def one(visit: Visit) -> RunPage:
     """Show one run as it is now."""
     job = _job(visit)
@@ -131,7 +131,7 @@ def one(visit: Visit) -> RunPage:
     )
 
 
-@pages.get(f"{PATH}/{{run}}/live", needs=_WHO)
+@pages.get(f"{PATH}/{{run}}/live", roles=_WHO)
 def live(visit: Visit) -> Live:
     """Tell how far a run is whenever that changes, until it is over."""
     job = _job(visit)

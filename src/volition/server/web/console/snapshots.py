@@ -89,7 +89,7 @@ class SnapshotPage:
     checkpoint: str
 
 
-@pages.get(PATH, needs=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
+@pages.get(PATH, roles=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
 def show(visit: Visit) -> SnapshotsPage:
     """Show the newest snapshots."""
     ids = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
@@ -103,7 +103,7 @@ def show(visit: Visit) -> SnapshotsPage:
     )
 
 
-@pages.get(f"{PATH}/{{snapshot}}", needs=_WHO, template="console-snapshot.html")
+@pages.get(f"{PATH}/{{snapshot}}", roles=_WHO, template="console-snapshot.html")
 def one(visit: Visit) -> SnapshotPage:
     """Show one snapshot's manifest."""
     found = visit.workspace.snapshots.open(visit.path["snapshot"])
@@ -134,7 +134,7 @@ def one(visit: Visit) -> SnapshotPage:
     )
 
 
-@pages.get(f"{PATH}/{{snapshot}}/manifest", needs=_WHO)
+@pages.get(f"{PATH}/{{snapshot}}/manifest", roles=_WHO)
 def manifest(visit: Visit) -> Download:
     """Give a snapshot's manifest."""
     found = visit.workspace.snapshots.open(visit.path["snapshot"])

@@ -138,19 +138,19 @@ class ChatPage:
     tones: tuple[Way, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
 def list_chats(visit: Visit) -> ChatPage:
     """List the conversations, and offer the composer."""
     return _page(visit)
 
 
-@pages.post(PATH, needs=[Role.PERSON], template="chat.html")
+@pages.post(PATH, roles=[Role.PERSON], template="chat.html")
 def compose(visit: Visit) -> ChatPage:
     """Suggest, complete or rewrite what stands in the box."""
     return _composed(visit)
 
 
-@pages.post(f"{PATH}/completions", needs=[Role.PERSON], template="completions.html")
+@pages.post(f"{PATH}/completions", roles=[Role.PERSON], template="completions.html")
 def complete(visit: Visit) -> Suggestions:
     """Suggest how a message goes on, while it is typed."""
     person, _ = member(visit)
@@ -161,13 +161,13 @@ def complete(visit: Visit) -> Suggestions:
     return Suggestions(title="Suggestions", suggestions=found, off=is_off)
 
 
-@pages.get(f"{PATH}/{{channel:path}}", needs=[Role.PERSON], template="chat.html")
+@pages.get(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html")
 def show_chat(visit: Visit) -> ChatPage:
     """Show a conversation with the composer."""
     return _page(visit)
 
 
-@pages.post(f"{PATH}/{{channel:path}}", needs=[Role.PERSON], template="chat.html")
+@pages.post(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html")
 def compose_in_chat(visit: Visit) -> ChatPage | Redirect:
     """Send what stands in the box to a conversation, or suggest, complete or rewrite it."""
     return _sent(visit) if visit.form.get("do") == "send" else _composed(visit)

@@ -155,7 +155,7 @@ class MeetingPage:
     action: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
 def list_meetings(visit: Visit) -> MeetingsPage:
     """List the meetings that the visitor may read."""
     person, _ = member(visit)
@@ -178,13 +178,13 @@ def list_meetings(visit: Visit) -> MeetingsPage:
     )
 
 
-@pages.get(f"{PATH}/{{meeting:path}}", needs=[Role.PERSON], template="meeting.html")
+@pages.get(f"{PATH}/{{meeting:path}}", roles=[Role.PERSON], template="meeting.html")
 def show_meeting(visit: Visit) -> MeetingPage:
     """Show a meeting."""
     return _page(visit, tell=False)
 
 
-@pages.post(f"{PATH}/{{meeting:path}}", needs=[Role.PERSON], template="meeting.html")
+@pages.post(f"{PATH}/{{meeting:path}}", roles=[Role.PERSON], template="meeting.html")
 def tell_meeting(visit: Visit) -> MeetingPage:
     """Show a meeting, with its summary told in prose: only on request, since the quotes are sent elsewhere for it."""
     return _page(visit, tell=True)

@@ -46,7 +46,7 @@ class RecommendationsPage:
 
 
 @pages.get(
-    PATH, needs=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340, for_guests=False)
+    PATH, roles=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340, for_guests=False)
 )
 def show(visit: Visit) -> RecommendationsPage:
     """Show what the visitor may like next."""

@@ -76,7 +76,7 @@ class SearchPage:
     opening: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="search.html", nav=Nav(label="Search", place=330, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="search.html", nav=Nav(label="Search", place=330, for_guests=False))
 def show(visit: Visit) -> SearchPage:
     """Search, or offer to."""
     person, _ = member(visit)
@@ -111,7 +111,7 @@ def show(visit: Visit) -> SearchPage:
     )
 
 
-@pages.post(f"{PATH}/opened", needs=[Role.PERSON])
+@pages.post(f"{PATH}/opened", roles=[Role.PERSON])
 def open_result(visit: Visit) -> Redirect:
     """Note that a result was opened, and go there."""
     person, _ = member(visit)

@@ -86,7 +86,7 @@ class GuestMeetingsPage:
 
 
 @pages.get(
-    PATH, needs=[Role.PERSON], template="guest-meetings.html", nav=Nav(label="My meetings", place=5, for_guests=True)
+    PATH, roles=[Role.PERSON], template="guest-meetings.html", nav=Nav(label="My meetings", place=5, for_guests=True)
 )
 def show(visit: Visit) -> GuestMeetingsPage:
     """Show the meetings, and what can be answered."""
@@ -119,13 +119,13 @@ def show(visit: Visit) -> GuestMeetingsPage:
     )
 
 
-@pages.post(f"{_ANSWERS}/{{switch}}", needs=[Role.PERSON])
+@pages.post(f"{_ANSWERS}/{{switch}}", roles=[Role.PERSON])
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
     return take_answer(visit, page=PATH, path=_ANSWERS)
 
 
-@pages.get(f"{_RECEIPTS}/{{seq}}", needs=[Role.PERSON])
+@pages.get(f"{_RECEIPTS}/{{seq}}", roles=[Role.PERSON])
 def receipt(visit: Visit) -> Download:
     """Give the receipt of an answer of one's own: its ledger entry, and the proof that it is there."""
     party, _ = party_of(visit)

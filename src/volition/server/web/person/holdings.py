@@ -98,7 +98,7 @@ class HoldingsPage:
     export: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="holdings.html", nav=Nav(label="What we hold", place=30))
+@pages.get(PATH, roles=[Role.PERSON], template="holdings.html", nav=Nav(label="What we hold", place=30))
 def show(visit: Visit) -> HoldingsPage:
     """Show what is held."""
     party, _ = party_of(visit)
@@ -127,7 +127,7 @@ def show(visit: Visit) -> HoldingsPage:
     )
 
 
-@pages.get(f"{PATH}/export", needs=[Role.PERSON])
+@pages.get(f"{PATH}/export", roles=[Role.PERSON])
 def export(visit: Visit) -> Download:
     """Give everything as a zip of JSON and Parquet."""
     party, _ = party_of(visit)

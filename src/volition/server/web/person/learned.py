@@ -145,7 +145,7 @@ class CardPage:
     facts: tuple[tuple[str, str], ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="learned.html", nav=Nav(label="Models", place=40))
+@pages.get(PATH, roles=[Role.PERSON], template="learned.html", nav=Nav(label="Models", place=40))
 def show(visit: Visit) -> LearnedPage:
     """Show every model by what it learned from the visitor."""
     found = visit.workspace.proofs.traces(_person(visit))[::-1]
@@ -167,7 +167,7 @@ def show(visit: Visit) -> LearnedPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}", needs=[Role.PERSON], template="card.html")
+@pages.get(f"{PATH}/{{model}}", roles=[Role.PERSON], template="card.html")
 def show_card(visit: Visit) -> CardPage:
     """Show a model's card."""
     person, name = _person(visit), visit.path["model"]
@@ -200,7 +200,7 @@ def show_card(visit: Visit) -> CardPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}/card.json", needs=[Role.PERSON])
+@pages.get(f"{PATH}/{{model}}/card.json", roles=[Role.PERSON])
 def download_card(visit: Visit) -> Download:
     """Give the card as JSON."""
     name = visit.path["model"]
@@ -208,7 +208,7 @@ def download_card(visit: Visit) -> Download:
     return _json(f"card-{name}.json", card)
 
 
-@pages.get(f"{PATH}/{{model}}/proof.json", needs=[Role.PERSON])
+@pages.get(f"{PATH}/{{model}}/proof.json", roles=[Role.PERSON])
 def download_proof(visit: Visit) -> Download:
     """Give the proof that a model did, or did not, learn from the visitor."""
     name = visit.path["model"]

@@ -73,7 +73,7 @@ class ReceiptsPage:
     command: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="receipts.html", nav=Nav(label="Receipts", place=50))
+@pages.get(PATH, roles=[Role.PERSON], template="receipts.html", nav=Nav(label="Receipts", place=50))
 def show(visit: Visit) -> ReceiptsPage:
     """Show the answers of a person, each with its receipt."""
     workspace, person = visit.workspace, _person(visit)
@@ -102,13 +102,13 @@ def show(visit: Visit) -> ReceiptsPage:
     )
 
 
-@pages.get(f"{PATH}/proofs.json", needs=[Role.PERSON])
+@pages.get(f"{PATH}/proofs.json", roles=[Role.PERSON])
 def download_bundle(visit: Visit) -> Download:
     """Give the person's proof bundle."""
     return _json("proofs.json", visit.workspace.proofs.evidence(_person(visit)))
 
 
-@pages.get(f"{PATH}/{{seq}}", needs=[Role.PERSON])
+@pages.get(f"{PATH}/{{seq}}", roles=[Role.PERSON])
 def download(visit: Visit) -> Download:
     """Give one receipt."""
     seq = visit.path["seq"]

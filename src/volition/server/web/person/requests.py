@@ -117,7 +117,7 @@ class ErasedPage:
     ends: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="requests.html", nav=Nav(label="Requests", place=60))
+@pages.get(PATH, roles=[Role.PERSON], template="requests.html", nav=Nav(label="Requests", place=60))
 def show(visit: Visit) -> RequestsPage:
     """List what was asked for."""
     party, _ = party_of(visit)
@@ -132,7 +132,7 @@ def show(visit: Visit) -> RequestsPage:
     )
 
 
-@pages.get(f"{PATH}/erase", needs=[Role.PERSON], template="erase.html")
+@pages.get(f"{PATH}/erase", roles=[Role.PERSON], template="erase.html")
 def ask(visit: Visit) -> ErasePage:
     """Say what being erased does."""
     party, _ = party_of(visit)
@@ -166,7 +166,7 @@ def ask(visit: Visit) -> ErasePage:
     )
 
 
-@pages.post(f"{PATH}/erase", needs=[Role.PERSON])
+@pages.post(f"{PATH}/erase", roles=[Role.PERSON])
 def erase(visit: Visit) -> Redirect:
     """Erase whoever asks, if they have confirmed it; lead them to where they can follow it."""
     party, _ = party_of(visit)
@@ -182,15 +182,15 @@ def erase(visit: Visit) -> Redirect:
             raise
         # It is done; old bytes of a file that another process reads are wiped when that is closed.
     seq = workspace.history().party(ledger_name).erased_seq
-    visit.access.remove_person(party.removeprefix("person:"))
-    link = visit.access.sign(_LINK, {"seq": seq}, lasts_us=_FOLLOWED_DAYS * _DAY_US)
+    visit.access.users.remove_person(party.removeprefix("person:"))
+    link = visit.access.links.sign(_LINK, {"seq": seq}, lasts_us=_FOLLOWED_DAYS * _DAY_US)
     return Redirect(to=f"{PATH}/followed/{link}", session="")
 
 
-@pages.get(f"{PATH}/followed/{{link}}", needs=EVERYBODY, template="erased.html")
+@pages.get(f"{PATH}/followed/{{link}}", roles=EVERYBODY, template="erased.html")
 def follow(visit: Visit) -> ErasedPage:
     """Show how far an erasure is, to whoever has its link."""
-    told = visit.access.read_signed(_LINK, visit.path["link"])
+    told = visit.access.links.read(_LINK, visit.path["link"])
     return ErasedPage(
         title="Your erasure",
         lead="Keep this page's address: by it you see how far it is, without signing in. It does not name you.",

@@ -128,7 +128,7 @@ class SettingsPage:
     terms: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
+@pages.get(PATH, roles=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
 def show(visit: Visit) -> SettingsPage:
     """Show every switch as it stands."""
     party, account = party_of(visit)
@@ -155,7 +155,7 @@ def show(visit: Visit) -> SettingsPage:
     )
 
 
-@pages.post(f"{PATH}/{{switch}}", needs=[Role.PERSON])
+@pages.post(f"{PATH}/{{switch}}", roles=[Role.PERSON])
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
     return take_answer(visit, page=PATH, path=PATH)

@@ -75,13 +75,13 @@ class TermsPage:
     versions: tuple[Version, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="terms.html", nav=Nav(label="Terms", place=70))
+@pages.get(PATH, roles=[Role.PERSON], template="terms.html", nav=Nav(label="Terms", place=70))
 def show(visit: Visit) -> TermsPage:
     """Show the terms that bind; the newest where none do."""
     return _page(visit, None)
 
 
-@pages.get(f"{PATH}/{{version}}", needs=[Role.PERSON], template="terms.html")
+@pages.get(f"{PATH}/{{version}}", roles=[Role.PERSON], template="terms.html")
 def show_version(visit: Visit) -> TermsPage:
     """Show one version."""
     return _page(visit, visit.path["version"])

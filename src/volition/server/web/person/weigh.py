@@ -123,7 +123,7 @@ class WeighPage:
     features: tuple[WeighCard, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON, Role.ADMINISTRATOR], template="weigh.html", nav=Nav(label="Weigh", place=20))
+@pages.get(PATH, roles=[Role.PERSON, Role.ADMINISTRATOR], template="weigh.html", nav=Nav(label="Weigh", place=20))
 def show(visit: Visit) -> WeighPage:
     """Weigh every purpose that the terms do not forbid."""
     party, account = _of(visit)

@@ -28,16 +28,16 @@ from volition.server.web.signin.password import come_in, ours
 pages = Pages()
 
 _PATIENCE_S: Final = 10.0
-_TRIP_US: Final = 600 * 1_000_000
+_STATE_US: Final = 600 * 1_000_000
 _ALGORITHMS: Final = ["RS256", "PS256", "ES256", "EdDSA"]
 _SKEW_S: Final = 60
 
 
-@pages.get("/sign-in/oidc", needs=EVERYBODY)
+@pages.get("/sign-in/oidc", roles=EVERYBODY)
 def leave(visit: Visit) -> Redirect:
     """Send the browser to the provider."""
     oidc = _configured(visit)
-    trip = {
+    sent = {
         "nonce": secrets.token_urlsafe(24),
         "verifier": secrets.token_urlsafe(48),
         "next": visit.query.get("next", ""),
@@ -45,18 +45,19 @@ def leave(visit: Visit) -> Redirect:
     with _client(visit, oidc) as client:
         address, state = client.create_authorization_url(
             _provider(oidc.issuer)["authorization_endpoint"],
-            code_verifier=trip["verifier"],
-            nonce=trip["nonce"],
+            code_verifier=sent["verifier"],
+            nonce=sent["nonce"],
         )
-    return Redirect(to=address, trip=visit.access.sign("trip", {**trip, "state": state}, lasts_us=_TRIP_US))
+    kept = visit.access.links.sign("oidc", {**sent, "state": state}, lasts_us=_STATE_US)
+    return Redirect(to=address, oidc_state=kept)
 
 
-@pages.get("/sign-in/oidc/back", needs=EVERYBODY)
+@pages.get("/sign-in/oidc/back", roles=EVERYBODY)
 def come_back(visit: Visit) -> Redirect:
     """Take what the provider says, and let in whom it names."""
     oidc = _configured(visit)
-    trip = visit.access.read_signed("trip", visit.trip or "")
-    if not secrets.compare_digest(visit.query.get("state", ""), str(trip["state"])):
+    sent = visit.access.links.read("oidc", visit.oidc_state or "")
+    if not secrets.compare_digest(visit.query.get("state", ""), str(sent["state"])):
         raise RefusedError("This answer belongs to another try to sign in. Begin anew.")
     if "code" not in visit.query:
         raise RefusedError(f"The provider let nobody in ({visit.query.get('error', 'no code')}). Begin anew.")
@@ -64,20 +65,20 @@ def come_back(visit: Visit) -> Redirect:
     try:
         with _client(visit, oidc) as client:
             token = client.fetch_token(
-                provider["token_endpoint"], code=visit.query["code"], code_verifier=str(trip["verifier"])
+                provider["token_endpoint"], code=visit.query["code"], code_verifier=str(sent["verifier"])
             )
         keys = KeySet.import_key_set(_ask(provider["jwks_uri"]))
         claims = jwt.decode(str(token["id_token"]), keys, algorithms=_ALGORITHMS).claims
-        _check(claims, oidc, nonce=str(trip["nonce"]))
+        _check(claims, oidc, nonce=str(sent["nonce"]))
     except httpx2.HTTPError as error:
         raise BackendError(f"The provider does not answer: {error}. Try again later.") from error
     except (OAuthError, JoseError, KeyError, ValueError) as error:
         raise RefusedError(f"The provider's answer does not hold ({error}). Begin anew.") from error
-    who = visit.access.user_of_subject(f"{oidc.issuer} {claims['sub']}")
+    who = visit.access.users.find_subject(f"{oidc.issuer} {claims['sub']}")
     if who is None:
         raise RefusedError("Nobody here goes by this sign-in yet. Ask the operator to add you.")
-    done = come_in(visit, who, to=ours(str(trip["next"])))
-    return Redirect(to=done.to, notice=done.notice, session=done.session, trip="")
+    done = come_in(visit, who, to=ours(str(sent["next"])))
+    return Redirect(to=done.to, notice=done.notice, session=done.session, oidc_state="")
 
 
 def _configured(visit: Visit) -> Oidc:

@@ -10,7 +10,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from volition.errors import RefusedError
-from volition.server.auth import Role, Who
+from volition.server.auth import Principal, Role
+from volition.server.http_errors import REFUSED, TOO_MANY
 from volition.server.web import labels as words
 from volition.server.web.page import EVERYBODY, NOBODY, Notice, Pages, Redirect, Visit
 
@@ -25,6 +26,7 @@ _HOME: Final = {
 }
 """Where each role goes first; a page that is not there yet leads to the welcome."""
 
+_TOO_MANY: Final = "Too many attempts. Wait a minute, then try again."
 _TRIES: Final = parse("10/minute")
 _tries = MovingWindowRateLimiter(MemoryStorage())
 
@@ -90,7 +92,7 @@ class GuestPage:
     action: str
 
 
-@pages.get("/", needs=EVERYBODY, template="welcome.html")
+@pages.get("/", roles=EVERYBODY, template="welcome.html")
 def home(visit: Visit) -> Redirect | WelcomePage:
     """Lead everybody to their first page."""
     if visit.who is NOBODY:
@@ -105,63 +107,63 @@ def home(visit: Visit) -> Redirect | WelcomePage:
     )
 
 
-@pages.get("/sign-in", needs=EVERYBODY, template="sign-in.html")
+@pages.get("/sign-in", roles=EVERYBODY, template="sign-in.html")
 def ask(visit: Visit) -> SignInPage:
     """Ask who it is."""
     return _sign_in(visit)
 
 
-@pages.post("/sign-in", needs=EVERYBODY, template="sign-in.html")
+@pages.post("/sign-in", roles=EVERYBODY, template="sign-in.html")
 def sign_in(visit: Visit) -> Redirect | SignInPage:
     """Take a name and a password."""
     user = visit.form.get("user", "")
     if not (_tries.hit(_TRIES, "address", visit.address) and _tries.hit(_TRIES, "user", user)):
-        return _sign_in(visit, user=user, error="Too many tries. Wait a minute, then try again.", status=429)
+        return _sign_in(visit, user=user, error=_TOO_MANY, status=TOO_MANY.status)
     try:
-        who = visit.access.check_password(user, visit.form.get("password", ""))
+        who = visit.access.users.check_password(user, visit.form.get("password", ""))
     except RefusedError as error:
-        return _sign_in(visit, user=user, error=str(error), status=403)
+        return _sign_in(visit, user=user, error=str(error), status=REFUSED.status)
     return come_in(visit, who, to=visit.form.get("next", ""))
 
 
-@pages.post("/sign-in/demo", needs=EVERYBODY)
+@pages.post("/sign-in/demo", roles=EVERYBODY)
 def sign_in_to_demo(visit: Visit) -> Redirect:
     """Come in as somebody of the demo, with a click; from this machine alone."""
-    who = visit.access.user(visit.form.get("user", "")) if _may_click(visit) else None
+    who = visit.access.users.find(visit.form.get("user", "")) if _may_click(visit) else None
     if who is None or not who.user.startswith("demo-"):
         raise RefusedError("Coming in with a click is for the demo, and from the machine that runs it alone.")
     return come_in(visit, who, to=visit.form.get("next", ""))
 
 
-@pages.post("/sign-out", needs=EVERYBODY)
+@pages.post("/sign-out", roles=EVERYBODY)
 def sign_out(visit: Visit) -> Redirect:
     """End the session."""
     if visit.session is not None:
-        visit.access.end_session(visit.session)
+        visit.access.sessions.end(visit.session)
     return Redirect(to="/sign-in", session="")
 
 
-@pages.get("/guest/{link}", needs=EVERYBODY, template="guest.html")
+@pages.get("/guest/{link}", roles=EVERYBODY, template="guest.html")
 def guest(visit: Visit) -> GuestPage:
     """Greet a guest; nothing happens before they click, whoever looked at the link before."""
-    who = visit.access.of_link(visit.path["link"])
+    who = visit.access.links.find_guest(visit.path["link"])
     organisation = visit.workspace.parties.account(who.account or "").name
     return GuestPage(
         title=f"You were a guest of {organisation}", organisation=organisation, action=f"/guest/{visit.path['link']}"
     )
 
 
-@pages.post("/guest/{link}", needs=EVERYBODY)
+@pages.post("/guest/{link}", roles=EVERYBODY)
 def come_in_as_guest(visit: Visit) -> Redirect:
     """Let a guest in."""
-    return come_in(visit, visit.access.of_link(visit.path["link"]), to="/guest")
+    return come_in(visit, visit.access.links.find_guest(visit.path["link"]), to="/guest")
 
 
-def come_in(visit: Visit, who: Who, *, to: str = "") -> Redirect:
+def come_in(visit: Visit, who: Principal, *, to: str = "") -> Redirect:
     """Begin a session of somebody who has shown who they are, and lead them on to a path of ours."""
     if visit.session is not None:
-        visit.access.end_session(visit.session)
-    session = visit.access.begin_session(who.user)
+        visit.access.sessions.end(visit.session)
+    session = visit.access.sessions.begin(who.user)
     notice = Notice(text=f"You are signed in as {who.name}.")
     return Redirect(to=ours(to), session=session, notice=notice)
 
@@ -194,7 +196,7 @@ def _demo_users(visit: Visit) -> tuple[DemoUser, ...]:
             role=words.listed([words.ROLE[role] for role in sorted(who.roles)]),
             where=accounts.get(who.account or "", ""),
         )
-        for who in visit.access.users()
+        for who in visit.access.users.all()
         if who.user.startswith("demo-")
     )
 
