@@ -98,7 +98,7 @@ def test_the_documentation_lists_every_route_with_whom_it_is_for(server):
     there = {"POST /v1/may": "engineer, auditor, operator"}
     for route, found in routes(server):
         roles = sorted(found[0].roles, key=order.index) if found else []
-        who = "everybody" if not roles else "whoever signed in" if len(roles) == len(order) else ", ".join(roles)
+        who = "everybody" if not roles else "anyone signed in" if len(roles) == len(order) else ", ".join(roles)
         there |= {f"{method} {route.path}": who for method in route.methods}
     assert told == there
 

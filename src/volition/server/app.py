@@ -1,4 +1,4 @@
-"""The server: the API and the pages behind one door, for one workspace, in one process.
+"""The server: the API and the pages behind one port, for one workspace, in one process.
 
     volition serve --port 8080
 
@@ -29,7 +29,7 @@ from volition.server.web.app import application as web_application
 from volition.workspace.pool import Workspaces
 
 GRACE_S: Final = 2
-"""How long an open connection may go on once the server is told to stop: streams of events never end by themselves."""
+"""How long an open connection may go on after a request to stop: streams of events never end by themselves."""
 
 
 class Server:
@@ -82,21 +82,21 @@ def serve(
     is_demo: bool = False,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve a workspace until the process is told to stop (SIGINT, SIGTERM).
+    """Serve a workspace until the process is asked to stop (SIGINT, SIGTERM).
 
     Args:
         folder: Where the workspace lies.
         host: The address to listen on.
         port: The port; 0 for a free one.
-        is_demo: Whether whoever sits at this machine may come in with a click; only on an address of this machine.
-        ready: Told the server's address once it listens.
+        is_demo: Whether anyone at this machine may sign in with a click; only on an address of this machine.
+        ready: Called with the server's address once it listens.
 
     Raises:
-        InvalidInputError: There is no workspace, `server.toml` makes no sense, or a demo is to be seen from elsewhere.
+        InvalidInputError: There is no workspace, `server.toml` is wrong, or a demo would be reachable from elsewhere.
         BackendError: The address cannot be listened on.
     """
     if is_demo and not _is_loopback(host):
-        msg = f"A demo lets anybody in with a click, so it is served on this machine alone, not on {host}."
+        msg = f"In a demo anyone can sign in with a click, so it is served on this machine alone, not on {host}."
         raise InvalidInputError(msg)
     server = Server(folder, is_demo=is_demo)
     try:
@@ -123,7 +123,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        msg = f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port, or --host."
+        msg = f"The server cannot listen on {host}:{port}: {error.strerror}. Choose another --port or --host."
         raise BackendError(msg) from error
 
 

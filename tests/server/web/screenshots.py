@@ -134,7 +134,7 @@ def take(browser: Browser, server: Server, url: str, out: Path, only: list[str])
         if answer is None or not answer.ok:
             sys.exit(f"{path} as {role} answered {answer and answer.status}; no picture was taken of it.")
         if name == "guest":
-            page.get_by_role("button", name="Go on as a guest").click()
+            page.get_by_role("button", name="Continue as a guest").click()
         page.evaluate("document.fonts.ready")
         tall = min(TALLEST[width], int(page.evaluate("document.documentElement.scrollHeight")))
         file = out / f"{name}-{width}{'-dark' if is_dark else ''}.png"

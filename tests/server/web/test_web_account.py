@@ -197,7 +197,7 @@ def test_a_limit_that_makes_no_sense_is_refused_and_leaves_no_entry(served, clie
         assert workspace.ledger.size == size
 
 
-@pytest.mark.parametrize(("group", "told"), [("", "for everybody"), ("g", "for you")])
+@pytest.mark.parametrize(("group", "told"), [("", "for everyone"), ("g", "for you")])
 def test_a_person_is_told_that_the_account_limits_a_switch_and_that_their_no_counts(served, group, told):
     everybody_agrees(served)
     with served.workspaces.borrow() as workspace:

@@ -226,7 +226,7 @@ def released(server):
     client = visitor(server)
     finished(client, client.post(f"/console/models/{model}/audit"))
     put = client.post(f"/console/models/{model}/release")
-    assert "is at work" in put.text, put.text
+    assert "is released, with a signed model card" in put.text, put.text
     return server, model
 
 

@@ -164,7 +164,7 @@ def test_the_terms_are_readable_and_say_what_changed_since_they_were_accepted(ad
     assert "A no works at once." in bound
     for page in (bound, words(ada.get("/terms/bundled"))):
         assert "What is different in bundled from granular, which Acme Ltd accepted on" in page
-        assert "This lets more be done than before." in page
+        assert "This allows more than before." in page
     assert "It will bind from" in words(ada.get("/terms/bundled"))
     assert ada.get("/terms/nothing").status_code == 400
 
@@ -238,7 +238,7 @@ def test_the_pages_are_for_everybody(lived, new_page, sign_in, check_access):
     )
     page.context.clear_cookies()
     page.goto(link_of(lived))
-    page.get_by_role("button", name="Go on as a guest").click()
+    page.get_by_role("button", name="Continue as a guest").click()
     page.locator("summary", has_text="Use by use").first.click()
     check_access(page)
     yes, no = (page.locator(f"#train-summary-{answer}").bounding_box() for answer in ("yes", "no"))
@@ -249,7 +249,7 @@ def test_the_pages_are_for_everybody(lived, new_page, sign_in, check_access):
 @pytest.mark.xdist_group("browser")
 def test_a_guest_says_no_by_keyboard_and_every_place_agrees(lived, page):
     page.goto(link_of(lived))
-    page.get_by_role("button", name="Go on as a guest").focus()
+    page.get_by_role("button", name="Continue as a guest").focus()
     page.keyboard.press("Enter")
     page.locator("#feature-summary-no").focus()
     page.keyboard.press("Enter")
@@ -267,7 +267,7 @@ def test_a_guest_says_no_by_keyboard_and_every_place_agrees(lived, page):
 def test_being_erased_works_without_javascript(lived, new_page, sign_in):
     page = sign_in(new_page(script=False))
     page.goto("/requests")
-    page.get_by_role("link", name="See what it does").click()
+    page.get_by_role("link", name="See what happens").click()
     page.locator("#erase-me").click()
     assert page.url.endswith("/requests/erase")  # the browser asks for the box first
     page.locator("#confirm").check()

@@ -52,7 +52,7 @@ def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_i
         page.locator(f"#{switch} .row .pill", has_text="Not used").wait_for()
         said = states(page, switch)
         assert (said["card"], said["glance"], said["kinds"]) == ("Not used", "Not used", {"Not used"})
-    assert page.locator("#standing").inner_text() == "Your data trains no AI"
+    assert page.locator("#standing").inner_text() == "Your data does not train AI"
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("everything stands as it did before").wait_for()
     said = states(page, "train-compose")
@@ -142,7 +142,7 @@ def test_a_guest_comes_in_by_a_link_and_chooses(served, page):
         guest = workspace.parties.guest("acme", "Zoe Guest").id
     link = served.access.links.make_guest_link(person=guest, account="acme")
     page.goto(f"/guest/{link}")
-    page.get_by_role("button", name="Go on as a guest").click()
+    page.get_by_role("button", name="Continue as a guest").click()
     page.goto("/settings")
     page.locator("#train-summary-no").click()
     page.get_by_text("your no counts from now on").wait_for()

@@ -16,7 +16,7 @@ limits        an account's limits
 runs          background jobs, training
 snapshots     frozen training sets
 models        models, audits, releases
-forgettings   what models owe
+forgettings   what models must forget
 rights        a person's rights: holdings, export, proofs, requests
 weigh         weigh, then choose
 app           all of it as one application

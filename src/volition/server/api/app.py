@@ -1,4 +1,4 @@
-"""The API as one application: its routes, how it tells failures, its document, health and figures."""
+"""The API as one application: its routes, its failures as problem details, its OpenAPI document, health and metrics."""
 
 import logging
 from contextlib import suppress
@@ -28,7 +28,7 @@ from volition.server.api import (
     terms,
     weigh,
 )
-from volition.server.api.idempotency import Answers, Idempotency
+from volition.server.api.idempotency import Idempotency, StoredAnswers
 from volition.server.api.may import May
 from volition.server.api.schemas import ProblemDetails
 from volition.server.api.webhooks import Webhooks
@@ -48,7 +48,7 @@ from volition.server.settings import ServerSettings
 from volition.workspace.pool import Workspaces
 
 PATHS: Final = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/gpc.json")
-"""What begins so belongs to the API."""
+"""Paths that begin like this belong to the API."""
 
 _MAY: Final = "/v1/may"
 _STARTED: Final = datetime.now(UTC).date().isoformat()
@@ -82,7 +82,7 @@ class Api:
         )
         self._metrics = _Metrics(workspaces)
         self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, metrics=self._metrics)
-        self._rest = Idempotency(self.app, Answers(access.database))
+        self._rest = Idempotency(self.app, StoredAnswers(access.database))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -161,7 +161,7 @@ _QUESTION: Final[dict[str, Any]] = {
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document: FastAPI's, with the route that does without it."""
+    """Return the OpenAPI document: FastAPI's, and the one route that works without FastAPI."""
     document = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
     document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
@@ -210,9 +210,9 @@ def _failed(_: Request, error: Exception) -> Response:
 
 def _malformed(_: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    told = [{"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in faults]
-    first = f"{told[0]['where']}: {told[0]['what']}." if told else ""
-    return _problem(UNPROCESSABLE, first, errors=told)
+    errors = [{"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in faults]
+    first = f"{errors[0]['where']}: {errors[0]['what']}." if errors else "The body does not have the form it needs."
+    return _problem(UNPROCESSABLE, first, errors=errors)
 
 
 def _http(_: Request, error: Exception) -> Response:
@@ -233,7 +233,7 @@ def _unexpected(request: Request, error: Exception) -> Response:
 
 
 class _Metrics:
-    """What Prometheus scrapes; no figure names a party."""
+    """Metrics for Prometheus; none of them names a party."""
 
     def __init__(self, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
@@ -244,7 +244,7 @@ class _Metrics:
         )
         self._seconds = Histogram("volition_request_seconds", "How long they took", registry=self._registry)
         self._ledger = Gauge("volition_ledger_entries", "Entries of the ledger", registry=self._registry)
-        self._owed = Gauge("volition_forgettings_owed", "Forgettings that are owed", registry=self._registry)
+        self._owed = Gauge("volition_forgettings_owed", "Forgettings that are due", registry=self._registry)
 
     async def measured(self, app: App, scope: Message, receive: Receive, send: Send) -> None:
         async def noting(message: Message) -> None:
@@ -256,7 +256,7 @@ class _Metrics:
             await app(scope, receive, noting)
 
     def text(self) -> bytes:
-        """Return the figures as they are now."""
+        """Return the metrics as they are now."""
         with suppress(VolitionError), self._workspaces.borrow() as workspace:
             self._ledger.set(workspace.ledger.size)
             self._owed.set(len(workspace.models.owed()))

@@ -16,16 +16,16 @@ routes = APIRouter(prefix="/v1")
 def decide(
     who: Annotated[Principal, requires(Scope.DECIDE, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
     workspace: WorkspaceDep,
-    asked: DecisionIn,
+    body: DecisionIn,
 ) -> EntryOut:
-    """Record a yes or a no. Once this is answered, a no is known everywhere, and within 100 ms a yes."""
-    check_speaks_for(who, asked.party)
+    """Record a yes or a no. When this returns, a no is in force everywhere; a yes is within 100 ms."""
+    check_speaks_for(who, body.party)
     entry = workspace.consent.decide(
-        asked.party,
-        yes=asked.answer == "yes",
-        data=asked.data,
-        purpose=asked.purpose,
-        covers=asked.covers,
+        body.party,
+        yes=body.answer == "yes",
+        data=body.data,
+        purpose=body.purpose,
+        covers=body.covers,
     )
     return entry_out(entry)
 

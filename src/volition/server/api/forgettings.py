@@ -1,4 +1,4 @@
-"""Routes of the forgettings: what models owe, and carrying it out."""
+"""Routes of the forgettings (machine unlearning): what models must forget, and carrying it out."""
 
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ def list_owed(
     _: Annotated[Principal, requires(Scope.READ, *STAFF)],
     workspace: WorkspaceDep,
 ) -> list[dict[str, Any]]:
-    """List every forgetting that a model owes, the earliest due first."""
+    """List every forgetting that is due, the earliest first."""
     return [owed.to_json() for owed in workspace.models.owed()]
 
 
@@ -26,7 +26,7 @@ def forget(
     _: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR)],
     jobs: JobsDep,
 ) -> RunOut:
-    """Do every forgetting that is owed."""
+    """Carry out every forgetting that is due."""
     job = jobs.start(
         "forget",
         lambda workspace, progress: [

@@ -48,8 +48,8 @@ class StoredAnswer:
     body: bytes
 
 
-class Answers:
-    """Answers to writes, kept in `web.db`."""
+class StoredAnswers:
+    """StoredAnswers to writes, kept in `web.db`."""
 
     def __init__(self, database: Database) -> None:
         """Keep them in `database`."""
@@ -88,7 +88,7 @@ class Answers:
 class Idempotency:
     """ASGI middleware before the API's routes."""
 
-    def __init__(self, app: App, answers: Answers) -> None:
+    def __init__(self, app: App, answers: StoredAnswers) -> None:
         """Stand before `app`, and keep its answers."""
         self._app = app
         self._answers = answers

@@ -76,5 +76,5 @@ def entry_out(entry: Entry) -> EntryOut:
 def _position(cursor: str) -> int:
     text = read_cursor(cursor)
     if not text.isdecimal() or len(text) > 16:
-        raise InvalidInputError("This cursor was not given here. Begin again without one.")
+        raise InvalidInputError("This cursor is not one that the server returned. Start again without a cursor.")
     return int(text)

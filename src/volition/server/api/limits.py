@@ -19,7 +19,7 @@ def list_limits(
     workspace: WorkspaceDep,
     account: PathId,
 ) -> list[GroupOut]:
-    """List the limits of an account that stand: its lock first, then its groups by name."""
+    """List the limits of an account that are in force: its lock first, then its groups by name."""
     check_speaks_for(who, f"account:{account}")
     return [GroupOut.model_validate(group.to_json()) for group in workspace.consent.limits(account)]
 
@@ -29,19 +29,19 @@ def limit(
     who: Annotated[Principal, requires(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
     workspace: WorkspaceDep,
     account: PathId,
-    asked: LimitIn,
+    body: LimitIn,
 ) -> list[EntryOut]:
-    """Limit a use for the account or a group of its people, or lift a limit. Every later answer anywhere knows it."""
+    """Limit a use for the account or a group of its people, or lift a limit. Every later answer heeds it."""
     check_speaks_for(who, f"account:{account}")
-    if (asked.switch is None) == (not asked.data and not asked.purpose):
+    if (body.switch is None) == (not body.data and not body.purpose):
         raise InvalidInputError("Name what to limit: either a switch, or data and purposes.")
     entries = workspace.consent.limit(
         account,
-        switch=asked.switch,
-        data=asked.data,
-        purpose=asked.purpose,
-        group=asked.group,
-        people=asked.people,
-        limited=asked.limited,
+        switch=body.switch,
+        data=body.data,
+        purpose=body.purpose,
+        group=body.group,
+        people=body.people,
+        limited=body.limited,
     )
     return [entry_out(entry) for entry in entries]

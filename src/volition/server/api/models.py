@@ -31,7 +31,7 @@ def list_models(
 def show_findings(
     _: Annotated[Principal, requires(Scope.READ, *STAFF)], workspace: WorkspaceDep, model: PathId
 ) -> list[dict[str, Any]]:
-    """Return what the audits found of a model; nothing if it was not audited."""
+    """Return the findings of a model's audits; an empty list if it was not audited."""
     return [finding.to_json() for finding in workspace.models.findings(workspace.models.open(model))]
 
 
@@ -55,7 +55,7 @@ def audit(
 def release(
     _: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR)], workspace: WorkspaceDep, model: PathId
 ) -> dict[str, Any]:
-    """Put a model to work, with a signed card."""
+    """Release a model, with a signed model card."""
     entry = workspace.models.release(model)
     return {"seq": entry.seq, "at": us_to_text(entry.at_us), **entry.body}
 

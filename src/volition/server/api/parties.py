@@ -28,10 +28,10 @@ def list_accounts(
 
 @routes.post("/accounts", tags=["parties"], status_code=201)
 def add_account(
-    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, asked: AccountIn
+    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, body: AccountIn
 ) -> AccountOut:
     """Add an account."""
-    added = workspace.people.add_account(asked.account, asked.name, region=asked.region)
+    added = workspace.people.add_account(body.account, body.name, region=body.region)
     return AccountOut(account=added.id, name=added.name, terms=None)
 
 
@@ -43,7 +43,7 @@ def list_people(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Listing[PersonOut]:
-    """List people, by id; an administrator those of the own account."""
+    """List people, by id; an administrator sees those of their own account."""
     chosen = account if Role.OPERATOR in who.roles else who.account
     page, following = paged(workspace.parties.people(chosen), lambda person: person.id, cursor, limit)
     return Listing(items=[_person(person) for person in page], next=following)
@@ -51,16 +51,16 @@ def list_people(
 
 @routes.post("/people", tags=["parties"], status_code=201)
 def add_person(
-    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, asked: PersonIn
+    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, body: PersonIn
 ) -> PersonOut:
     """Add a person."""
     added = workspace.people.add_person(
-        asked.person,
-        account=asked.account,
-        name=asked.name,
-        aliases=asked.aliases,
-        emails=asked.emails,
-        region=asked.region,
+        body.person,
+        account=body.account,
+        name=body.name,
+        aliases=body.aliases,
+        emails=body.emails,
+        region=body.region,
     )
     return _person(added)
 

@@ -19,7 +19,7 @@ routes = APIRouter(prefix="/v1/people/{person}", tags=["rights"])
 def show_holdings(
     who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
 ) -> dict[str, Any]:
-    """Count what is held of a person by day and category, with what it was used for."""
+    """Count what is held about a person by day and category, with what it was used for."""
     check_is_person(who, person)
     return workspace.rights.holdings(person).to_json()
 
@@ -32,7 +32,7 @@ def show_holdings(
 def export(
     who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
 ) -> StreamingResponse:
-    """Return all that is held of a person, as a zip of JSON and Parquet."""
+    """Return everything held about a person, as a zip file of JSON and Parquet."""
     check_is_person(who, person)
     file = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed when the last piece has left; it has no name
     try:
@@ -49,7 +49,7 @@ def export(
 def prove(
     who: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)], workspace: WorkspaceDep, person: PathId
 ) -> dict[str, Any]:
-    """Prove for each model whether it learned from a person, with their receipts: `volition verify` checks all."""
+    """Prove for each model whether it learned from a person, with their receipts; `volition verify` checks it all."""
     check_is_person(who, person)
     return workspace.proofs.evidence(person)
 

@@ -20,7 +20,7 @@ def list_runs(
     _: Annotated[Principal, requires(Scope.READ, *STAFF)],
     jobs: JobsDep,
 ) -> list[RunOut]:
-    """List the long work of this server, oldest first."""
+    """List the background jobs of this server, oldest first."""
     return [run_out(job) for job in jobs.all()]
 
 
@@ -29,15 +29,15 @@ def train(
     _: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
     jobs: JobsDep,
     workspace: WorkspaceDep,
-    asked: RunIn,
+    body: RunIn,
 ) -> RunOut:
     """Train a model; the run's result is the model's id."""
-    workspace.models.family(asked.family)
-    if asked.snapshot is not None:
-        workspace.snapshots.open(asked.snapshot)
+    workspace.models.family(body.family)
+    if body.snapshot is not None:
+        workspace.snapshots.open(body.snapshot)
     job = jobs.start(
-        f"train {asked.family}",
-        lambda workspace, progress: workspace.models.train(asked.family, asked.snapshot, progress=progress).id,
+        f"train {body.family}",
+        lambda workspace, progress: workspace.models.train(body.family, body.snapshot, progress=progress).id,
     )
     return run_out(job)
 

@@ -37,12 +37,12 @@ def take_snapshot(
     _: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
     jobs: JobsDep,
     workspace: WorkspaceDep,
-    asked: SnapshotIn,
+    body: SnapshotIn,
 ) -> RunOut:
     """Freeze what may be used for a purpose now; the run's result is the snapshot's id."""
-    workspace.gate.permits(asked.purpose)  # an unknown purpose is told at once
+    workspace.gate.permits(body.purpose)  # an unknown purpose is refused at once
     job = jobs.start(
-        f"snapshot {asked.purpose}",
-        lambda workspace, progress: workspace.snapshots.create(asked.purpose, progress=progress).id,
+        f"snapshot {body.purpose}",
+        lambda workspace, progress: workspace.snapshots.create(body.purpose, progress=progress).id,
     )
     return run_out(job)

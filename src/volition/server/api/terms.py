@@ -25,10 +25,10 @@ def list_terms(
 
 @routes.post("/terms", tags=["terms"], status_code=201)
 def publish_terms(
-    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, asked: TermsIn
+    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, body: TermsIn
 ) -> EntryOut:
-    """Publish a version. What newly allows something is announced and binds after its notice period."""
-    return entry_out(workspace.terms.publish(load_profile(asked.profile)))
+    """Publish a version. One that newly allows something is announced, and takes effect after its notice period."""
+    return entry_out(workspace.terms.publish(load_profile(body.profile)))
 
 
 @routes.post("/accounts/{account}/acceptance", tags=["terms"], status_code=201)
@@ -36,11 +36,11 @@ def accept(
     who: Annotated[Principal, requires(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
     workspace: WorkspaceDep,
     account: PathId,
-    asked: AcceptanceIn,
+    body: AcceptanceIn,
 ) -> EntryOut:
-    """Let an account accept terms."""
+    """Accept terms for an account."""
     check_speaks_for(who, f"account:{account}")
-    return entry_out(workspace.terms.accept(account, asked.terms))
+    return entry_out(workspace.terms.accept(account, body.terms))
 
 
 def _terms(terms: Terms, text: str) -> TermsOut:

@@ -1,4 +1,4 @@
-"""The route that weighs, before choosing: what a yes gives and costs, what a no turns off, what withdrawing does."""
+"""Routes of weighing, before choosing: what a yes gives and costs, what a no turns off, what withdrawing does."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ def weigh(
     who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
     workspace: WorkspaceDep,
     party: Annotated[
-        Id | None, Query(description='"account:ID" or "person:ID"; by default whoever asks, the person first.')
+        Id | None, Query(description='"account:ID" or "person:ID"; by default the caller, the person first.')
     ] = None,
     purpose: Annotated[
         list[str] | None, Query(max_length=20, description="For which purposes; by default for all.")
@@ -26,7 +26,7 @@ def weigh(
 ) -> Weighed:
     """Weigh: measured gains and risks with intervals, what a no turns off, which models would have to forget.
 
-    Nothing is measured while you wait: these are the figures of audits; what they did not measure says "not measured".
+    Nothing is measured during the request: the figures are those of audits; what none measured says "not measured".
     """
     chosen = _own(who) if party is None else party
     check_speaks_for(who, chosen)
@@ -34,13 +34,13 @@ def weigh(
 
 
 def _own(who: Principal) -> str:
-    """Return the party that somebody speaks for.
+    """Return the party that the caller answers for.
 
     Raises:
-        InvalidInputError: It is nobody's: an operator says whose weighing to show.
+        InvalidInputError: There is none: an operator has to name the party.
     """
     if Role.PERSON in who.roles and who.person is not None:
         return f"person:{who.person}"
     if Role.ADMINISTRATOR in who.roles and who.account is not None:
         return f"account:{who.account}"
-    raise InvalidInputError("Say for whom to weigh: party=account:ID or party=person:ID.")
+    raise InvalidInputError("Name the party to weigh for: party=account:ID or party=person:ID.")

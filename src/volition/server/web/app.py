@@ -1,6 +1,6 @@
-"""From a request to a page: find it, see whether the role fits, run its function in a thread, render what it returns.
+"""From a request to a page: find it, check the role, run its function in a thread, render what it returns.
 
-A new module of pages is named in `MODULES`; nothing else need be done here.
+A new module of pages is added to `MODULES`; nothing else is needed here.
 """
 
 import asyncio
@@ -41,14 +41,9 @@ from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, RequestConte
 from volition.server.settings import ServerSettings
 from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
-from volition.server.web.account import page as account
-from volition.server.web.console import forgettings as console_forgettings
-from volition.server.web.console import home as console
-from volition.server.web.console import lake as console_lake
-from volition.server.web.console import ledger as console_ledger
+from volition.server.web.account import settings as account_settings
+from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import models as console_models
-from volition.server.web.console import runs as console_runs
-from volition.server.web.console import snapshots as console_snapshots
 from volition.server.web.features import chat, meetings, recommendations, search
 from volition.server.web.page import (
     AREAS,
@@ -63,37 +58,35 @@ from volition.server.web.page import (
     Undo,
     Visit,
 )
-from volition.server.web.person import guests, holdings, learned, receipts, requests, terms, weigh
-from volition.server.web.person import settings as settings_page
+from volition.server.web.person import guests, holdings, models, receipts, requests, settings, terms, weigh
 from volition.server.web.problem import ProblemPage
-from volition.server.web.signin import oidc
-from volition.server.web.signin import password as signin
+from volition.server.web.signin import oidc, password
 from volition.workspace.pool import MOST, Workspaces
 
 MODULES: Final = (
-    signin,
+    password,
     oidc,
-    settings_page,
-    account_limits,
+    settings,
+    weigh,
     holdings,
+    models,
+    receipts,
     requests,
     terms,
     guests,
-    console,
-    console_ledger,
-    console_lake,
-    console_snapshots,
-    console_runs,
+    home,
+    ledger,
+    lake,
+    snapshots,
+    runs,
     console_models,
-    console_forgettings,
+    forgettings,
+    account_settings,
+    account_limits,
     meetings,
     chat,
     search,
     recommendations,
-    weigh,
-    learned,
-    receipts,
-    account,
 )
 """Every module of pages; each has `pages`."""
 
@@ -141,8 +134,8 @@ class _Site:
                 return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
             if not context.who.is_any(page.roles):
                 roles = words.listed([words.ROLE[role] for role in sorted(page.roles)])
-                told = f"This page is only for the role: {roles}."
-                return await self._problem(request, FORBIDDEN, told)
+                detail = f"This page is only for the role: {roles}."
+                return await self._problem(request, FORBIDDEN, detail)
         form: Mapping[str, str] = {}
         if page.method == "POST":
             sent = await _body(request)
@@ -202,7 +195,7 @@ class _Site:
             html = self._render(page.template, result, visit, path, is_kept=page.is_kept)
             return HTMLResponse(html, status_code=_status(result))
         except VolitionError as error:
-            return self._told(failure_of(error), str(error), visit, path)
+            return self._details(failure_of(error), str(error), visit, path)
         finally:
             visit.close()
 
@@ -275,14 +268,14 @@ class _Site:
             path=path,
         )
 
-    def _told(self, failure: Failure, told: str, visit: Visit, path: str) -> Response:
-        problem = ProblemPage(title=failure.title, status=failure.status, detail=told)
+    def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
+        problem = ProblemPage(title=failure.title, status=failure.status, detail=detail)
         return HTMLResponse(self._render("problem.html", problem, visit, path), status_code=failure.status)
 
-    async def _problem(self, request: Request, failure: Failure, told: str) -> Response:
+    async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:
         visit = self._visit(request, {})
         try:
-            return await run_in_threadpool(self._told, failure, told, visit, request.url.path)
+            return await run_in_threadpool(self._details, failure, detail, visit, request.url.path)
         finally:
             visit.close()
 

@@ -8,9 +8,9 @@
 
 - A template sees two names: `page`, the dataclass, and `chrome`, what surrounds every page.
 - A function runs in a thread of its own and may take its time; `visit.workspace` is its alone meanwhile.
-- What changes something answers with a `Redirect`, so that it works without JavaScript and reloading repeats nothing;
-  what should be said afterwards goes with it.
-- An error of ours becomes a page that says what happened and what to do.
+- A request that changes something is answered with a `Redirect`, so that it works without JavaScript and reloading
+  repeats nothing; a notice for the next page goes with it.
+- A `VolitionError` becomes a page that says what happened and what to do.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
 
 NOBODY: Final = Principal(user="", name="", roles=frozenset(), scopes=frozenset())
-"""Who visits without having signed in."""
+"""A visitor who has not signed in."""
 
 
 class View(Protocol):
@@ -35,6 +35,19 @@ class View(Protocol):
     def title(self) -> str:
         """What the page is called, in its heading and in the browser's tab."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Badge:
+    """The state of something in a word, and by a colour that is never alone.
+
+    Attributes:
+        word: Such as "Used".
+        is_on: Whether it is used, at work, or in force.
+    """
+
+    word: str
+    is_on: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +67,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What is told once, on top of the next page.
+    """What is shown once, on top of the next page.
 
     Attributes:
         text: The sentence.
@@ -67,17 +80,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """Go to another page, which then tells something if it is one of ours."""
+    """Go to another page, which then shows the notice if it is one of ours."""
 
     to: str
     notice: Notice | None = None
     session: str | None = None  # begin this one; an empty text ends it
-    oidc_state: str | None = None  # keep this in the browser until it comes back from somebody else's page
+    oidc_state: str | None = None  # keep this in the browser while it is at the OpenID provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A file to keep; one that may be large comes piece by piece."""
+    """A file to download; one that may be large comes piece by piece."""
 
     name: str
     data: bytes | Iterator[bytes]
@@ -86,7 +99,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing told to a page that is open: an event's name and its HTML; see `Live`."""
+    """One server-sent event: its name and its HTML; see `Live`."""
 
     name: str
     html: str
@@ -112,11 +125,11 @@ class Visit:
         access: Who can sign in.
         settings: How the server is set up.
         session: The session's secret; none without one.
-        oidc_state: What was kept in the browser while it was on somebody else's page; none otherwise.
+        oidc_state: What was kept in the browser while it was at an OpenID provider; none otherwise.
         address: The client's address.
         host: The server's name as the client wrote it.
         is_secure: Whether it came by https.
-        jobs: The server's long work.
+        jobs: The server's background jobs.
         workspaces: Where `workspace` comes from.
     """
 
@@ -178,7 +191,7 @@ class Nav:
 
 
 AREAS: Final[Mapping[int, str]] = {0: "Your data and AI", 1: "Account", 2: "Console", 3: "Meetings and chat"}
-"""Parts of the house, by the hundreds of a page's place."""
+"""The areas of the navigation, by the hundreds of a page's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,12 +295,12 @@ class Chrome:
     Attributes:
         site: The service's name.
         who: Who visits; none if nobody signed in.
-        roles: As what, in words.
+        roles: Their roles, in words.
         belongs_to: The name of their account; empty where there is none.
-        areas: The parts of the house that they may go to, each led by its first page.
-        nav: The pages of the part that this page is in; of the first part where it is in none.
-        notice: What is told once.
-        is_demo: Whether anybody on this machine may sign in with a click.
+        areas: The areas that they may see, each with its first page.
+        nav: The pages of the area that this page is in; of the first area where it is in none.
+        notice: What is shown once.
+        is_demo: Whether anyone on this machine may sign in with a click.
         path: The path of this page.
     """
 

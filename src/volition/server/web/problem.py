@@ -1,4 +1,4 @@
-"""The page that says what went wrong, and what to do."""
+"""The page for a request that failed: what happened, and what to do."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Coming in and going out: by password, through an OpenID provider, by a guest's link, or with a click in the demo."""
+"""Sign-in and sign-out: with a password, a guest's link, or a click in the demo."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _HOME: Final = {
     Role.AUDITOR: "/console",
     Role.OPERATOR: "/console",
 }
-"""Where each role goes first; a page that is not there yet leads to the welcome."""
+"""Where each role goes first; without such a page, to the welcome page."""
 
 _TOO_MANY: Final = "Too many attempts. Wait a minute, then try again."
 _TRIES: Final = parse("10/minute")
@@ -33,7 +33,7 @@ _tries = MovingWindowRateLimiter(MemoryStorage())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoUser:
-    """Somebody to come in as, in the demo."""
+    """A user to sign in as, in the demo."""
 
     user: str
     name: str
@@ -43,16 +43,16 @@ class DemoUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPage:
-    """The page to sign in on.
+    """The sign-in page.
 
     Attributes:
         title: The page's heading.
-        status: The HTTP status; 200, or that of a try that failed.
-        user: The name that was tried, to be mended.
-        error: What is wrong with it; empty before the first try.
+        status: The HTTP status; 200, or that of a failed attempt.
+        user: The name that was tried, to be corrected.
+        error: What is wrong; empty before the first attempt.
         next: Where to go afterwards, a path of ours.
         has_oidc: Whether there is an OpenID provider.
-        demo: Whom one click signs in; empty but in the demo.
+        demo: Whom one click signs in; empty outside the demo.
     """
 
     title: str
@@ -66,7 +66,7 @@ class SignInPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomePage:
-    """The first page for whoever has no other.
+    """The first page of a user who has no other.
 
     Attributes:
         title: The page's heading.
@@ -94,7 +94,7 @@ class GuestPage:
 
 @pages.get("/", roles=EVERYBODY, template="welcome.html")
 def home(visit: Visit) -> Redirect | WelcomePage:
-    """Lead everybody to their first page."""
+    """Lead each user to their first page."""
     if visit.who is NOBODY:
         return Redirect(to="/sign-in")
     paths = {page.path for page in visit.navigation}
@@ -109,13 +109,13 @@ def home(visit: Visit) -> Redirect | WelcomePage:
 
 @pages.get("/sign-in", roles=EVERYBODY, template="sign-in.html")
 def ask(visit: Visit) -> SignInPage:
-    """Ask who it is."""
+    """Ask for a name and a password."""
     return _sign_in(visit)
 
 
 @pages.post("/sign-in", roles=EVERYBODY, template="sign-in.html")
 def sign_in(visit: Visit) -> Redirect | SignInPage:
-    """Take a name and a password."""
+    """Check a name and a password, and begin a session."""
     user = visit.form.get("user", "")
     if not (_tries.hit(_TRIES, "address", visit.address) and _tries.hit(_TRIES, "user", user)):
         return _sign_in(visit, user=user, error=_TOO_MANY, status=TOO_MANY.status)
@@ -128,10 +128,10 @@ def sign_in(visit: Visit) -> Redirect | SignInPage:
 
 @pages.post("/sign-in/demo", roles=EVERYBODY)
 def sign_in_to_demo(visit: Visit) -> Redirect:
-    """Come in as somebody of the demo, with a click; from this machine alone."""
+    """Sign in as a user of the demo with a click; from this machine alone."""
     who = visit.access.users.find(visit.form.get("user", "")) if _may_click(visit) else None
     if who is None or not who.user.startswith("demo-"):
-        raise RefusedError("Coming in with a click is for the demo, and from the machine that runs it alone.")
+        raise RefusedError("Signing in with a click works only in the demo, and only on the machine that runs it.")
     return come_in(visit, who, to=visit.form.get("next", ""))
 
 
@@ -145,7 +145,7 @@ def sign_out(visit: Visit) -> Redirect:
 
 @pages.get("/guest/{link}", roles=EVERYBODY, template="guest.html")
 def guest(visit: Visit) -> GuestPage:
-    """Greet a guest; nothing happens before they click, whoever looked at the link before."""
+    """Greet a guest; nothing happens before they click, even if a mail scanner opened the link first."""
     who = visit.access.links.find_guest(visit.path["link"])
     organisation = visit.workspace.parties.account(who.account or "").name
     return GuestPage(
@@ -155,12 +155,12 @@ def guest(visit: Visit) -> GuestPage:
 
 @pages.post("/guest/{link}", roles=EVERYBODY)
 def come_in_as_guest(visit: Visit) -> Redirect:
-    """Let a guest in."""
+    """Begin a guest's session."""
     return come_in(visit, visit.access.links.find_guest(visit.path["link"]), to="/guest")
 
 
 def come_in(visit: Visit, who: Principal, *, to: str = "") -> Redirect:
-    """Begin a session of somebody who has shown who they are, and lead them on to a path of ours."""
+    """Begin a session of a user who has shown who they are, and lead them on to a path of ours."""
     if visit.session is not None:
         visit.access.sessions.end(visit.session)
     session = visit.access.sessions.begin(who.user)
@@ -202,7 +202,7 @@ def _demo_users(visit: Visit) -> tuple[DemoUser, ...]:
 
 
 def _may_click(visit: Visit) -> bool:
-    """Tell whether a click may sign in: in the demo, asked from this machine, under a name of this machine."""
+    """Say whether a click may sign in: in the demo, from this machine, under a name of this machine."""
     host = urlsplit(f"//{visit.host}").hostname or ""
     return visit.settings.is_demo and _is_loopback(visit.address) and (host == "localhost" or _is_loopback(host))
 

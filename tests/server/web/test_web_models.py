@@ -198,7 +198,7 @@ def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server):
 def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
     model = the_model(server)
     page = visit(server, "/models").text
-    assert "1 at work learned from you" in page
+    assert "1 in use learned from you" in page
     assert "must have forgotten" not in page
     with server.workspaces.borrow() as workspace:
         workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
@@ -213,7 +213,7 @@ def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
     with server.workspaces.borrow() as workspace:
         workspace.forgetting.forget()
     page = visit(server, "/models").text
-    assert "No model at work learned from you" in page
+    assert "No model in use learned from you" in page
     assert "because of you" in section(page, model)
     assert "because of others" in section(visit(server, "/models", "bakery-0").text, model)
     assert visit(server, f"/models/{model}").status_code == 200, "its card stays readable"
@@ -233,8 +233,8 @@ def test_a_yes_after_the_no_stops_no_clock_unless_it_covers_the_past(server):
 
 def test_whoever_is_in_no_model_is_told_so(server):
     page = visit(server, "/models", "museum-0").text
-    assert "No model at work learned from you" in page
-    assert "It never saw anything of yours." in section(page, the_model(server))
+    assert "No model in use learned from you" in page
+    assert "It never saw any data of yours." in section(page, the_model(server))
 
 
 def test_a_card_says_what_was_released_and_names_no_other_customer(server):
