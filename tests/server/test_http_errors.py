@@ -92,7 +92,6 @@ def ask_with_a_bad_token(server, path):
 def test_who_is_not_known_is_unauthorized_wherever_that_is_noticed(server):
     told = [
         ask_with_a_bad_token(server, "/v1/terms"),  # the middleware
-        ask_with_a_bad_token(server, "/settings"),
         client(server).get("/v1/terms"),  # a route of the API
         client(server).post("/v1/may", json={}),  # without the framework
         client(server).post("/v1/webhooks/zoom", json={}),
@@ -102,6 +101,9 @@ def test_who_is_not_known_is_unauthorized_wherever_that_is_noticed(server):
     }
     assert all(one.headers["www-authenticate"] == "Bearer" for one in told)
     assert all(one.headers["content-type"] == "application/problem+json" for one in told)
+    page = ask_with_a_bad_token(server, "/settings")
+    assert (page.status_code, page.headers["www-authenticate"]) == (401, "Bearer")
+    assert "<h1>Unauthorized</h1>" in page.text
 
 
 def test_what_is_not_for_a_role_is_forbidden_wherever_that_is_noticed(server):
@@ -144,9 +146,14 @@ def test_what_is_not_there_is_not_found_for_machines_and_people(server):
 def test_a_form_of_another_site_is_refused_under_one_identifier(server):
     told = [
         client(server).post(path, json={}, headers={"sec-fetch-site": "cross-site"})
-        for path in ("/v1/decisions", "/v1/may", "/sign-out")
+        for path in ("/v1/decisions", "/v1/may")
     ]
     assert {(one.status_code, one.json()["type"]) for one in told} == {(403, "urn:volition:problem:cross-site")}
+    page = client(server).post("/sign-out", headers={"sec-fetch-site": "cross-site"})
+    assert page.status_code == 403
+    assert "<h1>Forbidden</h1>" in page.text
+    assert "another site" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
 def test_what_is_too_large_is_so_wherever_that_is_noticed(server):

@@ -26,6 +26,7 @@ from volition.server.jobs import Jobs
 from volition.server.middleware import SecurityMiddleware
 from volition.server.settings import ServerSettings, read_settings
 from volition.server.web.app import application as web_application
+from volition.server.web.app import problem_page
 from volition.workspace.pool import Workspaces
 
 GRACE_S: Final = 2
@@ -48,7 +49,8 @@ class Server:
         self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
         self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
         web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
-        self._api, self._web = SecurityMiddleware(self.api, self.access), SecurityMiddleware(web, self.access)
+        self._api = SecurityMiddleware(self.api, self.access)
+        self._web = SecurityMiddleware(web, self.access, refuse=problem_page(self.settings))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""

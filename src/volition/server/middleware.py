@@ -13,6 +13,7 @@ ASGI middleware, without a framework. What it guarantees for every request:
 `scope["volition"]` holds a `RequestContext` for those that come after.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
@@ -21,7 +22,15 @@ from urllib.parse import urlsplit
 from volition.errors import VolitionError
 from volition.server.asgi import LARGEST_BODY, App, Message, Receive, Send
 from volition.server.auth import Access, Principal
-from volition.server.http_errors import CROSS_SITE, TOO_LARGE, UNAUTHORIZED, HttpError, failure_of, send_problem
+from volition.server.http_errors import (
+    CROSS_SITE,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    Failure,
+    HttpError,
+    failure_of,
+    send_problem,
+)
 
 SESSION_COOKIE: Final = "volition"
 OIDC_COOKIE: Final = "volition-trip"
@@ -69,13 +78,20 @@ class RequestContext:
     is_secure: bool
 
 
+Refuse = Callable[[Send, Failure, str], Awaitable[None]]
+"""Answers a request that fails before any route: with problem details, or with a page."""
+
+
 class SecurityMiddleware:
     """Stands before an application."""
 
-    def __init__(self, app: App, access: Access, *, largest_body: int = LARGEST_BODY) -> None:
-        """Stand before `app`; `access` knows who may come in."""
+    def __init__(
+        self, app: App, access: Access, *, refuse: Refuse = send_problem, largest_body: int = LARGEST_BODY
+    ) -> None:
+        """Stand before `app`; `access` knows who may come in, and `refuse` answers the others."""
         self._app = app
         self._access = access
+        self._refuse = refuse
         self._largest_body = largest_body
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -88,11 +104,11 @@ class SecurityMiddleware:
         try:
             scope["volition"] = self._context(scope, headers)
         except VolitionError as error:
-            await send_problem(answer, failure_of(error), str(error))
+            await self._refuse(answer, failure_of(error), str(error))
             return
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self._largest_body:
-            await send_problem(answer, TOO_LARGE, f"A request holds at most {self._largest_body:,} bytes.")
+            await self._refuse(answer, TOO_LARGE, f"A request holds at most {self._largest_body:,} bytes.")
             return
         await self._app(scope, self._counted(receive), answer)
 

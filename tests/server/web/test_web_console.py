@@ -171,7 +171,7 @@ def test_an_empty_workspace_shows_how_to_begin(tmp_path):
         server.access.users.add("demo-operator", roles=[Role.OPERATOR], name="Olga")
         client = visitor(server)
         first = client.get("/console").text
-        assert [step in first for step in ("Publish terms", "Collect something", "Invite a decision")] == [True] * 3
+        assert [step in first for step in ("Publish terms", "Collect data", "Ask for a decision")] == [True] * 3
         assert 'class="done"' not in first
         for path in ("ledger", "lake", "snapshots", "runs", "models", "forgettings"):
             assert client.get(f"/console/{path}").status_code == 200
@@ -185,7 +185,7 @@ def test_from_training_to_forgetting(released):
     server, model = released
     client = visitor(server)
     page = client.get(f"/console/models/{model}").text
-    assert "Card, to read" in page
+    assert "Card (text)" in page
     assert 'class="chart held' in page
     card = client.get(f"/console/models/{model}/files/card.json")
     assert json.loads(card.text)["model"] == model

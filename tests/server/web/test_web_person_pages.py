@@ -88,7 +88,7 @@ def words(answer):
 
 def test_what_is_held_is_shown_and_comes_along(ada):
     said = words(ada.get("/holdings"))
-    assert "2 records of what you said, wrote or did, and 3 of others that concern you" in said
+    assert "2 records of what you said, wrote or did, and 3 of other people that concern you" in said
     assert "Search meeting transcripts 2" in said
     download = ada.get("/holdings/export")
     assert download.headers["content-type"] == "application/zip"
@@ -165,7 +165,7 @@ def test_the_terms_are_readable_and_say_what_changed_since_they_were_accepted(ad
     for page in (bound, words(ada.get("/terms/bundled"))):
         assert "What is different in bundled from granular, which Acme Ltd accepted on" in page
         assert "This allows more than before." in page
-    assert "It will bind from" in words(ada.get("/terms/bundled"))
+    assert "It takes effect on" in words(ada.get("/terms/bundled"))
     assert ada.get("/terms/nothing").status_code == 400
 
 

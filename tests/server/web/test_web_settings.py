@@ -54,7 +54,7 @@ def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_i
         assert (said["card"], said["glance"], said["kinds"]) == ("Not used", "Not used", {"Not used"})
     assert page.locator("#standing").inner_text() == "Your data does not train AI"
     page.get_by_role("button", name="Undo").click()
-    page.get_by_text("everything stands as it did before").wait_for()
+    page.get_by_text("everything is as it was before").wait_for()
     said = states(page, "train-compose")
     assert (said["card"], said["glance"], said["standing"]) == ("Used", "Used", "Your data trains AI")
     assert states(page, "train-search")["card"] == "Not used"

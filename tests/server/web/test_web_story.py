@@ -105,8 +105,8 @@ def train_and_release(operator):
     operator.get_by_role("button", name="Audit").click()
     run_over(operator)
     operator.locator("#now a").click()
-    operator.get_by_role("button", name="Put to work").click()
-    operator.get_by_text("is at work").first.wait_for()
+    operator.get_by_role("button", name="Release").click()
+    operator.get_by_text("is released").first.wait_for()
     return model
 
 

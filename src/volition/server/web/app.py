@@ -26,18 +26,20 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from volition.errors import VolitionError
+from volition.server.asgi import Send
 from volition.server.auth import SESSION_US, Access, Principal
 from volition.server.http_errors import (
     FORBIDDEN,
     NOT_FOUND,
     TOO_LARGE,
+    UNAUTHORIZED,
     UNEXPECTED,
     Failure,
     failure_of,
     failure_of_status,
 )
 from volition.server.jobs import Jobs
-from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, RequestContext
+from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, Refuse, RequestContext
 from volition.server.settings import ServerSettings
 from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
@@ -114,6 +116,35 @@ def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings:
         routes=[Mount("/static", _Static(directory=_STATIC), name="static"), *routes],
         exception_handlers={HTTPException: site.not_found, Exception: site.unexpected},
     )
+
+
+def problem_page(settings: ServerSettings) -> Refuse:
+    """Return what answers a request that fails before any page: with a page that says so, for a visitor not known."""
+    chrome = Chrome(
+        site=settings.site,
+        who=None,
+        roles="",
+        belongs_to="",
+        areas=(),
+        nav=(),
+        notice=None,
+        is_demo=settings.is_demo,
+        path="",
+    )
+
+    async def refuse(send: Send, failure: Failure, detail: str) -> None:
+        html = _rendered("problem.html", _problem_of(failure, detail), chrome).encode()
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(html)).encode())]
+        if failure is UNAUTHORIZED:
+            headers.append((b"www-authenticate", b"Bearer"))
+        await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+        await send({"type": "http.response.body", "body": html})
+
+    return refuse
+
+
+def _problem_of(failure: Failure, detail: str) -> ProblemPage:
+    return ProblemPage(title=failure.title, status=failure.status, detail=detail)
 
 
 class _Site:
@@ -269,7 +300,7 @@ class _Site:
         )
 
     def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
-        problem = ProblemPage(title=failure.title, status=failure.status, detail=detail)
+        problem = _problem_of(failure, detail)
         return HTMLResponse(self._render("problem.html", problem, visit, path), status_code=failure.status)
 
     async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:

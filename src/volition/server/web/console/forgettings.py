@@ -135,4 +135,4 @@ def _because(owed: Owed) -> str:
     detail = Counter(_WHY.get(reason, words.REASON[reason]) for reason in owed.parties.values())
     parties = len(owed.parties)
     who = "1 party" if parties == 1 else f"{parties:,} parties"
-    return f"{who} ({words.listed(sorted(detail))})"
+    return f"{words.listed(sorted(detail))} ({who})"
