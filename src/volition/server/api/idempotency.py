@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from volition.errors import VolitionError
 from volition.server.asgi import App, Message, Receive, Send, read_body
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.http_errors import CONFLICT, INVALID_INPUT, UNPROCESSABLE, failure_of, send_problem
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class StoredAnswer:
 class StoredAnswers:
     """StoredAnswers to writes, kept in `web.db`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: WebDatabase) -> None:
         """Keep them in `database`."""
         self._database = database
         database.create(_SCHEMA)

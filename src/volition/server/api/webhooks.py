@@ -23,7 +23,7 @@ import httpx2
 from volition.canonical import us_to_text
 from volition.errors import VolitionError
 from volition.ledger.entry import Entry
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.settings import Webhook
 from volition.workspace.pool import Workspaces
 
@@ -38,7 +38,7 @@ class Webhooks:
     """Every webhook of one server, each sent by a thread of its own."""
 
     def __init__(
-        self, webhooks: Sequence[Webhook], *, database: Database, workspaces: Workspaces, clock: Callable[[], int]
+        self, webhooks: Sequence[Webhook], *, database: WebDatabase, workspaces: Workspaces, clock: Callable[[], int]
     ) -> None:
         """Begin to send; `clock` gives the present instant in microseconds since the Unix epoch, UTC."""
         self._senders = [_Sender(one, Cursor(database, one.url), workspaces, clock) for one in webhooks]
@@ -52,7 +52,7 @@ class Webhooks:
 class Cursor:
     """How far a webhook has come in the ledger, kept in `web.db`."""
 
-    def __init__(self, database: Database, url: str) -> None:
+    def __init__(self, database: WebDatabase, url: str) -> None:
         """Keep the cursor of the webhook at `url`."""
         self._database = database
         self._name = f"told {url}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from volition import canonical
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.auth.links import Links
 from volition.server.auth.passwords import Passwords
 from volition.server.auth.sessions import Sessions
@@ -35,7 +35,7 @@ class Access:
         Raises:
             BackendError: It cannot be opened or made.
         """
-        self.database = Database(path, clock=clock)
+        self.database = WebDatabase(path, clock=clock)
         self.sessions = Sessions(self.database)
         self.tokens = Tokens(self.database)
         self.users = Users(

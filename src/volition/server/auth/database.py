@@ -16,7 +16,7 @@ from volition.errors import BackendError
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
 
 
-class Database:
+class WebDatabase:
     """The file, opened. It may be used from several threads."""
 
     def __init__(self, path: Path, *, clock: Callable[[], int]) -> None:

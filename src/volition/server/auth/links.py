@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from volition import canonical
 from volition.errors import RefusedError
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.auth.principal import GUEST, Principal, Role
 from volition.server.auth.users import Users
 
@@ -22,7 +22,7 @@ _KEY: Final = "link-key"
 class Links:
     """Signs with a key of the server's own, and reads what it signed."""
 
-    def __init__(self, database: Database, *, users: Users) -> None:
+    def __init__(self, database: WebDatabase, *, users: Users) -> None:
         """Keep the key in `database`; a guest becomes one of `users`."""
         self._database = database
         self._users = users

@@ -9,7 +9,7 @@ import threading
 from typing import Final
 
 from volition.errors import InvalidInputError
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 
 SHORTEST_PASSWORD: Final = 12
 _LONGEST_PASSWORD: Final = 1024
@@ -20,7 +20,7 @@ _NOBODY: Final = "nobody"  # the name in web.db of the hash that no password fit
 class Passwords:
     """Hashes passwords and verifies them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: WebDatabase) -> None:
         """Keep the hash that no password fits in `database`."""
         self._database = database
         self._hashing = threading.Semaphore(_AT_ONCE)

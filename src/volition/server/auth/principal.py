@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from volition.errors import InvalidInputError
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 
 GUEST: Final = "guest:"
 """How the id of a user begins who came by a guest's link."""
@@ -75,7 +75,7 @@ def principal_of(row: Sequence[Any]) -> Principal:
     )
 
 
-def find_user(database: Database, user: str) -> Principal | None:
+def find_user(database: WebDatabase, user: str) -> Principal | None:
     """Return a user by id; none if there is none."""
     found = database.rows(f"SELECT {COLUMNS} FROM users WHERE id = ?", user)  # noqa: S608 - a constant
     return principal_of(found[0]) if found else None

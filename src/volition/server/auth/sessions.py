@@ -9,7 +9,7 @@ import json
 import secrets
 from typing import Any, Final
 
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.auth.principal import COLUMNS, Principal, principal_of
 
 _SECOND_US: Final = 1_000_000
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS sessions (hash BLOB PRIMARY KEY, user TEXT NOT NULL, 
 class Sessions:
     """The sessions of one server."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: WebDatabase) -> None:
         """Keep them in `database`."""
         self._database = database
         database.create(_SCHEMA)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from volition.errors import InvalidInputError
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.auth.principal import Principal, Role, Scope, find_user, unknown_user
 from volition.server.auth.sessions import digest
 
@@ -51,7 +51,7 @@ class Token:
 class Tokens:
     """The API tokens of one server."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: WebDatabase) -> None:
         """Keep them in `database`."""
         self._database = database
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from volition.errors import ConflictError, InvalidInputError, RefusedError
-from volition.server.auth.database import Database
+from volition.server.auth.database import WebDatabase
 from volition.server.auth.passwords import Passwords
 from volition.server.auth.principal import COLUMNS, Principal, Role, find_user, principal_of, unknown_user
 from volition.server.auth.sessions import Sessions
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, passw
 class Users:
     """The users of one server; their sessions and tokens end with them."""
 
-    def __init__(self, database: Database, *, passwords: Passwords, sessions: Sessions, tokens: Tokens) -> None:
+    def __init__(self, database: WebDatabase, *, passwords: Passwords, sessions: Sessions, tokens: Tokens) -> None:
         """Keep them in `database`."""
         self._database = database
         self._passwords = passwords
