@@ -137,11 +137,11 @@ def _make(folder: Path) -> tuple[str, list[str]]:
             workspace.people.add_person(f"p{person}", account=f"a{person % ACCOUNTS}")
     access = Access.open(folder)
     try:
-        access.add_user("bench", roles=[Role.OPERATOR])
-        _, token = access.issue_token("bench", name="bench", roles=[Role.OPERATOR], scopes=[Scope.MAY])
+        access.users.add("bench", roles=[Role.OPERATOR])
+        _, token = access.tokens.issue("bench", name="bench", roles=[Role.OPERATOR], scopes=[Scope.MAY])
         for user in range(USERS):
-            access.add_user(f"u{user}", roles=[Role.PERSON], account=f"a{user % ACCOUNTS}", person=f"p{user}")
-        return token, [access.begin_session(f"u{user}") for user in range(USERS)]
+            access.users.add(f"u{user}", roles=[Role.PERSON], account=f"a{user % ACCOUNTS}", person=f"p{user}")
+        return token, [access.sessions.begin(f"u{user}") for user in range(USERS)]
     finally:
         access.close()
 

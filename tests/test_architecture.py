@@ -39,7 +39,7 @@ RANK = {name: rank for rank, line in enumerate([*LAYERS, "__init__", "__main__"]
 LEAVES = ["errors", "canonical", "files", "progress"]  # in this order, since they are one line
 
 HOMES = {  # a package that is not Python's own, and the modules and folders that may import it
-    "argon2": "server.auth",
+    "argon2": "server.auth.passwords",
     "authlib": "server.web.signin",
     "cryptography": "consent.parties.vault ledger.signing",
     "datasets": "records.stream",

@@ -155,8 +155,8 @@ def ready(tmp_path_factory):
     call("release", model)
     call("prove", base / "evidence.zip")
     access = Access.open(base / "ws")
-    access.add_user("olga", roles=[Role.OPERATOR])
-    token, _ = access.issue_token("olga", name="first", roles=[Role.OPERATOR], scopes=[Scope.READ])
+    access.users.add("olga", roles=[Role.OPERATOR])
+    token, _ = access.tokens.issue("olga", name="first", roles=[Role.OPERATOR], scopes=[Scope.READ])
     access.close()
     summaries = base / "minutes.jsonl"
     summaries.write_text(json.dumps({"meeting": "kickoff", "text": "They chose the frame."}) + "\n")
@@ -766,7 +766,7 @@ def test_a_password_comes_from_a_pipe_and_lets_in(here, volition, monkeypatch):
     code, out, _ = volition("user", "password", "eva", "--json")
     assert (code, json.loads(out)) == (0, {"user": "eva", "changed": True})
     access = Access.open(Path.cwd().parent.parent)
-    assert access.check_password("eva", "another long password").roles == {Role.ENGINEER}
+    assert access.users.check_password("eva", "another long password").roles == {Role.ENGINEER}
     access.close()
 
 

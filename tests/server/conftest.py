@@ -60,7 +60,7 @@ def template(tmp_path_factory):
     for role in Role:
         account = {"person": "acme", "administrator": "acme"}.get(role)
         person = "ada" if role is Role.PERSON else None
-        access.add_user(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
+        access.users.add(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
     access.close()
     return folder
 
@@ -153,7 +153,7 @@ def sign_in(served):
     """Return a function that signs a page's browser in as somebody."""
 
     def come_in(page, role=Role.PERSON, user=None):
-        secret = served.access.begin_session(user or f"demo-{role}")
+        secret = served.access.sessions.begin(user or f"demo-{role}")
         page.context.add_cookies([{"name": "volition", "value": secret, "url": served.url}])
         return page
 

@@ -28,8 +28,8 @@ from starlette.testclient import TestClient
 
 import volition
 from volition.ledger.signing import VerifierKey
-from volition.server.api.security import Needs
-from volition.server.api.webhooks import sign
+from volition.server.api.security import Requirement
+from volition.server.api.webhooks import Cursor, sign
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
 from volition.transparency.prove import verify_person
@@ -46,7 +46,7 @@ def server(world):
 
 def asking(server, role=Role.OPERATOR, scopes=ALL, **more):
     """Return a client with a token of a role."""
-    _, secret = server.access.issue_token(f"demo-{role}", name="test", roles=[role], scopes=scopes)
+    _, secret = server.access.tokens.issue(f"demo-{role}", name="test", roles=[role], scopes=scopes)
     headers = {"authorization": f"Bearer {secret}"}
     return TestClient(server, base_url="http://api.example", headers=headers, raise_server_exceptions=False, **more)
 
@@ -66,13 +66,13 @@ def allow(api):
 
 
 def routes(server):
-    """Yield every route under /v1 with what it needs, whichever router holds it."""
+    """Yield every route under /v1 with what it requires, whichever router holds it."""
     left = list(server.api.app.routes)
     while left:
         route = left.pop(0)
         left += getattr(getattr(route, "original_router", None), "routes", [])
         if isinstance(route, APIRoute) and route.path.startswith("/v1/"):
-            found = [each.call for each in route.dependant.dependencies if isinstance(each.call, Needs)]
+            found = [each.call for each in route.dependant.dependencies if isinstance(each.call, Requirement)]
             yield route, found
 
 
@@ -98,12 +98,12 @@ def test_the_documentation_lists_every_route_with_whom_it_is_for(server):
     there = {"POST /v1/may": "engineer, auditor, operator"}
     for route, found in routes(server):
         roles = sorted(found[0].roles, key=order.index) if found else []
-        who = "everybody" if not roles else "whoever signed in" if len(roles) == len(order) else ", ".join(roles)
+        who = "everybody" if not roles else "anyone signed in" if len(roles) == len(order) else ", ".join(roles)
         there |= {f"{method} {route.path}": who for method in route.methods}
     assert told == there
 
 
-def test_every_route_says_what_it_needs(server):
+def test_every_route_says_what_it_requires(server):
     for route, found in routes(server):
         assert len(found) == (route.path not in OPEN), route.path
 
@@ -383,7 +383,7 @@ def test_proofs_are_for_the_person_alone(server, api):
 
 @pytest.mark.slow
 def test_the_opentelemetry_sdk_exports_logs_and_traces_here(served):
-    _, secret = served.access.issue_token("demo-engineer", name="t", roles=[Role.ENGINEER], scopes=[Scope.COLLECT])
+    _, secret = served.access.tokens.issue("demo-engineer", name="t", roles=[Role.ENGINEER], scopes=[Scope.COLLECT])
     headers = {"authorization": f"Bearer {secret}"}
     attributes = {"volition.account": "acme", "volition.person": "ada", "volition.category": "service/usage"}
     logs = LoggerProvider(shutdown_on_exit=False)
@@ -494,7 +494,7 @@ def test_nonsense_from_zoom_breaks_nothing(zoom, told):
 
 
 def test_global_privacy_control_becomes_a_signal_once(served):
-    cookies = {"volition": served.access.begin_session("demo-person")}
+    cookies = {"volition": served.access.sessions.begin("demo-person")}
     with httpx2.Client(cookies=cookies) as client:
         signal_by(client, served)
 
@@ -539,7 +539,7 @@ def test_a_webhook_is_told_in_order_signed_and_again_until_it_listens(world):
     )
     server = Server(world)
     try:
-        until(lambda: server.access.told(server.settings.webhooks[0].url) is not None)
+        until(lambda: Cursor(server.access.database, server.settings.webhooks[0].url).read() is not None)
         allow(asking(server))
         until(lambda: len(listening.heard) == 4)
     finally:

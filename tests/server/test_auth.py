@@ -29,84 +29,84 @@ def access(tmp_path, clock):
 
 
 def test_a_password_lets_in_whose_it_is(access):
-    access.add_user("olga", roles=[Role.OPERATOR], password=PASSWORD)
-    assert access.check_password("olga", PASSWORD).user == "olga"
+    access.users.add("olga", roles=[Role.OPERATOR], password=PASSWORD)
+    assert access.users.check_password("olga", PASSWORD).user == "olga"
     for user, password in (("olga", "correct horse"), ("nobody", PASSWORD), ("olga", "")):
         with pytest.raises(RefusedError, match="do not go together"):
-            access.check_password(user, password)
+            access.users.check_password(user, password)
 
 
 def test_a_user_without_a_password_has_none_that_fits(access):
-    access.add_user("oidc", roles=[Role.OPERATOR], subject="https://login.example 1")
+    access.users.add("oidc", roles=[Role.OPERATOR], subject="https://login.example 1")
     with pytest.raises(RefusedError):
-        access.check_password("oidc", "")
+        access.users.check_password("oidc", "")
 
 
 def test_no_secret_lies_in_the_file(access, tmp_path):
-    access.add_user("olga", roles=[Role.OPERATOR], password=PASSWORD)
-    session = access.begin_session("olga")
-    _, token = access.issue_token("olga", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
+    access.users.add("olga", roles=[Role.OPERATOR], password=PASSWORD)
+    session = access.sessions.begin("olga")
+    _, token = access.tokens.issue("olga", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
     access.close()
     kept = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert not [secret for secret in (PASSWORD, session, token) if secret.encode() in kept]
 
 
 def test_a_session_ends_when_nobody_uses_it_and_in_any_case(access, clock):
-    access.add_user("olga", roles=[Role.OPERATOR])
-    session = access.begin_session("olga")
+    access.users.add("olga", roles=[Role.OPERATOR])
+    session = access.sessions.begin("olga")
     began_us = clock.now_us
     while clock.now_us - began_us + SESSION_US <= LONGEST_SESSION_US:
         clock.now_us += SESSION_US
-        assert access.of_session(session) is not None
+        assert access.sessions.find(session) is not None
     clock.now_us += SESSION_US
-    assert access.of_session(session) is None
-    other = access.begin_session("olga")
+    assert access.sessions.find(session) is None
+    other = access.sessions.begin("olga")
     clock.now_us += SESSION_US + 1
-    assert access.of_session(other) is None
+    assert access.sessions.find(other) is None
 
 
 def test_whoever_is_removed_or_changes_the_password_is_out(access):
-    access.add_user("olga", roles=[Role.OPERATOR], password=PASSWORD)
-    session = access.begin_session("olga")
-    access.set_password("olga", "another long password")
-    assert access.of_session(session) is None
-    session = access.begin_session("olga")
-    _, token = access.issue_token("olga", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
-    access.remove_user("olga")
-    assert access.of_session(session) is None
-    assert access.of_token(token) is None
+    access.users.add("olga", roles=[Role.OPERATOR], password=PASSWORD)
+    session = access.sessions.begin("olga")
+    access.users.set_password("olga", "another long password")
+    assert access.sessions.find(session) is None
+    session = access.sessions.begin("olga")
+    _, token = access.tokens.issue("olga", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
+    access.users.remove("olga")
+    assert access.sessions.find(session) is None
+    assert access.tokens.find(token) is None
 
 
 def test_a_token_is_good_for_what_it_says_and_never_for_more_than_its_owner(access, clock):
-    access.add_user("eva", roles=[Role.ENGINEER, Role.AUDITOR])
-    token, secret = access.issue_token("eva", name="t", roles=[Role.AUDITOR], scopes=[Scope.READ], days=1)
-    who = access.of_token(secret)
+    access.users.add("eva", roles=[Role.ENGINEER, Role.AUDITOR])
+    token, secret = access.tokens.issue("eva", name="t", roles=[Role.AUDITOR], scopes=[Scope.READ], days=1)
+    who = access.tokens.find(secret)
     assert (who.roles, who.scopes) == (frozenset({Role.AUDITOR}), frozenset({Scope.READ}))
     with pytest.raises(InvalidInputError):
-        access.issue_token("eva", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
+        access.tokens.issue("eva", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
     clock.now_us += DAY_US
-    assert access.of_token(secret) is None
-    assert access.tokens() == []
-    _, secret = access.issue_token("eva", name="t", roles=[Role.AUDITOR], scopes=[Scope.READ])
-    access.end_token(access.tokens()[0].id)
-    assert access.of_token(secret) is None
+    assert access.tokens.find(secret) is None
+    assert access.tokens.all() == []
+    _, secret = access.tokens.issue("eva", name="t", roles=[Role.AUDITOR], scopes=[Scope.READ])
+    access.tokens.end(access.tokens.all()[0].id)
+    assert access.tokens.find(secret) is None
     assert token.ends_us <= clock.now_us
 
 
 def test_a_link_lets_one_guest_in_until_it_ends_and_no_changed_one(access, clock):
-    link = access.guest_link(person="zoe", account="acme")
-    who = access.of_link(link)
+    link = access.links.make_guest_link(person="zoe", account="acme")
+    who = access.links.find_guest(link)
     assert (who.person, who.account, who.roles) == ("zoe", "acme", frozenset({Role.PERSON}))
-    assert access.of_link(link) == who
+    assert access.links.find_guest(link) == who
     for position in range(len(link)):
         changed = link[:position] + ("A" if link[position] != "A" else "B") + link[position + 1 :]
         try:
-            assert access.of_link(changed) == who, "only spare bits of base64 may differ"
+            assert access.links.find_guest(changed) == who, "only spare bits of base64 may differ"
         except RefusedError:
             continue
     clock.now_us += LINK_US + 1
-    with pytest.raises(RefusedError, match="ended"):
-        access.of_link(link)
+    with pytest.raises(RefusedError, match="expired"):
+        access.links.find_guest(link)
 
 
 @pytest.mark.parametrize(
@@ -123,19 +123,19 @@ def test_a_link_lets_one_guest_in_until_it_ends_and_no_changed_one(access, clock
 )
 def test_a_user_who_lacks_something_is_not_added(access, wrong):
     with pytest.raises(InvalidInputError):
-        access.add_user(**{"user": "x", **wrong})
-    assert access.users() == []
+        access.users.add(**{"user": "x", **wrong})
+    assert access.users.all() == []
 
 
 def test_nobody_is_added_twice(access):
-    access.add_user("olga", roles=[Role.OPERATOR])
+    access.users.add("olga", roles=[Role.OPERATOR])
     with pytest.raises(ConflictError):
-        access.add_user("olga", roles=[Role.AUDITOR])
+        access.users.add("olga", roles=[Role.AUDITOR])
 
 
 def test_a_notice_is_told_once(access):
-    access.add_user("olga", roles=[Role.OPERATOR])
-    session = access.begin_session("olga")
-    access.leave_notice(session, {"text": "done"})
-    assert access.take_notice(session) == {"text": "done"}
-    assert access.take_notice(session) is None
+    access.users.add("olga", roles=[Role.OPERATOR])
+    session = access.sessions.begin("olga")
+    access.sessions.leave_notice(session, {"text": "done"})
+    assert access.sessions.take_notice(session) == {"text": "done"}
+    assert access.sessions.take_notice(session) is None

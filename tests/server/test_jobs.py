@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from volition.server.jobs import Jobs, State
+from volition.server.jobs import Jobs, JobState
 
 SECOND_US = 1_000_000
 
@@ -43,7 +43,7 @@ def test_a_loss_is_told_beside_the_step_and_kept_for_a_curve():
         "result": None,
         "error": None,
     }
-    assert (over.state, over.losses, over.left_s) == (State.DONE, ((1, 3.5), (2, 3.25)), None)
+    assert (over.state, over.losses, over.left_s) == (JobState.DONE, ((1, 3.5), (2, 3.25)), None)
 
 
 def test_a_step_without_a_loss_leaves_the_curve_as_it_is():

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from volition.errors import ConflictError, InvalidInputError
-from volition.server.settings import Settings, read_settings
+from volition.server.settings import ServerSettings, read_settings
 from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
 
@@ -20,7 +20,7 @@ def write(folder, text, **secrets):
 
 
 def test_nothing_is_needed(tmp_path):
-    assert read_settings(tmp_path) == Settings()
+    assert read_settings(tmp_path) == ServerSettings()
 
 
 def test_everything_can_be_said(tmp_path):
@@ -54,22 +54,29 @@ def test_everything_can_be_said(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[sight]", "unknown table"),
-        ("[site]\nnam = 'x'", "unknown key site.nam"),
-        ("[site]\nname = 3", "site.name, a text"),
-        ("[site]\nurl = 'http://elsewhere.example'", "https://"),
-        ("[oidc]\nissuer = 'https://x.example'\nclient_id = 'v'", "client_secret_file"),
-        ("[zoom]\nsecret_file = 'open.secret'\naccount = 'a'", "chmod 600"),
-        ("[zoom]\nsecret_file = 'none.secret'\naccount = 'a'", "cannot be read"),
-        ("[webhook]\nurl = 'https://x.example'", "\\[\\[webhook\\]\\]"),
-        ("[[webhook]]\nurl = 'https://x.example'\nsecret_file = 'a.secret'\nkinds = ['region']", "names kinds"),
-        ("site = 1", "a table"),
-        ("[", "cannot be read"),
+        ("[sight]", '1: unknown key "sight". Did you mean "site"?'),
+        ("[site]\nnam = 'x'", '2: unknown key "nam". Did you mean "name"?'),
+        ("[site]\nname = 3", '2: "name" must be a text in quotes.'),
+        ("[site]\nname = ''", '2: "name" is empty.'),
+        ("\n[site]\nurl = 'http://elsewhere.example'", '3: "url" must begin with https://'),
+        ("[site]\nurl = 'https://[::'", '2: "url" is no address'),
+        ("[oidc]\nissuer = 'https://x.example'\nclient_id = 'v'", '1: the key "client_secret_file" is missing.'),
+        ("[zoom]\nsecret_file = 'open.secret'\naccount = 'a'", "2: other users can read "),
+        ("[zoom]\naccount = 'a'\nsecret_file = 'none.secret'", '3: "secret_file" names '),
+        ("[webhook]\nurl = 'https://x.example'", "1: write [[webhook]], in double brackets"),
+        (
+            "[[webhook]]\nurl = 'https://x.example'\nsecret_file = 'a.secret'\nkinds = [\n'regio']",
+            '5: there is no kind of entry that a webhook is sent "regio".',
+        ),
+        ("[[webhook]]\nurl = 'https://x.example'\nsecret_file = 'a.secret'\nkinds = []", "4: no kind of entry"),
+        ("site = 1", "1: expected a table"),
+        ("[", "1: This is not valid TOML"),
     ],
 )
-def test_a_mistake_is_told(tmp_path, text, told):
-    with pytest.raises(InvalidInputError, match=told):
+def test_a_mistake_is_named_with_its_line(tmp_path, text, told):
+    with pytest.raises(InvalidInputError) as caught:
         read_settings(write(tmp_path, text, open=0o644, a=0o600))
+    assert str(caught.value).startswith(f"{tmp_path / 'server.toml'}:{told}")
 
 
 @pytest.fixture

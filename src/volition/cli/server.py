@@ -115,7 +115,7 @@ def user_add(
             if known.account is not None and known.account != account:
                 raise InvalidInputError(f"{person} is a person of {known.account}. Name that account.")
         password = _password() if subject is None else None
-        who = access.add_user(
+        who = access.users.add(
             user, roles=_roles(role), name=name, password=password, account=account, person=person, subject=subject
         )
     value = {"user": who.user, "name": who.name, "roles": sorted(who.roles), "account": account, "person": person}
@@ -133,7 +133,7 @@ def user_list(call: Call) -> Result:
                 "account": who.account,
                 "person": who.person,
             }
-            for who in access.users()
+            for who in access.users.all()
         ]
     return Result(value={"users": rows}, view=_users_view)
 
@@ -141,14 +141,14 @@ def user_list(call: Call) -> Result:
 def user_password(call: Call, user: Annotated[str, typer.Argument(metavar="ID", help="Whose.")]) -> Result:
     """Change a password; sessions that are open end."""
     with _access(call) as (_, access):
-        access.set_password(user, _password())
+        access.users.set_password(user, _password())
     return Result(value={"user": user, "changed": True}, view=_changed_view)
 
 
 def user_remove(call: Call, user: Annotated[str, typer.Argument(metavar="ID", help="Whom.")]) -> Result:
     """Let somebody sign in no more; their sessions and tokens end at once."""
     with _access(call) as (_, access):
-        access.remove_user(user)
+        access.users.remove(user)
     return Result(value={"user": user, "removed": True}, view=_changed_view)
 
 
@@ -159,7 +159,7 @@ def user_link(
 ) -> Result:
     """Print the path of a signed link by which a guest comes in without an account; it lasts 30 days."""
     with _access(call) as (workspace, access):
-        link = access.guest_link(
+        link = access.links.make_guest_link(
             person=workspace.parties.person(person).id, account=workspace.parties.account(account).id
         )
     return Result(value={"person": person, "account": account, "path": f"/guest/{link}"}, view=_link_view)
@@ -180,7 +180,7 @@ def token_issue(
     if unknown:
         raise InvalidInputError(f"There is no scope {unknown[0]!r}. There are: {', '.join(Scope)}.")
     with _access(call) as (_, access):
-        token, secret = access.issue_token(
+        token, secret = access.tokens.issue(
             user, name=name, roles=_roles(role), scopes=[Scope(one) for one in scope], days=days
         )
     value = {"token": token.id, "user": user, "ends": us_to_text(token.ends_us), "secret": secret}
@@ -199,7 +199,7 @@ def token_list(call: Call) -> Result:
                 "scopes": list(token.scopes),
                 "ends": us_to_text(token.ends_us),
             }
-            for token in access.tokens()
+            for token in access.tokens.all()
         ]
     return Result(value={"tokens": rows}, view=_tokens_view)
 
@@ -207,7 +207,7 @@ def token_list(call: Call) -> Result:
 def token_end(call: Call, token: Annotated[str, typer.Argument(metavar="ID", help="Which.")]) -> Result:
     """End a token at once."""
     with _access(call) as (_, access):
-        access.end_token(token)
+        access.tokens.end(token)
     return Result(value={"token": token, "ended": True}, view=_changed_view)
 
 

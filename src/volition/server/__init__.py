@@ -1,14 +1,15 @@
-"""The server: who may come in, the HTTP API and the privacy centre, in one process for one workspace.
+"""The server: sign-in, the HTTP API and the privacy centre, in one process for one workspace.
 
-What it guarantees: a request does only what its user's role allows; every failure has one form.
+What it guarantees: a request does only what its user's role allows; a failure has one identifier wherever it is raised.
 
 Each module knows only those before it:
 
 settings      `server.toml`
-auth          users, passwords, sessions, links, tokens
-jobs          long work on the side
-http_errors   how a failure looks over HTTP
-middleware    before any route: who asks, how much, under which headers (CSRF, rate limits)
+auth          users, passwords, sessions, tokens, links
+jobs          background jobs
+asgi          the protocol between a web server and an application
+http_errors   how a request fails: status, identifier, title
+middleware    before any route: authentication, CSRF, body limits, security headers
 api           `/v1`, for machines
 web           the pages
 app           both behind one port

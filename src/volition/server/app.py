@@ -1,4 +1,4 @@
-"""The server: the API and the pages behind one door, for one workspace, in one process.
+"""The server: the API and the pages behind one port, for one workspace, in one process.
 
     volition serve --port 8080
 
@@ -23,13 +23,14 @@ from volition.errors import BackendError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
 from volition.server.jobs import Jobs
-from volition.server.middleware import Guard
-from volition.server.settings import Settings, read_settings
+from volition.server.middleware import SecurityMiddleware
+from volition.server.settings import ServerSettings, read_settings
 from volition.server.web.app import application as web_application
+from volition.server.web.app import problem_page
 from volition.workspace.pool import Workspaces
 
 GRACE_S: Final = 2
-"""How long an open connection may go on once the server is told to stop: streams of events never end by themselves."""
+"""How long an open connection may go on after a request to stop: streams of events never end by themselves."""
 
 
 class Server:
@@ -42,13 +43,14 @@ class Server:
             InvalidInputError: There is none in the folder, or `server.toml` makes no sense.
             BackendError: A file of it cannot be opened.
         """
-        self.settings: Settings = read_settings(folder, is_demo=is_demo)
+        self.settings: ServerSettings = read_settings(folder, is_demo=is_demo)
         self.workspaces = Workspaces(folder)
         self.access = Access.open(folder)
         self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
         self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
         web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
-        self._api, self._web = Guard(self.api, self.access), Guard(web, self.access)
+        self._api = SecurityMiddleware(self.api, self.access)
+        self._web = SecurityMiddleware(web, self.access, refuse=problem_page(self.settings))
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""
@@ -82,21 +84,21 @@ def serve(
     is_demo: bool = False,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Serve a workspace until the process is told to stop (SIGINT, SIGTERM).
+    """Serve a workspace until the process is asked to stop (SIGINT, SIGTERM).
 
     Args:
         folder: Where the workspace lies.
         host: The address to listen on.
         port: The port; 0 for a free one.
-        is_demo: Whether whoever sits at this machine may come in with a click; only on an address of this machine.
-        ready: Told the server's address once it listens.
+        is_demo: Whether anyone at this machine may sign in with a click; only on an address of this machine.
+        ready: Called with the server's address once it listens.
 
     Raises:
-        InvalidInputError: There is no workspace, `server.toml` makes no sense, or a demo is to be seen from elsewhere.
+        InvalidInputError: There is no workspace, `server.toml` is wrong, or a demo would be reachable from elsewhere.
         BackendError: The address cannot be listened on.
     """
     if is_demo and not _is_loopback(host):
-        msg = f"A demo lets anybody in with a click, so it is served on this machine alone, not on {host}."
+        msg = f"In a demo anyone can sign in with a click, so it is served on this machine alone, not on {host}."
         raise InvalidInputError(msg)
     server = Server(folder, is_demo=is_demo)
     try:
@@ -123,7 +125,7 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        msg = f"{host}:{port} cannot be listened on: {error.strerror}. Choose another --port, or --host."
+        msg = f"The server cannot listen on {host}:{port}: {error.strerror}. Choose another --port or --host."
         raise BackendError(msg) from error
 
 

@@ -1,9 +1,24 @@
-"""How an operation's failure is told over HTTP: one table for the pages and the API."""
+"""How a request fails over HTTP: one table, for the middleware, the API and the pages alike.
 
+Each way of failing has a status, a stable identifier (the `type` of problem details, RFC 9457) and the standard title
+of its status. What happened, and what to do about it, is the sentence in `detail`. The API answers with
+`application/problem+json`; a page shows the same title and sentence.
+
+    {"type": "urn:volition:problem:conflict", "title": "Conflict", "status": 409, "detail": "There is a user ..."}
+"""
+
+import json
 from dataclasses import dataclass
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError, VolitionError
+from volition.server.asgi import Send
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+# RFC 9110's names, where Python before 3.13 has older ones.
+_RENAMED: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,35 +27,108 @@ class Failure:
 
     Attributes:
         status: The HTTP status.
-        kind: Its name, at the end of a problem's `type`.
-        title: What happened, in a few words.
+        name: What its identifier ends with.
     """
 
     status: int
-    kind: str
-    title: str
+    name: str
+
+    @property
+    def type(self) -> str:
+        """The identifier by which programs recognise it."""
+        return f"urn:volition:problem:{self.name}"
+
+    @property
+    def title(self) -> str:
+        """The standard title of its status (RFC 9110)."""
+        return _RENAMED.get(self.status) or HTTPStatus(self.status).phrase
 
 
-INVALID: Final = Failure(status=400, kind="invalid-input", title="That does not work like this")
-REFUSED: Final = Failure(status=403, kind="refused", title="Not permitted")
-UNPROVEN: Final = Failure(status=500, kind="proof", title="Evidence does not verify")
-CONFLICT: Final = Failure(status=409, kind="conflict", title="Somebody was faster, or it is there already")
-BACKEND: Final = Failure(status=503, kind="backend", title="Something here does not work just now")
-UNKNOWN: Final = Failure(status=404, kind="not-found", title="There is no such page")
-FORBIDDEN: Final = Failure(status=403, kind="forbidden", title="This is not for your role")
-TOO_MANY: Final = Failure(status=429, kind="too-many", title="Too many tries")
-TOO_LARGE: Final = Failure(status=413, kind="too-large", title="That is too much at once")
-UNEXPECTED: Final = Failure(status=500, kind="unexpected", title="This is a fault of ours")
+INVALID_INPUT: Final = Failure(status=400, name="invalid-input")
+UNAUTHORIZED: Final = Failure(status=401, name="unauthorized")
+FORBIDDEN: Final = Failure(status=403, name="forbidden")
+"""The role or the token's scope is not one that may do this."""
+CROSS_SITE: Final = Failure(status=403, name="cross-site")
+"""A form sent from another site (cross-site request forgery, CSRF)."""
+REFUSED: Final = Failure(status=403, name="refused")
+"""Consent, a budget or an audit says no."""
+NOT_FOUND: Final = Failure(status=404, name="not-found")
+METHOD_NOT_ALLOWED: Final = Failure(status=405, name="method-not-allowed")
+CONFLICT: Final = Failure(status=409, name="conflict")
+TOO_LARGE: Final = Failure(status=413, name="too-large")
+UNSUPPORTED: Final = Failure(status=415, name="unsupported")
+UNPROCESSABLE: Final = Failure(status=422, name="unprocessable")
+TOO_MANY: Final = Failure(status=429, name="too-many")
+PROOF: Final = Failure(status=500, name="proof")
+"""Evidence does not verify."""
+UNEXPECTED: Final = Failure(status=500, name="unexpected")
+BACKEND: Final = Failure(status=503, name="backend")
+"""A store or an engine failed."""
+
+FAILURES: Final = (
+    INVALID_INPUT,
+    UNAUTHORIZED,
+    FORBIDDEN,
+    CROSS_SITE,
+    REFUSED,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    CONFLICT,
+    TOO_LARGE,
+    UNSUPPORTED,
+    UNPROCESSABLE,
+    TOO_MANY,
+    PROOF,
+    UNEXPECTED,
+    BACKEND,
+)
+"""Every way of failing; docs/api.md lists them."""
 
 _OF_ERRORS: Final = (
-    (InvalidInputError, INVALID),
+    (InvalidInputError, INVALID_INPUT),
     (RefusedError, REFUSED),
-    (ProofError, UNPROVEN),
+    (ProofError, PROOF),
     (ConflictError, CONFLICT),
     (BackendError, BACKEND),
 )
+_OF_STATUSES: Final = {
+    failure.status: failure for failure in (UNAUTHORIZED, FORBIDDEN, NOT_FOUND, METHOD_NOT_ALLOWED, TOO_LARGE)
+}
+
+
+class HttpError(VolitionError):
+    """A request that fails in a way of HTTP's own, such as a missing token."""
+
+    def __init__(self, failure: Failure, detail: str) -> None:
+        """Say how it fails, and why."""
+        super().__init__(detail)
+        self.failure = failure
 
 
 def failure_of(error: VolitionError) -> Failure:
     """Return how a request fails that raised `error`."""
+    if isinstance(error, HttpError):
+        return error.failure
     return next((failure for kind, failure in _OF_ERRORS if isinstance(error, kind)), UNEXPECTED)
+
+
+def failure_of_status(status: int) -> Failure:
+    """Return how a request fails that a web framework answers with a status of its own."""
+    if status in _OF_STATUSES:
+        return _OF_STATUSES[status]
+    return INVALID_INPUT if 400 <= status < 500 else UNEXPECTED
+
+
+def problem(failure: Failure, detail: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """Return the problem details (RFC 9457) of a failure."""
+    return {"type": failure.type, "title": failure.title, "status": failure.status, "detail": detail, **more}
+
+
+async def send_problem(send: Send, failure: Failure, detail: str) -> None:
+    """Answer a request with problem details, without any framework."""
+    body = json.dumps(problem(failure, detail)).encode()
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    if failure.status == UNAUTHORIZED.status:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

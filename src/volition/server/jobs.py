@@ -1,11 +1,10 @@
-"""Long work that a server does on the side: trainings, audits, forgettings; each with a progress that can be followed.
+"""Background jobs of a server: trainings, audits, forgettings; each with a progress that can be followed.
 
-A job runs in a thread with a workspace of its own, one after the other: each may use every core. What is worth
-keeping is kept by the use case itself (a killed training goes on where it stopped); what is kept here is only what
-those who watch are told, until the server stops.
+Jobs run in a thread with a workspace of its own, one at a time: each may use every core. Results are kept by the use
+cases themselves (a killed training goes on where it stopped); kept here, until the server stops, is only the progress.
 
-    job = jobs.start("train recommend", lambda workspace, told: workspace.models.train("recommend", progress=told).id)
-    for told in jobs.follow(job.id): ...
+    job = jobs.start("train recommend", lambda workspace, step: workspace.models.train("recommend", progress=step).id)
+    for now in jobs.follow(job.id): ...
 """
 
 import logging
@@ -30,8 +29,8 @@ _HEARTBEAT_S: Final = 15.0
 _log = logging.getLogger(__name__)
 
 
-class State(StrEnum):
-    """How far a job is."""
+class JobState(StrEnum):
+    """The state of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -44,24 +43,24 @@ class Job:
     """A job as it is now.
 
     Attributes:
-        id: By what it is named.
-        what: What it does, in words.
-        state: How far it is.
+        id: Its name.
+        what: What it does, such as "train search".
+        state: Its state.
         stage: What it is busy with; empty before it begins.
         done: How much of the stage is done.
-        total: Of how much; 0 if nobody knows.
+        total: Of how much; 0 if it is not known.
         loss: How wrong the model was at this step, in the family's own unit; none where it was not measured.
         losses: The stage's losses so far, as pairs of `done` and loss, thinned out where there are many.
         left_s: Seconds until the stage is done, by its speed so far; none before its second step.
         result: What it gave, a JSON value; none unless it is done.
         error: Why it failed; empty unless it did.
-        started_us: When it was asked for, microseconds since the Unix epoch, UTC.
+        started_us: When it was requested, microseconds since the Unix epoch, UTC.
         version: Counts its changes.
     """
 
     id: str
     what: str
-    state: State
+    state: JobState
     stage: str = ""
     done: int = 0
     total: int = 0
@@ -76,7 +75,7 @@ class Job:
     @property
     def is_over(self) -> bool:
         """Whether nothing will change any more."""
-        return self.state in {State.DONE, State.FAILED}
+        return self.state in {JobState.DONE, JobState.FAILED}
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as a JSON object."""
@@ -132,8 +131,8 @@ class Jobs:
         self._closed = False
 
     def start(self, what: str, work: Work) -> Job:
-        """Let a job wait for its turn; return it as it is now."""
-        job = Job(id=secrets.token_hex(6), what=what, state=State.WAITING, started_us=self._clock())
+        """Queue a job; return it as it is now."""
+        job = Job(id=secrets.token_hex(6), what=what, state=JobState.WAITING, started_us=self._clock())
         with self._changed:
             over = [identity for identity, known in self._jobs.items() if known.is_over]
             for identity in over[: max(0, len(self._jobs) - _KEPT)]:
@@ -159,7 +158,7 @@ class Jobs:
         """
         with self._changed:
             if job not in self._jobs:
-                raise InvalidInputError(f"There is no run {job!r}. This server has begun none of that name.")
+                raise InvalidInputError(f"There is no run {job!r}. The server lists its runs until it stops.")
             return self._jobs[job]
 
     def follow(self, job: str) -> Iterator[Job]:
@@ -209,21 +208,23 @@ class Jobs:
                 stretch = _Stretch(total=total, first=done, began_us=self._clock())
             losses = stretch.step(done, loss)
             left_s = stretch.left_s(self._clock())
-            self._tell(job, stage=stage, done=done, total=total, loss=loss, losses=losses, left_s=left_s)
+            self._update(job, stage=stage, done=done, total=total, loss=loss, losses=losses, left_s=left_s)
 
-        self._tell(job, state=State.RUNNING)
+        self._update(job, state=JobState.RUNNING)
         try:
             with self._workspaces.borrow() as workspace:
                 result = work(workspace, progress)
         except VolitionError as error:
-            self._tell(job, state=State.FAILED, error=str(error))
-        except Exception:  # noqa: BLE001 - the last net: whoever follows the job must hear that it is over
+            self._update(job, state=JobState.FAILED, error=str(error))
+        except Exception:  # noqa: BLE001 - the last net: those who follow the job must hear that it is over
             _log.exception("The job %s failed", job)
-            self._tell(job, state=State.FAILED, error="This is a fault of ours. The operator finds it in the log.")
+            self._update(
+                job, state=JobState.FAILED, error="The server failed. The operator finds the reason in the log."
+            )
         else:
-            self._tell(job, state=State.DONE, result=result, left_s=None)
+            self._update(job, state=JobState.DONE, result=result, left_s=None)
 
-    def _tell(self, job: str, **changes: Any) -> None:  # noqa: ANN401 - the fields of a job
+    def _update(self, job: str, **changes: Any) -> None:  # noqa: ANN401 - the fields of a job
         with self._changed:
             known = self._jobs.get(job)
             if known is not None:

@@ -1,37 +1,42 @@
-"""The door of the server, before any page or API route: who asks, from where, how much, and under which headers.
+"""Middleware: what happens to every request before any page or API route. Who is asking, how much, under which headers.
 
 ASGI middleware, without a framework. What it guarantees for every request:
 
 - A request with an `Authorization` header is judged by that alone, and never falls back to the session's cookie.
-- What changes something and rides on a cookie must come from our own pages: `Sec-Fetch-Site` or, from browsers too old
-  for it, `Origin`. A cookie with neither header is refused. So no form carries a token against forgery.
+- A request that changes something and carries a session cookie must come from our own pages (protection against
+  cross-site request forgery, CSRF): `Sec-Fetch-Site` says so or, in browsers too old for it, `Origin`. A cookie with
+  neither header is refused. That is why no form carries a CSRF token.
 - A body larger than the limit is refused, whether its length was announced or not.
-- Every answer carries a content security policy that allows nothing from elsewhere and nothing inline, and is kept by
-  no shared cache unless it is a file of ours.
+- Every answer carries a content security policy (CSP) that allows nothing from elsewhere and nothing inline, and no
+  shared cache keeps it unless it is a static file.
 
-`scope["volition"]` holds an `Asked`: who asks, and the session's secret, for those that come after.
+`scope["volition"]` holds a `RequestContext` for those that come after.
 """
 
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from volition.server.auth import Access, Who
+from volition.errors import VolitionError
+from volition.server.asgi import LARGEST_BODY, App, Message, Receive, Send
+from volition.server.auth import Access, Principal
+from volition.server.http_errors import (
+    CROSS_SITE,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    Failure,
+    HttpError,
+    failure_of,
+    send_problem,
+)
 
-# An ASGI application, and what it is called with.
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+SESSION_COOKIE: Final = "volition"
+OIDC_COOKIE: Final = "volition-trip"
+"""What a browser keeps while it is at an OpenID provider."""
 
-COOKIE: Final = "volition"
-TRIP: Final = "volition-trip"
-SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-LARGEST_BODY: Final = 64 << 20
-"""Bytes; what OTLP clients may send at once."""
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -55,71 +60,81 @@ _OURS: Final = frozenset(name for name, _ in _ADDED_SECURE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the door knows of a request.
+class RequestContext:
+    """What is known of a request before its route runs.
 
     Attributes:
-        who: Who asks; none if nobody signed in.
+        who: Who is asking; none if nobody signed in.
         session: The session's secret; none without one.
-        trip: What was kept in the browser while it is at an OpenID provider; none otherwise.
+        oidc_state: What was kept in the browser while it is at an OpenID provider; none otherwise.
         address: The client's address, by which sign-ins are counted.
         is_secure: Whether it came by https.
     """
 
-    who: Who | None
+    who: Principal | None
     session: str | None
-    trip: str | None
+    oidc_state: str | None
     address: str
     is_secure: bool
 
 
-class Guard:
-    """Stands before the application."""
+Refuse = Callable[[Send, Failure, str], Awaitable[None]]
+"""Answers a request that fails before any route: with problem details, or with a page."""
 
-    def __init__(self, app: App, access: Access, *, largest_body: int = LARGEST_BODY) -> None:
-        """Guard `app`; `access` knows who may come in."""
+
+class SecurityMiddleware:
+    """Stands before an application."""
+
+    def __init__(
+        self, app: App, access: Access, *, refuse: Refuse = send_problem, largest_body: int = LARGEST_BODY
+    ) -> None:
+        """Stand before `app`; `access` knows who may come in, and `refuse` answers the others."""
         self._app = app
         self._access = access
+        self._refuse = refuse
         self._largest_body = largest_body
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Judge one request, and hand it on or refuse it."""
+        """Check one request, and hand it on or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        is_secure = scope.get("scheme") == "https"
-        answer = _with_headers(send, is_secure=is_secure)
-        asked, refusal = self._judge(scope, headers, is_secure=is_secure)
-        if refusal is not None:
-            await _refuse(answer, *refusal)
+        answer = _with_headers(send, is_secure=scope.get("scheme") == "https")
+        try:
+            scope["volition"] = self._context(scope, headers)
+        except VolitionError as error:
+            await self._refuse(answer, failure_of(error), str(error))
             return
-        scope["volition"] = asked
-        told = headers.get("content-length", "0")
-        if not told.isdecimal() or int(told) > self._largest_body:
-            await _refuse(answer, 413, "too-large", f"A request holds at most {self._largest_body:,} bytes.")
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self._largest_body:
+            await self._refuse(answer, TOO_LARGE, f"A request holds at most {self._largest_body:,} bytes.")
             return
         await self._app(scope, self._counted(receive), answer)
 
-    def _judge(
-        self, scope: Message, headers: dict[str, str], *, is_secure: bool
-    ) -> tuple[Asked | None, tuple[int, str, str] | None]:
-        address = (scope.get("client") or ("",))[0]
+    def _context(self, scope: Message, headers: dict[str, str]) -> RequestContext:
+        """Find out who is asking.
+
+        Raises:
+            HttpError: The token is not valid, or the request was sent from another site.
+        """
+        address, is_secure = (scope.get("client") or ("",))[0], scope.get("scheme") == "https"
         authorization = headers.get("authorization")
         if authorization is not None:
             kind, _, secret = authorization.partition(" ")
-            who = self._access.of_token(secret.strip()) if kind.lower() == "bearer" else None
+            who = self._access.tokens.find(secret.strip()) if kind.lower() == "bearer" else None
             if who is None:
-                return None, (401, "unauthorized", "This token is not valid here: it ended, or never was.")
-            return Asked(who=who, session=None, trip=None, address=address, is_secure=is_secure), None
+                detail = "This token is not valid here: it has expired, was revoked, or never existed."
+                raise HttpError(UNAUTHORIZED, detail)
+            return RequestContext(who=who, session=None, oidc_state=None, address=address, is_secure=is_secure)
         cookies = headers.get("cookie", "")
-        session, trip = _cookie(cookies, COOKIE), _cookie(cookies, TRIP)
-        if scope["method"] not in SAFE and not _is_ours(headers, has_cookie=session is not None):
-            told = "This was sent from another site, so it was not done. Open the page here and try again."
-            return None, (403, "cross-site", told)
-        who = None if session is None else self._access.of_session(session)
+        session, oidc_state = _cookie(cookies, SESSION_COOKIE), _cookie(cookies, OIDC_COOKIE)
+        if scope["method"] not in SAFE_METHODS and not _is_same_site(headers, has_cookie=session is not None):
+            detail = "This request came from another site, so nothing was done. Open the page here and try again."
+            raise HttpError(CROSS_SITE, detail)
+        who = None if session is None else self._access.sessions.find(session)
         session = session if who else None
-        return Asked(who=who, session=session, trip=trip, address=address, is_secure=is_secure), None
+        return RequestContext(who=who, session=session, oidc_state=oidc_state, address=address, is_secure=is_secure)
 
     def _counted(self, receive: Receive) -> Receive:
         left = self._largest_body
@@ -135,7 +150,7 @@ class Guard:
         return counting
 
 
-def _is_ours(headers: dict[str, str], *, has_cookie: bool) -> bool:
+def _is_same_site(headers: dict[str, str], *, has_cookie: bool) -> bool:
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
     if site is not None:
         return site in {"same-origin", "none"}
@@ -164,12 +179,3 @@ def _with_headers(send: Send, *, is_secure: bool) -> Send:
         await send(message)
 
     return sending
-
-
-async def _refuse(send: Send, status: int, kind: str, detail: str) -> None:
-    body = json.dumps({"type": f"urn:volition:{kind}", "title": kind, "status": status, "detail": detail}).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -87,7 +87,7 @@ def served(folder: Path) -> Iterator[tuple[Server, str]]:
 
 def named(server: Server) -> dict[str, str]:
     """Return what the paths name; search is trained once more, so that there is a run to see."""
-    person = server.access.user("demo-person")
+    person = server.access.users.find("demo-person")
     if person is None or person.person is None or person.account is None:
         sys.exit("The workspace is none of the demo's: nobody there is the person who looks.")
     with server.workspaces.borrow() as workspace:
@@ -106,7 +106,7 @@ def named(server: Server) -> dict[str, str]:
         "run": run.id,
         "meeting": quote(next(one for one in meetings if one.was_there).name, safe=""),
         "channel": quote(channels[0].name, safe=""),
-        "guest": f"/guest/{server.access.guest_link(person=guest, account=organisation)}",
+        "guest": f"/guest/{server.access.links.make_guest_link(person=guest, account=organisation)}",
     }
 
 
@@ -126,7 +126,7 @@ def take(browser: Browser, server: Server, url: str, out: Path, only: list[str])
             reduced_motion="reduce",
         )
         if role is not None:
-            secret = server.access.begin_session(users[role])
+            secret = server.access.sessions.begin(users[role])
             context.add_cookies([{"name": "volition", "value": secret, "url": url}])
         page = context.new_page()
         page.set_default_timeout(60_000)  # the first search or summary loads the sentence encoder
@@ -134,7 +134,7 @@ def take(browser: Browser, server: Server, url: str, out: Path, only: list[str])
         if answer is None or not answer.ok:
             sys.exit(f"{path} as {role} answered {answer and answer.status}; no picture was taken of it.")
         if name == "guest":
-            page.get_by_role("button", name="Go on as a guest").click()
+            page.get_by_role("button", name="Continue as a guest").click()
         page.evaluate("document.fonts.ready")
         tall = min(TALLEST[width], int(page.evaluate("document.documentElement.scrollHeight")))
         file = out / f"{name}-{width}{'-dark' if is_dark else ''}.png"

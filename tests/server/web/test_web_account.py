@@ -39,7 +39,7 @@ def test_a_yes_and_a_no_count_at_once_and_are_undone(served, client):
     assert "the account&#39;s yes counts from now on" in page.text
     assert permitted(served)
     undo = re.search(r'name="undo" value="(\d+)"', page.text)[1]
-    assert "stands as it did before" in client.post("/account/switches/train-summary", data={"undo": undo}).text
+    assert "is as it was before" in client.post("/account/switches/train-summary", data={"undo": undo}).text
     assert not permitted(served)
     client.post("/account/switches/train-summary", data={"answer": "yes"})
     client.post("/account/switches/train-summary", data={"answer": "no"})
@@ -109,7 +109,7 @@ def test_a_locked_switch_stays_off_whatever_is_answered_until_it_is_unlocked(ser
     assert reason(served) is None
     page = client.post("/account/switches/train-summary/lock", data={"lock": "on"})
     assert "Train summaries is locked" in page.text
-    assert "A yes does not take effect until it is unlocked" in page.text
+    assert "A yes has no effect until it is unlocked" in page.text
     assert reason(served) == "limited"
     page = client.post("/account/switches/train-summary", data={"answer": "yes", "covers": "past"})
     assert "yes counts once it is unlocked" in page.text
@@ -127,7 +127,7 @@ def test_undoing_a_lock_gives_back_all_that_stood(served, client):
         before = workspace.consent.choices("account:acme", account="acme").of("train-summary").since_us
     page = client.post("/account/switches/train-summary/lock", data={"lock": "on"})
     page = client.post("/account/switches/train-summary/lock", data=undo_in(page))
-    assert "everything stands as it did before" in page.text
+    assert "everything is as it was before" in page.text
     with served.workspaces.borrow() as workspace:
         assert workspace.consent.choices("account:acme", account="acme").of("train-summary").since_us == before
 
@@ -136,17 +136,17 @@ def test_a_group_is_limited_told_and_lifted(served, client):
     everybody_agrees(served)
     form = {"group": "Works council", "switch": "train-summary"}
     page = client.post("/account/limits", data={**form, "limit": "on", "people": "ada\n\n bo \n"})
-    assert "limited for 2 people of Works council" in page.text
+    assert "limited for 2 people in Works council" in page.text
     assert "Lift the limit of Train summaries for Works council" in page.text
-    assert "Whom it holds" in page.text
+    assert "Who is in it" in page.text
     assert [reason(served, person) for person in ("ada", "bo")] == ["limited", "limited"]
     page = client.post("/account/limits", data={**form, "limit": "some", "people": "bo"})
     assert [reason(served, person) for person in ("ada", "bo")] == ["limited", None]
     client.post("/account/limits", data={**undo_in(page), "switch": "train-summary"})
     assert [reason(served, person) for person in ("ada", "bo")] == ["limited", "limited"]
     page = client.post("/account/limits", data={**form, "limit": "off"})
-    assert "not limited for Works council any more" in page.text
-    assert "Whom it holds" not in page.text
+    assert "no longer limited for Works council" in page.text
+    assert "Who is in it" not in page.text
     assert [reason(served, person) for person in ("ada", "bo")] == [None, None]
 
 
@@ -167,7 +167,7 @@ def test_a_use_that_no_switch_speaks_of_is_told_all_the_same(served, client):
         workspace.consent.limit("acme", data=["content"], purpose=["advertising"], group="g", people=["ada"])
         workspace.consent.limit("acme", data=["content/audio"], purpose=["train/summary"])
     page = client.get("/account").text
-    assert "the operator lifts it" in page
+    assert "the operator can lift it" in page
     assert "Partly locked" in page
     assert "Lock all of it" in page
 
@@ -197,7 +197,7 @@ def test_a_limit_that_makes_no_sense_is_refused_and_leaves_no_entry(served, clie
         assert workspace.ledger.size == size
 
 
-@pytest.mark.parametrize(("group", "told"), [("", "for everybody"), ("g", "for you")])
+@pytest.mark.parametrize(("group", "told"), [("", "for everyone"), ("g", "for you")])
 def test_a_person_is_told_that_the_account_limits_a_switch_and_that_their_no_counts(served, group, told):
     everybody_agrees(served)
     with served.workspaces.borrow() as workspace:
@@ -206,7 +206,7 @@ def test_a_person_is_told_that_the_account_limits_a_switch_and_that_their_no_cou
         person.post("/sign-in/demo", data={"user": "demo-person"})
         page = person.get("/settings").text
         assert f"limits this {told}" in page
-        assert "Your own no still counts" in page
+        assert "If you say no, that stays in force afterwards, too" in page
         person.post("/settings/train-summary", data={"answer": "no"})
         card = re.search(r'id="train-summary".*?</article>', person.get("/settings").text, re.DOTALL)[0]
         assert "You said no." in card

@@ -33,7 +33,7 @@ def server(world):
 
 def visitor(server, role):
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=OURS)
-    client.cookies.set("volition", server.access.begin_session(f"demo-{role}"))
+    client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
     return client
 
 

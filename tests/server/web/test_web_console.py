@@ -25,7 +25,7 @@ def server(world):
 
 def visitor(server, role=Role.OPERATOR):
     client = TestClient(server, base_url="http://centre.example", headers=SAME)
-    client.cookies.set("volition", server.access.begin_session(f"demo-{role}"))
+    client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
     return client
 
 
@@ -168,10 +168,10 @@ def test_an_empty_workspace_shows_how_to_begin(tmp_path):
     Workspace.create(folder, origin="log.example/empty", profile=None).close()
     server = Server(folder, is_demo=True)
     try:
-        server.access.add_user("demo-operator", roles=[Role.OPERATOR], name="Olga")
+        server.access.users.add("demo-operator", roles=[Role.OPERATOR], name="Olga")
         client = visitor(server)
         first = client.get("/console").text
-        assert [step in first for step in ("Publish terms", "Collect something", "Invite a decision")] == [True] * 3
+        assert [step in first for step in ("Publish terms", "Collect data", "Ask for a decision")] == [True] * 3
         assert 'class="done"' not in first
         for path in ("ledger", "lake", "snapshots", "runs", "models", "forgettings"):
             assert client.get(f"/console/{path}").status_code == 200
@@ -185,7 +185,7 @@ def test_from_training_to_forgetting(released):
     server, model = released
     client = visitor(server)
     page = client.get(f"/console/models/{model}").text
-    assert "Card, to read" in page
+    assert "Card (text)" in page
     assert 'class="chart held' in page
     card = client.get(f"/console/models/{model}/files/card.json")
     assert json.loads(card.text)["model"] == model
@@ -226,7 +226,7 @@ def released(server):
     client = visitor(server)
     finished(client, client.post(f"/console/models/{model}/audit"))
     put = client.post(f"/console/models/{model}/release")
-    assert "is at work" in put.text, put.text
+    assert "is released, with a signed model card" in put.text, put.text
     return server, model
 
 

@@ -89,8 +89,8 @@ def lived(served, tmp_path):
 
     run = served.jobs.start("train recommend", learn)
     *_, over = served.jobs.follow(run.id)
-    link = served.access.guest_link(person=guest, account="acme")
-    followed = served.access.sign("erasure", {"seq": erased}, lasts_us=10**12)
+    link = served.access.links.make_guest_link(person=guest, account="acme")
+    followed = served.access.links.sign("erasure", {"seq": erased}, lasts_us=10**12)
     return {
         "/chat/{channel:path}": "/chat/general",
         "/console/ledger/{seq}": "/console/ledger/0",
@@ -109,7 +109,7 @@ def lived(served, tmp_path):
 def walk():
     """Yield every page with each role that may see it, or with none."""
     for page in SHOWN:
-        for role in sorted(page.needs) if page.needs is not None else [None]:
+        for role in sorted(page.roles) if page.roles is not None else [None]:
             yield role, page.path
 
 

@@ -26,7 +26,7 @@ Ada Byron: We decided to move the launch to Friday.
 Bo Berg: I will send the brochure to the printer by Thursday.
 
 01:10.000 --> 01:15.000
-Ada Byron: Who talks to the customer about the new price?
+Ada Byron: Principal talks to the customer about the new price?
 """
 CHAT = [
     {
@@ -70,10 +70,10 @@ def server(rooms):
 def come_in(server, person="ada"):
     """Return a client that has come in as a person of acme."""
     user = "demo-person" if person == "ada" else person.replace(":", "-").lower()
-    if server.access.user(user) is None:
-        server.access.add_user(user, roles=[Role.PERSON], account="acme", person=person)
+    if server.access.users.find(user) is None:
+        server.access.users.add(user, roles=[Role.PERSON], account="acme", person=person)
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False, headers=SAME)
-    client.cookies.set("volition", server.access.begin_session(user))
+    client.cookies.set("volition", server.access.sessions.begin(user))
     return client
 
 
@@ -168,7 +168,7 @@ def test_the_composer_edits_by_rule_and_says_what_needs_a_model(server):
     client = come_in(server)
     page = client.get("/chat/general").text
     assert "I will look at it" in page
-    assert "the operator has configured none" in page
+    assert "the operator has not set one up" in page
     edited = client.post("/chat/general", data={"text": "it is  broken ??", "do": "edit:tidy"}).text
     assert "it is broken?</textarea>" in edited
     refused = client.post("/chat", data={"text": "it is <b>", "do": "tone:formal"}).text
@@ -204,7 +204,7 @@ def chat_records(server):
 def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_names(server):
     client, before = come_in(server, ADA), chat_records(server)
     form = {"once": box_of(client), "text": "the <printer> works again, @nobody @Di Dorn.", "do": "send"}
-    for told in ("Sent. It is kept as chat of Acme Ltd", "This was sent already"):
+    for told in ("Sent. It is kept as chat of Acme Ltd", "This message was already sent"):
         answer = client.post("/chat/general", data=form)
         assert (answer.status_code, answer.headers["location"]) == (303, "/chat/general#compose")
         page = client.get("/chat/general").text
@@ -248,7 +248,7 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     for changed, why in (
         ({"text": "  "}, "has no words"),
         ({"text": "x" * 20_001}, "longer than 20,000 characters"),
-        ({"once": "another"}, "Open the page anew"),
+        ({"once": "another"}, "Reload the page and try again"),
     ):
         refused = client.post("/chat/general", data={**form, **changed})
         assert refused.status_code == 200
@@ -336,7 +336,7 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
     page.keyboard.press("Escape")
     box.fill("it is  broken ??")
     page.get_by_role("button", name="Tidy up").click()
-    page.get_by_text("Edited by rule").wait_for()
+    page.get_by_text("Edited by fixed rules").wait_for()
     assert box.input_value() == "it is broken?"
     box.fill("please s")
     page.locator("#suggestions button").first.click()

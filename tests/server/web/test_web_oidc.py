@@ -32,7 +32,7 @@ def server(world, issuer):
         f'[oidc]\nissuer = "{issuer}"\nclient_id = "volition"\nclient_secret_file = "oidc.secret"\n'
     )
     server = Server(world)
-    server.access.add_user("olga", roles=[Role.OPERATOR], subject=f"{issuer} olga@example.org")
+    server.access.users.add("olga", roles=[Role.OPERATOR], subject=f"{issuer} olga@example.org")
     yield server
     server.close()
     oidc._provider.cache_clear()
@@ -61,7 +61,7 @@ def test_whom_the_provider_names_comes_in(client, server):
     back = let_in_by(leave(client))
     answer = client.get(back)
     assert (answer.status_code, answer.headers["location"]) == (303, "/nowhere"), answer.text
-    assert server.access.of_session(client.cookies["volition"]).user == "olga"
+    assert server.access.sessions.find(client.cookies["volition"]).user == "olga"
 
 
 def test_the_provider_is_asked_with_pkce_state_and_nonce(client):
@@ -98,7 +98,7 @@ def test_a_changed_nonce_is_refused(client, server):
     back = let_in_by(address.replace(asked["nonce"][0], "somebody-elses"))
     answer = client.get(back)
     assert answer.status_code == 403
-    assert "does not hold" in answer.text
+    assert "is not valid" in answer.text
 
 
 def test_without_a_provider_nobody_is_sent_anywhere(world):

@@ -40,7 +40,7 @@ def visitor(server, role, **more):
     """Return a client that has come in as a role, or as nobody."""
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False, **more)
     if role is not None:
-        client.cookies.set("volition", server.access.begin_session(f"demo-{role}"))
+        client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
     return client
 
 
@@ -58,17 +58,17 @@ def test_all_routes_by_all_roles(server, role):
             continue  # it would end the walk
         headers = {"sec-fetch-site": "same-origin"}
         answer = client.request(page.method, filled(page.path), headers=headers)
-        may = page.needs is None or role in page.needs
+        may = page.roles is None or role in page.roles
         told = f"{page.method} {page.path} as {role}: {answer.status_code}"
         if may:
             assert answer.status_code not in {401, 500}, told
-            assert "It is for:" not in answer.text, told
-            assert page.needs is None or not answer.headers.get("location", "").startswith("/sign-in"), told
+            assert "This page is only for the role:" not in answer.text, told
+            assert page.roles is None or not answer.headers.get("location", "").startswith("/sign-in"), told
         elif role is NOBODY:
             assert (answer.status_code, answer.headers["location"][:13]) == (303, "/sign-in?next"), told
         else:
             assert answer.status_code == 403, told
-            assert "It is for:" in answer.text, told
+            assert "This page is only for the role:" in answer.text, told
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.method == "POST"], ids=lambda page: page.path)
@@ -84,7 +84,7 @@ def test_all_routes_by_all_roles(server, role):
     ids=str,
 )
 def test_nothing_is_changed_from_another_site(server, page, headers):
-    client = visitor(server, min(page.needs or [Role.PERSON]))
+    client = visitor(server, min(page.roles or [Role.PERSON]))
     before = server.workspaces
     answer = client.request(page.method, filled(page.path), headers=headers, data={"answer": "no"})
     assert answer.status_code == 403
@@ -121,7 +121,7 @@ def test_too_many_tries_to_sign_in_are_stopped(server):
 
 @pytest.mark.parametrize("path", ["//elsewhere.example", "https://elsewhere.example/", "/\\elsewhere.example", "\nx"])
 def test_signing_in_leads_to_a_page_of_ours_alone(server, path):
-    server.access.add_user("olga", roles=[Role.OPERATOR], password="correct horse battery")
+    server.access.users.add("olga", roles=[Role.OPERATOR], password="correct horse battery")
     form = {"user": "olga", "password": "correct horse battery", "next": path}
     client = visitor(server, NOBODY, client=("203.0.113.10", 1))
     answer = client.post("/sign-in", headers={"sec-fetch-site": "same-origin"}, data=form)
@@ -188,14 +188,14 @@ def test_a_template_shows_every_field_of_its_dataclass_and_no_other(page):
 
 
 def test_the_table_of_pages_is_the_pages_there_are():
-    text = (FOLDER.parents[2] / "docs" / "web.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `(/[^`]*)` \| ([^|]+) \| [^|]+ \| `(\w+)` \|$", text, re.MULTILINE)
+    text = (FOLDER.parents[3] / "docs" / "web.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(/[^`]*)` \| ([^|]+) \| [^|]+ \| `([\w.]+)` \|$", text, re.MULTILINE)
     told = {path: (who, module) for path, who, module in rows}
     order = ["person", "administrator", "engineer", "auditor", "operator"]
     assert told == {
         page.path.replace(":path", ""): (
-            "everybody" if page.needs is None else ", ".join(sorted(page.needs, key=order.index)),
-            page.handler.__module__.rpartition(".")[2],
+            "everybody" if page.roles is None else ", ".join(sorted(page.roles, key=order.index)),
+            page.handler.__module__.removeprefix("volition.server.web."),
         )
         for page in PAGES
         if page.method == "GET"
@@ -203,8 +203,8 @@ def test_the_table_of_pages_is_the_pages_there_are():
 
 
 def test_every_module_of_pages_is_served_and_no_two_pages_have_one_address():
-    there = {path.stem for path in FOLDER.glob("*.py") if "pages = Pages()" in path.read_text(encoding="utf-8")}
-    assert there == {module.__name__.rpartition(".")[2] for module in MODULES}
+    there = {path for path in FOLDER.rglob("*.py") if "\npages = Pages()" in path.read_text(encoding="utf-8")}
+    assert there == {Path(module.__file__) for module in MODULES}
     addresses = [(page.method, page.path) for page in PAGES]
     assert len(addresses) == len(set(addresses))
 

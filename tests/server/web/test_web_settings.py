@@ -52,9 +52,9 @@ def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_i
         page.locator(f"#{switch} .row .pill", has_text="Not used").wait_for()
         said = states(page, switch)
         assert (said["card"], said["glance"], said["kinds"]) == ("Not used", "Not used", {"Not used"})
-    assert page.locator("#standing").inner_text() == "Your data trains no AI"
+    assert page.locator("#standing").inner_text() == "Your data does not train AI"
     page.get_by_role("button", name="Undo").click()
-    page.get_by_text("everything stands as it did before").wait_for()
+    page.get_by_text("everything is as it was before").wait_for()
     said = states(page, "train-compose")
     assert (said["card"], said["glance"], said["standing"]) == ("Used", "Used", "Your data trains AI")
     assert states(page, "train-search")["card"] == "Not used"
@@ -120,7 +120,7 @@ def test_a_no_after_silence_cannot_be_undone_into_a_yes(served, page, sign_in):
     """Undoing must not turn into agreeing: where nothing was allowed before, there is nothing to undo."""
     with served.workspaces.borrow() as workspace:
         workspace.terms.accept("brill")  # where the terms ask each person
-    served.access.add_user("cy", roles=[Role.PERSON], account="brill", person="cy")
+    served.access.users.add("cy", roles=[Role.PERSON], account="brill", person="cy")
     sign_in(page, user="cy").goto("/settings")
     page.locator("#train-summary-no").click()
     page.get_by_text("your no counts from now on").wait_for()
@@ -140,9 +140,9 @@ def test_a_click_signs_in_and_out_in_the_demo(served, page):
 def test_a_guest_comes_in_by_a_link_and_chooses(served, page):
     with served.workspaces.borrow() as workspace:
         guest = workspace.parties.guest("acme", "Zoe Guest").id
-    link = served.access.guest_link(person=guest, account="acme")
+    link = served.access.links.make_guest_link(person=guest, account="acme")
     page.goto(f"/guest/{link}")
-    page.get_by_role("button", name="Go on as a guest").click()
+    page.get_by_role("button", name="Continue as a guest").click()
     page.goto("/settings")
     page.locator("#train-summary-no").click()
     page.get_by_text("your no counts from now on").wait_for()

@@ -105,8 +105,8 @@ def train_and_release(operator):
     operator.get_by_role("button", name="Audit").click()
     run_over(operator)
     operator.locator("#now a").click()
-    operator.get_by_role("button", name="Put to work").click()
-    operator.get_by_text("is at work").first.wait_for()
+    operator.get_by_role("button", name="Release").click()
+    operator.get_by_text("is released").first.wait_for()
     return model
 
 
@@ -174,7 +174,7 @@ def test_the_story_from_weighing_to_the_proof(served, new_page, sign_in, tmp_pat
     assert person.locator(f"#{model} .due").count() == 1
     operator.goto("/console/forgettings")
     assert operator.get_by_role("link", name=model).count() == 1
-    operator.get_by_role("button", name="Carry them out now").click()
+    operator.get_by_role("button", name="Forget now").click()
     assert "One model has forgotten." in run_over(operator)
     person.goto("/models")
     assert person.locator(f"#{model} .pill").inner_text() == "Forgotten"

@@ -155,8 +155,8 @@ def let_in(access: Access) -> None:
         Role.OPERATOR: ("Operator", None, None),
     }
     for role, (name, account, person) in roles.items():
-        if access.user(f"demo-{role}") is None:
-            access.add_user(f"demo-{role}", roles=[role], name=name, account=account, person=person)
+        if access.users.find(f"demo-{role}") is None:
+            access.users.add(f"demo-{role}", roles=[role], name=name, account=account, person=person)
 
 
 class _Story:

@@ -14,7 +14,7 @@ from typing import Final
 
 from volition.canonical import datetime_to_us
 from volition.consent.terms.model import OPTIONAL_KEYS, REQUIRED_KEYS, Terms, build_terms
-from volition.consent.terms.toml_file import FaultError, Section, at, parse_toml, suggest
+from volition.consent.terms.toml_file import FaultError, Section, at, name_lines, parse_toml, suggest
 from volition.errors import InvalidInputError
 
 PROFILES: Final = ("2023-03-31", "2023-07-27", "2023-08-07", "2023-08-11", "bundled", "granular")
@@ -51,14 +51,11 @@ def load_profile(name: str) -> Terms:
 
 def _read(data: bytes, *, source: str, folder: Traversable) -> Terms:
     document = parse_toml(data, source=source)
-    try:
+    with name_lines(document):
         top = Section(document.value, (), {*REQUIRED_KEYS, "text"}, OPTIONAL_KEYS)
         with at("effective"):
             effective_us = _us_of_toml(top.value["effective"])
         return build_terms(top, effective_us=effective_us, text=_prose(top.text("text"), folder), text_digest="")
-    except FaultError as error:
-        msg = f"{source}:{document.line_of(error.path)}: {error.fault}"
-        raise InvalidInputError(msg) from error
 
 
 def _prose(name: str, folder: Traversable) -> str:

@@ -2,17 +2,22 @@
 
 Each module knows only those before it:
 
-problems      problem details (RFC 9457)
-webhooks      webhooks out
+webhooks      outgoing webhooks
 schemas       the JSON
 idempotency   writes that may be sent again
-security      which scope and roles a route needs
+security      which scope and roles a route requires
 may           `POST /v1/may`, without a framework
-ingest        ways in: OTLP, Zoom
-record        terms, accounts, people, decisions, the ledger
-learning      snapshots, runs, models, forgettings
-rights        what a person may ask for
+ingest        OTLP and Zoom's webhooks, coming in
+ledger        entries, checkpoint, proofs
+terms         terms and their acceptance
+parties       accounts and people
+decisions     a yes or a no
 limits        an account's limits
+runs          background jobs, training
+snapshots     frozen training sets
+models        models, audits, releases
+forgettings   what models must forget
+rights        a person's rights: holdings, export, proofs, requests
 weigh         weigh, then choose
 app           all of it as one application
 """

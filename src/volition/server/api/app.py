@@ -1,4 +1,4 @@
-"""The API as one application: its routes, how it tells failures, its document, health and figures."""
+"""The API as one application: its routes, its failures as problem details, its OpenAPI document, health and metrics."""
 
 import logging
 from contextlib import suppress
@@ -14,65 +14,105 @@ from starlette.exceptions import HTTPException
 
 from volition import canonical
 from volition.errors import VolitionError
-from volition.server.api import ingest as ways_in
-from volition.server.api import learning, record, rights
-from volition.server.api import limits as limiting
-from volition.server.api import weigh as weighing
-from volition.server.api.idempotency import Repeats
+from volition.server.api import (
+    decisions,
+    forgettings,
+    ingest,
+    ledger,
+    limits,
+    models,
+    parties,
+    rights,
+    runs,
+    snapshots,
+    terms,
+    weigh,
+)
+from volition.server.api.idempotency import Idempotency, StoredAnswers
 from volition.server.api.may import May
-from volition.server.api.problems import MEDIA_TYPE, NOT_FOUND, UNPROCESSABLE, problem
-from volition.server.api.schemas import Problem
-from volition.server.api.security import ApiError
-from volition.server.api.webhooks import Telling
+from volition.server.api.schemas import ProblemDetails
+from volition.server.api.webhooks import Webhooks
+from volition.server.asgi import App, Message, Receive, Send
 from volition.server.auth import Access
-from volition.server.http_errors import UNEXPECTED, Failure, failure_of
+from volition.server.http_errors import (
+    MEDIA_TYPE,
+    UNEXPECTED,
+    UNPROCESSABLE,
+    Failure,
+    failure_of,
+    failure_of_status,
+    problem,
+)
 from volition.server.jobs import Jobs
-from volition.server.middleware import App, Message, Receive, Send
-from volition.server.settings import Settings
+from volition.server.settings import ServerSettings
 from volition.workspace.pool import Workspaces
 
 PATHS: Final = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/gpc.json")
-"""What begins so belongs to the API."""
+"""Paths that begin like this belong to the API."""
 
 _MAY: Final = "/v1/may"
 _STARTED: Final = datetime.now(UTC).date().isoformat()
+_ROUTES: Final = (
+    terms,
+    parties,
+    decisions,
+    limits,
+    ledger,
+    snapshots,
+    runs,
+    models,
+    forgettings,
+    rights,
+    weigh,
+    ingest,
+)
+"""Every module of routes; each has `routes`."""
+
 _log = logging.getLogger(__name__)
 
 
 class Api:
     """The API of one server; close it."""
 
-    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> None:
-        """Put it together; `guard.Guard` stands before it."""
+    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> None:
+        """Put it together; `middleware.SecurityMiddleware` stands before it."""
         self._may = May(workspaces)
-        self._telling = [
-            Telling(webhook, access=access, workspaces=workspaces, clock=canonical.now_us)
-            for webhook in settings.webhooks
-        ]
-        self._figures = _Figures(workspaces)
-        self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, figures=self._figures)
-        self._rest = Repeats(self.app, access)
+        self._webhooks = Webhooks(
+            settings.webhooks, database=access.database, workspaces=workspaces, clock=canonical.now_us
+        )
+        self._metrics = _Metrics(workspaces)
+        self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, metrics=self._metrics)
+        self._rest = Idempotency(self.app, StoredAnswers(access.database))
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["path"] == _MAY and scope["method"] == "POST":
-            self._figures.asked.inc()
+            self._metrics.may_requests.inc()
             await self._may(scope, receive, send)
             return
-        await self._figures.measured(self._rest, scope, receive, send)
+        await self._metrics.measured(self._rest, scope, receive, send)
 
     def close(self) -> None:
-        """Stop telling others, and let go of the leases."""
-        for telling in self._telling:
-            telling.close()
+        """Stop the webhooks, and let go of the leases."""
+        self._webhooks.close()
         self._may.close()
 
 
-def _application(*, workspaces: Workspaces, jobs: Jobs, settings: Settings, figures: "_Figures") -> FastAPI:
+def _application(*, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings, metrics: "_Metrics") -> FastAPI:
     app = FastAPI(title="Volition", version="1", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.workspaces, app.state.jobs, app.state.settings = workspaces, jobs, settings
-    for routes in (record.routes, limiting.routes, learning.routes, rights.routes, weighing.routes, ways_in.routes):
-        app.include_router(routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
+    for module in _ROUTES:
+        app.include_router(module.routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
+    _add_operations(app, workspaces, metrics)
+    app.add_exception_handler(VolitionError, _failed)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+def _add_operations(app: FastAPI, workspaces: Workspaces, metrics: "_Metrics") -> None:
+    """Add what operators and their tools ask for: the document, health, metrics."""
     document: dict[str, Any] = {}
 
     @app.get("/v1/openapi.json", include_in_schema=False)
@@ -94,23 +134,17 @@ def _application(*, workspaces: Workspaces, jobs: Jobs, settings: Settings, figu
             return JSONResponse({"status": "not ready", "detail": str(error)}, status_code=503)
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
-        return Response(figures.text(), media_type=CONTENT_TYPE_LATEST)
+    def show_metrics() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/.well-known/gpc.json", include_in_schema=False)
     def gpc() -> JSONResponse:
         return JSONResponse({"gpc": True, "lastUpdate": _STARTED})
 
-    app.add_exception_handler(VolitionError, _told)
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
-    return app
-
 
 _PROBLEM: Final[dict[str, Any]] = {
-    "description": "A problem",
-    "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+    "description": "Problem details (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
 }
 
 _QUESTION: Final[dict[str, Any]] = {
@@ -127,10 +161,10 @@ _QUESTION: Final[dict[str, Any]] = {
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document: FastAPI's, with the route that does without it."""
-    told = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
-    told.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-    told["security"] = [{"token": []}]
+    """Return the OpenAPI document: FastAPI's, and the one route that works without FastAPI."""
+    document = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
+    document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"token": []}]
     purpose = {"purpose": {"type": "string"}}
     single = {
         **_QUESTION,
@@ -143,7 +177,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {**purpose, "questions": {"type": "array", "items": _QUESTION}},
     }
-    told["paths"][_MAY] = {
+    document["paths"][_MAY] = {
         "post": {
             "tags": ["may"],
             "summary": "May this be used?",
@@ -160,7 +194,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             },
         }
     }
-    return told
+    return document
 
 
 def _problem(failure: Failure, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - any JSON value
@@ -170,24 +204,21 @@ def _problem(failure: Failure, detail: str, **more: Any) -> JSONResponse:  # noq
     )
 
 
-def _told(_: Request, error: Exception) -> Response:
-    failure = error.failure if isinstance(error, ApiError) else UNEXPECTED
-    if isinstance(error, VolitionError) and not isinstance(error, ApiError):
-        failure = failure_of(error)
-    return _problem(failure, str(error))
+def _failed(_: Request, error: Exception) -> Response:
+    return _problem(failure_of(error) if isinstance(error, VolitionError) else UNEXPECTED, str(error))
 
 
 def _malformed(_: Request, error: Exception) -> Response:
     faults = error.errors() if isinstance(error, RequestValidationError) else []
-    told = [{"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in faults]
-    first = f"{told[0]['where']}: {told[0]['what']}." if told else ""
-    return _problem(UNPROCESSABLE, first, errors=told)
+    errors = [{"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in faults]
+    first = f"{errors[0]['where']}: {errors[0]['what']}." if errors else "The body does not have the form it needs."
+    return _problem(UNPROCESSABLE, first, errors=errors)
 
 
 def _http(_: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
+    status = error.status_code if isinstance(error, HTTPException) else UNEXPECTED.status
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
-    failure = NOT_FOUND if status == 404 else Failure(status=status, kind="http", title=detail)
+    failure = failure_of_status(status)
     response = _problem(failure, detail)
     if isinstance(error, HTTPException) and error.headers:
         response.headers.update(error.headers)
@@ -196,22 +227,24 @@ def _http(_: Request, error: Exception) -> Response:
 
 def _unexpected(request: Request, error: Exception) -> Response:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _problem(UNEXPECTED, "Nothing was half-done. The operator finds it in the log.")
+    return _problem(
+        UNEXPECTED, "The server failed, and nothing was done by halves. The operator finds the reason in the log."
+    )
 
 
-class _Figures:
-    """What Prometheus scrapes; no figure names a party."""
+class _Metrics:
+    """Metrics for Prometheus; none of them names a party."""
 
     def __init__(self, workspaces: Workspaces) -> None:
         self._workspaces = workspaces
         self._registry = CollectorRegistry()
-        self.asked = Counter("volition_may_requests", "Requests to /v1/may", registry=self._registry)
+        self.may_requests = Counter("volition_may_requests", "Requests to /v1/may", registry=self._registry)
         self._requests = Counter(
             "volition_requests", "Requests to other routes", ("method", "status"), registry=self._registry
         )
         self._seconds = Histogram("volition_request_seconds", "How long they took", registry=self._registry)
         self._ledger = Gauge("volition_ledger_entries", "Entries of the ledger", registry=self._registry)
-        self._owed = Gauge("volition_forgettings_owed", "Forgettings that are owed", registry=self._registry)
+        self._owed = Gauge("volition_forgettings_owed", "Forgettings that are due", registry=self._registry)
 
     async def measured(self, app: App, scope: Message, receive: Receive, send: Send) -> None:
         async def noting(message: Message) -> None:
@@ -223,7 +256,7 @@ class _Figures:
             await app(scope, receive, noting)
 
     def text(self) -> bytes:
-        """Return the figures as they are now."""
+        """Return the metrics as they are now."""
         with suppress(VolitionError), self._workspaces.borrow() as workspace:
             self._ledger.set(workspace.ledger.size)
             self._owed.set(len(workspace.models.owed()))

@@ -1,100 +1,173 @@
-"""Writes that may be sent again: the answer under an `Idempotency-Key` is kept for a day and given again.
+"""Idempotency: the answer to a `POST` with an `Idempotency-Key` is kept for a day, and a repeat gets it again.
 
-It counts for `POST` under `/v1` alone, and for one user. The same key with another request is an error, as is a key
-whose first request has not been answered yet. What failed for our own sake is not kept, so it may be tried again.
+It covers `POST` under `/v1` alone, and each user's keys are their own. The same key with another request is an error,
+as is a key whose first request is still being answered. A failure on the server's side is not kept, so the request may
+be sent again.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
 
 from volition.errors import VolitionError
-from volition.server.api.problems import UNPROCESSABLE, read_body, tell
-from volition.server.auth import Access, Kept
-from volition.server.http_errors import CONFLICT, INVALID, failure_of
-from volition.server.middleware import App, Message, Receive, Send
+from volition.server.asgi import App, Message, Receive, Send, read_body
+from volition.server.auth.database import WebDatabase
+from volition.server.http_errors import CONFLICT, INVALID_INPUT, UNPROCESSABLE, failure_of, send_problem
 
 if TYPE_CHECKING:
-    from volition.server.middleware import Asked
+    from volition.server.middleware import RequestContext
+
+KEPT_ANSWERS_US: Final = 24 * 3600 * 1_000_000
+"""How long the answer to a write is kept under its idempotency key, microseconds."""
 
 _LONGEST_KEY: Final = 255
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS answers (user TEXT NOT NULL, key TEXT NOT NULL, asked TEXT NOT NULL, at_us INTEGER NOT NULL,
+                                    status INTEGER, type TEXT, body BLOB, PRIMARY KEY (user, key)) STRICT;
+"""
 
 
-class Repeats:
-    """Stands before the API's routes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """The answer to a write under its idempotency key.
 
-    def __init__(self, app: App, access: Access) -> None:
-        """Stand before `app`; `access` keeps the answers."""
+    Attributes:
+        request: Digest of the request.
+        status: The HTTP status; none while the write is being done.
+        media_type: Of the body.
+        body: The answer itself.
+    """
+
+    request: str
+    status: int | None
+    media_type: str
+    body: bytes
+
+
+class StoredAnswers:
+    """StoredAnswers to writes, kept in `web.db`."""
+
+    def __init__(self, database: WebDatabase) -> None:
+        """Keep them in `database`."""
+        self._database = database
+        database.create(_SCHEMA)
+
+    def begin(self, user: str, key: str, request: str) -> StoredAnswer | None:
+        """Begin a write under an idempotency key; return what is known of it if it was begun before.
+
+        Args:
+            user: Who is asking.
+            key: The key.
+            request: Digest of the request, so that another request under the same key is noticed.
+        """
+        now_us = self._database.clock()
+        with self._database.writing() as db:
+            db.execute("DELETE FROM answers WHERE at_us < ?", (now_us - KEPT_ANSWERS_US,))
+            found = db.execute(
+                "SELECT asked, status, type, body FROM answers WHERE user = ? AND key = ?", (user, key)
+            ).fetchone()
+            if found is not None:
+                return StoredAnswer(request=found[0], status=found[1], media_type=found[2] or "", body=found[3] or b"")
+            db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, NULL, NULL, NULL)", (user, key, request, now_us))
+        return None
+
+    def end(self, user: str, key: str, answer: StoredAnswer | None) -> None:
+        """Keep the answer to a write; none where it failed and may be sent again."""
+        with self._database.writing() as db:
+            if answer is None:
+                db.execute("DELETE FROM answers WHERE user = ? AND key = ?", (user, key))
+            else:
+                row = (answer.status, answer.media_type, answer.body, user, key)
+                db.execute("UPDATE answers SET status = ?, type = ?, body = ? WHERE user = ? AND key = ?", row)
+
+
+class Idempotency:
+    """ASGI middleware before the API's routes."""
+
+    def __init__(self, app: App, answers: StoredAnswers) -> None:
+        """Stand before `app`, and keep its answers."""
         self._app = app
-        self._access = access
+        self._answers = answers
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer again, or hand on."""
+        """Give the answer that was kept, or hand the request on."""
         key = next((value for name, value in scope.get("headers", ()) if name == b"idempotency-key"), None)
-        asked: Asked | None = scope.get("volition")
-        if scope["type"] != "http" or scope["method"] != "POST" or key is None or asked is None or asked.who is None:
+        context: RequestContext | None = scope.get("volition")
+        is_write = scope["type"] == "http" and scope["method"] == "POST"
+        if not is_write or key is None or context is None or context.who is None:
             await self._app(scope, receive, send)
             return
         if not 1 <= len(key) <= _LONGEST_KEY:
-            await tell(send, INVALID, f"An idempotency key has 1 to {_LONGEST_KEY} characters.")
+            await send_problem(send, INVALID_INPUT, f"An idempotency key has 1 to {_LONGEST_KEY} characters.")
             return
         try:
             body = await read_body(receive)
         except VolitionError as error:
-            await tell(send, failure_of(error), str(error))
+            await send_problem(send, failure_of(error), str(error))
             return
-        what = hashlib.sha256(scope["path"].encode() + b"\0" + scope["query_string"] + b"\0" + body).hexdigest()
-        user, named = asked.who.user, key.decode("latin-1")
-        kept = await run_in_threadpool(self._access.begin_write, user, named, what)
-        if kept is None:
-            await self._do(user, named, what, body, scope, receive, send)
-        elif kept.asked != what:
-            await tell(send, UNPROCESSABLE, "This idempotency key was used for another request. Take a new one.")
-        elif kept.status is None:
-            await tell(
-                send, CONFLICT, "The first request with this idempotency key is not answered yet. Wait, then retry."
-            )
+        request = hashlib.sha256(scope["path"].encode() + b"\0" + scope["query_string"] + b"\0" + body).hexdigest()
+        user, name = context.who.user, key.decode("latin-1")
+        known = await run_in_threadpool(self._answers.begin, user, name, request)
+        if known is None:
+            copy = _Copy(self._app, body, receive, send)
+            try:
+                await copy.answer(scope)
+            finally:
+                await run_in_threadpool(self._answers.end, user, name, copy.kept(request))
+        elif known.request != request:
+            detail = "This idempotency key was used for another request. Choose a new one."
+            await send_problem(send, UNPROCESSABLE, detail)
+        elif known.status is None:
+            detail = "The first request with this idempotency key is still being answered. Wait, then retry."
+            await send_problem(send, CONFLICT, detail)
         else:
-            headers = [(b"content-type", kept.type.encode()), (b"idempotency-replayed", b"true")]
-            await send({"type": "http.response.start", "status": kept.status, "headers": headers})
-            await send({"type": "http.response.body", "body": kept.body})
+            headers = [(b"content-type", known.media_type.encode()), (b"idempotency-replayed", b"true")]
+            await send({"type": "http.response.start", "status": known.status, "headers": headers})
+            await send({"type": "http.response.body", "body": known.body})
 
-    async def _do(  # noqa: PLR0913, PLR0917 - the request, taken apart
-        self,
-        user: str,
-        key: str,
-        what: str,
-        body: bytes,
-        scope: Message,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        status, kind, answer = 500, b"", bytearray()
-        is_read = False
 
-        async def replay() -> Message:
-            nonlocal is_read
-            if is_read:
-                return await receive()
-            is_read = True
-            return {"type": "http.request", "body": body, "more_body": False}
+class _Copy:
+    """Passes on a request whose body was read already, and copies its answer."""
 
-        async def copy(message: Message) -> None:
-            nonlocal status, kind
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                kind = next((value for name, value in message["headers"] if name == b"content-type"), b"")
-            else:
-                answer.extend(message.get("body", b""))
-            await send(message)
+    def __init__(self, app: App, body: bytes, receive: Receive, send: Send) -> None:
+        self._app = app
+        self._body: bytes | None = body
+        self._receive_more = receive
+        self._send_on = send
+        self._status = 0
+        self._media_type = b""
+        self._answer = bytearray()
+        self._is_whole = False
 
-        keep: Kept | None = None
-        try:
-            await self._app(scope, replay, copy)
-            if status < 500:
-                keep = Kept(asked=what, status=status, type=kind.decode("latin-1"), body=bytes(answer))
-        finally:
-            await run_in_threadpool(self._access.end_write, user, key, keep)
+    async def answer(self, scope: Message) -> None:
+        await self._app(scope, self._receive, self._send)
+        self._is_whole = True
+
+    def kept(self, request: str) -> StoredAnswer | None:
+        """Return what is to be kept; none where the server failed."""
+        if not self._is_whole or not 100 <= self._status < 500:
+            return None
+        return StoredAnswer(
+            request=request,
+            status=self._status,
+            media_type=self._media_type.decode("latin-1"),
+            body=bytes(self._answer),
+        )
+
+    async def _receive(self) -> Message:
+        if self._body is None:
+            return await self._receive_more()
+        body, self._body = self._body, None
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            self._media_type = next((value for name, value in message["headers"] if name == b"content-type"), b"")
+        else:
+            self._answer.extend(message.get("body", b""))
+        await self._send_on(message)

@@ -1,47 +1,47 @@
-"""Routes about an account's limits: what stands, and setting or lifting one."""
+"""Routes of an account's limits: which are in force, and setting or lifting one."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from volition.errors import InvalidInputError
-from volition.server.api.record import check_speaks_for, entry_out
-from volition.server.api.schemas import EntryOut, GroupOut, LimitIn
-from volition.server.api.security import Lent, needs
-from volition.server.auth import Role, Scope, Who
-
-_Id = Annotated[str, Path(min_length=1, max_length=200)]
+from volition.server.api.ledger import entry_out
+from volition.server.api.schemas import EntryOut, GroupOut, LimitIn, PathId
+from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
+from volition.server.auth import Principal, Role, Scope
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/accounts/{account}/limits", tags=["decisions"])
 def list_limits(
-    who: Annotated[Who, needs(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR)], workspace: Lent, account: _Id
+    who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    account: PathId,
 ) -> list[GroupOut]:
-    """List the limits of an account that stand: its lock first, then its groups by name."""
+    """List the limits of an account that are in force: its lock first, then its groups by name."""
     check_speaks_for(who, f"account:{account}")
     return [GroupOut.model_validate(group.to_json()) for group in workspace.consent.limits(account)]
 
 
 @routes.post("/accounts/{account}/limits", tags=["decisions"], status_code=201)
 def limit(
-    who: Annotated[Who, needs(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
-    workspace: Lent,
-    account: _Id,
-    asked: LimitIn,
+    who: Annotated[Principal, requires(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    account: PathId,
+    body: LimitIn,
 ) -> list[EntryOut]:
-    """Limit a use for the account or a group of its people, or lift a limit. Every later answer anywhere knows it."""
+    """Limit a use for the account or a group of its people, or lift a limit. Every later answer heeds it."""
     check_speaks_for(who, f"account:{account}")
-    if (asked.switch is None) == (not asked.data and not asked.purpose):
+    if (body.switch is None) == (not body.data and not body.purpose):
         raise InvalidInputError("Name what to limit: either a switch, or data and purposes.")
     entries = workspace.consent.limit(
         account,
-        switch=asked.switch,
-        data=asked.data,
-        purpose=asked.purpose,
-        group=asked.group,
-        people=asked.people,
-        limited=asked.limited,
+        switch=body.switch,
+        data=body.data,
+        purpose=body.purpose,
+        group=body.group,
+        people=body.people,
+        limited=body.limited,
     )
     return [entry_out(entry) for entry in entries]

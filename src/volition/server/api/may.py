@@ -28,15 +28,14 @@ from volition.consent.gate.batch import ANSWERS
 from volition.consent.lease import Held
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError, VolitionError
-from volition.server.api.problems import UNAUTHORIZED, read_body, tell
+from volition.server.asgi import Message, Receive, Send, read_body
 from volition.server.auth import Role, Scope
-from volition.server.http_errors import FORBIDDEN, failure_of
-from volition.server.middleware import Message, Receive, Send
+from volition.server.http_errors import FORBIDDEN, UNAUTHORIZED, failure_of, send_problem
 from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
 
 if TYPE_CHECKING:
-    from volition.server.middleware import Asked
+    from volition.server.middleware import RequestContext
 
 ARROW: Final = "application/vnd.apache.arrow.stream"
 ROLES: Final = frozenset({Role.ENGINEER, Role.AUDITOR, Role.OPERATOR})
@@ -81,13 +80,13 @@ class May:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        asked: Asked = scope["volition"]
+        asked: RequestContext = scope["volition"]
         if asked.who is None:
-            await tell(send, UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
+            await send_problem(send, UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
             return
         if not asked.who.is_any(ROLES) or SCOPE not in asked.who.scopes:
             told = f"This needs the scope {SCOPE}, and a role among: {', '.join(sorted(ROLES))}."
-            await tell(send, FORBIDDEN, told)
+            await send_problem(send, FORBIDDEN, told)
             return
         kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
         try:
@@ -105,7 +104,7 @@ class May:
                     held = await run_in_threadpool(self._hold, question.purpose)
                 await _send(send, _verdict(self._judge(held, question)))
         except VolitionError as error:
-            await tell(send, failure_of(error), str(error))
+            await send_problem(send, failure_of(error), str(error))
 
     def close(self) -> None:
         """Let go of every lease."""

@@ -1,10 +1,10 @@
-"""The JSON of the API: strict, so that a "false" is no false, and an unknown field is an error, not a surprise."""
+"""The JSON of the API. It is strict: the text "false" is not a boolean, and an unknown field is an error."""
 
 import base64
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from volition.errors import InvalidInputError
@@ -13,12 +13,15 @@ _T = TypeVar("_T")
 _Item = TypeVar("_Item")
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
-Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
-Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before; none for the first one.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="The largest number of items on a page.")]
+PathId = Annotated[str, Path(min_length=1, max_length=200)]
+Cursor = Annotated[
+    str | None, Query(max_length=400, description="`next` of the previous page; none for the first one.")
+]
 
 
-class Shape(BaseModel):
-    """What every document of the API has in common."""
+class Schema(BaseModel):
+    """What every request body of the API has in common."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -30,7 +33,7 @@ class Listing(BaseModel, Generic[_T]):
     next: str | None
 
 
-class Problem(BaseModel):
+class ProblemDetails(BaseModel):
     """Problem details (RFC 9457)."""
 
     type: str
@@ -39,7 +42,7 @@ class Problem(BaseModel):
     detail: str
 
 
-class AccountIn(Shape):
+class AccountIn(Schema):
     """An account to add."""
 
     account: Id
@@ -55,13 +58,13 @@ class AccountOut(BaseModel):
     terms: str | None
 
 
-class AcceptanceIn(Shape):
+class AcceptanceIn(Schema):
     """Terms that an account accepts; by default the newest."""
 
     terms: str | None = None
 
 
-class PersonIn(Shape):
+class PersonIn(Schema):
     """A person to add; without an account a guest."""
 
     person: Id
@@ -73,7 +76,7 @@ class PersonIn(Shape):
 
 
 class PersonOut(BaseModel):
-    """A person; by `pseudonym` ledger, lake and snapshots know them."""
+    """A person; the ledger, the lake and snapshots know them by `pseudonym`."""
 
     person: str
     account: str | None
@@ -81,7 +84,7 @@ class PersonOut(BaseModel):
     pseudonym: str
 
 
-class DecisionIn(Shape):
+class DecisionIn(Schema):
     """A yes or a no of a party, "account:ID" or "person:ID"."""
 
     party: Id
@@ -91,22 +94,26 @@ class DecisionIn(Shape):
     covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
 
 
-class LimitIn(Shape):
-    """A limit of an account, or the lift of one: of the whole account, or of a group of its people."""
+class LimitIn(Schema):
+    """Setting or lifting a limit: for the whole account, or for a group of its people."""
 
-    switch: str | None = Field(default=None, max_length=200, description="A switch of the account's terms; or else:")
+    switch: str | None = Field(
+        default=None, max_length=200, description="A switch of the account's terms; otherwise name data and purpose."
+    )
     data: Annotated[list[str], Field(max_length=20)] = []
     purpose: Annotated[list[str], Field(max_length=20)] = []
     group: str = Field(default="", max_length=80, description="A group's name; empty for the lock of the account.")
     people: Annotated[
         list[Id],
-        Field(max_length=100_000, description="Whom of the group, by id or a name there; to lift: by default all."),
+        Field(
+            max_length=100_000, description="People of the group, by id or name; when lifting, by default all of them."
+        ),
     ] = []
-    limited: bool = Field(default=True, description="Whether to limit or to lift.")
+    limited: bool = Field(default=True, description="True to set the limit, false to lift it.")
 
 
 class LimitedOut(BaseModel):
-    """What a group's limit holds for one purpose: which data, for how many people, since when and by which entry."""
+    """A group's limit for one purpose: which data, for how many people, since when and by which entry."""
 
     data: list[str]
     purpose: str
@@ -116,7 +123,7 @@ class LimitedOut(BaseModel):
 
 
 class GroupOut(BaseModel):
-    """A limit that stands; the group is null for the lock of the whole account."""
+    """A limit in force; the group is null for the lock of the whole account."""
 
     group: str | None
     people: int
@@ -140,7 +147,7 @@ class CheckpointOut(BaseModel):
 
 
 class ProofOut(BaseModel):
-    """That an entry is in the ledger: hashes in hexadecimal from the leaf's sibling up (RFC 9162)."""
+    """Proof that an entry is in the ledger: hexadecimal hashes from the leaf's sibling up (RFC 9162)."""
 
     seq: int
     leaf: str
@@ -148,7 +155,7 @@ class ProofOut(BaseModel):
     checkpoint: str
 
 
-class TermsIn(Shape):
+class TermsIn(Schema):
     """Terms to publish: a shipped profile, by name."""
 
     profile: str
@@ -164,13 +171,13 @@ class TermsOut(BaseModel):
     terms: dict[str, Any]
 
 
-class SnapshotIn(Shape):
-    """What to freeze a training set for."""
+class SnapshotIn(Schema):
+    """The purpose to freeze a training set for."""
 
     purpose: str
 
 
-class RunIn(Shape):
+class RunIn(Schema):
     """What to train; from a new snapshot unless one is named."""
 
     family: str
@@ -178,7 +185,7 @@ class RunIn(Shape):
 
 
 class RunOut(BaseModel):
-    """Long work, as it is now."""
+    """A background job, as it is now."""
 
     run: str
     what: str
@@ -193,7 +200,7 @@ class RunOut(BaseModel):
 
 
 class ModelOut(BaseModel):
-    """A model, and what became of it."""
+    """A model, and whether it was released, forgotten or replaced."""
 
     model: str
     family: str
@@ -210,7 +217,7 @@ def paged(
     """Cut a page out of a list that is in the order of its keys, and say where the next one begins.
 
     Raises:
-        InvalidInputError: The cursor is none that this list gave.
+        InvalidInputError: The cursor is not one that this list returned.
     """
     after = None if cursor is None else read_cursor(cursor)
     rest = [item for item in items if after is None or key(item) > after]
@@ -227,9 +234,11 @@ def read_cursor(cursor: str) -> str:
     """Return the key that a cursor was made of.
 
     Raises:
-        InvalidInputError: It was made of none.
+        InvalidInputError: It is not such a cursor.
     """
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except ValueError as error:
-        raise InvalidInputError("This cursor was not given here. Begin again without one.") from error
+        raise InvalidInputError(
+            "This cursor is not one that the server returned. Start again without a cursor."
+        ) from error

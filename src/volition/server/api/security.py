@@ -1,7 +1,7 @@
-"""What a route of the API needs: a scope of the token and one of some roles. Said once, where the route is declared.
+"""Authorization of the API's routes: which scope of a token and which roles a route is for, said where it is declared.
 
 @routes.get("/v1/models")
-def models(who: Annotated[Who, needs(Scope.READ, Role.ENGINEER, Role.OPERATOR)]) -> ...: ...
+def list_models(who: Annotated[Principal, requires(Scope.READ, Role.ENGINEER, Role.OPERATOR)]) -> ...: ...
 """
 
 from collections.abc import Iterator
@@ -10,58 +10,74 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
-from volition.errors import VolitionError
-from volition.server.api.problems import UNAUTHORIZED
-from volition.server.auth import Role, Scope, Who
-from volition.server.http_errors import FORBIDDEN, Failure
+from volition.server.auth import Principal, Role, Scope
+from volition.server.http_errors import FORBIDDEN, UNAUTHORIZED, HttpError
 from volition.server.jobs import Jobs
 from volition.workspace import Workspace
 
 if TYPE_CHECKING:
-    from volition.server.middleware import Asked
-
-
-class ApiError(VolitionError):
-    """A request that fails in a way of HTTP's own."""
-
-    def __init__(self, failure: Failure, detail: str) -> None:
-        """Say how it fails, and why."""
-        super().__init__(detail)
-        self.failure = failure
+    from volition.server.middleware import RequestContext
 
 
 @dataclass(frozen=True, slots=True)
-class Needs:
-    """The scope and the roles, any one of them, that a route needs."""
+class Requirement:
+    """The scope and the roles, any one of them, that a route requires."""
 
     scope: Scope
     roles: frozenset[Role]
 
-    def __call__(self, request: Request) -> Who:
-        """Return who asks.
+    def __call__(self, request: Request) -> Principal:
+        """Return who is asking.
 
         Raises:
-            ApiError: Nobody came in, or somebody for whom it is not.
+            HttpError: Nobody has signed in, or somebody without the scope or without any of the roles.
         """
-        asked: Asked = request.scope["volition"]
-        if asked.who is None:
-            raise ApiError(UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
-        if self.scope not in asked.who.scopes or not asked.who.is_any(self.roles):
-            told = f"This needs the scope {self.scope}, and a role among: {', '.join(sorted(self.roles))}."
-            raise ApiError(FORBIDDEN, told)
-        return asked.who
+        context: RequestContext = request.scope["volition"]
+        if context.who is None:
+            raise HttpError(UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
+        if self.scope not in context.who.scopes or not context.who.is_any(self.roles):
+            detail = f"This needs the scope {self.scope}, and one of the roles: {', '.join(sorted(self.roles))}."
+            raise HttpError(FORBIDDEN, detail)
+        return context.who
 
 
-def needs(scope: Scope, *roles: Role) -> Any:  # noqa: ANN401 - what `Annotated` takes
-    """Say what a route needs; as a parameter's annotation it gives who asks."""
-    return Depends(Needs(scope, frozenset(roles)))
+def requires(scope: Scope, *roles: Role) -> Any:  # noqa: ANN401 - what `Annotated` takes
+    """Say what a route requires; as a parameter's annotation it gives who is asking."""
+    return Depends(Requirement(scope, frozenset(roles)))
 
 
 ALL_ROLES = tuple(Role)
 STAFF = (Role.ENGINEER, Role.AUDITOR, Role.OPERATOR)
 
 
-def _lend(request: Request) -> Iterator[Workspace]:
+def check_speaks_for(who: Principal, party: str) -> None:
+    """Check that somebody may answer for a party: a person for themselves, an administrator for the account.
+
+    An operator may answer for any party, on its instruction.
+
+    Raises:
+        HttpError: They may not.
+    """
+    own = {f"person:{who.person}"} if Role.PERSON in who.roles else set()
+    if Role.ADMINISTRATOR in who.roles:
+        own.add(f"account:{who.account}")
+    if Role.OPERATOR not in who.roles and party not in own:
+        raise HttpError(FORBIDDEN, f"You cannot answer for {party}.")
+
+
+def check_is_person(who: Principal, person: str) -> None:
+    """Check that somebody is the person whose data they ask for, or the operator who answers that person's request.
+
+    Raises:
+        HttpError: They are neither.
+    """
+    if who.person != person and Role.OPERATOR not in who.roles:
+        raise HttpError(
+            FORBIDDEN, "Only the person themselves may see this, or the operator who answers their request."
+        )
+
+
+def _borrow(request: Request) -> Iterator[Workspace]:
     with request.app.state.workspaces.borrow() as workspace:
         yield workspace
 
@@ -71,8 +87,8 @@ def _jobs(request: Request) -> Jobs:
     return jobs
 
 
-Lent = Annotated[Workspace, Depends(_lend)]
+WorkspaceDep = Annotated[Workspace, Depends(_borrow)]
 """As a parameter's annotation: a workspace, this request's alone."""
 
-TheJobs = Annotated[Jobs, Depends(_jobs)]
-"""As a parameter's annotation: the server's long work."""
+JobsDep = Annotated[Jobs, Depends(_jobs)]
+"""As a parameter's annotation: the server's background jobs."""

@@ -1,10 +1,10 @@
-"""Webhooks out: whoever is named in `server.toml` is told of decisions, terms and forgettings, signed.
+"""Outgoing webhooks: each address in `server.toml` is notified of decisions, terms and forgettings, signed.
 
 Deliveries follow the Standard Webhooks form: `webhook-id`, `webhook-timestamp` and `webhook-signature` ("v1," and the
 base64 HMAC-SHA256 of "ID.TIMESTAMP.BODY" under the secret). The id is the log's origin and the entry's number, so a
-repeat is known as one. Entries are told in order; one that is not taken is tried again, ever less often, and nothing
-after it is told before. How far each has been told is kept in `web.db`, so a restart goes on there; a new webhook is
-told of what happens from then on.
+receiver recognises a repeat. Entries are sent in order; one that is not accepted is sent again with exponential
+backoff, and nothing after it is sent before. How far each webhook has come is kept in `web.db`, so a restart goes on
+there; a new webhook hears of what happens from then on.
 
 Source: Standard Webhooks 1.0.0.
 """
@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event, Thread
 from typing import Final
 
@@ -23,7 +23,7 @@ import httpx2
 from volition.canonical import us_to_text
 from volition.errors import VolitionError
 from volition.ledger.entry import Entry
-from volition.server.auth import Access
+from volition.server.auth.database import WebDatabase
 from volition.server.settings import Webhook
 from volition.workspace.pool import Workspaces
 
@@ -34,13 +34,45 @@ _AT_ONCE: Final = 500
 _log = logging.getLogger(__name__)
 
 
-class Telling:
-    """Tells one webhook, in a thread of its own."""
+class Webhooks:
+    """Every webhook of one server, each sent by a thread of its own."""
 
-    def __init__(self, webhook: Webhook, *, access: Access, workspaces: Workspaces, clock: Callable[[], int]) -> None:
-        """Begin to tell; `clock` gives the present instant in microseconds since the Unix epoch, UTC."""
+    def __init__(
+        self, webhooks: Sequence[Webhook], *, database: WebDatabase, workspaces: Workspaces, clock: Callable[[], int]
+    ) -> None:
+        """Begin to send; `clock` gives the present instant in microseconds since the Unix epoch, UTC."""
+        self._senders = [_Sender(one, Cursor(database, one.url), workspaces, clock) for one in webhooks]
+
+    def close(self) -> None:
+        """Stop; what was not sent is sent after the next start."""
+        for sender in self._senders:
+            sender.close()
+
+
+class Cursor:
+    """How far a webhook has come in the ledger, kept in `web.db`."""
+
+    def __init__(self, database: WebDatabase, url: str) -> None:
+        """Keep the cursor of the webhook at `url`."""
+        self._database = database
+        self._name = f"told {url}"
+
+    def read(self) -> int | None:
+        """Return up to which ledger entry (not included) the webhook was notified; none if it is new."""
+        found = self._database.state(self._name)
+        return None if found is None else int(found)
+
+    def move(self, seq: int) -> None:
+        """Note that the webhook was notified up to a ledger entry (not included)."""
+        self._database.set_state(self._name, str(seq).encode())
+
+
+class _Sender:
+    """Notifies one webhook."""
+
+    def __init__(self, webhook: Webhook, cursor: Cursor, workspaces: Workspaces, clock: Callable[[], int]) -> None:
         self._webhook = webhook
-        self._access = access
+        self._cursor = cursor
         self._workspaces = workspaces
         self._clock = clock
         self._stop = Event()
@@ -48,7 +80,6 @@ class Telling:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop; what was not told is told after the next start."""
         self._stop.set()
         self._thread.join(_PATIENCE_S)
 
@@ -56,25 +87,25 @@ class Telling:
         wait_s = _EVERY_S
         while not self._stop.wait(wait_s):
             try:
-                self._tell_news()
+                self._send_new()
                 wait_s = _EVERY_S
             except (httpx2.HTTPError, VolitionError) as error:
                 wait_s = min(wait_s * 2, _LONGEST_S)
-                _log.warning("%s was not told (%s); trying again in %.0f s", self._webhook.url, error, wait_s)
+                _log.warning("%s was not reached (%s); trying again in %.0f s", self._webhook.url, error, wait_s)
 
-    def _tell_news(self) -> None:
+    def _send_new(self) -> None:
         with self._workspaces.borrow() as workspace:
             size, origin = workspace.ledger.size, workspace.origin
-            told = self._access.told(self._webhook.url)
-            if told is None:
-                self._access.set_told(self._webhook.url, size)
+            start = self._cursor.read()
+            if start is None:
+                self._cursor.move(size)
                 return
-            news = list(workspace.ledger.entries(told, min(size, told + _AT_ONCE)))
+            entries = list(workspace.ledger.entries(start, min(size, start + _AT_ONCE)))
         with httpx2.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
-            for entry in news:
+            for entry in entries:
                 if entry.kind in self._webhook.kinds:
                     self._deliver(client, origin, entry)
-                self._access.set_told(self._webhook.url, entry.seq + 1)
+                self._cursor.move(entry.seq + 1)
                 if self._stop.is_set():
                     return
 

@@ -1,14 +1,13 @@
-"""The route that weighs, before choosing: what a yes gives and costs, what a no turns off, what withdrawing does."""
+"""Routes of weighing, before choosing: what a yes gives and costs, what a no turns off, what withdrawing does."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from volition.errors import InvalidInputError
-from volition.server.api.record import check_speaks_for
 from volition.server.api.schemas import Id
-from volition.server.api.security import Lent, needs
-from volition.server.auth import Role, Scope, Who
+from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
+from volition.server.auth import Principal, Role, Scope
 from volition.transparency.weigh import Weighed
 
 routes = APIRouter(prefix="/v1")
@@ -16,10 +15,10 @@ routes = APIRouter(prefix="/v1")
 
 @routes.get("/weigh", tags=["weigh"])
 def weigh(
-    who: Annotated[Who, needs(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
-    workspace: Lent,
+    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
     party: Annotated[
-        Id | None, Query(description='"account:ID" or "person:ID"; by default whoever asks, the person first.')
+        Id | None, Query(description='"account:ID" or "person:ID"; by default the caller, the person first.')
     ] = None,
     purpose: Annotated[
         list[str] | None, Query(max_length=20, description="For which purposes; by default for all.")
@@ -27,21 +26,21 @@ def weigh(
 ) -> Weighed:
     """Weigh: measured gains and risks with intervals, what a no turns off, which models would have to forget.
 
-    Nothing is measured while you wait: these are the figures of audits; what they did not measure says "not measured".
+    Nothing is measured during the request: the figures are those of audits; what none measured says "not measured".
     """
     chosen = _own(who) if party is None else party
     check_speaks_for(who, chosen)
     return workspace.weigh.party(chosen, purpose=purpose or None)
 
 
-def _own(who: Who) -> str:
-    """Return the party that somebody speaks for.
+def _own(who: Principal) -> str:
+    """Return the party that the caller answers for.
 
     Raises:
-        InvalidInputError: It is nobody's: an operator says whose weighing to show.
+        InvalidInputError: There is none: an operator has to name the party.
     """
     if Role.PERSON in who.roles and who.person is not None:
         return f"person:{who.person}"
     if Role.ADMINISTRATOR in who.roles and who.account is not None:
         return f"account:{who.account}"
-    raise InvalidInputError("Say for whom to weigh: party=account:ID or party=person:ID.")
+    raise InvalidInputError("Name the party to weigh for: party=account:ID or party=person:ID.")

@@ -1,6 +1,6 @@
-"""From a request to a page: find it, see whether the role fits, run its function in a thread, render what it returns.
+"""From a request to a page: find it, check the role, run its function in a thread, render what it returns.
 
-A new module of pages is named in `MODULES`; nothing else need be done here.
+A new module of pages is added to `MODULES`; nothing else is needed here.
 """
 
 import asyncio
@@ -8,6 +8,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -25,58 +26,73 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from volition.errors import VolitionError
-from volition.server.auth import SESSION_US, Access, Who
-from volition.server.http_errors import FORBIDDEN, TOO_LARGE, UNEXPECTED, UNKNOWN, Failure, failure_of
+from volition.server.asgi import Send
+from volition.server.auth import SESSION_US, Access, Principal
+from volition.server.http_errors import (
+    FORBIDDEN,
+    NOT_FOUND,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    UNEXPECTED,
+    Failure,
+    failure_of,
+    failure_of_status,
+)
 from volition.server.jobs import Jobs
-from volition.server.middleware import COOKIE, TRIP, Asked
-from volition.server.settings import Settings
+from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, Refuse, RequestContext
+from volition.server.settings import ServerSettings
 from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
-from volition.server.web.account import page as account
-from volition.server.web.console import forgettings as console_forgettings
-from volition.server.web.console import home as console
-from volition.server.web.console import lake as console_lake
-from volition.server.web.console import ledger as console_ledger
+from volition.server.web.account import settings as account_settings
+from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import models as console_models
-from volition.server.web.console import runs as console_runs
-from volition.server.web.console import snapshots as console_snapshots
 from volition.server.web.features import chat, meetings, recommendations, search
-from volition.server.web.page import AREAS, NOBODY, Chrome, Download, Link, Live, Notice, Page, Redirect, Undo, Visit
-from volition.server.web.person import guests, holdings, learned, receipts, requests, terms, weigh
-from volition.server.web.person import settings as settings_page
-from volition.server.web.problem import Problem
-from volition.server.web.signin import oidc
-from volition.server.web.signin import password as signin
+from volition.server.web.page import (
+    AREAS,
+    NOBODY,
+    Chrome,
+    Download,
+    Link,
+    Live,
+    Notice,
+    PageRoute,
+    Redirect,
+    Undo,
+    Visit,
+)
+from volition.server.web.person import guests, holdings, models, receipts, requests, settings, terms, weigh
+from volition.server.web.problem import ProblemPage
+from volition.server.web.signin import oidc, password
 from volition.workspace.pool import MOST, Workspaces
 
 MODULES: Final = (
-    signin,
+    password,
     oidc,
-    settings_page,
-    account_limits,
+    settings,
+    weigh,
     holdings,
+    models,
+    receipts,
     requests,
     terms,
     guests,
-    console,
-    console_ledger,
-    console_lake,
-    console_snapshots,
-    console_runs,
+    home,
+    ledger,
+    lake,
+    snapshots,
+    runs,
     console_models,
-    console_forgettings,
+    forgettings,
+    account_settings,
+    account_limits,
     meetings,
     chat,
     search,
     recommendations,
-    weigh,
-    learned,
-    receipts,
-    account,
 )
 """Every module of pages; each has `pages`."""
 
-PAGES: Final[Sequence[Page]] = tuple(page for module in MODULES for page in module.pages)
+PAGES: Final[Sequence[PageRoute]] = tuple(page for module in MODULES for page in module.pages)
 
 _IN_ORDER: Final = sorted(
     (page for page in PAGES if page.nav is not None), key=lambda page: page.nav.place if page.nav else 0
@@ -85,12 +101,12 @@ _IN_ORDER: Final = sorted(
 
 _STATIC: Final = Path(str(resources.files("volition.server.web") / "static"))
 _LARGEST_FORM: Final = 1 << 20
-_TRIP_S: Final = 600
+_OIDC_S: Final = 600
 _log = logging.getLogger(__name__)
 
 
-def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> Starlette:
-    """Return the pages as an ASGI application; `guard.Guard` stands before it."""
+def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> Starlette:
+    """Return the pages as an ASGI application; `middleware.SecurityMiddleware` stands before it."""
     site = _Site(access=access, workspaces=workspaces, jobs=jobs, settings=settings)
     routes = [
         Route(page.path, partial(site.serve, page), methods=["GET", "HEAD"] if page.method == "GET" else ["POST"])
@@ -102,8 +118,37 @@ def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings:
     )
 
 
+def problem_page(settings: ServerSettings) -> Refuse:
+    """Return what answers a request that fails before any page: with a page that says so, for a visitor not known."""
+    chrome = Chrome(
+        site=settings.site,
+        who=None,
+        roles="",
+        belongs_to="",
+        areas=(),
+        nav=(),
+        notice=None,
+        is_demo=settings.is_demo,
+        path="",
+    )
+
+    async def refuse(send: Send, failure: Failure, detail: str) -> None:
+        html = _rendered("problem.html", _problem_of(failure, detail), chrome).encode()
+        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(html)).encode())]
+        if failure is UNAUTHORIZED:
+            headers.append((b"www-authenticate", b"Bearer"))
+        await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+        await send({"type": "http.response.body", "body": html})
+
+    return refuse
+
+
+def _problem_of(failure: Failure, detail: str) -> ProblemPage:
+    return ProblemPage(title=failure.title, status=failure.status, detail=detail)
+
+
 class _Site:
-    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: Settings) -> None:
+    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> None:
         self._access = access
         self._jobs = jobs
         self._signalled: set[str] = set()  # people whose Global Privacy Control signal is in the ledger
@@ -112,15 +157,16 @@ class _Site:
         # As many threads as workspaces: more would only wait for one another, and for no turn in particular.
         self._threads = ThreadPoolExecutor(MOST, thread_name_prefix="page")
 
-    async def serve(self, page: Page, request: Request) -> Response:
-        asked: Asked = request.scope["volition"]
-        if page.needs is not None:
-            if asked.who is None:
+    async def serve(self, page: PageRoute, request: Request) -> Response:
+        context: RequestContext = request.scope["volition"]
+        if page.roles is not None:
+            if context.who is None:
                 here = request.url.path if request.method in {"GET", "HEAD"} else "/"
                 return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
-            if not asked.who.is_any(page.needs):
-                told = f"It is for: {words.listed([words.ROLE[role] for role in sorted(page.needs)])}."
-                return await self._problem(request, FORBIDDEN, told)
+            if not context.who.is_any(page.roles):
+                roles = words.listed([words.ROLE[role] for role in sorted(page.roles)])
+                detail = f"This page is only for the role: {roles}."
+                return await self._problem(request, FORBIDDEN, detail)
         form: Mapping[str, str] = {}
         if page.method == "POST":
             sent = await _body(request)
@@ -140,8 +186,8 @@ class _Site:
             self._signalled.add(person)
 
     def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
-        asked: Asked = request.scope["volition"]
-        who = asked.who or NOBODY
+        context: RequestContext = request.scope["volition"]
+        who = context.who or NOBODY
         return Visit(
             who=who,
             navigation=tuple(page for page in _IN_ORDER if _may_see(page, who)),
@@ -150,16 +196,16 @@ class _Site:
             form=form,
             access=self._access,
             settings=self._settings,
-            session=asked.session,
-            trip=asked.trip,
-            address=asked.address,
+            session=context.session,
+            oidc_state=context.oidc_state,
+            address=context.address,
             host=request.headers.get("host", ""),
-            is_secure=asked.is_secure or (self._settings.url or "").startswith("https:"),
+            is_secure=context.is_secure or (self._settings.url or "").startswith("https:"),
             jobs=self._jobs,
             workspaces=self._workspaces,
         )
 
-    def _answer(self, page: Page, visit: Visit, path: str, *, has_gpc: bool) -> Response:
+    def _answer(self, page: PageRoute, visit: Visit, path: str, *, has_gpc: bool) -> Response:
         try:
             if has_gpc:
                 self._signal(visit)
@@ -180,7 +226,7 @@ class _Site:
             html = self._render(page.template, result, visit, path, is_kept=page.is_kept)
             return HTMLResponse(html, status_code=_status(result))
         except VolitionError as error:
-            return self._told(failure_of(error), str(error), visit, path)
+            return self._details(failure_of(error), str(error), visit, path)
         finally:
             visit.close()
 
@@ -190,18 +236,18 @@ class _Site:
         if result.session is not None:
             session = result.session or None
             response.set_cookie(
-                COOKIE,
+                SESSION_COOKIE,
                 result.session,
                 max_age=SESSION_US // 1_000_000 if result.session else 0,
                 httponly=True,
                 samesite="lax",
                 secure=visit.is_secure,
             )
-        if result.trip is not None:
+        if result.oidc_state is not None:
             response.set_cookie(
-                TRIP,
-                result.trip,
-                max_age=_TRIP_S if result.trip else 0,
+                OIDC_COOKIE,
+                result.oidc_state,
+                max_age=_OIDC_S if result.oidc_state else 0,
                 path="/sign-in",
                 httponly=True,
                 samesite="lax",
@@ -209,7 +255,7 @@ class _Site:
             )
         if result.notice is not None and session is not None:
             undo = result.notice.undo
-            self._access.leave_notice(
+            self._access.sessions.leave_notice(
                 session,
                 {
                     "text": result.notice.text,
@@ -226,14 +272,15 @@ class _Site:
 
     def _chrome(self, visit: Visit, path: str) -> Chrome:
         who = visit.who if visit.who is not NOBODY else None
-        left = None if visit.session is None else self._access.take_notice(visit.session)
+        left = None if visit.session is None else self._access.sessions.take_notice(visit.session)
         shown = visit.navigation
         here = max((page for page in shown if f"{path}/".startswith(f"{page.path}/")), key=_depth, default=None)
         areas = {_area(page): page for page in reversed(shown)}  # each with its first page
         area = _area(here) if here is not None else min(areas, default=0)
         belongs_to = ""
         if who is not None and who.account is not None:
-            belongs_to = visit.workspace.parties.account(who.account).name
+            with suppress(VolitionError):  # the page that says what failed is shown without it
+                belongs_to = visit.workspace.parties.account(who.account).name
         return Chrome(
             site=self._settings.site,
             who=who,
@@ -252,27 +299,32 @@ class _Site:
             path=path,
         )
 
-    def _told(self, failure: Failure, told: str, visit: Visit, path: str) -> Response:
-        problem = Problem(title=failure.title, status=failure.status, told=told)
+    def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
+        problem = _problem_of(failure, detail)
         return HTMLResponse(self._render("problem.html", problem, visit, path), status_code=failure.status)
 
-    async def _problem(self, request: Request, failure: Failure, told: str) -> Response:
+    async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:
         visit = self._visit(request, {})
         try:
-            return await run_in_threadpool(self._told, failure, told, visit, request.url.path)
+            return await run_in_threadpool(self._details, failure, detail, visit, request.url.path)
         finally:
             visit.close()
 
     async def not_found(self, request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 404
-        if status == 404:
-            return await self._problem(request, UNKNOWN, "Check the address, or go on from the navigation above.")
-        told = str(error.detail) if isinstance(error, HTTPException) else ""
-        return await self._problem(request, Failure(status=status, kind="http", title="That does not work"), told)
+        failure = failure_of_status(error.status_code) if isinstance(error, HTTPException) else NOT_FOUND
+        if failure is NOT_FOUND:
+            detail = "There is no such page. Check the address, or use the navigation above."
+        else:
+            detail = str(error.detail) if isinstance(error, HTTPException) else ""
+        return await self._problem(request, failure, detail)
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
         _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return await self._problem(request, UNEXPECTED, "Nothing of yours was lost. The operator finds it in the log.")
+        return await self._problem(
+            request,
+            UNEXPECTED,
+            "The server failed, and nothing of yours was lost. The operator finds the reason in the log.",
+        )
 
 
 class _Static(StaticFiles):
@@ -285,17 +337,17 @@ class _Static(StaticFiles):
         return response
 
 
-def _area(page: Page) -> int:
+def _area(page: PageRoute) -> int:
     return 0 if page.nav is None else page.nav.place // 100
 
 
-def _depth(page: Page) -> int:
+def _depth(page: PageRoute) -> int:
     return len(page.path)
 
 
-def _may_see(page: Page, who: Who) -> bool:
+def _may_see(page: PageRoute, who: Principal) -> bool:
     is_shown = page.nav is None or page.nav.for_guests in {None, who.is_guest}
-    return page.needs is not None and who.is_any(page.needs) and is_shown
+    return page.roles is not None and who.is_any(page.roles) and is_shown
 
 
 async def _body(request: Request) -> str | None:
@@ -361,7 +413,7 @@ def _rendered(template: str, page: object, chrome: Chrome) -> str:
 
 @lru_cache(maxsize=256)
 def _kept(template: str, page: object, chrome: Chrome) -> str:
-    """Return a page of `Page.is_kept` as it was drawn when it last looked like this."""
+    """Return a page of `PageRoute.is_kept` as it was drawn when it last looked like this."""
     return _rendered(template, page, chrome)
 
 

@@ -1,4 +1,4 @@
-"""What pages call things, in plain words: one table for each vocabulary. A test holds them complete."""
+"""The labels of pages, in plain words: one table for each vocabulary. A test checks that none is missing."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,42 +32,43 @@ class Purpose:
 PURPOSES: Final[Mapping[str, Purpose]] = {
     "train/search": Purpose(
         title="Train search",
-        does="Which results people open teaches search to put the right ones first.",
-        without="Search learns nothing from you. It goes on working for you.",
+        does="Search learns from the results that people open, so that better results come first.",
+        without="Search does not learn from you. You can still search.",
     ),
     "train/recommend": Purpose(
         title="Train recommendations",
-        does="What people open and join teaches Volition what to suggest next.",
-        without="Suggestions learn nothing from you. You still get suggestions.",
+        does="Recommendations learn from what people open and join.",
+        without="Recommendations do not learn from you. You still get recommendations.",
     ),
     "train/summary": Purpose(
         title="Train summaries",
-        does="Transcripts, with the summaries that people corrected, teach which moments matter.",
-        without="No meeting in which you speak teaches summaries. You still get summaries.",
+        does="Summaries learn from transcripts, and from people's corrections, which moments of a meeting matter.",
+        without="Summaries do not learn from meetings in which you speak. You still get summaries.",
     ),
     "train/compose": Purpose(
         title="Train the composer",
-        does="Chat messages teach which words follow which; only what several people wrote is ever suggested.",
-        without="Nothing that you write teaches the composer. You can still use it.",
+        does="The composer learns from chat messages which words follow which. It suggests only what several "
+        "people wrote.",
+        without="The composer does not learn from what you write. You can still use it.",
     ),
     "train/diagnose": Purpose(
         title="Train diagnosis",
-        does="Measurements of connections and devices teach which sessions are about to fail, and why.",
-        without="Measurements of your sessions teach nothing. Your sessions run as before.",
+        does="Diagnosis learns from measurements of connections and devices which sessions are about to fail, and why.",
+        without="Diagnosis does not learn from your sessions. They run as before.",
     ),
     "feature/search": Purpose(
         title="Search",
         does="Finds what was said and written in meetings, chats and files that you may see.",
-        without="Nothing that you said or wrote appears in anybody's search.",
+        without="What you said or wrote appears in nobody's search.",
     ),
     "feature/recommend": Purpose(
         title="Recommendations",
         does="Suggests channels, people and documents to try next, from what you have used.",
-        without="You get no suggestions from what you do.",
+        without="You get no recommendations based on what you do.",
     ),
     "feature/summary": Purpose(
         title="Summaries",
-        does="Shows key moments, decisions and tasks of a meeting, each a quote that points at its second.",
+        does="Shows key moments, decisions and tasks of a meeting as quotes, each with a link to where it was said.",
         without="No summary quotes you.",
     ),
     "feature/compose": Purpose(
@@ -78,13 +79,17 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
     "feature/diagnose": Purpose(
         title="Diagnosis",
         does="Warns when a session is about to fail, and names the likely cause.",
-        without="Nobody is warned of faults in your sessions.",
+        without="Nobody is warned about faults in your sessions.",
     ),
     "advertising": Purpose(
-        title="Advertising", does="Chooses advertisements by your data.", without="No advertisement uses your data."
+        title="Advertising",
+        does="Chooses advertisements based on your data.",
+        without="No advertisement uses your data.",
     ),
     "tracking": Purpose(
-        title="Tracking", does="Follows what you do elsewhere.", without="You are not followed elsewhere."
+        title="Tracking",
+        does="Follows what you do on other sites and in other apps.",
+        without="You are not followed on other sites or in other apps.",
     ),
 }
 
@@ -109,19 +114,19 @@ GROUP: Final[Mapping[str, str]] = {
 
 REASON: Final[Mapping[Reason, str]] = {
     Reason.NEVER: "the terms forbid it",
-    Reason.NO_TERMS: "your organisation has accepted no terms",
+    Reason.NO_TERMS: "your organisation has not accepted any terms",
     Reason.NOT_ASKED: "nobody has answered yet",
     Reason.SAID_NO: "the answer is no",
     Reason.WITHDRAWN: "a yes was withdrawn",
     Reason.BEFORE_YES: "it was collected before the yes",
-    Reason.TOO_OLD: "it is older than the terms keep it",
-    Reason.ERASED: "this party was erased",
-    Reason.UNKNOWN_PARTY: "nobody knows whom it concerns",
-    Reason.STALE: "the newest answers are not known here",
+    Reason.TOO_OLD: "it is older than the terms allow",
+    Reason.ERASED: "this person or account was erased",
+    Reason.UNKNOWN_PARTY: "it is not known whom it concerns",
+    Reason.STALE: "the latest answers could not be read",
     Reason.LIMITED: "the account limits it",
 }
 
-REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: told for reason, told in REASON.items()}
+REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: detail for reason, detail in REASON.items()}
 
 ROLE: Final[Mapping[Role, str]] = {
     Role.PERSON: "Person",
@@ -149,29 +154,31 @@ class Measure:
 
 MEASURE: Final[Mapping[str, Measure]] = {
     "benefit": Measure(
-        title="Better by training",
-        means="How much better the feature does with training than without. Right of zero is better.",
+        title="Better with training",
+        means="How much better the feature works with training than without. To the right of zero is better.",
     ),
     "own data": Measure(
-        title="Better by this data",
-        means="How much this party's own data adds to that. Right of zero means that it helps.",
+        title="Gain from this data",
+        means="How much of that comes from this person's or account's own data. To the right of zero, it helps.",
     ),
     "attack": Measure(
         title="Being recognised",
-        means="How often somebody who holds the model tells rightly whose data it learned from. Left is safer.",
+        means="How often someone who has the model can tell whose data it learned from (membership inference). Left is "
+        "safer.",
         of="people",
     ),
     "fairness": Measure(
         title="Uneven quality",
-        means="The largest gap between groups of people in how well it works. Left is fairer.",
+        means="The largest difference between groups of people in how well it works. Left is fairer.",
     ),
     "poisoning": Measure(
-        title="Spoiling by one",
-        means="How much whoever does the most harm stands out from all others. Left is safer.",
+        title="Harm by one person",
+        means="How far the data of the person who harms the model most stands out (data poisoning). Left is safer.",
     ),
     "canary": Measure(
         title="Repeating secrets",
-        means="How much likelier than chance the model gives back what one person wrote. Left is safer.",
+        means="How much more often than by chance the model repeats what one person wrote (memorisation). "
+        "Left is safer.",
         of="sequences",
     ),
 }
@@ -181,8 +188,8 @@ _ONE: Final[Mapping[str, str]] = {"people": "person"}
 
 _ASKS: Final[Mapping[str, str]] = {
     "account": "your organisation's",
-    "person": "that of whoever speaks or acts",
-    "everyone": "everybody's in it",
+    "person": "that of the person who speaks or acts",
+    "everyone": "that of everyone in it",
 }
 
 
@@ -196,18 +203,20 @@ def family_words(name: str) -> FamilyWords:
 
 
 def bounded(card: Mapping[str, Any]) -> str:
-    """Say what bounds what an adapter keeps of one person, from its card; empty for models of other families."""
+    """Say what limits how much an adapter keeps of one person, from its card; empty for other families."""
     base, claimed = card.get("base"), card.get("privacy")
     if base is None:
         return ""
-    of = f"It is an update of the language model '{base['name']}', which itself stays as it was."
+    of = f"It adapts the language model '{base['name']}', which itself is not changed."
     if claimed is None:
         return (
-            f"{of} It was trained without differential privacy: what it keeps of one person is measured, not bounded."
+            f"{of} It was trained without differential privacy: how much it keeps of one person is measured, "
+            "not limited."
         )
     return (
         f"{of} It was trained with differential privacy for each person: epsilon {claimed['epsilon']:.2f} at delta "
-        f"{claimed['delta']:g}. The smaller epsilon, the less it can show that a person was there."
+        f"{claimed['delta']:g}. The smaller epsilon is, the less the model can reveal whether a person's "
+        "data was in it."
     )
 
 

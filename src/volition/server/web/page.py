@@ -1,16 +1,16 @@
 """What a page is: a function from a visit to one frozen dataclass, the roles that may see it, and a template.
 
-    @pages.get("/settings", template="settings.html", needs=[Role.PERSON], nav=Nav(label="AI settings", place=10))
+    @pages.get("/settings", template="settings.html", roles=[Role.PERSON], nav=Nav(label="AI settings", place=10))
     def show(visit: Visit) -> SettingsPage: ...
 
-    @pages.post("/settings/{switch}", needs=[Role.PERSON])
+    @pages.post("/settings/{switch}", roles=[Role.PERSON])
     def answer(visit: Visit) -> Redirect: ...
 
 - A template sees two names: `page`, the dataclass, and `chrome`, what surrounds every page.
 - A function runs in a thread of its own and may take its time; `visit.workspace` is its alone meanwhile.
-- What changes something answers with a `Redirect`, so that it works without JavaScript and reloading repeats nothing;
-  what should be said afterwards goes with it.
-- An error of ours becomes a page that says what happened and what to do.
+- A request that changes something is answered with a `Redirect`, so that it works without JavaScript and reloading
+  repeats nothing; a notice for the next page goes with it.
+- A `VolitionError` becomes a page that says what happened and what to do.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,14 +18,14 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from volition.server.auth import Access, Role, Who
+from volition.server.auth import Access, Principal, Role
 from volition.server.jobs import Jobs
-from volition.server.settings import Settings
+from volition.server.settings import ServerSettings
 from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
 
-NOBODY: Final = Who(user="", name="", roles=frozenset(), scopes=frozenset())
-"""Who visits without having signed in."""
+NOBODY: Final = Principal(user="", name="", roles=frozenset(), scopes=frozenset())
+"""A visitor who has not signed in."""
 
 
 class View(Protocol):
@@ -35,6 +35,19 @@ class View(Protocol):
     def title(self) -> str:
         """What the page is called, in its heading and in the browser's tab."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Badge:
+    """The state of something in a word, and by a colour that is never alone.
+
+    Attributes:
+        word: Such as "Used".
+        is_on: Whether it is used, at work, or in force.
+    """
+
+    word: str
+    is_on: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +67,7 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """What is told once, on top of the next page.
+    """What is shown once, on top of the next page.
 
     Attributes:
         text: The sentence.
@@ -67,17 +80,17 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """Go to another page, which then tells something if it is one of ours."""
+    """Go to another page, which then shows the notice if it is one of ours."""
 
     to: str
     notice: Notice | None = None
     session: str | None = None  # begin this one; an empty text ends it
-    trip: str | None = None  # keep this in the browser until it comes back from somebody else's page
+    oidc_state: str | None = None  # keep this in the browser while it is at the OpenID provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """A file to keep; one that may be large comes piece by piece."""
+    """A file to download; one that may be large comes piece by piece."""
 
     name: str
     data: bytes | Iterator[bytes]
@@ -86,7 +99,7 @@ class Download:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing told to a page that is open: an event's name and its HTML; see `Live`."""
+    """One server-sent event: its name and its HTML; see `Live`."""
 
     name: str
     html: str
@@ -109,26 +122,26 @@ class Visit:
         path: What the path's braces stand for.
         query: The address's query; of repeated names the last.
         form: What a form sent, likewise.
-        access: Who may come in.
+        access: Who can sign in.
         settings: How the server is set up.
         session: The session's secret; none without one.
-        trip: What was kept in the browser while it was on somebody else's page; none otherwise.
+        oidc_state: What was kept in the browser while it was at an OpenID provider; none otherwise.
         address: The client's address.
         host: The server's name as the client wrote it.
         is_secure: Whether it came by https.
-        jobs: The server's long work.
+        jobs: The server's background jobs.
         workspaces: Where `workspace` comes from.
     """
 
-    who: Who
-    navigation: Sequence["Page"]
+    who: Principal
+    navigation: Sequence["PageRoute"]
     path: Mapping[str, str]
     query: Mapping[str, str]
     form: Mapping[str, str]
     access: Access
-    settings: Settings
+    settings: ServerSettings
     session: str | None
-    trip: str | None
+    oidc_state: str | None
     address: str
     host: str
     is_secure: bool
@@ -178,17 +191,17 @@ class Nav:
 
 
 AREAS: Final[Mapping[int, str]] = {0: "Your data and AI", 1: "Account", 2: "Console", 3: "Meetings and chat"}
-"""Parts of the house, by the hundreds of a page's place."""
+"""The areas of the navigation, by the hundreds of a page's place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageRoute:
     """One route of the pages.
 
     Attributes:
         method: "GET" or "POST".
         path: The path, with braces where it varies.
-        needs: The roles that may see it, any one of them; none for everybody, signed in or not.
+        roles: The roles that may see it, any one of them; none for everybody, signed in or not.
         template: What renders the dataclass; none for a route that answers with something else.
         nav: Its place in the navigation; none where it has none.
         handler: Makes the dataclass.
@@ -198,7 +211,7 @@ class Page:
 
     method: str
     path: str
-    needs: frozenset[Role] | None
+    roles: frozenset[Role] | None
     template: str | None
     nav: Nav | None
     handler: Handler
@@ -206,7 +219,7 @@ class Page:
 
 
 EVERYBODY: Final = None
-"""As `needs`: also those who have not signed in."""
+"""As `roles`: also those who have not signed in."""
 
 
 class Pages:
@@ -214,43 +227,43 @@ class Pages:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._pages: list[Page] = []
+        self._pages: list[PageRoute] = []
 
     def get(
         self,
         path: str,
         *,
-        needs: Iterable[Role] | None,
+        roles: Iterable[Role] | None,
         template: str | None = None,
         nav: Nav | None = None,
         is_kept: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Make a function a page; without a template it answers with a `Redirect`, a `Download` or `Live`."""
-        return self._add("GET", path, needs, template, nav, is_kept=is_kept)
+        return self._add("GET", path, roles, template, nav, is_kept=is_kept)
 
     def post(
-        self, path: str, *, needs: Iterable[Role] | None, template: str | None = None
+        self, path: str, *, roles: Iterable[Role] | None, template: str | None = None
     ) -> Callable[[Handler], Handler]:
         """Make a function what a form is sent to; a template is only for forms that are shown again with an error."""
-        return self._add("POST", path, needs, template, None)
+        return self._add("POST", path, roles, template, None)
 
     def _add(  # noqa: PLR0913 - a page's own fields
         self,
         method: str,
         path: str,
-        needs: Iterable[Role] | None,
+        roles: Iterable[Role] | None,
         template: str | None,
         nav: Nav | None,
         *,
         is_kept: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
-            roles = None if needs is None else frozenset(needs)
+            wanted = None if roles is None else frozenset(roles)
             self._pages.append(
-                Page(
+                PageRoute(
                     method=method,
                     path=path,
-                    needs=roles,
+                    roles=wanted,
                     template=template,
                     nav=nav,
                     handler=handler,
@@ -261,7 +274,7 @@ class Pages:
 
         return add
 
-    def __iter__(self) -> Iterator[Page]:
+    def __iter__(self) -> Iterator[PageRoute]:
         """Yield every route."""
         return iter(self._pages)
 
@@ -282,17 +295,17 @@ class Chrome:
     Attributes:
         site: The service's name.
         who: Who visits; none if nobody signed in.
-        roles: As what, in words.
+        roles: Their roles, in words.
         belongs_to: The name of their account; empty where there is none.
-        areas: The parts of the house that they may go to, each led by its first page.
-        nav: The pages of the part that this page is in; of the first part where it is in none.
-        notice: What is told once.
-        is_demo: Whether anybody on this machine may sign in with a click.
+        areas: The areas that they may see, each with its first page.
+        nav: The pages of the area that this page is in; of the first area where it is in none.
+        notice: What is shown once.
+        is_demo: Whether anyone on this machine may sign in with a click.
         path: The path of this page.
     """
 
     site: str
-    who: Who | None
+    who: Principal | None
     roles: str
     belongs_to: str
     areas: Sequence[Link]

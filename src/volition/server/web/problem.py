@@ -1,18 +1,18 @@
-"""The page that says what went wrong, and what to do."""
+"""The page for a request that failed: what happened, and what to do."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """Something did not work.
+class ProblemPage:
+    """A request failed.
 
     Attributes:
-        title: What happened, in a few words.
+        title: The standard title of the status.
         status: The HTTP status.
-        told: What happened, where, and what to do.
+        detail: What happened, and what to do.
     """
 
     title: str
     status: int
-    told: str
+    detail: str

@@ -2,6 +2,6 @@
 
 Each module knows only those before it:
 
-limits   the lock, and limits of groups
-page     switches, terms, people in counts
+limits     the lock, and limits of groups
+settings   switches, terms, people in counts
 """

@@ -1,7 +1,7 @@
-"""The limits on an account's page: the lock of each switch, and what is limited for groups of its people.
+"""The limits on an account's page: the lock of each switch, and limits for groups of its people.
 
-A limit is set and lifted with one click or one short form each, and undone as an answer is. The people shown are those
-whom administrators named, never what any of them has answered.
+A limit is set and lifted with one click or one short form, and can be undone like an answer. The people shown are those
+whom administrators named; what any of them has answered is never shown.
 """
 
 from collections.abc import Sequence
@@ -30,13 +30,13 @@ class Lock:
         action: Where it is sent.
         is_locked: Whether any of the switch is locked.
         can_lock: Whether not all of it is.
-        told: Since when it is locked and what that means, or what locking would do.
+        detail: Since when it is locked and what that means, or what locking would do.
     """
 
     action: str
     is_locked: bool
     can_lock: bool
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,12 @@ class LimitedUse:
     Attributes:
         switch: The switch's short name; empty for a use that is in none of them.
         title: What is limited.
-        told: For how many people, and since when.
+        detail: For how many people, and since when.
     """
 
     switch: str
     title: str
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,49 +98,51 @@ class GroupLimits:
     longest: int
 
 
-@pages.post(f"{PATH}/switches/{{switch}}/lock", needs=[Role.ADMINISTRATOR])
+@pages.post(f"{PATH}/switches/{{switch}}/lock", roles=[Role.ADMINISTRATOR])
 def lock(visit: Visit) -> Redirect:
     """Lock a switch, unlock it, or undo either."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
     title, to = _title(visit, switch), f"{PATH}#{switch}"
     if (undone := visit.form.get("undo")) is not None:
         workspace.consent.undo_limit(account, switch, seq=_number(undone))
-        return Redirect(to=to, notice=Notice(text=f"{title}: everything stands as it did before."))
+        return Redirect(to=to, notice=Notice(text=f"{title}: everything is as it was before."))
     wanted = visit.form.get("lock")
     if wanted not in {"on", "off"}:
-        raise InvalidInputError("A switch is locked or unlocked. Open the account's page anew.")
+        raise InvalidInputError("A switch is either locked or unlocked. Reload the page and try again.")
     entries = workspace.consent.limit(account, switch=switch, limited=wanted == "on")
     text = (
-        f"{title} is locked: no yes counts until it is unlocked."
+        f"{title} is locked: a yes has no effect until it is unlocked."
         if wanted == "on"
-        else f"{title} is unlocked: answers count again, for what is collected from now on."
+        else f"{title} is unlocked: answers apply again, to data collected from now on."
     )
     return Redirect(to=to, notice=_notice(f"{PATH}/switches/{switch}/lock", text, entries))
 
 
-@pages.post(LIMITS, needs=[Role.ADMINISTRATOR])
+@pages.post(LIMITS, roles=[Role.ADMINISTRATOR])
 def limit(visit: Visit) -> Redirect:
     """Limit a switch for a group, lift a limit, or undo either."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.form.get("switch", "")
     title = _title(visit, switch)
     if (undone := visit.form.get("undo")) is not None:
         workspace.consent.undo_limit(account, switch, seq=_number(undone))
-        text = f"{title}: the limits stand as they did before. What a limit kept out meanwhile stays out."
+        text = f"{title}: the limits are as they were before. Data collected while a limit was in force stays out."
         return Redirect(to=f"{PATH}#limits", notice=Notice(text=text))
     wanted, group = visit.form.get("limit"), visit.form.get("group", "").strip()
     people = [line.strip() for line in visit.form.get("people", "").splitlines() if line.strip()]
     if wanted not in {"on", "off", "some"}:
-        raise InvalidInputError("A limit is set or lifted. Open the account's page anew.")
+        raise InvalidInputError("A limit is either set or lifted. Reload the page and try again.")
     if not group:
-        raise InvalidInputError("Name the group. Its name stands in the ledger for good, so name no person in it.")
+        raise InvalidInputError(
+            "Name the group. The name stays in the ledger for good, so do not put anyone's name in it."
+        )
     if wanted == "some" and not people:
-        raise InvalidInputError("Name the people for whom the limit is to be lifted, one in each line.")
+        raise InvalidInputError("Name the people for whom to lift the limit, one per line.")
     entries = workspace.consent.limit(account, switch=switch, group=group, people=people, limited=wanted == "on")
     count = _people(sum(len(entry.body["people"]) for entry in entries))
     text = {
-        "on": f"{title} is limited for {count} of {group}: no yes counts for them until it is lifted.",
-        "off": f"{title} is not limited for {group} any more: for what is collected from now on.",
-        "some": f"{title} is not limited for {count} of {group} any more: for what is collected from now on.",
+        "on": f"{title} is limited for {count} in {group}: a yes has no effect for them until the limit is lifted.",
+        "off": f"{title} is no longer limited for {group}; this applies to data collected from now on.",
+        "some": f"{title} is no longer limited for {count} in {group}; this applies to data collected from now on.",
     }[wanted]
     return Redirect(to=f"{PATH}#limits", notice=_notice(LIMITS, text, entries, switch=switch))
 
@@ -148,33 +150,33 @@ def limit(visit: Visit) -> Redirect:
 def account_of(visit: Visit) -> str:
     """Return the account whose administrator visits."""
     if visit.who.account is None:
-        raise RefusedError("You administrate no account here. The operator gives an account's administrator theirs.")
+        raise RefusedError("You are not the administrator of an account here. The operator gives that role.")
     return visit.who.account
 
 
 def lock_of(choice: Choice, limits: Sequence[GroupLimit], name: str) -> Lock | None:
-    """Return the lock of a switch as it stands; none where the terms give the account no say."""
+    """Return the lock of a switch; none where the terms do not let the account choose."""
     if not choice.has_say:
         return None
     uses = next((group.uses for group in limits if not group.name), {})
     leaves = [(line.category, line.purpose) for line in choice.lines]
     held = [uses[leaf] for leaf in leaves if leaf in uses]
     if not held:
-        told = (
-            "Locked, it stays off whatever is answered and whatever new terms say, until an administrator unlocks it. "
-            "What was collected by then stays out. Each person's no counts all the same."
+        detail = (
+            "If you lock it, it stays off, whatever anyone answers and whatever new terms say, until an administrator "
+            "unlocks it. Data collected in the meantime stays out. Each person's own no still applies."
         )
     else:
         part = "Locked" if len(held) == len(leaves) else "Partly locked"
-        told = (
-            f"{part} for {name} since {_since(held)}. A yes does not take effect until it is unlocked; no new terms "
-            "change that, and everybody's no still counts."
+        detail = (
+            f"{part} for {name} since {_since(held)}. A yes has no effect until it is unlocked, even under new terms. "
+            "Each person's own no still applies."
         )
     return Lock(
         action=f"{PATH}/switches/{choice.switch.name}/lock",
         is_locked=bool(held),
         can_lock=len(held) < len(leaves),
-        told=told,
+        detail=detail,
     )
 
 
@@ -196,10 +198,10 @@ def _row(visit: Visit, choices: Sequence[Choice], group: GroupLimit) -> GroupRow
     workspace = visit.workspace
     held = held_by(workspace.history(), account=account_of(visit), group=group.name, at_us=workspace.now_us)
     found = [workspace.parties.person_by_pseudonym(party.removeprefix("person:")) for party in held[:_LISTED]]
-    names = ["somebody who was erased" if person is None else person.name or person.id for person in found]
+    names = ["a person who was erased" if person is None else person.name or person.id for person in found]
     more = len(held) - len(names)
     uses = [
-        LimitedUse(switch=choice.switch.name, title=words.switch_title(choice), told=_told(inside))
+        LimitedUse(switch=choice.switch.name, title=words.switch_title(choice), detail=_details(inside))
         for choice in choices
         if (inside := [held for (_, purpose), held in group.uses.items() if purpose in choice.purposes])
     ]
@@ -208,7 +210,7 @@ def _row(visit: Visit, choices: Sequence[Choice], group: GroupLimit) -> GroupRow
         LimitedUse(
             switch="",
             title=words.PURPOSES[purpose].title,
-            told=_told([held for (_, limited), held in group.uses.items() if limited == purpose]),
+            detail=_details([held for (_, limited), held in group.uses.items() if limited == purpose]),
         )
         for purpose in words.PURPOSES
         if purpose in in_none
@@ -222,7 +224,7 @@ def _row(visit: Visit, choices: Sequence[Choice], group: GroupLimit) -> GroupRow
     )
 
 
-def _told(held: Sequence[UseLimit]) -> str:
+def _details(held: Sequence[UseLimit]) -> str:
     return f"for {_people(max(one.people for one in held))}, since {_since(held)}"
 
 
@@ -237,8 +239,8 @@ def _people(count: int) -> str:
 
 def _notice(action: str, text: str, entries: Sequence[Entry], **fields: str) -> Notice:
     first = entries[0].seq
-    told = f"{text} It is entry {first:,} of the ledger."
-    return Notice(text=told, undo=Undo(action=action, fields={"undo": str(first), **fields}))
+    detail = f"{text} It is recorded as entry {first:,} of the ledger."
+    return Notice(text=detail, undo=Undo(action=action, fields={"undo": str(first), **fields}))
 
 
 def _title(visit: Visit, switch: str) -> str:
@@ -249,5 +251,5 @@ def _title(visit: Visit, switch: str) -> str:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise InvalidInputError("This is no entry that could be undone. Open the account's page anew.")
+        raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
     return int(text)

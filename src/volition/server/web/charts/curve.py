@@ -41,8 +41,8 @@ def loss_curve(losses: Sequence[tuple[int, float]], total: int) -> Markup:
         for at in (low + number * step for number in range(round((high - low) / step) + 1))
     )
     ends = "".join(
-        f'<text class="tick" x="{x(at):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{told}</text>'
-        for at, anchor, told in ((0, "start", "0"), (last, "end", f"step {last:,}"))
+        f'<text class="tick" x="{x(at):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">{detail}</text>'
+        for at, anchor, detail in ((0, "start", "0"), (last, "end", f"step {last:,}"))
     )
     points = " ".join(f"{x(done):.1f},{y(loss):.1f}" for done, loss in losses)
     best, least = min(losses, key=lambda one: one[1])
@@ -54,10 +54,10 @@ def loss_curve(losses: Sequence[tuple[int, float]], total: int) -> Markup:
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" class="chart" role="img" aria-label="{label}">'
         f'{grid}{ends}<polyline class="line" points="{points}"/></svg>'
     )
-    told = json.dumps({"total": last, "losses": [[done, loss] for done, loss in losses]})
+    detail = json.dumps({"total": last, "losses": [[done, loss] for done, loss in losses]})
     return Markup(
         '<figure class="figure" data-curve="{}">{}<figcaption class="muted">Loss, step by step</figcaption></figure>'
     ).format(
-        told,
+        detail,
         Markup(drawing),  # noqa: S704 - numbers, and words of ours
     )

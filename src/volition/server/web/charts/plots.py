@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class StackPart:
     """One part of a bar.
 
     Attributes:
@@ -25,11 +25,11 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class StackBar:
     """One bar: its name and its parts, from the left."""
 
     name: str
-    parts: tuple[Part, ...]
+    parts: tuple[StackPart, ...]
 
     @property
     def total(self) -> int:
@@ -60,16 +60,16 @@ class StackChart:
     """
 
     title: str
-    bars: tuple[Bar, ...]
+    bars: tuple[StackBar, ...]
 
     @property
-    def legend(self) -> tuple[Part, ...]:
+    def legend(self) -> tuple[StackPart, ...]:
         """Every kind of part once, with its total."""
-        totals: dict[str, Part] = {}
+        totals: dict[str, StackPart] = {}
         for part in (part for bar in self.bars for part in bar.parts):
             before = totals.get(part.kind)
             count = part.count + (0 if before is None else before.count)
-            totals[part.kind] = Part(name=part.name, kind=part.kind, count=count)
+            totals[part.kind] = StackPart(name=part.name, kind=part.kind, count=count)
         return tuple(totals.values())
 
 
@@ -121,7 +121,7 @@ class BoundPlot:
         return Markup("".join(drawn))  # noqa: S704 - numbers only
 
 
-def dropped(counts: Mapping[str, int], names: Mapping[str, str]) -> Sequence[Part]:
+def dropped(counts: Mapping[str, int], names: Mapping[str, str]) -> Sequence[StackPart]:
     """Return what was dropped as parts, by reason; the longest first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [Part(name=names.get(reason, reason), kind=reason, count=count) for reason, count in ordered]
+    return [StackPart(name=names.get(reason, reason), kind=reason, count=count) for reason, count in ordered]

@@ -1,12 +1,12 @@
-"""The operator's console: how everything stands, and never a single person's answer.
+"""The console of those who run the service. It never shows a single person's answer.
 
 Each module knows only those before it:
 
-first_steps   how to begin
+first_steps   the first steps in a new workspace
 ledger        entries, checkpoints, proofs
-lake          what lies where, and what was set aside
+lake          records in counts, and what was set aside
 snapshots     what was kept and dropped, by reason
-runs          long work, live
+runs          background jobs, live
 models        audits, cards, releases
 forgettings   what is due
 home          the first page

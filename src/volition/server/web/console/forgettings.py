@@ -1,4 +1,4 @@
-"""Forgettings that are due, with their clocks, for the operator: how much and by when; never whose no it was."""
+"""Forgettings (machine unlearning) that are due, for the operator: how much and by when; never whose no it was."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ PATH: Final = "/console/forgettings"
 _NEWEST: Final = 30
 _WHY: Final = {
     Reason.SAID_NO: "a no",
-    Reason.WITHDRAWN: "a yes withdrawn",
+    Reason.WITHDRAWN: "a withdrawn yes",
     Reason.ERASED: "an erasure",
-    Reason.LIMITED: "a limit of the account",
-    Reason.TOO_OLD: "rows older than the terms keep them",
+    Reason.LIMITED: "a limit set by the account",
+    Reason.TOO_OLD: "records past their retention period",
 }
 
 
@@ -30,7 +30,7 @@ class Clock:
 
     Attributes:
         model: Which model owes it.
-        does: What that was trained for, in words.
+        does: What the model was trained for, in words.
         because: Why, in counts.
         rows: How many rows are to be forgotten.
         since_us: Since when it is owed.
@@ -78,7 +78,7 @@ class ForgettingsPage:
     done: tuple[Done, ...]
 
 
-@pages.get(PATH, needs=[Role.OPERATOR], template="console-forgettings.html", nav=Nav(label="Forgettings", place=270))
+@pages.get(PATH, roles=[Role.OPERATOR], template="console-forgettings.html", nav=Nav(label="Forgettings", place=270))
 def show(visit: Visit) -> ForgettingsPage:
     """Show what is due, and what was done."""
     workspace = visit.workspace
@@ -99,7 +99,7 @@ def show(visit: Visit) -> ForgettingsPage:
     )
 
 
-@pages.post(PATH, needs=[Role.OPERATOR])
+@pages.post(PATH, roles=[Role.OPERATOR])
 def forget(visit: Visit) -> Redirect:
     """Carry out every forgetting that is due, as a run."""
     job = visit.jobs.start(
@@ -109,7 +109,7 @@ def forget(visit: Visit) -> Redirect:
             for done in workspace.forgetting.forget(progress=progress)
         ],
     )
-    return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The forgetting waits for its turn."))
+    return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The forgetting is queued."))
 
 
 def clock(owed: Owed, now_us: int) -> Clock:
@@ -131,8 +131,8 @@ def clock(owed: Owed, now_us: int) -> Clock:
 
 
 def _because(owed: Owed) -> str:
-    """Say why in counts: whose no it was is theirs."""
-    told = Counter(_WHY.get(reason, words.REASON[reason]) for reason in owed.parties.values())
+    """Say why, in counts alone: whose no it was is private."""
+    detail = Counter(_WHY.get(reason, words.REASON[reason]) for reason in owed.parties.values())
     parties = len(owed.parties)
     who = "1 party" if parties == 1 else f"{parties:,} parties"
-    return f"{who}: {words.listed(sorted(told))}"
+    return f"{words.listed(sorted(detail))} ({who})"

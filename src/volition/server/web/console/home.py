@@ -1,17 +1,17 @@
-"""The console's first page: how everything stands, what needs somebody, and, in an empty workspace, how to begin."""
+"""The console's first page: the key figures, what needs attention, and the first steps in a new workspace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.server.auth import Role
-from volition.server.jobs import State
+from volition.server.jobs import JobState
 from volition.server.web.console import forgettings as console_forgettings
 from volition.server.web.console import ledger as console_ledger
 from volition.server.web.console import runs as console_runs
-from volition.server.web.console.first_steps import Step, first_steps
+from volition.server.web.console.first_steps import FirstStep, first_steps
 from volition.server.web.console.forgettings import Clock
-from volition.server.web.console.ledger import Line
+from volition.server.web.console.ledger import EntryLine
 from volition.server.web.page import Nav, Pages, Visit
 
 pages = Pages()
@@ -24,18 +24,18 @@ _ENTRIES_SHOWN: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
-    """One figure: what it counts, how much, what else is to say, and where there is more; empty where there is none."""
+    """One figure: what it counts, how much, a note, and where to read more; empty where there is nothing more."""
 
     name: str
     value: str
-    told: str
+    detail: str
     href: str
     is_wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsolePage:
-    """How everything stands.
+    """The key figures.
 
     Attributes:
         title: The page's heading.
@@ -48,20 +48,20 @@ class ConsolePage:
 
     title: str
     lead: str
-    steps: tuple[Step, ...]
+    steps: tuple[FirstStep, ...]
     tiles: tuple[Tile, ...]
     due: tuple[Clock, ...]
-    entries: tuple[Line, ...]
+    entries: tuple[EntryLine, ...]
 
 
 @pages.get(
     PATH,
-    needs=[Role.ENGINEER, Role.AUDITOR, Role.OPERATOR],
+    roles=[Role.ENGINEER, Role.AUDITOR, Role.OPERATOR],
     template="console.html",
     nav=Nav(label="Overview", place=210),
 )
 def show(visit: Visit) -> ConsolePage:
-    """Show how everything stands."""
+    """Show the key figures and what needs attention."""
     workspace, who = visit.workspace, visit.who
     is_operator = Role.OPERATOR in who.roles
     reads_ledger = is_operator or Role.AUDITOR in who.roles
@@ -87,49 +87,49 @@ def show(visit: Visit) -> ConsolePage:
 
 def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
     workspace = visit.workspace
-    states = [told["state"] for told in status["models"]]
+    states = [detail["state"] for detail in status["models"]]
     owed = workspace.models.owed()
     overdue = sum(one.due_us < workspace.now_us for one in owed)
     running = [job for job in console_runs.shown_jobs(visit.jobs) if not job.is_over]
-    runs = sum(job.state is State.RUNNING for job in running)
+    runs = sum(job.state is JobState.RUNNING for job in running)
     learns = visit.who.is_any(frozenset({Role.ENGINEER, Role.OPERATOR}))
     is_operator = Role.OPERATOR in visit.who.roles
     return [
         Tile(
-            name="Models at work",
+            name="Models in use",
             value=f"{states.count('at work')} of {len(workspace.models.families())}",
-            told=f"{len(states):,} ever trained",
+            detail=f"{len(states):,} ever trained",
             href="/console/models",
         ),
         Tile(
-            name="Stale models",
+            name="Models with something to forget",
             value=f"{len(owed):,}",
-            told=f"{overdue:,} overdue: not used any more" if overdue else "none is overdue",
+            detail=f"{overdue:,} overdue and no longer used" if overdue else "none is overdue",
             href="/console/forgettings" if is_operator else "/console/models",
             is_wrong=bool(overdue),
         ),
         Tile(
             name="Records",
             value=f"{sum(status['records'].values()):,}",
-            told=f"of {len(status['accounts']):,} accounts",
+            detail=f"of {len(status['accounts']):,} accounts",
             href="/console/lake" if is_operator else "",
         ),
         Tile(
             name="Snapshots",
             value=f"{len(set(status['snapshots'])):,}",
-            told="gated training sets",
+            detail="training sets that passed the gate",
             href="/console/snapshots" if learns else "",
         ),
         Tile(
             name="Runs",
             value=f"{len(running):,}",
-            told="one is running" if runs else "nothing is running",
+            detail="one is running" if runs else "nothing is running",
             href="/console/runs" if learns else "",
         ),
         Tile(
             name="Terms",
             value=f"{len(status['terms']):,}",
-            told=f"newest: {status['terms'][-1]}" if status["terms"] else "none were published",
+            detail=f"newest: {status['terms'][-1]}" if status["terms"] else "none published",
             href="",
         ),
     ]

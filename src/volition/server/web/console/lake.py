@@ -1,4 +1,4 @@
-"""The lake for the operator: how much of what lies there, and what was set aside and why; never what it says."""
+"""The lake for the operator: how many records of which kind, and what was set aside and why; never their content."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AsideLine:
-    """What was set aside for one reason, from one source; never what it was."""
+    """What was set aside for one reason, from one source; never its content."""
 
     source: str
     why: str
@@ -51,9 +51,9 @@ class LakePage:
     aside: tuple[AsideLine, ...]
 
 
-@pages.get(PATH, needs=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
+@pages.get(PATH, roles=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
 def show(visit: Visit) -> LakePage:
-    """Show what lies in the lake."""
+    """Show how many records the lake holds."""
     stock = visit.workspace.records.stock()
     names = {account.id: account.name for account in visit.workspace.parties.accounts()}
     aside = Counter((line.source, line.why) for line in visit.workspace.records.set_aside())

@@ -1,7 +1,7 @@
-"""The ledger for the operator and the auditor: entries in plain words, checkpoints, proofs to take along.
+"""The ledger for the operator and the auditor: entries in plain words, checkpoints, proofs to download.
 
-What a person answered is theirs: here an entry of a person says that there is one, when, and its hash, and no more.
-A proof of such an entry has its hash alone, with which the tree still verifies.
+A person's answer is private: of such an entry only its number, its time and its hash are shown. Its proof holds the
+hash alone, with which the tree still verifies.
 """
 
 import json
@@ -29,7 +29,7 @@ _PERSON: Final = "person:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class EntryLine:
     """One entry in a list: its place, its instant, its kind and what it says."""
 
     seq: int
@@ -60,7 +60,7 @@ class LedgerPage:
     origin: str
     key: str
     checkpoint: str
-    lines: tuple[Line, ...]
+    lines: tuple[EntryLine, ...]
     newer: str
     older: str
 
@@ -74,17 +74,17 @@ class EntryPage:
         line: What it says.
         size: How many entries the ledger has.
         hash: Its hash as a leaf, hexadecimal.
-        body: What it holds, as JSON; empty where it is a person's own.
+        body: Its content as JSON; empty where it belongs to a person.
     """
 
     title: str
-    line: Line
+    line: EntryLine
     size: int
     hash: str
     body: str
 
 
-@pages.get(PATH, needs=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220))
+@pages.get(PATH, roles=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220))
 def show(visit: Visit) -> LedgerPage:
     """Show entries, by default the newest."""
     workspace = visit.workspace
@@ -106,7 +106,7 @@ def show(visit: Visit) -> LedgerPage:
     )
 
 
-@pages.get(f"{PATH}/checkpoint", needs=_WHO)
+@pages.get(f"{PATH}/checkpoint", roles=_WHO)
 def checkpoint(visit: Visit) -> Download:
     """Give the signed checkpoint of a size, by default now."""
     ledger = visit.workspace.ledger
@@ -114,9 +114,9 @@ def checkpoint(visit: Visit) -> Download:
     return Download(name=f"checkpoint-{size}", data=ledger.checkpoint(size).encode(), media_type="text/plain")
 
 
-@pages.get(f"{PATH}/consistency", needs=_WHO)
+@pages.get(f"{PATH}/consistency", roles=_WHO)
 def consistency(visit: Visit) -> Download:
-    """Prove that the log at one size is a beginning of the log at another, by default now."""
+    """Prove that the log at one size is an unchanged beginning of the log at another, by default now."""
     workspace = visit.workspace
     old = _number(visit.query.get("old", ""), "The older size")
     new = _number(visit.query.get("new") or str(workspace.ledger.size), "The newer size")
@@ -130,7 +130,7 @@ def consistency(visit: Visit) -> Download:
     return _proof(f"consistency-{old}-{new}.json", proof)
 
 
-@pages.get(f"{PATH}/{{seq}}", needs=_WHO, template="console-entry.html")
+@pages.get(f"{PATH}/{{seq}}", roles=_WHO, template="console-entry.html")
 def entry(visit: Visit) -> EntryPage:
     """Show one entry."""
     found = _entry(visit)
@@ -144,9 +144,9 @@ def entry(visit: Visit) -> EntryPage:
     )
 
 
-@pages.get(f"{PATH}/{{seq}}/proof", needs=_WHO)
+@pages.get(f"{PATH}/{{seq}}/proof", roles=_WHO)
 def inclusion(visit: Visit) -> Download:
-    """Prove that an entry is in the log as it is now; what names people goes along as its hash alone."""
+    """Prove that an entry is in the log as it is now; an entry that names people is given as its hash alone."""
     found = _entry(visit)
     ledger = visit.workspace.ledger
     size = ledger.size
@@ -162,14 +162,14 @@ def inclusion(visit: Visit) -> Download:
     return _proof(f"inclusion-{found.seq}.json", proof)
 
 
-def line_of(entry: Entry, workspace: Workspace) -> Line:
+def line_of(entry: Entry, workspace: Workspace) -> EntryLine:
     """Say an entry in plain words."""
     names = {account.id: account.name for account in workspace.parties.accounts()}
-    return Line(seq=entry.seq, at_us=entry.at_us, kind=entry.kind, says=_said(entry, names))
+    return EntryLine(seq=entry.seq, at_us=entry.at_us, kind=entry.kind, says=_said(entry, names))
 
 
 def is_personal(entry: Entry) -> bool:
-    """Tell whether an entry is one person's own: an answer, a signal, a region, an erasure."""
+    """Say whether an entry belongs to one person: an answer, a signal, a region, an erasure."""
     return str(entry.body.get("party", "")).startswith(_PERSON)
 
 
@@ -191,20 +191,20 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
     account = names.get(str(body.get("account")), str(body.get("account")))
     match entry.kind:
         case "terms":
-            return f"The terms {body['terms']['id']} were published. They bind from {body['binds'][:10]} on."
+            return f"The terms {body['terms']['id']} were published. They take effect on {body['binds'][:10]}."
         case "acceptance":
             return f"{account} accepted the terms {body['terms']}."
         case "notice":
-            return f"{account} was told of the terms {body['terms']}, which bind from {body['ends'][:10]} on."
+            return f"{account} was notified of the terms {body['terms']}, which take effect on {body['ends'][:10]}."
         case "decision" if kind == "person":
-            return "A person gave an answer. What they said is theirs alone."
+            return "A person gave an answer. Only that person can see it."
         case "decision":
             return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}."
         case "region":
             where = "" if kind == "person" else f": {body['region']}"
             return f"{who} has a region on record{where}."
         case "signal":
-            return f"{who} sent a standing signal."
+            return f"{who}'s browser sent an opt-out signal."
         case "limit":
             whom = "the whole account" if not body["group"] else f"its group {body['group']}"
             if body["group"]:
@@ -216,13 +216,13 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "model":
             return f"Model {body['model']} was trained from {body['snapshot']}."
         case "release":
-            beyond = f", beyond its bounds: {body['override']['by']} answers for it" if "override" in body else ""
-            return f"Model {body['model']} was put to work{beyond}."
+            beyond = f", beyond its bounds, by decision of {body['override']['by']}" if "override" in body else ""
+            return f"Model {body['model']} was released{beyond}."
         case "forgetting":
-            after = f"{body['successor']} took its place" if body["successor"] else "nothing took its place"
+            after = f"{body['successor']} replaced it" if body["successor"] else "nothing replaced it"
             count = len(body["parties"])
-            told = "1 party" if count == 1 else f"{count:,} parties"
-            return f"Model {body['model']} was forgotten for {told}; {after}."
+            detail = "1 party" if count == 1 else f"{count:,} parties"
+            return f"Model {body['model']} was forgotten for {detail}; {after}."
         case "erasure":
             return f"{who} was erased."
     return entry.kind
@@ -246,7 +246,7 @@ def _entry(visit: Visit) -> Entry:
 
 def _number(text: str, what: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise InvalidInputError(f"{what} is a number, counted from 0. Go back and write one.")
+        raise InvalidInputError(f"{what} must be a number, counted from 0. Go back and correct it.")
     return int(text)
 
 

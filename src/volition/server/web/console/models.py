@@ -1,4 +1,4 @@
-"""Models for the operator, the engineer and the auditor: which work, which are stale, their audits and their cards."""
+"""Models for the operator, the engineer and the auditor: which are in use, which are stale, audits and model cards."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from volition.learning.registry import ModelState
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.charts.plots import BoundPlot
-from volition.server.web.page import Download, Nav, Notice, Pages, Redirect, Visit
+from volition.server.web.page import Badge, Download, Nav, Notice, Pages, Redirect, Visit
 
 pages = Pages()
 
@@ -28,31 +28,23 @@ _FILES: Final[Mapping[str, str]] = {
     "attestation.json": "application/json",
 }
 _AUDIT: Final = {
-    "benefit": "Benefit",
+    "benefit": "Benefit of training",
     "fairness": "Fairness between groups",
-    "attack": "Membership attack",
-    "canary": "Canaries",
-    "poisoning": "Poisoning",
+    "attack": "Membership inference",
+    "canary": "Memorisation (canaries)",
+    "poisoning": "Data poisoning",
 }
-_HELD: Final = {PASS: "holds its bound", FAIL: "misses its bound", NOT_MEASURED: "not measured"}
+_HELD: Final = {PASS: "within its bound", FAIL: "misses its bound", NOT_MEASURED: "not measured"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """How a model stands: a word, and whether it is at work and may be."""
-
-    word: str
-    is_on: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelLine:
+class ModelRow:
     """One model in the list.
 
     Attributes:
         id: Its name.
         does: What it was trained for, in words.
-        standing: How it stands.
+        state: How it is used: in use, stale, forgotten.
         trained_us: When it was trained.
         released_us: When it was put to work; none if never.
         stale: What it owes, in words; empty where it owes nothing.
@@ -60,7 +52,7 @@ class ModelLine:
 
     id: str
     does: str
-    standing: Standing
+    state: Badge
     trained_us: int
     released_us: int | None
     stale: str
@@ -78,11 +70,11 @@ class ModelsPage:
 
     title: str
     stale: int
-    lines: tuple[ModelLine, ...]
+    lines: tuple[ModelRow, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class AuditRow:
     """What one audit found.
 
     Attributes:
@@ -129,7 +121,7 @@ class ModelPage:
 
     Attributes:
         title: The page's heading.
-        line: How it stands.
+        line: Its line in the list.
         snapshot: What it learned from.
         successor: The model that took its place; empty if none did.
         card: Its newest release; none if it has none.
@@ -141,44 +133,44 @@ class ModelPage:
     """
 
     title: str
-    line: ModelLine
+    line: ModelRow
     snapshot: str
     successor: str
     card: Card | None
-    findings: tuple[Found, ...]
+    findings: tuple[AuditRow, ...]
     why_none: str
     may_audit: bool
     may_release: bool
     may_see_snapshot: bool
 
 
-@pages.get(PATH, needs=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
+@pages.get(PATH, roles=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
 def show(visit: Visit) -> ModelsPage:
     """Show every model."""
     owed = {one.model: one for one in visit.workspace.models.owed()}
-    standing = {told["id"]: told["state"] for told in visit.workspace.status()["models"]}
+    states = {one["id"]: one["state"] for one in visit.workspace.status()["models"]}
     now_us = visit.workspace.now_us
     models = sorted(visit.workspace.models.states().values(), key=lambda model: -model.trained_us)
     return ModelsPage(
         title="Models",
         stale=len(owed),
-        lines=tuple(_line(model, standing[model.id], owed.get(model.id), now_us) for model in models),
+        lines=tuple(_line(model, states[model.id], owed.get(model.id), now_us) for model in models),
     )
 
 
-@pages.get(f"{PATH}/{{model}}", needs=_WHO, template="console-model.html")
+@pages.get(f"{PATH}/{{model}}", roles=_WHO, template="console-model.html")
 def one(visit: Visit) -> ModelPage:
     """Show one model: its card, and its audits against their bounds."""
     workspace = visit.workspace
     state = _state(visit)
     owed = {one.model: one for one in workspace.models.owed()}
-    standing = {told["id"]: told["state"] for told in workspace.status()["models"]}
+    states = {one["id"]: one["state"] for one in workspace.status()["models"]}
     findings, why_none = _findings(visit, state)
     is_left = state.forgotten_us is None
     released = is_left and state.released_us is not None
     return ModelPage(
         title=state.id,
-        line=_line(state, standing[state.id], owed.get(state.id), workspace.now_us),
+        line=_line(state, states[state.id], owed.get(state.id), workspace.now_us),
         snapshot=state.snapshot,
         successor=state.successor or "",
         card=_card(json.loads(workspace.models.release_file(state.id, "card.json"))) if released else None,
@@ -193,7 +185,7 @@ def one(visit: Visit) -> ModelPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}/files/{{name}}", needs=_WHO)
+@pages.get(f"{PATH}/{{model}}/files/{{name}}", roles=_WHO)
 def file(visit: Visit) -> Download:
     """Give a file of a model's newest release: its card or its attestation."""
     name, model = visit.path["name"], visit.path["model"]
@@ -204,7 +196,7 @@ def file(visit: Visit) -> Download:
     raise InvalidInputError(f"A release has no file {name!r}. It has: {words.listed([*_FILES])}.")
 
 
-@pages.post(f"{PATH}/{{model}}/audit", needs=[Role.ENGINEER, Role.OPERATOR])
+@pages.post(f"{PATH}/{{model}}/audit", roles=[Role.ENGINEER, Role.OPERATOR])
 def audit(visit: Visit) -> Redirect:
     """Have a model audited."""
     model = _state(visit).id
@@ -213,45 +205,46 @@ def audit(visit: Visit) -> Redirect:
         f"audit {model}",
         lambda workspace, progress: [one.to_json() for one in workspace.models.audit(model, progress=progress)],
     )
-    return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The audit waits for its turn."))
+    return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The audit is queued."))
 
 
-@pages.post(f"{PATH}/{{model}}/release", needs=[Role.OPERATOR])
+@pages.post(f"{PATH}/{{model}}/release", roles=[Role.OPERATOR])
 def release(visit: Visit) -> Redirect:
-    """Put a model to work, within its bounds; beyond them is for the command line, by name."""
+    """Release a model that is within its bounds; beyond them it takes the command line, a name and a reason."""
     model = _state(visit).id
     entry = visit.workspace.models.release(model)
-    text = f"{model} is at work, with a signed card. It is entry {entry.seq:,} of the ledger."
+    text = f"{model} is released, with a signed model card. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{PATH}/{model}", notice=Notice(text=text))
 
 
 def _state(visit: Visit) -> ModelState:
     state = visit.workspace.models.states().get(visit.path["model"])
     if state is None:
-        raise InvalidInputError("There is no such model. See the list of models.")
+        raise InvalidInputError("There is no such model. The list of models shows those that exist.")
     return state
 
 
 def _findings(visit: Visit, state: ModelState) -> tuple[Sequence[Finding], str]:
     if state.forgotten_us is not None:
-        return [], "It was forgotten and is erased, and what its audits found with it."
+        return [], "The model was forgotten: it is erased, and so are the results of its audits."
     try:
         found = visit.workspace.models.findings(visit.workspace.models.open(state.id))
     except InvalidInputError as error:
         return [], str(error)
-    return found, "" if found else "It was not audited yet, so it cannot be released."
+    return found, "" if found else "The model has not been audited yet, so it cannot be released."
 
 
-def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> ModelLine:
+def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> ModelRow:
     overdue = owed is not None and owed.due_us < now_us
-    word = "overdue, not used" if overdue else f"{state}, stale" if owed is not None else state
-    return ModelLine(
+    shown = "in use" if state == "at work" else state
+    word = "overdue, not used" if overdue else f"{shown}, stale" if owed is not None else shown
+    return ModelRow(
         id=model.id,
         does=words.family_words(model.family).training,
-        standing=Standing(word=word, is_on=state == "at work" and owed is None),
+        state=Badge(word=word, is_on=state == "at work" and owed is None),
         trained_us=model.trained_us,
         released_us=model.released_us,
-        stale="" if owed is None else f"{owed.rows:,} rows to forget by {words.day(owed.due_us)}",
+        stale="" if owed is None else f"{owed.rows:,} records to forget by {words.day(owed.due_us)}",
     )
 
 
@@ -264,11 +257,11 @@ def _card(card: Mapping[str, Any]) -> Card:
         people=card["learned_from"]["people"],
         accounts=len(card["learned_from"]["accounts"]),
         bounded=words.bounded(card),
-        override="" if override is None else f"{override['by']} answers for it, because: {override['why']}",
+        override="" if override is None else f"{override['by']} decided so, because: {override['why']}",
     )
 
 
-def _found(finding: Finding) -> Found:
+def _found(finding: Finding) -> AuditRow:
     plot = Markup("")
     if finding.value is not None:
         plot = BoundPlot(
@@ -281,7 +274,7 @@ def _found(finding: Finding) -> Found:
         ).svg
     has_interval = finding.low is not None and finding.high is not None
     side = "at least" if finding.audit == "benefit" else "at most"
-    return Found(
+    return AuditRow(
         audit=_AUDIT.get(finding.audit, finding.audit),
         metric=finding.metric,
         value="not measured" if finding.value is None else f"{finding.value:z,.3f}",

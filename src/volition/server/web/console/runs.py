@@ -1,6 +1,6 @@
-"""Long work of this server: start a training, watch it live; without JavaScript, reload.
+"""Background jobs of this server: start a training and watch it live; without JavaScript, reload the page.
 
-Only the work that learns, checks and forgets is shown: what a person asked for on pages of their own is not.
+Only trainings, snapshots, audits and forgettings are shown; what a person started on their own pages is not.
 """
 
 import math
@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
-from volition.server.jobs import Job, Jobs, State
+from volition.server.jobs import Job, Jobs, JobState
 from volition.server.web import labels as words
 from volition.server.web.charts.curve import loss_curve
 from volition.server.web.page import Event, Live, Nav, Notice, Pages, Redirect, Visit
@@ -25,15 +25,15 @@ _WHO: Final = (Role.ENGINEER, Role.OPERATOR)
 _SHOWN: Final = ("train", "snapshot", "audit", "forget")
 _MINUTE_S: Final = 60
 _STATE: Final = {
-    State.WAITING: "waits for its turn",
-    State.RUNNING: "runs",
-    State.DONE: "done",
-    State.FAILED: "failed",
+    JobState.WAITING: "queued",
+    JobState.RUNNING: "running",
+    JobState.DONE: "done",
+    JobState.FAILED: "failed",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class TrainableFamily:
     """A family that can be trained, and the snapshots that it may learn from, newest first."""
 
     name: str
@@ -64,7 +64,7 @@ class RunsPage:
     """
 
     title: str
-    families: tuple[Family, ...]
+    families: tuple[TrainableFamily, ...]
     lines: tuple[RunLine, ...]
 
 
@@ -74,10 +74,10 @@ class RunPage:
 
     Attributes:
         title: The page's heading.
-        at_us: When it was asked for.
+        at_us: When it was requested.
         is_over: Whether nothing will change any more.
-        now: How far it is, as HTML; the same that is told live.
-        live: Where it is told live.
+        now: Its progress as HTML, the same as is sent live.
+        live: Where it is sent live.
     """
 
     title: str
@@ -87,12 +87,12 @@ class RunPage:
     live: str
 
 
-@pages.get(PATH, needs=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
+@pages.get(PATH, roles=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
 def show(visit: Visit) -> RunsPage:
     """Show the runs, and what can be trained."""
     known = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
     families = tuple(
-        Family(
+        TrainableFamily(
             name=name,
             title=words.family_words(name).training,
             snapshots=tuple(one for one in known if one.startswith(f"{purpose.replace('/', '-')}-"))[:20],
@@ -104,7 +104,7 @@ def show(visit: Visit) -> RunsPage:
     )
 
 
-@pages.post(PATH, needs=_WHO)
+@pages.post(PATH, roles=_WHO)
 def start(visit: Visit) -> Redirect:
     """Train a family, from a new snapshot or from one that is there."""
     family, _, snapshot = visit.form.get("learn", "").partition(" ")
@@ -115,10 +115,10 @@ def start(visit: Visit) -> Redirect:
         f"train {family}",
         lambda workspace, progress: workspace.models.train(family, snapshot or None, progress=progress).id,
     )
-    return Redirect(to=f"{PATH}/{job.id}", notice=Notice(text="The training waits for its turn; this page follows it."))
+    return Redirect(to=f"{PATH}/{job.id}", notice=Notice(text="The training is queued. This page follows it."))
 
 
-@pages.get(f"{PATH}/{{run}}", needs=_WHO, template="console-run.html")
+@pages.get(f"{PATH}/{{run}}", roles=_WHO, template="console-run.html")
 def one(visit: Visit) -> RunPage:
     """Show one run as it is now."""
     job = _job(visit)
@@ -131,11 +131,11 @@ def one(visit: Visit) -> RunPage:
     )
 
 
-@pages.get(f"{PATH}/{{run}}/live", needs=_WHO)
+@pages.get(f"{PATH}/{{run}}/live", roles=_WHO)
 def live(visit: Visit) -> Live:
-    """Tell how far a run is whenever that changes, until it is over."""
+    """Send the progress of a run whenever it changes, until it is over."""
     job = _job(visit)
-    return Live(events=_told(visit.jobs, job.id))
+    return Live(events=_details(visit.jobs, job.id))
 
 
 def shown_jobs(jobs: Jobs) -> list[Job]:
@@ -145,18 +145,18 @@ def shown_jobs(jobs: Jobs) -> list[Job]:
 
 def progress_html(job: Job) -> Markup:
     """Say how far a job is, as HTML, with its loss so far as a curve."""
-    return _told_of(job) + loss_curve(job.losses, job.total)
+    return _state_html(job) + loss_curve(job.losses, job.total)
 
 
-def _told_of(job: Job) -> Markup:
-    if job.state is State.FAILED:
+def _state_html(job: Job) -> Markup:
+    if job.state is JobState.FAILED:
         return Markup('<p class="error" role="alert">It failed. {}</p>').format(job.error)
-    if job.state is State.DONE:
+    if job.state is JobState.DONE:
         return Markup(
             '<p class="state"><strong>Done.</strong> {}</p><progress max="1" value="1" aria-label="done"></progress>'
         ).format(_result(job))
-    if job.state is State.WAITING:
-        return Markup('<p class="state">It waits for its turn: one run after the other may use the whole machine.</p>')
+    if job.state is JobState.WAITING:
+        return Markup('<p class="state">Queued: runs go one at a time, since each may use the whole machine.</p>')
     if not job.total:
         so_far = f", {job.done:,} so far" if job.done else ""
         return Markup('<p class="state"><strong>{}</strong>{}</p><progress aria-label="{}"></progress>').format(
@@ -184,7 +184,7 @@ def _duration(seconds: int) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def _told(jobs: Jobs, run: str) -> Iterator[Event]:
+def _details(jobs: Jobs, run: str) -> Iterator[Event]:
     for job in jobs.follow(run):
         yield Event(name="", html=str(progress_html(job)))
     yield Event(name="over", html="over")  # an event by name: the page asks no more
@@ -197,10 +197,10 @@ def _result(job: Job) -> Markup:
     if kind == "snapshot":
         return Markup('The snapshot is <a href="/console/snapshots/{0}">{0}</a>.').format(job.result)
     if kind == "audit":
-        return Markup('See <a href="/console/models/{0}">what was found of {0}</a>.').format(job.what.partition(" ")[2])
+        return Markup('See <a href="/console/models/{0}">the results for {0}</a>.').format(job.what.partition(" ")[2])
     count = len(job.result or ())
-    told = "One model has forgotten." if count == 1 else f"{count:,} models have forgotten."
-    return Markup('{} See <a href="/console/models">the models</a>.').format(told)
+    detail = "One model has forgotten." if count == 1 else f"{count:,} models have forgotten."
+    return Markup('{} See <a href="/console/models">the models</a>.').format(detail)
 
 
 def _line(job: Job) -> RunLine:
@@ -229,5 +229,5 @@ def _what(job: Job) -> str:
 def _job(visit: Visit) -> Job:
     found = [job for job in shown_jobs(visit.jobs) if job.id == visit.path["run"]]
     if not found:
-        raise InvalidInputError("There is no such run. The server remembers runs until it stops; see the list.")
+        raise InvalidInputError("There is no such run. The server lists its runs until it stops.")
     return found[0]

@@ -10,7 +10,7 @@ from volition.consent.permits import Reason
 from volition.records.snapshot import Snapshot
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.charts.plots import Bar, Part, StackChart, dropped
+from volition.server.web.charts.plots import StackBar, StackChart, StackPart, dropped
 from volition.server.web.page import Download, Nav, Pages, Visit
 
 pages = Pages()
@@ -19,9 +19,9 @@ PATH: Final = "/console/snapshots"
 
 _WHO: Final = (Role.ENGINEER, Role.OPERATOR)
 _NEWEST: Final = 30
-_REASONS: Final = {reason.value: told for reason, told in words.REASON.items()} | {
-    Reason.NO_TERMS.value: "the organisation has accepted no terms",
-    "left-out": "collected too late, or not in the snapshot before",
+_REASONS: Final = {reason.value: detail for reason, detail in words.REASON.items()} | {
+    Reason.NO_TERMS.value: "the organisation has not accepted any terms",
+    "left-out": "collected too late, or not in the earlier snapshot",
 }
 
 
@@ -55,7 +55,7 @@ class SnapshotsPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ManifestFact:
     """One line of a manifest: what, and what it is."""
 
     name: str
@@ -83,13 +83,13 @@ class SnapshotPage:
     purpose: str
     at_us: int
     chart: StackChart
-    facts: tuple[Figure, ...]
-    accounts: tuple[Figure, ...]
-    files: tuple[Figure, ...]
+    facts: tuple[ManifestFact, ...]
+    accounts: tuple[ManifestFact, ...]
+    files: tuple[ManifestFact, ...]
     checkpoint: str
 
 
-@pages.get(PATH, needs=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
+@pages.get(PATH, roles=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
 def show(visit: Visit) -> SnapshotsPage:
     """Show the newest snapshots."""
     ids = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
@@ -98,12 +98,12 @@ def show(visit: Visit) -> SnapshotsPage:
     return SnapshotsPage(
         title="Snapshots",
         total=len(ids),
-        chart=StackChart(title="Kept and dropped, the newest first", bars=bars) if bars else None,
+        chart=StackChart(title="Records kept and dropped, newest first", bars=bars) if bars else None,
         lines=tuple(_line(one) for one in found),
     )
 
 
-@pages.get(f"{PATH}/{{snapshot}}", needs=_WHO, template="console-snapshot.html")
+@pages.get(f"{PATH}/{{snapshot}}", roles=_WHO, template="console-snapshot.html")
 def one(visit: Visit) -> SnapshotPage:
     """Show one snapshot's manifest."""
     found = visit.workspace.snapshots.open(visit.path["snapshot"])
@@ -111,30 +111,30 @@ def one(visit: Visit) -> SnapshotPage:
     names = {account.id: account.name for account in visit.workspace.parties.accounts()}
     bars = tuple(_bar(words.CATEGORY.get(category, category), counts) for category, counts in manifest["rows"].items())
     facts = [
-        Figure(name="People in it", value=f"{manifest['people']['size']:,}"),
-        Figure(name="Collected until", value=words.moment(text_to_us(manifest["collected_until"]))),
-        Figure(name="Made from", value=manifest["within"] or "the lake"),
-        Figure(name="Sentence encoder", value=manifest["encoder"] or "none"),
-        Figure(name="Manifest digest", value=found.digest),
-        Figure(name="Root of the tree of people", value=manifest["people"]["root"]),
+        ManifestFact(name="People in it", value=f"{manifest['people']['size']:,}"),
+        ManifestFact(name="Collected until", value=words.moment(text_to_us(manifest["collected_until"]))),
+        ManifestFact(name="Made from", value=manifest["within"] or "the lake"),
+        ManifestFact(name="Sentence encoder", value=manifest["encoder"] or "none"),
+        ManifestFact(name="Manifest digest", value=found.digest),
+        ManifestFact(name="Merkle root of the people in it", value=manifest["people"]["root"]),
     ]
     return SnapshotPage(
         title="Snapshot",
         id=found.id,
         purpose=_purpose(found),
         at_us=text_to_us(manifest["at"]),
-        chart=StackChart(title="Kept and dropped, by kind of data", bars=bars),
+        chart=StackChart(title="Records kept and dropped, by kind of data", bars=bars),
         facts=tuple(facts),
         accounts=tuple(
-            Figure(name=names.get(account, account), value=f"{count:,}")
+            ManifestFact(name=names.get(account, account), value=f"{count:,}")
             for account, count in sorted(manifest["accounts"].items(), key=lambda item: -item[1])
         ),
-        files=tuple(Figure(name=name, value=value) for name, value in manifest["files"].items()),
+        files=tuple(ManifestFact(name=name, value=value) for name, value in manifest["files"].items()),
         checkpoint=manifest["checkpoint"],
     )
 
 
-@pages.get(f"{PATH}/{{snapshot}}/manifest", needs=_WHO)
+@pages.get(f"{PATH}/{{snapshot}}/manifest", roles=_WHO)
 def manifest(visit: Visit) -> Download:
     """Give a snapshot's manifest."""
     found = visit.workspace.snapshots.open(visit.path["snapshot"])
@@ -168,8 +168,10 @@ def _whole(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {"kept": kept, "dropped": reasons, "left_out": sum(counts.get("left_out", 0) for counts in rows.values())}
 
 
-def _bar(name: str, counts: Mapping[str, Any]) -> Bar:
+def _bar(name: str, counts: Mapping[str, Any]) -> StackBar:
     lost = dict(counts["dropped"])
     if counts.get("left_out"):
         lost["left-out"] = counts["left_out"]
-    return Bar(name=name, parts=(Part(name="kept", kind="kept", count=counts["kept"]), *dropped(lost, _REASONS)))
+    return StackBar(
+        name=name, parts=(StackPart(name="kept", kind="kept", count=counts["kept"]), *dropped(lost, _REASONS))
+    )

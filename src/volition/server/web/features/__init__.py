@@ -2,7 +2,7 @@
 
 Each module knows only those before it:
 
-switches          how AI stands here, and who can turn on what is off
+switches          the uses of AI here, and who can turn on what is off
 chat              conversations, with the composer
 meetings          meetings, with their summary
 search            search

@@ -1,10 +1,10 @@
 """Chat with the composer: conversations to read, and a place to write with completions, edits, drafts and tone.
 
-- What is sent is collected as chat from anywhere else is; nothing is sent but by the button that says so.
+- What is sent is collected like any other chat; only the button that says so sends anything.
 - The composer looks at what is typed only where the gate lets it, and keeps nothing of it.
 - Completions come while typing. Without JavaScript, or by choice, a button asks for them; every suggestion is a button,
-  so nobody needs a particular key.
-- With the composer off the box is there all the same: what is written in it stays with whoever writes.
+  so no particular key is needed.
+- With the composer off, the box is still there: what is written in it stays with the writer.
 """
 
 import secrets
@@ -17,7 +17,7 @@ from volition.features.conversations import Conversation, ConversationKind, Conv
 from volition.features.drafts import TONES
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.features.switches import Off, Use, member, off, uses
+from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
 
 pages = Pages()
@@ -36,7 +36,7 @@ _TONES: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ConversationLink:
     """One conversation in the list."""
 
     name: str
@@ -47,7 +47,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class ChatMessage:
     """One message; `anchor` is its id on the page."""
 
     anchor: str
@@ -58,18 +58,18 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suggestion:
-    """A way to go on, or a whole reply.
+class ComposerSuggestion:
+    """A continuation, or a whole reply.
 
     Attributes:
         text: What it says, as shown.
-        becomes: What stands in the box once it is taken.
-        told: How many colleagues wrote it.
+        becomes: The text in the box once it is taken.
+        detail: How many colleagues wrote it.
     """
 
     text: str
     becomes: str
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Suggestions:
     """
 
     title: str
-    suggestions: tuple[Suggestion, ...]
+    suggestions: tuple[ComposerSuggestion, ...]
     off: bool
 
 
@@ -108,49 +108,49 @@ class ChatPage:
         earlier: How many earlier ones are not shown.
         reply_to: The time stamp of the message to which replies can be suggested; empty for none.
         off: Why there is no composer; none where there is one.
-        uses: How the visitor's messages stand.
+        uses: Whether the visitor's messages are used.
         action: Where the form is sent.
         completing: Where what is typed is sent for completions.
-        text: What stands in the box.
-        form: Names this form, so that sending it twice sends once; empty where nothing can be sent.
-        suggestions: Ways to go on, once asked for.
-        told: What became of what was asked; empty before.
+        text: The text in the box.
+        form: An idempotency key of this form, so that sending it twice sends once; empty where nothing can be sent.
+        suggestions: Continuations or replies, once asked for.
+        detail: The outcome of what was asked; empty before.
         edits: Ways to rewrite by rule.
         tones: Ways to rewrite by a language model; none where none is configured.
     """
 
     title: str
     lead: str
-    channels: tuple[Listed, ...]
+    channels: tuple[ConversationLink, ...]
     channel: str
-    messages: tuple[Message, ...]
+    messages: tuple[ChatMessage, ...]
     earlier: int
     reply_to: str
-    off: Off | None
-    uses: tuple[Use, ...]
+    off: FeatureOff | None
+    uses: tuple[UseState, ...]
     action: str
     completing: str
     text: str
     form: str
-    suggestions: tuple[Suggestion, ...]
-    told: str
+    suggestions: tuple[ComposerSuggestion, ...]
+    detail: str
     edits: tuple[Way, ...]
     tones: tuple[Way, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
 def list_chats(visit: Visit) -> ChatPage:
     """List the conversations, and offer the composer."""
     return _page(visit)
 
 
-@pages.post(PATH, needs=[Role.PERSON], template="chat.html")
+@pages.post(PATH, roles=[Role.PERSON], template="chat.html")
 def compose(visit: Visit) -> ChatPage:
-    """Suggest, complete or rewrite what stands in the box."""
+    """Suggest, complete or rewrite the text in the box."""
     return _composed(visit)
 
 
-@pages.post(f"{PATH}/completions", needs=[Role.PERSON], template="completions.html")
+@pages.post(f"{PATH}/completions", roles=[Role.PERSON], template="completions.html")
 def complete(visit: Visit) -> Suggestions:
     """Suggest how a message goes on, while it is typed."""
     person, _ = member(visit)
@@ -161,15 +161,15 @@ def complete(visit: Visit) -> Suggestions:
     return Suggestions(title="Suggestions", suggestions=found, off=is_off)
 
 
-@pages.get(f"{PATH}/{{channel:path}}", needs=[Role.PERSON], template="chat.html")
+@pages.get(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html")
 def show_chat(visit: Visit) -> ChatPage:
     """Show a conversation with the composer."""
     return _page(visit)
 
 
-@pages.post(f"{PATH}/{{channel:path}}", needs=[Role.PERSON], template="chat.html")
+@pages.post(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html")
 def compose_in_chat(visit: Visit) -> ChatPage | Redirect:
-    """Send what stands in the box to a conversation, or suggest, complete or rewrite it."""
+    """Send the text in the box to a conversation, or suggest, complete or rewrite it."""
     return _sent(visit) if visit.form.get("do") == "send" else _composed(visit)
 
 
@@ -179,24 +179,24 @@ def address(channel: str, place: str | None = None) -> str:
 
 
 def _sent(visit: Visit) -> ChatPage | Redirect:
-    """Send what stands in the box; what was not kept stays in it, and the page says why."""
+    """Send the text in the box; what was not kept stays in it, and the page says why."""
     person, account = member(visit)
     text, channel = visit.form.get("text", ""), visit.path["channel"]
     try:
         sent = visit.workspace.features.send(text, channel=channel, person=person, form=visit.form.get("once", ""))
     except InvalidInputError as error:
-        return _page(visit, text=text, told=f"It was not sent. {error}")
+        return _page(visit, text=text, detail=f"It was not sent. {error}")
     if sent.rejected:
-        return _page(visit, text=text, told=f"It was not sent. {sent.rejected[0].why}")
+        return _page(visit, text=text, detail=f"It was not sent. {sent.rejected[0].why}")
     if sent.not_kept:
         why = words.REASON_BY_NAME[next(iter(sent.not_kept))]
-        told = f"It was not sent: {why}, and what may be used for nothing is not kept. Your text is as you wrote it."
-        return _page(visit, text=text, told=told)
+        detail = f"It was not sent: {why}, and what may not be used for anything is not kept. Your text is unchanged."
+        return _page(visit, text=text, detail=detail)
     organisation = visit.workspace.parties.account(account).name
-    told = f"Sent. It is kept as chat of {organisation}, and used only where the switches allow it."
+    detail = f"Sent. It is kept as chat of {organisation}, and used only where the switches allow it."
     return Redirect(
         to=f"{address(channel)}#compose",
-        notice=Notice(text=told if sent.stored else "This was sent already, so it was not sent again."),
+        notice=Notice(text=detail if sent.stored else "This message was already sent, so it was not sent again."),
     )
 
 
@@ -205,32 +205,40 @@ def _composed(visit: Visit) -> ChatPage:
     if "take" in visit.form:
         return _page(visit, text=visit.form["take"])
     try:
-        text, suggestions, told = _done(visit, asked, text)
+        text, suggestions, detail = _done(visit, asked, text)
     except RefusedError as error:
         is_told = asked.startswith(("tone", "draft", "reply"))  # of the others the page says that they are off
-        suggestions, told = (), f"{error} Your text is as you wrote it." if is_told else ""
+        suggestions, detail = (), f"{error} Your text is unchanged." if is_told else ""
     except (BackendError, InvalidInputError) as error:
-        suggestions, told = (), f"{error} Your text is as you wrote it."
-    return _page(visit, text=text, suggestions=suggestions, told=told)
+        suggestions, detail = (), f"{error} Your text is unchanged."
+    return _page(visit, text=text, suggestions=suggestions, detail=detail)
 
 
-def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[Suggestion, ...], str]:
-    """Do what a button asks for; return what stands in the box then, suggestions, and what became of it."""
+def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[ComposerSuggestion, ...], str]:
+    """Do what a button asks for; return the text then in the box, suggestions, and the outcome."""
     person, _ = member(visit)
     match asked.partition(":"):
         case "suggest", _, _:
             found = _completions(visit, person, text)
-            return text, found, "" if found else "Nothing to suggest here. Write on, and ask again."
+            return text, found, "" if found else "There is nothing to suggest here. Write more, then ask again."
         case "reply", _, ts:
             replies = visit.workspace.features.replies(visit.path.get("channel", ""), ts, person=person)
-            found = tuple(Suggestion(text=one.text, becomes=one.text, told=_written_by(one.people)) for one in replies)
-            return text, found, "" if found else "No reply to suggest: nobody answered such a message alike."
+            found = tuple(
+                ComposerSuggestion(text=one.text, becomes=one.text, detail=_written_by(one.people)) for one in replies
+            )
+            return (
+                text,
+                found,
+                ""
+                if found
+                else "There is no reply to suggest: too few colleagues have answered such a message in the same way.",
+            )
         case "edit", _, how:
             edited = visit.workspace.features.edit(text, person=person, how=how)
             return (
                 edited,
                 (),
-                "There was nothing to change." if edited == text else "Edited by rule; no word was added.",
+                "There was nothing to change." if edited == text else "Edited by fixed rules; no word was added.",
             )
         case "tone", _, tone:
             written = visit.workspace.features.rewrite(text, person=person, tone=tone)
@@ -239,10 +247,12 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[Suggestion, .
             written = visit.workspace.features.draft(text, person=person)
             return written.text, (), written.note
         case _:
-            raise InvalidInputError("The composer cannot do that. Open the page anew.")
+            raise InvalidInputError("The composer cannot do that. Reload the page and try again.")
 
 
-def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] = (), told: str = "") -> ChatPage:
+def _page(
+    visit: Visit, *, text: str = "", suggestions: tuple[ComposerSuggestion, ...] = (), detail: str = ""
+) -> ChatPage:
     person, _ = member(visit)
     workspace, channel = visit.workspace, visit.path.get("channel", "")
     found = workspace.features.conversations(ConversationKind.CHANNEL, person=person)
@@ -251,13 +261,13 @@ def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] =
     try:
         workspace.features.complete("", person=person)
     except RefusedError:
-        works = "You can write here all the same; nothing looks at it."
+        works = "You can still write here; no AI reads it."
         is_off = off(visit, "feature/compose", _CATEGORY, works=works)
     has_model = is_off is None and workspace.features.endpoint() is not None
     latest = () if here is None else here.lines[-_LATEST:]
     return ChatPage(
         title=f"Chat: {channel}" if channel else "Chat",
-        lead="Read your conversations, and write in them. The composer suggests; nothing is sent before you send it.",
+        lead="Read your conversations and write in them. The composer makes suggestions; only you send messages.",
         channels=tuple(_listed(one, channel) for one in found),
         channel=channel,
         messages=tuple(_message(line) for line in latest),
@@ -270,16 +280,17 @@ def _page(visit: Visit, *, text: str = "", suggestions: tuple[Suggestion, ...] =
         text=text,
         form="" if here is None else secrets.token_hex(16),
         suggestions=suggestions,
-        told=told,
+        detail=detail,
         edits=() if is_off else tuple(Way(name=f"edit:{name}", label=label) for name, label in _EDITS.items()),
         tones=tuple(Way(name=f"tone:{name}", label=_TONES.get(name, name)) for name in TONES) if has_model else (),
     )
 
 
-def _completions(visit: Visit, person: str, text: str) -> tuple[Suggestion, ...]:
+def _completions(visit: Visit, person: str, text: str) -> tuple[ComposerSuggestion, ...]:
     found = visit.workspace.features.complete(text, person=person)
     return tuple(
-        Suggestion(text=one.phrase, becomes=f"{text}{one.insert} ", told=_written_by(one.people)) for one in found
+        ComposerSuggestion(text=one.phrase, becomes=f"{text}{one.insert} ", detail=_written_by(one.people))
+        for one in found
     )
 
 
@@ -287,11 +298,13 @@ def _written_by(people: int) -> str:
     return f"{people:,} colleagues wrote this"
 
 
-def _listed(one: Conversation, channel: str) -> Listed:
-    return Listed(
+def _listed(one: Conversation, channel: str) -> ConversationLink:
+    return ConversationLink(
         name=one.name, href=address(one.name), last_us=one.last_us, lines=len(one.lines), is_here=one.name == channel
     )
 
 
-def _message(line: ConversationLine) -> Message:
-    return Message(anchor=f"m-{line.place}", speaker=line.speaker, at_us=line.at_us, text=line.text, is_own=line.is_own)
+def _message(line: ConversationLine) -> ChatMessage:
+    return ChatMessage(
+        anchor=f"m-{line.place}", speaker=line.speaker, at_us=line.at_us, text=line.text, is_own=line.is_own
+    )

@@ -1,8 +1,8 @@
-"""Meetings of a person: the list, and each as a page with its transcript, what it came to, and what AI does with it.
+"""A person's meetings: the list, and a page for each with its transcript, its summary, and what AI does with it.
 
-- Everything that a summary says is a quote, and leads to the second at which it was said.
-- Everybody is told whether AI is at work on what they say, and where to refuse.
-- With summaries off the transcript is there all the same, for those who were in the meeting.
+- Everything in a summary is a quote with a link to the second at which it was said.
+- Each page says whether AI uses what the visitor said, and where to refuse it.
+- With summaries off, the transcript is still there for those who were in the meeting.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from volition.learning.families.summary.sentences import Moment
 from volition.learning.families.summary.summary import Summary
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.features.switches import Off, Use, member, off, uses
+from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Pages, Visit
 
 pages = Pages()
@@ -28,7 +28,7 @@ _USES: Final = ("feature/summary", "feature/search", "train/summary", "train/sea
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class MeetingLink:
     """One meeting in the list."""
 
     name: str
@@ -52,7 +52,7 @@ class MeetingsPage:
 
     title: str
     lead: str
-    meetings: tuple[Listed, ...]
+    meetings: tuple[MeetingLink, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +69,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """Something that was said, and where it stands in the transcript.
+    """Something that was said, and its place in the transcript.
 
     Attributes:
         text: Verbatim.
         speaker: Who said it.
         clock: At which second, as hours, minutes and seconds.
         href: The line of the transcript.
-        about: What it comes to, such as who does it by when; may be empty.
+        about: What it means, such as who does it by when; may be empty.
     """
 
     text: str
@@ -87,8 +87,8 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """Quotes of one sort; `none` is told where there are none."""
+class QuoteSection:
+    """Quotes of one sort; `none` is shown where there are none."""
 
     name: str
     title: str
@@ -97,7 +97,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class ProseSentence:
     """A sentence that a model wrote, with the quotes it cites; `unsupported` says why not to rely on it, if so."""
 
     text: str
@@ -106,7 +106,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
+class TopicLink:
     """What a stretch of a meeting was about: in its own words, when it began, and where that is on the page."""
 
     name: str
@@ -122,16 +122,16 @@ class MeetingPage:
         title: Its name.
         lead: When it was and who spoke.
         ai_is_on: Whether any AI uses what the visitor said in it.
-        uses: Each use of what the visitor said, as it stands.
+        uses: Each use of what the visitor said, and whether it is on.
         off: Why there is no summary; none where there is one.
-        sections: What it came to.
+        sections: The summary.
         topics: What it was about, in the order in which it was spoken of.
-        note: What to know of the summary; may be empty.
-        can_tell: Whether a language model can tell it in prose.
+        note: A note on the summary; may be empty.
+        can_tell: Whether a language model can write it as prose.
         prose: The prose, once it was asked for.
         prose_note: Who wrote it, or why there is none.
         turns: The transcript.
-        told: What of the meeting is shown.
+        detail: What of the meeting is shown.
         search: Where a search within it is sent.
         name: Its name, as that search sends it.
         action: Where this page's form is sent.
@@ -140,31 +140,31 @@ class MeetingPage:
     title: str
     lead: str
     ai_is_on: bool
-    uses: tuple[Use, ...]
-    off: Off | None
-    sections: tuple[Section, ...]
-    topics: tuple[Topic, ...]
+    uses: tuple[UseState, ...]
+    off: FeatureOff | None
+    sections: tuple[QuoteSection, ...]
+    topics: tuple[TopicLink, ...]
     note: str
     can_tell: bool
-    prose: tuple[Sentence, ...]
+    prose: tuple[ProseSentence, ...]
     prose_note: str
     turns: tuple[Turn, ...]
-    told: str
+    detail: str
     search: str
     name: str
     action: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
 def list_meetings(visit: Visit) -> MeetingsPage:
     """List the meetings that the visitor may read."""
     person, _ = member(visit)
     found = visit.workspace.features.conversations(ConversationKind.MEETING, person=person)
     return MeetingsPage(
         title="Meetings",
-        lead="Meetings that you were in, and those of your organisation that search or summaries may show you.",
+        lead="The meetings you were in, and other meetings of your organisation that search or summaries may show you.",
         meetings=tuple(
-            Listed(
+            MeetingLink(
                 name=meeting.name,
                 href=address(meeting.name),
                 began_us=meeting.began_us,
@@ -178,15 +178,15 @@ def list_meetings(visit: Visit) -> MeetingsPage:
     )
 
 
-@pages.get(f"{PATH}/{{meeting:path}}", needs=[Role.PERSON], template="meeting.html")
+@pages.get(f"{PATH}/{{meeting:path}}", roles=[Role.PERSON], template="meeting.html")
 def show_meeting(visit: Visit) -> MeetingPage:
     """Show a meeting."""
     return _page(visit, tell=False)
 
 
-@pages.post(f"{PATH}/{{meeting:path}}", needs=[Role.PERSON], template="meeting.html")
+@pages.post(f"{PATH}/{{meeting:path}}", roles=[Role.PERSON], template="meeting.html")
 def tell_meeting(visit: Visit) -> MeetingPage:
-    """Show a meeting, with its summary told in prose: only on request, since the quotes are sent elsewhere for it."""
+    """Show a meeting with its summary as prose: only on request, since the quotes are sent to a language model."""
     return _page(visit, tell=True)
 
 
@@ -234,7 +234,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
             )
             for line in meeting.lines
         ),
-        told=_told(meeting),
+        detail=_details(meeting),
         search="/search",
         name=name,
         action=address(name),
@@ -243,43 +243,48 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
 
 def _summed_up(
     visit: Visit, person: str, name: str, *, tell: bool
-) -> tuple[Summary | None, Minutes | None, Prose | None, Off | None]:
+) -> tuple[Summary | None, Minutes | None, Prose | None, FeatureOff | None]:
     workspace = visit.workspace
     try:
         summary = workspace.features.summarize(name, person=person)
         prose = workspace.features.prose(summary, person=person) if tell else None
         return summary, workspace.features.minutes(name, person=person), prose, None
     except RefusedError:
-        works = "The transcript below is there without it."
+        works = "The transcript below is still there."
         return None, None, None, off(visit, "feature/summary", _CATEGORY, works=works)
 
 
-def _told(meeting: Conversation) -> str:
+def _details(meeting: Conversation) -> str:
     if meeting.was_there:
-        return "You were there, so you can read all of it, whatever is switched on or off."
-    return "You were not there: you see what search and summaries may show you of it now."
+        return "You were in this meeting, so you can read all of it, whichever switches are on."
+    return "You were not in this meeting, so you see only what search and summaries may show you."
 
 
-def _topics(summary: Summary | None) -> tuple[Topic, ...]:
-    """Return what a meeting was about; a stretch that no word tells from the others goes without a name."""
+def _topics(summary: Summary | None) -> tuple[TopicLink, ...]:
+    """Return what a meeting was about; a stretch without a distinctive word is left out."""
     topics = () if summary is None else summary.topics
     return tuple(
-        Topic(name=words.listed(topic.words), clock=clock(topic.start_ms), href=f"#t-{topic.turn}")
+        TopicLink(name=words.listed(topic.words), clock=clock(topic.start_ms), href=f"#t-{topic.turn}")
         for topic in topics
         if topic.words
     )
 
 
-def _sections(summary: Summary, minutes: Minutes) -> tuple[Section, ...]:
-    def section(name: str, title: str, moments: Sequence[Moment], none: str) -> Section:
-        return Section(name=name, title=title, quotes=tuple(_quote(moment) for moment in moments), none=none)
+def _sections(summary: Summary, minutes: Minutes) -> tuple[QuoteSection, ...]:
+    def section(name: str, title: str, moments: Sequence[Moment], none: str) -> QuoteSection:
+        return QuoteSection(name=name, title=title, quotes=tuple(_quote(moment) for moment in moments), none=none)
 
     actions = tuple(_quote(action.moment, _task(action)) for action in minutes.actions)
     return (
-        section("moments", "Key moments", summary.moments, "No moment was found that stands out."),
-        section("decisions", "Decisions", minutes.decisions, "Nobody said outright that something was decided."),
-        Section(name="actions", title="Action items", quotes=actions, none="Nobody took or was given a task by name."),
-        section("questions", "Open questions", minutes.questions, "No question was found that was plainly left open."),
+        section("moments", "Key moments", summary.moments, "No moment stands out."),
+        section("decisions", "Decisions", minutes.decisions, "Nobody explicitly said that something was decided."),
+        QuoteSection(
+            name="actions",
+            title="Action items",
+            quotes=actions,
+            none="No task was taken by, or given to, anyone by name.",
+        ),
+        section("questions", "Open questions", minutes.questions, "No question was clearly left open."),
     )
 
 
@@ -300,9 +305,9 @@ def _task(action: Action) -> str:
     return f"{action.who or 'Nobody yet'}{due}"
 
 
-def _sentences(prose: Prose, moments: Sequence[Moment]) -> tuple[Sentence, ...]:
+def _sentences(prose: Prose, moments: Sequence[Moment]) -> tuple[ProseSentence, ...]:
     return tuple(
-        Sentence(
+        ProseSentence(
             text=one.text, cites=tuple(_quote(moments[number - 1]) for number in one.cites), unsupported=one.unsupported
         )
         for one in prose.sentences

@@ -1,4 +1,4 @@
-"""Recommendations: what a person may like to open next, each with its reason."""
+"""Recommendations: what a person might want to open next, each with its reason."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from volition.errors import RefusedError
 from volition.server.auth import Role
 from volition.server.web.features.chat import address as chat_address
-from volition.server.web.features.switches import Off, Use, member, off, uses
+from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Pages, Visit
 
 pages = Pages()
@@ -28,28 +28,28 @@ class Recommended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendationsPage:
-    """What a person may like next.
+    """What a person might want to open next.
 
     Attributes:
         title: The page's heading.
-        lead: From what it is told.
+        lead: What it is based on.
         items: The best first.
         off: Why there is none; none where there may be.
-        uses: How the visitor's usage stands.
+        uses: Whether the visitor's usage is used.
     """
 
     title: str
     lead: str
     items: tuple[Recommended, ...]
-    off: Off | None
-    uses: tuple[Use, ...]
+    off: FeatureOff | None
+    uses: tuple[UseState, ...]
 
 
 @pages.get(
-    PATH, needs=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340, for_guests=False)
+    PATH, roles=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340, for_guests=False)
 )
 def show(visit: Visit) -> RecommendationsPage:
-    """Show what the visitor may like next."""
+    """Show what the visitor might want to open next."""
     person, _ = member(visit)
     items: tuple[Recommended, ...] = ()
     is_off = None
@@ -57,11 +57,11 @@ def show(visit: Visit) -> RecommendationsPage:
         found = visit.workspace.features.recommend(person)
         items = tuple(_item(one.item, one.because) for one in found)
     except RefusedError:
-        works = "Everything can be found by hand, and nothing is ranked for you."
+        works = "You can still find everything yourself; nothing is ranked for you."
         is_off = off(visit, "feature/recommend", _CATEGORY, works=works)
     return RecommendationsPage(
         title="For you",
-        lead="What you may like to open next, from what you and colleagues who allow it have used.",
+        lead="What you might want to open next, based on what you, and colleagues who allow it, have used.",
         items=items,
         off=is_off,
         uses=uses(visit, _USES, _CATEGORY),

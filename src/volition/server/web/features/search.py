@@ -1,6 +1,6 @@
 """Search: what was said and written, in quoted lines that lead to where it was said; everywhere, or in one meeting.
 
-Opening a result is told to the workspace, which keeps it as usage like any other: gated, and learnt from only where the
+Opening a result is recorded as usage like any other: it passes the gate, and search learns from it only where the
 person and the account allow that.
 """
 
@@ -14,7 +14,7 @@ from volition.server.web import labels as words
 from volition.server.web.features.chat import address as chat_address
 from volition.server.web.features.meetings import address as meeting_address
 from volition.server.web.features.meetings import clock
-from volition.server.web.features.switches import Off, Use, member, off, uses
+from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Pages, Redirect, Visit
 
 pages = Pages()
@@ -25,7 +25,7 @@ _KINDS: Final = {"segment": "Meeting", "message": "Chat", "passage": "File"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class SearchResult:
     """One line that was found.
 
     Attributes:
@@ -57,10 +57,10 @@ class SearchPage:
         query: What was looked for; empty before.
         meeting: The meeting that is searched; empty for everything.
         results: The best first.
-        told: How many there are, or that there is none; empty before a search.
-        note: What to know of how they were found; may be empty.
+        detail: How many there are, or that there is none; empty before a search.
+        note: A note on how they were found; may be empty.
         off: Why there is no search; none where there is.
-        uses: How the visitor's words stand.
+        uses: Whether the visitor's words are used.
         opening: Where opening a result is sent.
     """
 
@@ -68,42 +68,40 @@ class SearchPage:
     lead: str
     query: str
     meeting: str
-    results: tuple[Result, ...]
-    told: str
+    results: tuple[SearchResult, ...]
+    detail: str
     note: str
-    off: Off | None
-    uses: tuple[Use, ...]
+    off: FeatureOff | None
+    uses: tuple[UseState, ...]
     opening: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="search.html", nav=Nav(label="Search", place=330, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="search.html", nav=Nav(label="Search", place=330, for_guests=False))
 def show(visit: Visit) -> SearchPage:
     """Search, or offer to."""
     person, _ = member(visit)
     query, meeting = visit.query.get("q", "").strip(), visit.query.get("meeting", "").strip()
-    results: tuple[Result, ...] = ()
-    told = note = ""
+    results: tuple[SearchResult, ...] = ()
+    detail = note = ""
     is_off = None
     try:
         if query:
             found = visit.workspace.features.search(query, person=person, meeting=meeting or None)
             results, note = tuple(_result(hit) for hit in found.hits), found.note
-            told = (
-                f"{len(results)} {'line' if len(results) == 1 else 'lines'}, the best first."
+            detail = (
+                f"{len(results)} {'line' if len(results) == 1 else 'lines'}, best first."
                 if results
-                else ("Nothing was found that you may see.")
+                else "No results that you may see."
             )
     except RefusedError:
-        is_off = off(
-            visit, "feature/search", _CATEGORY, works="You can read your meetings and conversations without it."
-        )
+        is_off = off(visit, "feature/search", _CATEGORY, works="You can still read your meetings and conversations.")
     return SearchPage(
         title="Search",
-        lead=f"In the meeting {meeting}." if meeting else "In meetings, chats and files that you may see.",
+        lead=f"In the meeting {meeting}." if meeting else "In the meetings, chats and files that you may see.",
         query=query,
         meeting=meeting,
         results=results,
-        told=told,
+        detail=detail,
         note=note,
         off=is_off,
         uses=uses(visit, _USES, _CATEGORY),
@@ -111,18 +109,18 @@ def show(visit: Visit) -> SearchPage:
     )
 
 
-@pages.post(f"{PATH}/opened", needs=[Role.PERSON])
+@pages.post(f"{PATH}/opened", roles=[Role.PERSON])
 def open_result(visit: Visit) -> Redirect:
-    """Note that a result was opened, and go there."""
+    """Record that a result was opened, and go there."""
     person, _ = member(visit)
     query, record, to = (visit.form.get(name, "") for name in ("q", "record", "to"))
     if not to.startswith(("/meetings/", "/chat/")):
-        raise InvalidInputError("This is no result that could be opened. Search anew.")
+        raise InvalidInputError("This result cannot be opened. Search again.")
     visit.workspace.features.opened(query, record, person=person)
     return Redirect(to=to)
 
 
-def _result(hit: Hit) -> Result:
+def _result(hit: Hit) -> SearchResult:
     match hit.kind:
         case "segment":
             where, to = clock(hit.start_ms or 0), meeting_address(hit.source, hit.place)
@@ -132,7 +130,7 @@ def _result(hit: Hit) -> Result:
             to = chat_address(hit.source, hit.place)
         case _:
             where, to = f"passage {hit.place}", ""
-    return Result(
+    return SearchResult(
         kind=_KINDS.get(hit.kind, hit.kind),
         source=hit.source,
         where=where,

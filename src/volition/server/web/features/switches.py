@@ -1,4 +1,4 @@
-"""How AI stands on the page of a feature, for whoever visits: which uses are on, and who can turn on what is off.
+"""The uses of AI on a feature's page, for the visitor: which are on, and who can turn on what is off.
 
 Made from the same `choices.Choices` as the settings page, so the two say the same; and only for the kinds of data that
 the page is about.
@@ -11,59 +11,59 @@ from volition.consent.choices import ChoiceLine, Choices
 from volition.consent.permits import Refusal
 from volition.errors import RefusedError
 from volition.server.web import labels as words
-from volition.server.web.page import Visit
-from volition.server.web.person.settings import PATH, State
+from volition.server.web.page import Badge, Visit
+from volition.server.web.person.settings import PATH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class UseState:
     """One use of the visitor's own data that the page is about.
 
     Attributes:
-        name: The purpose, as an id of the page.
+        name: The purpose, as an id on the page.
         title: What it is called.
-        state: How it stands.
+        state: Whether it is on.
         why: Who said what, in a sentence.
         href: Where it is switched.
     """
 
     name: str
     title: str
-    state: State
+    state: Badge
     why: str
     href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Off:
+class FeatureOff:
     """A feature that does not work here now.
 
     Attributes:
         title: Which, and that it is off.
-        told: Why, and who can turn it on.
-        works: What works all the same.
+        detail: Why, and who can turn it on.
+        works: What works without it.
         href: Where the switch is.
     """
 
     title: str
-    told: str
+    detail: str
     works: str
     href: str
 
 
 def member(visit: Visit) -> tuple[str, str]:
-    """Return who visits, as a person of an account.
+    """Return the visitor, as a person and their account.
 
     Raises:
-        RefusedError: They are none.
+        RefusedError: They are not a person of an account.
     """
     if visit.who.person is None or visit.who.account is None:
-        raise RefusedError("This page is for a person of an account, and you have not come in as one.")
+        raise RefusedError("This page is for a person of an account, and you are not signed in as one.")
     return visit.who.person, visit.who.account
 
 
-def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[Use, ...]:
-    """Return how the visitor's data of one category stands for some purposes; what no switch speaks of is left out."""
+def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[UseState, ...]:
+    """Return whether the visitor's data of one category is used, by purpose; purposes without a switch are left out."""
     person, account = member(visit)
     found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
@@ -72,10 +72,10 @@ def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[Use, ...
         switch, line = _line(found, purpose, category)
         if line is not None:
             shown.append(
-                Use(
+                UseState(
                     name=purpose.replace("/", "-"),
                     title=words.PURPOSES[purpose].title,
-                    state=State(word="Used" if line.stands else "Not used", is_on=line.stands),
+                    state=Badge(word="Used" if line.stands else "Not used", is_on=line.stands),
                     why=_why(line, organisation),
                     href=f"{PATH}#{switch}",
                 )
@@ -83,24 +83,26 @@ def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[Use, ...
     return tuple(shown)
 
 
-def off(visit: Visit, purpose: str, category: str, *, works: str) -> Off:
-    """Tell that a feature is off, why, and who can turn it on."""
+def off(visit: Visit, purpose: str, category: str, *, works: str) -> FeatureOff:
+    """Say that a feature is off, why, and who can turn it on."""
     person, account = member(visit)
     found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
     switch, line = _line(found, purpose, category)
     title = words.PURPOSES[purpose].title
     if line is None:
-        told = "The terms do not allow it, so nobody can turn it on here."
+        detail = "The terms do not allow it, so nobody can turn it on here."
     elif isinstance(line.of_account, Refusal):
-        told = f"{_why(line, organisation)} An administrator of {organisation} can turn it on."
+        detail = f"{_why(line, organisation)} An administrator of {organisation} can turn it on."
     elif line.is_limited:
-        told = f"{organisation} limits this for you. An administrator of {organisation} can lift the limit."
+        detail = f"{organisation} limits this for you. An administrator of {organisation} can lift the limit."
     elif isinstance(line.own, Refusal):
-        told = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
+        detail = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
     else:
-        told = "Somebody whom this concerns has not allowed it. Nobody is told who; only they can turn it on."
-    return Off(title=f"{title}: off here", told=told, works=works, href=f"{PATH}#{switch}" if switch else PATH)
+        detail = "Someone whom this concerns has not allowed it. We do not say who; only they can turn it on."
+    return FeatureOff(
+        title=f"{title}: off here", detail=detail, works=works, href=f"{PATH}#{switch}" if switch else PATH
+    )
 
 
 def _line(found: Choices, purpose: str, category: str) -> tuple[str, ChoiceLine | None]:
@@ -122,7 +124,7 @@ def _why(line: ChoiceLine, organisation: str) -> str:
                 case "withdrawn":
                     return f"{who} withdrew the yes."
                 case "no-terms":
-                    return f"{organisation} has accepted no terms."
+                    return f"{organisation} has not accepted any terms."
                 case _:
                     return f"{words.REASON[answer.reason].capitalize()}."
     return f"{organisation} and you allow it."

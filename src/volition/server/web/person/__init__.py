@@ -3,11 +3,11 @@
 Each module knows only those before it:
 
 settings   AI settings: each switch, and a yes and a no of the same size
-weigh      what a yes gives and costs, before the choice
-holdings   what is held
-learned    models that learned from them
+weigh      what a yes gives and what it costs, before the choice
+holdings   what is held, and its export
+models     models that learned from them
 receipts   receipts and proofs
-requests   being erased, and how far everything is
+requests   erasure, and the progress of each request
 terms      the text, and what changed
 guests     meetings of a guest
 """

@@ -1,7 +1,7 @@
-"""Meetings that somebody was in as a guest: what of theirs is used, a yes and a no, and a receipt; without an account.
+"""Meetings that somebody was in as a guest: which of their data is used, a yes and a no, a receipt; without an account.
 
 A signed link (`signin.guest`) leads here. The answers are those of AI settings, taken in the same way: one click, the
-same size, and they count for everything of the guest's at that organisation.
+same size, and they apply to all of the guest's data at that organisation.
 """
 
 import json
@@ -12,8 +12,8 @@ from volition.consent.history import Decision
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.page import Download, Nav, Pages, Redirect, Visit
-from volition.server.web.person.settings import State, SwitchCard, card_of, party_of, take_answer
+from volition.server.web.page import Badge, Download, Nav, Pages, Redirect, Visit
+from volition.server.web.person.settings import SwitchCard, card_of, party_of, take_answer
 from volition.transparency.holdings import Place, PurposeStatus
 
 pages = Pages()
@@ -25,11 +25,11 @@ RECEIPT: Final = "volition/receipt/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UseLine:
+class MeetingUse:
     """How the guest's lines in a meeting stand for one use: its name, whether it is used, how many, and why not."""
 
     name: str
-    state: State
+    state: Badge
     lines: str
     why: str
 
@@ -42,7 +42,7 @@ class MeetingCard:
         id: In addresses.
         name: What it is called.
         when: On which day or days.
-        told: What of theirs there is, in a sentence.
+        detail: What of theirs there is, in a sentence.
         state: Whether any of it is used.
         uses: For what.
     """
@@ -50,9 +50,9 @@ class MeetingCard:
     id: str
     name: str
     when: str
-    told: str
-    state: State
-    uses: tuple[UseLine, ...]
+    detail: str
+    state: Badge
+    uses: tuple[MeetingUse, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class GuestMeetingsPage:
 
 
 @pages.get(
-    PATH, needs=[Role.PERSON], template="guest-meetings.html", nav=Nav(label="My meetings", place=5, for_guests=True)
+    PATH, roles=[Role.PERSON], template="guest-meetings.html", nav=Nav(label="My meetings", place=5, for_guests=True)
 )
 def show(visit: Visit) -> GuestMeetingsPage:
     """Show the meetings, and what can be answered."""
@@ -100,12 +100,13 @@ def show(visit: Visit) -> GuestMeetingsPage:
     said = workspace.history().party(workspace.party(party)).decisions
     return GuestMeetingsPage(
         title="Meetings I was in",
-        lead=f"What {organisation} has of you from its meetings and conversations, what AI may do with it, and your "
-        "say in it. You need no account.",
+        lead=f"What {organisation} holds about you from its meetings and conversations, what AI may do with "
+        "it, and your "
+        "choices. You do not need an account.",
         empty=""
         if places
-        else f"There is no meeting or conversation of {organisation} here that concerns you. Your answers count for "
-        "those that may come.",
+        else f"There is no meeting or conversation of {organisation} here that concerns you. Your answers apply to "
+        "future ones.",
         meetings=tuple(_meeting(number, place) for number, place in enumerate(places)),
         cards=tuple(card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS) for choice in content),
         answers=tuple(
@@ -119,13 +120,13 @@ def show(visit: Visit) -> GuestMeetingsPage:
     )
 
 
-@pages.post(f"{_ANSWERS}/{{switch}}", needs=[Role.PERSON])
+@pages.post(f"{_ANSWERS}/{{switch}}", roles=[Role.PERSON])
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
     return take_answer(visit, page=PATH, path=_ANSWERS)
 
 
-@pages.get(f"{_RECEIPTS}/{{seq}}", needs=[Role.PERSON])
+@pages.get(f"{_RECEIPTS}/{{seq}}", roles=[Role.PERSON])
 def receipt(visit: Visit) -> Download:
     """Give the receipt of an answer of one's own: its ledger entry, and the proof that it is there."""
     party, _ = party_of(visit)
@@ -133,11 +134,11 @@ def receipt(visit: Visit) -> Download:
     text = visit.path["seq"]
     own = {str(one.seq) for one in workspace.history().party(workspace.party(party)).decisions}
     if text not in own:
-        raise InvalidInputError("There is no such answer of yours. Go on from the list of your answers.")
+        raise InvalidInputError("There is no such answer of yours. Choose one from the list of your answers.")
     seq = int(text)
     [entry] = workspace.ledger.entries(seq, seq + 1)
     size = workspace.ledger.size
-    told = {
+    detail = {
         "format": RECEIPT,
         "index": seq,
         "entry": json.loads(entry.leaf_bytes),  # its canonical form (RFC 8785) is what the leaf is the hash of
@@ -145,7 +146,7 @@ def receipt(visit: Visit) -> Download:
         "checkpoint": workspace.ledger.checkpoint(size),
         "key": workspace.verifier.to_text(),
     }
-    data = (json.dumps(told, ensure_ascii=False, indent=2) + "\n").encode()
+    data = (json.dumps(detail, ensure_ascii=False, indent=2) + "\n").encode()
     return Download(name=f"receipt-{seq}.json", data=data, media_type="application/json")
 
 
@@ -160,22 +161,22 @@ def _meeting(number: int, place: Place) -> MeetingCard:
     wrote = "wrote" if is_chat else "said"
     lines = "1 line" if place.lines == 1 else f"{place.lines:,} lines"
     others = "1 line of others concerns" if place.others == 1 else f"{place.others:,} lines of others concern"
-    told = f"You {wrote} {lines}; {others} you." if place.lines else f"You {wrote} nothing in it; {others} you."
+    detail = f"You {wrote} {lines}; {others} you." if place.lines else f"You {wrote} nothing in it; {others} you."
     used = any(one.lines for one in place.statuses)
     return MeetingCard(
         id=f"meeting-{number + 1}",
         name=place.name or f"A {kind} in which you {wrote} nothing",
         when=first if first == last else f"{first} to {last}",
-        told=told,
-        state=State(word="Used" if used else "Not used", is_on=used),
+        detail=detail,
+        state=Badge(word="Used" if used else "Not used", is_on=used),
         uses=tuple(_use(one, place.lines) for one in place.statuses),
     )
 
 
-def _use(one: PurposeStatus, lines: int) -> UseLine:
-    return UseLine(
+def _use(one: PurposeStatus, lines: int) -> MeetingUse:
+    return MeetingUse(
         name=words.PURPOSES[one.purpose].title,
-        state=State(word="Used" if one.lines else "Not used", is_on=bool(one.lines)),
+        state=Badge(word="Used" if one.lines else "Not used", is_on=bool(one.lines)),
         lines=f"{one.lines:,} of {lines:,}",
         why="" if one.reason is None else words.REASON[one.reason],
     )

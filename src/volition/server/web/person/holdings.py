@@ -1,4 +1,4 @@
-"""What we hold of a person: their records by category and day, what they were used for, and all of it to take away."""
+"""What we hold about a person (a data subject access request): records by category and day, their uses, an export."""
 
 import tempfile
 from collections import Counter
@@ -23,7 +23,7 @@ _SHOWN: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
+class HeldCategory:
     """What is held of one category.
 
     Attributes:
@@ -50,7 +50,7 @@ class DayLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UseLine:
+class FeatureUse:
     """How often a feature used the person's records of a category: all in all, and when last."""
 
     feature: str
@@ -89,26 +89,28 @@ class HoldingsPage:
     title: str
     lead: str
     empty: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[HeldCategory, ...]
     chart: DayChart
     days: tuple[DayLine, ...]
     more: int
-    uses: tuple[UseLine, ...]
+    uses: tuple[FeatureUse, ...]
     lessons: tuple[LessonLine, ...]
     export: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="holdings.html", nav=Nav(label="What we hold", place=30))
+@pages.get(PATH, roles=[Role.PERSON], template="holdings.html", nav=Nav(label="What we hold", place=30))
 def show(visit: Visit) -> HoldingsPage:
-    """Show what is held."""
+    """Show what is held about the visitor."""
     party, _ = party_of(visit)
     held = visit.workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
     return HoldingsPage(
         title="What we hold",
-        lead=f"{words.count(own, 'record')} of what you said, wrote or did, and {concerning:,} of others that concern "
-        "you. To see them you need nobody's yes.",
-        empty="" if held.days else "Nothing that you said, wrote or did was collected, and nothing concerns you.",
+        lead=f"{words.count(own, 'record')} of what you said, wrote or did, and {concerning:,} of other people that "
+        "concern you. You can always see this page, whatever anyone has answered.",
+        empty=""
+        if held.days
+        else "Nothing that you said, wrote or did has been collected, and no record concerns you.",
         kinds=tuple(_kinds(held.days)),
         chart=_chart(held),
         days=tuple(_line(day) for day in held.days[:_SHOWN]),
@@ -127,7 +129,7 @@ def show(visit: Visit) -> HoldingsPage:
     )
 
 
-@pages.get(f"{PATH}/export", needs=[Role.PERSON])
+@pages.get(f"{PATH}/export", roles=[Role.PERSON])
 def export(visit: Visit) -> Download:
     """Give everything as a zip of JSON and Parquet."""
     party, _ = party_of(visit)
@@ -147,13 +149,13 @@ def _closing(file: IO[bytes]) -> Iterator[bytes]:
         yield from pieces(file)
 
 
-def _kinds(days: Iterable[DayCount]) -> Iterator[Kind]:
+def _kinds(days: Iterable[DayCount]) -> Iterator[HeldCategory]:
     for category in CATEGORIES:
         of = [day for day in days if day.category == category]
         if of:
             first, last = (_said(end(day.day for day in of)) for end in (min, max))
             name = words.CATEGORY[category]
-            yield Kind(
+            yield HeldCategory(
                 name=name[0].upper() + name[1:],
                 own=sum(day.own for day in of),
                 concerning=sum(day.concerning for day in of),
@@ -167,21 +169,21 @@ def _chart(held: Holdings) -> DayChart:
     for day in held.days:
         own[date.fromisoformat(day.day)] += day.own
         others[date.fromisoformat(day.day)] += day.concerning
-    return DayChart(title="Records by the day on which they were collected", own=own, others=others)
+    return DayChart(title="Records by day of collection", own=own, others=others)
 
 
 def _line(day: DayCount) -> DayLine:
     return DayLine(day=_said(day.day), name=words.CATEGORY[day.category], own=day.own, concerning=day.concerning)
 
 
-def _uses(uses: Iterable[UsageCount]) -> Iterator[UseLine]:
+def _uses(uses: Iterable[UsageCount]) -> Iterator[FeatureUse]:
     times: Counter[tuple[str, str]] = Counter()
     last: dict[tuple[str, str], str] = {}
     for used in uses:  # the newest day first
         times[used.purpose, used.category] += used.times
         last.setdefault((used.purpose, used.category), used.day)
     for (purpose, category), total in sorted(times.items()):
-        yield UseLine(
+        yield FeatureUse(
             feature=words.PURPOSES[purpose].title,
             name=words.CATEGORY[category],
             times=total,

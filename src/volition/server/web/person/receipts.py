@@ -1,4 +1,4 @@
-"""Receipts and proofs of a person: each answer of theirs with a receipt to keep, and their whole proof bundle.
+"""Receipts and proofs of a person: each of their answers with a receipt (consent record), and their proof bundle.
 
 What is downloaded here is checked by `volition verify`, offline, with the log's public key alone; the key is shown, so
 that it can be compared with one from elsewhere.
@@ -13,8 +13,7 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.page import Download, Nav, Pages, Visit
-from volition.server.web.person.settings import State
+from volition.server.web.page import Badge, Download, Nav, Pages, Visit
 
 pages = Pages()
 PATH: Final = "/receipts"
@@ -37,7 +36,7 @@ class Answered:
 
     seq: int
     at_us: int
-    said: State
+    said: Badge
     purposes: str
     data: str
     covers: str
@@ -73,13 +72,15 @@ class ReceiptsPage:
     command: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="receipts.html", nav=Nav(label="Receipts", place=50))
+@pages.get(PATH, roles=[Role.PERSON], template="receipts.html", nav=Nav(label="Receipts", place=50))
 def show(visit: Visit) -> ReceiptsPage:
     """Show the answers of a person, each with its receipt."""
     workspace, person = visit.workspace, _person(visit)
     before = visit.query.get("before")
     if before is not None and not (before.isdecimal() and len(before) <= 16):
-        raise InvalidInputError("This address names no place among your receipts. Open the page anew.")
+        raise InvalidInputError(
+            "This address does not lead to any of your receipts. Open Receipts again from the navigation."
+        )
     found = workspace.consent.answers(person, before=None if before is None else int(before), limit=_SHOWN + 1)
     models = len(workspace.models.states())
     head = workspace.ledger.head
@@ -87,14 +88,17 @@ def show(visit: Visit) -> ReceiptsPage:
     has_any = bool(found or models or before)
     return ReceiptsPage(
         title="Receipts and proofs",
-        lead="Each answer you gave is an entry of a log that nobody can rewrite unseen. Keep the receipts: whoever has "
-        "one can show that the answer was given, without asking us.",
+        lead="Each answer you gave is an entry in a log that nobody can rewrite unnoticed. Keep the "
+        "receipts: with one, "
+        "anyone can show that the answer was given, without asking us.",
         answers=tuple(_answered(entry) for entry in found[:_SHOWN]),
         older=f"{PATH}?before={found[_SHOWN - 1].seq}" if len(found) > _SHOWN else "",
         bundle=f"{PATH}/proofs.json" if has_any else "",
-        bundle_holds="Of each model that was ever trained here, whether it learned from you; and every receipt."
+        bundle_holds="For each model that was ever trained here, it proves whether the model learned from you. It "
+        "also holds every "
+        "receipt."
         if models
-        else "Every receipt. No model was trained here yet.",
+        else "It holds every receipt. No model has been trained here yet.",
         size=head.size,
         root=head.root.hex(),
         key=key,
@@ -102,18 +106,18 @@ def show(visit: Visit) -> ReceiptsPage:
     )
 
 
-@pages.get(f"{PATH}/proofs.json", needs=[Role.PERSON])
+@pages.get(f"{PATH}/proofs.json", roles=[Role.PERSON])
 def download_bundle(visit: Visit) -> Download:
     """Give the person's proof bundle."""
     return _json("proofs.json", visit.workspace.proofs.evidence(_person(visit)))
 
 
-@pages.get(f"{PATH}/{{seq}}", needs=[Role.PERSON])
+@pages.get(f"{PATH}/{{seq}}", roles=[Role.PERSON])
 def download(visit: Visit) -> Download:
     """Give one receipt."""
     seq = visit.path["seq"]
     if not (seq.isdecimal() and len(seq) <= 16):
-        raise InvalidInputError("This is no number of an entry. Open your receipts anew.")
+        raise InvalidInputError("An entry's number consists of digits. Open Receipts again from the navigation.")
     return _json(f"receipt-{int(seq)}.json", visit.workspace.proofs.receipt(_person(visit), int(seq)))
 
 
@@ -123,7 +127,7 @@ def _json(name: str, value: object) -> Download:
 
 def _person(visit: Visit) -> str:
     if visit.who.person is None:
-        raise RefusedError("You have not come in as a person, so there are no receipts of yours.")
+        raise RefusedError("You are not signed in as a person, so there are no receipts of yours.")
     return visit.who.person
 
 
@@ -133,20 +137,20 @@ def _answered(entry: Entry) -> Answered:
         return Answered(
             seq=entry.seq,
             at_us=entry.at_us,
-            said=State(word="No", is_on=False),
-            purposes="what the terms name for Global Privacy Control, sent by your browser",
+            said=Badge(word="No", is_on=False),
+            purposes="the uses that the terms name for Global Privacy Control, a signal from your browser",
             data="all data",
-            covers="from then on",
+            covers="data from then on",
             href=href,
         )
     said = entry.body
-    covers = {None: "from then on", "past": "also what was collected before"}.get(said["covers"])
+    covers = {None: "data from then on", "past": "also data collected before"}.get(said["covers"])
     return Answered(
         seq=entry.seq,
         at_us=entry.at_us,
-        said=State(word="Yes" if said["answer"] == "yes" else "No", is_on=said["answer"] == "yes"),
+        said=Badge(word="Yes" if said["answer"] == "yes" else "No", is_on=said["answer"] == "yes"),
         purposes=words.spoken(said["purpose"]),
         data=words.spoken_data(said["data"]),
-        covers=covers or f"what was collected since {words.day(text_to_us(said['covers']))}",
+        covers=covers or f"data collected since {words.day(text_to_us(said['covers']))}",
         href=href,
     )

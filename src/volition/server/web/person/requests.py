@@ -1,7 +1,7 @@
-"""Requests of a person: being erased, with what it does said before; and how far everything is that they asked for.
+"""A person's requests (data subject requests): erasure, explained before it is done, and the progress of each request.
 
-Whoever was erased has no sign-in any more, so the progress of an erasure is followed by a signed link that names its
-ledger entry, and nobody.
+A person who was erased can no longer sign in, so the progress of an erasure is followed by a signed link. The link
+names the ledger entry of the erasure, and no person.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from typing import Final
 from volition.errors import ConflictError, InvalidInputError
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.page import EVERYBODY, Nav, Notice, Pages, Redirect, Visit
-from volition.server.web.person.settings import State, party_of
+from volition.server.web.page import EVERYBODY, Badge, Nav, Notice, Pages, Redirect, Visit
+from volition.server.web.person.settings import party_of
 from volition.transparency.data_requests import AffectedModel, DataRequest, RequestKind
 from volition.workspace import Workspace
 
@@ -24,12 +24,12 @@ _SHOWN: Final = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelLine:
-    """A model that a request touches: what it is, how many of the person's rows it learned from, and how far it is."""
+class ForgettingModel:
+    """A model that a request touches: what it is, how many of the person's rows it learned from, and its progress."""
 
     name: str
     rows: int
-    state: State
+    state: Badge
     when: str
 
 
@@ -40,9 +40,9 @@ class RequestCard:
     Attributes:
         id: In addresses.
         title: What was asked for.
-        when: When, and where it stands in the ledger.
+        when: When, and by which ledger entry.
         state: Whether everything is done.
-        told: What has happened and what is still to come, a sentence each.
+        detail: What has happened and what is still to come, a sentence each.
         models: The models that it touches.
         done: How many of them have forgotten.
     """
@@ -50,9 +50,9 @@ class RequestCard:
     id: str
     title: str
     when: str
-    state: State
-    told: tuple[str, ...]
-    models: tuple[ModelLine, ...]
+    state: Badge
+    detail: tuple[str, ...]
+    models: tuple[ForgettingModel, ...]
     done: int
 
 
@@ -65,7 +65,7 @@ class RequestsPage:
         lead: What this is, in a sentence.
         requests: The newest first.
         more: How many older ones are not shown.
-        erase: Where being erased is asked for.
+        erase: Where an erasure is requested.
     """
 
     title: str
@@ -77,11 +77,11 @@ class RequestsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasePage:
-    """What being erased does, before it is done.
+    """What an erasure does, before it is done.
 
     Attributes:
         title: The page's heading.
-        lead: That nothing brings it back.
+        lead: That it cannot be undone.
         at_once: What happens at once, a sentence each.
         later: What takes until when, likewise.
         stays: What stays, likewise.
@@ -102,7 +102,7 @@ class ErasePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErasedPage:
-    """How far an erasure is.
+    """The progress of an erasure.
 
     Attributes:
         title: The page's heading.
@@ -117,24 +117,25 @@ class ErasedPage:
     ends: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="requests.html", nav=Nav(label="Requests", place=60))
+@pages.get(PATH, roles=[Role.PERSON], template="requests.html", nav=Nav(label="Requests", place=60))
 def show(visit: Visit) -> RequestsPage:
     """List what was asked for."""
     party, _ = party_of(visit)
     found = visit.workspace.rights.requests(visit.workspace.party(party))
     return RequestsPage(
         title="Requests",
-        lead="Every no of yours, how far it is, and being erased. A no is in force at once; what learned from you "
-        f"before must forget within {visit.workspace.due_days} days.",
+        lead="Each no of yours and its progress, and how to be erased. A no is in force at once; models that "
+        "learned from "
+        f"your data before must forget it within {visit.workspace.due_days} days.",
         requests=tuple(_card(request, visit.workspace.now_us) for request in found[:_SHOWN]),
         more=max(0, len(found) - _SHOWN),
         erase=f"{PATH}/erase",
     )
 
 
-@pages.get(f"{PATH}/erase", needs=[Role.PERSON], template="erase.html")
+@pages.get(f"{PATH}/erase", roles=[Role.PERSON], template="erase.html")
 def ask(visit: Visit) -> ErasePage:
-    """Say what being erased does."""
+    """Say what an erasure does."""
     party, _ = party_of(visit)
     workspace = visit.workspace
     held = workspace.rights.holdings(party.removeprefix("person:"))
@@ -143,22 +144,22 @@ def ask(visit: Visit) -> ErasePage:
     taught = f" You are in training sets for: {words.listed(learned)}." if learned else ""
     return ErasePage(
         title="Erase me",
-        lead="Read what it does, then choose. Nothing brings back what was erased.",
+        lead="Read what happens, then choose. What was erased cannot be brought back.",
         at_once=(
-            "From that moment nothing of yours is used: not by a feature, not for training.",
-            f"What you said, wrote or did is removed ({words.count(own, 'record')}), with all computed from it.",
-            "Edited summaries of meetings that you were in are removed, too, since they may quote you.",
-            "Your name, your addresses and the key behind your pseudonym are destroyed; you cannot sign in any more.",
+            "From that moment your data is not used any more, neither by a feature nor for training.",
+            f"What you said, wrote or did is removed ({words.count(own, 'record')}), with everything computed from it.",
+            "Edited summaries of meetings that you were in are removed too, since they may quote you.",
+            "Your name, your addresses and the key behind your pseudonym are destroyed. You can no longer sign in.",
         ),
         later=(
             f"Models that learned from you must forget within {workspace.due_days} days.{taught}",
-            "Each is replaced by the model that never saw you, and that can be proved.",
-            "You get a link by which you can follow that, without signing in.",
+            "Each is replaced by a model that never saw your data, and this can be proved.",
+            "You get a link to follow this without signing in.",
         ),
         stays=(
             f"What others said or did that concerns you is theirs, so it stays ({words.count(concerning, 'record')}).",
-            "Where you have a say, it is not used any more.",
-            "The ledger keeps that somebody said yes or no, under a pseudonym that then stands for nobody.",
+            "Wherever your yes is needed or your no counts, it is no longer used.",
+            "The ledger keeps the fact that somebody said yes or no, under a pseudonym that no longer leads to anyone.",
         ),
         action=f"{PATH}/erase",
         back=PATH,
@@ -166,13 +167,13 @@ def ask(visit: Visit) -> ErasePage:
     )
 
 
-@pages.post(f"{PATH}/erase", needs=[Role.PERSON])
+@pages.post(f"{PATH}/erase", roles=[Role.PERSON])
 def erase(visit: Visit) -> Redirect:
-    """Erase whoever asks, if they have confirmed it; lead them to where they can follow it."""
+    """Erase the visitor, if they have confirmed it, and lead them to where they can follow it."""
     party, _ = party_of(visit)
     if visit.form.get("confirm") != "yes":
-        told = "Nothing was erased. Tick the box first, so that it does not happen by accident."
-        return Redirect(to=f"{PATH}/erase", notice=Notice(text=told))
+        detail = "Nothing was erased. Tick the box first: it is there so that this does not happen by accident."
+        return Redirect(to=f"{PATH}/erase", notice=Notice(text=detail))
     workspace = visit.workspace
     ledger_name = workspace.party(party)
     try:
@@ -182,20 +183,20 @@ def erase(visit: Visit) -> Redirect:
             raise
         # It is done; old bytes of a file that another process reads are wiped when that is closed.
     seq = workspace.history().party(ledger_name).erased_seq
-    visit.access.remove_person(party.removeprefix("person:"))
-    link = visit.access.sign(_LINK, {"seq": seq}, lasts_us=_FOLLOWED_DAYS * _DAY_US)
+    visit.access.users.remove_person(party.removeprefix("person:"))
+    link = visit.access.links.sign(_LINK, {"seq": seq}, lasts_us=_FOLLOWED_DAYS * _DAY_US)
     return Redirect(to=f"{PATH}/followed/{link}", session="")
 
 
-@pages.get(f"{PATH}/followed/{{link}}", needs=EVERYBODY, template="erased.html")
+@pages.get(f"{PATH}/followed/{{link}}", roles=EVERYBODY, template="erased.html")
 def follow(visit: Visit) -> ErasedPage:
-    """Show how far an erasure is, to whoever has its link."""
-    told = visit.access.read_signed(_LINK, visit.path["link"])
+    """Show the progress of an erasure, to anyone who has its link."""
+    detail = visit.access.links.read(_LINK, visit.path["link"])
     return ErasedPage(
         title="Your erasure",
-        lead="Keep this page's address: by it you see how far it is, without signing in. It does not name you.",
-        request=_card(_erasure(visit.workspace, told["seq"]), visit.workspace.now_us),
-        ends=words.day(told["ends"]),
+        lead="Keep the address of this page to follow the progress without signing in. The address does not name you.",
+        request=_card(_erasure(visit.workspace, detail["seq"]), visit.workspace.now_us),
+        ends=words.day(detail["ends"]),
     )
 
 
@@ -203,7 +204,7 @@ def _erasure(workspace: Workspace, seq: int) -> DataRequest:
     [entry] = workspace.ledger.entries(seq, seq + 1)
     found = [one for one in workspace.rights.requests(entry.body["party"]) if one.kind is RequestKind.ERASURE]
     if not found:
-        raise InvalidInputError("This link names no erasure. Open it just as you got it.")
+        raise InvalidInputError("This link does not belong to an erasure. Open it exactly as you got it.")
     return found[0]
 
 
@@ -214,47 +215,47 @@ def _card(request: DataRequest, now_us: int) -> RequestCard:
         id=f"request-{request.seq}",
         title="Erase me" if erased else f"No to {_spoken(request)}",
         when=f"{words.moment(request.at_us)}, entry {request.seq:,} of the ledger",
-        state=State(word="Done" if request.is_done else "Under way", is_on=request.is_done),
-        told=tuple(_told(request, done, now_us)),
+        state=Badge(word="Done" if request.is_done else "In progress", is_on=request.is_done),
+        detail=tuple(_details(request, done, now_us)),
         models=tuple(_line(model) for model in request.models),
         done=done,
     )
 
 
-def _told(request: DataRequest, done: int, now_us: int) -> list[str]:
-    told = ["In force since then: nothing of what it speaks of is used."]
+def _details(request: DataRequest, done: int, now_us: int) -> list[str]:
+    detail = ["In force since then: the data and uses it names are off."]
     if request.until_us is not None:
-        told = [f"In force until {words.moment(request.until_us)}, when you said yes to some or all of it again."]
+        detail = [f"In force until {words.moment(request.until_us)}, when you said yes to some or all of it again."]
     if request.kind is RequestKind.ERASURE:
-        told = ["In force since then: nothing of yours is used. Your records, names and keys are destroyed."]
+        detail = ["In force since then: your data is not used. Your records, names and keys are destroyed."]
     total = len(request.models)
     if not total:
-        return [*told, "No model had learned from what it speaks of."]
+        return [*detail, "No model had learned from this data."]
     if request.due_us is None:
-        return [*told, "Every model that had learned from it has forgotten it."]
+        return [*detail, "Every model that had learned from this data has forgotten it."]
     left = total - done
     rest = "it" if total == 1 else "the other" if left == 1 else "the others"
-    had = f"{done:,} of {words.count(total, 'model')} that had learned from it"
+    had = f"{done:,} of {words.count(total, 'model')} that had learned from this data"
     due = f"{rest} must by {words.day(request.due_us)}."
     if request.due_us < now_us:
-        due = f"{rest} should have by {words.day(request.due_us)}. What is overdue is not at work any more."
-    return [*told, f"{had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
+        due = f"{rest} should have by {words.day(request.due_us)}. A model that is overdue is no longer used."
+    return [*detail, f"{had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
 
 
 def _spoken(request: DataRequest) -> str:
     return f"{words.purposes(request.purposes)}, with {words.categories(request.categories)}"
 
 
-def _line(model: AffectedModel) -> ModelLine:
+def _line(model: AffectedModel) -> ForgettingModel:
     forgot = model.forgotten_us is not None
     if model.forgotten_us is not None:
         when = f"on {words.day(model.forgotten_us)}"
-        when += f"; {model.successor} took its place" if model.successor else "; none took its place"
+        when += f"; {model.successor} replaced it" if model.successor else "; nothing replaced it"
     else:
         when = f"by {words.day(model.due_us or 0)}"
-    return ModelLine(
+    return ForgettingModel(
         name=model.model,
         rows=model.rows,
-        state=State(word="Forgotten" if forgot else "Must forget", is_on=forgot),
+        state=Badge(word="Forgotten" if forgot else "Must forget", is_on=forgot),
         when=when,
     )

@@ -1,7 +1,7 @@
-"""AI settings of a person: what each switch does, how it stands, and a yes and a no of the same size.
+"""AI settings of a person: what each switch does, whether it is on, and a yes and a no of the same size.
 
 Every place on the page that shows a permission is made from the same `choices.Choices`, and after an answer the whole
-page is made anew, so no two places can disagree. One click answers; where something changed, one more undoes it.
+page is rendered again, so no two places can disagree. One click answers; where something changed, one more undoes it.
 """
 
 from dataclasses import dataclass
@@ -14,28 +14,15 @@ from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.page import Link, Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.server.web.page import Badge, Link, Nav, Notice, Pages, Redirect, Undo, Visit
 
 pages = Pages()
 PATH: Final = "/settings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """How something stands, in a word and by a colour that is never alone.
-
-    Attributes:
-        word: Such as "Used".
-        is_on: Whether it is used.
-    """
-
-    word: str
-    is_on: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of data under a switch, as it stands.
+class CategoryRow:
+    """One kind of data under a switch, and whether it is used.
 
     Attributes:
         category: What it is called.
@@ -44,7 +31,7 @@ class Kind:
     """
 
     category: str
-    state: State
+    state: Badge
     why: str
 
 
@@ -57,15 +44,15 @@ class SwitchCard:
         title: What it is called.
         does: What it is for, a sentence for each purpose.
         answer: What was answered, of `choices.Answer`.
-        answered: What was answered and what follows, in a sentence.
-        state: How it stands.
+        answered: What was answered and what follows from it, in a sentence.
+        state: Whether it is used.
         yes: What a yes does.
         no: What a no does.
-        others: Whose yes it needs besides, in a sentence; empty where nobody's.
-        kinds: Each kind of data, as it stands.
-        has_say: Whether there is anything to answer.
+        others: Whose yes is needed as well, in a sentence; empty where nobody's.
+        kinds: Each kind of data, and whether it is used.
+        has_say: Whether the terms let the visitor answer.
         action: Where the answer is sent.
-        weighs: Where each of its purposes is weighed, to be looked at before.
+        weighs: Where each of its purposes is weighed, to read before answering.
     """
 
     name: str
@@ -73,11 +60,11 @@ class SwitchCard:
     does: tuple[str, ...]
     answer: PartyAnswer
     answered: str
-    state: State
+    state: Badge
     yes: tuple[str, ...]
     no: tuple[str, ...]
     others: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[CategoryRow, ...]
     has_say: bool
     action: str
     weighs: tuple[Link, ...]
@@ -93,12 +80,12 @@ class Forbidden:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """One line of the overview: a switch and how it stands."""
+class SwitchGlance:
+    """One line of the overview: a switch and whether it is on."""
 
     title: str
     href: str
-    state: State
+    state: Badge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,17 +107,17 @@ class SettingsPage:
     title: str
     lead: str
     empty: str
-    training: State
-    glances: tuple[Glance, ...]
+    training: Badge
+    glances: tuple[SwitchGlance, ...]
     trains: tuple[SwitchCard, ...]
     features: tuple[SwitchCard, ...]
     never: tuple[Forbidden, ...]
     terms: str
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
+@pages.get(PATH, roles=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
 def show(visit: Visit) -> SettingsPage:
-    """Show every switch as it stands."""
+    """Show every switch and whether it is on."""
     party, account = party_of(visit)
     found = visit.workspace.consent.choices(party, account=account)
     organisation = visit.workspace.parties.account(account).name
@@ -143,11 +130,12 @@ def show(visit: Visit) -> SettingsPage:
     training = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
     return SettingsPage(
         title="AI settings",
-        lead=f"What AI may do with your data at {organisation}. Every answer counts at once, is recorded for you, and "
-        "can be changed whenever you like.",
+        lead=f"What AI may do with your data at {organisation}. Every answer takes effect at once, is "
+        "recorded for you, "
+        "and can be changed at any time.",
         empty=_why_empty(found, organisation),
-        training=State(word="Your data trains AI" if training else "Your data trains no AI", is_on=training),
-        glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
+        training=Badge(word="Your data trains AI" if training else "Your data does not train AI", is_on=training),
+        glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         trains=tuple(trains),
         features=tuple(card for card in cards if card not in trains),
         never=tuple(_forbidden(never) for never in found.never),
@@ -155,7 +143,7 @@ def show(visit: Visit) -> SettingsPage:
     )
 
 
-@pages.post(f"{PATH}/{{switch}}", needs=[Role.PERSON])
+@pages.post(f"{PATH}/{{switch}}", roles=[Role.PERSON])
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
     return take_answer(visit, page=PATH, path=PATH)
@@ -170,16 +158,16 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
     undone = visit.form.get("undo")
     if undone is not None:
         if not undone.isdecimal():
-            raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
+            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
         workspace.consent.undo_choice(party, switch, account=account, seq=int(undone))
-        return Redirect(to=f"{page}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
+        return Redirect(to=f"{page}#{switch}", notice=Notice(text=f"{title}: everything is as it was before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
-        raise InvalidInputError("An answer is yes or no. Open the settings anew.")
+        raise InvalidInputError("An answer is either yes or no. Reload the page and try again.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     entry, can_undo = workspace.consent.choose(party, switch, account=account, yes=said == "yes", covers=covers)
     undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
-    text = f"{title}: your {said} counts from now on. It is entry {entry.seq:,} of the ledger."
+    text = f"{title}: your {said} counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{page}#{switch}", notice=Notice(text=text, undo=undo))
 
 
@@ -187,20 +175,22 @@ def party_of(visit: Visit) -> tuple[str, str]:
     """Return the party that visits, and the account that it belongs to."""
     if visit.who.person is None or visit.who.account is None:
         raise RefusedError(
-            "You have not come in as a person of an account, so there is nothing of yours to choose here."
+            "You are not signed in as a person of an account, so there is nothing for you to choose here."
         )
     return f"person:{visit.who.person}", visit.who.account
 
 
 def _why_empty(found: Choices, organisation: str) -> str:
     if found.terms is None:
-        return "No terms were published yet, so nothing may be done with your data and there is nothing to choose."
+        return (
+            "No terms have been published yet, so nothing may be done with your data, and there is nothing to choose."
+        )
     if found.erased:
-        return "You were erased here: nothing of yours is used any more, and nothing can be chosen."
+        return "You were erased here: your data is no longer used, and there is nothing to choose."
     if not found.accepted:
         return (
-            f"{organisation} has accepted no terms yet, so nothing is used. You can answer now all the same: your "
-            "answer counts as soon as the terms do."
+            f"{organisation} has not accepted any terms yet, so nothing is used. You can answer already: your answer "
+            "takes effect as soon as the terms do."
         )
     return ""
 
@@ -212,14 +202,14 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     single = len(choice.purposes) == 1
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
-    yes = ["From your yes on, this counts. What was collected before stays out, unless you include it."]
+    yes = ["It covers data collected from now on. Earlier data stays out, unless you include it."]
     no = [purpose.without for purpose in purposes]
     if trains:
         yes.append(
             f"You can say no later: your data leaves every training set at once, and models that learned from it "
             f"forget it within {due_days} days."
         )
-        no.append("Nothing of yours is learned from; what was learned is forgotten.")
+        no.append("Models do not learn from your data; what they have learned from it is forgotten.")
     else:
         yes.append("You can say no later; it works at once.")
     if besides:
@@ -232,7 +222,7 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
         does=tuple(purpose.does for purpose in purposes),
         answer=choice.answer,
         answered=f"{_answered(choice)}{_limited(choice, organisation)}",
-        state=State(word="Used" if choice.stands else "Not used", is_on=choice.stands),
+        state=Badge(word="Used" if choice.stands else "Not used", is_on=choice.stands),
         yes=tuple(yes),
         no=tuple(dict.fromkeys(no)),
         others=_others(choice, organisation),
@@ -253,19 +243,19 @@ def weighs_of(choice: Choice) -> tuple[Link, ...]:
 
 def _answered(choice: Choice) -> str:
     if not choice.has_say:
-        return "The terms give you no say in this."
+        return "The terms do not let you choose here."
     match choice.answer:
         case PartyAnswer.YES:
-            used = "" if choice.stands else " It is not used all the same: see below what is missing."
+            used = "" if choice.stands else " It is still not used: see below what is missing."
             return f"You said yes.{used}"
         case PartyAnswer.NO:
             return "You said no."
         case PartyAnswer.MIXED:
-            return "Your answers differ from one kind of data to another; see below."
+            return "Your answers differ between kinds of data; see below."
         case PartyAnswer.NOTHING:
             if choice.allowed:
-                return "You have not answered. The terms do not ask for your yes here, and your no counts."
-            return "You have not answered, and silence is not a yes."
+                return "You have not answered. This is allowed without your yes, until you say no."
+            return "You have not answered, and no answer is not a yes."
 
 
 def _limited(choice: Choice, organisation: str) -> str:
@@ -274,10 +264,10 @@ def _limited(choice: Choice, organisation: str) -> str:
     if not limited:
         return ""
     for_all = any(_is_limit(line.of_account) for line in limited)
-    part = "this" if len(limited) == len(choice.lines) else "a part of this"
-    whom = "for everybody" if for_all else "for you"
-    told = f" {organisation} limits {part} {whom}: whatever you answer, it is not used until the limit is lifted."
-    return f"{told} Your own no still counts, now and after."
+    part = "this" if len(limited) == len(choice.lines) else "part of this"
+    whom = "for everyone" if for_all else "for you"
+    detail = f" {organisation} limits {part} {whom}: it is not used until the limit is lifted, whatever you answer."
+    return f"{detail} If you say no, that stays in force afterwards, too."
 
 
 def _is_limit(found: Permit | Refusal) -> bool:
@@ -290,19 +280,21 @@ def _others(choice: Choice, organisation: str) -> str:
         return ""
     account = [line.of_account for line in choice.lines if "account" in line.asks]
     missing = any(isinstance(found, Refusal) and not _is_limit(found) for found in account)
-    told = []
+    detail = []
     if "account" in asked and not any(map(_is_limit, account)):
-        told.append(f"{organisation} has not said yes to everything here." if missing else f"{organisation} said yes.")
+        detail.append(
+            f"{organisation} has not said yes to everything here." if missing else f"{organisation} has said yes."
+        )
     if "everyone" in asked:
-        told.append("A meeting or conversation also needs the yes of everybody in it.")
-    return f"It also takes others' yes. {' '.join(told)}" if told else ""
+        detail.append("For a meeting or conversation, everyone in it must say yes.")
+    return f"Your yes alone is not enough. {' '.join(detail)}" if detail else ""
 
 
-def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> Kind:
+def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
     name = words.CATEGORY[line.category]
-    return Kind(
+    return CategoryRow(
         category=name[0].upper() + name[1:] if single else f"{words.PURPOSES[line.purpose].title}: {name}",
-        state=State(word="Used" if line.stands else "Not used", is_on=line.stands),
+        state=Badge(word="Used" if line.stands else "Not used", is_on=line.stands),
         why=_why(line, organisation),
     )
 
@@ -316,17 +308,17 @@ def _why(line: ChoiceLine, organisation: str) -> str:
         return _because(line.of_account, organisation)
     since_us = max(line.own.since_us, line.of_account.since_us)
     kept = "" if line.max_age_us is None else f", for {line.max_age_us // 86_400_000_000:,} days"
-    told = "" if line.say is not Say.NONE else " (this is not asked of you)"
-    return f"collected since {words.day(since_us)}{kept}{told}"
+    detail = "" if line.say is not Say.NONE else " (you are not asked)"
+    return f"collected since {words.day(since_us)}{kept}{detail}"
 
 
 def _because(refusal: Refusal, who: str) -> str:
-    told = {
+    detail = {
         "not-asked": "{who} have not answered" if who == "you" else "{who} has not answered",
         "said-no": "{who} said no",
         "withdrawn": "{who} withdrew the yes",
     }.get(refusal.reason.value)
-    return words.REASON[refusal.reason] if told is None else told.format(who=who)
+    return words.REASON[refusal.reason] if detail is None else detail.format(who=who)
 
 
 @lru_cache(maxsize=256)
@@ -335,7 +327,7 @@ def _forbidden(never: Never) -> Forbidden:
     return Forbidden(
         title=purpose.title,
         data=f"with {words.categories(never.categories)}",
-        rule="No rule of the terms speaks of it, and what no rule allows is forbidden."
+        rule="No rule of the terms mentions it, and what no rule allows is forbidden."
         if never.rule is None
         else f"Rule {never.number} of the terms: {_said(never.rule)}.",
     )

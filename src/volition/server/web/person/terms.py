@@ -1,4 +1,4 @@
-"""Terms: the text, what binds since when, and what changed since the version that the visitor's account accepted."""
+"""Terms: the text, which version is in force since when, and what changed since the version the account accepted."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +12,8 @@ from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.markdown import to_html
-from volition.server.web.page import Nav, Pages, Visit
-from volition.server.web.person.settings import State, party_of
+from volition.server.web.page import Badge, Nav, Pages, Visit
+from volition.server.web.person.settings import party_of
 
 pages = Pages()
 PATH: Final = "/terms"
@@ -36,15 +36,15 @@ class Version:
         id: Its id.
         href: Where it is shown.
         is_here: Whether it is shown now.
-        state: How it stands for the account.
-        when: Since when, or from when on, or what it takes.
+        state: Whether it is in force for the account.
+        when: Since when, from when on, or what is missing.
     """
 
     title: str
     id: str
     href: str
     is_here: bool
-    state: State
+    state: Badge
     when: str
 
 
@@ -54,9 +54,9 @@ class TermsPage:
 
     Attributes:
         title: The page's heading.
-        lead: Which version this is, and how it stands.
+        lead: Which version this is, and whether it is in force.
         empty: Why there is nothing; empty where there is.
-        state: How the version that is shown stands for the account.
+        state: Whether the version shown is in force for the account.
         compared: With what it is compared, in a sentence; empty where there is nothing to compare.
         changes: What is different in it.
         text: The text, as HTML; empty where it is not kept.
@@ -67,7 +67,7 @@ class TermsPage:
     title: str
     lead: str
     empty: str
-    state: State
+    state: Badge
     compared: str
     changes: tuple[ChangeLine, ...]
     text: Markup
@@ -75,13 +75,13 @@ class TermsPage:
     versions: tuple[Version, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="terms.html", nav=Nav(label="Terms", place=70))
+@pages.get(PATH, roles=[Role.PERSON], template="terms.html", nav=Nav(label="Terms", place=70))
 def show(visit: Visit) -> TermsPage:
-    """Show the terms that bind; the newest where none do."""
+    """Show the terms in force; the newest where none are."""
     return _page(visit, None)
 
 
-@pages.get(f"{PATH}/{{version}}", needs=[Role.PERSON], template="terms.html")
+@pages.get(f"{PATH}/{{version}}", roles=[Role.PERSON], template="terms.html")
 def show_version(visit: Visit) -> TermsPage:
     """Show one version."""
     return _page(visit, visit.path["version"])
@@ -97,8 +97,8 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
         return TermsPage(
             title="Terms",
             lead="",
-            empty="No terms were published yet, so nothing may be done with anybody's data.",
-            state=State(word="Nothing binds", is_on=False),
+            empty="No terms have been published yet, so nothing may be done with anyone's data.",
+            state=Badge(word="None in force", is_on=False),
             compared="",
             changes=(),
             text=Markup(),
@@ -108,7 +108,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
     binding = [terms for start_us, terms in history.bindings.terms_of(account) if start_us <= now_us]
     shown = next((terms for terms in published if terms.id == wanted), None) if wanted else [*published, *binding][-1]
     if shown is None:
-        raise InvalidInputError(f"No terms {wanted!r} were published. Go on from the list of versions.")
+        raise InvalidInputError(f"No terms {wanted!r} were published. Choose one from the list of versions.")
     compared, changes = _changes(history, account, shown, organisation)
     versions = [
         _version(terms, history, account, organisation, now_us=now_us, shown=shown) for terms in reversed(published)
@@ -131,7 +131,7 @@ def _changes(history: History, account: str, shown: Terms, organisation: str) ->
     """Compare the version that is shown with the one that was accepted; where it is that one, the newest with it."""
     accepted = history.bindings.accepted(account)
     if accepted is None:
-        return f"{organisation} has accepted no terms yet, so there is nothing to compare with.", ()
+        return f"{organisation} has not accepted any terms yet, so there is nothing to compare with.", ()
     at_us, old = accepted
     new = history.bindings.published()[-1] if shown.id == old.id else shown
     since = f"{old.id}, which {organisation} accepted on {words.day(at_us)}"
@@ -150,18 +150,21 @@ def _version(  # noqa: PLR0913 - a version, and how it stands for whom
     binding = [one.id for start_us, one in history.bindings.terms_of(account) if start_us <= now_us][-1:]
     accepted = history.bindings.accepted(account)
     if terms.id in binding:
-        state, when = State(word="Binds", is_on=True), f"It binds {organisation} since {words.day(steps[-1][0])}."
+        state, when = (
+            Badge(word="In force", is_on=True),
+            f"In force for {organisation} since {words.day(steps[-1][0])}.",
+        )
     elif steps and steps[-1][0] > now_us:
-        state, when = State(word="Announced", is_on=False), f"It will bind from {words.day(steps[-1][0])} on."
+        state, when = Badge(word="Announced", is_on=False), f"It takes effect on {words.day(steps[-1][0])}."
     elif steps:
-        state, when = State(word="Replaced", is_on=False), "A newer version took its place."
+        state, when = Badge(word="Replaced", is_on=False), "A newer version replaced it."
     elif accepted is None and terms.id == history.bindings.published()[-1].id:
-        state = State(word="Not accepted", is_on=False)
-        when = f"{organisation} has not accepted it, and nothing is used before."
+        state = Badge(word="Not accepted", is_on=False)
+        when = f"{organisation} has not accepted it; until then nothing is used."
     else:
         state, when = (
-            State(word="Not accepted", is_on=False),
-            f"It does not bind {organisation}, which has not accepted it.",
+            Badge(word="Not accepted", is_on=False),
+            f"Not in force for {organisation}, which has not accepted it.",
         )
     return Version(
         title=terms.title, id=terms.id, href=f"{PATH}/{terms.id}", is_here=terms.id == shown.id, state=state, when=when

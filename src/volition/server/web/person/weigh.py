@@ -15,9 +15,8 @@ from volition.errors import RefusedError
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.charts.bars import Interval, IntervalChart
-from volition.server.web.page import Link, Nav, Pages, Visit
+from volition.server.web.page import Badge, Link, Nav, Pages, Visit
 from volition.server.web.person import settings
-from volition.server.web.person.settings import State
 from volition.transparency.figures import WHEN_ASKED, MeasuredFigure
 from volition.transparency.weigh import LearnedModel, SwitchEffect, WeighedPurpose
 
@@ -35,7 +34,7 @@ class Measured:
         chart: The figures with their intervals.
         means: What is measured and which way is good, in a sentence.
         sample: On what it was measured, in a sentence.
-        bound: What it is held against before a release, and whether it holds; empty where nothing is set.
+        bound: Its bound for a release, and whether it is met; empty where none is set.
         how: How each figure was measured, or why it was not.
         is_measured: Whether there is any figure.
     """
@@ -53,7 +52,7 @@ class ToForget:
     """A model that a no would make forget: what it is called, and what it holds."""
 
     name: str
-    told: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +63,8 @@ class WeighCard:
         name: Its anchor.
         title: What it is called.
         does: What it is for, in a sentence.
-        state: How it stands.
-        stands: How it stands and why, a sentence for each party.
+        state: Whether it is used.
+        stands: Whether it is allowed and why, a sentence for each party.
         gains: What a yes gives; empty for a feature.
         costs: What it costs in measured risk; empty likewise.
         a_no: What a no does, sentence by sentence.
@@ -78,7 +77,7 @@ class WeighCard:
     name: str
     title: str
     does: str
-    state: State
+    state: Badge
     stands: tuple[str, ...]
     gains: tuple[Measured, ...]
     costs: tuple[Measured, ...]
@@ -90,12 +89,12 @@ class WeighCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """One line of the overview: a purpose of training, how it stands, the first gain, how many risks were measured."""
+class WeighGlance:
+    """One line of the overview: a purpose of training, whether it is used, a gain, how many risks were measured."""
 
     title: str
     href: str
-    state: State
+    state: Badge
     gain: str
     risks: str
 
@@ -118,12 +117,12 @@ class WeighPage:
     lead: str
     sides: tuple[Link, ...]
     empty: str
-    glances: tuple[Glance, ...]
+    glances: tuple[WeighGlance, ...]
     trains: tuple[WeighCard, ...]
     features: tuple[WeighCard, ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON, Role.ADMINISTRATOR], template="weigh.html", nav=Nav(label="Weigh", place=20))
+@pages.get(PATH, roles=[Role.PERSON, Role.ADMINISTRATOR], template="weigh.html", nav=Nav(label="Weigh", place=20))
 def show(visit: Visit) -> WeighPage:
     """Weigh every purpose that the terms do not forbid."""
     party, account = _of(visit)
@@ -146,10 +145,11 @@ def show(visit: Visit) -> WeighPage:
     trains = tuple(card for purpose, card in cards.items() if purpose.startswith("train/"))
     return WeighPage(
         title="Weigh",
-        lead=f"What a yes gives {whose}, what it costs in measured risk, and what a no does. Look first, then choose; "
-        "nothing is chosen on this page.",
+        lead=f"What {whose} would gain from a yes, what it costs in measured risk, and what a no does. Read "
+        "first, then "
+        "choose; you cannot choose anything on this page.",
         sides=_sides(visit, organisation, is_account=is_account),
-        empty="" if cards else "No terms that would allow anything were published yet, so there is nothing to weigh.",
+        empty="" if cards else "No terms that allow anything have been published yet, so there is nothing to weigh.",
         glances=tuple(_glance(card) for card in trains),
         trains=trains,
         features=tuple(card for purpose, card in cards.items() if not purpose.startswith("train/")),
@@ -157,14 +157,14 @@ def show(visit: Visit) -> WeighPage:
 
 
 def anchor(purpose: str) -> str:
-    """Return where on this page a purpose stands."""
+    """Return the anchor of a purpose on this page."""
     return purpose.replace("/", "-")
 
 
-def _glance(card: WeighCard) -> Glance:
+def _glance(card: WeighCard) -> WeighGlance:
     row, chart = next(((row, each.chart) for each in card.gains for row in each.chart.rows), (None, None))
     measured = sum(each.is_measured for each in card.costs)
-    return Glance(
+    return WeighGlance(
         title=card.title,
         href=f"#{card.name}",
         state=card.state,
@@ -179,7 +179,7 @@ def _of(visit: Visit) -> tuple[str, str]:
     """Return the party for which is weighed, and its account."""
     who = visit.who
     if who.account is None:
-        raise RefusedError("You have not come in for an account, so there is nothing to weigh here.")
+        raise RefusedError("You are not signed in for an account, so there is nothing to weigh here.")
     as_account = who.is_any([Role.ADMINISTRATOR]) and (visit.query.get("for") == "account" or who.person is None)
     if as_account or not who.is_any([Role.PERSON]):
         return f"account:{who.account}", who.account
@@ -210,7 +210,7 @@ def _card(
         name=anchor(weighing.purpose),
         title=purpose.title,
         does=purpose.does,
-        state=State(word="Used" if stands else "Not used", is_on=stands),
+        state=Badge(word="Used" if stands else "Not used", is_on=stands),
         stands=tuple(_stands(lines, organisation, is_account=is_account)),
         gains=tuple(_measured(weighing, weighing.gains, organisation, is_account=is_account, is_risk=False)),
         costs=tuple(
@@ -231,41 +231,45 @@ def _card(
 
 
 def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool) -> Iterator[str]:
-    """Say how a use stands on each side, the kinds of data that stand alike in one sentence."""
+    """Say on each side whether a use is allowed, kinds of data with the same answer in one sentence."""
     sides = [(organisation, [(line.category, line.of_account) for line in lines])]
     if not is_account:
         sides.insert(0, ("You", [(line.category, line.own) for line in lines]))
     for who, answers in sides:
         alike: dict[str, list[str]] = {}
         for category, answer in dict(answers).items():
-            told = f"allowed since {words.day(answer.since_us)}" if isinstance(answer, Permit) else _why(answer)
-            alike.setdefault(told, []).append(category)
+            detail = f"allowed since {words.day(answer.since_us)}" if isinstance(answer, Permit) else _why(answer)
+            alike.setdefault(detail, []).append(category)
         said = [
-            told if len(alike) == 1 else f"{told}, for {words.categories(categories)}"
-            for told, categories in alike.items()
+            detail if len(alike) == 1 else f"{detail}, for {words.categories(categories)}"
+            for detail, categories in alike.items()
         ]
         yield f"{who}: {'; '.join(said)}."
 
 
 def _why(answer: Refusal) -> str:
-    return f"not allowed, {words.REASON[answer.reason]}"
+    return f"not allowed: {words.REASON[answer.reason]}"
 
 
 def _off(off: SwitchEffect, purpose: str) -> str:
     names = [words.PURPOSES[name].title for name in (*off.refuses, *off.disables) if name != purpose]
     if not names:
-        return f"The switch “{off.title}”, off, turns off nothing else."
-    return f"The switch “{off.title}”, off, also turns off: {words.listed(names)}."
+        return f"Turning off the switch “{off.title}” turns off nothing else."
+    return f"Turning off the switch “{off.title}” also turns off: {words.listed(names)}."
 
 
 def _to_forget(model: LearnedModel, organisation: str, *, is_account: bool) -> ToForget:
     whose = organisation if is_account else "yours"
-    work = "at work" if model.at_work else "not at work"
-    rows = "how many is not told, since it would tell about single people" if model.rows is None else f"{model.rows:,}"
+    work = "in use" if model.at_work else "not in use"
+    rows = (
+        "not shown, since the number would say something about single people"
+        if model.rows is None
+        else f"{model.rows:,}"
+    )
     beyond = ""
     if model.overridden is not None:
         beyond = f" Released beyond its bounds by {model.overridden['by']}: {model.overridden['why']}"
-    return ToForget(name=model.model, told=f"{work}; records of {whose} in it: {rows}.{beyond}")
+    return ToForget(name=model.model, detail=f"{work}; records of {whose} in it: {rows}.{beyond}")
 
 
 def _measured(
@@ -282,7 +286,7 @@ def _measured(
         family = weighing.purpose.removeprefix("train/") if model is None else model.rpartition("-")[0]
         of = measure.of or words.family_words(family).units
         title = f"{words.family_words(family).title}, {measure.title.lower()}" if len(families) > 1 else measure.title
-        names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everybody"}
+        names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everyone"}
         rows = tuple(
             Interval(
                 name=names[figure.about],
@@ -316,16 +320,16 @@ def _measured(
 def _sample(known: Sequence[tuple[str, int]], of: str, *, has_bars: bool) -> str:
     if not known:
         return "Not measured."
-    bars = " Bars: 95 % intervals." if has_bars else " No interval could be told."
+    bars = " Bars: 95 % intervals." if has_bars else " There is too little data for an interval."
     return f"Measured on {words.listed([f'{words.counted(units, of)} ({name})' for name, units in known])}.{bars}"
 
 
 def _how(figure: MeasuredFigure) -> str:
     if figure.how == f"Not measured. {WHEN_ASKED}":
-        return "Not measured. It takes minutes, so no page does it; the operator measures it when you ask."
+        return "Not measured. It takes minutes, so it is not done on a page; ask the operator to measure it."
     return figure.how
 
 
 def _bound(figure: MeasuredFigure, *, is_risk: bool) -> str:
-    held = "held" if figure.verdict == "pass" else "missed"
-    return f"A release asks for at {'most' if is_risk else 'least'} {figure.bound:g}: {held}."
+    held = "met" if figure.verdict == "pass" else "not met"
+    return f"To be released, a model needs at {'most' if is_risk else 'least'} {figure.bound:g}: {held}."

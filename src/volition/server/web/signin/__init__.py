@@ -1,7 +1,7 @@
-"""Coming in and going out.
+"""Sign-in and sign-out.
 
 Each module knows only those before it:
 
-password   by password, by a guest's link, in the demo
-oidc       through an OpenID provider
+password   with a password, a guest's link, or a click in the demo
+oidc       through an OpenID provider (single sign-on)
 """

@@ -1,7 +1,7 @@
-"""Coming in through an OpenID provider: the authorisation code flow with PKCE, state and nonce.
+"""Sign-in through an OpenID provider: the authorisation code flow with PKCE, state and nonce.
 
-Who comes back is the user whose `subject` is "ISSUER SUBJECT"; nobody becomes a user by coming. What must be the same
-when the browser comes back is kept in it for ten minutes, signed, so another browser's answer is refused.
+The user is the one whose `subject` is "ISSUER SUBJECT"; signing in never adds a user. State, nonce and verifier are
+kept in the browser for ten minutes, signed, so an answer that belongs to another browser is refused.
 
 Source: OpenID Connect Core 1.0, sections 3.1.2 and 3.1.3.7; RFC 7636.
 """
@@ -28,16 +28,16 @@ from volition.server.web.signin.password import come_in, ours
 pages = Pages()
 
 _PATIENCE_S: Final = 10.0
-_TRIP_US: Final = 600 * 1_000_000
+_STATE_US: Final = 600 * 1_000_000
 _ALGORITHMS: Final = ["RS256", "PS256", "ES256", "EdDSA"]
 _SKEW_S: Final = 60
 
 
-@pages.get("/sign-in/oidc", needs=EVERYBODY)
+@pages.get("/sign-in/oidc", roles=EVERYBODY)
 def leave(visit: Visit) -> Redirect:
     """Send the browser to the provider."""
     oidc = _configured(visit)
-    trip = {
+    sent = {
         "nonce": secrets.token_urlsafe(24),
         "verifier": secrets.token_urlsafe(48),
         "next": visit.query.get("next", ""),
@@ -45,39 +45,40 @@ def leave(visit: Visit) -> Redirect:
     with _client(visit, oidc) as client:
         address, state = client.create_authorization_url(
             _provider(oidc.issuer)["authorization_endpoint"],
-            code_verifier=trip["verifier"],
-            nonce=trip["nonce"],
+            code_verifier=sent["verifier"],
+            nonce=sent["nonce"],
         )
-    return Redirect(to=address, trip=visit.access.sign("trip", {**trip, "state": state}, lasts_us=_TRIP_US))
+    kept = visit.access.links.sign("oidc", {**sent, "state": state}, lasts_us=_STATE_US)
+    return Redirect(to=address, oidc_state=kept)
 
 
-@pages.get("/sign-in/oidc/back", needs=EVERYBODY)
+@pages.get("/sign-in/oidc/back", roles=EVERYBODY)
 def come_back(visit: Visit) -> Redirect:
-    """Take what the provider says, and let in whom it names."""
+    """Check the provider's answer, and sign in the user whom it names."""
     oidc = _configured(visit)
-    trip = visit.access.read_signed("trip", visit.trip or "")
-    if not secrets.compare_digest(visit.query.get("state", ""), str(trip["state"])):
-        raise RefusedError("This answer belongs to another try to sign in. Begin anew.")
+    sent = visit.access.links.read("oidc", visit.oidc_state or "")
+    if not secrets.compare_digest(visit.query.get("state", ""), str(sent["state"])):
+        raise RefusedError("This answer belongs to another attempt to sign in. Start again.")
     if "code" not in visit.query:
-        raise RefusedError(f"The provider let nobody in ({visit.query.get('error', 'no code')}). Begin anew.")
+        raise RefusedError(f"The provider refused the sign-in ({visit.query.get('error', 'no code')}). Start again.")
     provider = _provider(oidc.issuer)
     try:
         with _client(visit, oidc) as client:
             token = client.fetch_token(
-                provider["token_endpoint"], code=visit.query["code"], code_verifier=str(trip["verifier"])
+                provider["token_endpoint"], code=visit.query["code"], code_verifier=str(sent["verifier"])
             )
         keys = KeySet.import_key_set(_ask(provider["jwks_uri"]))
         claims = jwt.decode(str(token["id_token"]), keys, algorithms=_ALGORITHMS).claims
-        _check(claims, oidc, nonce=str(trip["nonce"]))
+        _check(claims, oidc, nonce=str(sent["nonce"]))
     except httpx2.HTTPError as error:
         raise BackendError(f"The provider does not answer: {error}. Try again later.") from error
     except (OAuthError, JoseError, KeyError, ValueError) as error:
-        raise RefusedError(f"The provider's answer does not hold ({error}). Begin anew.") from error
-    who = visit.access.user_of_subject(f"{oidc.issuer} {claims['sub']}")
+        raise RefusedError(f"The provider's answer is not valid ({error}). Start again.") from error
+    who = visit.access.users.find_subject(f"{oidc.issuer} {claims['sub']}")
     if who is None:
-        raise RefusedError("Nobody here goes by this sign-in yet. Ask the operator to add you.")
-    done = come_in(visit, who, to=ours(str(trip["next"])))
-    return Redirect(to=done.to, notice=done.notice, session=done.session, trip="")
+        raise RefusedError("There is no user here for this sign-in. Ask the operator to add you.")
+    done = come_in(visit, who, to=ours(str(sent["next"])))
+    return Redirect(to=done.to, notice=done.notice, session=done.session, oidc_state="")
 
 
 def _configured(visit: Visit) -> Oidc:
@@ -102,13 +103,13 @@ def _client(visit: Visit, oidc: Oidc) -> OAuth2Client:
 def _provider(issuer: str) -> Mapping[str, Any]:
     """Return what a provider says about itself; asked once."""
     try:
-        told: dict[str, Any] = _ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+        document: dict[str, Any] = _ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
     except (httpx2.HTTPError, ValueError) as error:
         raise BackendError(f"The OpenID provider {issuer} does not answer: {error}. Try again later.") from error
     named = {"authorization_endpoint", "token_endpoint", "jwks_uri"}
-    if told.get("issuer") != issuer or not named <= told.keys():
+    if document.get("issuer") != issuer or not named <= document.keys():
         raise BackendError(f"What answers at {issuer} is not that OpenID provider. Check oidc.issuer in server.toml.")
-    return told
+    return document
 
 
 def _ask(address: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -116,7 +117,7 @@ def _ask(address: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _check(claims: Mapping[str, Any], oidc: Oidc, *, nonce: str) -> None:
-    """Hold an ID token against what was asked for. Raises JoseError or ValueError where it does not hold."""
+    """Check an ID token against what was asked for. Raises JoseError or ValueError where it does not match."""
     token = CodeIDToken(
         claims,
         {},

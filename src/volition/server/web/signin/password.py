@@ -1,4 +1,4 @@
-"""Coming in and going out: by password, through an OpenID provider, by a guest's link, or with a click in the demo."""
+"""Sign-in and sign-out: with a password, a guest's link, or a click in the demo."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from volition.errors import RefusedError
-from volition.server.auth import Role, Who
+from volition.server.auth import Principal, Role
+from volition.server.http_errors import REFUSED, TOO_MANY
 from volition.server.web import labels as words
 from volition.server.web.page import EVERYBODY, NOBODY, Notice, Pages, Redirect, Visit
 
@@ -23,15 +24,16 @@ _HOME: Final = {
     Role.AUDITOR: "/console",
     Role.OPERATOR: "/console",
 }
-"""Where each role goes first; a page that is not there yet leads to the welcome."""
+"""Where each role goes first; without such a page, to the welcome page."""
 
+_TOO_MANY: Final = "Too many attempts. Wait a minute, then try again."
 _TRIES: Final = parse("10/minute")
 _tries = MovingWindowRateLimiter(MemoryStorage())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoUser:
-    """Somebody to come in as, in the demo."""
+    """A user to sign in as, in the demo."""
 
     user: str
     name: str
@@ -41,16 +43,16 @@ class DemoUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInPage:
-    """The page to sign in on.
+    """The sign-in page.
 
     Attributes:
         title: The page's heading.
-        status: The HTTP status; 200, or that of a try that failed.
-        user: The name that was tried, to be mended.
-        error: What is wrong with it; empty before the first try.
+        status: The HTTP status; 200, or that of a failed attempt.
+        user: The name that was tried, to be corrected.
+        error: What is wrong; empty before the first attempt.
         next: Where to go afterwards, a path of ours.
         has_oidc: Whether there is an OpenID provider.
-        demo: Whom one click signs in; empty but in the demo.
+        demo: Whom one click signs in; empty outside the demo.
     """
 
     title: str
@@ -64,7 +66,7 @@ class SignInPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomePage:
-    """The first page for whoever has no other.
+    """The first page of a user who has no other.
 
     Attributes:
         title: The page's heading.
@@ -90,9 +92,9 @@ class GuestPage:
     action: str
 
 
-@pages.get("/", needs=EVERYBODY, template="welcome.html")
+@pages.get("/", roles=EVERYBODY, template="welcome.html")
 def home(visit: Visit) -> Redirect | WelcomePage:
-    """Lead everybody to their first page."""
+    """Lead each user to their first page."""
     if visit.who is NOBODY:
         return Redirect(to="/sign-in")
     paths = {page.path for page in visit.navigation}
@@ -105,63 +107,63 @@ def home(visit: Visit) -> Redirect | WelcomePage:
     )
 
 
-@pages.get("/sign-in", needs=EVERYBODY, template="sign-in.html")
+@pages.get("/sign-in", roles=EVERYBODY, template="sign-in.html")
 def ask(visit: Visit) -> SignInPage:
-    """Ask who it is."""
+    """Ask for a name and a password."""
     return _sign_in(visit)
 
 
-@pages.post("/sign-in", needs=EVERYBODY, template="sign-in.html")
+@pages.post("/sign-in", roles=EVERYBODY, template="sign-in.html")
 def sign_in(visit: Visit) -> Redirect | SignInPage:
-    """Take a name and a password."""
+    """Check a name and a password, and begin a session."""
     user = visit.form.get("user", "")
     if not (_tries.hit(_TRIES, "address", visit.address) and _tries.hit(_TRIES, "user", user)):
-        return _sign_in(visit, user=user, error="Too many tries. Wait a minute, then try again.", status=429)
+        return _sign_in(visit, user=user, error=_TOO_MANY, status=TOO_MANY.status)
     try:
-        who = visit.access.check_password(user, visit.form.get("password", ""))
+        who = visit.access.users.check_password(user, visit.form.get("password", ""))
     except RefusedError as error:
-        return _sign_in(visit, user=user, error=str(error), status=403)
+        return _sign_in(visit, user=user, error=str(error), status=REFUSED.status)
     return come_in(visit, who, to=visit.form.get("next", ""))
 
 
-@pages.post("/sign-in/demo", needs=EVERYBODY)
+@pages.post("/sign-in/demo", roles=EVERYBODY)
 def sign_in_to_demo(visit: Visit) -> Redirect:
-    """Come in as somebody of the demo, with a click; from this machine alone."""
-    who = visit.access.user(visit.form.get("user", "")) if _may_click(visit) else None
+    """Sign in as a user of the demo with a click; from this machine alone."""
+    who = visit.access.users.find(visit.form.get("user", "")) if _may_click(visit) else None
     if who is None or not who.user.startswith("demo-"):
-        raise RefusedError("Coming in with a click is for the demo, and from the machine that runs it alone.")
+        raise RefusedError("Signing in with a click works only in the demo, and only on the machine that runs it.")
     return come_in(visit, who, to=visit.form.get("next", ""))
 
 
-@pages.post("/sign-out", needs=EVERYBODY)
+@pages.post("/sign-out", roles=EVERYBODY)
 def sign_out(visit: Visit) -> Redirect:
     """End the session."""
     if visit.session is not None:
-        visit.access.end_session(visit.session)
+        visit.access.sessions.end(visit.session)
     return Redirect(to="/sign-in", session="")
 
 
-@pages.get("/guest/{link}", needs=EVERYBODY, template="guest.html")
+@pages.get("/guest/{link}", roles=EVERYBODY, template="guest.html")
 def guest(visit: Visit) -> GuestPage:
-    """Greet a guest; nothing happens before they click, whoever looked at the link before."""
-    who = visit.access.of_link(visit.path["link"])
+    """Greet a guest; nothing happens before they click, even if a mail scanner opened the link first."""
+    who = visit.access.links.find_guest(visit.path["link"])
     organisation = visit.workspace.parties.account(who.account or "").name
     return GuestPage(
         title=f"You were a guest of {organisation}", organisation=organisation, action=f"/guest/{visit.path['link']}"
     )
 
 
-@pages.post("/guest/{link}", needs=EVERYBODY)
+@pages.post("/guest/{link}", roles=EVERYBODY)
 def come_in_as_guest(visit: Visit) -> Redirect:
-    """Let a guest in."""
-    return come_in(visit, visit.access.of_link(visit.path["link"]), to="/guest")
+    """Begin a guest's session."""
+    return come_in(visit, visit.access.links.find_guest(visit.path["link"]), to="/guest")
 
 
-def come_in(visit: Visit, who: Who, *, to: str = "") -> Redirect:
-    """Begin a session of somebody who has shown who they are, and lead them on to a path of ours."""
+def come_in(visit: Visit, who: Principal, *, to: str = "") -> Redirect:
+    """Begin a session of a user who has shown who they are, and lead them on to a path of ours."""
     if visit.session is not None:
-        visit.access.end_session(visit.session)
-    session = visit.access.begin_session(who.user)
+        visit.access.sessions.end(visit.session)
+    session = visit.access.sessions.begin(who.user)
     notice = Notice(text=f"You are signed in as {who.name}.")
     return Redirect(to=ours(to), session=session, notice=notice)
 
@@ -194,13 +196,13 @@ def _demo_users(visit: Visit) -> tuple[DemoUser, ...]:
             role=words.listed([words.ROLE[role] for role in sorted(who.roles)]),
             where=accounts.get(who.account or "", ""),
         )
-        for who in visit.access.users()
+        for who in visit.access.users.all()
         if who.user.startswith("demo-")
     )
 
 
 def _may_click(visit: Visit) -> bool:
-    """Tell whether a click may sign in: in the demo, asked from this machine, under a name of this machine."""
+    """Say whether a click may sign in: in the demo, from this machine, under a name of this machine."""
     host = urlsplit(f"//{visit.host}").hostname or ""
     return visit.settings.is_demo and _is_loopback(visit.address) and (host == "localhost" or _is_loopback(host))
 

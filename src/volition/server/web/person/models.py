@@ -1,4 +1,4 @@
-"""Models that learned from a person: which, from how much, what they must forget and by when; each with card and proof.
+"""Models that learned from a person: which, from how much, what they must forget by when; each with card and proof.
 
 The card of a model, as a page and as JSON, is shown as one person may read it: without other customers' names and
 figures (see `card.card_for_people`). The proof is theirs alone, and `volition verify` checks it.
@@ -14,8 +14,7 @@ from volition.errors import RefusedError
 from volition.learning.families.installed import installed_families
 from volition.server.auth import Role
 from volition.server.web import labels as words
-from volition.server.web.page import Download, Nav, Pages, Visit
-from volition.server.web.person.settings import State
+from volition.server.web.page import Badge, Download, Nav, Pages, Visit
 from volition.server.web.person.weigh import PATH as WEIGH
 from volition.server.web.person.weigh import anchor
 from volition.transparency.receipt import PROOFS_FORMAT
@@ -32,8 +31,8 @@ class LearnedCard:
     Attributes:
         model: Its id.
         title: What it is for.
-        state: Whether it is at work.
-        told: What it learned and what became of it, sentence by sentence.
+        state: Whether it is in use.
+        detail: What it learned and what became of it, sentence by sentence.
         due: What it must forget and by when; empty where nothing.
         card: Where its card is; empty where it was never released.
         proof: Where the proof is.
@@ -42,8 +41,8 @@ class LearnedCard:
 
     model: str
     title: str
-    state: State
-    told: tuple[str, ...]
+    state: Badge
+    detail: tuple[str, ...]
     due: str
     card: str
     proof: str
@@ -52,10 +51,10 @@ class LearnedCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtWork:
-    """A feature, and which model is at work for it."""
+    """A feature, and which model is in use for it."""
 
     title: str
-    told: str
+    detail: str
     model: str
     card: str
 
@@ -67,17 +66,17 @@ class LearnedPage:
     Attributes:
         title: The page's heading.
         lead: What is shown, in a sentence.
-        standing: Whether any model learned from them.
+        standing: Whether any model in use learned from them.
         empty: Why nothing is shown; empty where there is.
         learned: Models that learned from them.
         others: Models that did not.
         forgotten: Models that had learned from them, and were forgotten.
-        working: Each feature, and which model is at work.
+        working: Each feature, and which model is in use.
     """
 
     title: str
     lead: str
-    standing: State
+    standing: Badge
     empty: str
     learned: tuple[LearnedCard, ...]
     others: tuple[LearnedCard, ...]
@@ -86,7 +85,7 @@ class LearnedPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class CardRow:
     """One kind of data that a model was offered: how many records were read and kept, and why others were not."""
 
     category: str
@@ -96,7 +95,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class CardFinding:
     """One figure of a card, in words."""
 
     what: str
@@ -116,15 +115,15 @@ class CardPage:
     Attributes:
         title: The page's heading.
         lead: What the model is for, in a sentence.
-        state: Whether it is at work.
+        state: Whether it is in use.
         back: Where it came from.
         download: Where the card's JSON is.
         proof: Where the proof is whether it learned from the visitor.
         yours: Whether it learned from the visitor, in a sentence.
         learned: What it learned from, in a sentence.
-        bounded: What bounds what an adapter keeps of one person; empty for other models.
+        bounded: What limits how much an adapter keeps of one person; empty for other models.
         rows: The same by kind of data.
-        override: Who answers for a release beyond the bounds, and why; empty where all were held.
+        override: Who decided on a release beyond the bounds, and why; empty where all were met.
         found: What was measured.
         withheld: What is left out here, in a sentence.
         facts: What the signed evidence names: a name and a digest each.
@@ -132,21 +131,21 @@ class CardPage:
 
     title: str
     lead: str
-    state: State
+    state: Badge
     back: str
     download: str
     proof: str
     yours: str
     learned: str
     bounded: str
-    rows: tuple[Kept, ...]
+    rows: tuple[CardRow, ...]
     override: str
-    found: tuple[Found, ...]
+    found: tuple[CardFinding, ...]
     withheld: str
     facts: tuple[tuple[str, str], ...]
 
 
-@pages.get(PATH, needs=[Role.PERSON], template="learned.html", nav=Nav(label="Models", place=40))
+@pages.get(PATH, roles=[Role.PERSON], template="models.html", nav=Nav(label="Models", place=40))
 def show(visit: Visit) -> LearnedPage:
     """Show every model by what it learned from the visitor."""
     found = visit.workspace.proofs.traces(_person(visit))[::-1]
@@ -154,13 +153,14 @@ def show(visit: Visit) -> LearnedPage:
     forgotten = [trace for trace in found if trace.rows and trace.model.forgotten_us is not None]
     others = [trace for trace in found if not trace.rows]
     at_work = [trace for trace in learned if trace.at_work]
-    word = f"{len(at_work)} at work learned from you" if at_work else "No model at work learned from you"
+    word = f"{len(at_work)} in use learned from you" if at_work else "No model in use learned from you"
     return LearnedPage(
         title="Models that learned from you",
-        lead="Every model that was ever trained here, what it learned from you, and the proof of either. A proof names "
-        "no other person; it holds the training set's manifest, which names the organisations in it.",
-        standing=State(word=word, is_on=bool(at_work)),
-        empty="" if found else "No model was trained here yet, so none learned from you or anybody.",
+        lead="Every model that was ever trained here, with a proof of whether it learned from you. A proof "
+        "names no other "
+        "person; it includes the description of the training set, which names the organisations in it.",
+        standing=Badge(word=word, is_on=bool(at_work)),
+        empty="" if found else "No model has been trained here yet, so none has learned from you.",
         learned=tuple(_card(trace) for trace in learned),
         others=tuple(_card(trace) for trace in others),
         forgotten=tuple(_card(trace) for trace in forgotten),
@@ -168,7 +168,7 @@ def show(visit: Visit) -> LearnedPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}", needs=[Role.PERSON], template="card.html")
+@pages.get(f"{PATH}/{{model}}", roles=[Role.PERSON], template="card.html")
 def show_card(visit: Visit) -> CardPage:
     """Show a model's card."""
     person, name = _person(visit), visit.path["model"]
@@ -177,16 +177,16 @@ def show_card(visit: Visit) -> CardPage:
     learned = card["learned_from"]
     override = card["override"]
     return CardPage(
-        title=f"{words.family_words(trace.model.family).title}: the card of this model",
-        lead=f"{name} was released on {words.day(text_to_us(card['released']))} for one purpose: "
+        title=f"{words.family_words(trace.model.family).title}: model card",
+        lead=f"{name} was released on {words.day(text_to_us(card['released']))} for this purpose only: "
         f"{words.PURPOSES[card['purpose']].title.lower()}.",
         state=_state(trace),
         back=PATH,
         download=f"{PATH}/{name}/card.json",
         proof=f"{PATH}/{name}/proof.json",
-        yours=" ".join(_told(trace)),
+        yours=" ".join(_details(trace)),
         learned=f"Frozen on {words.day(text_to_us(learned['at']))}, from {learned['people']:,} people in "
-        f"{learned['accounts']:,} organisations, each with the yes that the terms ask for.",
+        f"{learned['accounts']:,} organisations; everyone whose yes the terms ask for had said yes.",
         bounded=words.bounded(card),
         rows=tuple(_kept(category, rows) for category, rows in learned["rows"].items()),
         override="" if override is None else f"Released beyond its bounds by {override['by']}: {override['why']}",
@@ -201,7 +201,7 @@ def show_card(visit: Visit) -> CardPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}/card.json", needs=[Role.PERSON])
+@pages.get(f"{PATH}/{{model}}/card.json", roles=[Role.PERSON])
 def download_card(visit: Visit) -> Download:
     """Give the card as JSON."""
     name = visit.path["model"]
@@ -209,7 +209,7 @@ def download_card(visit: Visit) -> Download:
     return _json(f"card-{name}.json", card)
 
 
-@pages.get(f"{PATH}/{{model}}/proof.json", needs=[Role.PERSON])
+@pages.get(f"{PATH}/{{model}}/proof.json", roles=[Role.PERSON])
 def download_proof(visit: Visit) -> Download:
     """Give the proof that a model did, or did not, learn from the visitor."""
     name = visit.path["model"]
@@ -223,7 +223,7 @@ def _json(name: str, value: Mapping[str, Any]) -> Download:
 
 def _person(visit: Visit) -> str:
     if visit.who.person is None:
-        raise RefusedError("You have not come in as a person, so no model can have learned from you.")
+        raise RefusedError("You are not signed in as a person, so no model can have learned from you.")
     return visit.who.person
 
 
@@ -232,15 +232,15 @@ def _card(trace: Trace) -> LearnedCard:
     due = ""
     if trace.due_us is not None and trace.refused_us is not None:
         due = (
-            f"Since {words.day(trace.refused_us)} your answer takes {_records(trace.refused)} of yours out of it. "
-            f"It must have forgotten them by {words.day(trace.due_us)}; then it gives way to the model that never saw "
-            "them."
+            f"Since {words.day(trace.refused_us)} your answer no longer allows {_records(trace.refused)} of "
+            "yours in it. "
+            f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
         )
     return LearnedCard(
         model=name,
         title=words.family_words(trace.model.family).title,
         state=_state(trace),
-        told=tuple(_told(trace)),
+        detail=tuple(_details(trace)),
         due=due,
         card="" if trace.model.released_us is None else f"{PATH}/{name}",
         proof=f"{PATH}/{name}/proof.json",
@@ -248,24 +248,28 @@ def _card(trace: Trace) -> LearnedCard:
     )
 
 
-def _state(trace: Trace) -> State:
+def _state(trace: Trace) -> Badge:
     if trace.model.forgotten_us is not None:
-        return State(word="Forgotten", is_on=False)
-    return State(word="At work" if trace.at_work else "Not at work", is_on=trace.at_work)
+        return Badge(word="Forgotten", is_on=False)
+    return Badge(word="In use" if trace.at_work else "Not in use", is_on=trace.at_work)
 
 
-def _told(trace: Trace) -> Iterator[str]:
+def _details(trace: Trace) -> Iterator[str]:
     model = trace.model
     if trace.rows:
         had = "learned" if model.forgotten_us is None else "had learned"
         yield f"It {had} from {_records(trace.rows)} of yours: {words.categories(trace.categories)}."
     else:
-        yield "It never saw anything of yours."
+        yield "It never saw any data of yours."
     yield f"Trained on {words.day(model.trained_us)}."
     if model.forgotten_us is not None:
-        why = "because of you, and perhaps others," if trace.forgot else "because of others"
-        after = f"{model.successor} took its place." if model.successor else "No model took its place."
-        yield f"It was forgotten on {words.day(model.forgotten_us)} {why} and its files are erased. {after}"
+        why = (
+            "because of your answer, and perhaps those of others"
+            if trace.forgot
+            else "because of other people's answers"
+        )
+        after = f"{model.successor} replaced it." if model.successor else "No model replaced it."
+        yield f"It was forgotten on {words.day(model.forgotten_us)} {why}, and its files are erased. {after}"
 
 
 def _records(rows: int) -> str:
@@ -280,26 +284,26 @@ def _working(traces: list[Trace]) -> Iterator[AtWork]:
         if trace is None and installed[family].needs_settings:
             continue  # it is an extra: where none is at work, nobody goes without anything
         if trace is None:
-            yield AtWork(title=title, told="no model at work; it goes without", model="", card="")
+            yield AtWork(title=title, detail="no model in use; the feature works without one", model="", card="")
         else:
             released = "" if trace.model.released_us is None else f"released {words.day(trace.model.released_us)}"
-            yield AtWork(title=title, told=released, model=trace.model.id, card=f"{PATH}/{trace.model.id}")
+            yield AtWork(title=title, detail=released, model=trace.model.id, card=f"{PATH}/{trace.model.id}")
 
 
-def _kept(category: str, rows: Mapping[str, Any]) -> Kept:
+def _kept(category: str, rows: Mapping[str, Any]) -> CardRow:
     dropped = [f"{words.REASON_BY_NAME[reason]}: {total:,}" for reason, total in rows["dropped"].items()]
     name = words.CATEGORY[category]
-    return Kept(
+    return CardRow(
         category=name[0].upper() + name[1:], read=rows["read"], kept=rows["kept"], dropped="; ".join(dropped) or "none"
     )
 
 
-def _found(finding: Mapping[str, Any]) -> Found:
+def _found(finding: Mapping[str, Any]) -> CardFinding:
     def figure(value: float | None) -> str:
         return "-" if value is None else f"{value:z.3f}"
 
     has_interval = finding["low"] is not None and finding["high"] is not None
-    return Found(
+    return CardFinding(
         what=words.MEASURE[finding["audit"]].title,
         metric="" if finding["metric"] == "none" else finding["metric"],
         value=figure(finding["value"]),

@@ -40,11 +40,11 @@ def template(tmp_path_factory):
     for role in Role:
         account = {"person": "orchard", "administrator": "orchard"}.get(role)
         person = PERSON if role is Role.PERSON else None
-        access.add_user(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
+        access.users.add(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
     for person in ("museum-0", "bakery-0"):
-        access.add_user(person, roles=[Role.PERSON], account=person.partition("-")[0], person=person)
+        access.users.add(person, roles=[Role.PERSON], account=person.partition("-")[0], person=person)
     both = [Role.PERSON, Role.ADMINISTRATOR]
-    access.add_user("both", roles=both, account="dairy", person="dairy-0")
+    access.users.add("both", roles=both, account="dairy", person="dairy-0")
     access.close()
     return folder
 
@@ -59,7 +59,7 @@ def server(world):
 def visit(server, path, user="demo-person"):
     """Return a page's answer for a user."""
     client = TestClient(server, base_url="http://centre.example", follow_redirects=False)
-    client.cookies.set("volition", server.access.begin_session(user))
+    client.cookies.set("volition", server.access.sessions.begin(user))
     return client.get(path)
 
 
@@ -147,7 +147,7 @@ def test_a_state_on_the_page_is_the_gates(server):
 
 def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
     def ask(role, query="", scopes=(Scope.READ,)):
-        _, secret = server.access.issue_token(f"demo-{role}", name="test", roles=[role], scopes=scopes)
+        _, secret = server.access.tokens.issue(f"demo-{role}", name="test", roles=[role], scopes=scopes)
         client = TestClient(server, base_url="http://api.example", headers={"authorization": f"Bearer {secret}"})
         return client.get(f"/v1/weigh{query}"), client
 
@@ -198,8 +198,8 @@ def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server):
 def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
     model = the_model(server)
     page = visit(server, "/models").text
-    assert "1 at work learned from you" in page
-    assert "must have forgotten" not in page
+    assert "1 in use learned from you" in page
+    assert "it must forget them" not in page
     with server.workspaces.borrow() as workspace:
         workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])
         [owed] = workspace.models.owed()
@@ -208,14 +208,14 @@ def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
         assert [one.refused for one in workspace.proofs.traces("orchard-4")] == [0]
         due = datetime.fromtimestamp(owed.due_us / 1e6, UTC)
     shown = section(visit(server, "/models").text, model)
-    assert f"must have forgotten them by {due.day} {due:%B %Y}" in shown
-    assert "must have forgotten" not in visit(server, "/models", "bakery-0").text
+    assert f"By {due.day} {due:%B %Y}" in shown
+    assert "it must forget them" not in visit(server, "/models", "bakery-0").text
     with server.workspaces.borrow() as workspace:
         workspace.forgetting.forget()
     page = visit(server, "/models").text
-    assert "No model at work learned from you" in page
+    assert "No model in use learned from you" in page
     assert "because of you" in section(page, model)
-    assert "because of others" in section(visit(server, "/models", "bakery-0").text, model)
+    assert "because of other people" in section(visit(server, "/models", "bakery-0").text, model)
     assert visit(server, f"/models/{model}").status_code == 200, "its card stays readable"
 
 
@@ -233,8 +233,8 @@ def test_a_yes_after_the_no_stops_no_clock_unless_it_covers_the_past(server):
 
 def test_whoever_is_in_no_model_is_told_so(server):
     page = visit(server, "/models", "museum-0").text
-    assert "No model at work learned from you" in page
-    assert "It never saw anything of yours." in section(page, the_model(server))
+    assert "No model in use learned from you" in page
+    assert "It never saw any data of yours." in section(page, the_model(server))
 
 
 def test_a_card_says_what_was_released_and_names_no_other_customer(server):
@@ -352,7 +352,7 @@ def test_a_receipt_is_for_who_gave_the_answer(server):
         assert visit(server, f"/receipts/{seq}").status_code == 400, seq
     for seq in ("-1", "x", "9" * 40):
         assert visit(server, f"/receipts/{seq}").status_code == 400, seq
-    assert "You have said neither yes nor no yet" in visit(server, "/receipts").text
+    assert "You have not answered yet" in visit(server, "/receipts").text
 
 
 def test_many_answers_are_told_a_page_at_a_time(server):
@@ -390,12 +390,12 @@ def test_an_empty_workspace_says_so_and_nothing_more(tmp_path):
         workspace.people.add_account("acme", "Acme")
         workspace.people.add_person("ada", account="acme")
     access = Access.open(folder)
-    access.add_user("ada", roles=[Role.PERSON], account="acme", person="ada")
+    access.users.add("ada", roles=[Role.PERSON], account="acme", person="ada")
     access.close()
     empty = Server(folder)
     try:
         assert "nothing to weigh" in visit(empty, "/weigh", "ada").text
-        assert "No model was trained here yet" in visit(empty, "/models", "ada").text
+        assert "No model has been trained here yet" in visit(empty, "/models", "ada").text
         assert "You have said neither" in visit(empty, "/receipts", "ada").text
         assert "/receipts/proofs.json" not in visit(empty, "/receipts", "ada").text
     finally:
@@ -430,4 +430,4 @@ def test_the_pages_are_for_everybody(served, new_page, sign_in, tmp_path, capsys
         if page.evaluate("document.activeElement.getAttribute('href')") == f"/models/{model}":
             break
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="the card of this model").wait_for()
+    page.get_by_role("heading", name="model card").wait_for()

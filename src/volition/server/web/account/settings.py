@@ -1,10 +1,10 @@
-"""An account's settings, for its administrator: its switches, its terms, and its people's choices in counts alone.
+"""An account's settings, for its administrator: its switches, its terms, and its people's choices, only as counts.
 
-The page is made from `choices.Choices` of the account, as a person's is from theirs: a yes and a no of the same size,
-one click, undo. An account's no stands whatever its people say, and goes on standing under new terms that give the
-account a say: nothing widens it but a yes of an administrator. A switch can be locked, and limited for groups
-(`account_limits`), so that not even that yes does before the limit is lifted. A person's no stands whatever the account
-says, and who said it is not told here.
+The page is made from the `choices.Choices` of the account, as a person's is from theirs: a yes and a no of the same
+size, one click, undo. An account's no applies whatever its people say, and under later terms that let the account
+choose: only a yes of an administrator ends it. A switch can be locked, and limited for groups (`account.limits`); then
+even that yes has no effect until the limit is lifted. A person's no applies whatever the account says, and this page
+never shows whose it was.
 """
 
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
-from volition.server.web.console.first_steps import Step, first_steps
-from volition.server.web.page import Nav, Notice, Pages, Redirect, Undo, Visit
-from volition.server.web.person.settings import Glance, Kind, State, SwitchCard, weighs_of
+from volition.server.web.console.first_steps import FirstStep, first_steps
+from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, weighs_of
 
 pages = Pages()
 
@@ -78,27 +78,27 @@ class AccountPage:
         cards: A card for each switch.
         limits: What is limited for groups of the people.
         people: What the people have said, a row for each switch; empty where they are too few.
-        people_told: How they are counted, in a sentence.
+        people_note: How they are counted, in a sentence.
         terms: Title of the terms whose rules these are; empty where there are none.
     """
 
     title: str
     lead: str
     empty: str
-    steps: tuple[Step, ...]
-    training: State
+    steps: tuple[FirstStep, ...]
+    training: Badge
     new_terms: NewTerms | None
-    glances: tuple[Glance, ...]
+    glances: tuple[SwitchGlance, ...]
     cards: tuple[AccountCard, ...]
     limits: GroupLimits
     people: tuple[PeopleRow, ...]
-    people_told: str
+    people_note: str
     terms: str
 
 
-@pages.get(PATH, needs=[Role.ADMINISTRATOR], template="account.html", nav=Nav(label="Account", place=5))
+@pages.get(PATH, roles=[Role.ADMINISTRATOR], template="account.html", nav=Nav(label="Account", place=5))
 def show(visit: Visit) -> AccountPage:
-    """Show the account as it stands."""
+    """Show the account's switches, limits and terms."""
     account = account_of(visit)
     workspace = visit.workspace
     name = workspace.parties.account(account).name
@@ -113,8 +113,8 @@ def show(visit: Visit) -> AccountPage:
     trains = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
     return AccountPage(
         title=f"AI settings of {name}",
-        lead=f"What AI may do with data of {name}. A no of the account stands whatever its people say; a yes leaves "
-        "each of them their own no.",
+        lead=f"What AI may do with data of {name}. A no of the account applies whatever its people say; after a yes "
+        "each of them can still say no.",
         empty=_why_empty(found, name),
         steps=first_steps(
             is_published=found.terms is not None,
@@ -122,21 +122,22 @@ def show(visit: Visit) -> AccountPage:
             is_decided=bool(history.answers.scopes),
             account=account,
         ),
-        training=State(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
+        training=Badge(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
         new_terms=_new_terms(visit, account),
-        glances=tuple(Glance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
+        glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         cards=cards,
         limits=groups_of(visit, found.choices, limits),
         people=tuple(
             _row(card.title, numbers) for card, numbers in zip(cards, counted, strict=True) if numbers is not None
         ),
-        people_told=f"Rounded down to fives, so that nobody's answer can be read from it. Of fewer than {2 * FEWEST} "
-        "people nothing is counted.",
+        people_note="Rounded down to multiples of five, so that nobody's own answer can be worked out. Below "
+        f"{2 * FEWEST} "
+        "people no counts are shown.",
         terms="" if found.terms is None else found.terms.title,
     )
 
 
-@pages.post(f"{PATH}/switches/{{switch}}", needs=[Role.ADMINISTRATOR])
+@pages.post(f"{PATH}/switches/{{switch}}", roles=[Role.ADMINISTRATOR])
 def answer(visit: Visit) -> Redirect:
     """Take the account's yes or no, or undo one."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
@@ -146,39 +147,41 @@ def answer(visit: Visit) -> Redirect:
     undone = visit.form.get("undo")
     if undone is not None:
         if not undone.isdecimal():
-            raise InvalidInputError("This is no entry that could be undone. Open the settings anew.")
+            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
         workspace.consent.undo_choice(party, switch, account=account, seq=int(undone))
-        return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=f"{title}: everything stands as it did before."))
+        return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=f"{title}: everything is as it was before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
-        raise InvalidInputError("An answer is yes or no. Open the settings anew.")
+        raise InvalidInputError("An answer is either yes or no. Reload the page and try again.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     entry, can_undo = workspace.consent.choose(party, switch, account=account, yes=said == "yes", covers=covers)
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
     after = workspace.consent.choices(party, account=account).of(switch)
     waits = said == "yes" and after is not None and any(line.is_limited for line in after.lines)
     counts = "counts once it is unlocked" if waits else "counts from now on"
-    text = f"{title}: the account's {said} {counts}. It is entry {entry.seq:,} of the ledger."
+    text = f"{title}: the account's {said} {counts}. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=text, undo=undo))
 
 
-@pages.post(f"{PATH}/terms", needs=[Role.ADMINISTRATOR])
+@pages.post(f"{PATH}/terms", roles=[Role.ADMINISTRATOR])
 def accept(visit: Visit) -> Redirect:
     """Accept published terms for the account."""
     account, chosen = account_of(visit), visit.form.get("terms", "")
     if not chosen:
-        raise InvalidInputError("No terms were named. Open the account's page anew.")
+        raise InvalidInputError("No terms were named. Reload the page and try again.")
     entry = visit.workspace.terms.accept(account, chosen)
-    return Redirect(to=PATH, notice=Notice(text=f"The terms are accepted. It is entry {entry.seq:,} of the ledger."))
+    return Redirect(to=PATH, notice=Notice(text=f"The terms are accepted, as entry {entry.seq:,} of the ledger."))
 
 
 def _why_empty(found: Choices, name: str) -> str:
     if found.terms is None:
-        return "No terms were published yet, so nothing may be done with any data. Publishing them is the operator's."
+        return "No terms have been published yet, so nothing may be done with any data. The operator publishes them."
     if found.erased:
-        return f"{name} was erased here: nothing of it is used any more, and nothing can be chosen."
+        return f"{name} was erased here: its data is no longer used, and there is nothing to choose."
     if not found.accepted:
-        return f"{name} has accepted no terms yet, so nothing is used. Read what they allow, and accept them or not."
+        return (
+            f"{name} has not accepted any terms yet, so nothing is used. Read what they allow, then accept them or not."
+        )
     return ""
 
 
@@ -195,9 +198,10 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
         id=newest.id,
         title=newest.title,
         changes=diff(bound, newest).lines(),
-        binds="Nothing changes unless they are accepted."
+        binds="Nothing changes unless you accept them."
         if binds_us is None
-        else f"By going on using the service they bind on {words.moment(binds_us)}; until then the old ones hold.",
+        else f"They take effect on {words.moment(binds_us)} if you keep using the service; until then the old "
+        "ones apply.",
     )
 
 
@@ -205,28 +209,29 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
 def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
-    yes = ["From this yes on it counts. What was collected before stays out, unless it is included."]
+    yes = ["It covers data collected from now on. Earlier data stays out, unless you include it."]
     if lock is not None and lock.is_locked:
-        yes = ["It is noted, and takes effect once the switch is unlocked: for what is collected from then on."]
-    no = ["It stands until an administrator says yes, whatever the people of the account say."]
+        yes = ["It is recorded, and takes effect once the switch is unlocked, for data collected from then on."]
+    no = ["It applies until an administrator says yes, whatever the people of the account say."]
     if trains:
         yes.append(
-            f"A no later takes the data out of every training set at once; models forget it within {due_days} days."
+            f"If you say no later, the data leaves every training set at once, and models forget it within {due_days} "
+            "days."
         )
-        no.append("Nothing of the account is learned from; what was learned is forgotten.")
+        no.append("Models do not learn from the account's data; what they have learned from it is forgotten.")
     else:
-        yes.append("A no later works at once.")
-        no.append("Nobody of the account has it.")
+        yes.append("You can say no later; it works at once.")
+        no.append("Nobody in the account can use it.")
     no.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
     everyone = {word for line in choice.lines for word in line.asks} & {"everyone", "person"}
-    others = "It also takes the yes of the people concerned." if everyone else "Each person may still say no."
+    others = "The people concerned must say yes too." if everyone else "Each person can still say no."
     return AccountCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
         does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
         answer=choice.answer,
         answered=_answered(choice, name),
-        state=State(word="Allowed" if choice.stands else "Not allowed", is_on=choice.stands),
+        state=Badge(word="Allowed" if choice.stands else "Not allowed", is_on=choice.stands),
         yes=tuple(yes),
         no=tuple(no),
         others=others,
@@ -240,35 +245,37 @@ def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> Acc
 
 def _answered(choice: Choice, name: str) -> str:
     if not choice.has_say:
-        return "The terms give the account no say in this."
+        return "The terms do not let the account choose here."
     match choice.answer:
         case PartyAnswer.YES:
             return f"{name} said yes."
         case PartyAnswer.NO:
             return f"{name} said no."
         case PartyAnswer.MIXED:
-            return "The answers differ from one kind of data to another; see below."
+            return "The answers differ between kinds of data; see below."
         case PartyAnswer.NOTHING:
             if choice.allowed:
-                return "Nobody has answered for the account. The terms do not ask for its yes here, and its no counts."
-            return "Nobody has answered for the account, and silence is not a yes."
+                return (
+                    "Nobody has answered for the account. It is allowed without a yes here, until the account says no."
+                )
+            return "Nobody has answered for the account, and no answer is not a yes."
 
 
-def _kind(line: ChoiceLine, *, single: bool) -> Kind:
+def _kind(line: ChoiceLine, *, single: bool) -> CategoryRow:
     named = words.CATEGORY[line.category]
     why = (
         words.REASON[line.own.reason]
         if isinstance(line.own, Refusal)
         else f"collected since {words.day(line.own.since_us)}"
     )
-    return Kind(
+    return CategoryRow(
         category=named[0].upper() + named[1:] if single else f"{words.PURPOSES[line.purpose].title}: {named}",
-        state=State(word="Allowed" if line.stands else "Not allowed", is_on=line.stands),
+        state=Badge(word="Allowed" if line.stands else "Not allowed", is_on=line.stands),
         why=why,
     )
 
 
 def _row(title: str, counted: Counted) -> PeopleRow:
-    told = [f"{number:,} or more" if number else f"fewer than {FEWEST}" for number in (counted.yes, counted.no)]
+    detail = [f"{number:,} or more" if number else f"fewer than {FEWEST}" for number in (counted.yes, counted.no)]
     rest = f"{counted.nothing:,} or more" if counted.nothing else f"fewer than {FEWEST}"
-    return PeopleRow(title=title, yes=told[0], no=told[1], nothing=rest)
+    return PeopleRow(title=title, yes=detail[0], no=detail[1], nothing=rest)

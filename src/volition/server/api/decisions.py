@@ -1,0 +1,45 @@
+"""Routes of the decisions: a yes or a no of a party."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from volition.server.api.ledger import entry_out
+from volition.server.api.schemas import Cursor, DecisionIn, EntryOut, Limit, Listing, paged
+from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
+from volition.server.auth import Principal, Role, Scope
+
+routes = APIRouter(prefix="/v1")
+
+
+@routes.post("/decisions", tags=["decisions"], status_code=201)
+def decide(
+    who: Annotated[Principal, requires(Scope.DECIDE, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    body: DecisionIn,
+) -> EntryOut:
+    """Record a yes or a no. When this returns, a no is in force everywhere; a yes is within 100 ms."""
+    check_speaks_for(who, body.party)
+    entry = workspace.consent.decide(
+        body.party,
+        yes=body.answer == "yes",
+        data=body.data,
+        purpose=body.purpose,
+        covers=body.covers,
+    )
+    return entry_out(entry)
+
+
+@routes.get("/decisions", tags=["decisions"])
+def list_decisions(
+    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR)],
+    workspace: WorkspaceDep,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[EntryOut]:
+    """List one's own decisions, oldest first: a person's, or the account's."""
+    own = f"person:{who.person}" if Role.PERSON in who.roles else f"account:{who.account}"
+    party = workspace.party(own)
+    found = [entry for entry in workspace.entries() if entry.kind == "decision" and entry.body["party"] == party]
+    page, following = paged(found, lambda entry: f"{entry.seq:020d}", cursor, limit)
+    return Listing(items=[entry_out(entry) for entry in page], next=following)

@@ -1,0 +1,37 @@
+"""Routes of the forgettings (machine unlearning): what models must forget, and carrying it out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+
+from volition.server.api.runs import run_out
+from volition.server.api.schemas import RunOut
+from volition.server.api.security import STAFF, JobsDep, WorkspaceDep, requires
+from volition.server.auth import Principal, Role, Scope
+
+routes = APIRouter(prefix="/v1")
+
+
+@routes.get("/owed", tags=["forgettings"])
+def list_owed(
+    _: Annotated[Principal, requires(Scope.READ, *STAFF)],
+    workspace: WorkspaceDep,
+) -> list[dict[str, Any]]:
+    """List every forgetting that is due, the earliest first."""
+    return [owed.to_json() for owed in workspace.models.owed()]
+
+
+@routes.post("/forgettings", tags=["forgettings"], status_code=202)
+def forget(
+    _: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR)],
+    jobs: JobsDep,
+) -> RunOut:
+    """Carry out every forgetting that is due."""
+    job = jobs.start(
+        "forget",
+        lambda workspace, progress: [
+            {"model": done.model, "successor": done.successor, "rows": done.rows}
+            for done in workspace.forgetting.forget(progress=progress)
+        ],
+    )
+    return run_out(job)

@@ -1,0 +1,80 @@
+"""Routes of the ledger: its entries, its checkpoint, and proofs that an entry is in it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from volition.canonical import us_to_text
+from volition.errors import InvalidInputError
+from volition.ledger.entry import Entry
+from volition.server.api.schemas import (
+    CheckpointOut,
+    Cursor,
+    EntryOut,
+    Limit,
+    Listing,
+    ProofOut,
+    cursor_after,
+    read_cursor,
+)
+from volition.server.api.security import ALL_ROLES, WorkspaceDep, requires
+from volition.server.auth import Principal, Role, Scope
+from volition.server.http_errors import NOT_FOUND, HttpError
+
+routes = APIRouter(prefix="/v1")
+
+
+@routes.get("/entries", tags=["ledger"])
+def list_entries(
+    _: Annotated[Principal, requires(Scope.READ, Role.AUDITOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[EntryOut]:
+    """List the ledger, oldest first."""
+    start = 0 if cursor is None else _position(cursor)
+    size = workspace.ledger.size
+    page = list(workspace.ledger.entries(min(start, size), min(start + limit, size)))
+    end = start + len(page)
+    return Listing(items=[entry_out(entry) for entry in page], next=cursor_after(str(end)) if end < size else None)
+
+
+@routes.get("/checkpoint", tags=["ledger"])
+def checkpoint(
+    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)],
+    workspace: WorkspaceDep,
+) -> CheckpointOut:
+    """Return the ledger's signed size and root, and the key that checks it."""
+    return CheckpointOut(checkpoint=workspace.ledger.checkpoint(), key=workspace.verifier.to_text())
+
+
+@routes.get("/entries/{seq}/proof", tags=["ledger"])
+def prove_entry(
+    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)],
+    workspace: WorkspaceDep,
+    seq: Annotated[int, Path(ge=0, le=2**53)],
+) -> ProofOut:
+    """Prove that an entry is in the ledger."""
+    size = workspace.ledger.size
+    if seq >= size:
+        raise HttpError(NOT_FOUND, f"The ledger has {size:,} entries; there is none with number {seq}.")
+    [entry] = workspace.ledger.entries(seq, seq + 1)
+    hashes = workspace.ledger.prove_inclusion(seq, size)
+    return ProofOut(
+        seq=seq,
+        leaf=entry.leaf_hash.hex(),
+        hashes=[each.hex() for each in hashes],
+        checkpoint=workspace.ledger.checkpoint(size),
+    )
+
+
+def entry_out(entry: Entry) -> EntryOut:
+    """Return a ledger entry as the API shows it."""
+    return EntryOut(seq=entry.seq, at=us_to_text(entry.at_us), kind=entry.kind, body=dict(entry.body))
+
+
+def _position(cursor: str) -> int:
+    text = read_cursor(cursor)
+    if not text.isdecimal() or len(text) > 16:
+        raise InvalidInputError("This cursor is not one that the server returned. Start again without a cursor.")
+    return int(text)

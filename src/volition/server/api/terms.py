@@ -1,0 +1,47 @@
+"""Routes of the terms: what was published, publishing, and an account's acceptance."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+
+from volition.consent.terms.model import Terms
+from volition.consent.terms.terms_file import load_profile
+from volition.server.api.ledger import entry_out
+from volition.server.api.schemas import AcceptanceIn, EntryOut, PathId, TermsIn, TermsOut
+from volition.server.api.security import ALL_ROLES, WorkspaceDep, check_speaks_for, requires
+from volition.server.auth import Principal, Role, Scope
+
+routes = APIRouter(prefix="/v1")
+
+
+@routes.get("/terms", tags=["terms"])
+def list_terms(
+    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)],
+    workspace: WorkspaceDep,
+) -> list[TermsOut]:
+    """List every published version, oldest first."""
+    return [_terms(terms, workspace.terms.text(terms)) for terms in workspace.terms.published()]
+
+
+@routes.post("/terms", tags=["terms"], status_code=201)
+def publish_terms(
+    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, body: TermsIn
+) -> EntryOut:
+    """Publish a version. One that newly allows something is announced, and takes effect after its notice period."""
+    return entry_out(workspace.terms.publish(load_profile(body.profile)))
+
+
+@routes.post("/accounts/{account}/acceptance", tags=["terms"], status_code=201)
+def accept(
+    who: Annotated[Principal, requires(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    account: PathId,
+    body: AcceptanceIn,
+) -> EntryOut:
+    """Accept terms for an account."""
+    check_speaks_for(who, f"account:{account}")
+    return entry_out(workspace.terms.accept(account, body.terms))
+
+
+def _terms(terms: Terms, text: str) -> TermsOut:
+    return TermsOut(id=terms.id, title=terms.title, digest=terms.digest, text=text, terms=terms.to_json())

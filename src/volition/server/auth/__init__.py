@@ -1,0 +1,43 @@
+"""Authentication: users and their roles, passwords, sessions, API tokens, signed links. All of it is in `web.db`.
+
+What it guarantees:
+
+- A password is kept as an argon2id hash; few are computed at a time, since each takes 64 MiB. A wrong name takes as
+  long as a wrong password.
+- Of sessions and tokens only SHA-256 digests are stored, so reading the file lets nobody in. Each of them expires; a
+  session also expires when it has not been used for a while.
+- A token has roles and scopes of its own, never more than its owner has at the moment of use.
+- A guest comes in by a signed link, for one person and one account, without a user set up beforehand.
+
+What may be done with data is decided by the gate alone; this package only says who is asking, and each route says
+which roles it is for (authorization).
+
+Each module knows only those before it:
+
+database    `web.db`, opened once and shared
+principal   who is asking: user, roles, scopes
+passwords   argon2id hashes
+sessions    browser sessions, and the notice for a session's next page
+tokens      API tokens
+users       who can sign in
+links       signed texts, and guests' links
+access      `Access`: opens the file and hands it to each of them
+"""
+
+from volition.server.auth.access import Access
+from volition.server.auth.links import LINK_US
+from volition.server.auth.principal import Principal, Role, Scope
+from volition.server.auth.sessions import LONGEST_SESSION_US, SESSION_US
+from volition.server.auth.tokens import TOKEN_DAYS, Token
+
+__all__ = [
+    "LINK_US",
+    "LONGEST_SESSION_US",
+    "SESSION_US",
+    "TOKEN_DAYS",
+    "Access",
+    "Principal",
+    "Role",
+    "Scope",
+    "Token",
+]

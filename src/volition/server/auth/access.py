@@ -1,0 +1,53 @@
+"""Who can come in to one server, put together over one file.
+
+>>> access = Access.open(folder)                                                                # doctest: +SKIP
+>>> access.users.add("ada", password="...", roles=[Role.PERSON], account="helio", person="ada") # doctest: +SKIP
+>>> access.sessions.find(secret)                                                                # doctest: +SKIP
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from volition import canonical
+from volition.server.auth.database import WebDatabase
+from volition.server.auth.links import Links
+from volition.server.auth.passwords import Passwords
+from volition.server.auth.sessions import Sessions
+from volition.server.auth.tokens import Tokens
+from volition.server.auth.users import Users
+
+
+class Access:
+    """`web.db` of a workspace's folder, and what is kept in it. It may be used from several threads.
+
+    Attributes:
+        database: The file; others who keep something between requests keep it there too.
+        sessions: Browser sessions.
+        tokens: API tokens.
+        users: Who can sign in.
+        links: Guests' links and other signed texts.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], int] = canonical.now_us) -> None:
+        """Open the file, or make it with mode 0600.
+
+        Raises:
+            BackendError: It cannot be opened or made.
+        """
+        self.database = WebDatabase(path, clock=clock)
+        self.sessions = Sessions(self.database)
+        self.tokens = Tokens(self.database)
+        self.users = Users(
+            self.database, passwords=Passwords(self.database), sessions=self.sessions, tokens=self.tokens
+        )
+        self.links = Links(self.database, users=self.users)
+
+    @classmethod
+    def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
+        """Open the file of a workspace's folder. Raises as the constructor does."""
+        return cls(folder / "web.db", clock=clock)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()

@@ -1,0 +1,115 @@
+"""`web.db`: one SQLite file beside the ledger, readable by its owner alone, for what the server keeps between requests.
+
+Whatever keeps something in it names its own tables, with `create`; single values lie under a name, with `state`.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from volition.errors import BackendError
+
+_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
+
+
+class WebDatabase:
+    """The file, opened. It may be used from several threads."""
+
+    def __init__(self, path: Path, *, clock: Callable[[], int]) -> None:
+        """Open the file, or make it with mode 0600.
+
+        Args:
+            path: Where it lies.
+            clock: Gives the present instant, microseconds since the Unix epoch, UTC.
+
+        Raises:
+            BackendError: It cannot be opened or made.
+        """
+        self._path = path
+        self.clock = clock
+        self._lock = threading.RLock()
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise BackendError(f"{path} cannot be opened: {error}. Check that this user may write there.") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def create(self, schema: str) -> None:
+        """Make tables that are not there yet.
+
+        Raises:
+            BackendError: The file cannot be written.
+        """
+        with self._lock:
+            try:
+                self._connection.executescript(schema)
+            except sqlite3.Error as error:
+                raise BackendError(f"{self._path} cannot be written: {error}. Free space, then try again.") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Lend the connection inside a transaction, which is undone where the block fails; inside another, join it.
+
+        Raises:
+            BackendError: The file cannot be written.
+        """
+        with self._lock:
+            if self._connection.in_transaction:  # this thread's own, since it holds the lock
+                yield self._connection
+                return
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise BackendError(f"{self._path} cannot be written: {error}. Free space, then try again.") from error
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:  # noqa: ANN401 - what SQLite takes
+        """Return the rows of a query.
+
+        Raises:
+            BackendError: The file cannot be read.
+        """
+        with self._lock:
+            try:
+                return self._connection.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise BackendError(f"{self._path} cannot be read: {error}. Check the file.") from error
+
+    def version(self) -> tuple[int, int]:
+        """Return what changes whenever any process writes to the file."""
+        with self._lock:
+            return self.rows("PRAGMA data_version")[0][0], self._connection.total_changes
+
+    def state(self, name: str) -> bytes | None:
+        """Return the value kept under a name; none where there is none."""
+        found = self.rows("SELECT value FROM state WHERE name = ?", name)
+        return bytes(found[0][0]) if found else None
+
+    def set_state(self, name: str, value: bytes) -> None:
+        """Keep a value under a name."""
+        with self.writing() as db:
+            db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
+
+    def add_state(self, name: str, value: bytes) -> bytes:
+        """Keep a value under a name unless there is one already; return the one that is kept."""
+        with self.writing() as db:
+            db.execute("INSERT OR IGNORE INTO state VALUES (?, ?)", (name, value))
+        kept = self.state(name)
+        return value if kept is None else kept

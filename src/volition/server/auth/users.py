@@ -1,0 +1,137 @@
+"""Users: who can sign in, and as what.
+
+>>> users.add("ada", password="...", roles=[Role.PERSON], account="helio", person="ada")        # doctest: +SKIP
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from volition.errors import ConflictError, InvalidInputError, RefusedError
+from volition.server.auth.database import WebDatabase
+from volition.server.auth.passwords import Passwords
+from volition.server.auth.principal import COLUMNS, Principal, Role, find_user, principal_of, unknown_user
+from volition.server.auth.sessions import Sessions
+from volition.server.auth.tokens import Tokens
+
+_LONGEST_ID: Final = 200
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, password TEXT, roles TEXT NOT NULL,
+                                  account TEXT, person TEXT, subject TEXT UNIQUE) STRICT;
+"""
+
+
+class Users:
+    """The users of one server; their sessions and tokens end with them."""
+
+    def __init__(self, database: WebDatabase, *, passwords: Passwords, sessions: Sessions, tokens: Tokens) -> None:
+        """Keep them in `database`."""
+        self._database = database
+        self._passwords = passwords
+        self._sessions = sessions
+        self._tokens = tokens
+        database.create(_SCHEMA)
+
+    def add(  # noqa: PLR0913 - what a user has
+        self,
+        user: str,
+        *,
+        roles: Sequence[Role],
+        name: str | None = None,
+        password: str | None = None,
+        account: str | None = None,
+        person: str | None = None,
+        subject: str | None = None,
+    ) -> Principal:
+        """Add a user.
+
+        Args:
+            user: Id, by which they sign in.
+            roles: What they act as.
+            name: Name as shown; by default the id.
+            password: Theirs; none for a user who signs in another way.
+            account: The account that they belong to; a person and an administrator need one.
+            person: The person that they are; a person needs one.
+            subject: Who they are to the OpenID provider: "ISSUER SUBJECT".
+
+        Raises:
+            InvalidInputError: The id cannot be used, a role lacks what it needs, or the password is too short.
+            ConflictError: There is such a user already.
+        """
+        chosen = frozenset(Role(role) for role in roles)
+        _check(user, chosen, account=account, person=person)
+        hashed = None if password is None else self._passwords.hash(password)
+        row = (user, name or user, hashed, json.dumps(sorted(chosen)), account, person, subject)
+        with self._database.writing() as db:
+            if db.execute("SELECT 1 FROM users WHERE id = ? OR subject = ?", (user, subject)).fetchone():
+                raise ConflictError(f"There is a user {user!r} already. Choose another id, or change the password.")
+            db.execute("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return Principal(user=user, name=name or user, roles=chosen, account=account, person=person)
+
+    def remove(self, user: str) -> None:
+        """Remove a user, and end their sessions and tokens.
+
+        Raises:
+            InvalidInputError: There is no such user.
+        """
+        with self._database.writing() as db:
+            if not db.execute("DELETE FROM users WHERE id = ?", (user,)).rowcount:
+                raise unknown_user(user)
+            self._sessions.end_all(user)
+            self._tokens.end_all(user)
+
+    def remove_person(self, person: str) -> None:
+        """Remove every user who is a person, and end their sessions and tokens: for when the person was erased."""
+        for known in self.all():
+            if known.person == person:
+                self.remove(known.user)
+
+    def set_password(self, user: str, password: str) -> None:
+        """Change a user's password, and end their sessions.
+
+        Raises:
+            InvalidInputError: There is no such user, or the password is too short.
+        """
+        hashed = self._passwords.hash(password)
+        with self._database.writing() as db:
+            if not db.execute("UPDATE users SET password = ? WHERE id = ?", (hashed, user)).rowcount:
+                raise unknown_user(user)
+            self._sessions.end_all(user)
+
+    def check_password(self, user: str, password: str) -> Principal:
+        """Return the user whose password this is.
+
+        Raises:
+            RefusedError: There is no such user, or the password is wrong; which of the two is not said.
+        """
+        found = self._database.rows("SELECT password FROM users WHERE id = ?", user)
+        is_right = self._passwords.verify(found[0][0] if found else None, password)
+        known = self.find(user)
+        if not is_right or known is None:
+            raise RefusedError("That name and password do not go together. Check both, then try again.")
+        return known
+
+    def all(self) -> list[Principal]:
+        """Return every user, by id."""
+        rows = self._database.rows(f"SELECT {COLUMNS} FROM users ORDER BY id")  # noqa: S608 - a constant
+        return [principal_of(row) for row in rows]
+
+    def find(self, user: str) -> Principal | None:
+        """Return a user by id; none if there is none."""
+        return find_user(self._database, user)
+
+    def find_subject(self, subject: str) -> Principal | None:
+        """Return the user whom an OpenID provider knows as "ISSUER SUBJECT"; none if there is none."""
+        found = self._database.rows(f"SELECT {COLUMNS} FROM users WHERE subject = ?", subject)  # noqa: S608 - a constant
+        return principal_of(found[0]) if found else None
+
+
+def _check(user: str, roles: frozenset[Role], *, account: str | None, person: str | None) -> None:
+    if not user or not user.isprintable() or len(user) > _LONGEST_ID:
+        raise InvalidInputError(f"A user's id is up to {_LONGEST_ID} printable characters.")
+    if not roles:
+        raise InvalidInputError(f"{user} has no role. Name at least one of: {', '.join(Role)}.")
+    if Role.PERSON in roles and (person is None or account is None):
+        raise InvalidInputError("A user with the role person stands for somebody: name the account and the person.")
+    if Role.ADMINISTRATOR in roles and account is None:
+        raise InvalidInputError("An administrator needs an account to administer. Name it.")
