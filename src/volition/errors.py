@@ -2,7 +2,12 @@
 
 `gate.decide` never raises for a refusal; it returns a verdict. Only an operation that *needed* permission raises
 `RefusedError`. Every message says what went wrong, where, and what to do next.
+
+Optional dependencies are checked here too: a part of Volition that needs more than the light core calls
+`require_extra` before it imports, so that the message is the same everywhere.
 """
+
+from importlib.util import find_spec
 
 
 class VolitionError(Exception):
@@ -27,3 +32,25 @@ class ConflictError(VolitionError):
 
 class BackendError(VolitionError):
     """A store, an engine or an optional package failed or is missing."""
+
+
+class MissingExtraError(BackendError, ImportError):
+    """Packages of an optional extra are not installed. It is an `ImportError` too, for callers who expect one."""
+
+
+def require_extra(extra: str, *packages: str, what: str) -> None:
+    """Check that the packages of an extra are installed, without importing them.
+
+    Args:
+        extra: Name of the extra in `pyproject.toml`, such as "server".
+        packages: Top-level packages, as they are imported, such as "fastapi".
+        what: The part that needs them, as a sentence begins: "The server".
+
+    Raises:
+        MissingExtraError: One is missing. The message names what to install.
+    """
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        are = "is" if len(missing) == 1 else "are"
+        msg = f"{what} needs {' and '.join(missing)}, which {are} not installed: pip install 'volition[{extra}]'"
+        raise MissingExtraError(msg, name=missing[0])
