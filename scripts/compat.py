@@ -79,13 +79,12 @@ def rows(neighbours: Sequence[str]) -> Iterator[tuple[str, str, str, list[str]]]
         newest = solve([requirement], None)
         cells, conflicts = [], []
         for beside, extras in (("the core", ()), ("the extras", EVERYTHING_LIGHT)):
-            found = solve([requirement], extras)
-            if found.reason:
-                cells.append("no")
-                conflicts.append(f"{name} beside {beside}: {found.reason}")
-            else:
-                own, best = found.pins[name], newest.pins.get(name, "?")
-                cells.append(own if own == best else f"{own} of {best}")
+            best = newest.pins.get(name, "")
+            exact = solve([f"{name}=={best}"], extras) if best else newest
+            found = solve([requirement], extras) if exact.reason else exact
+            if exact.reason:
+                conflicts.append(f"{name} {best} beside {beside}: {exact.reason}")
+            cells.append("no" if found.reason else best if found is exact else f"{found.pins[name]} of {best}")
         yield name, cells[0], cells[1], conflicts
 
 
