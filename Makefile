@@ -88,7 +88,7 @@ compat: setup ## Can Volition be installed beside what its users have? A table; 
 	@$(BIN)/python scripts/compat.py
 
 docs: $(VENV)/.docs-stamp ## The documentation site into site/, strictly: a broken link or a missing name fails
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 docs-serve: $(VENV)/.docs-stamp ## The documentation site while you write it, on http://127.0.0.1:8000
 	$(BIN)/mkdocs serve --strict

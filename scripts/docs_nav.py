@@ -1,17 +1,30 @@
-"""A hook of MkDocs: the decision records of docs/decisions, in their order, become the site's last section.
+"""A hook of MkDocs: sections of the site that follow from the folder.
 
-Other pages are named in mkdocs.yml by hand, since their order says something; a page that is named nowhere fails the
-build.
+The decision records of docs/decisions, in their order, become the section "Decisions". A page that mkdocs.yml names
+nowhere is listed under "More", so that none is lost: give it a place there.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 
 def on_config(config: Any) -> Any:  # noqa: ANN401 - MkDocs is not there where types are checked
-    """Fill the section "Decisions"."""
-    folder = Path(config["docs_dir"]) / "decisions"
-    pages = [f"decisions/{path.name}" for path in sorted(folder.glob("*.md"))]
+    """Fill "Decisions", and list what has no place."""
+    docs = Path(config["docs_dir"])
     [section] = [section for section in config["nav"] if "Decisions" in section]
-    section["Decisions"] = pages
+    section["Decisions"] = [f"decisions/{path.name}" for path in sorted((docs / "decisions").glob("*.md"))]
+    placed = set(_pages(config["nav"]))
+    rest = sorted({path.relative_to(docs).as_posix() for path in docs.rglob("*.md")} - placed)
+    if rest:
+        config["nav"].append({"More": rest})
     return config
+
+
+def _pages(section: Any) -> Iterator[str]:  # noqa: ANN401 - lists in dicts in lists
+    """Yield every page that a part of the navigation names."""
+    if isinstance(section, str):
+        yield section
+    else:
+        for part in section.values() if isinstance(section, dict) else section:
+            yield from _pages(part)
