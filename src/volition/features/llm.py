@@ -25,7 +25,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, InvalidInputError, require_extra
 
 if TYPE_CHECKING:
     import httpx
@@ -140,8 +140,10 @@ class Endpoint:
             The answer's text, without space around it.
 
         Raises:
-            BackendError: The host cannot be reached, is too slow or too busy, or answers something else.
+            BackendError: The host cannot be reached, is too slow or too busy, or answers something else; or the extra
+                `learn` is not installed.
         """
+        require_extra("httpx", what="A language model behind an API")
         import httpx  # noqa: PLC0415 - only where an end point is configured and asked
 
         ends = time.monotonic() + self._timeout_s

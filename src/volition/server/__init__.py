@@ -14,3 +14,7 @@ api           `/v1`, for machines
 web           the pages
 app           both behind one port
 """
+
+from volition.errors import require_extra
+
+require_extra("argon2", "authlib", "fastapi", "jinja2", "starlette", "uvicorn", what="The server")

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from volition import canonical
 from volition.canonical import canonical_json, us_to_text
-from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
+from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError, naming_extras
 from volition.files import write_file
 from volition.learning.audit.finding import Finding
 from volition.learning.audit.groups import regions_on_record
@@ -88,7 +88,8 @@ class Models:
         """
         if name not in self._made:
             spec = find_family(name)
-            made = spec.make(self._context(name))
+            with naming_extras(f"The family {name}"):
+                made = spec.make(self._context(name))
             if (made.name, made.purpose) != (spec.name, spec.purpose):
                 msg = (
                     f"The family {name!r} is declared to learn for {spec.purpose}, but its package makes {made.name!r} "

@@ -2,20 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from volition.consent.gate import EffectivePermits, permitted_sql, reason_of, reasons_sql
 from volition.consent.permits import Reason
-from volition.errors import BackendError
+from volition.errors import BackendError, require_extra
+
+if TYPE_CHECKING:
+    import duckdb
 
 _BATCH_ROWS = 65_536
 
 
 class DuckDBEngine:
     """Runs `gate.permitted_sql` and `gate.reasons_sql` over Parquet files. Implements `gate.Engine`."""
+
+    def __init__(self) -> None:
+        """Check that DuckDB is there. Raises `MissingExtraError` where it is not."""
+        require_extra("duckdb", what="The engine duckdb")
 
     def permitted(
         self,
@@ -65,7 +72,7 @@ class DuckDBEngine:
 @contextmanager
 def _bound(
     files: Sequence[str], effective_permits: EffectivePermits, derived: Sequence[str]
-) -> Iterator[duckdb.DuckDBPyConnection]:
+) -> "Iterator[duckdb.DuckDBPyConnection]":
     """Open a connection in which the gate's names are bound to the files and the table; report what cannot be read."""
     table = pa.table(
         {
@@ -75,6 +82,8 @@ def _bound(
             "reason": pa.array(effective_permits.reason, pa.int8()),
         }
     )
+    import duckdb  # noqa: PLC0415 - an extra: only where it is chosen
+
     with duckdb.connect() as connection:
         try:
             # DuckDB takes a process without a main file for an interactive one, and draws a bar into our output.

@@ -11,7 +11,6 @@ its part in the upper 32 bits and the party set in the lower.
 `docs/spark.md` explains how to run it on a cluster, and what that costs.
 """
 
-import importlib.util
 import os
 import re
 import shutil
@@ -31,7 +30,7 @@ import pyarrow.parquet as pq
 
 from volition.consent.gate import EffectivePermits, permitted_sql, reason_of, reasons_sql
 from volition.consent.permits import Reason
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, InvalidInputError, require_extra
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -361,8 +360,7 @@ def check_installed() -> None:
     Raises:
         BackendError: One is missing; the message says what to install.
     """
-    if importlib.util.find_spec("pyspark") is None:
-        raise BackendError("Spark needs pyspark, which is not installed: `pip install 'volition[spark]'`.")
+    require_extra("pyspark", "py4j", what="Spark")
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=f"{home}/bin" if home else None)
     if java is None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from volition.consent.gate import Gate
-from volition.errors import BackendError
+from volition.errors import require_extra
 from volition.ledger.entry import Entry
 from volition.records.lake import EMBEDDING_SIZE, Row
 
@@ -170,8 +170,5 @@ def _rows_of(reopen: OpenBatches) -> Iterator[dict[str, Any]]:
 
 
 def _load(package: str) -> ModuleType:
-    try:
-        return import_module(package)
-    except ModuleNotFoundError as error:
-        msg = f"Rows in this form need the package {package}, which is not installed: pip install {package}."
-        raise BackendError(msg) from error
+    require_extra(package, what="This form of rows")
+    return import_module(package)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import scipy.sparse
@@ -16,6 +16,10 @@ from volition.records.lake import Row
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    Counts = scipy.sparse.csr_array[np.int64]
+else:
+    Counts = scipy.sparse.csr_array  # which cannot be subscripted before SciPy 1.15
 
 # Fixed point: a feature x is the integer round(x * 4096). Features and labels stay below 2^15, products of two below
 # 2^30, and their sums over a meeting below 2^53: made in float64, they are exact in whatever order a BLAS adds.
@@ -47,7 +51,7 @@ class Reading:
 
     sentences: list[Sentence]
     tokens: list[list[str]]
-    terms: scipy.sparse.csr_array[np.int64]
+    terms: Counts
     hand: Floats
     embeddings: Ints | None
     central: Floats | None
@@ -121,7 +125,7 @@ def _embeddings(segments: Sequence[Row]) -> Ints | None:
     return np.rint(np.stack(vectors).astype(np.float64) * ONE).astype(np.int64)
 
 
-def _terms(tokens: Sequence[Sequence[str]]) -> tuple[scipy.sparse.csr_array[np.int64], Ints]:
+def _terms(tokens: Sequence[Sequence[str]]) -> tuple[Counts, Ints]:
     """Count the telling words of each sentence; return the counts and in how many sentences each word is."""
     vocabulary: dict[str, int] = {}
     cells: Counter[tuple[int, int]] = Counter()
@@ -269,9 +273,9 @@ def _hand(  # noqa: PLR0913, PLR0917 - what was made of a meeting so far
     segments: Sequence[Row],
     sentences: Sequence[Sentence],
     tokens: Sequence[Sequence[str]],
-    counts: scipy.sparse.csr_array[np.int64],
+    counts: Counts,
     rarity: Ints,
-    terms: scipy.sparse.csr_array[np.int64],
+    terms: Counts,
 ) -> Floats:
     """Return shape (sentences, hand features): each of `HAND_FEATURES`, in fixed point."""
     number = len(segments)
@@ -305,7 +309,7 @@ def _hand(  # noqa: PLR0913, PLR0917 - what was made of a meeting so far
     return _fixed(np.column_stack([feature(measured) for feature in HAND_FEATURES.values()]))
 
 
-def sparse_squares(matrix: scipy.sparse.csr_array[np.int64]) -> Ints:
+def sparse_squares(matrix: Counts) -> Ints:
     """Return the squared length of each row, shape (rows,)."""
     return np.asarray(matrix.multiply(matrix).sum(axis=1))
 
