@@ -103,18 +103,25 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
         "checkpoint": checkpoint,
         "encoder": encoder_id,
         "rows": _tally(lake, permits, categories, rows),
+        **_listed(rows, people, files),
+    }
+    return _write(snapshots, permits.purpose, manifest, files)
+
+
+def _listed(
+    rows: Sequence[Row], people: Sequence[Sequence[str]], files: Mapping[str, bytes]
+) -> dict[str, dict[str, Any]]:
+    """Return what a manifest says of the rows that were kept, and of the files that hold them."""
+    tree = merkle.Tree(person_leaf(tag, commitment) for tag, commitment in people)
+    return {
         "accounts": dict(sorted(Counter(row.account for row in rows).items())),
-        "people": {
-            "size": len(people),
-            "root": merkle.Tree(person_leaf(tag, commitment) for tag, commitment in people).root.hex(),
-        },
+        "people": {"size": len(people), "root": tree.root.hex()},
         "schema": {
             "keys.parquet": {field.name: str(field.type) for field in KEYS_SCHEMA},
             "rows.parquet": {field.name: str(field.type) for field in ROWS_SCHEMA},
         },
         "files": {name: digest(data) for name, data in files.items()},
     }
-    return _write(snapshots, permits.purpose, manifest, files)
 
 
 def _write(snapshots: Path, purpose: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Snapshot:

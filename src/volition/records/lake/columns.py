@@ -24,7 +24,7 @@ _COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
 _Found = TypeVar("_Found")
 
 
-class Columns:
+class RecordColumns:
     """The unencrypted columns of a lake's records."""
 
     def __init__(self, index: LakeIndex) -> None:

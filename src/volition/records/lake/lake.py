@@ -10,7 +10,7 @@ from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.progress import Progress
 from volition.records.lake.append import append_records
-from volition.records.lake.columns import Columns
+from volition.records.lake.columns import RecordColumns
 from volition.records.lake.compact import Compacted, compact_files, count_spare_files
 from volition.records.lake.embed import Embedder, TextEncoder
 from volition.records.lake.encryption import RecordCipher
@@ -39,7 +39,7 @@ class Lake:
         self._folder = folder
         self._parties = parties
         self._index = LakeIndex(folder)
-        self._columns = Columns(self._index)
+        self._columns = RecordColumns(self._index)
         self._cipher = RecordCipher(parties)
         self._reader = Reader(self._index, self._columns, self._cipher, engine)
         self._writer = Writer(self._index)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from volition.consent.gate import EffectivePermits, Engine, Participant, PartySets, Subject, fold, heard, own
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.errors import BackendError
-from volition.records.lake.columns import Columns
+from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import DERIVED_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
@@ -29,7 +29,7 @@ from volition.records.lake.records import DERIVED_IN, PERSON, HeldRecord, Row, b
 class Reader:
     """Returns what the gate lets through."""
 
-    def __init__(self, index: LakeIndex, columns: Columns, cipher: RecordCipher, engine: Engine) -> None:
+    def __init__(self, index: LakeIndex, columns: RecordColumns, cipher: RecordCipher, engine: Engine) -> None:
         self._index = index
         self._columns = columns
         self._cipher = cipher
