@@ -23,7 +23,6 @@ from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from volition.errors import InvalidInputError
 from volition.learning.audit.finding import Finding, at_most, not_measured
@@ -304,6 +303,8 @@ def tpr_with_interval(trials: Trials, rate: float) -> tuple[float, float, float]
     ]
     low, high = np.percentile(drawn, [2.5, 97.5])
     found = value * people
+    from scipy.special import betaincinv  # noqa: PLC0415 - of the extra `learn`; the core reads findings without it
+
     exact_low = 0.0 if found == 0 else float(betaincinv(found, people - found + 1, 0.025))
     exact_high = 1.0 if found == people else float(betaincinv(found + 1, people - found, 0.975))
     return value, min(float(low), exact_low), max(float(high), exact_high)
