@@ -490,7 +490,7 @@ def opened(folder, now_us, engine):
     """Open a workspace with an engine, and an encoder that is quick."""
     choose(folder, f'engine = "{engine}"')
     workspace = Workspace.open(folder, clock=Clock(now_us))
-    workspace._opened._encoder, workspace._opened._encoder_sought = HashEncoder(), True
+    workspace._opened._encoder = HashEncoder()
     return workspace
 
 

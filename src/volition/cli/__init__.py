@@ -15,6 +15,8 @@ Each module knows only those before it:
 
 demo        the story in the terminal, with invented customers
 codes       exit codes
+quick       what makes a command start quickly
+values      how the command line's words become values
 help        how help looks
 views       from a JSON document to what people read
 output      documents for machines, tables for people, progress
@@ -46,6 +48,7 @@ from volition.cli import limits as limiting
 from volition.cli import server as serving
 from volition.cli import weigh as weighing
 from volition.cli.help import group
+from volition.cli.quick import start_quickly
 from volition.errors import VolitionError
 
 
@@ -86,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, of `codes.OUTCOMES`.
     """
+    start_quickly()
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in given  # an error may come before the options are understood
     if isinstance(sys.stdout, TextIOWrapper):

@@ -37,6 +37,7 @@ _LAYERS = 6
 _HEADS = 12
 _MAX_TOKENS = 256  # the length that the published model was trained for
 _REPORT_EVERY = 64
+_SMALL_BYTES = 1024  # a constant up to this size is written into the graph
 
 
 class EncoderMissingError(BackendError):
@@ -54,9 +55,17 @@ class Encoder:
           nothing, and machines that differ in their last bits mostly agree.
     """
 
-    def __init__(self, session: ort.InferenceSession, tokenizer: Tokenizer, identity: str, threads: int) -> None:
+    def __init__(
+        self,
+        session: ort.InferenceSession,
+        tokenizer: Tokenizer,
+        identity: str,
+        threads: int,
+        weights: Mapping[str, NDArray[np.generic]],
+    ) -> None:
         """Take a ready session; use `Encoder.load` instead."""
         self._session = session
+        self._weights = weights  # the session reads them where they are, so they must stay
         self._tokenizer = tokenizer
         self._id = identity
         self._threads = threads
@@ -75,18 +84,22 @@ class Encoder:
         folder = _model_folder()
         try:
             weights_file = folder / "model.safetensors"
-            identity = hashlib.sha256(weights_file.read_bytes()).hexdigest()
+            with weights_file.open("rb") as file:
+                identity = hashlib.file_digest(file, "sha256").hexdigest()
+            network, arrays = _graph(load_file(weights_file))
             options = ort.SessionOptions()
             options.intra_op_num_threads = 1
             options.inter_op_num_threads = 1
-            session = ort.InferenceSession(_graph(load_file(weights_file)), options, ["CPUExecutionProvider"])
+            values = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+            options.add_external_initializers(list(arrays), values)
+            session = ort.InferenceSession(network, options, ["CPUExecutionProvider"])
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # three libraries, each with errors of its own
             msg = f"The sentence encoder in {folder} does not load: {error}. Install it again: {_INSTALL}."
             raise BackendError(msg) from error
         tokenizer.enable_truncation(_MAX_TOKENS)
         tokenizer.no_padding()
-        return cls(session, tokenizer, identity, threads)
+        return cls(session, tokenizer, identity, threads, arrays)
 
     @property
     def id(self) -> str:
@@ -133,6 +146,7 @@ class _Graph:
         self.weights = weights
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.arrays: dict[str, NDArray[np.generic]] = {}  # the large constants, which the graph names only
 
     def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
         name = output or f"n{len(self.nodes)}"
@@ -141,7 +155,15 @@ class _Graph:
 
     def constant(self, value: NDArray[np.generic] | np.generic) -> str:
         name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        array = np.asarray(value, order="C")
+        if array.nbytes <= _SMALL_BYTES:
+            self.constants.append(numpy_helper.from_array(array, name))
+            return name
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        named = onnx.TensorProto(name=name, dims=array.shape, data_type=kind, data_location=TensorProto.EXTERNAL)
+        named.external_data.add(key="location", value="handed over in memory")
+        self.constants.append(named)
+        self.arrays[name] = array
         return name
 
     def whole(self, *values: int) -> str:
@@ -163,8 +185,11 @@ class _Graph:
         return self.op("Transpose", split, perm=list(order))
 
 
-def _graph(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
+def _graph(weights: Mapping[str, NDArray[np.float32]]) -> tuple[bytes, dict[str, NDArray[np.generic]]]:
     """Write the network down: embeddings, six transformer layers, mean over the tokens, unit norm.
+
+    The large constants are handed to onnxruntime beside it, by their names: written into it, 90 MB would be copied four
+    times.
 
     Input `tokens`, shape (1, tokens), int64; output `vectors`, shape (1, 384), float32. One text at a time needs no
     padding and so no attention mask.
@@ -202,4 +227,4 @@ def _graph(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
         g.constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    return bytes(model.SerializeToString())
+    return bytes(model.SerializeToString()), g.arrays

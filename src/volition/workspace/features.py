@@ -63,7 +63,7 @@ class Features:
 
     def endpoint(self) -> Endpoint | None:
         """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
-        return None if self._opened.endpoint is None else self._opened.endpoint.connect(os.environ)
+        return None if self._opened.settings.endpoint is None else self._opened.settings.endpoint.connect(os.environ)
 
     def search(
         self, query: str, *, person: str, meeting: str | None = None, limit: int = 10, progress: Progress = silent

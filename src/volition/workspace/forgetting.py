@@ -141,7 +141,7 @@ class Forgetting:
         self._models.audit_trained(trained, after, progress)
         check_releasable(trained, after, self._gate.permits(after.purpose), self._models.findings(trained))
         drafts = [self._models.model_draft(trained, after)]
-        if not missed_bounds(self._models.findings(trained), self._opened.bounds):
+        if not missed_bounds(self._models.findings(trained), self._opened.settings.bounds):
             drafts.append(self._models.release_draft(trained, after))
         return drafts, trained.id
 

@@ -37,7 +37,8 @@ from volition.ledger.signing import VerifierKey
 from volition.progress import Progress, silent
 from volition.server.auth import Access, Role
 from volition.transparency.prove import Verified, verify_bundle, verify_person
-from volition.workspace import Forgotten, Workspace
+from volition.workspace import Workspace
+from volition.workspace.forgetting import Forgotten
 
 if TYPE_CHECKING:
     from volition.records.snapshot import Snapshot
