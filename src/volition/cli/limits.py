@@ -2,13 +2,15 @@
 
 # ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from volition.cli import views
-from volition.cli.call import Call, Result, command, owed_json, recorded
+from volition.cli.blocks import Block, Grid, Value, listed, paragraph, short_instant
+from volition.cli.call import Call, Result, command, recorded
+from volition.cli.owed import must_forget, owed_json
 from volition.errors import InvalidInputError, VolitionError
 
 PANEL = "Data, and who says yes"
@@ -70,7 +72,7 @@ def limit(
                 "account": account,
                 "limits": [one.to_json() for one in workspace.consent.limits(account)],
             }
-            return Result(value=value, view=views.limits)
+            return Result(value=value, view=_limits_view)
         entries = workspace.consent.limit(
             account,
             switch=switch,
@@ -87,8 +89,8 @@ def limit(
             value["owed"] = owed_json(workspace)
         except VolitionError as error:
             warning = f"The limit stands. Which models must forget could not be told: {error}"
-            return Result(value=value, view=views.limited, warnings=(warning,))
-    return Result(value=value, view=views.limited)
+            return Result(value=value, view=_limited_view, warnings=(warning,))
+    return Result(value=value, view=_limited_view)
 
 
 def _lines(path: Path | None) -> list[str]:
@@ -102,3 +104,35 @@ def _lines(path: Path | None) -> list[str]:
             f"{path} cannot be read: {error}. Name a text file with one person in each line."
         ) from error
     return [line for line in found if line]
+
+
+def _limited_view(value: Value) -> Iterator[Block]:
+    """Show a limit that was set or lifted, and what it obliges to."""
+    whole = f"all of {value['group']}" if value["group"] else "the whole account"
+    whom = listed(value["people"]) if value["people"] else whole
+    yield paragraph(
+        f"Recorded at {short_instant(value['at'])} (entry {listed(map(str, value['entries']))}): {value['account']} "
+        f"{'limits' if value['limited'] else 'lifts its limit of'} {listed(value['data'])} for "
+        f"{listed(value['purpose'])}, for {whom}."
+    )
+    yield from must_forget(value)
+
+
+def _limits_view(value: Value) -> Iterator[Block]:
+    """Show the limits of an account that stand."""
+    if not value["limits"]:
+        yield paragraph(f"{value['account']} limits nothing.")
+        return
+    rows = [
+        (
+            one["group"] or "the whole account",
+            use["people"] or None,
+            use["purpose"],
+            listed(use["data"]),
+            short_instant(use["since"]),
+            use["entry"],
+        )
+        for one in value["limits"]
+        for use in one["limited"]
+    ]
+    yield Grid(columns=("group", "people", "purpose", "data", "since", "entry"), rows=rows)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from volition.cli.views import Block, Grid
+from volition.cli.blocks import Block, Grid
 
 if TYPE_CHECKING:
     from volition.progress import Progress

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from volition.cli.blocks import Block, Grid, Line, Value
 from volition.cli.call import Call, Result, command
-from volition.cli.views import Block, Grid, Line, Value
 from volition.errors import BackendError
 from volition.files import PART
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from volition.canonical import us_to_text
+from volition.cli.blocks import Block, Grid, Line, Value
 from volition.cli.call import Call, Result, command
 from volition.cli.help import group
-from volition.cli.views import Block, Grid, Line, Value
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:

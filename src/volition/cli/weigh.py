@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from volition.cli import output
+from volition.cli.blocks import Block, Grid, Line, Value
 from volition.cli.call import Call, Result, command
-from volition.cli.views import Block, Grid, Line, Value
 
 PANEL = "Data, and who says yes"
 

@@ -4,4 +4,5 @@ Each module knows only those before it:
 
 samples   their exports
 story     the road, step by step
+command   the command that walks it
 """

@@ -1,4 +1,4 @@
-"""The audits that there are, and what each is held against before a release unless a workspace's settings say more.
+"""The audits that there are, and what each is held against before a release unless the settings say otherwise.
 
 Settings are read by every command, so nothing that measures is loaded here: `run` has how each audit measures.
 """
