@@ -63,16 +63,11 @@ def limit(
     named = [*(person or ()), *_lines(people)]
     if switch is not None and (data or purpose):
         raise InvalidInputError("--switch says which data and which uses already. Name either a switch or those.")
-    shows = switch is None and not data and not purpose
-    if shows and (lift or named or group):
-        raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
+    if switch is None and not data and not purpose:
+        if lift or named or group:
+            raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
+        return _shown(call, account)
     with call.workspace() as workspace:
-        if shows:
-            value: dict[str, Any] = {
-                "account": account,
-                "limits": [one.to_json() for one in workspace.consent.limits(account)],
-            }
-            return Result(value=value, view=_limits_view)
         entries = workspace.consent.limit(
             account,
             switch=switch,
@@ -82,15 +77,21 @@ def limit(
             people=named,
             limited=not lift,
         )
-        told = recorded(entries[0])
-        told["people"] = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
-        value = {**told, "entries": [entry.seq for entry in entries], "owed": []}
+        whom = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
+        numbers = [entry.seq for entry in entries]
+        value: dict[str, Any] = recorded(entries[0]) | {"people": whom, "entries": numbers, "owed": []}
         try:
             value["owed"] = owed_json(workspace)
         except VolitionError as error:
-            warning = f"The limit stands. Which models must forget could not be told: {error}"
+            warning = f"The limit stands. Which models must forget could not be found out: {error}"
             return Result(value=value, view=_limited_view, warnings=(warning,))
     return Result(value=value, view=_limited_view)
+
+
+def _shown(call: Call, account: str) -> Result:
+    with call.workspace() as workspace:
+        limits = [one.to_json() for one in workspace.consent.limits(account)]
+    return Result(value={"account": account, "limits": limits}, view=_limits_view)
 
 
 def _lines(path: Path | None) -> list[str]:

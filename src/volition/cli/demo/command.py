@@ -15,7 +15,7 @@ from volition.cli.blocks import Block, Grid, heading, paragraph
 from volition.cli.call import Call, Result, command
 
 if TYPE_CHECKING:
-    from volition.cli.demo.story import Step
+    from volition.cli.demo.tables import Step
 
 PANEL = "Look around"
 
@@ -42,9 +42,9 @@ def demo(
     It takes some two minutes. Its workspace stays, to look around in; the last step says how. On a terminal the privacy
     centre is served at the end, where a click signs you in as anybody, on this machine alone.
     """
-    from volition.cli.demo.story import Step, run_demo
+    from volition.cli.demo.story import run_demo
 
-    def show(step: Step) -> None:
+    def show(step: "Step") -> None:
         if not call.json:
             output.show_blocks(_step_view(step))
             sys.stdout.flush()
