@@ -6,6 +6,7 @@ Its bytecode is compiled before, as where it is installed: the first run of each
 """
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -76,15 +77,30 @@ def measure(workspace: Path, *, bytecode: Path, runs: int) -> dict[str, dict[str
     return figures
 
 
+_LAUNCHER: Final = """
+import json, os, subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, used = os.wait4(child.pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss]))
+"""
+"""A process inherits the peak of the one that starts it, so a small one does."""
+
+
 def _measured(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float]:
     """Run a command once; return its CPU seconds and peak megabytes."""
-    child = subprocess.Popen([sys.executable, "-m", "volition", *arguments], env=environment, stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in {0, _REFUSED}:
-        raise RuntimeError(f"`volition {' '.join(arguments)}` ended with {child.returncode}")
-    to_mb = 1e-6 if sys.platform == "darwin" else 1e-3 * 1.024  # bytes there, kibibytes elsewhere
-    return used.ru_utime + used.ru_stime, used.ru_maxrss * to_mb
+    command = [sys.executable, "-m", "volition", *arguments]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    code, cpu_s, peak = json.loads(done.stdout)
+    if code not in {0, _REFUSED}:
+        raise RuntimeError(f"`volition {' '.join(arguments)}` ended with {code}: {done.stderr}")
+    to_mb = 1e-6 if sys.platform == "darwin" else 1024e-6  # bytes there, kibibytes elsewhere
+    return cpu_s, peak * to_mb
 
 
 def _goal(name: str, value: float, bound: float) -> dict[str, Any]:

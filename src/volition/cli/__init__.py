@@ -132,7 +132,7 @@ def _run(arguments: Sequence[str], *, as_json: bool) -> int:
         return _failed(codes.INVALID, _usage(error), as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - the last net: told as a fault of our own, with all that a report needs
+    except Exception as error:  # noqa: BLE001 - the last net: reported as a fault of our own, with all that a report needs
         traceback.print_exc()
         told = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
         return _failed(codes.UNEXPECTED, told, as_json=as_json)

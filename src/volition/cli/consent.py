@@ -59,7 +59,7 @@ def decide(
         try:
             value["owed"] = owed_json(workspace)
         except VolitionError as error:
-            warning = f"The answer stands. Which models must forget could not be told: {error}"
+            warning = f"The answer stands. Which models must forget could not be found out: {error}"
             return Result(value=value, view=_decision_view, warnings=(warning,))
     return Result(value=value, view=_decision_view)
 

@@ -79,7 +79,7 @@ def erase(
     On a terminal it asks first. Models that learned from the party must then forget it.
     """
     with call.workspace() as workspace:
-        workspace.party(party)  # a mistyped name is told before the question, not after
+        workspace.party(party)  # a mistyped name is refused before the question, not after
         if not call.json and sys.stdin.isatty() and sys.stderr.isatty():
             typer.confirm(f"Erase {party} for good? Nothing brings it back.", abort=True, err=True)
         records = workspace.forgetting.erase(party)

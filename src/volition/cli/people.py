@@ -81,7 +81,7 @@ def add_person(
 ) -> Result:
     """Add a person: a user of an account, or a guest.
 
-    Whoever a source names by one of these names, addresses or ids is this person from then on.
+    From then on, anyone whom a source calls by one of these names, addresses or ids is this person.
     """
     with call.workspace() as workspace:
         added = workspace.people.add_person(

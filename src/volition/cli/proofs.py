@@ -105,7 +105,7 @@ def verify(
 ) -> Result:
     """Check evidence offline: no workspace is needed, only the public key.
 
-    The key must come from somewhere you trust, never from whoever gave you the evidence alone. Exits with 4 if
+    The key must come from somewhere you trust, never only from the one who gave you the evidence. Exits with 4 if
     anything does not hold.
     """
     verifier, source = _key(call, key)
@@ -125,8 +125,8 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
         except InvalidInputError as error:
             msg = (
                 "No public key was given and no workspace is here to take it from. Pass --key, with a key that you got "
-                "from somewhere you trust (`volition key` prints a workspace's): whoever made the evidence could have "
-                "made a key for it, too."
+                "from somewhere you trust (`volition key` prints a workspace's): one who makes up evidence can "
+                "make a key for it, too."
             )
             raise InvalidInputError(msg) from error
         with opened as workspace:

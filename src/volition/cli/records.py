@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     collect = group(
         "Collect records from exports and telemetry.",
-        epilog="What cannot be read is set aside in the lake's quarantine, and told: nothing is lost, the good part is "
+        epilog="What cannot be read is set aside in the lake's quarantine and listed; nothing is lost, the rest is "
         "kept, and collecting the same file again stores it once.",
     )
     app.add_typer(collect, name="collect", rich_help_panel=PANEL)

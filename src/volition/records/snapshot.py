@@ -37,6 +37,7 @@ from volition.records.lake import Row
 FORMAT: Final = "volition/snapshot/1"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet")
 _AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
+_KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
 
 KEYS_SCHEMA: Final = pa.schema(
     [
@@ -142,7 +143,7 @@ class Snapshot:
         found: list[Key] = []
         shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
         # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
-        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_AT_A_TIME, use_threads=False):
+        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
             columns = batch.to_pydict()
             for identity, account, people, category, at_us in zip(
                 *(columns[name] for name in KEYS_SCHEMA.names), strict=True

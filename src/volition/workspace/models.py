@@ -1,8 +1,8 @@
 """Models: a family learns from a snapshot, audits measure the model, and a release puts it to work with a signed card.
 
 A snapshot from which somebody has said no since is learnt from no more: that is asked before learning and after it,
-before an audit, and by whoever measures with a model later. What is stale, was not audited, or misses a bound for which
-nobody answers is not released. What a model owes has a due day; past that day the model works no more.
+before an audit, and by anyone who measures with a model later. What is stale, was not audited, or misses a bound for
+which nobody answers is not released. What a model owes has a due day; past that day the model works no more.
 """
 
 # ruff: noqa: PLC0415 - families and audits load packages that take seconds: where they are used
@@ -200,7 +200,7 @@ class Models:
         return self.audit_trained(trained, snapshot, progress)
 
     def audit_trained(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
-        """Audit a model that is open, and keep the findings. Whoever calls has seen that the snapshot is fresh."""
+        """Audit a model that is open, and keep the findings. The caller has checked that the snapshot is fresh."""
         from volition.learning.audit.groups import regions_on_record
         from volition.learning.audit.run import run_audits
 
@@ -237,7 +237,7 @@ class Models:
         return self.findings_of(trained.id)
 
     def findings_of(self, model: str) -> list[Finding]:
-        """Return the findings of a model, told by its id, without opening it. Raises as `findings` does."""
+        """Return the findings of a model, by its id, without opening it. Raises as `findings` does."""
         path = self._opened.folder / "models" / model / "findings.json"
         try:
             return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []

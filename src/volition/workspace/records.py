@@ -74,7 +74,7 @@ class Records:
             meeting: Its name; by default the file's.
             participants: Names of people who were there, whether or not they spoke.
             private: Whether features show it to those alone who were there, and not to everybody of the account.
-            progress: Told how far it has come.
+            progress: Called with how far it has come.
 
         Raises:
             InvalidInputError: The file is no WebVTT, or the account is not known.
@@ -111,7 +111,7 @@ class Records:
             people: Likewise, who else it concerns: with whom it was shared, who is spoken of. Each one's yes counts.
             name: What it is called; by default as the file is.
             shared: Whether features show it to everybody of the account, and not to these people alone.
-            progress: Told how far it has come.
+            progress: Called with how far it has come.
 
         Raises:
             InvalidInputError: The file is no text or has no words, or the account is not known.
@@ -169,7 +169,7 @@ class Records:
         return self.take_in(read_message(logs, encoding=encoding, source=source), None, silent)
 
     def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
-        """Collect one event that Zoom's webhook told of an account's meetings; a repeated one is stored once."""
+        """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""
         return self.take_in(read_zoom_event(told, account=self._opened.parties.account(account).id), account, silent)
 
     def take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
@@ -209,7 +209,7 @@ class Records:
     def rows(self, purpose: str, *, categories: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS) -> Rows:
         """Return what may be used for a purpose as a stream of batches, each judged when it is handed out.
 
-        Whoever says no while it is read is in no later batch. Nothing is frozen, so what learns from it cannot be
+        Anyone who says no while it is read is in no later batch. Nothing is frozen, so what learns from it cannot be
         released: `snapshot` is for that.
 
         Args:

@@ -312,7 +312,7 @@ class Workspace:
         }
 
 
-def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - told by the caller, not chosen
+def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - a fact, not an option
     if state.forgotten_us is not None:
         return "forgotten"
     if working:

@@ -14,7 +14,7 @@ NEWCOMER: Final = "lantern-yuki"
 LEAVER: Final = "copper"
 LEAVER_ASKER: Final = "copper-wanda"
 
-# Who says what. Whoever is asked and not told of here says yes.
+# Who says what. Anyone who is asked and not named here says yes.
 ASKED_EACH: Final = ("helio", "brannock")  # where the terms ask each person, too
 SILENT: Final = 5  # every fifth user there says nothing
 GUEST_WHO_SAYS_YES: Final = ("lantern", "Rosalind Achterberg")

@@ -87,8 +87,8 @@ def run_demo(
 
     Args:
         folder: Where everything goes; empty, or not there.
-        show: Told of each step when it is done.
-        progress: Told how far long work has come.
+        show: Called with each step when it is done.
+        progress: Called with how far long work has come.
         now: Gives the present instant; the story ends before it.
 
     Returns:
@@ -294,7 +294,7 @@ class _Story:
         return {"answers": dict(said), "rows": rows, "why": why, "scrubbed": scrubbed}
 
     def _answers(self) -> Iterator[str]:
-        """Let everybody answer, and tell of each party what it said: "yes", "no" (to a part), or "nothing"."""
+        """Let everybody answer; yield what each party said: "yes", "no" (to a part), or "nothing"."""
         workspace = self._workspace
         everything = {"data": _ALL_DATA, "purpose": ("train", "feature")}
         refusals = {NO_TO_SUMMARY_TRAINING[0]: "train/summary", NO_TO_BEING_QUOTED[0]: "feature/summary"}

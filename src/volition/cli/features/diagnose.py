@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 def diagnose(
     call: Call,
     person: Annotated[
-        str, typer.Argument(metavar="PERSON", help="Id of the person; only their own sessions are told.")
+        str, typer.Argument(metavar="PERSON", help="Id of the person; only their own sessions are shown.")
     ],
     session: Annotated[
         str | None, typer.Option(metavar="ID", help="Only the session of this id; by default all.")
@@ -27,7 +27,7 @@ def diagnose(
         int, typer.Option(min=1, max=1000, metavar="NUMBER", help="Most sessions.", show_default=True)
     ] = 10,
 ) -> Result:
-    """Tell which of a person's sessions are at risk of failing, and the likely causes."""
+    """Show which of a person's sessions are at risk of failing, and the likely causes."""
     with call.workspace() as workspace:
         found = workspace.features.diagnose(person, session=session, limit=limit)
     return Result(value={"person": person, **found.to_json()}, view=_diagnosed_view)

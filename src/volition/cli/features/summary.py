@@ -26,7 +26,7 @@ def summarize(
     ] = 110,
     *,
     prose: Annotated[
-        bool, typer.Option("--prose", help="Also tell it in sentences; sends its quotes to the end point.")
+        bool, typer.Option("--prose", help="Also write it in sentences; this sends its quotes to the end point.")
     ] = False,
 ) -> Result:
     """Summarise a meeting in quotes: moments, topics, decisions, tasks, open questions, with speakers and times."""
