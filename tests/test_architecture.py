@@ -58,7 +58,7 @@ HOMES = {  # a package that is not Python's own, and the modules and folders tha
     "markupsafe": "server.web",
     "msgspec": "canonical learning ledger server.api",
     "numpy": "consent learning features.search_cache records server.api",
-    "onnx": "learning.encoder",
+    "onnx": "learning.minilm",
     "onnxruntime": "learning.encoder",
     "opentelemetry": "records.ingest server.api",
     "py4j": "records.engines",  # the errors by which Spark's Java answers

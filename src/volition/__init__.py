@@ -26,29 +26,170 @@ Start with a workspace:
     ...     workspace.consent.decide("account:acme", yes=True, data=["service"], purpose=["train/recommend"])
 
 Importing the package loads nothing else: each public name is fetched from its module when it is first asked for.
+
+Public is what `__all__` names, and what those names' own public methods and attributes are: the workspace and its
+groups, the errors, the values that they take and return, and the protocols of what can be put in their place (`Engine`,
+`Family`, `Store`, `Progress`). It changes only with a line in the changelog that says so. Everything else, each module
+included, is private to the package: read it, but do not import it, since it may move in any release.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from volition.consent.choices import Choices
+    from volition.consent.gate import Engine, Verdict
+    from volition.consent.parties import Account, Person
+    from volition.consent.permits import Permits, Reason
+    from volition.consent.terms.model import Terms
+    from volition.consent.terms.terms_file import load_profile, read_terms
     from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError, VolitionError
-    from volition.workspace import Workspace
+    from volition.learning.audit.finding import Finding
+    from volition.learning.families.family import Family
+    from volition.learning.families.model import Model
+    from volition.learning.forget import Owed
+    from volition.learning.release import Override
+    from volition.learning.train import Trained
+    from volition.ledger.entry import Entry
+    from volition.ledger.signing import VerifierKey
+    from volition.ledger.store import Store
+    from volition.progress import Progress
+    from volition.records.ingest.intake import Collected
+    from volition.records.lake import Row
+    from volition.records.snapshot import Snapshot
+    from volition.records.stream import Rows
+    from volition.transparency.holdings import Holdings
+    from volition.transparency.prove import Verified, verify_bundle, verify_person
+    from volition.transparency.weigh import Weighed
+    from volition.workspace.consent import Consent
+    from volition.workspace.features import Features
+    from volition.workspace.forgetting import Forgetting, Forgotten
+    from volition.workspace.gate import Answer, GateQuestions
+    from volition.workspace.models import Models
+    from volition.workspace.people import People
+    from volition.workspace.pool import Workspaces
+    from volition.workspace.proofs import Proofs
+    from volition.workspace.records import Records
+    from volition.workspace.rights import Rights
+    from volition.workspace.snapshots import Snapshots
+    from volition.workspace.terms import PublishedTerms
+    from volition.workspace.weigh import Weighing
+    from volition.workspace.workspace import Workspace
 
 __version__ = "0.2.0"
 
 __all__ = [
+    "Account",
+    "Answer",
     "BackendError",
+    "Choices",
+    "Collected",
     "ConflictError",
+    "Consent",
+    "Engine",
+    "Entry",
+    "Family",
+    "Features",
+    "Finding",
+    "Forgetting",
+    "Forgotten",
+    "GateQuestions",
+    "Holdings",
     "InvalidInputError",
+    "Model",
+    "Models",
+    "Override",
+    "Owed",
+    "People",
+    "Permits",
+    "Person",
+    "Progress",
     "ProofError",
+    "Proofs",
+    "PublishedTerms",
+    "Reason",
+    "Records",
     "RefusedError",
+    "Rights",
+    "Row",
+    "Rows",
+    "Snapshot",
+    "Snapshots",
+    "Store",
+    "Terms",
+    "Trained",
+    "Verdict",
+    "Verified",
+    "VerifierKey",
     "VolitionError",
+    "Weighed",
+    "Weighing",
     "Workspace",
+    "Workspaces",
     "__version__",
+    "load_profile",
+    "read_terms",
+    "verify_bundle",
+    "verify_person",
 ]
 
-_HOMES: Final = {name: "workspace" if name == "Workspace" else "errors" for name in __all__[:-1]}
+_HOMES: Final = {
+    # the workspace, and its groups of use cases
+    "Workspace": "workspace.workspace",
+    "PublishedTerms": "workspace.terms",
+    "People": "workspace.people",
+    "GateQuestions": "workspace.gate",
+    "Answer": "workspace.gate",
+    "Consent": "workspace.consent",
+    "Records": "workspace.records",
+    "Snapshots": "workspace.snapshots",
+    "Models": "workspace.models",
+    "Features": "workspace.features",
+    "Weighing": "workspace.weigh",
+    "Forgetting": "workspace.forgetting",
+    "Forgotten": "workspace.forgetting",
+    "Rights": "workspace.rights",
+    "Proofs": "workspace.proofs",
+    "Workspaces": "workspace.pool",
+    # how an operation fails
+    "VolitionError": "errors",
+    "InvalidInputError": "errors",
+    "RefusedError": "errors",
+    "ProofError": "errors",
+    "ConflictError": "errors",
+    "BackendError": "errors",
+    # what they take and return
+    "Entry": "ledger.entry",
+    "VerifierKey": "ledger.signing",
+    "Account": "consent.parties",
+    "Person": "consent.parties",
+    "Terms": "consent.terms.model",
+    "load_profile": "consent.terms.terms_file",
+    "read_terms": "consent.terms.terms_file",
+    "Verdict": "consent.gate",
+    "Permits": "consent.permits",
+    "Reason": "consent.permits",
+    "Choices": "consent.choices",
+    "Collected": "records.ingest.intake",
+    "Rows": "records.stream",
+    "Row": "records.lake",
+    "Snapshot": "records.snapshot",
+    "Trained": "learning.train",
+    "Finding": "learning.audit.finding",
+    "Override": "learning.release",
+    "Owed": "learning.forget",
+    "Weighed": "transparency.weigh",
+    "Holdings": "transparency.holdings",
+    "Verified": "transparency.prove",
+    "verify_bundle": "transparency.prove",
+    "verify_person": "transparency.prove",
+    # what can be put in their place
+    "Store": "ledger.store",
+    "Engine": "consent.gate",
+    "Family": "learning.families.family",
+    "Model": "learning.families.model",
+    "Progress": "progress",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the language's own signature

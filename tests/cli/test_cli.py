@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -286,16 +285,6 @@ def test_help_loads_no_heavy_package():
     }
     assert "typer" in loaded
     assert not loaded & heavy
-
-
-def test_help_answers_in_under_300_ms():
-    seconds = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*VOLITION, "--help"], stdout=subprocess.DEVNULL, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.3  # of our own work: what else the machine does meanwhile is no fault of ours
 
 
 # --- for machines and for people -----------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ GOOD = {"url": "https://llm.example/v1", "model": "tiny"}
 
 
 def test_settings_are_read_and_the_key_comes_from_the_environment():
-    settings = EndpointSettings.from_toml({**GOOD, "key_env": "LLM_KEY", "timeout_s": 5}, where="f")
+    settings = EndpointSettings.from_toml({**GOOD, "key_env": "LLM_KEY", "timeout_s": 5})
     assert settings.connect({"LLM_KEY": KEY}).host == "llm.example"
     with pytest.raises(InvalidInputError, match="LLM_KEY"):
         settings.connect({})
@@ -154,13 +154,13 @@ def test_settings_are_read_and_the_key_comes_from_the_environment():
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(change):
     with pytest.raises(InvalidInputError):
-        EndpointSettings.from_toml({**GOOD, **change}, where="f")
+        EndpointSettings.from_toml({**GOOD, **change})
 
 
 @given(st.text())
 def test_whatever_the_url_text_never_goes_unencrypted_to_another_machine(url):
     try:
-        settings = EndpointSettings.from_toml({**GOOD, "url": url}, where="f")
+        settings = EndpointSettings.from_toml({**GOOD, "url": url})
     except InvalidInputError:
         return
     assert settings.url.lower().startswith(("https://", "http://localhost", "http://127.0.0.1", "http://[::1]"))

@@ -417,7 +417,7 @@ class TestLlama:
                 workspace.features.go_on("the ", person=f"orchard-{PEOPLE[0]}")
             workspace.models.audit(model.id)
             override = Override(by="A test", why="chance")
-            missed = missed_bounds(workspace.models.findings(model), workspace._opened.bounds)
+            missed = missed_bounds(workspace.models.findings(model), workspace._opened.settings.bounds)
             workspace.models.release(model.id, override=override if missed else None)
             card = (place / "releases" / model.id / "card.md").read_text()
             assert f"{model.model.settings['privacy']['epsilon']:.3f} at 1e-05" in card

@@ -15,12 +15,13 @@ from volition.errors import InvalidInputError
 from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound, read_bounds
 from volition.learning.audit.cross_validation import Crossed, Fold, cross_validate
+from volition.learning.audit.defaults import DEFAULT_BOUNDS, bounds_text
 from volition.learning.audit.fairness import measure_fairness
 from volition.learning.audit.finding import Finding, at_least, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, groupings, shown_groups
 from volition.learning.audit.intervals import bootstrap_interval
 from volition.learning.audit.marginal import marginal_effect
-from volition.learning.audit.run import AUDITS, DEFAULT_BOUNDS, bounds_text, run_audits
+from volition.learning.audit.run import AUDITS, run_audits
 from volition.learning.audit.trainings import learn, unlearn
 from volition.learning.families.family import NoParts, Scores
 from volition.learning.families.recommend.family import RecommendFamily

@@ -38,7 +38,7 @@ def transcript(number):
 
 def open_workspace(folder, clock):
     workspace = Workspace.open(folder, clock=clock)
-    workspace._opened._encoder, workspace._opened._encoder_sought = HashEncoder(), True  # as small as the rest
+    workspace._opened._encoder = HashEncoder()  # as small as the rest
     return workspace
 
 

@@ -138,7 +138,7 @@ def test_a_workspace_without_the_setting_works_as_before(tmp_path):
 def test_an_engine_that_does_not_exist_is_reported_with_those_that_do(tmp_path, line):
     Workspace.create(tmp_path / "w").close()
     choose(tmp_path / "w", line)
-    with pytest.raises(InvalidInputError, match=r"volition\.toml names the engine .*The engines are: .*duckdb.*spark"):
+    with pytest.raises(InvalidInputError, match=r"volition\.toml:\d+: there is no engine .*duckdb.*spark"):
         Workspace.open(tmp_path / "w")
 
 
@@ -490,7 +490,7 @@ def opened(folder, now_us, engine):
     """Open a workspace with an engine, and an encoder that is quick."""
     choose(folder, f'engine = "{engine}"')
     workspace = Workspace.open(folder, clock=Clock(now_us))
-    workspace._opened._encoder, workspace._opened._encoder_sought = HashEncoder(), True
+    workspace._opened._encoder = HashEncoder()
     return workspace
 
 

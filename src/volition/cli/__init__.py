@@ -1,35 +1,34 @@
 """The command line: `volition COMMAND`. Thin: a command parses, calls one use case and names a view; nothing else.
 
-    call.py       what every command shares: --workspace, --json, and the result it hands back
-    codes.py      exit codes, one table
-    setup.py data.py limiting.py weighing.py models.py features.py undo.py rights.py proofs.py serving.py
-                  the commands, by subject
-    views.py      from a result to what people read
-    output.py     where it is printed: JSON, tables, progress
-    help.py       how help looks
-    reference.py  writes docs/cli.md from the commands' own help
-
-`volition --help` loads none of the heavy modules; a command loads those it needs when it runs.
+A module of commands has the views of its commands, too: from a JSON document to what people read. `volition --help`
+loads none of the heavy packages; a command loads those it needs when it runs.
 
 Each module knows only those before it:
 
-demo        the story in the terminal, with invented customers
-codes       exit codes
+codes       exit codes, one table
+quick       what makes a command start quickly
+values      how the command line's words become values
 help        how help looks
-views       from a JSON document to what people read
-output      documents for machines, tables for people, progress
-call        what every command shares
-setup       the workspace, terms, accounts, people
-data        records, and each party's yes or no
+blocks      what people read is made of: lines and tables
+output      where it is printed: JSON, tables, progress
+call        what every command shares: --workspace, --json, and the result that it hands back
+owed        what models must forget, as commands name it
+workspace   init, status
+terms       publish terms, read them, compare them
+people      accounts and people
+records     collect, compact
+consent     decide
+gate        may
 limits      an account's limits
 weigh       weigh, then choose
-models      snapshot, train, audit, release
+models      snapshot, base, train, audit, release
 features    search, summarize, complete ...
-undo        owed, forget, erase
+forgetting  owed, forget, erase
 rights      what a person may ask for
-proofs      prove, verify, status
+proofs      prove, verify, key
+demo        the story in the terminal, with invented customers
 server      serve, users, tokens
-reference   writes docs/cli.md
+reference   writes docs/cli.md from the commands' own help
 """
 
 import os
@@ -41,11 +40,27 @@ from typing import Annotated
 
 import typer
 
-from volition.cli import codes, data, features, models, output, proofs, rights, setup, undo
-from volition.cli import limits as limiting
-from volition.cli import server as serving
-from volition.cli import weigh as weighing
+from volition.cli import (
+    codes,
+    consent,
+    forgetting,
+    gate,
+    limits,
+    models,
+    output,
+    people,
+    proofs,
+    records,
+    rights,
+    server,
+    terms,
+    weigh,
+    workspace,
+)
+from volition.cli.demo import command as demo
+from volition.cli.features import compose, diagnose, recommend, search, summary
 from volition.cli.help import group
+from volition.cli.quick import start_quickly
 from volition.errors import VolitionError, naming_extras
 
 
@@ -73,8 +88,14 @@ def volition(
     """Train AI on customer data only where each customer said yes, and prove it."""
 
 
-for _module in (setup, data, limiting, weighing, models, features, undo, rights, proofs, serving):
+_FEATURES = (search, summary, recommend, compose, diagnose)
+for _module in (workspace, terms, people, records, consent, gate, limits, weigh, models, *_FEATURES):
     _module.register(app)
+for _module in (forgetting, rights, proofs):
+    _module.register(app)
+workspace.register_status(app)
+demo.register(app)
+server.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,6 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, of `codes.OUTCOMES`.
     """
+    start_quickly()
     given = sys.argv[1:] if arguments is None else list(arguments)
     as_json = "--json" in given  # an error may come before the options are understood
     if isinstance(sys.stdout, TextIOWrapper):
@@ -111,7 +133,7 @@ def _run(arguments: Sequence[str], *, as_json: bool) -> int:
         return _failed(codes.INVALID, _usage(error), as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
-    except Exception as error:  # noqa: BLE001 - the last net: told as a fault of our own, with all that a report needs
+    except Exception as error:  # noqa: BLE001 - the last net: reported as a fault of our own, with all that a report needs
         traceback.print_exc()
         told = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
         return _failed(codes.UNEXPECTED, told, as_json=as_json)

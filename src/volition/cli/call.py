@@ -5,7 +5,7 @@ nothing itself, so `--json` gives one JSON document and nothing else, whatever t
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -16,16 +16,14 @@ import typer
 
 from volition.canonical import text_to_us, us_to_datetime, us_to_text
 from volition.cli import codes, output
+from volition.cli.blocks import Block, Value
 from volition.cli.help import PlainCommand
-from volition.cli.views import Block
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from volition.ledger.entry import Entry
     from volition.workspace import Workspace
-
-Value = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +140,3 @@ def instant(text: str | None) -> datetime | None:
 def recorded(entry: "Entry") -> dict[str, Any]:
     """Return a ledger entry as a JSON object."""
     return {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body}
-
-
-def owed_json(workspace: "Workspace") -> list[dict[str, Any]]:
-    """Return every forgetting that is owed, parties named as on the command line."""
-    rows = []
-    for owed in workspace.models.owed():
-        told = owed.to_json()
-        told["parties"] = {workspace.party_name(party): reason for party, reason in told["parties"].items()}
-        rows.append(told)
-    return rows

@@ -24,7 +24,7 @@ class Outcome:
 OK: Final = Outcome(code=0, kind="ok", meaning="done; for `may`: permitted; for `verify`: everything holds")
 UNEXPECTED: Final = Outcome(code=1, kind="unexpected", meaning="a fault of Volition's own; please report it")
 INVALID: Final = Outcome(
-    code=2, kind="invalid-input", meaning="the command line or the input is wrong; mend it and try again"
+    code=2, kind="invalid-input", meaning="the command line or the input is wrong; correct it and try again"
 )
 REFUSED: Final = Outcome(
     code=3, kind="refused", meaning="consent, an audit or an erasure says no; for `may`: not permitted"
@@ -35,7 +35,7 @@ BACKEND: Final = Outcome(
     code=6, kind="backend", meaning="a disk, a file or an optional package failed; nothing is half-done"
 )
 INTERRUPTED: Final = Outcome(code=130, kind="interrupted", meaning="interrupted with Ctrl-C; run it again to go on")
-UNREAD: Final = Outcome(code=141, kind="unread", meaning="whoever was reading the output went away, as `head` does")
+UNREAD: Final = Outcome(code=141, kind="unread", meaning="the reader of the output went away, as `head` does")
 
 OUTCOMES: Final = (OK, UNEXPECTED, INVALID, REFUSED, UNPROVEN, CONFLICT, BACKEND, INTERRUPTED, UNREAD)
 """Every way in which a command ends, by code."""

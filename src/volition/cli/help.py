@@ -5,11 +5,17 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from volition.cli.values import read_plainly
+
 _SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class PlainCommand(TyperCommand):
-    """A command whose help names its arguments without the program's own types."""
+    """A command that starts in a moment, and whose help names its arguments without the program's own types."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - types that typer keeps to itself
+        """Return the arguments and options, whose values are read plainly."""
+        return read_plainly(super().get_params(ctx))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - types that typer keeps to itself
         """Write the arguments, then the options."""
@@ -29,6 +35,10 @@ class PlainCommand(TyperCommand):
 
 class PlainGroup(TyperGroup):
     """Lists its commands under headings, in the order in which the headings first come."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401 - as above
+        """Return the options, whose values are read plainly."""
+        return read_plainly(super().get_params(ctx))
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - as above
         """Write one section for each heading."""

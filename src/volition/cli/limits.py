@@ -2,13 +2,15 @@
 
 # ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from volition.cli import views
-from volition.cli.call import Call, Result, command, owed_json, recorded
+from volition.cli.blocks import Block, Grid, Value, listed, paragraph, short_instant
+from volition.cli.call import Call, Result, command, recorded
+from volition.cli.owed import must_forget, owed_json
 from volition.errors import InvalidInputError, VolitionError
 
 PANEL = "Data, and who says yes"
@@ -61,16 +63,11 @@ def limit(
     named = [*(person or ()), *_lines(people)]
     if switch is not None and (data or purpose):
         raise InvalidInputError("--switch says which data and which uses already. Name either a switch or those.")
-    shows = switch is None and not data and not purpose
-    if shows and (lift or named or group):
-        raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
+    if switch is None and not data and not purpose:
+        if lift or named or group:
+            raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
+        return _shown(call, account)
     with call.workspace() as workspace:
-        if shows:
-            value: dict[str, Any] = {
-                "account": account,
-                "limits": [one.to_json() for one in workspace.consent.limits(account)],
-            }
-            return Result(value=value, view=views.limits)
         entries = workspace.consent.limit(
             account,
             switch=switch,
@@ -80,15 +77,21 @@ def limit(
             people=named,
             limited=not lift,
         )
-        told = recorded(entries[0])
-        told["people"] = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
-        value = {**told, "entries": [entry.seq for entry in entries], "owed": []}
+        whom = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
+        numbers = [entry.seq for entry in entries]
+        value: dict[str, Any] = recorded(entries[0]) | {"people": whom, "entries": numbers, "owed": []}
         try:
             value["owed"] = owed_json(workspace)
         except VolitionError as error:
-            warning = f"The limit stands. Which models must forget could not be told: {error}"
-            return Result(value=value, view=views.limited, warnings=(warning,))
-    return Result(value=value, view=views.limited)
+            warning = f"The limit stands. Which models must forget could not be found out: {error}"
+            return Result(value=value, view=_limited_view, warnings=(warning,))
+    return Result(value=value, view=_limited_view)
+
+
+def _shown(call: Call, account: str) -> Result:
+    with call.workspace() as workspace:
+        limits = [one.to_json() for one in workspace.consent.limits(account)]
+    return Result(value={"account": account, "limits": limits}, view=_limits_view)
 
 
 def _lines(path: Path | None) -> list[str]:
@@ -102,3 +105,35 @@ def _lines(path: Path | None) -> list[str]:
             f"{path} cannot be read: {error}. Name a text file with one person in each line."
         ) from error
     return [line for line in found if line]
+
+
+def _limited_view(value: Value) -> Iterator[Block]:
+    """Show a limit that was set or lifted, and what it obliges to."""
+    whole = f"all of {value['group']}" if value["group"] else "the whole account"
+    whom = listed(value["people"]) if value["people"] else whole
+    yield paragraph(
+        f"Recorded at {short_instant(value['at'])} (entry {listed(map(str, value['entries']))}): {value['account']} "
+        f"{'limits' if value['limited'] else 'lifts its limit of'} {listed(value['data'])} for "
+        f"{listed(value['purpose'])}, for {whom}."
+    )
+    yield from must_forget(value)
+
+
+def _limits_view(value: Value) -> Iterator[Block]:
+    """Show the limits of an account that stand."""
+    if not value["limits"]:
+        yield paragraph(f"{value['account']} limits nothing.")
+        return
+    rows = [
+        (
+            one["group"] or "the whole account",
+            use["people"] or None,
+            use["purpose"],
+            listed(use["data"]),
+            short_instant(use["since"]),
+            use["entry"],
+        )
+        for one in value["limits"]
+        for use in one["limited"]
+    ]
+    yield Grid(columns=("group", "people", "purpose", "data", "since", "entry"), rows=rows)

@@ -1,6 +1,7 @@
 """Commands that make models: snapshot, base, families, train, audit, release."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from volition.canonical import us_to_text
-from volition.cli import output, views
-from volition.cli.call import Call, Result, Value, command, instant
-from volition.cli.views import Block, Grid, Line
+from volition.cli import output
+from volition.cli.blocks import Block, Grid, Value, heading, interval, listed, paragraph, short_instant
+from volition.cli.call import Call, Result, command, instant
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def snapshot(
     with call.workspace() as workspace, output.progress() as progress:
         frozen = workspace.snapshots.create(purpose, until=instant(until), progress=progress)
         value = _snapshot_json(frozen)
-    return Result(value=value, view=views.snapshot)
+    return Result(value=value, view=_snapshot_view)
 
 
 def _snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
@@ -62,6 +63,27 @@ def _snapshot_json(snapshot: "Snapshot") -> dict[str, Any]:
     }
 
 
+def _snapshot_view(value: Value) -> Iterator[Block]:
+    """Show a snapshot."""
+    kept = sum(rows["kept"] for rows in value["rows"].values())
+    yield paragraph(
+        f"{value['snapshot']}: {kept:,} rows of {value['people']:,} people in {len(value['accounts'])} accounts, "
+        f"frozen for {value['purpose']} at {short_instant(value['at'])}."
+    )
+    yield Grid(
+        columns=("category", "read", "kept", "dropped, by reason"),
+        rows=[
+            (
+                category,
+                rows["read"],
+                rows["kept"],
+                listed(f"{reason} {total:,}" for reason, total in rows["dropped"].items()),
+            )
+            for category, rows in value["rows"].items()
+        ],
+    )
+
+
 def base(
     _: Call,
     gguf: Annotated[str, typer.Argument(metavar="GGUF", help="The file, or an installed package that carries one.")],
@@ -74,7 +96,14 @@ def base(
     from volition.learning.families.adapter.gguf import gguf_file, make_base  # noqa: PLC0415 - heavy: --help does without
 
     made = make_base(gguf_file(gguf), into)
-    return Result(value={**asdict(made), "folder": str(into.resolve())}, view=views.base)
+    return Result(value={**asdict(made), "folder": str(into.resolve())}, view=_base_view)
+
+
+def _base_view(value: Value) -> Iterator[Block]:
+    """Show a base model that was made."""
+    of = f" ({value['licence']})" if value["licence"] else ""
+    yield paragraph(f"{value['name']}{of}, {value['weights']:,} weights, is in {value['folder']}.")
+    yield paragraph(f"Name it in volition.toml, under [adapter]: base = {json.dumps(value['folder'])}")
 
 
 def families(_: Call) -> Result:
@@ -117,9 +146,9 @@ def _families_view(value: Value) -> Iterator[Block]:
     )
     for one in value["families"]:
         if one["needs_settings"]:
-            yield Line(text=f"{one['family']} needs a table [{one['family']}] in volition.toml.")
+            yield paragraph(f"{one['family']} needs a table [{one['family']}] in volition.toml.")
     for name, why in value["faults"].items():
-        yield Line(text=f"{name} cannot be used: {why}")
+        yield paragraph(f"{name} cannot be used: {why}")
 
 
 def train(
@@ -137,11 +166,20 @@ def train(
     """
     with call.workspace() as workspace, output.progress() as progress:
         trained = workspace.models.train(family, snapshot, progress=progress)
-    return Result(value=_trained_json(trained), view=views.trained)
+    return Result(value=_trained_json(trained), view=_trained_view)
 
 
 def _trained_json(trained: "Trained") -> dict[str, Any]:
     return {"model": trained.id, **trained.record, "folder": str(trained.folder)}
+
+
+def _trained_view(value: Value) -> Iterator[Block]:
+    """Show a model that was trained."""
+    yield paragraph(
+        f"{value['model']}: learned from {value['rows']:,} rows of {value['people']:,} people "
+        f"({listed(value['accounts'])}), snapshot {value['snapshot']}."
+    )
+    yield paragraph(f"Next: volition audit {value['model']}, then volition release {value['model']}")
 
 
 def audit(call: Call, model: Model) -> Result:
@@ -153,8 +191,63 @@ def audit(call: Call, model: Model) -> Result:
         findings = workspace.models.audit(model, progress=progress)
     return Result(
         value={"model": model, "findings": [finding.to_json() for finding in findings]},
-        view=views.findings,
+        view=_findings_view,
     )
+
+
+def _findings_view(value: Value) -> Iterator[Block]:
+    """Show what the audits found."""
+    yield Grid(
+        columns=("audit", "measure", "value", "95 % interval", "bound", "verdict", "units"),
+        rows=[
+            (
+                finding["audit"],
+                finding["metric"],
+                finding["value"],
+                interval(finding["low"], finding["high"]),
+                finding["bound"],
+                finding["verdict"],
+                finding["units"],
+            )
+            for finding in value["findings"]
+        ],
+    )
+    for finding in value["findings"]:
+        yield heading(f"{finding['audit']}: {finding['metric']}")
+        yield paragraph(finding["how"])
+        yield from _accounts(finding["detail"].get("by_account", {}))
+        yield from _groups(finding["detail"].get("groups", {}))
+
+
+def _accounts(accounts: Value) -> Iterator[Block]:
+    shown = {account: told for account, told in accounts.items() if isinstance(told, Mapping) and "value" in told}
+    own = [told.get("marginal") or {} for told in shown.values()]
+    if shown:
+        yield Grid(
+            columns=("account", "value", "95 % interval", "units", "its own data", "95 % interval"),
+            rows=[
+                (
+                    account,
+                    told.get("value"),
+                    interval(told.get("low"), told.get("high")),
+                    told.get("units"),
+                    marginal.get("value"),
+                    interval(marginal.get("low"), marginal.get("high")),
+                )
+                for (account, told), marginal in zip(shown.items(), own, strict=True)
+            ],
+        )
+
+
+def _groups(groups: Value) -> Iterator[Block]:
+    if groups:
+        yield Grid(
+            columns=("group", "value", "95 % interval", "units", "people"),
+            rows=[
+                (name, told["value"], interval(told["low"], told["high"]), told["units"], told["people"])
+                for name, told in groups.items()
+            ],
+        )
 
 
 def release(
@@ -182,7 +275,7 @@ def release(
         "folder": str(folder),
         "override": entry.body.get("override"),
     }
-    return Result(value=value, view=views.release)
+    return Result(value=value, view=_release_view)
 
 
 def _override(by: str | None, why: str | None) -> "Override | None":
@@ -194,3 +287,12 @@ def _override(by: str | None, why: str | None) -> "Override | None":
         msg = "An override takes both: who answers (--override-by) and why (--because)."
         raise InvalidInputError(msg)
     return Override(by=by, why=why)
+
+
+def _release_view(value: Value) -> Iterator[Block]:
+    """Show a release."""
+    yield paragraph(
+        f"{value['model']} is at work since {short_instant(value['released'])}. Its card: {value['folder']}/card.md"
+    )
+    if value["override"]:
+        yield paragraph(f"{value['override']['by']} answers for it beyond its bounds: {value['override']['why']}")

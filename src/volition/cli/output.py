@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from volition.cli.views import Block, Grid
+from volition.cli.blocks import Block, Grid
 
 if TYPE_CHECKING:
     from volition.progress import Progress
@@ -33,7 +33,7 @@ def show(
     Args:
         value: The JSON document.
         view: Turns it into what people read.
-        warnings: What people should know besides.
+        warnings: Warnings for people, on stderr.
         as_json: Whether machines read it.
     """
     if as_json:
@@ -105,12 +105,12 @@ def printable(text: str) -> str:
 
 
 def warn(message: str) -> None:
-    """Tell a person on stderr something besides."""
+    """Warn a person on stderr."""
     sys.stderr.write(f"warning: {printable(message)}\n")
 
 
 def fail(message: str, *, kind: str, as_json: bool) -> None:
-    """Tell what went wrong: one line on stderr and, for machines, one JSON document on stdout."""
+    """Say what went wrong: one line on stderr and, for machines, one JSON document on stdout."""
     sys.stderr.write(f"error: {' '.join(printable(message).split())}\n")
     if as_json:
         print_json({"error": {"kind": kind, "message": message}})
@@ -118,7 +118,7 @@ def fail(message: str, *, kind: str, as_json: bool) -> None:
 
 @contextmanager
 def progress() -> "Iterator[Progress]":
-    """Give what long work tells its progress to: bars with steps and the time left on a terminal, nobody otherwise."""
+    """Show the progress of long work: bars with steps and the time left on a terminal, nothing elsewhere."""
     if not sys.stderr.isatty():
         yield lambda _stage, _done, _total, _loss=None, /: None
         return
@@ -146,7 +146,7 @@ def progress() -> "Iterator[Progress]":
     with Bars(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bars:
         current: dict[str, TaskID] = {}
 
-        def tell(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
+        def report(stage: str, done: int, total: int, loss: float | None = None, /) -> None:
             if stage not in current:
                 for task in current.values():
                     bars.remove_task(task)
@@ -156,4 +156,4 @@ def progress() -> "Iterator[Progress]":
             if loss is not None:
                 bars.update(current[stage], loss=f"loss {loss:.3f}")
 
-        yield tell
+        yield report

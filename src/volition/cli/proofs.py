@@ -1,16 +1,16 @@
-"""Commands that look and prove: prove, verify, key, status, demo."""
+"""Commands that prove and check: prove, verify, key."""
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that `volition --help` is quick
 
 import json
-import sys
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from volition.cli import codes, output, views
+from volition.cli import codes
+from volition.cli.blocks import Block, Grid, Line, Value, paragraph
 from volition.cli.call import Call, Result, command
 from volition.errors import BackendError, InvalidInputError
 
@@ -18,19 +18,16 @@ if TYPE_CHECKING:
     from volition.ledger.signing import VerifierKey
     from volition.transparency.prove import Verified
 
-PROVE = "Prove"
-LOOK = "Look around"
+PANEL = "Prove"
 
 _ZIP_MAGIC: Final = b"PK"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "prove", panel=PROVE, example="volition prove evidence.zip")(prove)
-    command(app, "verify", panel=PROVE, example="volition verify evidence.zip --key log.pub")(verify)
-    command(app, "key", panel=PROVE, example="volition key > log.pub")(key)
-    command(app, "status", panel=LOOK, example="volition status")(status)
-    command(app, "demo", panel=LOOK, example="volition demo --keep /tmp/acme")(demo)
+    command(app, "prove", panel=PANEL, example="volition prove evidence.zip")(prove)
+    command(app, "verify", panel=PANEL, example="volition verify evidence.zip --key log.pub")(verify)
+    command(app, "key", panel=PANEL, example="volition key > log.pub")(key)
 
 
 def prove(
@@ -56,15 +53,15 @@ def prove(
                 raise InvalidInputError("--model goes with --person. Without one, the evidence is about every model.")
             path = file or Path("evidence.zip")
             entries = workspace.proofs.bundle(path)
-            return Result(value={"file": str(path), "entries": entries}, view=views.proved)
+            return Result(value={"file": str(path), "entries": entries}, view=_proved_view)
         document = workspace.proofs.evidence(person, model=model)
     if file is None and call.json:
-        return Result(value=document, view=views.proved_person)
+        return Result(value=document, view=_proved_person_view)
     path = file or Path("proof.json")
     _write(path, json.dumps(document, indent=1).encode())
     told = [{name: proof[name] for name in ("model", "present", "rows")} for proof in document["proofs"]]
     told_all = {"file": str(path), "person": person, "proofs": told, "receipts": len(document["receipts"])}
-    return Result(value=told_all, view=views.proved_person)
+    return Result(value=told_all, view=_proved_person_view)
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -75,6 +72,25 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         msg = f"The proof could not be written to {path}: {error.strerror}. Name another place."
         raise BackendError(msg) from error
+
+
+def _proved_view(value: Value) -> Iterator[Block]:
+    """Show an evidence bundle."""
+    yield paragraph(f"{value['file']}: the log's {value['entries']:,} entries and the evidence for every model.")
+    yield paragraph(f"Anyone checks it with: volition verify {value['file']} --key KEY")
+
+
+def _proved_person_view(value: Value) -> Iterator[Block]:
+    """Show the proofs of a person."""
+    rows = [
+        (proof["model"], "learned from them" if proof["present"] else "never saw them", proof["rows"])
+        for proof in value["proofs"]
+    ]
+    yield Grid(columns=("model", value["person"], "rows"), rows=rows)
+    yield paragraph(
+        f"The proofs, and receipts for {value['receipts']} answers, are in {value['file']}. "
+        f"Anyone checks them with: volition verify {value['file']} --key KEY"
+    )
 
 
 def verify(
@@ -89,14 +105,14 @@ def verify(
 ) -> Result:
     """Check evidence offline: no workspace is needed, only the public key.
 
-    The key must come from somewhere you trust, never from whoever gave you the evidence alone. Exits with 4 if
+    The key must come from somewhere you trust, never only from the one who gave you the evidence. Exits with 4 if
     anything does not hold.
     """
     verifier, source = _key(call, key)
     verified = _verify(file, verifier)
     value = {"file": str(file), "key": verifier.to_text(), "key_from": source, **verified.to_json()}
     code = codes.OK if verified.holds else codes.UNPROVEN
-    return Result(value=value, view=views.verified, code=code.code)
+    return Result(value=value, view=_verified_view, code=code.code)
 
 
 def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
@@ -109,8 +125,8 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
         except InvalidInputError as error:
             msg = (
                 "No public key was given and no workspace is here to take it from. Pass --key, with a key that you got "
-                "from somewhere you trust (`volition key` prints a workspace's): whoever made the evidence could have "
-                "made a key for it, too."
+                "from somewhere you trust (`volition key` prints a workspace's): one who makes up evidence can "
+                "make a key for it, too."
             )
             raise InvalidInputError(msg) from error
         with opened as workspace:
@@ -150,70 +166,24 @@ def _verify(path: Path, verifier: "VerifierKey") -> "Verified":
         raise InvalidInputError(msg) from error
 
 
+def _verified_view(value: Value) -> Iterator[Block]:
+    """Show what verifying gave."""
+    rows = [("holds" if check["holds"] else "FAILS", check["name"], check["detail"]) for check in value["checks"]]
+    yield Grid(columns=("", "what", "detail"), rows=rows)
+    yield paragraph(f"Checked with the key of {value['key_from']}: {value['key']}")
+    yield (
+        Line(text="Everything holds.", style="green")
+        if value["holds"]
+        else Line(text="It does NOT hold.", style="bold red")
+    )
+
+
 def key(call: Call) -> Result:
     """Print the workspace's public key, for those who check its evidence."""
     with call.workspace() as workspace:
-        return Result(value={"origin": workspace.origin, "key": workspace.verifier.to_text()}, view=views.key)
+        return Result(value={"origin": workspace.origin, "key": workspace.verifier.to_text()}, view=_key_view)
 
 
-def status(call: Call) -> Result:
-    """Show what there is: terms, parties, records, models, and what is owed."""
-    with call.workspace() as workspace:
-        value: dict[str, Any] = {"workspace": str(workspace.folder), **workspace.status()}
-        for owed in value["owed"]:
-            owed["parties"] = {workspace.party_name(party): reason for party, reason in owed["parties"].items()}
-    return Result(value=value, view=views.status)
-
-
-def demo(
-    call: Call,
-    keep: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Where to keep its workspace; by default among the temporary files."),
-    ] = None,
-    serve: Annotated[
-        bool | None,
-        typer.Option("--serve/--no-serve", help="Serve it at the end, or do not; by default where a person watches."),
-    ] = None,
-    port: Annotated[int, typer.Option(metavar="PORT", help="The port to serve it on; 0 for a free one.")] = 8080,
-) -> Result:
-    """Walk the whole story, from no to yes and back, with four invented customers.
-
-    It takes some two minutes. Its workspace stays, to look around in; the last step says how. On a terminal the privacy
-    centre is served at the end, where a click signs you in as anybody, on this machine alone.
-    """
-    from volition.cli.demo.story import Step, run_demo
-
-    def show(step: Step) -> None:
-        if not call.json:
-            output.show_blocks(views.step(step))
-            sys.stdout.flush()
-
-    folder = Path(mkdtemp(prefix="volition-demo-")) if keep is None else keep.resolve()
-    with output.progress() as progress:
-        figures = run_demo(folder, show, progress=progress)
-    is_watched = sys.stdin.isatty() and sys.stdout.isatty() and not call.json
-    if is_watched if serve is None else serve:
-        _serve_demo(folder / "workspace", port)
-    return Result(value=figures, view=lambda _: ())
-
-
-def _serve_demo(folder: Path, port: int) -> None:
-    from volition.cli.demo.story import let_in
-    from volition.server.app import serve
-    from volition.server.auth import Access
-
-    access = Access.open(folder)
-    try:
-        let_in(access)
-    finally:
-        access.close()
-
-    def ready(address: str) -> None:
-        sys.stderr.write(
-            f"The privacy centre of the demo is at {address} - on this machine alone, where a click signs you in as "
-            "anybody. Stop it with Ctrl-C.\n"
-        )
-        sys.stderr.flush()
-
-    serve(folder, port=port, is_demo=True, ready=ready)
+def _key_view(value: Value) -> Iterator[Block]:
+    """Show the public key, alone, so that it can be sent into a file."""
+    yield paragraph(value["key"])

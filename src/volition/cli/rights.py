@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from volition.cli.blocks import Block, Grid, Line, Value
 from volition.cli.call import Call, Result, command
-from volition.cli.views import Block, Grid, Line, Value
 from volition.errors import BackendError
 from volition.files import PART
 
@@ -29,13 +29,13 @@ def export(
 ) -> Result:
     """Write all that is held of a person as a zip of JSON and Parquet, and what it was used for.
 
-    What others said is not in it, even where it concerns the person: of that it tells category and instant. The file
-    is for that person; hand it to nobody else.
+    What others said is not in it, even where it concerns the person: of that, only the category and the instant are.
+    The file is for that person; hand it to nobody else.
     """
     path = Path(f"{person.replace('/', '-').replace(':', '-')}.zip") if file is None else file
     aside = path.with_name(path.name + PART)
     with call.workspace() as workspace:
-        workspace.party(f"person:{person}")  # a mistyped name is told before a file is made
+        workspace.party(f"person:{person}")  # a mistyped name is refused before a file is made
         try:
             with os.fdopen(os.open(aside, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb+") as sink:
                 done = workspace.rights.export(person, sink)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from volition.canonical import us_to_text
+from volition.cli.blocks import Block, Grid, Line, Value
 from volition.cli.call import Call, Result, command
 from volition.cli.help import group
-from volition.cli.views import Block, Grid, Line, Value
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def serve(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="PORT", help="The port; 0 for a free one.")] = 8080,
     demo: Annotated[  # noqa: FBT002 - an option of the command line
-        bool, typer.Option("--demo", help="Let whoever sits at this machine come in with a click, as anybody.")
+        bool,
+        typer.Option("--demo", help="Let anyone at this machine sign in as any user, with a click and no password."),
     ] = False,
 ) -> Result:
     """Serve the privacy centre and the HTTP API until it is stopped.

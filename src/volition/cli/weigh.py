@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from volition.cli import output
+from volition.cli.blocks import Block, Grid, Line, Value
 from volition.cli.call import Call, Result, command
-from volition.cli.views import Block, Grid, Line, Value
 
 PANEL = "Data, and who says yes"
 
@@ -69,26 +69,9 @@ def _purpose(one: Value) -> Iterator[Block]:
             for state in one["now"]
         ],
     )
-    figures = [*(("gives", figure) for figure in one["gains"]), *(("costs", figure) for figure in one["costs"])]
-    if figures:
-        yield Grid(
-            columns=("a yes", "what", "about", "measure", "value", "95 % interval", "units", "verdict"),
-            rows=[
-                (
-                    kind,
-                    figure["what"],
-                    figure["about"],
-                    figure["metric"],
-                    figure["value"],
-                    _interval(figure),
-                    figure["units"],
-                    figure["verdict"],
-                )
-                for kind, figure in figures
-            ],
-        )
-        for how in dict.fromkeys(f"{figure['what']}: {figure['how']}" for _, figure in figures):
-            yield Line(text=f"  {how}")
+    yield from _figures(
+        [*(("gives", figure) for figure in one["gains"]), *(("costs", figure) for figure in one["costs"])]
+    )
     yield Line(text=f"A no: {one['a_no']}")
     for switch in one["switches"]:
         also = [name for name in (*switch["refuses"], *switch["disables"]) if name != one["purpose"]]
@@ -113,6 +96,29 @@ def _purpose(one: Value) -> Iterator[Block]:
         )
     for stays in one["stays"]:
         yield Line(text=f"It cannot undo this: {stays}")
+
+
+def _figures(figures: list[tuple[str, Value]]) -> Iterator[Block]:
+    if not figures:
+        return
+    yield Grid(
+        columns=("a yes", "what", "about", "measure", "value", "95 % interval", "units", "verdict"),
+        rows=[
+            (
+                kind,
+                figure["what"],
+                figure["about"],
+                figure["metric"],
+                figure["value"],
+                _interval(figure),
+                figure["units"],
+                figure["verdict"],
+            )
+            for kind, figure in figures
+        ],
+    )
+    for how in dict.fromkeys(f"{figure['what']}: {figure['how']}" for _, figure in figures):
+        yield Line(text=f"  {how}")
 
 
 def _now(one: Value) -> str:

@@ -25,6 +25,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 
+from volition.consent.terms.toml_file import FaultError, Section
 from volition.errors import BackendError, InvalidInputError, require_extra
 
 if TYPE_CHECKING:
@@ -59,33 +60,33 @@ class EndpointSettings:
     timeout_s: float = _TIMEOUT_S
 
     @classmethod
-    def from_toml(cls, table: object, *, where: str) -> Self:
+    def from_toml(cls, table: object) -> Self:
         """Read the table, strictly.
 
         Args:
             table: The value of `endpoint`.
-            where: The file, for messages.
 
         Raises:
-            InvalidInputError: A key is missing, unknown, or holds what it cannot.
+            FaultError: A key is missing, unknown, or holds what it cannot.
         """
-        if not isinstance(table, dict):
-            raise InvalidInputError(f"{where}: endpoint must be a table. Write [endpoint] above its keys.")
-        unknown = sorted(table.keys() - {"url", "model", "key_env", "timeout_s"})
-        if unknown:
-            msg = (
-                f"{where}: [endpoint] has the unknown key {unknown[0]!r}. The keys are url, model, key_env, timeout_s."
-            )
-            raise InvalidInputError(msg)
+        section = Section(table, (), required={"url", "model"}, optional={"key_env", "timeout_s"})
         for key in ("url", "model", "key_env"):
-            if (key in table or key != "key_env") and not (isinstance(table.get(key), str) and table[key].strip()):
-                raise InvalidInputError(f"{where}: [endpoint] needs {key} as a text that is not empty.")
-        timeout_s = table.get("timeout_s", _TIMEOUT_S)
-        if type(timeout_s) not in {int, float} or not 0 < timeout_s <= _LONGEST_TIMEOUT_S:
-            msg = f"{where}: [endpoint] sets timeout_s to {timeout_s!r}. Take seconds up to {_LONGEST_TIMEOUT_S}."
-            raise InvalidInputError(msg)
-        _check_url(table["url"], where=f"{where}: [endpoint]")
-        return cls(url=table["url"], model=table["model"], key_env=table.get("key_env"), timeout_s=float(timeout_s))
+            if key in section.value and not section.text(key).strip():
+                raise FaultError((key,), f'"{key}" is empty. Fill it in, or take the line out.')
+        timeout_s = section.number("timeout_s", _TIMEOUT_S)
+        if not 0 < timeout_s <= _LONGEST_TIMEOUT_S:
+            raise FaultError(
+                ("timeout_s",), f'"timeout_s" must be more than 0 and at most {_LONGEST_TIMEOUT_S} seconds.'
+            )
+        fault = _fault_of(section.text("url"))
+        if fault:
+            raise FaultError(("url",), f"{fault[0].upper()}{fault[1:]}")
+        return cls(
+            url=section.text("url"),
+            model=section.text("model"),
+            key_env=section.optional_text("key_env"),
+            timeout_s=float(timeout_s),
+        )
 
     def connect(self, environment: Mapping[str, str]) -> "Endpoint":
         """Return the end point, with its API key from the environment.
@@ -118,7 +119,9 @@ class Endpoint:
         Raises:
             InvalidInputError: Text may not be sent to this URL.
         """
-        _check_url(url, where="The end point")
+        fault = _fault_of(url)
+        if fault:
+            raise InvalidInputError(f"The end point cannot be used: {fault}")
         self.model = model
         self.host = urlsplit(url).netloc
         self._url = f"{url.rstrip('/')}/chat/completions"
@@ -220,20 +223,20 @@ class Endpoint:
         return answer.strip()
 
 
-def _check_url(url: str, *, where: str) -> None:
+def _fault_of(url: str) -> str:
+    """Return what is wrong with a URL that text should be sent to, and how to mend it; empty if nothing is."""
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError as error:
-        raise InvalidInputError(f"{where} has the invalid url {url!r}: {error}.") from error
+        return f"{url!r} is no URL: {error}."
     if parts.scheme not in {"http", "https"} or not parts.hostname or any(c.isspace() for c in url):
-        raise InvalidInputError(f"{where} has the url {url!r}. Take one like https://llm.example/v1.")
+        return f"{url!r} is no web address. Take one like https://llm.example/v1."
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        msg = f"{where} has a url with a user, a query or a fragment. Remove them; key_env names the API key."
-        raise InvalidInputError(msg)
+        return "the url has a user, a query or a fragment. Remove them; key_env names the API key."
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
-        msg = f"{where} has the url {url!r}: people's text may leave this machine only encrypted. Use https."
-        raise InvalidInputError(msg)
+        return f"{url!r} is not encrypted, and people's text may leave this machine only encrypted. Use https."
+    return ""
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:

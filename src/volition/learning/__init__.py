@@ -6,6 +6,7 @@ measured, is stale, or misses its bounds.
 
 Each module knows only those before it:
 
+minilm       the network of the sentence encoder
 encoder      sentence embeddings from a frozen model
 dp           differential privacy with a person as the unit
 families     the kinds of model: how each learns, forgets and is measured

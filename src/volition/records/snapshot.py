@@ -14,6 +14,7 @@ leaf commits to the number of rows without revealing it.
 """
 
 import json
+import sys
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ from volition.records.lake import Row
 FORMAT: Final = "volition/snapshot/1"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet")
 _AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
+_KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
 
 KEYS_SCHEMA: Final = pa.schema(
     [
@@ -138,13 +140,23 @@ class Snapshot:
     @staticmethod
     def read_keys(data: bytes) -> "tuple[Key, ...]":
         """Read the bytes of a `keys.parquet`."""
-        columns = pq.read_table(pa.BufferReader(data)).to_pydict()
-        return tuple(
-            Key(record_id=identity, account=account, people=tuple(people), category=category, collected_us=at_us)
+        found: list[Key] = []
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
+        # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
+        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
+            columns = batch.to_pydict()
             for identity, account, people, category, at_us in zip(
                 *(columns[name] for name in KEYS_SCHEMA.names), strict=True
-            )
-        )
+            ):
+                key = Key(
+                    record_id=identity,
+                    account=sys.intern(account),
+                    people=shared.setdefault(tuple(people), tuple(people)),
+                    category=sys.intern(category),
+                    collected_us=at_us,
+                )
+                found.append(key)
+        return tuple(found)
 
     def rows(
         self,

@@ -38,8 +38,7 @@ workspace    all of it, opened together
 pool         several of one folder, for several threads
 """
 
-from volition.workspace.forgetting import Forgotten
 from volition.workspace.settings import ENGINES, find_workspace
 from volition.workspace.workspace import Workspace
 
-__all__ = ["ENGINES", "Forgotten", "Workspace", "find_workspace"]
+__all__ = ["ENGINES", "Workspace", "find_workspace"]

@@ -125,7 +125,7 @@ class Consent:
         return entry, after is not None and bool(undoing(before, after))
 
     def undo_choice(self, party: str, switch: str, *, account: str, seq: int) -> list[Entry]:
-        """Say what makes a switch stand as it did before an answer of this party, told by its ledger entry's number.
+        """Say what makes a switch stand as it did before an answer of this party, by its ledger entry's number.
 
         Raises:
             InvalidInputError: That entry is no answer of this party, or the terms have no such switch.
@@ -192,7 +192,7 @@ class Consent:
         )
 
     def undo_limit(self, account: str, switch: str, *, seq: int) -> list[Entry]:
-        """Make an account's limits stand as they did before some were set or lifted, told by the first entry's number.
+        """Make an account's limits stand as they did before some were set or lifted, by the first entry's number.
 
         What the account itself allowed by the switch before it was locked reaches as far back again as it did.
 
@@ -221,7 +221,7 @@ class Consent:
         """
         party = self._opened.party(f"person:{person}")
         if any(known == name for _, known, _ in self._opened.history().party(party).signals):
-            self._opened.leases.wait()  # whoever recorded it may have been killed before it was acknowledged
+            self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
             return None
         return self._opened.ledger.append(NewEntry(kind="signal", body={"party": party, "signal": name}))[0]
 

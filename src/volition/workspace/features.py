@@ -63,7 +63,7 @@ class Features:
 
     def endpoint(self) -> Endpoint | None:
         """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
-        return None if self._opened.endpoint is None else self._opened.endpoint.connect(os.environ)
+        return None if self._opened.settings.endpoint is None else self._opened.settings.endpoint.connect(os.environ)
 
     def search(
         self, query: str, *, person: str, meeting: str | None = None, limit: int = 10, progress: Progress = silent
@@ -89,7 +89,7 @@ class Features:
             query: What was looked for.
             record: The hit's `record_id`.
             person: Who opened it.
-            progress: Told how far long work has come.
+            progress: Called with how far long work has come.
 
         Raises:
             RefusedError: The account's switch is off, or the person is of no account.
@@ -111,7 +111,7 @@ class Features:
         return run_minutes(self._asking(person, family="summary"), meeting)
 
     def prose(self, summary: Summary, *, person: str) -> Prose:
-        """Have a person's summary told in prose by the end point. Raises RefusedError where the switch is off."""
+        """Have the end point write a person's summary in prose. Raises RefusedError where the switch is off."""
         return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
 
     def draft(self, about: str, *, person: str) -> GeneratedText:

@@ -74,7 +74,7 @@ class Forgetting:
         if self._opened.history().party(ledger_name).erased_us is None:
             self._opened.ledger.append(NewEntry(kind="erasure", body={"party": ledger_name}))
         else:
-            self._opened.leases.wait()  # whoever began it may have been killed before it was acknowledged
+            self._opened.leases.wait()  # the process that began it may have been killed before it was acknowledged
         return self._finish_erasures()
 
     def _finish_erasures(self) -> int:
@@ -141,14 +141,14 @@ class Forgetting:
         self._models.audit_trained(trained, after, progress)
         check_releasable(trained, after, self._gate.permits(after.purpose), self._models.findings(trained))
         drafts = [self._models.model_draft(trained, after)]
-        if not missed_bounds(self._models.findings(trained), self._opened.bounds):
+        if not missed_bounds(self._models.findings(trained), self._opened.settings.bounds):
             drafts.append(self._models.release_draft(trained, after))
         return drafts, trained.id
 
     def _erase_retired(self) -> list[str]:
         """Erase retired models, and the content of every snapshot that nothing may learn from any more.
 
-        That is told by what lies in the folders, so that what a killed process never told the ledger is found as well.
+        The folders say what there is, so that what a killed process never recorded in the ledger is found as well.
         A snapshot that a model still has to forget from is kept until it has.
         """
         for name in ("snapshots", "models"):

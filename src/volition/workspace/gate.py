@@ -11,7 +11,6 @@ from typing import Any
 
 from volition.canonical import datetime_to_us
 from volition.consent.gate import Explanation, Record, Verdict, decide, explain
-from volition.consent.gate.batch import judge_batch
 from volition.consent.history import History, find_saved_history
 from volition.consent.lease import Held
 from volition.consent.permits import Permits
@@ -116,6 +115,8 @@ class GateQuestions:
         Raises:
             InvalidInputError: There is no such purpose, or a question makes no sense.
         """
+        from volition.consent.gate.batch import judge_batch  # noqa: PLC0415 - it loads Arrow
+
         check_purpose(purpose)
         return judge_batch(self.permits_now(self._opened.history(), self._opened.now_us)(purpose), questions)
 

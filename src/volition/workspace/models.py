@@ -1,25 +1,24 @@
 """Models: a family learns from a snapshot, audits measure the model, and a release puts it to work with a signed card.
 
 A snapshot from which somebody has said no since is learnt from no more: that is asked before learning and after it,
-before an audit, and by whoever measures with a model later. What is stale, was not audited, or misses a bound for which
-nobody answers is not released. What a model owes has a due day; past that day the model works no more.
+before an audit, and by anyone who measures with a model later. What is stale, was not audited, or misses a bound for
+which nobody answers is not released. What a model owes has a due day; past that day the model works no more.
 """
+
+# ruff: noqa: PLC0415 - families and audits load packages that take seconds: where they are used
 
 import json
 import shutil
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from volition import canonical
 from volition.canonical import canonical_json, us_to_text
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError, naming_extras
 from volition.files import write_file
 from volition.learning.audit.finding import Finding
-from volition.learning.audit.groups import regions_on_record
-from volition.learning.audit.run import run_audits
 from volition.learning.card import card_for_people, card_markdown
-from volition.learning.families.adapter.family import NAME as ADAPTER
-from volition.learning.families.adapter.family import AdapterFamily
+from volition.learning.families.adapter.spec import SPEC as ADAPTER
 from volition.learning.families.family import Family
 from volition.learning.families.installed import BUILT_IN, FamilyMissingError, find_family, installed_families
 from volition.learning.families.model import Model
@@ -39,11 +38,13 @@ from volition.learning.train import FolderParts, Trained, train
 from volition.ledger.entry import Entry, NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
-from volition.transparency.figures import tells_of_few
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened, read_bytes
 from volition.workspace.settings import SETTINGS_FILE
 from volition.workspace.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from volition.learning.families.adapter.family import AdapterFamily
 
 _LOOK_AGAIN_US: Final = 60_000_000
 """How long an answer about what is at work is remembered while the ledger does not grow: a record that grows too
@@ -99,11 +100,13 @@ class Models:
             self._made[name] = made
         return self._made[name]
 
-    def adapter_family(self) -> AdapterFamily:
+    def adapter_family(self) -> "AdapterFamily":
         """Return the family of adapters, which writes on. Raises as `family` does."""
-        made = self.family(ADAPTER)
+        from volition.learning.families.adapter.family import AdapterFamily
+
+        made = self.family(ADAPTER.name)
         if not isinstance(made, AdapterFamily):
-            raise FamilyMissingError(f"The family {ADAPTER!r} is not the built-in one, so it cannot write on.")
+            raise FamilyMissingError(f"The family {ADAPTER.name!r} is not the built-in one, so it cannot write on.")
         return made
 
     def _context(self, name: str) -> FamilyContext:
@@ -116,7 +119,7 @@ class Models:
         )
 
     def _settings(self, name: str) -> object | None:
-        return self._opened.recipe if name == ADAPTER else None
+        return self._opened.settings.recipe if name == ADAPTER.name else None
 
     def _unset(self, spec: FamilySpec) -> bool:
         return spec.needs_settings and self._settings(spec.name) is None
@@ -198,14 +201,17 @@ class Models:
         return self.audit_trained(trained, snapshot, progress)
 
     def audit_trained(self, trained: Trained, snapshot: Snapshot, progress: Progress) -> list[Finding]:
-        """Audit a model that is open, and keep the findings. Whoever calls has seen that the snapshot is fresh."""
+        """Audit a model that is open, and keep the findings. The caller has checked that the snapshot is fresh."""
+        from volition.learning.audit.groups import regions_on_record
+        from volition.learning.audit.run import run_audits
+
         rows = snapshot.rows(self._opened.parties)
         run = self._opened.folder / "runs" / f"audit-{trained.model.family}-{snapshot.id}"
         findings = run_audits(
             self.family(trained.model.family),
             rows,
             regions=regions_on_record(self._opened.history(), rows, at_us=self._opened.now_us),
-            bounds=self._opened.bounds,
+            bounds=self._opened.settings.bounds,
             progress=progress,
             parts=FolderParts(run),
         )
@@ -232,7 +238,7 @@ class Models:
         return self.findings_of(trained.id)
 
     def findings_of(self, model: str) -> list[Finding]:
-        """Return the findings of a model, told by its id, without opening it. Raises as `findings` does."""
+        """Return the findings of a model, by its id, without opening it. Raises as `findings` does."""
         path = self._opened.folder / "models" / model / "findings.json"
         try:
             return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
@@ -255,7 +261,7 @@ class Models:
         trained = self.open(model)
         snapshot = self._snapshots.open(trained.record["snapshot"])
         check_releasable(trained, snapshot, self._gate.permits(snapshot.purpose), self.findings(trained))
-        check_bounds(trained, self.findings(trained), self._opened.bounds, override)
+        check_bounds(trained, self.findings(trained), self._opened.settings.bounds, override)
         entry = self._opened.ledger.append(self.release_draft(trained, snapshot, override))[0]
         settle_releases(self._opened.folder / "releases", self._opened.models())
         return entry
@@ -273,7 +279,7 @@ class Models:
             trained=trained,
             snapshot=snapshot,
             findings=self.findings(trained),
-            required=[audit for audit, asked in self._opened.bounds.items() if asked.required],
+            required=[audit for audit, asked in self._opened.settings.bounds.items() if asked.required],
             override=override,
             terms=sorted(bound),
             checkpoint=self._opened.ledger.checkpoint(),
@@ -317,6 +323,8 @@ class Models:
 
     def card_for(self, person: str, model: str) -> dict[str, Any]:
         """Return a card as a person may read it: without other customers' names and figures. Raises as `card` does."""
+        from volition.transparency.figures import tells_of_few
+
         account = self._opened.parties.person(person).account
         return card_for_people(self.card(model), withheld=lambda found: tells_of_few(found, account))
 

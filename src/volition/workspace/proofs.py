@@ -54,7 +54,7 @@ class Proofs:
         ]
 
     def receipt(self, person: str, seq: int) -> dict[str, Any]:
-        """Return the receipt for an answer of a person, told by its ledger entry's number; `verify_receipt` checks it.
+        """Return the receipt for an answer of a person, by its ledger entry's number; `verify_receipt` checks it.
 
         Raises:
             InvalidInputError: That entry is no answer of this person.

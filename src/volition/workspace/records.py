@@ -10,22 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from volition.canonical import datetime_to_us
 from volition.consent.gate import Gate
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, leaves
-from volition.learning.encoder import Encoder
 from volition.learning.families.installed import learns_from, uses_embeddings
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
-from volition.records.engines.spark import Part, PartCollector
 from volition.records.ingest import PersonRef, keep_private
 from volition.records.ingest.files import read_file
 from volition.records.ingest.intake import Collected, Piece, take_in
-from volition.records.ingest.otlp import read_message, read_otlp
-from volition.records.ingest.otlp_traces import spans_as_logs
 from volition.records.ingest.quarantine import SetAside, read_quarantine
 from volition.records.ingest.slack import read_slack
 from volition.records.ingest.summaries import read_summaries
@@ -35,6 +31,10 @@ from volition.records.lake import Compacted, Lake, bucket_of
 from volition.records.stream import BATCH_ROWS, Rows, judged
 from volition.workspace.gate import GateQuestions, check_purpose
 from volition.workspace.opened import Opened, read_bytes
+
+if TYPE_CHECKING:
+    from volition.learning.encoder import Encoder
+    from volition.records.engines.spark import Part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ class Records:
             meeting: Its name; by default the file's.
             participants: Names of people who were there, whether or not they spoke.
             private: Whether features show it to those alone who were there, and not to everybody of the account.
-            progress: Told how far it has come.
+            progress: Called with how far it has come.
 
         Raises:
             InvalidInputError: The file is no WebVTT, or the account is not known.
@@ -111,7 +111,7 @@ class Records:
             people: Likewise, who else it concerns: with whom it was shared, who is spoken of. Each one's yes counts.
             name: What it is called; by default as the file is.
             shared: Whether features show it to everybody of the account, and not to these people alone.
-            progress: Told how far it has come.
+            progress: Called with how far it has come.
 
         Raises:
             InvalidInputError: The file is no text or has no words, or the account is not known.
@@ -148,6 +148,8 @@ class Records:
 
     def collect_otlp(self, path: Path, *, account: str | None = None, progress: Progress = silent) -> Collected:
         """Collect OTLP logs (JSON lines or protobuf); each record names its account unless `account` is given."""
+        from volition.records.ingest.otlp import read_otlp  # noqa: PLC0415 - it loads protobuf
+
         if account is not None:
             self._opened.parties.account(account)
         return self.take_in(read_otlp(path, account=account), account, progress)
@@ -160,11 +162,14 @@ class Records:
         Raises:
             InvalidInputError: It cannot be parsed; nothing was stored.
         """
+        from volition.records.ingest.otlp import read_message  # noqa: PLC0415 - as above
+        from volition.records.ingest.otlp_traces import spans_as_logs  # noqa: PLC0415
+
         logs = data if signal == "logs" else spans_as_logs(data, encoding=encoding, source=source)
         return self.take_in(read_message(logs, encoding=encoding, source=source), None, silent)
 
     def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
-        """Collect one event that Zoom's webhook told of an account's meetings; a repeated one is stored once."""
+        """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""
         return self.take_in(read_zoom_event(told, account=self._opened.parties.account(account).id), account, silent)
 
     def take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
@@ -204,7 +209,7 @@ class Records:
     def rows(self, purpose: str, *, categories: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS) -> Rows:
         """Return what may be used for a purpose as a stream of batches, each judged when it is handed out.
 
-        Whoever says no while it is read is in no later batch. Nothing is frozen, so what learns from it cannot be
+        Anyone who says no while it is read is in no later batch. Nothing is frozen, so what learns from it cannot be
         released: `snapshot` is for that.
 
         Args:
@@ -243,7 +248,7 @@ class Records:
 
     def parts(
         self, purpose: str, *, categories: Sequence[str] | None = None, root: str | None = None
-    ) -> Sequence[Part]:
+    ) -> "Sequence[Part]":
         """Return what one job on a Spark cluster is to judge: the lake's files with their standings, at this instant.
 
         `engines.spark.permitted_frame` makes a DataFrame of it. See docs/spark.md: no snapshot is frozen, so training
@@ -257,6 +262,8 @@ class Records:
         Raises:
             InvalidInputError: There is no such purpose or category.
         """
+        from volition.records.engines.spark import PartCollector  # noqa: PLC0415 - where a cluster judges
+
         chosen = learns_from(purpose) if categories is None else leaves(categories, CATEGORIES)
         permits = self._gate.permits(purpose)
         folder = (self._opened.folder / "lake").absolute()
@@ -286,7 +293,7 @@ class Records:
         """
         return self.embed_permitted(self._gate.permits(purpose), progress)
 
-    def encoder_for(self, purpose: str) -> Encoder | None:
+    def encoder_for(self, purpose: str) -> "Encoder | None":
         """Return the encoder of what a purpose learns from; none where it is missing, or not needed."""
         has_content = any(name.startswith("content/") for name in learns_from(purpose))
         return self._opened.encoder() if has_content and uses_embeddings(purpose) else None

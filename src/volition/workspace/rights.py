@@ -1,6 +1,6 @@
 """What is held: of one person, to read and to take away, with what became of what they asked for; and of all, counted.
 
-A person's own records need nobody's yes to be shown to that person, and nobody else's are among them. Whoever calls
+A person's own records need nobody's yes to be shown to that person, and nobody else's are among them. The caller
 answers for who asks.
 """
 
@@ -42,7 +42,7 @@ class Rights:
         self._models = models
 
     def holdings(self, person: str) -> Holdings:
-        """Return what is held of a person and what it was used for. Whoever calls answers for who asks.
+        """Return what is held of a person and what it was used for. The caller answers for who asks.
 
         Raises:
             InvalidInputError: The person is not known.

@@ -1,31 +1,31 @@
 """Settings: what `volition.toml` may say, how a new one reads, and the folder in which it is found.
 
-The settings are what makes a folder a workspace. An unknown key, or a value that makes no sense, is refused with the
-file and the key. The engines that they may name are listed here.
+The settings are what makes a folder a workspace. They are read strictly: a key that is not known, or a value that makes
+no sense, is refused with the file, the line and what to write instead. Every command reads them, so nothing heavy is
+loaded to do so; an engine is loaded when it is made.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from volition.consent.gate import Engine
 from volition.consent.lease import LENGTH_MS, LONGEST_MS
-from volition.consent.terms.toml_file import at, name_lines, read_toml
+from volition.consent.terms.toml_file import FaultError, Section, at, check_words, name_lines, read_toml
 from volition.errors import InvalidInputError
 from volition.features.llm import EndpointSettings
-from volition.learning.audit.bounds import read_bounds
-from volition.learning.audit.run import DEFAULT_BOUNDS
+from volition.learning.audit.bounds import Bound, read_bounds
+from volition.learning.audit.defaults import DEFAULT_BOUNDS
 from volition.learning.families.adapter.recipe import Recipe
-from volition.records.engines.arrow import ArrowEngine
-from volition.records.engines.duckdb import DuckDBEngine
-from volition.records.engines.spark import SparkEngine
 
-ENGINES: Final[Mapping[str, Callable[[], Engine]]] = {
-    "arrow": ArrowEngine,
-    "duckdb": DuckDBEngine,
-    "spark": SparkEngine,
-}
+if TYPE_CHECKING:
+    from volition.consent.gate import Engine
+
+ENGINES: Final = ("arrow", "duckdb", "spark")
 """What can run the gate over the lake, by the setting's name; the first is the default."""
+
+_Read = TypeVar("_Read")
 
 SETTINGS_FILE: Final = "volition.toml"
 SETTINGS: Final = """\
@@ -72,8 +72,31 @@ def find_workspace(start: Path) -> Path:
     raise InvalidInputError(msg)
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
-    """Return a workspace's settings, each of them there: as it was set, or by default.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a workspace's `volition.toml` says, or leaves to a default.
+
+    Attributes:
+        origin: The log's name.
+        due_days: Days from a no to the day on which every model must have forgotten.
+        engine: What runs the gate over the lake, of `ENGINES`.
+        lease_ms: For how many milliseconds a process may answer from memory.
+        bounds: What each audit's figure is held against, by the audit's name.
+        endpoint: A language model elsewhere; none if none is configured.
+        recipe: How adapters are trained; none if no base model is named.
+    """
+
+    origin: str
+    due_days: int
+    engine: str
+    lease_ms: int
+    bounds: Mapping[str, Bound]
+    endpoint: EndpointSettings | None
+    recipe: Recipe | None
+
+
+def read_settings(folder: Path) -> Settings:
+    """Return a workspace's settings.
 
     Raises:
         InvalidInputError: There is no workspace in the folder, or its settings cannot be read or make no sense.
@@ -83,29 +106,48 @@ def read_settings(folder: Path) -> dict[str, Any]:
         msg = f"There is no workspace in {folder}. Make one with `volition init {folder}`."
         raise InvalidInputError(msg)
     document = read_toml(path)
-    settings = dict(document.value)
-    for key, kind in (("origin", str), ("due_days", int)):
-        if not isinstance(settings.get(key), kind):
-            msg = f"{path} needs a key {key!r} ({kind.__name__}). See the comments in a new workspace's file."
-            raise InvalidInputError(msg)
-    unknown = sorted(settings.keys() - {"origin", "due_days", "engine", "lease_ms", "audit", "endpoint", "adapter"})
-    if unknown:
-        keys = "origin, due_days, engine, lease_ms, audit, endpoint and adapter"
-        msg = f"{path} has the unknown key {unknown[0]!r}. The keys are {keys}."
-        raise InvalidInputError(msg)
-    engine = settings.setdefault("engine", next(iter(ENGINES)))
-    if not isinstance(engine, str) or engine not in ENGINES:
-        msg = f"{path} names the engine {engine!r}. The engines are: {', '.join(ENGINES)}."
-        raise InvalidInputError(msg)
-    lease_ms = settings.setdefault("lease_ms", LENGTH_MS)
-    if type(lease_ms) is not int or not 1 <= lease_ms <= LONGEST_MS:
-        msg = f"{path} sets lease_ms to {lease_ms!r}. A lease takes 1 to {LONGEST_MS} milliseconds."
-        raise InvalidInputError(msg)
-    with name_lines(document), at("audit"):
-        settings["audit"] = read_bounds(settings.get("audit", {}), DEFAULT_BOUNDS)
-    adapter = settings.get("adapter")
-    with name_lines(document), at("adapter"):
-        settings["adapter"] = None if adapter is None else Recipe.from_toml(adapter)
-    table = settings.get("endpoint")
-    settings["endpoint"] = None if table is None else EndpointSettings.from_toml(table, where=str(path))
-    return settings
+    with name_lines(document):
+        optional = {"engine", "lease_ms", "audit", "endpoint", "adapter"}
+        top = Section(document.value, (), required={"origin", "due_days"}, optional=optional)
+        engine = top.optional_text("engine") or next(iter(ENGINES))
+        check_words([engine], ENGINES, "engine", what="engine")
+        lease_ms = top.integer("lease_ms", LENGTH_MS)
+        if not 1 <= lease_ms <= LONGEST_MS:
+            raise FaultError(("lease_ms",), f'"lease_ms" must be from 1 to {LONGEST_MS} milliseconds.')
+        return Settings(
+            origin=top.text("origin"),
+            due_days=top.integer("due_days", 30),
+            engine=engine,
+            lease_ms=lease_ms,
+            bounds=_table(top, "audit", partial(read_bounds, defaults=DEFAULT_BOUNDS)) or DEFAULT_BOUNDS,
+            endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
+            recipe=_table(top, "adapter", Recipe.from_toml),
+        )
+
+
+def _table(top: Section, key: str, read: Callable[[object], _Read]) -> _Read | None:
+    """Read a table by what knows its keys; none where it is not there."""
+    if key not in top.value:
+        return None
+    with at(key):
+        return read(top.value[key])
+
+
+def make_engine(name: str) -> "Engine":
+    """Return the engine of a name in `ENGINES`, loaded now.
+
+    Raises:
+        BackendError: It is not installed.
+    """
+    match name:
+        case "duckdb":
+            from volition.records.engines.duckdb import DuckDBEngine  # noqa: PLC0415 - only where it is chosen
+
+            return DuckDBEngine()
+        case "spark":
+            from volition.records.engines.spark import SparkEngine  # noqa: PLC0415
+
+            return SparkEngine()
+    from volition.records.engines.arrow import ArrowEngine  # noqa: PLC0415 - not where no record is read
+
+    return ArrowEngine()

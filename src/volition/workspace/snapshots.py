@@ -34,7 +34,7 @@ class Snapshots:
         Args:
             purpose: A leaf of `terms.PURPOSES`.
             until: Leave out what was collected later.
-            progress: Told how far it has come.
+            progress: Called with how far it has come.
 
         Raises:
             BackendError: The disk is full or cannot be written; no snapshot appears.

@@ -9,7 +9,6 @@ from typing import Final
 
 from volition import canonical
 from volition.canonical import us_to_text
-from volition.consent.terms.diff import newly_allows
 from volition.consent.terms.model import Terms
 from volition.consent.terms.terms_file import PROFILES, load_profile
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
@@ -34,6 +33,8 @@ class PublishedTerms:
         Raises:
             ConflictError: A version with this id was published before.
         """
+        from volition.consent.terms.diff import newly_allows  # noqa: PLC0415 - only where terms are published
+
         history = self._opened.history()
         published = history.bindings.published()
         if any(known.id == terms.id for known in published):

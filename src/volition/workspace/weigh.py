@@ -35,10 +35,10 @@ class Weighing:
         """Say what a yes gives a party, what it costs, what a no turns off, and what withdrawing later does.
 
         Args:
-            party: "account:ID" or "person:ID". Whoever calls answers for who asks: a person is shown their own figures.
+            party: "account:ID" or "person:ID". The caller answers for who asks: a person is shown their own figures.
             purpose: For which purposes, by default for all; a name covers all below it.
             measure: Whether to measure now what the party's own data is worth: it takes as long as an audit.
-            progress: Told how far that has come.
+            progress: Called with how far that has come.
 
         Raises:
             InvalidInputError: The party or a purpose is not known.

@@ -1,12 +1,16 @@
 """The workspace itself: one folder, opened, and handed to one object for each group of use cases.
 
-A group knows the opened folder and the groups that its constructor names, and no others.
+A group knows the opened folder and the groups that its constructor names, and no others. It is loaded and made when it
+is first asked for: most work needs few of them, and some load packages that take seconds.
 """
 
+# ruff: noqa: PLC0415 - a group is imported when it is asked for
+
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from volition import canonical
 from volition.canonical import us_to_text
@@ -14,48 +18,35 @@ from volition.consent.history import History
 from volition.consent.parties import Parties, write_secret
 from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
-from volition.features.search_cache import SearchCache
 from volition.files import write_file
-from volition.learning.audit.run import bounds_text
-from volition.learning.encoder import Encoder
+from volition.learning.audit.defaults import bounds_text
 from volition.learning.registry import ModelState, at_work
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
-from volition.workspace.consent import Consent
-from volition.workspace.features import Features
-from volition.workspace.forgetting import Forgetting
-from volition.workspace.gate import GateQuestions
-from volition.workspace.models import Models
 from volition.workspace.opened import Opened
-from volition.workspace.people import People
-from volition.workspace.proofs import Proofs
-from volition.workspace.records import Records
-from volition.workspace.rights import Rights
 from volition.workspace.settings import SETTINGS, SETTINGS_FILE
-from volition.workspace.snapshots import Snapshots
-from volition.workspace.terms import PublishedTerms
-from volition.workspace.weigh import Weighing
+
+if TYPE_CHECKING:
+    from volition.features.search_cache import SearchCache
+    from volition.learning.encoder import Encoder
+    from volition.workspace.consent import Consent
+    from volition.workspace.features import Features
+    from volition.workspace.forgetting import Forgetting
+    from volition.workspace.gate import GateQuestions
+    from volition.workspace.models import Models
+    from volition.workspace.people import People
+    from volition.workspace.proofs import Proofs
+    from volition.workspace.records import Records
+    from volition.workspace.rights import Rights
+    from volition.workspace.snapshots import Snapshots
+    from volition.workspace.terms import PublishedTerms
+    from volition.workspace.weigh import Weighing
 
 
 class Workspace:
-    """A folder with everything in it. Open it with `with`, or close it.
-
-    Attributes:
-        terms: Publish terms, accept them, read them.
-        people: Add accounts and people.
-        gate: Ask whether something may be used.
-        consent: Say yes and no, and read what stands.
-        records: Collect records, and stream what may be used.
-        snapshots: Freeze training sets, and open them.
-        models: Train, audit and release models.
-        features: Run features for a person.
-        weigh: What a choice gives and costs, before it is made.
-        forgetting: Erase parties, and make models forget.
-        rights: What a person may ask for: what is held, all of it to take away, how far their requests are.
-        proofs: Evidence that anyone checks offline.
-    """
+    """A folder with everything in it. Open it with `with`, or close it."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> None:
         """Open the workspace in `folder`; `Workspace.create` makes one.
@@ -69,20 +60,7 @@ class Workspace:
             BackendError: A file of it cannot be opened, or its engine is not installed.
             ProofError: The ledger was changed by somebody else than this software.
         """
-        opened = self._opened = Opened(folder, clock=clock)
-        search_cache = self._search_cache = SearchCache(opened.lake)
-        self.terms = PublishedTerms(opened)
-        self.people = People(opened)
-        self.gate = GateQuestions(opened)
-        self.consent = Consent(opened, self.gate)
-        self.records = Records(opened, self.gate)
-        self.snapshots = Snapshots(opened, self.gate, self.records)
-        self.models = Models(opened, self.gate, self.snapshots)
-        self.features = Features(opened, self.gate, self.records, self.models, search_cache)
-        self.weigh = Weighing(opened, self.snapshots, self.models)
-        self.forgetting = Forgetting(opened, self.gate, self.snapshots, self.models, search_cache)
-        self.rights = Rights(opened, self.gate, self.consent, self.snapshots, self.models)
-        self.proofs = Proofs(opened, self.consent, self.snapshots)
+        self._opened = Opened(folder, clock=clock)
 
     @classmethod
     def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
@@ -131,7 +109,8 @@ class Workspace:
 
     def close(self) -> None:
         """Close every file."""
-        self._search_cache.clear()
+        if "_search_cache" in self.__dict__:
+            self._search_cache.clear()
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -143,6 +122,100 @@ class Workspace:
     ) -> None:
         """Close at its end."""
         self.close()
+
+    # --- the groups, each made when it is first asked for ---
+
+    @cached_property
+    def terms(self) -> "PublishedTerms":
+        """Publish terms, accept them, read them."""
+        from volition.workspace.terms import PublishedTerms
+
+        return PublishedTerms(self._opened)
+
+    @cached_property
+    def people(self) -> "People":
+        """Add accounts and people."""
+        from volition.workspace.people import People
+
+        return People(self._opened)
+
+    @cached_property
+    def gate(self) -> "GateQuestions":
+        """Ask whether something may be used."""
+        from volition.workspace.gate import GateQuestions
+
+        return GateQuestions(self._opened)
+
+    @cached_property
+    def consent(self) -> "Consent":
+        """Say yes and no, and read what stands."""
+        from volition.workspace.consent import Consent
+
+        return Consent(self._opened, self.gate)
+
+    @cached_property
+    def records(self) -> "Records":
+        """Collect records, and stream what may be used."""
+        from volition.workspace.records import Records
+
+        return Records(self._opened, self.gate)
+
+    @cached_property
+    def snapshots(self) -> "Snapshots":
+        """Freeze training sets, and open them."""
+        from volition.workspace.snapshots import Snapshots
+
+        return Snapshots(self._opened, self.gate, self.records)
+
+    @cached_property
+    def models(self) -> "Models":
+        """Train, audit and release models."""
+        from volition.workspace.models import Models
+
+        return Models(self._opened, self.gate, self.snapshots)
+
+    @cached_property
+    def features(self) -> "Features":
+        """Run features for a person."""
+        from volition.workspace.features import Features
+
+        return Features(self._opened, self.gate, self.records, self.models, self._search_cache)
+
+    @cached_property
+    def weigh(self) -> "Weighing":
+        """What a choice gives and costs, before it is made."""
+        from volition.workspace.weigh import Weighing
+
+        return Weighing(self._opened, self.snapshots, self.models)
+
+    @cached_property
+    def forgetting(self) -> "Forgetting":
+        """Erase parties, and make models forget."""
+        from volition.workspace.forgetting import Forgetting
+
+        return Forgetting(self._opened, self.gate, self.snapshots, self.models, self._search_cache)
+
+    @cached_property
+    def rights(self) -> "Rights":
+        """What a person may ask for: what is held, all of it to take away, how far their requests are."""
+        from volition.workspace.rights import Rights
+
+        return Rights(self._opened, self.gate, self.consent, self.snapshots, self.models)
+
+    @cached_property
+    def proofs(self) -> "Proofs":
+        """Evidence that anyone checks offline."""
+        from volition.workspace.proofs import Proofs
+
+        return Proofs(self._opened, self.consent, self.snapshots)
+
+    @cached_property
+    def _search_cache(self) -> "SearchCache":
+        from volition.features.search_cache import SearchCache
+
+        return SearchCache(self._opened.lake)
+
+    # --- the workspace itself ---
 
     @property
     def folder(self) -> Path:
@@ -204,7 +277,7 @@ class Workspace:
         """Return a party of the ledger in a form for people: "account:ID", "person:ID", or the bare pseudonym."""
         return self._opened.party_name(party)
 
-    def encoder(self) -> Encoder | None:
+    def encoder(self) -> "Encoder | None":
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
         return self._opened.encoder()
 
@@ -235,11 +308,11 @@ class Workspace:
             ],
             "families_missing": {name: why for name in sorted(families) if (why := self.models.blocked(name))},
             "owed": [owed.to_json() for owed in self.models.owed()],
-            "encoder": "there" if self._opened.encoder() is not None else "missing: search and summary work without it",
+            "encoder": "there" if self._opened.has_encoder else "missing: search and summary work without it",
         }
 
 
-def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - told by the caller, not chosen
+def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - a fact, not an option
     if state.forgotten_us is not None:
         return "forgotten"
     if working:

@@ -14,105 +14,70 @@ What the demo says, it has checked: where a promise does not hold it stops with 
     FOLDER/log.pub         the public key, all that checking it takes
 """
 
-import re
 import shlex
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
-from itertools import chain
+from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from volition import canonical
 from volition.canonical import datetime_to_us, us_to_datetime, us_to_text
+from volition.cli.demo.cast import (
+    ASKED_EACH,
+    ASKER,
+    FAMILIES,
+    GUEST_WHO_SAYS_YES,
+    GUEST_WHO_WAS_NOT_ASKED,
+    LATE,
+    LEAVER,
+    LEAVER_ASKER,
+    NEWCOMER,
+    NO_TO_BEING_QUOTED,
+    NO_TO_SUMMARY_TRAINING,
+    NO_TO_USAGE_TRAINING,
+    ORIGIN,
+    QUERY,
+    SILENT,
+    SUMMARISED,
+    TYPED,
+)
+from volition.cli.demo.clock import StoryClock
+from volition.cli.demo.promises import check_left_out, check_scrubbed, check_tampered, hold, must_refuse
 from volition.cli.demo.samples import DAYS, SampleAccount, Samples, write_samples
-from volition.errors import InvalidInputError, ProofError, RefusedError
+from volition.cli.demo.tables import (
+    Show,
+    Step,
+    Table,
+    benefits_table,
+    clock,
+    dropped_rows,
+    kept_rows,
+    place_of,
+    read_rows,
+)
+from volition.errors import InvalidInputError, ProofError
 from volition.learning.audit.finding import Finding
 from volition.learning.families.family import NoParts
-from volition.learning.families.search.ranking import Hit
 from volition.ledger.signing import VerifierKey
 from volition.progress import Progress, silent
 from volition.server.auth import Access, Role
-from volition.transparency.prove import Verified, verify_bundle, verify_person
-from volition.workspace import Forgotten, Workspace
+from volition.transparency.prove import verify_bundle, verify_person
+from volition.workspace import Workspace
+from volition.workspace.forgetting import Forgotten
 
 if TYPE_CHECKING:
     from volition.records.snapshot import Snapshot
 
-ORIGIN: Final = "volition.example/demo"
-FAMILIES: Final = ("search", "recommend", "summary")
-"""Whose story it is; there are more."""
-
-ASKER: Final = "helio-mara"
-QUERY: Final = "why do the stem bolts come loose"
-TYPED: Final = "I th"
-SUMMARISED: Final = ("brannock-clinic-no-shows", "brannock-devika")
-NEWCOMER: Final = "lantern-yuki"
-LEAVER: Final = "copper"
-LEAVER_ASKER: Final = "copper-wanda"
-
-# Who says what. Whoever is asked and not told of here says yes.
-ASKED_EACH: Final = ("helio", "brannock")  # where the terms ask each person, too
-SILENT: Final = 5  # every fifth user there says nothing
-GUEST_WHO_SAYS_YES: Final = ("lantern", "Rosalind Achterberg")
-GUEST_WHO_WAS_NOT_ASKED: Final = ("brannock", "Keiran Boothe", "brannock-system-cutover")
-NO_TO_SUMMARY_TRAINING: Final = ("helio-tadeusz", "Tadeusz Wrona")
-NO_TO_USAGE_TRAINING: Final = ("copper-u3", "copper-u8", "copper-u21", "lantern-u5")
-NO_TO_BEING_QUOTED: Final = ("brannock-hattie", "Hattie Blackwood")
-LATE: Final = ("lantern", 14)  # says yes from this day on, not to the days before
 
 _STORY_DAYS: Final = 70  # how long ago it begins, at least: it is over before today
 _SHOWN: Final = 3
 _REFUSED: Final = 3  # exit code of `volition may` where the answer is no
-_LINE: Final = 80  # characters; a terminal has room for them
 
 _PURPOSES: Final = tuple(f"train/{family}" for family in FAMILIES)
 _ALL_DATA: Final = ("service", "content")
-_UNITS: Final = {"search": "queries", "recommend": "people", "summary": "meetings", "compose": "people"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table: headings, and rows with as many cells."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[object, ...], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of the story as people read it.
-
-    Attributes:
-        title: What happens.
-        blocks: Paragraphs and tables, in order.
-    """
-
-    title: str
-    blocks: tuple[str | Table, ...]
-
-
-Show = Callable[[Step], None]
-
-
-class _Clock:
-    """Tells the story's time: a millisecond passes whenever somebody looks, days when the story says so."""
-
-    def __init__(self, start: datetime) -> None:
-        self._start = start
-        self._now_us = datetime_to_us(start)
-
-    def __call__(self) -> int:
-        self._now_us += 1000
-        return self._now_us
-
-    def wait_until(self, day: float) -> str:
-        """Let time pass until a day of the story, counted from its start; return the date."""
-        self._now_us = max(self._now_us, datetime_to_us(self._start + timedelta(days=day)))
-        return us_to_datetime(self._now_us).date().isoformat()
 
 
 def run_demo(
@@ -122,8 +87,8 @@ def run_demo(
 
     Args:
         folder: Where everything goes; empty, or not there.
-        show: Told of each step when it is done.
-        progress: Told how far long work has come.
+        show: Called with each step when it is done.
+        progress: Called with how far long work has come.
         now: Gives the present instant; the story ends before it.
 
     Returns:
@@ -139,7 +104,7 @@ def run_demo(
     today = us_to_datetime(now()).replace(hour=0, minute=0, second=0, microsecond=0)
     start = today - timedelta(days=_STORY_DAYS + today.weekday())  # a Monday: the samples' weekends count from it
     samples = write_samples(folder / "exports", start=start)
-    clock = _Clock(start)
+    clock = StoryClock(start)
     with Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock) as workspace:
         story = _Story(folder=folder, workspace=workspace, samples=samples, clock=clock, show=show, progress=progress)
         return story.tell()
@@ -163,7 +128,7 @@ class _Story:
     """The story in its order; each step checks what it says."""
 
     def __init__(  # noqa: PLR0913 - what a story needs
-        self, *, folder: Path, workspace: Workspace, samples: Samples, clock: _Clock, show: Show, progress: Progress
+        self, *, folder: Path, workspace: Workspace, samples: Samples, clock: StoryClock, show: Show, progress: Progress
     ) -> None:
         self._folder = folder
         self._workspace = workspace
@@ -251,8 +216,8 @@ class _Story:
         records = self._workspace.status()["records"]
         snapshots = {purpose: self._workspace.snapshots.create(purpose) for purpose in _PURPOSES}
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in snapshots.items()}
-        _hold(not any(len(snapshot.keys) for snapshot in snapshots.values()), "without a yes nothing is kept")
-        _hold(all(_read(counted) for counted in rows.values()), "there was something to learn from")
+        hold(not any(len(snapshot.keys) for snapshot in snapshots.values()), "without a yes nothing is kept")
+        hold(all(read_rows(counted) for counted in rows.values()), "there was something to learn from")
         refused = self._refusals(ASKER, SUMMARISED[0], reason="not-asked")
         self._show(
             f"Two months are collected, every switch is off ({date})",
@@ -262,7 +227,8 @@ class _Story:
             Table(
                 columns=("training set for", "read", "kept", "dropped, by reason"),
                 rows=tuple(
-                    (purpose, _read(rows[purpose]), _kept(rows[purpose]), _dropped(rows[purpose])) for purpose in rows
+                    (purpose, read_rows(rows[purpose]), kept_rows(rows[purpose]), dropped_rows(rows[purpose]))
+                    for purpose in rows
                 ),
             ),
             "The features are off as well. Asked for a search, Volition answers:",
@@ -282,7 +248,7 @@ class _Story:
             self._workspace.records.collect_slack(account.slack, account=account.id),
             self._workspace.records.collect_otlp(account.usage, account=account.id),
         ]
-        _hold(not any(outcome.rejected or outcome.not_kept for outcome in collected), "every export is collected whole")
+        hold(not any(outcome.rejected or outcome.not_kept for outcome in collected), "every export is collected whole")
 
     def _say_yes(self) -> dict[str, Any]:
         """Accounts and people say yes; some say nothing, some say no, and the gate keeps those out."""
@@ -301,8 +267,8 @@ class _Story:
         for purpose in _PURPOSES:
             self._snapshots[purpose] = self._workspace.snapshots.create(purpose, progress=self._progress)
         rows = {purpose: dict(snapshot.manifest["rows"]) for purpose, snapshot in self._snapshots.items()}
-        self._check_left_out()
-        scrubbed = self._check_scrubbed()
+        check_left_out(self._workspace, self._snapshots, self._accounts, self._samples.start)
+        scrubbed = check_scrubbed(self._workspace, self._snapshots["train/summary"])
         self._show(
             f"Yeses come in, and some do not ({date})",
             f"Of {sum(said.values())} parties asked, {said['yes']} say yes, {said['no']} say no to a part, "
@@ -311,7 +277,7 @@ class _Story:
             Table(
                 columns=("training set for", "category", "read", "kept", "dropped, by reason"),
                 rows=tuple(
-                    (purpose, category, counted["read"], counted["kept"], _dropped({category: counted}))
+                    (purpose, category, counted["read"], counted["kept"], dropped_rows({category: counted}))
                     for purpose, categories in rows.items()
                     for category, counted in categories.items()
                 ),
@@ -328,7 +294,7 @@ class _Story:
         return {"answers": dict(said), "rows": rows, "why": why, "scrubbed": scrubbed}
 
     def _answers(self) -> Iterator[str]:
-        """Let everybody answer, and tell of each party what it said: "yes", "no" (to a part), or "nothing"."""
+        """Let everybody answer; yield what each party said: "yes", "no" (to a part), or "nothing"."""
         workspace = self._workspace
         everything = {"data": _ALL_DATA, "purpose": ("train", "feature")}
         refusals = {NO_TO_SUMMARY_TRAINING[0]: "train/summary", NO_TO_BEING_QUOTED[0]: "feature/summary"}
@@ -375,50 +341,13 @@ class _Story:
             category=category,
             collected=self._samples.end - timedelta(days=1),
         ).verdict
-        _hold(not verdict.permitted, f"{purpose} is not permitted with {', '.join(people)}")
+        hold(not verdict.permitted, f"{purpose} is not permitted with {', '.join(people)}")
         return {
             "purpose": purpose,
             "party": self._workspace.party_name(verdict.party),
             "reason": str(verdict.reason and verdict.reason.value),
             "remedy": verdict.remedy,
         }
-
-    def _check_left_out(self) -> None:
-        """Check on the frozen rows that those who were silent or said no are nowhere in them."""
-        parties = self._workspace.parties
-        guest = parties.guest(*GUEST_WHO_WAS_NOT_ASKED[:2]).pseudonym
-        silent_users = [user for name in ASKED_EACH for user in self._accounts[name].users[SILENT - 1 :: SILENT]]
-        absent = {
-            "train/search": {guest},
-            "train/summary": {guest, parties.person(NO_TO_SUMMARY_TRAINING[0]).pseudonym},
-            "train/recommend": {parties.person(user).pseudonym for user in (*NO_TO_USAGE_TRAINING, *silent_users)},
-        }
-        for purpose, nobody in absent.items():
-            rows = self._snapshots[purpose].keys
-            content = rows if purpose == "train/recommend" else [key for key in rows if key.category != "service/usage"]
-            _hold(
-                not any(nobody.intersection(key.people) for key in content), f"nobody who gave no yes is in {purpose}"
-            )
-        earliest = min(key.collected_us for key in self._snapshots["train/search"].keys if key.account == LATE[0])
-        _hold(
-            earliest >= datetime_to_us(self._samples.start + timedelta(days=LATE[1])),
-            "a yes covers what it says it covers",
-        )
-
-    def _check_scrubbed(self) -> str:
-        """Check that no frozen line holds the name of anybody it concerns; return a line in which one was."""
-        examples = []
-        names = {person.pseudonym: _words(person.name or "") for person in self._workspace.parties.people()}
-        for row in self._snapshots["train/summary"].rows(self._workspace.parties):
-            text = str(row.payload.get("text", ""))
-            told = _words(text)
-            _hold(
-                told.isdisjoint(chain.from_iterable(names[pseudonym] for pseudonym in row.people)), "names are scrubbed"
-            )
-            if row.payload.get("kind") == "segment" and "[person-" in text:
-                examples.append(text)
-        _hold(bool(examples), "there was a name to scrub")
-        return min(examples, key=lambda text: abs(len(text) - _LINE))
 
     def _learn(self) -> dict[str, Any]:
         """Train, measure and release a model of each family."""
@@ -439,12 +368,12 @@ class _Story:
                 "card": str(self._workspace.folder / "releases" / trained.id / "card.md"),
                 "benefit": finding.to_json(),
             }
-            _hold(finding.measured, f"the benefit of {family} is measured")
+            hold(finding.measured, f"the benefit of {family} is measured")
         self._show(
-            f"Four models learn, are measured, and go to work ({date})",
+            f"Three models learn, are measured, and go to work ({date})",
             "Each is measured on what it had not seen, against the same feature without training. A release has a "
             "signed card that says all this; a model that was not measured is not released.",
-            _benefits(figures),
+            benefits_table(figures),
             "An interval that reaches below zero says that the benefit is not sure.",
             f"The card of the first: {figures[FAMILIES[0]]['card']}",
         )
@@ -459,15 +388,15 @@ class _Story:
         moments = [asdict(moment) for moment in summary.moments]
         suggestions = workspace.features.recommend(NEWCOMER, limit=_SHOWN)
         completions = workspace.features.complete(TYPED, person=ASKER, limit=_SHOWN)
-        _hold(bool(found.hits and summary.moments and suggestions), "the features give something")
-        _hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
+        hold(bool(found.hits and summary.moments and suggestions), "the features give something")
+        hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
         self._why("feature/summary", "brannock", [NO_TO_BEING_QUOTED[0]])
         self._show(
             "The features are at work",
             f'{ASKER} searches "{QUERY}":',
             Table(
                 columns=("where", "who", "what"),
-                rows=tuple((_place(hit), hit.speaker, hit.text) for hit in found.hits),
+                rows=tuple((place_of(hit), hit.speaker, hit.text) for hit in found.hits),
             ),
             *filter(None, [found.note]),
             f"{asker} has {meeting} summarised, in quotes; {NO_TO_BEING_QUOTED[1]}, who said no to that, is not "
@@ -475,7 +404,7 @@ class _Story:
             Table(
                 columns=("at", "who", "said"),
                 rows=tuple(
-                    (_clock_time(moment.start_ms), moment.speaker, moment.quote) for moment in summary.moments[:_SHOWN]
+                    (clock(moment.start_ms), moment.speaker, moment.quote) for moment in summary.moments[:_SHOWN]
                 ),
             ),
             f"{NEWCOMER} may like:",
@@ -505,11 +434,11 @@ class _Story:
         for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
             call()  # for the others they go on
         owed = [line.to_json() for line in self._workspace.models.owed()]
-        _hold(
+        hold(
             {line["model"] for line in owed} == set(self._models.values()), "every model that learned from it is named"
         )
-        _hold(all(set(line["parties"]) == {f"account:{LEAVER}"} for line in owed), "nothing else is owed")
-        _refused(lambda: self._workspace.models.release(owed[0]["model"]), "stale")
+        hold(all(set(line["parties"]) == {f"account:{LEAVER}"} for line in owed), "nothing else is owed")
+        must_refuse(lambda: self._workspace.models.release(owed[0]["model"]), "stale")
         self._show(
             f"{leaver.name} withdraws, in one step ({date})",
             "Its features stop at once, and go on for everybody else:",
@@ -528,8 +457,8 @@ class _Story:
         workspace = self._workspace
         before = {family: workspace.models.open(model).model.digest for family, model in self._models.items()}
         done = workspace.forgetting.forget(progress=self._progress)
-        _hold({line.model for line in done} == set(self._models.values()), "every model that owed it has forgotten")
-        _hold(workspace.models.owed() == [], "nothing is owed any more")
+        hold({line.model for line in done} == set(self._models.values()), "every model that owed it has forgotten")
+        hold(workspace.models.owed() == [], "nothing is owed any more")
         figures = {family: self._check_forgotten(family, done, before[family]) for family in FAMILIES}
         for call in self._features(ASKER, self._accounts["helio"].meetings[0].name).values():
             call()
@@ -545,7 +474,7 @@ class _Story:
                 ),
             ),
             "They were measured again before they went to work:",
-            _benefits(benefits),
+            benefits_table(benefits),
         )
         return {"models": figures, "benefit": {family: line["benefit"] for family, line in benefits.items()}}
 
@@ -559,14 +488,14 @@ class _Story:
             raise ProofError(msg)
         new = workspace.models.open(line.successor)
         snapshot = workspace.snapshots.open(new.record["snapshot"])
-        _refused(lambda: workspace.models.open(old), "forgotten")
+        must_refuse(lambda: workspace.models.open(old), "forgotten")
         gone = [workspace.folder / "models" / old, self._snapshots[f"train/{family}"].folder / "rows.parquet"]
-        _hold(not any(path.exists() for path in gone), f"the files of {old} are erased")
-        _hold(LEAVER not in new.record["accounts"], f"{new.id} never saw {LEAVER}")
+        hold(not any(path.exists() for path in gone), f"the files of {old} are erased")
+        hold(LEAVER not in new.record["accounts"], f"{new.id} never saw {LEAVER}")
         anew = workspace.models.family(family).fit(
             snapshot.rows(workspace.parties), parts=NoParts(), progress=self._progress
         )
-        _hold(anew.digest == new.model.digest != digest_before, f"{new.id} is the model that never saw {LEAVER}")
+        hold(anew.digest == new.model.digest != digest_before, f"{new.id} is the model that never saw {LEAVER}")
         self._models[family] = new.id
         self._snapshots[f"train/{family}"] = snapshot
         return {"model": old, "rows": line.rows, "successor": new.id, "same_as_anew": True, "erased": True}
@@ -583,14 +512,14 @@ class _Story:
         entries = workspace.proofs.bundle(bundle)
         key = VerifierKey.from_text(public.read_text(encoding="utf-8"))
         verified = verify_bundle(bundle, key)
-        _hold(verified.holds, "the evidence verifies")
-        tampered = self._tamper(bundle, key)
+        hold(verified.holds, "the evidence verifies")
+        tampered = check_tampered(bundle, key)
         people = [person.id for person in workspace.parties.people(LEAVER)]
         absent = [self._proof(person, model, key) for person in people for model in self._models.values()]
-        _hold(not any(proof["present"] for proof in absent), f"nobody of {LEAVER} is in a model at work")
+        hold(not any(proof["present"] for proof in absent), f"nobody of {LEAVER} is in a model at work")
         retired = [model for model in workspace.models.states() if model not in self._models.values()]
         presence = [self._proof(LEAVER_ASKER, model, key) for model in retired]
-        _hold(all(proof["present"] for proof in presence), f"{LEAVER_ASKER} was in the models that are forgotten")
+        hold(all(proof["present"] for proof in presence), f"{LEAVER_ASKER} was in the models that are forgotten")
         [fault] = [check for check in tampered.checks if not check.holds]
         self._show(
             "All of it is proved, with nothing but the public key",
@@ -618,23 +547,8 @@ class _Story:
 
     def _proof(self, person: str, model: str, key: VerifierKey) -> Mapping[str, Any]:
         [proof] = self._workspace.proofs.person(person, model=model)
-        _hold(verify_person(proof, key).holds, f"the proof of {person} in {model} verifies")
+        hold(verify_person(proof, key).holds, f"the proof of {person} in {model} verifies")
         return proof
-
-    def _tamper(self, bundle: Path, key: VerifierKey) -> Verified:
-        """Change one byte in a copy of the bundle: the withdrawal's "no". The copy must not verify."""
-        copy = bundle.with_name("tampered.zip")
-        with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as target:
-            for name in source.namelist():
-                data = source.read(name)
-                if name == "entries.jsonl":
-                    place = data.rindex(b'"answer":"no"') + len(b'"answer":"n')
-                    data = data[:place] + b"0" + data[place + 1 :]
-                target.writestr(name, data)
-        verified = verify_bundle(copy, key)
-        copy.unlink()
-        _hold(not verified.holds, "changed evidence does not verify")
-        return verified
 
     def _what_next(self) -> dict[str, Any]:
         """Name commands that work on what is left, and the exit code of each."""
@@ -675,70 +589,8 @@ class _Story:
 
     def _refusals(self, person: str, meeting: str, *, reason: str) -> dict[str, str]:
         """Ask each feature; each must refuse, for the reason."""
-        return {name: _refused(call, reason) for name, call in self._features(person, meeting).items()}
-
-
-def _hold(claim: bool, promise: str) -> None:  # noqa: FBT001 - a claim is true or it is not
-    """Stop the story where a promise does not hold."""
-    if not claim:
-        msg = f"The demo found a promise broken: {promise}. This is a fault of Volition's own; please report it."
-        raise ProofError(msg)
-
-
-def _refused(call: Callable[[], object], reason: str) -> str:
-    """Return what a refusal says; it must be one, and for this reason."""
-    try:
-        call()
-    except RefusedError as error:
-        told = str(error)
-        _hold(reason in told, f"the refusal says {reason!r}")
-        return told
-    _hold(claim=False, promise=f"what is {reason} is refused")
-    return ""
+        return {name: must_refuse(call, reason) for name, call in self._features(person, meeting).items()}
 
 
 def _commands(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     return (str(line["command"]) for line in lines)
-
-
-def _words(text: str) -> set[str]:
-    """Return the words of a text, or of a name, that may be a name: three letters or more, the first a capital."""
-    return {word for word in re.findall(r"[^\W\d_]{3,}", text) if word[0].isupper()}
-
-
-def _read(rows: Mapping[str, Mapping[str, Any]]) -> int:
-    return sum(counted["read"] for counted in rows.values())
-
-
-def _kept(rows: Mapping[str, Mapping[str, Any]]) -> int:
-    return sum(counted["kept"] for counted in rows.values())
-
-
-def _dropped(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    total: Counter[str] = Counter()
-    for counted in rows.values():
-        total.update(counted["dropped"])
-    return ", ".join(f"{reason} {number:,}" for reason, number in sorted(total.items())) or "-"
-
-
-def _benefits(figures: Mapping[str, Mapping[str, Any]]) -> Table:
-    columns = ("model", "measure", "without", "with", "benefit", "95 % interval", "measured on")
-    return Table(columns=columns, rows=tuple(_benefit(family, told["benefit"]) for family, told in figures.items()))
-
-
-def _benefit(family: str, found: Mapping[str, Any]) -> tuple[object, ...]:
-    measured_on = f"{found['units']} {_UNITS[family]}"
-    if found["value"] is None:
-        return (family, "not measured", None, None, None, None, measured_on)
-    both = found["detail"]
-    difference, interval = f"{found['value']:+.3f}", f"{found['low']:+.3f} to {found['high']:+.3f}"
-    return (family, found["metric"], both["untrained"], both["trained"], difference, interval, measured_on)
-
-
-def _place(hit: Hit) -> str:
-    return hit.source if hit.start_ms is None else f"{hit.source}, {_clock_time(hit.start_ms)}"
-
-
-def _clock_time(at_ms: int) -> str:
-    minutes, seconds = divmod(at_ms // 1000, 60)
-    return f"{minutes}:{seconds:02d}"

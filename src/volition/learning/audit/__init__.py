@@ -5,6 +5,7 @@ Each module knows only those before it:
 finding                what one audit measured
 intervals              how sure a mean is
 bounds                 what a figure is held against before a release
+defaults               the audits that there are, and the bound of each where nothing else is set
 trainings              models that audits train, kept until they are done
 owners                 to which person each row belongs
 groups                 which units belong together, and which groups are too small to show

@@ -40,64 +40,23 @@ class Case:
     parts: Parts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audit:
-    """One audit.
+Measure = Callable[[Case, float | None], Sequence[Finding]]
+"""An audit: from the case and the bound to what was found; what could not be measured is a finding that says so."""
 
-    Attributes:
-        measure: From the case and the bound to what was found; what could not be measured is a finding that says so.
-        bound: The bound that a new workspace has.
-        example: A bound for the settings' comment, where a new workspace has none.
-        says: What the bound means, for the settings.
-    """
-
-    measure: Callable[[Case, float | None], Sequence[Finding]]
-    bound: Bound
-    example: float
-    says: str
-
-
-AUDITS: Final[Mapping[str, Audit]] = {
-    "benefit": Audit(
-        measure=lambda case, bound: measure_benefit(case.crossed, bound=bound, progress=case.progress),
-        bound=Bound(value=None),
-        example=0.0,
-        says="The feature's quality with training less without: at least the bound. Few units vary by chance.",
+AUDITS: Final[Mapping[str, Measure]] = {
+    "benefit": lambda case, bound: measure_benefit(case.crossed, bound=bound, progress=case.progress),
+    "fairness": lambda case, bound: measure_fairness(case.crossed, case.rows, regions=case.regions, bound=bound),
+    "attack": lambda case, bound: measure_attack(
+        case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
     ),
-    "fairness": Audit(
-        measure=lambda case, bound: measure_fairness(case.crossed, case.rows, regions=case.regions, bound=bound),
-        bound=Bound(value=None),
-        example=0.2,
-        says="The largest gap in quality between two groups: at most the bound. Small groups differ by chance alone.",
+    "canary": lambda case, bound: measure_canaries(
+        case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
     ),
-    "attack": Audit(
-        measure=lambda case, bound: measure_attack(
-            case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
-        ),
-        bound=Bound(value=None),
-        example=0.1,
-        says="The share of members that an attacker who has the model's file finds: at most the bound.",
-    ),
-    "canary": Audit(
-        measure=lambda case, bound: measure_canaries(
-            case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
-        ),
-        bound=Bound(value=3.0),
-        example=3.0,
-        says="How exposed, in bits, is what a single person wrote: at most the bound. Chance gives 1.4.",
-    ),
-    "poisoning": Audit(
-        measure=lambda case, bound: measure_poisoning(
-            case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
-        ),
-        bound=Bound(value=None),
-        example=3.5,
-        says="How far, in robust deviations, the most harmful party is from the others: at most the bound.",
+    "poisoning": lambda case, bound: measure_poisoning(
+        case.family, case.rows, bound=bound, progress=case.progress, parts=case.parts
     ),
 }
-"""Every audit by its name, in the order in which they run and are shown."""
-
-DEFAULT_BOUNDS: Final[Mapping[str, Bound]] = {name: audit.bound for name, audit in AUDITS.items()}
+"""Every audit by its name, in the order in which they run and are shown; `defaults` has the bound of each."""
 
 
 def run_audits(  # noqa: PLR0913 - what is audited, and how
@@ -124,13 +83,4 @@ def run_audits(  # noqa: PLR0913 - what is audited, and how
     """
     crossed = cross_validate(family, rows, progress=progress, parts=parts)
     case = Case(family=family, rows=rows, regions=regions, crossed=crossed, progress=progress, parts=parts)
-    return [finding for name, audit in AUDITS.items() for finding in audit.measure(case, bounds[name].value)]
-
-
-def bounds_text() -> str:
-    """Return the bounds of a new workspace, as its `volition.toml` has them."""
-    lines = []
-    for name, audit in AUDITS.items():
-        bound = f"bound = {audit.bound.value}" if audit.bound.value is not None else f"# bound = {audit.example}"
-        lines += [f"[audit.{name}]", f"# {audit.says}", bound, f"required = {str(audit.bound.required).lower()}", ""]
-    return "\n".join(lines)
+    return [finding for name, measure in AUDITS.items() for finding in measure(case, bounds[name].value)]

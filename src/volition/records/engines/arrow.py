@@ -25,7 +25,6 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -221,8 +220,9 @@ class _Judge:
     def _of_source(self, table: pa.Table) -> NDArray[np.bool_] | None:
         if self._source is None:
             return None
-        same: NDArray[np.bool_] = pc.fill_null(pc.equal(table["source"], self._source), fill_value=False).to_numpy()
-        return same
+        import pyarrow.compute as pc  # noqa: PLC0415 - not where no record is read
+
+        return _flags(pc.fill_null(pc.equal(table["source"], self._source), fill_value=False))
 
 
 def _mask(passing: NDArray[np.bool_]) -> pa.Array:
@@ -231,19 +231,26 @@ def _mask(passing: NDArray[np.bool_]) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(passing), [None, bits])
 
 
-def _numbers(column: pa.ChunkedArray, missing: int) -> NDArray[Any]:
-    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # a single chunk is not copied
-    filled = pc.fill_null(whole, missing) if whole.null_count else whole
-    numbers: NDArray[Any] = filled.to_numpy(zero_copy_only=False)
-    return numbers
+def _numbers(column: pa.ChunkedArray | pa.Array, missing: int) -> NDArray[Any]:
+    whole = column
+    if isinstance(column, pa.ChunkedArray):
+        whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # of one piece no copy is made
+    filled = whole.fill_null(missing) if whole.null_count else whole
+    # As with `_mask`: `to_numpy` would give the same, and load pandas.
+    start = filled.offset
+    buffer = filled.buffers()[1] if len(filled) else b""
+    return np.frombuffer(buffer, np.dtype(str(filled.type)))[start : start + len(filled)]
+
+
+def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    return _numbers(column.cast(pa.uint8()), 0).view(np.bool_)
 
 
 def _there(column: pa.ChunkedArray) -> NDArray[np.bool_] | None:
     """Return which values are not null; none if none is null."""
     if not column.null_count:
         return None
-    there: NDArray[np.bool_] = pc.is_valid(column).to_numpy()
-    return there
+    return _flags(column.is_valid())
 
 
 # --- embeddings, joined by record ----------------------------------------------------------------------------------
@@ -291,6 +298,8 @@ class _Pages:
 
     def find(self, batch: pa.RecordBatch) -> pa.Array:
         """Return the embedding of each record of a batch, or null."""
+        import pyarrow.compute as pc  # noqa: PLC0415 - not where no record is read
+
         accounts, party_sets = _span(batch["account"]), _span(batch["circle"])
         places: list[NDArray[np.int64]] = []
         found: list[pa.Array] = []
@@ -299,7 +308,7 @@ class _Pages:
                 continue
             table = self._page(number)
             place = pc.index_in(batch["record_id"], value_set=table["record_id"])
-            there = np.flatnonzero(pc.is_valid(place).to_numpy(zero_copy_only=False))
+            there = np.flatnonzero(_numbers(place, _NOBODY) != _NOBODY)
             if len(there):
                 places.append(there)
                 found.append(table["embedding"].combine_chunks().take(place.drop_null()))
@@ -307,7 +316,9 @@ class _Pages:
         if not places:
             return pa.nulls(batch.num_rows, pa.binary())
         order[np.concatenate(places)] = np.arange(sum(map(len, places)))
-        return pa.concat_arrays(found).take(pa.array(order, mask=order == _NOBODY))
+        known = np.packbits(order != _NOBODY, bitorder="little")  # not `pa.array`, as with `_mask`
+        indices = pa.Array.from_buffers(pa.int64(), len(order), [pa.py_buffer(known), pa.py_buffer(order)])
+        return pa.concat_arrays(found).take(indices)
 
     def _page(self, number: int) -> pa.Table:
         if number not in self._held:
@@ -322,6 +333,8 @@ class _Pages:
 
 
 def _span(column: pa.Array) -> tuple[int, int]:
+    import pyarrow.compute as pc  # noqa: PLC0415 - not where no record is read
+
     bounds = pc.min_max(column).as_py()
     return bounds["min"], bounds["max"]
 

@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from volition.consent.gate import PartySets, Record
@@ -108,7 +107,7 @@ class RecordColumns:
         def count(files: Sequence[str]) -> list[dict[str, int]]:
             if not files:  # erased meanwhile
                 return []
-            counted = pc.value_counts(pq.read_table(files, columns=["account"], partitioning=None)["account"])
+            counted = pq.read_table(files, columns=["account"], partitioning=None)["account"].value_counts()
             return [*counted.to_pylist()]
 
         totals: dict[str, int] = defaultdict(int)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from volition.records.lake.encryption import RecordCipher
@@ -52,6 +51,8 @@ def _derived(index: LakeIndex, cipher: RecordCipher, bucket: int, party_sets: Se
 
 def _rewrite_without(batch: Batch, bucket: int, column: str, values: Sequence[int] | Sequence[str]) -> int:
     """Rewrite a bucket's files, in the open transaction; return how many records were removed."""
+    import pyarrow.compute as pc  # noqa: PLC0415 - only where something is erased
+
     if not values:
         return 0
     removed = 0

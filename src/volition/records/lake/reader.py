@@ -15,7 +15,6 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from volition.consent.gate import EffectivePermits, Engine, Participant, PartySets, Subject, fold, heard, own
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
@@ -51,7 +50,7 @@ class Reader:
                     partial(_effective_permits, permits, category, accounts), category, bucket, source
                 ):
                     wanted = (
-                        batch.filter(pc.is_null(batch["embedding"]))
+                        batch.filter(batch["embedding"].is_null())
                         if underived and "embedding" in batch.schema.names
                         else batch
                     )

@@ -1,6 +1,6 @@
 """Four invented customers of an invented collaboration product, written out as that product would export them.
 
-Everything said here was written for Volition; no company, person, address or number is real. It serves whoever wants
+Everything said here was written for Volition; no company, person, address or number is real. It is for anyone who wants
 to see the whole road with data that reads like work: four accounts, twenty-four meetings, four chat exports.
 
 - What people say is text in this folder, written by hand: transcripts, summaries, search queries, chats.
@@ -247,7 +247,7 @@ def _write_slack(path: Path, home: Traversable, about: Mapping[str, Any], start_
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # not deflated: its bytes differ between zlibs
         for name, value in files.items():
             entry = zipfile.ZipInfo(name, _ZIP_TIME)
-            entry.create_system = 3  # or the bytes would tell the operating system
+            entry.create_system = 3  # or the bytes would depend on the operating system
             archive.writestr(entry, json.dumps(value, ensure_ascii=False, indent=1))
 
 

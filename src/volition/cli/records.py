@@ -1,22 +1,21 @@
-"""Commands for what comes in: records, and each party's yes or no."""
+"""Commands for records: collect them, and make few large files of many small ones."""
 
 # ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from volition.cli import codes, output, views
-from volition.cli.call import Call, Result, command, instant, owed_json, recorded
+from volition.cli import codes, output
+from volition.cli.blocks import Block, Grid, Value, heading, paragraph
+from volition.cli.call import Call, Result, command, instant
 from volition.cli.help import group
-from volition.errors import InvalidInputError, VolitionError
+from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from volition.consent.gate import Explanation
     from volition.progress import Progress
     from volition.records.ingest.intake import Collected
     from volition.workspace import Workspace
@@ -26,19 +25,14 @@ PANEL = "Data, and who says yes"
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="The files.")]
 Account = Annotated[str, typer.Option(metavar="ACCOUNT", help="Whose data it is.")]
 
-
-class YesNo(StrEnum):
-    """An answer."""
-
-    YES = "yes"
-    NO = "no"
+_SHOWN: Final = 20
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     collect = group(
         "Collect records from exports and telemetry.",
-        epilog="What cannot be read is set aside in the lake's quarantine, and told: nothing is lost, the good part is "
+        epilog="What cannot be read is set aside in the lake's quarantine and listed; nothing is lost, the rest is "
         "kept, and collecting the same file again stores it once.",
     )
     app.add_typer(collect, name="collect", rich_help_panel=PANEL)
@@ -56,18 +50,6 @@ def register(app: typer.Typer) -> None:
     command(collect, "otlp", example="volition collect otlp usage.jsonl")(collect_otlp)
     command(collect, "summaries", example="volition collect summaries minutes.jsonl --account helio")(collect_summaries)
     command(app, "compact", panel=PANEL, example="volition compact")(compact)
-    command(
-        app,
-        "decide",
-        panel=PANEL,
-        example="volition decide yes --party account:helio --data content --purpose train --covers past",
-    )(decide)
-    command(
-        app,
-        "may",
-        panel=PANEL,
-        example="volition may train/search --account helio --person ada --category content/chat",
-    )(may)
 
 
 def collect_webvtt(
@@ -213,7 +195,7 @@ def _collect(
         "rejected": sum(len(file.get("rejected", ())) for file in told),
         "skipped": _sum(file.get("skipped", {}) for file in told),
     }
-    return Result(value={"files": told, "total": total}, view=views.collected, code=code, warnings=tuple(warnings))
+    return Result(value={"files": told, "total": total}, view=_collected_view, code=code, warnings=tuple(warnings))
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
@@ -223,35 +205,37 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(sorted(total.items()))
 
 
-def decide(
-    call: Call,
-    answer: Annotated[YesNo, typer.Argument(metavar="yes|no", help="The answer.")],
-    party: Annotated[str, typer.Option(metavar="PARTY", help="Whose answer it is: account:ID or person:ID.")],
-    data: Annotated[
-        list[str], typer.Option(metavar="CATEGORY", help='For which data: "content", "service/usage", ... Repeatable.')
-    ],
-    purpose: Annotated[
-        list[str], typer.Option(metavar="PURPOSE", help='For which use: "train", "feature/search", ... Repeatable.')
-    ],
-    covers: Annotated[
-        str | None,
-        typer.Option(metavar="past|DATE", help="How far back a yes reaches; by default it does not reach back."),
-    ] = None,
-) -> Result:
-    """Record a party's yes or no.
-
-    It works at once. After a no, every model that learned from what is not permitted any more is named, with the date
-    by which it must have forgotten.
-    """
-    with call.workspace() as workspace:
-        entry = workspace.consent.decide(party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers)
-        value = recorded(entry) | {"party": party, "owed": []}
-        try:
-            value["owed"] = owed_json(workspace)
-        except VolitionError as error:
-            warning = f"The answer stands. Which models must forget could not be told: {error}"
-            return Result(value=value, view=views.decision, warnings=(warning,))
-    return Result(value=value, view=views.decision)
+def _collected_view(value: Value) -> Iterator[Block]:
+    """Show what became of an input."""
+    rows = [
+        (
+            file["file"],
+            file["stored"],
+            file["known"],
+            sum(file["not_kept"].values()),
+            sum(file["skipped"].values()),
+            len(file["rejected"]),
+        )
+        for file in value["files"]
+        if "error" not in file
+    ]
+    total = value["total"]
+    yield Grid(columns=("collected", "stored", "known", "not kept", "skipped", "set aside"), rows=rows)
+    for reason, number in total["not_kept"].items():
+        yield paragraph(f"{number:,} not kept: no purpose could permit them ({reason})")
+    for why, number in total["skipped"].items():
+        yield paragraph(f"{number:,} skipped: {why}")
+    if total["rejected"]:
+        yield heading("Set aside")
+        pieces = [piece for file in value["files"] for piece in file.get("rejected", ())]
+        alike = Counter((piece["source"], piece["why"]) for piece in pieces)
+        first = {(piece["source"], piece["why"]): piece["where"] for piece in reversed(pieces)}
+        yield Grid(
+            columns=("pieces", "source", "why", "the first at"),
+            rows=[(number, source, why, first[source, why]) for (source, why), number in alike.most_common(_SHOWN)],
+        )
+        if len(alike) > _SHOWN:
+            yield paragraph(f"and {len(alike) - _SHOWN:,} other faults; --json lists every piece")
 
 
 def compact(call: Call) -> Result:
@@ -263,57 +247,12 @@ def compact(call: Call) -> Result:
     with call.workspace() as workspace, output.progress() as progress:
         compacted = workspace.records.compact(progress=progress)
     value = {"before": compacted.before, "after": compacted.after, "rows": compacted.rows}
-    return Result(value=value, view=views.compacted)
+    return Result(value=value, view=_compacted_view)
 
 
-def may(
-    call: Call,
-    purpose: Annotated[str, typer.Argument(metavar="PURPOSE", help='The use, such as "train/search".')],
-    record: Annotated[str | None, typer.Option(metavar="ID", help="A record in the lake; or else:")] = None,
-    account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="the account whose record it would be,")
-    ] = None,
-    person: Annotated[
-        list[str] | None, typer.Option(metavar="PERSON", help="its people, the speaker or actor first (repeatable),")
-    ] = None,
-    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="its category,")] = None,
-    collected: Annotated[
-        str | None,
-        typer.Option(metavar="INSTANT", help="and when it was collected; by default at the instant asked about."),
-    ] = None,
-    at: Annotated[str | None, typer.Option(metavar="INSTANT", help="The instant asked about; by default now.")] = None,
-) -> Result:
-    """Answer whether something may be used, now or at an instant, and why.
-
-    Names every party concerned, the rule that judges it, and what would change the answer. Exits with 3 if the answer
-    is no.
-    """
-    if record is not None and any((account, person, category, collected)):
-        raise InvalidInputError(
-            "--record says whose, what and when already. Name either a record or what would make one."
-        )
-    with call.workspace() as workspace:
-        answer = workspace.gate.may(
-            purpose,
-            record=record,
-            account=account,
-            people=person or (),
-            category=category,
-            collected=instant(collected),
-            at=instant(at),
-        )
-        verdict = answer.verdict.to_json()
-        value = {
-            "purpose": purpose,
-            "record": record,
-            **verdict,
-            "party": workspace.party_name(verdict["party"]),
-            "parties": [_explained(workspace, line) for line in answer.parties],
-        }
-    code = codes.OK if answer.verdict.permitted else codes.REFUSED
-    return Result(value=value, view=views.answer, code=code.code)
-
-
-def _explained(workspace: "Workspace", line: "Explanation") -> dict[str, Any]:
-    told = line.to_json()
-    return told | {"party": workspace.party_name(told["party"])}
+def _compacted_view(value: Value) -> Iterator[Block]:
+    """Show a compaction."""
+    if value["rows"]:
+        yield paragraph(f"{value['before']:,} files are {value['after']:,} now; {value['rows']:,} rows were moved.")
+    else:
+        yield paragraph(f"There was nothing to compact: {value['after']:,} files.")

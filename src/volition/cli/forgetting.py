@@ -1,12 +1,15 @@
 """Commands that undo: owed, forget, erase."""
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from volition.cli import output, views
-from volition.cli.call import Call, Result, command, owed_json
+from volition.cli import output
+from volition.cli.blocks import Block, Grid, Value, listed, paragraph, short_instant
+from volition.cli.call import Call, Result, command
+from volition.cli.owed import must_forget, owed_json, owed_view
 
 PANEL = "Undo"
 
@@ -22,7 +25,7 @@ def owed(call: Call) -> Result:
     """List the models that must forget somebody, and by when."""
     with call.workspace() as workspace:
         rows = owed_json(workspace)
-    return Result(value={"owed": rows}, view=views.owed)
+    return Result(value={"owed": rows}, view=owed_view)
 
 
 def forget(call: Call) -> Result:
@@ -42,7 +45,29 @@ def forget(call: Call) -> Result:
             for forgotten in workspace.forgetting.forget(progress=progress)
         ]
         waiting = [owed for owed in owed_json(workspace) if owed["blocked"]]
-    return Result(value={"forgotten": done, "waiting": waiting}, view=views.forgotten)
+    return Result(value={"forgotten": done, "waiting": waiting}, view=_forgotten_view)
+
+
+def _forgotten_view(value: Value) -> Iterator[Block]:
+    """Show the forgettings that were done."""
+    for owed in value["waiting"]:
+        yield paragraph(
+            f"{owed['model']} waits until {short_instant(owed['due'])} and is then erased. {owed['blocked']}"
+        )
+    if not value["forgotten"]:
+        yield paragraph("Nothing else was owed." if value["waiting"] else "Nothing was owed.")
+        return
+    rows = [
+        (done["model"], done["rows"], listed(done["parties"]), done["successor"] or "none")
+        for done in value["forgotten"]
+    ]
+    yield Grid(columns=("forgotten", "rows", "parties", "successor"), rows=rows)
+    for done in value["forgotten"]:
+        if done["waits"]:
+            yield paragraph(
+                f"{done['waits']} never saw them and misses a bound: until somebody answers for it, the feature goes "
+                f"without a model. What it misses: volition release {done['waits']}"
+            )
 
 
 def erase(
@@ -54,9 +79,15 @@ def erase(
     On a terminal it asks first. Models that learned from the party must then forget it.
     """
     with call.workspace() as workspace:
-        workspace.party(party)  # a mistyped name is told before the question, not after
+        workspace.party(party)  # a mistyped name is refused before the question, not after
         if not call.json and sys.stdin.isatty() and sys.stderr.isatty():
             typer.confirm(f"Erase {party} for good? Nothing brings it back.", abort=True, err=True)
         records = workspace.forgetting.erase(party)
         value = {"party": party, "records": records, "owed": owed_json(workspace)}
-    return Result(value=value, view=views.erased)
+    return Result(value=value, view=_erased_view)
+
+
+def _erased_view(value: Value) -> Iterator[Block]:
+    """Show an erasure."""
+    yield paragraph(f"{value['party']} is erased, with {value['records']:,} records.")
+    yield from must_forget(value)

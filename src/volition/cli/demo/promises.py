@@ -1,0 +1,106 @@
+"""Promises, checked: where one does not hold, the demo stops instead of going on."""
+
+import re
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from volition.canonical import datetime_to_us
+from volition.cli.demo.cast import (
+    ASKED_EACH,
+    GUEST_WHO_WAS_NOT_ASKED,
+    LATE,
+    NO_TO_SUMMARY_TRAINING,
+    NO_TO_USAGE_TRAINING,
+    SILENT,
+)
+from volition.cli.demo.samples import SampleAccount
+from volition.errors import ProofError, RefusedError
+from volition.ledger.signing import VerifierKey
+from volition.transparency.prove import Verified, verify_bundle
+from volition.workspace import Workspace
+
+if TYPE_CHECKING:
+    from volition.records.snapshot import Snapshot
+
+_LINE: Final = 80  # characters; a terminal has room for them
+
+
+def hold(claim: bool, promise: str) -> None:  # noqa: FBT001 - a claim is true or it is not
+    """Stop the story where a promise does not hold."""
+    if not claim:
+        msg = f"The demo found a promise broken: {promise}. This is a fault of Volition's own; please report it."
+        raise ProofError(msg)
+
+
+def must_refuse(call: Callable[[], object], reason: str) -> str:
+    """Return what a refusal says; it must be one, and for this reason."""
+    try:
+        call()
+    except RefusedError as error:
+        told = str(error)
+        hold(reason in told, f"the refusal says {reason!r}")
+        return told
+    hold(claim=False, promise=f"what is {reason} is refused")
+    return ""
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of a text, or of a name, that may be a name: three letters or more, the first a capital."""
+    return {word for word in re.findall(r"[^\W\d_]{3,}", text) if word[0].isupper()}
+
+
+def check_left_out(
+    workspace: Workspace, snapshots: Mapping[str, "Snapshot"], accounts: Mapping[str, SampleAccount], start: datetime
+) -> None:
+    """Check on the frozen rows that those who were silent or said no are nowhere in them."""
+    parties = workspace.parties
+    guest = parties.guest(*GUEST_WHO_WAS_NOT_ASKED[:2]).pseudonym
+    silent_users = [user for name in ASKED_EACH for user in accounts[name].users[SILENT - 1 :: SILENT]]
+    absent = {
+        "train/search": {guest},
+        "train/summary": {guest, parties.person(NO_TO_SUMMARY_TRAINING[0]).pseudonym},
+        "train/recommend": {parties.person(user).pseudonym for user in (*NO_TO_USAGE_TRAINING, *silent_users)},
+    }
+    for purpose, nobody in absent.items():
+        rows = snapshots[purpose].keys
+        content = rows if purpose == "train/recommend" else [key for key in rows if key.category != "service/usage"]
+        hold(not any(nobody.intersection(key.people) for key in content), f"nobody who gave no yes is in {purpose}")
+    earliest = min(key.collected_us for key in snapshots["train/search"].keys if key.account == LATE[0])
+    hold(
+        earliest >= datetime_to_us(start + timedelta(days=LATE[1])),
+        "a yes covers what it says it covers",
+    )
+
+
+def check_scrubbed(workspace: Workspace, snapshot: "Snapshot") -> str:
+    """Check that no frozen line holds the name of anybody it concerns; return a line in which one was."""
+    examples = []
+    names = {person.pseudonym: _words(person.name or "") for person in workspace.parties.people()}
+    for row in snapshot.rows(workspace.parties):
+        text = str(row.payload.get("text", ""))
+        told = _words(text)
+        hold(told.isdisjoint(chain.from_iterable(names[pseudonym] for pseudonym in row.people)), "names are scrubbed")
+        if row.payload.get("kind") == "segment" and "[person-" in text:
+            examples.append(text)
+    hold(bool(examples), "there was a name to scrub")
+    return min(examples, key=lambda text: abs(len(text) - _LINE))
+
+
+def check_tampered(bundle: Path, key: VerifierKey) -> Verified:
+    """Change one byte in a copy of the bundle: the withdrawal's "no". The copy must not verify."""
+    copy = bundle.with_name("tampered.zip")
+    with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "entries.jsonl":
+                place = data.rindex(b'"answer":"no"') + len(b'"answer":"n')
+                data = data[:place] + b"0" + data[place + 1 :]
+            target.writestr(name, data)
+    verified = verify_bundle(copy, key)
+    copy.unlink()
+    hold(not verified.holds, "changed evidence does not verify")
+    return verified

@@ -1,0 +1,11 @@
+"""Commands that use the features: models at work, for one person.
+
+Each module knows only those before it:
+
+asker       who asks, the option that all of them take
+search      search, opened
+summary     summarize
+recommend   recommend
+compose     draft, rewrite, complete, replies, go-on, edit
+diagnose    diagnose
+"""

@@ -1,0 +1,116 @@
+"""The command that asks the gate: may."""
+
+# ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from volition.cli import codes
+from volition.cli.blocks import Block, Grid, Line, Value, heading, listed, paragraph, short_instant
+from volition.cli.call import Call, Result, command, instant
+from volition.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from volition.consent.gate import Explanation
+    from volition.workspace import Workspace
+
+PANEL = "Data, and who says yes"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(
+        app,
+        "may",
+        panel=PANEL,
+        example="volition may train/search --account helio --person ada --category content/chat",
+    )(may)
+
+
+def may(
+    call: Call,
+    purpose: Annotated[str, typer.Argument(metavar="PURPOSE", help='The use, such as "train/search".')],
+    record: Annotated[str | None, typer.Option(metavar="ID", help="A record in the lake; or else:")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="the account whose record it would be,")
+    ] = None,
+    person: Annotated[
+        list[str] | None, typer.Option(metavar="PERSON", help="its people, the speaker or actor first (repeatable),")
+    ] = None,
+    category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="its category,")] = None,
+    collected: Annotated[
+        str | None,
+        typer.Option(metavar="INSTANT", help="and when it was collected; by default at the instant asked about."),
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="INSTANT", help="The instant asked about; by default now.")] = None,
+) -> Result:
+    """Answer whether something may be used, now or at an instant, and why.
+
+    Names every party concerned, the rule that judges it, and what would change the answer. Exits with 3 if the answer
+    is no.
+    """
+    if record is not None and any((account, person, category, collected)):
+        raise InvalidInputError(
+            "--record says whose, what and when already. Name either a record or what would make one."
+        )
+    with call.workspace() as workspace:
+        answer = workspace.gate.may(
+            purpose,
+            record=record,
+            account=account,
+            people=person or (),
+            category=category,
+            collected=instant(collected),
+            at=instant(at),
+        )
+        verdict = answer.verdict.to_json()
+        value = {
+            "purpose": purpose,
+            "record": record,
+            **verdict,
+            "party": workspace.party_name(verdict["party"]),
+            "parties": [_explained(workspace, line) for line in answer.parties],
+        }
+    code = codes.OK if answer.verdict.permitted else codes.REFUSED
+    return Result(value=value, view=_answer_view, code=code.code)
+
+
+def _explained(workspace: "Workspace", line: "Explanation") -> dict[str, Any]:
+    told = line.to_json()
+    return told | {"party": workspace.party_name(told["party"])}
+
+
+def _answer_view(value: Value) -> Iterator[Block]:
+    """Show a verdict and every party's part in it."""
+    if value["permitted"]:
+        yield Line(text=f"yes: {value['purpose']} may use it, from {short_instant(value['since'])} on.", style="green")
+    else:
+        yield Line(text=f"no: {value['reason']}, {value['party']}.", style="red")
+    rows = [
+        (
+            "no" if party["reason"] else "yes",
+            party["party"],
+            party["role"],
+            party["say"],
+            party["reason"],
+            short_instant(party["since"]),
+            _rule(party["rule"]),
+            party["terms"],
+        )
+        for party in value["parties"]
+    ]
+    yield Grid(columns=("answer", "party", "role", "say", "reason", "since", "rule", "terms"), rows=rows)
+    remedies = dict.fromkeys(f"{party['party']}: {party['remedy']}" for party in value["parties"] if party["remedy"])
+    if remedies:
+        yield heading("What would change it")
+        for remedy in remedies:
+            yield paragraph(remedy)
+
+
+def _rule(rule: Value | None) -> str:
+    if rule is None:
+        return "none speaks of it"
+    region = f" in {listed(rule['region'])}" if rule["region"] else ""
+    return f"{listed(rule['data'])} for {listed(rule['purpose'])}{region}: {rule['basis']}"

@@ -1,0 +1,87 @@
+"""volition.toml is read strictly: a mistake is named with its file, its line and what to write instead."""
+
+import pytest
+
+from volition.errors import BackendError, InvalidInputError
+from volition.workspace import Workspace
+from volition.workspace.settings import ENGINES, Settings, make_engine, read_settings
+
+LEAST = 'origin = "log.example/acme"\ndue_days = 30\n'
+
+
+def read(folder, text):
+    (folder / "volition.toml").write_text(text, encoding="utf-8")
+    return read_settings(folder)
+
+
+def test_what_is_left_out_has_its_default(tmp_path):
+    settings = read(tmp_path, LEAST)
+    assert isinstance(settings, Settings)
+    assert (settings.engine, settings.lease_ms) == (ENGINES[0], 100)
+    assert (settings.endpoint, settings.recipe) == (None, None)
+
+
+def test_a_new_workspace_says_the_defaults_in_its_own_file(tmp_path):
+    Workspace.create(tmp_path / "w", origin="log.example/acme").close()
+    (tmp_path / "bare").mkdir()
+    assert read_settings(tmp_path / "w") == read(tmp_path / "bare", LEAST)
+
+
+def test_an_endpoint_and_a_recipe_are_read(tmp_path):
+    tables = '[endpoint]\nurl = "https://llm.example/v1"\nmodel = "tiny"\n[adapter]\nbase = "models/base"\nshards = 2\n'
+    settings = read(tmp_path, LEAST + tables)
+    assert (settings.endpoint.model, settings.endpoint.key_env) == ("tiny", None)
+    assert (settings.recipe.base, settings.recipe.shards) == ("models/base", 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"{LEAST}lease = 5\n", '{path}:3: unknown key "lease". Did you mean "lease_ms"?'),
+        ('origin = "log.example/acme"\n', '{path}:1: the key "due_days" is missing. Add it.'),
+        ('origin = "log.example/acme"\ndue_days = "30"\n', '{path}:2: "due_days" must be a whole number, like 30.'),
+        (f'{LEAST}\nengine = "arow"\n', '{path}:4: there is no engine "arow". Did you mean "arrow"?'),
+        (f"{LEAST}engine = 3\n", '{path}:3: "engine" must be a text in quotes.'),
+        (f"{LEAST}lease_ms = 0\n", '{path}:3: "lease_ms" must be from 1 to 10000 milliseconds.'),
+        (f"{LEAST}lease_ms = true\n", '{path}:3: "lease_ms" must be a whole number, like 100.'),
+        (
+            f'{LEAST}[endpoint]\nurl = "https://a.example"\nmodle = "m"\n',
+            '{path}:5: unknown key "modle". Did you mean "model"?',
+        ),
+        (f'{LEAST}[endpoint]\nmodel = "m"\n', '{path}:3: the key "url" is missing. Add it.'),
+        (
+            f'{LEAST}[endpoint]\nurl = "http://a.example"\nmodel = "m"\n',
+            "{path}:4: 'http://a.example' is not encrypted",
+        ),
+        (f"{LEAST}endpoint = 3\n", "{path}:3: expected a table"),
+        (f"{LEAST}due = [\n", "{path}:4: This is not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path, text, message):
+    with pytest.raises(InvalidInputError) as caught:
+        read(tmp_path, text)
+    assert str(caught.value).startswith(message.format(path=tmp_path / "volition.toml"))
+
+
+@pytest.mark.parametrize(
+    "table", ["[audit.benefits]\nbound = 1\n", "[audit.benefit]\nbond = 1\n", "[adapter]\nbse = 1\n"]
+)
+def test_a_mistake_in_a_table_that_others_read_is_named_with_the_file(tmp_path, table):
+    with pytest.raises(InvalidInputError, match=r"volition\.toml:3"):
+        read(tmp_path, LEAST + table)
+
+
+def test_a_folder_without_settings_is_no_workspace(tmp_path):
+    with pytest.raises(InvalidInputError, match="There is no workspace in"):
+        read_settings(tmp_path)
+
+
+def test_an_engine_that_is_not_installed_is_missed_before_anything_is_open(tmp_path, monkeypatch):
+    Workspace.create(tmp_path / "w").close()
+    path = tmp_path / "w" / "volition.toml"
+    path.write_text(path.read_text().replace('engine = "arrow"', 'engine = "spark"'))
+    monkeypatch.setattr("volition.records.engines.spark.importlib.util.find_spec", lambda _: None)
+    with pytest.raises(BackendError, match="pyspark"):
+        make_engine("spark")
+    with pytest.raises(BackendError, match="pyspark"):
+        Workspace.open(tmp_path / "w")
