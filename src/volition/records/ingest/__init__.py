@@ -3,7 +3,7 @@
 Every `read_...` keeps the same promises:
 
 - each cue, message or event of the input comes out once: as a `Draft`, as a `Reject` that says what is wrong and
-  where, or counted in a `Skipped`; nothing is lost silently;
+  where, or counted in a `Skipped`; nothing is lost silently; what else there is to know comes as a `Note`;
 - a bad piece never takes the good ones with it;
 - reading the same input again gives the same keys, so that sending twice stores once;
 - input that cannot be read at all, or that is built to exhaust the reader, raises `InvalidInputError`.
@@ -14,6 +14,7 @@ Each module knows only those before it:
 
 quarantine   what was set aside, read back without a word of it
 intake       from drafts to records: who the people are, whether the record may be kept
+speakers     who says what in a transcript
 webvtt       transcripts
 summaries    edited summaries of meetings
 messages     chat that people write on our own pages
@@ -26,7 +27,7 @@ zoom         Zoom's webhooks
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from volition.errors import InvalidInputError
 
@@ -129,7 +130,23 @@ class Skipped:
     count: int
 
 
-def keep_private(piece: Draft | Reject) -> Draft | Reject:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something about an input that whoever collects it should know, though no piece of it is bad.
+
+    Attributes:
+        source: File that it is about.
+        what: What there is to know, and what can be done, as a sentence.
+    """
+
+    source: str
+    what: str
+
+
+_Piece = TypeVar("_Piece", bound="Draft | Note | Reject | Skipped")
+
+
+def keep_private(piece: _Piece) -> _Piece:
     """Return a piece as one that features show to those alone whom it concerns."""
     return replace(piece, payload={**piece.payload, "private": True}) if isinstance(piece, Draft) else piece
 

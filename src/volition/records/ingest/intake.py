@@ -15,22 +15,25 @@ from typing import Any, Final
 from volition.canonical import canonical_json, us_to_text
 from volition.consent.gate import Record, keepable
 from volition.consent.history import History
+from volition.consent.identity import UNKNOWN, Handle, Identities
 from volition.consent.parties import Parties
-from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
+from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import PURPOSES
-from volition.errors import ConflictError, InvalidInputError
+from volition.errors import InvalidInputError
 from volition.progress import Progress
-from volition.records.ingest import Draft, PersonRef, Reject, Skipped
+from volition.records.ingest import Draft, Note, PersonRef, Reject, Skipped
 from volition.records.lake import Lake, NewRecord, record_id, source_id
 
-Piece = Draft | Reject | Skipped
+Piece = Draft | Note | Reject | Skipped
 
 BATCH: Final = 20_000
 CLOCK_SKEW_US: Final = 5 * 60 * 1_000_000
 """How far ahead of ours a source's clock may be. Later than that is set aside: a record from the future would be
 later than every yes."""
 
-_UNKNOWN: Final = UNKNOWN_PERSON.removeprefix("person:")
+_TOLD: Final = 100
+"""How many different notes a result holds."""
+_WHY: Final = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Collected:
         rejected: Pieces that were set aside, in the order of the input.
         skipped: Pieces that hold nobody's words or acts, by why.
         quarantine: Where the rejected pieces lie.
+        notes: What whoever collects should know: of whom it is not certain who they are, what was kept apart.
     """
 
     stored: int = 0
@@ -52,6 +56,19 @@ class Collected:
     rejected: list[Reject] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     quarantine: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def not_stored(self) -> int:
+        """How many records of the input are not in the lake: set aside, or such as no purpose could permit."""
+        return len(self.rejected) + self.not_kept.total()
+
+    @property
+    def why_not_stored(self) -> str:
+        """The first reasons why, in words; empty if everything was stored."""
+        why = [f"{reject.where}: {reject.why}" for reject in self.rejected[:_WHY]]
+        kept_out = [f"{count} not kept: {reason}" for reason, count in sorted(self.not_kept.items())]
+        return "; ".join((*why, *kept_out))
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as a JSON object."""
@@ -64,6 +81,7 @@ class Collected:
             ],
             "skipped": dict(self.skipped),
             "quarantine": self.quarantine,
+            "notes": self.notes,
         }
 
 
@@ -104,6 +122,8 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
             owner = piece.account if isinstance(piece, Draft) else account
             if isinstance(piece, Skipped):
                 outcome.skipped[piece.why] += piece.count
+            elif isinstance(piece, Note):
+                outcome.notes.append(f"{piece.source}: {piece.what}")
             elif owner in erased:
                 outcome.not_kept[Reason.ERASED.value] += 1
             elif isinstance(piece, Reject):
@@ -124,6 +144,7 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
         outcome.known += appended.known
         done += len(batch)
         progress("collecting", done, 0)
+    outcome.notes = list(dict.fromkeys((*outcome.notes, *directory.doubts)))[:_TOLD]
     return outcome
 
 
@@ -194,12 +215,13 @@ def _by_owner(rejects: Sequence[tuple[str | None, Reject]]) -> Iterator[tuple[st
 
 
 class _Directory:
-    """Finds the pseudonym of whom a source names, making a guest of whoever is new."""
+    """Finds whom a record concerns, and remembers of whom that is not certain."""
 
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
+        self._identities = Identities(parties)
         self._accounts: dict[str, bool] = {}
-        self._known: dict[tuple[str, PersonRef], str] = {}
+        self.doubts: dict[str, None] = {}
 
     def has_account(self, account: str) -> bool:
         if account not in self._accounts:
@@ -208,43 +230,17 @@ class _Directory:
 
     def pseudonyms(self, account: str, people: Sequence[PersonRef]) -> tuple[str, ...]:
         """Return the pseudonyms of a record's people in their order, nobody twice."""
-        return tuple(dict.fromkeys(self._pseudonym(account, person) for person in people)) or (_UNKNOWN,)
+        found = (pseudonym for person in people for pseudonym in self._concerned(account, person))
+        return tuple(dict.fromkeys(found)) or (UNKNOWN,)
 
-    def _pseudonym(self, account: str, person: PersonRef) -> str:
+    def _concerned(self, account: str, person: PersonRef) -> tuple[str, ...]:
         if person.pseudonym is not None:
-            return person.pseudonym
-        key = (account, person)
-        if key not in self._known:
-            self._known[key] = self._find(account, person)
-        return self._known[key]
-
-    def _find(self, account: str, person: PersonRef) -> str:
-        """Look by identifier and address; by name only where the source gives nothing surer, since names repeat.
-
-        Whoever was erased, or shares every handle with somebody else, cannot be asked: the gate refuses.
-        """
-        sure = [handle.strip() for handle in (person.id, person.email) if handle and handle.strip()]
-        name = (person.name or "").strip()
-        handles = sure or [name] * bool(name)
-        if not handles:
-            return _UNKNOWN
-        for handle in handles:
-            found = self._parties.find_person(account, handle)
-            if found is not None:
-                return found.pseudonym
-        if any(self._parties.is_shared(account, handle) or self._parties.is_erased(account, handle) for handle in sure):
-            return _UNKNOWN
-        identity = f"{account}:{handles[0]}"
-        try:
-            if not sure:
-                return self._parties.guest(account, name).pseudonym
-            return self._parties.add_person(
-                identity,
-                account=account,
-                name=name or None,
-                aliases=[handle for handle in sure if handle != person.email],
-                emails=[handle for handle in sure if handle == person.email],
-            ).pseudonym
-        except ConflictError:  # erased; or another process was quicker
-            found = self._parties.find_person(account, identity) if sure else None
-            return found.pseudonym if found else _UNKNOWN
+            return (person.pseudonym,)
+        resolved = self._identities.resolve(account, Handle(name=person.name, id=person.id, email=person.email))
+        if resolved.maybe:
+            heard = person.name or person.email or person.id
+            named = ", ".join(one.name or one.id for one in resolved.maybe)
+            self.doubts[f"{heard!r} may be {named}: the no of each counts, and nobody's yes stands in for theirs."] = (
+                None
+            )
+        return resolved.people
