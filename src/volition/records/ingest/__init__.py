@@ -18,6 +18,7 @@ speakers     who says what in a transcript
 webvtt       transcripts
 summaries    edited summaries of meetings
 messages     chat that people write on our own pages
+slack_zip    the zip of a Slack export, read in place
 slack        Slack exports
 files        plain text and Markdown
 otlp         OTLP logs
@@ -72,6 +73,8 @@ class Draft:
         category: A leaf of `terms.CATEGORIES`.
         at_us: Instant of collection, microseconds since the Unix epoch, UTC. It may lie in the future.
         payload: The content, as a JSON object.
+        version: Of a source whose records change there: larger for a newer form, which then takes the place of an
+            older one of the same key. None where what came first stays.
 
     Raises:
         InvalidInputError: The account is empty, the instant lies outside 1970 to 9999, or a text or number has no
@@ -84,6 +87,7 @@ class Draft:
     category: str
     at_us: int
     payload: dict[str, Any]
+    version: int | None = None
 
     def __post_init__(self) -> None:
         """Check once, so that whatever holds a draft can store it."""
@@ -143,7 +147,29 @@ class Note:
     what: str
 
 
-_Piece = TypeVar("_Piece", bound="Draft | Note | Reject | Skipped")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """That a source has told everything it still has of a conversation in a stretch of time: what else we hold is gone.
+
+    Attributes:
+        account: Whose conversation it is.
+        conversation: Its name, as the drafts before it have it.
+        origin: Its keys without their last part, as the drafts before it have them.
+        start_us: Start of the stretch, included.
+        end_us: Its end, not included.
+        sure_us: The last instant of which it is sure that the source told after it. Where we know of something later
+            than `end_us` the input may be an old one, and is believed only up to here.
+    """
+
+    account: str
+    conversation: str
+    origin: str
+    start_us: int
+    end_us: int
+    sure_us: int
+
+
+_Piece = TypeVar("_Piece", bound="Complete | Draft | Note | Reject | Skipped")
 
 
 def keep_private(piece: _Piece) -> _Piece:
