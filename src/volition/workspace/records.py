@@ -25,7 +25,7 @@ from volition.records.ingest import PersonRef, keep_private
 from volition.records.ingest.files import read_file
 from volition.records.ingest.intake import Collected, Piece, take_in
 from volition.records.ingest.otlp import read_message, read_otlp
-from volition.records.ingest.otlp_traces import spans_as_logs
+from volition.records.ingest.otlp_traces import read_traces
 from volition.records.ingest.quarantine import SetAside, read_quarantine
 from volition.records.ingest.slack import read_slack
 from volition.records.ingest.summaries import read_summaries
@@ -160,8 +160,8 @@ class Records:
         Raises:
             InvalidInputError: It cannot be parsed; nothing was stored.
         """
-        logs = data if signal == "logs" else spans_as_logs(data, encoding=encoding, source=source)
-        return self.take_in(read_message(logs, encoding=encoding, source=source), None, silent)
+        read = read_message if signal == "logs" else read_traces
+        return self.take_in(read(data, encoding=encoding, source=source), None, silent)
 
     def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
         """Collect one event that Zoom's webhook told of an account's meetings; a repeated one is stored once."""

@@ -21,6 +21,7 @@ messages     chat that people write on our own pages
 slack_zip    the zip of a Slack export, read in place
 slack        Slack exports
 files        plain text and Markdown
+otlp_wire    OTLP as it comes over the wire, taken apart piece by piece
 otlp         OTLP logs
 otlp_traces  OTLP traces, as logs
 zoom         Zoom's webhooks
