@@ -167,7 +167,12 @@ def test_a_gzip_of_several_members_is_read_and_a_broken_or_huge_one_refused():
     data = gzip.compress(b"one ") + gzip.compress(b"two")
     assert gunzipped(data, limit_bytes=7, what="The body") == b"one two"
     assert gunzipped(data + b"\0\0", limit_bytes=7, what="The body") == b"one two"
-    for bad, why in ((data, "more than 6"), (data[:-1], "cut short"), (b"nothing", "no gzip"), (data + b"x", "cut short")):
+    for bad, why in (
+        (data, "more than 6"),
+        (data[:-1], "cut short"),
+        (b"nothing", "no gzip"),
+        (data + b"x", "cut short"),
+    ):
         with pytest.raises(InvalidInputError, match=why):
             gunzipped(bad, limit_bytes=6 if bad is data else 100, what="The body")
 

@@ -223,6 +223,8 @@ def person_add(
         added = workspace.people.add_person(
             person, account=account, name=name, aliases=alias or (), emails=email or (), region=region
         )
+        namesakes = [one.id for one in workspace.people.namesakes(added.id)]
+        erased = workspace.people.erased_names(added.id)
     value = {
         "person": added.id,
         "account": added.account,
@@ -231,5 +233,12 @@ def person_add(
         "emails": list(added.emails),
         "region": region,
         "pseudonym": added.pseudonym,
+        "may_be": namesakes,
     }
-    return Result(value=value, view=views.person)
+    warnings = [
+        f"{one} was heard in the data before, and may be the same person. Until the two are joined both are asked, and "
+        "the no of each counts for both."
+        for one in namesakes
+    ]
+    warnings += [f"Somebody who went by {one!r} was erased. Is this somebody else?" for one in erased]
+    return Result(value=value, view=views.person, warnings=tuple(warnings))

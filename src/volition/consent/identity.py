@@ -119,6 +119,11 @@ def _names(person: Person) -> list[str]:
     return [name for name in (person.name, *person.aliases) if name and any(map(str.isalpha, name)) and "@" not in name]
 
 
+def _handles(person: Person) -> list[str]:
+    """Return what a person was given besides their identifier within the workspace."""
+    return [handle for handle in (person.name, *person.aliases, *person.emails) if handle]
+
+
 class Identities:
     """Says whom handles mean, by the directory of people; whoever is new becomes a guest of the account."""
 
@@ -163,8 +168,14 @@ class Identities:
     def _by_name(self, account: str, name: str) -> Resolved:
         """Resolve a name that the source gives nothing surer for."""
         found = self._exactly(account, dict.fromkeys((name, plain(name))))
-        if any(not is_heard(person) for person in found):
-            return _these([one for one in found if not is_heard(one)], [one for one in found if is_heard(one)])
+        registered = [person for person in found if not is_heard(person)]
+        if registered:
+            if not any(sure_key(name) in map(sure_key, _handles(person)) for person in registered):
+                # It is their identifier: another's first name may be the same.
+                registered = list(
+                    {one.id: one for one in (*registered, *self._index(account).short_for(name))}.values()
+                )
+            return _these(registered, [person for person in found if is_heard(person)])
         if is_nobody(name):
             return Resolved(people=(UNKNOWN,))
         index = self._index(account)
@@ -198,9 +209,10 @@ class Identities:
         if partly or len(registered) > 1 or not own:
             maybe = (partly or registered)[:_MOST_CANDIDATES]
             return Resolved(people=tuple(dict.fromkeys((UNKNOWN, *_pseudonyms([*maybe, *own])))), maybe=tuple(maybe))
-        first = registered or (heard if len(heard) == 1 else [])
-        rest = [] if first is heard else heard[:_MOST_CANDIDATES]
-        return Resolved(people=_pseudonyms([*first, *own, *rest]), maybe=tuple(registered))
+        if registered:  # what others who were heard have refused, this one has refused, too
+            return Resolved(people=_pseudonyms([*registered, *own]), maybe=tuple(registered))
+        first, rest = (heard, []) if len(heard) == 1 else ([], heard[:_MOST_CANDIDATES])
+        return Resolved(people=_pseudonyms([*first, *own, *rest]))
 
     def namesakes(self, person: Person) -> list[Person]:
         """Return who may be the same person: somebody heard for one registered, or the other way round; by id.

@@ -25,6 +25,7 @@ otlp_wire    OTLP as it comes over the wire, taken apart piece by piece
 otlp         OTLP logs
 otlp_traces  OTLP traces, as logs
 zoom         Zoom's webhooks
+zoom_chat    Zoom's saved chat
 """
 
 import json

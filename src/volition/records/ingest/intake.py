@@ -130,6 +130,25 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
     return intake.closed()
 
 
+def holds_other(pieces: Iterable[Piece], lake: Lake) -> bool:
+    """Say whether the lake has other content under the key of any of some pieces; nothing is stored."""
+    drafts = [piece for piece in pieces if isinstance(piece, Draft)]
+    return lake.count_other([_bare_record(draft) for draft in drafts]) > 0
+
+
+def _bare_record(draft: Draft) -> NewRecord:
+    """Return a draft as a record of nobody, to compare what it holds."""
+    return NewRecord(
+        record_id=record_id(draft.account, draft.key),
+        account=draft.account,
+        people=(),
+        category=draft.category,
+        collected_us=draft.at_us,
+        source="",
+        payload=draft.payload,
+    )
+
+
 class _Intake:
     """Takes batches of pieces, and counts what becomes of them."""
 
