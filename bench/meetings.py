@@ -22,7 +22,7 @@ from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder
 from volition.progress import Progress
-from volition.records.ingest import Reject
+from volition.records.ingest import Draft, Reject
 from volition.records.ingest.webvtt import read_webvtt
 from volition.records.lake import Row
 
@@ -92,8 +92,9 @@ def _segments(path: Path) -> Iterator[Row]:
         if isinstance(draft, Reject):
             msg = f"{path}, {draft.where}: {draft.why}"
             raise InvalidInputError(msg)
-        people = tuple(_pseudonym(f"{meeting}/{person.name}") for person in draft.people)
-        yield _row(draft.key, people, draft.category, draft.payload)
+        if isinstance(draft, Draft):  # and no count of noises
+            people = tuple(_pseudonym(f"{meeting}/{person.name}") for person in draft.people)
+            yield _row(draft.key, people, draft.category, draft.payload)
 
 
 def _row(key: str, people: tuple[str, ...], category: str, payload: dict[str, Any]) -> Row:

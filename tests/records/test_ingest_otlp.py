@@ -198,7 +198,7 @@ def test_an_id_that_is_not_hex_is_set_aside_and_its_neighbours_are_kept(bad):
 
 
 def test_a_record_without_a_time_has_the_time_it_was_observed():
-    assert read_one(timestamp=0, observed_timestamp=5_000_000).at_us == 5000
+    assert read_one(timestamp=0, observed_timestamp=TIME_NS).at_us == TIME_NS // 1000
 
 
 def test_a_record_without_any_time_is_set_aside():

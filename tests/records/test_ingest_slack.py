@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.records.ingest import Draft, PersonRef, Reject, Skipped
-from volition.records.ingest.slack import Limits, read_slack
+from volition.records.ingest import Complete, Draft, Note, PersonRef, Reject, Skipped
+from volition.records.ingest.slack import read_slack
+from volition.records.ingest.slack_zip import Limits
 
 ADA = PersonRef(id="U1ADA", name="Ada Lovelace", email="ada@acme.example")
 BOB = PersonRef(id="U2BOB", name="bob")
@@ -44,8 +45,13 @@ def export(files=None, days=None, names=()):
     return out
 
 
-def read(stream, **options):
+def read_all(stream, **options):
     return list(read_slack(stream, account="acme", **options))
+
+
+def read(stream, **options):
+    """Return the messages of an export, without what is said of it as a whole."""
+    return [item for item in read_all(stream, **options) if not isinstance(item, Complete | Note)]
 
 
 def read_day(*messages, **files):
@@ -76,6 +82,7 @@ def test_a_message_becomes_a_draft():
                 "author": "Ada Lovelace",
                 "text": "Hello",
             },
+            version=1,
         )
     ]
 

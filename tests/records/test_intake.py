@@ -124,10 +124,16 @@ def test_a_person_is_found_by_identifier_address_or_else_by_name(world):
 
 
 def test_a_name_counts_only_where_the_source_gives_nothing_surer(world):
-    [found] = whose(world, PersonRef(id="U9", name="Bo Berg"))
+    [found] = whose(world, PersonRef(id="U9", name="Dee Dunn"))
     assert found not in world.people.values()
     assert world.parties.person_by_pseudonym(found).aliases == ("U9",)
     assert whose(world, PersonRef(id="U9")) == whose(world, PersonRef(id="U9", name="Another Name")) == (found,)
+
+
+def test_an_identifier_that_nobody_knows_with_the_name_of_somebody_registered_may_be_them(world):
+    bo, found = whose(world, PersonRef(id="U9", name="Bo Berg"))
+    assert bo == world.people["acme-bo"]
+    assert world.parties.person_by_pseudonym(found).aliases == ("U9",)
 
 
 def test_a_new_name_is_a_guest_of_the_account_and_the_same_one_each_time(world):
@@ -157,12 +163,14 @@ def test_nobody_stands_twice_in_a_record_and_the_first_stays_first(world):
 
 
 @pytest.mark.parametrize("by", ["name", "id", "email"])
-def test_a_handle_that_two_people_share_is_neither_of_them_nor_somebody_new(world, by):
+def test_a_handle_that_two_people_share_concerns_both_and_somebody_unknown_first(world, by):
     for person in ("sam", "tim"):
         world.parties.add_person(person, account="acme", name="Sam Lee", aliases=["U7"], emails=["team@acme.example"])
     reference = {"name": "Sam Lee", "id": "U7", "email": "team@acme.example"}
     known = len(world.parties.people())
-    assert whose(world, PersonRef(**{by: reference[by]})) == (UNKNOWN,)
+    unknown, *both = whose(world, PersonRef(**{by: reference[by]}))
+    assert unknown == UNKNOWN
+    assert set(both) == {world.parties.person(person).pseudonym for person in ("sam", "tim")}
     assert len(world.parties.people()) == known
     assert whose(world, PersonRef(id="sam", email="team@acme.example")) == (world.parties.person("sam").pseudonym,)
 

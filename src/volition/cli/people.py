@@ -87,6 +87,8 @@ def add_person(
         added = workspace.people.add_person(
             person, account=account, name=name, aliases=alias or (), emails=email or (), region=region
         )
+        namesakes = [one.id for one in workspace.people.namesakes(added.id)]
+        erased = workspace.people.erased_names(added.id)
     value = {
         "person": added.id,
         "account": added.account,
@@ -95,8 +97,15 @@ def add_person(
         "emails": list(added.emails),
         "region": region,
         "pseudonym": added.pseudonym,
+        "may_be": namesakes,
     }
-    return Result(value=value, view=_person_view)
+    warnings = [
+        f"{one} was heard in the data before, and may be the same person. Until the two are joined both are asked, and "
+        "the no of each counts for both."
+        for one in namesakes
+    ]
+    warnings += [f"Somebody who went by {one!r} was erased. Is this somebody else?" for one in erased]
+    return Result(value=value, view=_person_view, warnings=tuple(warnings))
 
 
 def _person_view(value: Value) -> Iterator[Block]:

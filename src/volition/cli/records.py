@@ -46,6 +46,11 @@ def register(app: typer.Typer) -> None:
         "file",
         example="volition collect file plan.md --account helio --author ada --written 2026-01-05T09:00:00Z",
     )(collect_file)
+    command(
+        collect,
+        "zoom-chat",
+        example="volition collect zoom-chat meeting_saved_chat.txt --account helio --started 2026-01-05T09:00:00Z",
+    )(collect_zoom_chat)
     command(collect, "slack", example="volition collect slack export.zip --account helio")(collect_slack)
     command(collect, "otlp", example="volition collect otlp usage.jsonl")(collect_otlp)
     command(collect, "summaries", example="volition collect summaries minutes.jsonl --account helio")(collect_summaries)
@@ -82,6 +87,44 @@ def collect_webvtt(
             started=started_at,
             meeting=meeting,
             participants=participant or (),
+            private=private,
+            progress=progress,
+        ),
+    )
+
+
+def collect_zoom_chat(
+    call: Call,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The chat, as Zoom saves it.")],
+    account: Account,
+    started: Annotated[
+        str, typer.Option(metavar="INSTANT", help="When the meeting started, such as 2026-01-05T09:00:00Z.")
+    ],
+    meeting: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The meeting; by default the file's name.")
+    ] = None,
+    participant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Somebody who was there, even if silent. Repeatable.")
+    ] = None,
+    me: Annotated[
+        str | None, typer.Option(metavar="NAME", help='Who saved the file, and is called "Me" in it.')
+    ] = None,
+    private: Annotated[  # noqa: FBT002 - an option
+        bool, typer.Option("--private", help="Show it to those alone who were there, not to the whole account.")
+    ] = False,
+) -> Result:
+    """Collect a meeting's chat as Zoom saves it. Direct messages are private."""
+    started_at = instant(started)
+    return _collect(
+        call,
+        [file],
+        lambda workspace, path, progress: workspace.records.collect_zoom_chat(
+            path,
+            account=account,
+            started=started_at,
+            meeting=meeting,
+            participants=participant or (),
+            me=me,
             private=private,
             progress=progress,
         ),
@@ -183,10 +226,11 @@ def _collect(
                 code = codes.INVALID.code
                 continue
             told.append({"file": str(path), **outcome})
+            warnings += [note if path.name in note else f"{path}: {note}" for note in outcome["notes"]]
             if outcome["rejected"]:
                 places = ", ".join(outcome["quarantine"])
                 warnings.append(f"{path}: {len(outcome['rejected'])} pieces were set aside in {places}")
-                if not any(outcome[good] for good in ("stored", "known", "not_kept", "skipped")):
+                if not any(outcome[good] for good in ("stored", "known", "replaced", "not_kept", "skipped")):
                     code = codes.INVALID.code
     total = {
         "stored": sum(file.get("stored", 0) for file in told),

@@ -22,6 +22,7 @@ handed the opened folder and the groups that it needs, so the modules can be rea
 
 settings     what volition.toml may say
 opened       the folder, opened, and what is known now
+namesakes    two identities that may be one person: the no of each counts for both
 terms        publish terms, accept them
 people       add accounts and people
 gate         may this be used?

@@ -26,6 +26,7 @@ from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.gate import GateQuestions
+from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 
 _CHOSEN: Final = 4096  # parties whose choices are remembered
@@ -38,6 +39,7 @@ class Consent:
         """Take the opened folder, and the gate that says what stands."""
         self._opened = opened
         self._gate = gate
+        self._namesakes = Namesakes(opened)
         # What each party could choose: as long as nothing was written to the ledger and no terms begin to bind.
         self._chosen: dict[tuple[str, str], tuple[int, int, Choices | None]] = {}
 
@@ -51,6 +53,8 @@ class Consent:
         covers: str | None = None,
     ) -> Entry:
         """Record a party's yes or no. Once this returns, every later answer knows a no, and within a lease a yes.
+
+        A person's no is recorded for those, too, who may be the same person (`namesakes`).
 
         Args:
             party: "account:ID" or "person:ID".
@@ -80,7 +84,8 @@ class Consent:
             "purpose": sorted(set(purpose)),
             "covers": covers,
         }
-        return self._opened.ledger.append(NewEntry(kind="decision", body=body))[0]
+        too = [] if yes else self._namesakes.refused_too(str(body["party"]), body)
+        return self._opened.ledger.append(NewEntry(kind="decision", body=body), *too)[0]
 
     def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
         """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
@@ -223,7 +228,9 @@ class Consent:
         if any(known == name for _, known, _ in self._opened.history().party(party).signals):
             self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
             return None
-        return self._opened.ledger.append(NewEntry(kind="signal", body={"party": party, "signal": name}))[0]
+        body = {"party": party, "signal": name}
+        too = self._namesakes.refused_too(party, body)
+        return self._opened.ledger.append(NewEntry(kind="signal", body=body), *too)[0]
 
     def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
         """Return the entries in which a person said something, the newest first: decisions and signals.

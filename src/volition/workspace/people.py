@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from volition.consent.parties import Account, Person
 from volition.consent.terms.regions import check_region
 from volition.ledger.entry import NewEntry
+from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 
 
@@ -18,6 +19,7 @@ class People:
     def __init__(self, opened: Opened) -> None:
         """Take the opened folder."""
         self._opened = opened
+        self._namesakes = Namesakes(opened)
 
     def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
         """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
@@ -38,13 +40,35 @@ class People:
         emails: Sequence[str] = (),
         region: str | None = None,
     ) -> Person:
-        """Add a person; without an account it is a guest. The region, if known, overrides the account's."""
+        """Add a person; without an account it is a guest. The region, if known, overrides the account's.
+
+        Whoever was heard under one of their names before stays a person of their own, as `namesakes` tells; what these
+        have refused counts for the new one, too.
+        """
         if region is not None:
             check_region(region)
         added = self._opened.parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
         if region is not None:
             self._locate(f"person:{added.pseudonym}", region)
+        if refused := list(self._namesakes.refusals_for(added)):
+            self._opened.ledger.append(*refused)
         return added
+
+    def namesakes(self, person: str) -> list[Person]:
+        """Return who may be the same person: somebody heard in the data for one registered, or the other way round.
+
+        Until the two are joined both are asked, and the no of each counts for both.
+
+        Raises:
+            InvalidInputError: There is no such person.
+        """
+        return self._namesakes.of(self._opened.parties.person(person))
+
+    def erased_names(self, person: str) -> list[str]:
+        """Return the names and addresses of a person by which somebody was known who was erased."""
+        found = self._opened.parties.person(person)
+        handles = [text for text in (found.name, *found.aliases, *found.emails) if text]
+        return [text for text in handles if self._opened.parties.is_erased(found.account or "", text)]
 
     def _locate(self, party: str, region: str) -> None:
         self._opened.ledger.append(NewEntry(kind="region", body={"party": party, "region": region}))

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,14 +20,15 @@ from volition.consent.terms.model import CATEGORIES, leaves
 from volition.learning.families.installed import learns_from, uses_embeddings
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
-from volition.records.ingest import PersonRef, keep_private
+from volition.records.ingest import Note, PersonRef, keep_private
 from volition.records.ingest.files import read_file
-from volition.records.ingest.intake import Collected, Piece, take_in
+from volition.records.ingest.intake import Collected, Piece, holds_other, take_in
 from volition.records.ingest.quarantine import SetAside, read_quarantine
 from volition.records.ingest.slack import read_slack
 from volition.records.ingest.summaries import read_summaries
 from volition.records.ingest.webvtt import read_webvtt
 from volition.records.ingest.zoom import read_zoom_event
+from volition.records.ingest.zoom_chat import read_zoom_chat
 from volition.records.lake import Compacted, Lake, bucket_of
 from volition.records.stream import BATCH_ROWS, Rows, judged
 from volition.workspace.gate import GateQuestions, check_purpose
@@ -71,7 +73,8 @@ class Records:
             path: The WebVTT file.
             account: Whose meeting it was.
             started: When it started; a transcript's times count from there.
-            meeting: Its name; by default the file's.
+            meeting: Its name; by default the file's. Where another transcript lies under it already, this one is kept
+                apart under the name with a number, and the result says so.
             participants: Names of people who were there, whether or not they spoke.
             private: Whether features show it to those alone who were there, and not to everybody of the account.
             progress: Called with how far it has come.
@@ -79,15 +82,69 @@ class Records:
         Raises:
             InvalidInputError: The file is no WebVTT, or the account is not known.
         """
-        pieces = read_webvtt(
+        data, name = read_bytes(path), meeting or path.stem
+        account = self._opened.parties.account(account).id
+        people = [PersonRef(name=name) for name in participants]
+        for number in count(1):
+            called = name if number == 1 else f"{name} ({number})"
+            pieces = list(
+                read_webvtt(
+                    data,
+                    source=path.name,
+                    account=account,
+                    meeting=called,
+                    start_us=datetime_to_us(started),
+                    participants=people,
+                )
+            )
+            if not holds_other(pieces, self._opened.lake):
+                break
+        if called != name:
+            what = (
+                f"another transcript lies here as {name!r}, so this one is kept apart, as {called!r}. If it is a "
+                "corrected one, the earlier one is still there."
+            )
+            pieces.append(Note(source=path.name, what=what))
+        return self.take_in(map(keep_private, pieces) if private else pieces, account, progress)
+
+    def collect_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
+        self,
+        path: Path,
+        *,
+        account: str,
+        started: datetime,
+        meeting: str | None = None,
+        participants: Sequence[str] = (),
+        me: str | None = None,
+        private: bool = False,
+        progress: Progress = silent,
+    ) -> Collected:
+        """Collect a meeting's chat as Zoom saves it; its direct messages are private.
+
+        Args:
+            path: The text file.
+            account: Whose meeting it was.
+            started: When it started; the chat's times count from there.
+            meeting: Its name; by default the file's.
+            participants: Names of people who were there, whether or not they wrote.
+            me: Name of whoever saved the file, whom it calls "Me".
+            private: Whether features show what was written to everyone to those alone who were there.
+            progress: Told how far it has come.
+
+        Raises:
+            InvalidInputError: The file is no saved chat, or the account is not known.
+        """
+        pieces = read_zoom_chat(
             read_bytes(path),
             source=path.name,
             account=self._opened.parties.account(account).id,
             meeting=meeting or path.stem,
             start_us=datetime_to_us(started),
             participants=[PersonRef(name=name) for name in participants],
+            me=PersonRef(name=me) if me else None,
+            private=private,
         )
-        return self.take_in(map(keep_private, pieces) if private else pieces, account, progress)
+        return self.take_in(pieces, account, progress)
 
     def collect_file(  # noqa: PLR0913 - what a file does not say about itself
         self,
@@ -163,10 +220,10 @@ class Records:
             InvalidInputError: It cannot be parsed; nothing was stored.
         """
         from volition.records.ingest.otlp import read_message  # noqa: PLC0415 - as above
-        from volition.records.ingest.otlp_traces import spans_as_logs  # noqa: PLC0415
+        from volition.records.ingest.otlp_traces import read_traces  # noqa: PLC0415
 
-        logs = data if signal == "logs" else spans_as_logs(data, encoding=encoding, source=source)
-        return self.take_in(read_message(logs, encoding=encoding, source=source), None, silent)
+        read = read_message if signal == "logs" else read_traces
+        return self.take_in(read(data, encoding=encoding, source=source), None, silent)
 
     def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
         """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""

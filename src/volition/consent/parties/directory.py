@@ -191,6 +191,16 @@ class Directory:
         named = self._named(account, handle)
         return _to_person(named[0]) if len(named) == 1 else None
 
+    def named(self, account: str, handle: str) -> list[Person]:
+        """Return everyone who goes by a name, alias, address or id in an account (of none: ""), whatever the case."""
+        return [_to_person(found) for found in self._named(account, handle)]
+
+    def people_without_account(self) -> list[Person]:
+        """Return the guests who were registered without an account, by id."""
+        return [
+            _to_person(found) for found in self._database.all("SELECT * FROM people WHERE account IS NULL ORDER BY id")
+        ]
+
     def is_shared(self, account: str, handle: str) -> bool:
         """Return whether several people of an account go by a handle, so that it identifies none of them."""
         return len(self._named(account, handle)) > 1

@@ -122,6 +122,14 @@ class Parties:
         """Return the one person of an account who goes by a handle; see `Directory.find_person`."""
         return self.directory.find_person(account, handle)
 
+    def named(self, account: str, handle: str) -> list[Person]:
+        """Return everyone who goes by a handle in an account (of none: "")."""
+        return self.directory.named(account, handle)
+
+    def people_without_account(self) -> list[Person]:
+        """Return the guests who were registered without an account, by id."""
+        return self.directory.people_without_account()
+
     def is_shared(self, account: str, handle: str) -> bool:
         """Return whether several people of an account go by a handle."""
         return self.directory.is_shared(account, handle)

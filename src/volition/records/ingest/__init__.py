@@ -3,7 +3,7 @@
 Every `read_...` keeps the same promises:
 
 - each cue, message or event of the input comes out once: as a `Draft`, as a `Reject` that says what is wrong and
-  where, or counted in a `Skipped`; nothing is lost silently;
+  where, or counted in a `Skipped`; nothing is lost silently; what else there is to know comes as a `Note`;
 - a bad piece never takes the good ones with it;
 - reading the same input again gives the same keys, so that sending twice stores once;
 - input that cannot be read at all, or that is built to exhaust the reader, raises `InvalidInputError`.
@@ -14,19 +14,23 @@ Each module knows only those before it:
 
 quarantine   what was set aside, read back without a word of it
 intake       from drafts to records: who the people are, whether the record may be kept
+speakers     who says what in a transcript
 webvtt       transcripts
 summaries    edited summaries of meetings
 messages     chat that people write on our own pages
+slack_zip    the zip of a Slack export, read in place
 slack        Slack exports
 files        plain text and Markdown
+otlp_wire    OTLP as it comes over the wire, taken apart piece by piece
 otlp         OTLP logs
 otlp_traces  OTLP traces, as logs
 zoom         Zoom's webhooks
+zoom_chat    Zoom's saved chat
 """
 
 import json
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 from volition.errors import InvalidInputError
 
@@ -71,6 +75,8 @@ class Draft:
         category: A leaf of `terms.CATEGORIES`.
         at_us: Instant of collection, microseconds since the Unix epoch, UTC. It may lie in the future.
         payload: The content, as a JSON object.
+        version: Of a source whose records change there: larger for a newer form, which then takes the place of an
+            older one of the same key. None where what came first stays.
 
     Raises:
         InvalidInputError: The account is empty, the instant lies outside 1970 to 9999, or a text or number has no
@@ -83,6 +89,7 @@ class Draft:
     category: str
     at_us: int
     payload: dict[str, Any]
+    version: int | None = None
 
     def __post_init__(self) -> None:
         """Check once, so that whatever holds a draft can store it."""
@@ -129,7 +136,45 @@ class Skipped:
     count: int
 
 
-def keep_private(piece: Draft | Reject) -> Draft | Reject:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something about an input that whoever collects it should know, though no piece of it is bad.
+
+    Attributes:
+        source: File that it is about.
+        what: What there is to know, and what can be done, as a sentence.
+    """
+
+    source: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complete:
+    """That a source has told everything it still has of a conversation in a stretch of time: what else we hold is gone.
+
+    Attributes:
+        account: Whose conversation it is.
+        conversation: Its name, as the drafts before it have it.
+        origin: Its keys without their last part, as the drafts before it have them.
+        start_us: Start of the stretch, included.
+        end_us: Its end, not included.
+        sure_us: The last instant of which it is sure that the source told after it. Where we know of something later
+            than `end_us` the input may be an old one, and is believed only up to here.
+    """
+
+    account: str
+    conversation: str
+    origin: str
+    start_us: int
+    end_us: int
+    sure_us: int
+
+
+_Piece = TypeVar("_Piece", bound="Complete | Draft | Note | Reject | Skipped")
+
+
+def keep_private(piece: _Piece) -> _Piece:
     """Return a piece as one that features show to those alone whom it concerns."""
     return replace(piece, payload={**piece.payload, "private": True}) if isinstance(piece, Draft) else piece
 

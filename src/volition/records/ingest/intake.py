@@ -6,7 +6,7 @@ with the reason; of an erased account nothing is kept there either. Batches are 
 one after the other, each whole; a killed collection is simply run again, and stores the rest once.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,22 +15,26 @@ from typing import Any, Final
 from volition.canonical import canonical_json, us_to_text
 from volition.consent.gate import Record, keepable
 from volition.consent.history import History
+from volition.consent.identity import UNKNOWN, Handle, Identities
 from volition.consent.parties import Parties
-from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
+from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import PURPOSES
-from volition.errors import ConflictError, InvalidInputError
+from volition.errors import InvalidInputError
 from volition.progress import Progress
-from volition.records.ingest import Draft, PersonRef, Reject, Skipped
+from volition.records.ingest import Complete, Draft, Note, PersonRef, Reject, Skipped
 from volition.records.lake import Lake, NewRecord, record_id, source_id
 
-Piece = Draft | Reject | Skipped
+Piece = Complete | Draft | Note | Reject | Skipped
 
 BATCH: Final = 20_000
 CLOCK_SKEW_US: Final = 5 * 60 * 1_000_000
 """How far ahead of ours a source's clock may be. Later than that is set aside: a record from the future would be
 later than every yes."""
 
-_UNKNOWN: Final = UNKNOWN_PERSON.removeprefix("person:")
+_TOLD: Final = 100
+"""How many different notes a result holds."""
+_WHY: Final = 5
+_OTHER: Final = "other content under the same key"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +48,10 @@ class Collected:
         rejected: Pieces that were set aside, in the order of the input.
         skipped: Pieces that hold nobody's words or acts, by why.
         quarantine: Where the rejected pieces lie.
+        replaced: Records whose newer form took the place of the one that the lake had.
+        outdated: Records that are older than the form that the lake has, and were not stored.
+        gone: Records that were removed since their source has them no more.
+        notes: What whoever collects should know: of whom it is not certain who they are, what was kept apart.
     """
 
     stored: int = 0
@@ -52,6 +60,22 @@ class Collected:
     rejected: list[Reject] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     quarantine: list[str] = field(default_factory=list)
+    replaced: int = 0
+    outdated: int = 0
+    gone: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def not_stored(self) -> int:
+        """How many records of the input are not in the lake: set aside, or such as no purpose could permit."""
+        return len(self.rejected) + self.not_kept.total()
+
+    @property
+    def why_not_stored(self) -> str:
+        """The first reasons why, in words; empty if everything was stored."""
+        why = [f"{reject.where}: {reject.why}" for reject in self.rejected[:_WHY]]
+        kept_out = [f"{count} not kept: {reason}" for reason, count in sorted(self.not_kept.items())]
+        return "; ".join((*why, *kept_out))
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as a JSON object."""
@@ -64,6 +88,10 @@ class Collected:
             ],
             "skipped": dict(self.skipped),
             "quarantine": self.quarantine,
+            "replaced": self.replaced,
+            "outdated": self.outdated,
+            "gone": self.gone,
+            "notes": self.notes,
         }
 
 
@@ -91,40 +119,129 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
     Raises:
         BackendError: The disk is full or cannot be written. Batches before are stored; collect again for the rest.
     """
-    outcome = Collected()
     gate = _Gate([Permits(history, purpose=purpose, at_us=now_us) for purpose in PURPOSES])
-    directory = _Directory(parties)
-    erased = parties.erased_accounts()
+    intake = _Intake(account, parties, lake, gate, now_us)
     stream = iter(pieces)
     done = 0
     while batch := list(islice(stream, BATCH)):
+        intake.take(batch)
+        done += len(batch)
+        progress("collecting", done, 0)
+    return intake.closed()
+
+
+def holds_other(pieces: Iterable[Piece], lake: Lake) -> bool:
+    """Say whether the lake has other content under the key of any of some pieces; nothing is stored."""
+    drafts = [piece for piece in pieces if isinstance(piece, Draft)]
+    return lake.count_other([_bare_record(draft) for draft in drafts]) > 0
+
+
+def _bare_record(draft: Draft) -> NewRecord:
+    """Return a draft as a record of nobody, to compare what it holds."""
+    return NewRecord(
+        record_id=record_id(draft.account, draft.key),
+        account=draft.account,
+        people=(),
+        category=draft.category,
+        collected_us=draft.at_us,
+        source="",
+        payload=draft.payload,
+    )
+
+
+class _Intake:
+    """Takes batches of pieces, and counts what becomes of them."""
+
+    def __init__(self, account: str | None, parties: Parties, lake: Lake, gate: "_Gate", now_us: int) -> None:
+        self._account = account
+        self._parties = parties
+        self._lake = lake
+        self._gate = gate
+        self._now_us = now_us
+        self._directory = _Directory(parties)
+        self._erased = parties.erased_accounts()
+        self._outcome = Collected()
+        # What sources that number their forms told, by account and conversation.
+        self._present: dict[tuple[str, str], set[str]] = defaultdict(set)
+
+    def take(self, batch: Sequence[Piece]) -> None:
+        """Store a batch, as a whole, and set its bad pieces aside."""
         records: list[NewRecord] = []
         rejects: list[tuple[str | None, Reject]] = []
         for piece in batch:
-            owner = piece.account if isinstance(piece, Draft) else account
+            owner = self._account if isinstance(piece, Reject | Skipped | Note) else piece.account
             if isinstance(piece, Skipped):
-                outcome.skipped[piece.why] += piece.count
-            elif owner in erased:
-                outcome.not_kept[Reason.ERASED.value] += 1
+                self._outcome.skipped[piece.why] += piece.count
+            elif isinstance(piece, Note):
+                self._outcome.notes.append(f"{piece.source}: {piece.what}")
+            elif isinstance(piece, Complete):
+                continue
+            elif owner in self._erased:
+                self._outcome.not_kept[Reason.ERASED.value] += 1
             elif isinstance(piece, Reject):
                 rejects.append((owner, piece))
             else:
                 try:
-                    record = _record(piece, gate, directory, now_us)
+                    self._take_draft(piece, records)
                 except InvalidInputError as error:
                     rejects.append((owner, _reject(piece, str(error))))
-                    continue
-                if isinstance(record, NewRecord):
-                    records.append(record)
-                else:
-                    outcome.not_kept[record.value] += 1
-        _set_aside(rejects, parties, lake, outcome)
-        appended = lake.append(records)
-        outcome.stored += appended.stored
-        outcome.known += appended.known
-        done += len(batch)
-        progress("collecting", done, 0)
-    return outcome
+        _set_aside(rejects, self._parties, self._lake, self._outcome)
+        self._store(records)
+        for piece in batch:
+            if isinstance(piece, Complete):
+                self._outcome.gone += self._remove_others(piece)
+
+    def _take_draft(self, draft: Draft, records: list[NewRecord]) -> None:
+        if draft.version is not None:
+            self._present[draft.account, _origin(draft.key)].add(record_id(draft.account, draft.key))
+        record = _record(draft, self._gate, self._directory, self._now_us)
+        if isinstance(record, NewRecord):
+            records.append(record)
+        else:
+            self._outcome.not_kept[record.value] += 1
+
+    def _store(self, records: Sequence[NewRecord]) -> None:
+        appended = self._lake.append(records)
+        self._outcome.stored += appended.stored
+        self._outcome.known += appended.known - appended.outdated - appended.other
+        self._outcome.replaced += appended.replaced
+        self._outcome.outdated += appended.outdated
+        if appended.other:
+            self._outcome.not_kept[_OTHER] += appended.other
+
+    def _remove_others(self, complete: Complete) -> int:
+        if not self._directory.has_account(complete.account) or complete.account in self._erased:
+            return 0
+        return self._lake.remove_others(
+            complete.account,
+            complete.conversation,
+            category="content/chat",
+            origin=f"{complete.account}:{complete.origin}",
+            stretch_us=(complete.start_us, complete.end_us),
+            sure_us=complete.sure_us,
+            present=self._present.pop((complete.account, complete.origin), set()),
+        )
+
+    def closed(self) -> Collected:
+        """Return what became of everything."""
+        notes = (*self._outcome.notes, *_changes(self._outcome), *self._directory.doubts)
+        self._outcome.notes = list(dict.fromkeys(notes))[:_TOLD]
+        return self._outcome
+
+
+def _origin(key: str) -> str:
+    """Return the conversation at its source of a record that may change there: the key without its last part."""
+    return key.rpartition(":")[0]
+
+
+def _changes(outcome: Collected) -> Iterator[str]:
+    """Yield what changed of records that the lake had before."""
+    if outcome.replaced:
+        yield f"{outcome.replaced} records were changed at their source: the newer form took the older one's place."
+    if outcome.outdated:
+        yield f"{outcome.outdated} records are older than the form that is here, which stays."
+    if outcome.gone:
+        yield f"{outcome.gone} records are gone at their source since, and were removed here."
 
 
 def _reject(draft: Draft, why: str) -> Reject:
@@ -157,6 +274,8 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
         collected_us=min(draft.at_us, now_us),
         source=source_id(draft.account, group) if isinstance(group, str) else "",
         payload=draft.payload,
+        version=draft.version,
+        origin="" if draft.version is None else f"{draft.account}:{_origin(draft.key)}",
     )
 
 
@@ -194,12 +313,13 @@ def _by_owner(rejects: Sequence[tuple[str | None, Reject]]) -> Iterator[tuple[st
 
 
 class _Directory:
-    """Finds the pseudonym of whom a source names, making a guest of whoever is new."""
+    """Finds whom a record concerns, and remembers of whom that is not certain."""
 
     def __init__(self, parties: Parties) -> None:
         self._parties = parties
+        self._identities = Identities(parties)
         self._accounts: dict[str, bool] = {}
-        self._known: dict[tuple[str, PersonRef], str] = {}
+        self.doubts: dict[str, None] = {}
 
     def has_account(self, account: str) -> bool:
         if account not in self._accounts:
@@ -208,43 +328,17 @@ class _Directory:
 
     def pseudonyms(self, account: str, people: Sequence[PersonRef]) -> tuple[str, ...]:
         """Return the pseudonyms of a record's people in their order, nobody twice."""
-        return tuple(dict.fromkeys(self._pseudonym(account, person) for person in people)) or (_UNKNOWN,)
+        found = (pseudonym for person in people for pseudonym in self._concerned(account, person))
+        return tuple(dict.fromkeys(found)) or (UNKNOWN,)
 
-    def _pseudonym(self, account: str, person: PersonRef) -> str:
+    def _concerned(self, account: str, person: PersonRef) -> tuple[str, ...]:
         if person.pseudonym is not None:
-            return person.pseudonym
-        key = (account, person)
-        if key not in self._known:
-            self._known[key] = self._find(account, person)
-        return self._known[key]
-
-    def _find(self, account: str, person: PersonRef) -> str:
-        """Look by identifier and address; by name only where the source gives nothing surer, since names repeat.
-
-        Whoever was erased, or shares every handle with somebody else, cannot be asked: the gate refuses.
-        """
-        sure = [handle.strip() for handle in (person.id, person.email) if handle and handle.strip()]
-        name = (person.name or "").strip()
-        handles = sure or [name] * bool(name)
-        if not handles:
-            return _UNKNOWN
-        for handle in handles:
-            found = self._parties.find_person(account, handle)
-            if found is not None:
-                return found.pseudonym
-        if any(self._parties.is_shared(account, handle) or self._parties.is_erased(account, handle) for handle in sure):
-            return _UNKNOWN
-        identity = f"{account}:{handles[0]}"
-        try:
-            if not sure:
-                return self._parties.guest(account, name).pseudonym
-            return self._parties.add_person(
-                identity,
-                account=account,
-                name=name or None,
-                aliases=[handle for handle in sure if handle != person.email],
-                emails=[handle for handle in sure if handle == person.email],
-            ).pseudonym
-        except ConflictError:  # erased; or another process was quicker
-            found = self._parties.find_person(account, identity) if sure else None
-            return found.pseudonym if found else _UNKNOWN
+            return (person.pseudonym,)
+        resolved = self._identities.resolve(account, Handle(name=person.name, id=person.id, email=person.email))
+        if resolved.maybe:
+            heard = person.name or person.email or person.id
+            named = ", ".join(one.name or one.id for one in resolved.maybe)
+            self.doubts[f"{heard!r} may be {named}: the no of each counts, and nobody's yes stands in for theirs."] = (
+                None
+            )
+        return resolved.people

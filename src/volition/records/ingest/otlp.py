@@ -2,7 +2,8 @@
 
 Promises:
 
-- A record without an account, a category or a time is rejected, never guessed; the records around it are kept.
+- A record without an account, a category or a time is rejected, never guessed; so is one that cannot be read, or whose
+  time lies before the year 2000, which it would in another unit. The records around it are kept.
 - Only service-generated data comes this way: a category outside `service/` is rejected.
 - A record that is sent again has the same key, in protobuf as in JSON.
 - A usage event whose item is a person (`volition.item` = "person/ID") concerns that person, too.
@@ -24,10 +25,10 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias, TypeVar, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
@@ -36,7 +37,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from volition.canonical import canonical_json, digest
+from volition.canonical import canonical_json, digest, us_to_text
+from volition.consent.names import is_nobody_id
 from volition.consent.terms.model import CATEGORIES, leaves
 from volition.errors import InvalidInputError
 from volition.records.ingest import (
@@ -50,6 +52,15 @@ from volition.records.ingest import (
     raw_text,
     read_capped,
 )
+from volition.records.ingest.otlp_wire import (
+    LOGS,
+    Unreadable,
+    has,
+    is_utf8,
+    json_records,
+    parsed_json,
+    protobuf_records,
+)
 
 MESSAGE_BYTES = 64 << 20  # the OTLP/HTTP limit that we announce, before and after unpacking
 SERVICE_CATEGORIES = leaves(["service"], CATEGORIES)
@@ -58,12 +69,8 @@ _HEAD_BYTES = 512
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LONGEST_FIRST_BYTE = (MESSAGE_BYTES >> 24) + 1  # a length within the limit, as four bytes, begins with less
 _SAFE_INTEGER = 2**53 - 1  # RFC 8785: a larger integer loses digits in JSON and is written as text
-_ID_BYTES = {"traceId": 16, "spanId": 8}
+_EARLIEST_NS = 946_684_800 * 10**9  # the year 2000: a time before it was written in another unit
 _DAMAGED = (OSError, EOFError, zlib.error)  # what gzip raises
-# ParseDict answers most mistakes with a ParseError, and a value of a wrong shape with whatever it happened to meet.
-_UNREADABLE = (json_format.Error, ValueError, TypeError, AttributeError, KeyError, RecursionError)
-
-_MessageT = TypeVar("_MessageT", LogRecord, Resource)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,21 +169,26 @@ def read_message(  # noqa: PLR0913 - what a request does not say about itself
     Raises:
         InvalidInputError: At once: the request cannot be parsed (HTTP status 400).
     """
+    records: Iterable[tuple[LogRecord, Resource] | Unreadable]
     if encoding == "protobuf":
         try:
             request = ExportLogsServiceRequest.FromString(data)
         except DecodeError as error:
-            raise InvalidInputError(
-                f"{source} holds no OTLP logs in protobuf: {error}. Export logs as OTLP."
-            ) from error
+            try:
+                records = list(protobuf_records(data, LogRecord))
+            except DecodeError:
+                msg = f"{source} holds no OTLP logs in protobuf: {error}. Export logs as OTLP."
+                raise InvalidInputError(msg) from error
+            return drafts_of(records, source=source, where=where, account=account, names=names)
         return read_request(request, source=source, where=where, account=account, names=names)
     try:
-        value = load_json(data)
+        value = parsed_json(data)
     except ValueError as error:
         raise InvalidInputError(f"{source} holds no JSON: {error}. Export logs as OTLP JSON.") from error
-    if not isinstance(value, dict) or (value and "resourceLogs" not in value):
+    if not isinstance(value, dict) or not has(value, LOGS):
         raise InvalidInputError(f"{source} has no resourceLogs. Only OTLP logs are read; export logs as OTLP JSON.")
-    return _drafts(_json_records(value), source, where, account, names)
+    records = json_records(value, LOGS, LogRecord, sound=is_utf8(data))
+    return drafts_of(records, source=source, where=where, account=account, names=names)
 
 
 def read_request(
@@ -198,30 +210,24 @@ def read_request(
         for of_scope in of_resource.scope_logs
         for record in of_scope.log_records
     )
-    return _drafts(records, source, where, account, names)
+    return drafts_of(records, source=source, where=where, account=account, names=names)
 
 
 # --- records --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
-    """A piece of a JSON request that is no log record."""
-
-    why: str
-    value: object
-
-
-def _drafts(
-    records: Iterable[tuple[LogRecord, Resource] | _Unreadable],
+def drafts_of(
+    records: Iterable[tuple[LogRecord, Resource] | Unreadable],
+    *,
     source: str,
-    where: str,
-    account: str | None,
-    names: AttributeNames,
+    where: str = "",
+    account: str | None = None,
+    names: AttributeNames = _NAMES,
 ) -> Iterator[Draft | Reject]:
+    """Yield a draft or a reject for each record; the other arguments as for `read_message`."""
     for number, item in enumerate(records, start=1):
         place = f"{where} record {number}".strip()
-        if isinstance(item, _Unreadable):
+        if isinstance(item, Unreadable):
             yield Reject(source=source, where=place, why=item.why, raw=raw_json(item.value))
             continue
         try:
@@ -231,8 +237,10 @@ def _drafts(
 
 
 def _draft(record: LogRecord, resource: Resource, account: str | None, names: AttributeNames) -> Draft:
-    own = _mapping(record.attributes)
-    inherited = _mapping(resource.attributes)
+    whose = {*names.account, *names.person, *names.category}  # kept as the record's own columns, not in its content
+    once = {*whose, ITEM}  # of these a second value would hide whose record it is
+    own = _mapping(record.attributes, once)
+    inherited = _mapping(resource.attributes, once)
 
     def first(keys: tuple[str, ...]) -> Any:  # noqa: ANN401 - any attribute
         return next(
@@ -253,8 +261,11 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
     time_ns = record.time_unix_nano or record.observed_time_unix_nano
     if not time_ns:
         raise InvalidInputError("The record has no time. Set time_unix_nano or observed_time_unix_nano.")
-    people = _people(first(names.person))
-    whose = {*names.account, *names.person, *names.category}  # kept as the record's own columns, not in its content
+    if time_ns < _EARLIEST_NS:
+        told = us_to_text(time_ns // 1000)
+        msg = f"Its time {time_ns} is {told} if it counts nanoseconds. Does it count milliseconds or seconds? Send "
+        raise InvalidInputError(msg + "nanoseconds since 1970.")
+    people = _people(named_person(own, inherited, names.person))
     name = record.event_name or own.get("event.name") or ""
     payload = {
         "kind": "event",
@@ -281,6 +292,16 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
     )
 
 
+def named_person(own: Mapping[str, Any], inherited: Mapping[str, Any], keys: Sequence[str]) -> Any:  # noqa: ANN401
+    """Return the first attribute that says who acted; a placeholder ("anonymous") only for want of others."""
+    found = [values[key] for values in (own, inherited) for key in keys if values.get(key) not in (None, "")]
+    return next((value for value in found if not _is_placeholder(value)), found[0] if found else None)
+
+
+def _is_placeholder(value: object) -> bool:
+    return isinstance(value, str | int) and is_nobody_id(str(value))
+
+
 def _people(value: Any) -> list[str]:  # noqa: ANN401 - any attribute
     """Return the ids that a person attribute holds: text, an integer, or a list of these."""
     ids = value if isinstance(value, list) else [] if value is None else [value]
@@ -302,13 +323,22 @@ def _used_people(people: list[str], attributes: dict[str, Any]) -> list[str]:
     return [named]
 
 
-def _mapping(attributes: Iterable[KeyValue]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _mapping(attributes: Iterable[KeyValue], once: Collection[str] = ()) -> dict[str, Any]:
+    """Return attributes by name; of one that is there twice all different values, as a list.
+
+    Raises:
+        InvalidInputError: One of `once` has several values.
+    """
+    values: dict[str, list[Any]] = {}
     for item in attributes:
-        if item.key in values:
-            raise InvalidInputError(f"The attribute {item.key!r} is there twice. OTLP asks for unique keys.")
-        values[item.key] = _value(item.value)
-    return values
+        value = _value(item.value)
+        before = values.setdefault(item.key, [])
+        if value not in before:
+            before.append(value)
+    for key in once:
+        if len(values.get(key, ())) > 1:
+            raise InvalidInputError(f"The attribute {key!r} is there twice. OTLP asks for unique keys.")
+    return {key: found[0] if len(found) == 1 else found for key, found in values.items()}
 
 
 def _value(value: AnyValue) -> Any:  # noqa: ANN401 - any JSON value
@@ -330,65 +360,10 @@ def _value(value: AnyValue) -> Any:  # noqa: ANN401 - any JSON value
 def _raw_record(record: LogRecord) -> str:
     """Write a record as OTLP JSON, so that what is set aside can be mended and sent again."""
     value = json_format.MessageToDict(record, use_integers_for_enums=True)
-    for key in _ID_BYTES:
+    for key in ("traceId", "spanId"):
         if key in value:
             value[key] = base64.b64decode(value[key]).hex()
     return json.dumps(value)
-
-
-# --- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def _json_records(request: dict[str, Any]) -> Iterator[tuple[LogRecord, Resource] | _Unreadable]:
-    """Walk a request level by level, so that one malformed record does not take the others with it."""
-    for of_resource in _objects(request, "resourceLogs"):
-        if isinstance(of_resource, _Unreadable):
-            yield of_resource
-            continue
-        try:
-            resource = _parsed(of_resource.get("resource") or {}, Resource())
-        except _UNREADABLE as error:
-            yield _Unreadable(f"The resource is malformed: {error}", of_resource)
-            continue
-        for of_scope in _objects(of_resource, "scopeLogs"):
-            if isinstance(of_scope, _Unreadable):
-                yield of_scope
-                continue
-            for value in _objects(of_scope, "logRecords"):
-                yield value if isinstance(value, _Unreadable) else _json_record(value, resource)
-
-
-def _json_record(value: dict[str, Any], resource: Resource) -> tuple[LogRecord, Resource] | _Unreadable:
-    try:
-        return _parsed(_with_base64_ids(value), LogRecord()), resource
-    except _UNREADABLE as error:
-        return _Unreadable(f"The record is malformed: {error}", value)
-
-
-def _objects(parent: dict[str, Any], key: str) -> Iterator[dict[str, Any] | _Unreadable]:
-    children = parent.get(key)
-    if children is None:
-        return
-    if not isinstance(children, list):
-        yield _Unreadable(f"{key} is not a list.", children)
-        return
-    for child in children:
-        yield child if isinstance(child, dict) else _Unreadable(f"An entry of {key} is not an object.", child)
-
-
-def _parsed(value: dict[str, Any], message: _MessageT) -> _MessageT:
-    return json_format.ParseDict(value, message, ignore_unknown_fields=True)
-
-
-def _with_base64_ids(record: dict[str, Any]) -> dict[str, Any]:
-    """Return the record with its ids as protobuf JSON wants them: OTLP writes them in hex, protobuf in base64."""
-    changed = dict(record)
-    for key, size_bytes in _ID_BYTES.items():
-        if record.get(key):
-            if not re.fullmatch(f"[0-9a-fA-F]{{{2 * size_bytes}}}", record[key]):
-                raise ValueError(f"{key} is not {2 * size_bytes} hexadecimal digits")
-            changed[key] = base64.b64encode(bytes.fromhex(record[key])).decode()
-    return changed
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

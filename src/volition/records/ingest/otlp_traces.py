@@ -4,59 +4,79 @@ The record has the span's name, attributes and ids, the time at which it began, 
 how long it took, its kind, and its status. Events and links of a span are not kept: they name other spans.
 """
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
-from volition.records.ingest import load_json
+from volition.records.ingest import Draft, Reject
+from volition.records.ingest.otlp import drafts_of
+from volition.records.ingest.otlp_wire import (
+    SPANS,
+    Unreadable,
+    has,
+    is_utf8,
+    json_records,
+    parsed_json,
+    protobuf_records,
+)
 
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUSES = ("unset", "ok", "error")
 
+_Spans = Iterable[tuple[Span, Resource] | Unreadable]
 
-def spans_as_logs(data: bytes, *, encoding: str, source: str) -> bytes:
-    """Turn a request of traces into one of logs, in the same encoding.
+
+def read_traces(data: bytes, *, encoding: Literal["json", "protobuf"], source: str) -> Iterator[Draft | Reject]:
+    """Read the spans of one request.
 
     Args:
         data: The request, unpacked.
         encoding: `json` or `protobuf`.
         source: Name of the endpoint, for messages.
 
+    Returns:
+        A draft or a reject for each span.
+
     Raises:
-        InvalidInputError: It holds no traces.
+        InvalidInputError: At once: it holds no traces (HTTP status 400).
     """
-    if encoding == "protobuf":
-        try:
-            request = ExportTraceServiceRequest.FromString(data)
-        except DecodeError as error:
-            raise InvalidInputError(f"{source} holds no OTLP traces in protobuf: {error}. Export traces.") from error
-        return _logs(request).SerializeToString()
+    spans = _protobuf_spans(data, source) if encoding == "protobuf" else _json_spans(data, source)
+    records = (item if isinstance(item, Unreadable) else (_record(item[0]), item[1]) for item in spans)
+    return drafts_of(records, source=source)
+
+
+def _protobuf_spans(data: bytes, source: str) -> _Spans:
     try:
-        value = load_json(data)
+        request = ExportTraceServiceRequest.FromString(data)
+    except DecodeError as error:
+        try:
+            return list(protobuf_records(data, Span))
+        except DecodeError:
+            msg = f"{source} holds no OTLP traces in protobuf: {error}. Export traces."
+            raise InvalidInputError(msg) from error
+    return [
+        (span, of_resource.resource)
+        for of_resource in request.resource_spans
+        for of_scope in of_resource.scope_spans
+        for span in of_scope.spans
+    ]
+
+
+def _json_spans(data: bytes, source: str) -> _Spans:
+    try:
+        value = parsed_json(data)
     except ValueError as error:
         raise InvalidInputError(f"{source} holds no JSON: {error}. Export traces as OTLP JSON.") from error
-    if not isinstance(value, dict) or (value and "resourceSpans" not in value):
+    if not isinstance(value, dict) or not has(value, SPANS):
         raise InvalidInputError(f"{source} has no resourceSpans. Export traces as OTLP JSON.")
-    return canonical_json({"resourceLogs": _renamed(value.get("resourceSpans"))} if value else {})
-
-
-def _logs(request: ExportTraceServiceRequest) -> ExportLogsServiceRequest:
-    logs = ExportLogsServiceRequest()
-    for of_resource in request.resource_spans:
-        resource = logs.resource_logs.add()
-        resource.resource.CopyFrom(of_resource.resource)
-        for of_scope in of_resource.scope_spans:
-            scope = resource.scope_logs.add()
-            for span in of_scope.spans:
-                scope.log_records.append(_record(span))
-    return logs
+    return json_records(value, SPANS, Span, sound=is_utf8(data))
 
 
 def _record(span: Span) -> LogRecord:
@@ -77,52 +97,3 @@ def _record(span: Span) -> LogRecord:
 
 def _named(names: tuple[str, ...], number: int) -> str:
     return names[number] if 0 <= number < len(names) else str(number)
-
-
-def _renamed(resources: Any) -> Any:  # noqa: ANN401 - any JSON value; what is malformed the reader of logs sets aside
-    if not isinstance(resources, list):
-        return resources
-    return [
-        {
-            "resource": of_resource.get("resource"),
-            "scopeLogs": [
-                {"logRecords": [_json_record(span) for span in of_scope["spans"]]}
-                if isinstance(of_scope, dict) and isinstance(of_scope.get("spans"), list)
-                else of_scope
-                for of_scope in of_resource["scopeSpans"]
-            ],
-        }
-        if isinstance(of_resource, dict) and isinstance(of_resource.get("scopeSpans"), list)
-        else of_resource
-        for of_resource in resources
-    ]
-
-
-def _json_record(span: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if not isinstance(span, dict):
-        return span
-    status = span.get("status")
-    said = {
-        "took_us": {
-            "intValue": str(
-                max(0, _number(span.get("endTimeUnixNano")) - _number(span.get("startTimeUnixNano"))) // 1000
-            )
-        },
-        "kind": {"stringValue": _named(_KINDS, _number(span.get("kind")))},
-        "status": {"stringValue": _named(_STATUSES, _number(status.get("code")) if isinstance(status, dict) else 0)},
-    }
-    kept = {
-        "timeUnixNano": span.get("startTimeUnixNano"),
-        "eventName": span.get("name"),
-        "attributes": span.get("attributes"),
-        "traceId": span.get("traceId"),
-        "spanId": span.get("spanId"),
-        "body": {"kvlistValue": {"values": [{"key": key, "value": value} for key, value in said.items()]}},
-    }
-    return {key: value for key, value in kept.items() if value is not None}
-
-
-def _number(value: object) -> int:
-    if isinstance(value, str) and value.isdecimal():
-        return int(value)
-    return value if isinstance(value, int) else 0

@@ -2,31 +2,45 @@
 
 Promises:
 
-- The zip is read in place, one day at a time; nothing is extracted, and no size in it is believed.
-- A message concerns its author first, then who is mentioned, then who reacted, then the members of the direct
-  conversation that it was written in. Bots are nobody.
+- The zip is read in place, one day at a time (`slack_zip`).
+- A message concerns its author first, then who is mentioned (in its text, its blocks or its attachments), then who
+  reacted, then all members of the private conversation that it was written in. Where the export counts more people
+  than it lists, somebody unknown is concerned, too. Bots are nobody.
+- A conversation is public only if `channels.json` lists it and does not call it private. Of one that no list names the
+  members are unknown: it is private, and concerns everyone who writes in it and somebody unknown. A `Note` says so.
 - Only people's own words become drafts: what a bot or Slack itself wrote, and what was deleted, is counted.
-- A message that was edited counts in its last form, as far as the same day's file tells.
+- A message that was edited counts in its last form, and one deleted not at all, whichever day's file says so. A draft's
+  `version` tells a later export's form from an earlier one's, a `Complete` after each conversation what is gone.
 
 Slack writes `users.json`, `channels.json`, `groups.json`, `dms.json`, `mpims.json` (`org_users.json` for an
 organisation) and `CONVERSATION/YYYY-MM-DD.json`. An export that was zipped again inside a folder is read as well.
 """
 
 import re
-import stat
-import struct
+import unicodedata
 import zipfile
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from volition.errors import InvalidInputError
-from volition.records.ingest import Draft, PersonRef, Reject, Skipped, load_json, raw_json, raw_text, read_capped
+from volition.records.ingest import (
+    Complete,
+    Draft,
+    Note,
+    PersonRef,
+    Reject,
+    Skipped,
+    load_json,
+    raw_json,
+    raw_text,
+)
+from volition.records.ingest.slack_zip import DAMAGED, ExportZip, Limits
 
-_DAY_FILE = re.compile(r"([^/]+)/[0-9]{4}-[0-9]{2}-[0-9]{2}\.json")
+_DAY_FILE = re.compile(r"([^/]+)/([0-9]{4}-[0-9]{2}-[0-9]{2})\.json")
 _TS = re.compile(r"([0-9]{1,12})\.([0-9]{1,6})")
 _ENTITY = re.compile("&(amp|lt|gt);")
 _ESCAPE = re.compile(r"&(amp|lt|gt);|<((?:[@#!]|[a-z][a-z0-9+.-]*:)[^<>|\n]*)(?:\|([^<>\n]*))?>")
@@ -34,24 +48,29 @@ _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>\n]*)?>")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
 _WORDS = (None, "me_message", "thread_broadcast", "reply_broadcast", "file_share")
 _CONVERSATIONS = ("channels.json", "groups.json", "dms.json", "mpims.json")
-_RATIO_FLOOR_BYTES = 1 << 20  # a small file may compress very well without doing harm
-# What a damaged zip makes the standard library raise; a RuntimeError is a password, NotImplementedError a method.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, struct.error, IndexError)
+_CHANGES = (b"message_changed", b"message_deleted")
+_PRIVATE = ("is_private", "is_group", "is_im", "is_mpim")
+_DAY_S = 86_400
+_EDITED_BITS = (1 << 40) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much a zip may hold, counted while it is read.
+@dataclass(slots=True, kw_only=True)
+class _Conversation:
+    """A channel, group or direct conversation.
 
     Attributes:
-        file_bytes: Most bytes in one file, uncompressed.
-        total_bytes: Most bytes in all files that are read, uncompressed.
-        ratio: Most uncompressed bytes for each compressed one, in files above 1 MiB. Chat compresses about 10 times.
+        folder: The folder that its messages lie in.
+        id: Its identifier; the folder's name where no list names it.
+        private: Whether it is anything but a public channel.
+        members: Ids of its members, as far as they are listed.
+        complete: Whether all members are known.
     """
 
-    file_bytes: int = 64 << 20
-    total_bytes: int = 8 << 30
-    ratio: int = 200
+    folder: str
+    id: str
+    private: bool
+    members: list[str] = field(default_factory=list)
+    complete: bool = True
 
 
 _LIMITS = Limits()
@@ -59,7 +78,7 @@ _LIMITS = Limits()
 
 def read_slack(
     path: Path | str | BinaryIO, *, account: str, limits: Limits = _LIMITS
-) -> Iterator[Draft | Reject | Skipped]:
+) -> Iterator[Complete | Draft | Note | Reject | Skipped]:
     """Read one export.
 
     A key is `slack:CHANNEL:TS` with the conversation's id (its folder's name if the export lists it nowhere). In the
@@ -71,8 +90,9 @@ def read_slack(
         limits: Bounds against zips that are built to exhaust the reader.
 
     Yields:
-        A draft of category `content/chat` for each message of a person, a reject for each bad file or message, and at
-        the end a count for each reason why sound ones were left out.
+        A draft of category `content/chat` for each message of a person, a reject for each bad file or message, after
+        each conversation what it is complete for, and at the end a count for each reason why sound messages were left
+        out.
 
     Raises:
         InvalidInputError: Not a zip, or truncated, encrypted, a bomb, with unsafe names or links in it, or without
@@ -83,111 +103,177 @@ def read_slack(
         raise InvalidInputError(f"{source}: no account was given, so nobody could be asked. Name the account.")
     try:
         archive = zipfile.ZipFile(path)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise InvalidInputError(f"{source} is not a whole zip file: {error}. Export or copy it again.") from error
     with archive:
-        yield from _Export(archive, source, account, limits).read()
+        yield from _Export(ExportZip(archive, source, limits), source, account).read()
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the messages of a conversation say of the export: whether all were read, and its days' time zone.
+
+    Attributes:
+        whole: Whether nothing of it was set aside.
+        sure_us: The latest instant of which any of them tells.
+    """
+
+    whole: bool = True
+    sure_us: int = 0
+    low_s: int = -12 * 3600  # the time zones there are
+    high_s: int = 14 * 3600
+
+    @property
+    def offset_s(self) -> int:
+        """The offset of the export's days from UTC: none if that fits its messages, else the least that does."""
+        return min(max(0, self.low_s), max(self.low_s, self.high_s))
+
+    def hear(self, piece: Draft | Reject, day_start_s: int | None) -> None:
+        """Take a message, and the day of whose file it is."""
+        if isinstance(piece, Reject) or day_start_s is None:
+            self.whole = False
+            return
+        at_s = piece.at_us // 1_000_000
+        self.low_s = max(self.low_s, day_start_s - at_s)
+        self.high_s = min(self.high_s, day_start_s + _DAY_S - 1 - at_s)
+        edited_us = ((piece.version or 0) >> 12 & _EDITED_BITS) * 1_000_000
+        self.sure_us = max(self.sure_us, piece.at_us, edited_us)
+
+
+def _day_start_s(day: str) -> int | None:
+    """Return when a day begins as UTC has it; none if no calendar has it."""
+    try:
+        return int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
 
 
 class _Export:
-    """One opened export: its users, its conversations, and how much of it has been read."""
+    """One opened export: its users and its conversations."""
 
-    def __init__(self, archive: zipfile.ZipFile, source: str, account: str, limits: Limits) -> None:
+    def __init__(self, archive: ExportZip, source: str, account: str) -> None:
         self._archive = archive
         self._source = source
         self._account = account
-        self._limits = limits
-        self._read_bytes = 0
         self._skipped: Counter[str] = Counter()
-        self._files = self._checked_files()
 
-    def read(self) -> Iterator[Draft | Reject | Skipped]:
-        users = self._files.get("users.json") or self._files.get("org_users.json")
+    def read(self) -> Iterator[Complete | Draft | Note | Reject | Skipped]:
+        files = self._archive.files
+        users = next((name for name in ("users.json", "org_users.json") if name in files), None)
         if users is None:
             raise InvalidInputError(
                 f"{self._source} has no users.json, so the authors are unknown. Use the export as Slack wrote it."
             )
-        self._users = {user["id"]: user for user in self._list(users) if isinstance(user.get("id"), str)}
-        self._conversations: dict[str, dict[str, Any]] = {}
+        self._users = {user["id"]: user for user in self._archive.objects(users) if isinstance(user.get("id"), str)}
+        self._conversations: dict[str, _Conversation] = {}
+        self._channel_names: dict[str, str] = {}
         for name in _CONVERSATIONS:
-            for conversation in self._list(self._files[name]) if name in self._files else []:
-                folder = conversation.get("id") if name == "dms.json" else conversation.get("name")
-                direct, private = name in ("dms.json", "mpims.json"), name != "channels.json"
-                self._conversations[str(folder)] = {**conversation, "direct": direct, "private": private}
-        self._channel_names = {str(c.get("id")): name for name, c in self._conversations.items()}
-        for name, info in sorted(self._files.items()):
+            for listed in self._archive.objects(name) if name in files else []:
+                self._list(listed, is_public=name == "channels.json")
+        folders: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for name in sorted(files):
             if match := _DAY_FILE.fullmatch(name):
-                yield from self._day(info, name, match[1])
+                folders[match[1]].append((match[2], name))
             elif "/" in name:
                 self._skipped["file is not a day of messages"] += 1
+        span = self._span(folders)
+        for folder, days in folders.items():
+            yield from self._conversation(folder, days, span)
         for why, count in sorted(self._skipped.items()):
             yield Skipped(source=self._source, why=why, count=count)
 
-    # --- the zip ----------------------------------------------------------------------------------------------------
+    def _list(self, listed: Mapping[str, Any], *, is_public: bool) -> None:
+        """Add what a list says of a conversation; one that any list calls private is private."""
+        names = [listed[key] for key in ("name", "id") if _filled(listed.get(key))]
+        if not names:
+            return
+        members = listed.get("members")
+        known = isinstance(members, list) and all(isinstance(user, str) for user in members)
+        conversation = _Conversation(
+            folder=names[0],
+            id=names[-1],
+            private=not is_public or any(listed.get(key) for key in _PRIVATE),
+            members=list(members) if isinstance(members, list) and known else [],
+            complete=known,
+        )
+        if _filled(listed.get("id")) and _filled(listed.get("name")):
+            self._channel_names[listed["id"]] = listed["name"]
+        for name in names:
+            before = self._conversations.setdefault(unicodedata.normalize("NFC", name), conversation)
+            if before is not conversation and conversation.private:
+                before.private = True
+                before.members = list(dict.fromkeys([*before.members, *conversation.members]))
+                before.complete = before.complete and conversation.complete
 
-    def _checked_files(self) -> dict[str, zipfile.ZipInfo]:
-        """Return the files by name within the export, after refusing what no export holds."""
-        files: dict[str, zipfile.ZipInfo] = {}
-        for info in self._archive.infolist():
-            name = info.filename.replace("\\", "/")
-            shown = f"{self._source}: the entry {name[:100]!r}"
-            if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/"):
-                raise InvalidInputError(f"{shown} points outside the zip. This is no Slack export; do not open it.")
-            if stat.S_ISLNK(info.external_attr >> 16):
-                raise InvalidInputError(f"{shown} is a link. This is no Slack export; do not open it.")
-            if info.flag_bits & 1:
-                raise InvalidInputError(f"{shown} is encrypted. Decrypt the export first.")
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                # The standard library unpacks other methods without a bound on memory.
-                raise InvalidInputError(f"{shown} is packed by an unusual method. Zip the export again with deflate.")
-            if name in files:
-                raise InvalidInputError(f"{shown} is there twice. Use the export as Slack wrote it.")
-            if not name.endswith("/") and not name.startswith("__MACOSX/"):
-                files[name] = info
-        roots = [n.rpartition("/")[0] for n in files if n.rpartition("/")[2] in ("users.json", "org_users.json")]
-        prefix = min(roots, key=len) + "/" if roots and "" not in roots else ""
-        return {name.removeprefix(prefix): info for name, info in files.items() if name.startswith(prefix)}
+    def _span(self, folders: Mapping[str, Sequence[tuple[str, str]]]) -> tuple[int, int]:
+        """Return from when (included) until when (not included) the whole export tells, in days as UTC has them."""
+        days = [start for found in folders.values() for day, _ in found if (start := _day_start_s(day)) is not None]
+        return (min(days), max(days) + _DAY_S) if days else (0, 0)
 
-    def _bytes(self, info: zipfile.ZipInfo) -> bytes:
-        """Read one file within the limits."""
-        what = f"{self._source}: {info.filename}"
-        left_bytes = self._limits.total_bytes - self._read_bytes
-        most_bytes = max(_RATIO_FLOOR_BYTES, info.compress_size * self._limits.ratio)
-        limit_bytes = min(self._limits.file_bytes, left_bytes, most_bytes)
-        with self._archive.open(info) as stream:
-            data = read_capped(cast("BinaryIO", stream), limit_bytes=limit_bytes, what=what)
-        self._read_bytes += len(data)
-        return data
+    # --- one conversation ---
 
-    def _list(self, info: zipfile.ZipInfo) -> list[dict[str, Any]]:
-        """Read one of the files that everything else depends on: a list of objects."""
-        try:
-            value = load_json(self._bytes(info))
-        except _DAMAGED as error:
-            raise InvalidInputError(
-                f"{self._source}: {info.filename} cannot be read: {error}. Export again."
-            ) from error
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise InvalidInputError(f"{self._source}: {info.filename} is not a list of objects. Export again.")
-        return value
+    def _conversation(
+        self, folder: str, days: Sequence[tuple[str, str]], span: tuple[int, int]
+    ) -> Iterator[Complete | Draft | Note | Reject]:
+        known = self._conversations.get(folder)
+        changes, writers = self._scan(days, everyone=known is None or (known.private and not known.complete))
+        if known is None:
+            known = _Conversation(folder=folder, id=folder, private=True, complete=False)
+            yield Note(source=self._source, what=_unlisted(folder))
+        if not known.complete:
+            known.members = list(dict.fromkeys([*known.members, *writers]))
+        told = _Told()
+        for place, (day, name) in enumerate(days):
+            for piece in self._day(name, known, folder, place, changes):
+                yield piece
+                told.hear(piece, _day_start_s(day))
+        if told.whole and span[1]:
+            offset_s = told.offset_s
+            yield Complete(
+                account=self._account,
+                conversation=folder,
+                origin=f"slack:{known.id}",
+                start_us=(span[0] - offset_s) * 1_000_000,
+                end_us=(span[1] - offset_s) * 1_000_000,
+                sure_us=told.sure_us,
+            )
 
-    # --- messages ---------------------------------------------------------------------------------------------------
+    def _scan(self, days: Sequence[tuple[str, str]], *, everyone: bool) -> tuple[dict[str, tuple[int, int]], list[str]]:
+        """Look once over a conversation: which message was changed last where, and who writes in it.
 
-    def _day(self, info: zipfile.ZipInfo, name: str, folder: str) -> Iterator[Draft | Reject]:
+        A file that cannot be read says nothing here, and is set aside when it is read for its messages.
+        """
+        changes: dict[str, tuple[int, int]] = {}
+        writers: dict[str, None] = {}
+        for place, (_, name) in enumerate(days):
+            try:
+                data = self._archive.read(name, again=True)
+                messages = load_json(data) if everyone or any(kind in data for kind in _CHANGES) else []
+            except DAMAGED:
+                continue
+            if not isinstance(messages, list):
+                continue
+            changes |= {ts: (place, number) for ts, number in _last_changes(messages).items()}
+            users = (message.get("user") for message in messages if isinstance(message, dict))
+            writers |= dict.fromkeys(user for user in users if isinstance(user, str))
+        return changes, [user for user in writers if not self._is_bot(user)]
+
+    def _day(
+        self, name: str, conversation: _Conversation, folder: str, place: int, changes: Mapping[str, tuple[int, int]]
+    ) -> Iterator[Draft | Reject]:
         data = b""
         try:
-            data = self._bytes(info)
+            data = self._archive.read(name)
             messages = load_json(data)
             if not isinstance(messages, list):
                 raise ValueError("it is not a list of messages")  # noqa: TRY004 - one way out for bad files
-        except _DAMAGED as error:
+        except DAMAGED as error:
             why = f"The file cannot be read: {error}. Export again."
             yield Reject(source=self._source, where=name, why=why, raw=raw_text(data))
             return
-        last_changes = _last_changes(messages)
         for number, message in enumerate(messages):
             try:
-                draft = self._message(message, folder, number, last_changes)
+                draft = self._message(message, conversation, folder, (place, number), changes)
             except InvalidInputError as error:
                 where = f"{name} message {number}"
                 yield Reject(source=self._source, where=where, why=str(error), raw=raw_json(message))
@@ -197,7 +283,14 @@ class _Export:
             else:
                 self._skipped[draft] += 1
 
-    def _message(self, message: Any, folder: str, number: int, last_changes: Mapping[str, int]) -> Draft | str:  # noqa: ANN401
+    def _message(
+        self,
+        message: Any,  # noqa: ANN401 - any JSON value
+        conversation: _Conversation,
+        folder: str,
+        place: tuple[int, int],
+        changes: Mapping[str, tuple[int, int]],
+    ) -> Draft | str:
         """Return the draft of a message, or why there is none."""
         if not isinstance(message, dict):
             raise InvalidInputError("The message is not an object.")
@@ -206,19 +299,18 @@ class _Export:
         if why := self._nobodys_words(message):
             return why
         ts, author, text = (_text(message, key) for key in ("ts", "user", "text"))
-        if last_changes.get(ts, number) > number:
+        if changes.get(ts, place) > place:
             return "edited or deleted later"
         match = _TS.fullmatch(ts)
         if not match:
             raise InvalidInputError(f"The time {ts[:40]!r} is not written as seconds.microseconds.")
         if not text.strip():
             return "message without words"
-        conversation = self._conversations.get(folder, {})
-        channel = conversation.get("id")
+        people = self._people(message, author, text, conversation)
         return Draft(
-            key=f"slack:{channel if _filled(channel) else folder}:{ts}",
+            key=f"slack:{conversation.id}:{ts}",
             account=self._account,
-            people=self._people(message, author, text, conversation),
+            people=people,
             category="content/chat",
             at_us=int(match[1]) * 1_000_000 + int(match[2].ljust(6, "0")),
             payload={
@@ -228,8 +320,9 @@ class _Export:
                 "thread": _text(message, "thread_ts") if message.get("thread_ts") else None,
                 "author": self._name(author) or author,
                 "text": _ESCAPE.sub(self._written_out, text),
-                **({"private": True} if self._conversations.get(folder, {}).get("private") else {}),
+                **({"private": True} if conversation.private else {}),
             },
+            version=_version(message, people, private=conversation.private),
         )
 
     def _nobodys_words(self, message: Mapping[str, Any]) -> str | None:
@@ -243,16 +336,26 @@ class _Export:
         return "written by Slack itself" if subtype not in _WORDS else None
 
     def _people(
-        self, message: Mapping[str, Any], author: str, text: str, conversation: Mapping[str, Any]
+        self, message: Mapping[str, Any], author: str, text: str, conversation: _Conversation
     ) -> tuple[PersonRef, ...]:
         """Return everyone concerned, each once. A list that cannot be read would hide somebody, so it is an error."""
-        ids = [author, *_MENTION.findall(text)]
+        ids = [
+            author,
+            *_MENTION.findall(text),
+            *_mentioned(message.get("blocks")),
+            *_mentioned(message.get("attachments")),
+        ]
+        hidden = conversation.private and not conversation.complete
         try:
-            ids += [user for reaction in message.get("reactions") or () for user in reaction["users"]]
-            if conversation.get("direct"):
-                ids += conversation.get("members") or ()
-        except (TypeError, KeyError) as error:
-            raise InvalidInputError("The reactions or members are malformed, so the people are unknown.") from error
+            for reaction in message.get("reactions") or ():
+                users = reaction["users"] if "users" in reaction or "count" not in reaction else []
+                ids += users
+                count = reaction.get("count", 0)
+                hidden = hidden or not isinstance(count, int) or count > len(set(users))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise InvalidInputError("The reactions are malformed, so the people are unknown.") from error
+        if conversation.private:
+            ids += conversation.members
         if not all(isinstance(user, str) for user in ids):
             raise InvalidInputError("The reactions or members are malformed, so the people are unknown.")
         people = []
@@ -261,7 +364,7 @@ class _Export:
                 profile = self._profile(user)
                 email = profile.get("email")
                 people.append(PersonRef(id=user, name=self._name(user), email=email if _filled(email) else None))
-        return tuple(people)
+        return (*people, *([PersonRef()] if hidden else []))
 
     # --- users ------------------------------------------------------------------------------------------------------
 
@@ -290,6 +393,40 @@ class _Export:
         if sigil == "!":
             return label or "@" + rest.split("^")[0]
         return label or target
+
+
+def _mentioned(value: object) -> list[str]:
+    """Return the ids of whom blocks or attachments mention, however deep."""
+    found: list[str] = []
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            found += _MENTION.findall(part)
+        elif isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            found += [part[key] for key in ("user_id", "author_id") if isinstance(part.get(key), str)]
+            left += [inner for key, inner in part.items() if key not in ("user_id", "author_id")]
+    return list(dict.fromkeys(reversed(found)))
+
+
+def _version(message: Mapping[str, Any], people: Sequence[PersonRef], *, private: bool) -> int:
+    """Return a number that is larger for a newer form of a message: private, then edited later, then of more people.
+
+    A private form stays private, however the exports are collected; a mention or a reaction more is not forgotten.
+    """
+    edited = message.get("edited")
+    match = _TS.fullmatch(str(edited.get("ts"))) if isinstance(edited, dict) else None
+    return int(private) << 60 | (int(match[1]) & _EDITED_BITS if match else 0) << 12 | min(len(people), 0xFFF)
+
+
+def _unlisted(folder: str) -> str:
+    return (
+        f"no list of the export names the conversation {folder!r} as a public channel, so it is private: to everyone "
+        "who writes in it, and to others whom nobody can name. Where everyone is asked it cannot be used. If it is "
+        "public, export again with its channels.json."
+    )
 
 
 def _last_changes(messages: list[Any]) -> dict[str, int]:

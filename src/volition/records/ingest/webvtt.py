@@ -7,60 +7,34 @@ Promises:
 - In doubt somebody is a speaker: a name too many keeps the meeting out until somebody answers for it, while a name
   too few would use a person's words unasked.
 
-Who speaks. The first form that the file shows decides, so its cues are looked at twice:
-
-1. Voice tags, `<v Name>text</v>` (Teams): the tag names the speaker, and colons in the text mean nothing.
-2. `Name: text` (Zoom). What stands before the first `: ` is a candidate if it has at most five words, what follows
-   in parentheses not counted. A candidate is a speaker if it is a participant; or, unless it is a label such as
-   "Note", if it comes again, or is written like a name (no word of it begins with a small letter), or if every cue
-   of the file begins with a candidate, so that the file evidently labels all of them. A later line of a cue changes
-   the speaker only to one already found so.
-3. A name on a line of its own above the text (Meet): only if every cue of several lines begins with a candidate
-   written like a name, and one of them comes again or is a participant.
-
-A cue without a name is spoken by whoever spoke before it. Before the first name, after a cue whose words could not be
-read and in a voice tag without a name nobody knows who speaks: the people are then one `PersonRef` with nothing in it.
+- Who speaks is decided in `speakers`, and never past what is certain: where nobody knows who it was the people are one
+  `PersonRef` with nothing in it. That is so before the first name, after a cue whose words could not be read, and after
+  any hint at somebody else. A noise such as [Music] is nobody's words, and is counted.
+- A file in which no cue names a speaker, or none but placeholders, says so in a `Note`.
 
 The parser is our own, after W3C WebVTT section 6 ("Parsing"): webvtt-py gives no line numbers, and either drops what is
 malformed without a word or stops at the first of it. Stricter than section 6 are only three things, each of which
 would lose words or misdate them silently: bytes that are not UTF-8, a block without timings that is no comment, style
-or region, and an end before its start. More lenient is one: exporters that round write `00:12:60.000` for the
-thirteenth minute, whose meaning is plain.
+or region, and an end before its start. More lenient are two, whose meaning is plain: exporters that round write
+`00:12:60.000` for the thirteenth minute, and some write a comma before the thousandths, as SubRip does.
 """
 
 import codecs
-import html
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+from volition.consent.names import is_nobody
 from volition.errors import InvalidInputError
-from volition.records.ingest import Draft, PersonRef, Reject
+from volition.records.ingest import Draft, Note, PersonRef, Reject, Skipped
+from volition.records.ingest.speakers import Voice, is_unclosed, name_key, voices_of
 
 _LINE_END = re.compile(r"\r\n|\n|\r")  # not str.splitlines, which also splits at U+2028 and the like
-_CLOCK = r"(?:([0-9]{1,6}):)?([0-5][0-9]):([0-5][0-9]|60(?=\.000))\.([0-9]{3})"
+_CLOCK = r"(?:([0-9]{1,6}):)?([0-5][0-9]):([0-5][0-9]|60(?=[.,]000))[.,]([0-9]{3})"
 _TIMINGS = re.compile(rf"[ \t\f]*{_CLOCK}[ \t\f]*-->[ \t\f]*{_CLOCK}(?:[ \t\f].*)?")
 _NO_CUE = re.compile(r"NOTE(?:[ \t]|$)|(?:STYLE|REGION)[ \t\f]*$")
-_VOICE = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+([^<>]*))?>")
-_OTHER_TAG = re.compile(r"</?(?:c|i|b|u|v|ruby|rt|lang)(?:\.[^\s<>]*)?(?:\s[^<>]*)?>|<[0-9:.]+>")
-_OPEN_VOICE = re.compile(r"<v(?:[\s.]|$)")
-_LABELLED = re.compile(r"\s*([^:]{1,120}):(?:\s+(.*)|)$", re.DOTALL)
-
-_MOST_WORDS = 5
-_PARTICLES = frozenset(
-    ("al", "bin", "da", "de", "del", "den", "der", "di", "do", "dos", "du", "el", "la", "le", "of", "ter", "van", "von")
-)
-# English only: in another language such a label passes for a name, which is the safe mistake.
-_LABELS = frozenset(
-    re.split(
-        r",\s*",
-        """a, action, action item, action items, agenda, also, and, answer, but, decision, edit, example, first,
-        for example, important, link, next, note, notes, ps, q, question, quote, reminder, second, so, summary, third,
-        tip, to do, todo, update, url, warning""",
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +67,7 @@ def read_webvtt(  # noqa: PLR0913 - each names something that the file does not 
     meeting: str,
     start_us: int,
     participants: Sequence[PersonRef] = (),
-) -> Iterator[Draft | Reject]:
+) -> Iterator[Draft | Note | Reject | Skipped]:
     """Read one transcript.
 
     A key is `webvtt:MEETING:CUE`, where CUE is the cue's identifier, or `@` and its start in milliseconds if it has
@@ -110,7 +84,8 @@ def read_webvtt(  # noqa: PLR0913 - each names something that the file does not 
         participants: Who is known to have been there. A speaker of the same name is taken to be that person.
 
     Yields:
-        A draft of category `content/transcript` for each voice in each cue, a reject for each malformed cue.
+        A draft of category `content/transcript` for each voice in each cue, a reject for each malformed cue, and at
+        the end the noises, counted, and a note if no cue names a speaker.
 
     Raises:
         InvalidInputError: The file is empty, is not text, or does not begin with WEBVTT.
@@ -120,55 +95,83 @@ def read_webvtt(  # noqa: PLR0913 - each names something that the file does not 
     if not account:
         raise InvalidInputError(f"{source}: no account was given, so nobody could be asked. Name the account.")
     cues = list(_parse(_decode(data, source), source))
-    spoken = [_voices(cue.text) for cue in cues]
-    split = _splitter(spoken, [person.name for person in participants if person.name])
-    parts = [[piece for voice in voices for piece in split(*voice)] for voices in spoken]
-    everyone = _Everyone((name for pieces in parts for name, _ in pieces if name), participants)
+    parts = voices_of([cue.text for cue in cues], [person.name for person in participants if person.name])
+    names = [voice.name for voices in parts for voice in voices if voice.name]
+    everyone = _Everyone(iter(names), participants)
 
-    numbered = _rising([cue.cue_id for cue in cues if not cue.why]) and all(len(pieces) == 1 for pieces in parts)
+    numbered = _rising([cue.cue_id for cue in cues if not cue.why]) and all(len(voices) == 1 for voices in parts)
     taken: set[str] = set()
     speaker = ""
-    place = 0
-    for cue, pieces in zip(cues, parts, strict=True):
-        unread = bool(_OPEN_VOICE.search(_VOICE.sub("", cue.text))) or (cue.why is not None and not cue.text)
-        why = cue.why
-        if not why and unread:
-            why = "A voice tag <v ...> is not closed by >, so its speaker is unknown."
-        if not why and not any(text for _, text in pieces):
-            why = "The cue has no text."
+    place = noises = 0
+    for cue, voices in zip(cues, parts, strict=True):
+        why, unread = _fault(cue, voices)
         if why:
-            names = [name for name, _ in pieces if name is not None]
-            speaker = "" if unread else [speaker, *names][-1]
+            told = [voice.name for voice in voices if voice.name is not None]
+            speaker = "" if unread else [speaker, *told][-1]
             place += 1
             if cue.cue_id:
                 _free(cue, taken)  # so that mending this cue changes no other cue's key
             yield Reject(source=source, where=f"line {cue.line}", why=why, raw=cue.raw)
             continue
-        for name, text in pieces:
-            speaker = speaker if name is None else name
-            if not text:
+        for voice in voices:
+            speaker = speaker if voice.name is None else voice.name
+            if not voice.text:
                 continue  # a name alone, or a voice of several without words
             key = _free(cue, taken)
-            try:
-                yield Draft(
-                    key=f"webvtt:{meeting}:{key}",
-                    account=account,
-                    people=everyone.led_by(speaker),
-                    category="content/transcript",
-                    at_us=start_us + cue.start_ms * 1000,
-                    payload={
-                        "kind": "segment",
-                        "meeting": meeting,
-                        "turn": int(cue.cue_id) if numbered else place,
-                        "start_ms": cue.start_ms,
-                        "end_ms": cue.end_ms,
-                        "speaker": speaker,
-                        "text": text,
-                    },
-                )
-            except InvalidInputError as error:
-                yield Reject(source=source, where=f"line {cue.line}", why=str(error), raw=cue.raw)
+            if voice.noise:
+                noises += 1
+            else:
+                turn = int(cue.cue_id) if numbered else place
+                try:
+                    yield Draft(
+                        key=f"webvtt:{meeting}:{key}",
+                        account=account,
+                        people=everyone.led_by(speaker),
+                        category="content/transcript",
+                        at_us=start_us + cue.start_ms * 1000,
+                        payload=_payload(cue, meeting, turn, speaker, voice.text),
+                    )
+                except InvalidInputError as error:
+                    yield Reject(source=source, where=f"line {cue.line}", why=str(error), raw=cue.raw)
             place += 1
+    yield from _closing(source, noises, names if cues else None)
+
+
+def _closing(source: str, noises: int, names: Sequence[str] | None) -> Iterator[Note | Skipped]:
+    """Yield what there is to say of a whole file; `names` are those of its speakers, none where it has no cue."""
+    if noises:
+        yield Skipped(source=source, why="noise, nobody's words", count=noises)
+    if names is not None and all(map(is_nobody, names)):
+        yield Note(source=source, what=_NAMELESS if names else f"no cue of {source} names a speaker. {_REMEDY}")
+
+
+def _fault(cue: _Cue, voices: Sequence[Voice]) -> tuple[str | None, bool]:
+    """Return what is wrong with a cue, and whether it cannot even be told who speaks in it."""
+    unread = is_unclosed(cue.text) or (cue.why is not None and not cue.text)
+    if cue.why:
+        return cue.why, unread
+    if unread:
+        return "A voice tag <v ...> is not closed by >, so its speaker is unknown.", unread
+    return (None if any(voice.text for voice in voices) else "The cue has no text."), unread
+
+
+def _payload(cue: _Cue, meeting: str, turn: int, speaker: str, text: str) -> dict[str, Any]:
+    return {
+        "kind": "segment",
+        "meeting": meeting,
+        "turn": turn,
+        "start_ms": cue.start_ms,
+        "end_ms": cue.end_ms,
+        "speaker": speaker,
+        "text": text,
+    }
+
+
+_REMEDY = (
+    "Nobody can be asked for these words, so nothing is done with them where people have a say. Export the transcript "
+    "with the speakers' names, or name them in the file, and collect it again."
+)
+_NAMELESS = f"its cues name nobody in particular (such as Speaker 1). {_REMEDY}"
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -264,111 +267,16 @@ def _free(cue: _Cue, taken: set[str]) -> str:
     return key
 
 
-# --- who speaks -----------------------------------------------------------------------------------------------------
-
-_Voice = tuple[str | None, str]  # speaker (None: whoever spoke before, "": unknown) and text
-_Splitter = Callable[[str | None, str], list[_Voice]]
-
-
-def _voices(text: str) -> list[_Voice]:
-    """Cut a cue's text at its voice tags and take the other tags and the character references out."""
-    before, *rest = _VOICE.split(text)
-    voices: list[_Voice] = [(None, before)] if before.strip() or not rest else []
-    voices += [(name or "", words) for name, words in zip(rest[::2], rest[1::2], strict=True)]
-    return [
-        (name if name is None else _one_line(html.unescape(name)), html.unescape(_OTHER_TAG.sub("", words)))
-        for name, words in voices
-    ]
-
-
-def _splitter(spoken: list[list[_Voice]], participants: list[str]) -> _Splitter:
-    """Look at the whole file once and return how a cue's text is cut into voices (the rule of the module)."""
-    if any(name is not None for voices in spoken for name, _ in voices):
-        return lambda name, text: [(name, _one_line(text))]
-    known = {_key(name) for name in participants}
-    texts = [voices[0][1] for voices in spoken if voices[0][1].strip()]
-    speakers = _labelled_speakers(texts, known)
-    if speakers:
-        return lambda _, text: _cut_at_names(text, speakers)
-    speakers = _heading_speakers(texts, known)
-    return lambda _, text: _cut_at_heading(text, speakers)
-
-
-def _labelled_speakers(texts: list[str], known: set[str]) -> set[str]:
-    """Return the speakers of `Name: text`, as keys."""
-    firsts = [_label(text.split("\n", 1)[0]) for text in texts]
-    counts = Counter(_key(name) for name in firsts if name)
-    all_labelled = None not in firsts
-    return {
-        _key(name)
-        for name in firsts
-        if name
-        and (
-            _key(name) in known
-            or (_key(name) not in _LABELS and (counts[_key(name)] > 1 or all_labelled or _is_written_like_a_name(name)))
-        )
-    }
-
-
-def _label(line: str) -> str | None:
-    """Return what may be a name before the first colon of a line."""
-    match = _LABELLED.match(line)
-    return match[1].strip() if match and _is_short(match[1]) else None
-
-
-def _cut_at_names(text: str, speakers: set[str]) -> list[_Voice]:
-    pieces: list[tuple[str | None, list[str]]] = []
-    for line in text.split("\n"):
-        name = _label(line)
-        if name and _key(name) in speakers:
-            pieces.append((_one_line(name), [line.split(":", 1)[1]]))
-        elif pieces:
-            pieces[-1][1].append(line)
-        else:
-            pieces.append((None, [line]))
-    return [(name, _one_line(" ".join(lines))) for name, lines in pieces]
-
-
-def _heading_speakers(texts: list[str], known: set[str]) -> set[str]:
-    """Return the speakers of names on their own lines, as keys; empty if the file is not written so."""
-    firsts = [_one_line(text.split("\n", 1)[0]).strip("()") for text in texts if "\n" in text.strip()]
-    counts = Counter(map(_key, firsts))
-    all_names = all(_is_short(name) and _is_written_like_a_name(name) and name[-1] not in ".?!,;" for name in firsts)
-    return set(counts) if all_names and any(count > 1 or name in known for name, count in counts.items()) else set()
-
-
-def _cut_at_heading(text: str, speakers: set[str]) -> list[_Voice]:
-    first, _, rest = text.strip().partition("\n")
-    name = _one_line(first).strip("()")
-    return [(name, _one_line(rest))] if rest and _key(name) in speakers else [(None, _one_line(text))]
-
-
-def _is_short(name: str) -> bool:
-    words = name.split("(", 1)[0].split()
-    return 0 < len(words) <= _MOST_WORDS and any(map(str.isalpha, name))
-
-
-def _is_written_like_a_name(name: str) -> bool:
-    """Say whether no word before a parenthesis begins with a small letter; scripts without case always pass."""
-    words = name.split("(", 1)[0].split()
-    return bool(words) and not any(word[0].islower() and word not in _PARTICLES for word in words)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _key(name: str) -> str:
-    return _one_line(name).casefold()
+# --- who is there ---------------------------------------------------------------------------------------------------
 
 
 class _Everyone:
     """The people of the meeting: its speakers and its participants, each once."""
 
     def __init__(self, speakers: Iterator[str], participants: Sequence[PersonRef]) -> None:
-        self._named = {_key(person.name): person for person in reversed(participants) if person.name}
+        self._named = {name_key(person.name): person for person in reversed(participants) if person.name}
         for name in speakers:
-            self._named.setdefault(_key(name), PersonRef(name=name))
+            self._named.setdefault(name_key(name), PersonRef(name=name))
         once = dict.fromkeys([*self._named.values(), *participants])  # not a set: ties must not depend on the process
         self._sorted = sorted(once, key=lambda person: person.order)
         self._led: dict[str, tuple[PersonRef, ...]] = {}
@@ -376,7 +284,7 @@ class _Everyone:
     def led_by(self, speaker: str) -> tuple[PersonRef, ...]:
         """Return everybody, the speaker first; only an unknown person if nobody knows who speaks."""
         if speaker not in self._led:
-            first = self._named[_key(speaker)] if speaker else PersonRef()
+            first = self._named[name_key(speaker)] if speaker else PersonRef()
             others = [person for person in self._sorted if person != first] if speaker else []
             self._led[speaker] = (first, *others)
         return self._led[speaker]

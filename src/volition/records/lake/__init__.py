@@ -21,9 +21,10 @@ interning    dense integers for accounts, people and party sets
 index        the catalogue: which files there are, who is who in them, what was ever there
 columns      the columns that lie unencrypted beside the content, and counts of them
 writer       transactions: files that appear whole or not at all
+erase        records removed for good
+forms        which form of a record lies here, where its source may change it or take it back
 append       records added
 embed        embeddings, derived from records under permits
-erase        records removed for good
 compact      many small files merged into large ones
 reader       what the gate lets through, decrypted, and the gate's reasons for the rest
 lake         `Lake`, the only API of this folder

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from volition.canonical import canonical_json, us_to_datetime
 from volition.records.lake.encryption import RecordCipher
+from volition.records.lake.forms import forms_of, take_back
 from volition.records.lake.interning import Interner
 from volition.records.lake.records import ORDER, RECORDS, Appended, NewRecord, bucket_of
 from volition.records.lake.writer import Writer
@@ -18,8 +19,10 @@ def append_records(records: Sequence[NewRecord], writer: Writer, cipher: RecordC
         fresh: dict[str, NewRecord] = {}
         for record in records:
             fresh.setdefault(record.record_id, record)
-        for identity in batch.index.collected(list(fresh)):
-            del fresh[identity]
+        known = [fresh.pop(identity) for identity in batch.index.collected(list(fresh))]
+        forms = forms_of(list(fresh.values()), cipher)
+        returned = take_back(known, batch, cipher)
+        fresh |= {record.record_id: record for record in returned.newer}
         groups: dict[tuple[str, str, int], list[NewRecord]] = defaultdict(list)
         for record in fresh.values():
             day = us_to_datetime(record.collected_us).date().isoformat()
@@ -28,8 +31,16 @@ def append_records(records: Sequence[NewRecord], writer: Writer, cipher: RecordC
         for (category, day, bucket), members in sorted(groups.items()):
             table = _table(members, bucket, interner, cipher)
             batch.write(table, kind="records", category=category, bucket=bucket, under=f"{category}/{day}")
-        batch.index.add_collected(sorted(fresh))
-    return Appended(stored=len(fresh), known=len(records) - len(fresh))
+        batch.index.add_collected(sorted(fresh.keys() - set(batch.index.collected(list(fresh)))))
+        batch.index.add_forms(forms | returned.forms)
+    stored = len(fresh) - len(returned.newer)
+    return Appended(
+        stored=stored,
+        known=len(records) - len(fresh),
+        replaced=len(returned.newer),
+        outdated=returned.outdated,
+        other=returned.other,
+    )
 
 
 def _table(records: list[NewRecord], bucket: int, interner: Interner, cipher: RecordCipher) -> pa.Table:

@@ -39,7 +39,9 @@ class RecordColumns:
                 if self._index.files(category, bucket) == files:
                     raise
 
-    def find(self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int]]) -> pa.Table:
+    def find(
+        self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int] | Sequence[str]]
+    ) -> pa.Table:
         """Return the columns of those records of a bucket that meet a condition."""
 
         def read(files: Sequence[str]) -> pa.Table:

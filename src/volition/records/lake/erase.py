@@ -20,7 +20,7 @@ from volition.records.lake.writer import Batch, Writer
 def remove_account(account: str, writer: Writer) -> int:
     """Remove an account's records and what was derived from them; return how many records."""
     with writer.writing("the files without the erased records") as batch:
-        return _rewrite_without(batch, bucket_of(account), "account", batch.index.numbers_of_account(account))
+        return rewrite_without(batch, bucket_of(account), "account", batch.index.numbers_of_account(account))
 
 
 def remove_person(pseudonym: str, writer: Writer, cipher: RecordCipher) -> int:
@@ -32,8 +32,8 @@ def remove_person(pseudonym: str, writer: Writer, cipher: RecordCipher) -> int:
             own = [party_set for party_set, members in people.items() if members[:1] == [number]]
             with_them = [party_set for party_set, members in people.items() if number in members[1:]]
             derived = _derived(batch.index, cipher, bucket, with_them)
-            removed += _rewrite_without(batch, bucket, "circle", own)
-            removed += _rewrite_without(batch, bucket, "record_id", derived)
+            removed += rewrite_without(batch, bucket, "circle", own)
+            removed += rewrite_without(batch, bucket, "record_id", derived)
     return removed
 
 
@@ -49,7 +49,7 @@ def _derived(index: LakeIndex, cipher: RecordCipher, bucket: int, party_sets: Se
     return found
 
 
-def _rewrite_without(batch: Batch, bucket: int, column: str, values: Sequence[int] | Sequence[str]) -> int:
+def rewrite_without(batch: Batch, bucket: int, column: str, values: Sequence[int] | Sequence[str]) -> int:
     """Rewrite a bucket's files, in the open transaction; return how many records were removed."""
     import pyarrow.compute as pc  # noqa: PLC0415 - only where something is erased
 
@@ -68,6 +68,7 @@ def _rewrite_without(batch: Batch, bucket: int, column: str, values: Sequence[in
             removed += gone.num_rows
             # A process that has read a record before may still be computing its embedding: that one comes too late.
             batch.index.embed_no_more(gone["record_id"].to_pylist())
+            batch.index.forget_forms(gone["record_id"].to_pylist())
         batch.drop(path)
         if kept.num_rows:
             batch.write(kept, kind=kind, category=category, bucket=bucket, under=str(Path(path).parent))

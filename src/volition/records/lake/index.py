@@ -13,7 +13,8 @@ import json
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,10 @@ CREATE TABLE IF NOT EXISTS circles (bucket INTEGER, number INTEGER, account INTE
                                     PRIMARY KEY (bucket, number), UNIQUE (bucket, account, people));
 CREATE TABLE IF NOT EXISTS records (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS embedded (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forms (id BLOB PRIMARY KEY, digest BLOB, version INTEGER, origin TEXT, current BLOB)
+    WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS forms_by_current ON forms (current);
+CREATE INDEX IF NOT EXISTS forms_by_origin ON forms (origin);
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, kind TEXT, category TEXT, bucket INTEGER, rows INTEGER);
 CREATE INDEX IF NOT EXISTS files_by_place ON files (kind, category, bucket);
 """
@@ -46,6 +51,23 @@ _NO_PARTY_SETS: Final = PartySets(
     offsets=np.zeros(1, np.int64),
     members=np.zeros(0, np.int32),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """Which form of a record lies in the lake.
+
+    Attributes:
+        digest: Of its encrypted bytes; none once it is gone.
+        version: Its number at the source; none where forms are not numbered.
+        origin: The conversation at the source that it comes from; empty where that does not matter.
+        current: Under which identity it lies here; none once it is gone.
+    """
+
+    digest: bytes | None
+    version: int | None
+    origin: str
+    current: str | None
 
 
 class LakeIndex:
@@ -127,6 +149,43 @@ class LakeIndex:
     def embed_no_more(self, identities: Iterable[str]) -> None:
         """Note, in the open transaction, that no embedding of these records may be kept from now on."""
         self._index.executemany("INSERT OR IGNORE INTO embedded VALUES (?)", _bytes(identities))
+
+    # --- which form of a record lies here ---
+
+    def forms(self, identities: Sequence[str]) -> dict[str, Form]:
+        """Return the forms of some records, by the identity under their key, as far as they are remembered."""
+        found: dict[str, Form] = {}
+        with self.mutex:
+            for start in range(0, len(identities), _ASKED_AT_ONCE):
+                asked = [bytes.fromhex(identity) for identity in identities[start : start + _ASKED_AT_ONCE]]
+                places = ", ".join("?" * len(asked))
+                sql = f"SELECT id, digest, version, origin, current FROM forms WHERE id IN ({places})"  # noqa: S608
+                for identity, form, version, origin, current in self._index.execute(sql, asked):
+                    here = None if current is None else current.hex()
+                    found[identity.hex()] = Form(digest=form, version=version, origin=origin, current=here)
+        return found
+
+    def currents(self, origin: str) -> dict[str, str]:
+        """Return under which identity each record of a conversation at a source lies here, by the one under its key."""
+        with self.mutex:
+            found = self._index.execute(
+                "SELECT id, current FROM forms WHERE origin = ? AND current IS NOT NULL", (origin,)
+            ).fetchall()
+        return {identity.hex(): current.hex() for identity, current in found}
+
+    def add_forms(self, forms: Mapping[str, Form]) -> None:
+        """Remember forms, in the open transaction."""
+        self._index.executemany(
+            "INSERT OR REPLACE INTO forms VALUES (?, ?, ?, ?, ?)",
+            (
+                (bytes.fromhex(identity), one.digest, one.version, one.origin, bytes.fromhex(one.current or "") or None)
+                for identity, one in forms.items()
+            ),
+        )
+
+    def forget_forms(self, identities: Iterable[str]) -> None:
+        """Remember, in the open transaction, that records which lay here are gone for good."""
+        self._index.executemany("UPDATE forms SET digest = NULL, current = NULL WHERE current = ?", _bytes(identities))
 
     # --- which files there are ---
 

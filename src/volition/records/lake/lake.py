@@ -15,6 +15,7 @@ from volition.records.lake.compact import Compacted, compact_files, count_spare_
 from volition.records.lake.embed import Embedder, TextEncoder
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import remove_account, remove_person
+from volition.records.lake.forms import count_other, remove_others
 from volition.records.lake.index import LakeIndex
 from volition.records.lake.quarantine import set_aside
 from volition.records.lake.reader import Reader
@@ -82,6 +83,49 @@ class Lake:
             underived = self.rows(permits, categories=[category], accounts=accounts, source=source, underived=True)
             computed += self._embedder.embed(category, underived, encoder, progress)
         return computed
+
+    def count_other(self, records: Sequence[NewRecord]) -> int:
+        """Return how many of some records the lake knows under the same key with other content; nothing is stored."""
+        return count_other(records, self._index, self._cipher)
+
+    def remove_others(  # noqa: PLR0913 - a stretch of a conversation
+        self,
+        account: str,
+        conversation: str,
+        *,
+        category: str,
+        origin: str,
+        stretch_us: tuple[int, int],
+        sure_us: int,
+        present: Iterable[str],
+    ) -> int:
+        """Remove what a source has taken back: it told all that it still has of a stretch, and this was not among it.
+
+        Args:
+            account: Whose conversation it is.
+            conversation: The name of the channel.
+            category: What its records are.
+            origin: Where its records come from; others of the same channel stay.
+            stretch_us: From when (included) until when (not included) the source told everything.
+            sure_us: Until when it surely did, where the input may be an old one.
+            present: The identities, under their keys, of what the source told.
+
+        Returns:
+            How many records were removed.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; what was there is as it was.
+        """
+        return remove_others(
+            account,
+            conversation,
+            category=category,
+            origin=origin,
+            stretch_us=stretch_us,
+            sure_us=sure_us,
+            present=present,
+            writer=self._writer,
+        )
 
     def quarantine(self, account: str | None, lines: Sequence[dict[str, Any]]) -> Path | None:
         """Set bad input aside as JSON lines: source, where, why, raw.

@@ -68,6 +68,8 @@ class NewRecord:
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
         source: Identity of the meeting or channel that the record belongs to, from `source_id`; empty if none.
         payload: What was collected, as a JSON object.
+        version: Larger for a newer form of what its source may change; none where what came first stays.
+        origin: The conversation at the source, where the source may take records back; else empty.
     """
 
     record_id: str
@@ -77,6 +79,8 @@ class NewRecord:
     collected_us: int
     source: str
     payload: dict[str, Any]
+    version: int | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +135,21 @@ class HeldRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """What became of a batch: how many records were stored, and how many the lake had already."""
+    """What became of a batch.
+
+    Attributes:
+        stored: How many records are there now and were not before.
+        known: How many the lake had already, or had until they were erased.
+        replaced: How many took the place of an older form.
+        outdated: How many of those known are older than the form that is there.
+        other: How many of those known have other content than what is there under the same key.
+    """
 
     stored: int
     known: int
+    replaced: int = 0
+    outdated: int = 0
+    other: int = 0
 
 
 def record_id(account: str, key: str) -> str:
