@@ -7,7 +7,7 @@ work on a real network is tested on a tiny Llama.
 
 import numpy as np
 
-from volition.learning.families import adapter
+from volition.learning.families.adapter import family as adapter
 
 
 class Letters:

@@ -263,7 +263,7 @@ def test_a_model_that_keeps_what_one_person_wrote_exposes_it_and_a_threshold_doe
 def test_canaries_need_a_language_model_and_words():
     for finding in measure_canaries(RecommendFamily(), crowd(9), bound=3.0, progress=silent):
         assert finding.verdict == "not measured"
-        assert "no likelihood" in finding.how
+        assert "does not assign a likelihood" in finding.how
     for finding in measure_canaries(Bigrams(k=1), [say(1, "a", "good morning")], bound=3.0, progress=silent):
         assert finding.verdict == "not measured"
         assert "common words" in finding.how

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
-from volition.learning.families import summary
 from volition.learning.families.family import NoParts
 from volition.learning.families.model import Model
+from volition.learning.families.summary import family as summary
 from volition.learning.families.summary.family import SummaryFamily
 from volition.learning.families.summary.features import HAND_FEATURES, ONE, read_meeting
 from volition.learning.families.summary.regression import Sums
