@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from volition.learning.audit.finding import Finding
     from volition.learning.families.family import Family
     from volition.learning.families.model import Model
+    from volition.learning.families.spec import FamilyContext, FamilySpec
     from volition.learning.forget import Owed
     from volition.learning.release import Override
     from volition.learning.train import Trained
@@ -89,6 +90,8 @@ __all__ = [
     "Engine",
     "Entry",
     "Family",
+    "FamilyContext",
+    "FamilySpec",
     "Features",
     "Finding",
     "Forgetting",
@@ -187,6 +190,8 @@ _HOMES: Final = {
     "Store": "ledger.store",
     "Engine": "consent.gate",
     "Family": "learning.families.family",
+    "FamilyContext": "learning.families.spec",
+    "FamilySpec": "learning.families.spec",
     "Model": "learning.families.model",
     "Progress": "progress",
 }
