@@ -9,7 +9,7 @@ Each module knows only those before it:
 
 terms        what is asked: rules, their files, regions, what a version changes
 parties      accounts and people: the directory, and the key vault
-names        which names are nobody's, and which may be one and the same
+spellings    which names are nobody's, and which may be one and the same
 identity     whom a source means by what it calls somebody: **who a record is about**
 history      the ledger's entries that bear on permission, by party
 permits      since when each yes has held unbroken: **the one module that decides**

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from volition.consent.names import (
+from volition.consent.spellings import (
     is_nobody,
     is_nobody_id,
     likely_keys,

@@ -38,7 +38,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from volition.canonical import canonical_json, digest, us_to_text
-from volition.consent.names import is_nobody_id
+from volition.consent.spellings import is_nobody_id
 from volition.consent.terms.model import CATEGORIES, leaves
 from volition.errors import InvalidInputError
 from volition.records.ingest import (

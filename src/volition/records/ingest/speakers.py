@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from volition.consent.names import is_nobody
+from volition.consent.spellings import is_nobody
 
 
 def _words(text: str) -> frozenset[str]:

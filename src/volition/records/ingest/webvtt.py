@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from volition.consent.names import is_nobody
+from volition.consent.spellings import is_nobody
 from volition.errors import InvalidInputError
 from volition.records.ingest import Draft, Note, PersonRef, Reject, Skipped
 from volition.records.ingest.speakers import Voice, is_unclosed, name_key, voices_of
