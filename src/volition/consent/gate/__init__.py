@@ -30,7 +30,7 @@ table         many records at a time, in memory and in SQL
 batch         many questions at once, Arrow in and Arrow out
 """
 
-from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable
+from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable, uses
 from volition.consent.gate.exemptions import Participant, Subject, heard, own
 from volition.consent.gate.explanation import Explanation, explain
 from volition.consent.gate.gate import Gate, decide
@@ -66,4 +66,5 @@ __all__ = [
     "reason_of",
     "reasons_sql",
     "remedy",
+    "uses",
 ]

@@ -143,7 +143,8 @@ class Gate:
         permits = self._permits
         effective_permit = effective_permit_of(permits, account, people, category)
         rests_on = {
-            party: permits.evidence(account, party, role, category) for role, party in concerned(account, people)
+            party: permits.evidence(account, party, role, category, people=people)
+            for role, party in concerned(account, people)
         }
         since_us = effective_permit.since_us if effective_permit.reason is None else None
 
