@@ -1,4 +1,4 @@
-"""PartyLimits of an account: what no yes gets past, what only a lift ends, and what is told of them."""
+"""Limits of an account: what no yes gets past, what only a lift ends, and what is told of them."""
 
 import pytest
 from hypothesis import given, settings

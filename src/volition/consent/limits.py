@@ -192,7 +192,7 @@ def people_named(parties: Parties, account: str, names: Sequence[str]) -> list[P
     Raises:
         InvalidInputError: A name is of no one in this account, or of several people.
     """
-    by_id = {person.id: person for person in parties.people(account)} if names else {}
+    by_id: dict[str, Person] = {person.id: person for person in parties.people(account)} if names else {}
     found = [by_id.get(name) or parties.find_person(account, name) or _guest(parties, name) for name in names]
     missing = [name for name, person in zip(names, found, strict=True) if person is None]
     if missing:

@@ -14,6 +14,7 @@ from volition.canonical import us_to_text
 from volition.consent.gate import instant_text, remedy, uses
 from volition.consent.history import History
 from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Say, Use, governing_rule, permit
+from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import PURPOSES, Terms, leaves
 from volition.learning.audit.cross_validation import cross_validate
 from volition.learning.audit.marginal import Effect, marginal_effect
@@ -172,7 +173,7 @@ def refusable(history: History, party: str, at_us: int, *, purpose: str) -> Call
     known: dict[Use, bool] = {}
 
     def would(account: str, people: Sequence[str], category: str) -> bool:
-        for use in uses(history, account, [f"person:{person}" for person in people], category, purpose):
+        for use in uses(history, account, [person_ref(Pseudonym(one)) for one in people], category, purpose):
             if use.party == party:
                 if use not in known:
                     known[use] = governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE

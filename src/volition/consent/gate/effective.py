@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from volition.consent.gate.verdict import Record
 from volition.consent.history import BEGINNING_US, History
 from volition.consent.permits import NO_PERMIT_US, PartyRole, Permits, Reason, Refusal, Use
+from volition.consent.references import PartyRef, account_ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,27 +27,27 @@ class EffectivePermit:
     since_us: int
     oldest_us: int
     reason: Reason | None
-    party: str
+    party: PartyRef
 
 
-def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[PartyRole, str]]:
+def concerned(account: str, people: Sequence[PartyRef]) -> Iterator[tuple[PartyRole, PartyRef]]:
     """Yield every party of a record with its role, in the order in which refusals are reported."""
-    yield PartyRole.ACCOUNT, f"account:{account}"
+    yield PartyRole.ACCOUNT, account_ref(account)
     for number, person in enumerate(people):
         yield (PartyRole.OTHER if number else PartyRole.FIRST), person
 
 
-def uses(history: History, account: str, people: Sequence[str], category: str, purpose: str) -> Iterator[Use]:
+def uses(history: History, account: str, people: Sequence[PartyRef], category: str, purpose: str) -> Iterator[Use]:
     """Yield each party's part in the use of a record, in the order of `concerned`: what the reference is asked."""
     beside = history.located(people)
     for role, party in concerned(account, people):
         yield Use(account=account, party=party, role=role, category=category, purpose=purpose, beside=beside)
 
 
-def effective_permit_of(permits: Permits, account: str, people: Sequence[str], category: str) -> EffectivePermit:
+def effective_permit_of(permits: Permits, account: str, people: Sequence[PartyRef], category: str) -> EffectivePermit:
     """Fold the permits of an account and its people for one category into one effective permit."""
     since_us = oldest_us = BEGINNING_US
-    latest = f"account:{account}"
+    latest = account_ref(account)
     if not people:  # no one could be asked, so no one has said yes
         return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
     company = permits.company(account, people)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.consent.permits import NO_COMPANY, NO_PERMIT_US, REASON_CODES, Company, Panel, PartyRole, Permits, Reason
+from volition.consent.references import PartyRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class PartySets:
     """
 
     accounts: Sequence[str]
-    people: Sequence[str]
+    people: Sequence[PartyRef]
     account: NDArray[np.int32]
     offsets: NDArray[np.int64]
     members: NDArray[np.int32]
@@ -40,7 +41,7 @@ class PartySets:
         """Return the id of a party set's account."""
         return self.accounts[int(self.account[party_set])]
 
-    def people_of(self, party_set: int) -> tuple[str, ...]:
+    def people_of(self, party_set: int) -> tuple[PartyRef, ...]:
         """Return a party set's people as parties, the first person first."""
         return tuple(
             self.people[person]

@@ -11,12 +11,13 @@ from enum import StrEnum
 from typing import Final
 
 from volition.consent.history import BEGINNING_US, Decision, History, Limit
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import Basis, Rule, Terms
 
 NO_PERMIT_US: Final = 2**62
 """As a permit in a table: later than every record, so nothing passes."""
 
-UNKNOWN_PERSON: Final = "person:unknown"
+UNKNOWN_PERSON: Final = PartyRef("person:unknown")
 """A person whom no name identifies. Where their answer matters there is none: refused."""
 
 

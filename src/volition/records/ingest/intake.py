@@ -17,6 +17,7 @@ from volition.consent.gate import Record, keepable
 from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
+from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import PURPOSES
 from volition.errors import ConflictError, InvalidInputError
 from volition.progress import Progress
@@ -170,7 +171,7 @@ class _Gate:
     def objection(self, account: str, people: tuple[str, ...], category: str) -> Reason | None:
         key = (account, people, category)
         if key not in self._known:
-            parties = tuple(f"person:{pseudonym}" for pseudonym in people)
+            parties = tuple(person_ref(Pseudonym(one)) for one in people)
             record = Record(account=account, people=parties, category=category, collected_us=0)
             self._known[key] = keepable(self._permits, record)
         return self._known[key]
