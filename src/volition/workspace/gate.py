@@ -35,6 +35,7 @@ class Answer:
     parties: tuple[Explanation, ...]
 
 
+_CATEGORIES: Final = frozenset(CATEGORIES)
 _MOST_KEPT: Final = 100_000  # questions of which it is remembered whom they name
 
 
@@ -89,7 +90,7 @@ class HeldGate:
         meant = self._meant
         key = (account, tuple(people))
         known = meant.get(key)  # type: ignore[arg-type] # what was resolved names no null
-        if known is None or category is None or collected_us is None:
+        if known is None or category not in _CATEGORIES or collected_us is None:
             question = question_of(self._names, account, people, category, collected_us)
             if isinstance(question, Verdict):
                 return question
