@@ -35,6 +35,7 @@ from volition.consent.history import (
     save_history,
 )
 from volition.consent.permits import Panel, PartyRole, Permits
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.consent.terms.terms_file import load_profile
 from volition.ledger.entry import Entry, NewEntry
@@ -196,7 +197,7 @@ def changed(size: int) -> dict[str, dict[str, float]]:
     now_us = history.last_us
     crowd = [f"person:{number:016x}" for number in range(min(BIG_ACCOUNT, people))]
     for person in crowd:  # all of one account, and all known to the gate
-        gate.may("a0", (person,), "content/chat", now_us)
+        gate.may("a0", (PartyRef(person),), "content/chat", now_us)
     seq = history.size
 
     def change(changes: int, party: Callable[[int], str], asked: Callable[[int], str]) -> dict[str, float]:
@@ -216,7 +217,7 @@ def changed(size: int) -> dict[str, dict[str, float]]:
             start = time.perf_counter()
             extend_history(history, entry)
             gate.learn([entry], at_us=now_us)
-            verdict = gate.may("a0", (person,), "content/chat", now_us)
+            verdict = gate.may("a0", (PartyRef(person),), "content/chat", now_us)
             taken.append((time.perf_counter() - start) * 1e3)
             assert number % 2 == 0 or not verdict.permitted  # noqa: S101 - a no is in force
         return {"median": statistics.median(taken), "p99": float(np.quantile(taken, 0.99)), "changes": changes}

@@ -35,6 +35,7 @@ from volition.canonical import datetime_to_us
 from volition.consent.gate import Record
 from volition.consent.lease import LENGTH_MS
 from volition.consent.parties import read_secret
+from volition.consent.references import PartyRef
 from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
@@ -287,7 +288,7 @@ def ask_for_ever(ready: Connection, folder: Path, person: str, number: int) -> N
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
     collected_us = datetime_to_us(datetime.now(UTC) - timedelta(days=1))
-    record = Record(account=ACCOUNT, people=(person,), category="service/usage", collected_us=collected_us)
+    record = Record(account=ACCOUNT, people=(PartyRef(person),), category="service/usage", collected_us=collected_us)
     pauses = random.Random(number)
     numbers = array("q", [0, 0])
     with Workspace.open(folder) as workspace, workspace.gate.hold(PURPOSE) as held:

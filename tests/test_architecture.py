@@ -57,7 +57,7 @@ HOMES = {  # a package that is not Python's own, and the modules and folders tha
     "markdown_it": "server.web.markdown",
     "markupsafe": "server.web",
     "msgspec": "canonical learning ledger server.api",
-    "numpy": "consent learning features.search_cache records server.api",
+    "numpy": "consent learning features.search_cache records",
     "onnx": "learning.minilm",
     "onnxruntime": "learning.encoder",
     "opentelemetry": "records.ingest server.api",

@@ -36,6 +36,7 @@ from bench.meetings import machine
 from volition.consent.gate import EffectivePermits, Gate, PartySets, Verdict, fold, judge
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import CATEGORIES
 
 PEOPLE: Final = 100_000
@@ -356,8 +357,8 @@ def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _party(person: int) -> str:
-    return f"person:{person:016x}"
+def _party(person: int) -> PartyRef:
+    return PartyRef(f"person:{person:016x}")
 
 
 def _names(forms: Sequence[Form]) -> str:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from volition.consent.gate import PartySets, fold, judge
 from volition.consent.history import NOT_BACK_US, AnswerScope, History
 from volition.consent.permits import Panel, PartyRole, Permits
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import Basis, Rule, Terms
 
 PEOPLE: Final = 100_000
@@ -107,7 +108,7 @@ def ours(facts: Facts) -> tuple[Judge, Judge]:
     history = History()
     history.bindings.publish(terms, binds_us=0)
     history.bindings.accept("acme", "v", at_us=0)
-    people = [f"person:{number}" for number in range(PEOPLE)]
+    people = [PartyRef(f"person:{number}") for number in range(PEOPLE)]
     scopes = [
         AnswerScope(yes=yes, categories=frozenset([CATEGORY]), purposes=frozenset([PURPOSE])) for yes in (False, True)
     ]

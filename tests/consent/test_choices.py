@@ -1,5 +1,7 @@
 """Choices say what the gate says, and undoing restores exactly what stood."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,3 +117,29 @@ def test_before_any_terms_there_is_nothing_to_choose(tmp_path):
         assert workspace.consent.choices("account:acme", account="acme").terms is None
         with pytest.raises(InvalidInputError):
             workspace.consent.choose("account:acme", "train-search", account="acme", yes=True)
+
+
+def test_a_yes_after_a_no_counts_though_a_clock_was_an_hour_ahead_at_the_no(tmp_path):
+    """Entries of one instant would let the no beat every later yes of that hour, for good."""
+    clock = Clock()
+    with Workspace.create(tmp_path / "w", clock=clock) as workspace:
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_person("ada", account="acme")
+        workspace.terms.accept("acme")
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["train"], covers="past")
+        clock.now_us += 3_600_000_000
+        entries = [workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])]
+        clock.now_us -= 3_600_000_000
+        for yes in (True, False, True):
+            covers = "past" if yes else None
+            entries.append(
+                workspace.consent.decide("person:ada", yes=yes, data=["content"], purpose=["train"], covers=covers)
+            )
+            answer = workspace.gate.may("train/search", account="acme", people=["ada"], category="content/chat")
+            assert answer.verdict.permitted == yes
+        assert [later.at_us - entry.at_us for entry, later in pairwise(entries)] == [1, 1, 1]
+        clock.now_us += 3_600_000_000
+        assert workspace.gate.may(
+            "train/search", account="acme", people=["ada"], category="content/chat"
+        ).verdict.permitted
+        assert workspace.ledger.verify().size == len(workspace.entries())

@@ -5,6 +5,7 @@ from t to T" is a check of each instant in between. Three answers must agree: th
 and the compiled form's (`Permits`).
 """
 
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -14,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
+from volition.consent.gate import Record, decide, uses
 from volition.consent.history import BEGINNING_US, History, extend_history, read_history
 from volition.consent.permits import (
+    NO_COMPANY,
     NO_PERMIT_US,
     REASON_CODES,
     UNKNOWN_PERSON,
@@ -31,6 +34,7 @@ from volition.consent.permits import (
     permit,
 )
 from volition.consent.terms.model import Basis, Rule, Terms
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 
@@ -159,18 +163,18 @@ def allowed_at(events, role, instant, bound):
     kind_of_terms = next(kind_of(body) for _, (kind, body) in events if kind == "terms" and body["terms"]["id"] == name)
     regions = {
         who: [body["region"] for _, kind, body in happened if kind == "region" and body["party"] == who]
-        for who in (party, ACCOUNT)
+        for who in (ACCOUNT, PERSON, OTHER)
     }
-    region = (regions[party] or regions[ACCOUNT] or [None])[-1]
+    wins = {(regions[who] or regions[ACCOUNT] or [None])[-1] == "DE" for who in regions}  # somewhere, the rule for DE
     asked_of = {
         "consent": {"account", "first", "other"},
         "speaker": {"account", "first"},
-        "regional": {"account", "first"} if region == "DE" else set(),
+        "regional": {"account", "first"} if True in wins else set(),
         "aged": {"account"},
     }.get(kind_of_terms, set())
     may_refuse = {
         "contract": {"account", "first"},
-        "regional": set() if region == "DE" else {"account", "first"},
+        "regional": {"account", "first"} if False in wins else set(),
         "signalled": {"first", "other"},
         "aged": {"first", "other"},
     }.get(kind_of_terms, set())
@@ -219,6 +223,19 @@ def covered(events, role):
     return {at for at in COLLECTED if unbroken(at) or (unbroken(ASKED) and any(reach <= at for reach in reaches))}
 
 
+BESIDE = (
+    PERSON,
+    OTHER,
+)  # whom every record here concerns, besides the account; a role of zoe's own is never asked about
+
+
+def use_of(history, role, party=None):
+    """Return a party's part in the use of a record that concerns ada and zoe."""
+    party = party or ROLES[role]
+    beside = history.located(BESIDE)
+    return Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE, beside=beside)
+
+
 def covered_by(found):
     return set() if isinstance(found, Refusal) else {at for at in COLLECTED if at >= found.since_us}
 
@@ -228,9 +245,10 @@ def check(events, roles):
     compiled = Permits(history, purpose=PURPOSE, at_us=ASKED)
     for role in roles:
         party = ROLES[role]
-        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+        use = use_of(history, role)
         reference = permit(history, use, ASKED)
-        assert compiled.of("acme", party, role, CATEGORY) == reference, (events, role)
+        company = compiled.company("acme", BESIDE)
+        assert compiled.of("acme", party, role, CATEGORY, company=company) == reference, (events, role)
         assert covered_by(reference) == covered(events, role), (events, role)
 
 
@@ -241,18 +259,22 @@ def answers_of(party):
     return [answer(party, "yes"), answer(party, "yes", "past"), answer(party, "yes", START + 1), answer(party, "no")]
 
 
-MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON)}
+MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON, OTHER)}
+MOVES_TO_US = {party: ("region", {"party": party, "region": "US"}) for party in (ACCOUNT, PERSON, OTHER)}
 OF_ACCOUNT = [
     *answers_of(ACCOUNT),
     limit(),
     limit(limited=False),
-    MOVES_TO_DE[ACCOUNT],
+    *MOVES_TO_DE.values(),
+    MOVES_TO_US[ACCOUNT],
     ("erasure", {"party": ACCOUNT}),
     accept("new"),
 ]
 OF_PERSON = [
     *answers_of(PERSON),
     *MOVES_TO_DE.values(),
+    MOVES_TO_US[PERSON],
+    MOVES_TO_US[OTHER],
     limit("g", [PERSON]),
     limit("g", limited=False),
     ("signal", {"party": PERSON, "signal": "gpc"}),
@@ -389,12 +411,10 @@ def test_a_history_read_from_the_ledger_is_the_same(events):
 @given(long_histories(), st.sampled_from(list(INSTANTS)))
 def test_an_answer_about_the_past_does_not_change_when_the_ledger_grows(events, asked):
     grown, then = history_of(events), history_of([event for event in events if event[0] <= asked])
-    for role, party in ROLES.items():
-        use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
-        assert permit(grown, use, asked) == permit(then, use, asked)
-        assert Permits(grown, purpose=PURPOSE, at_us=asked).of("acme", party, role, CATEGORY) == permit(
-            then, use, asked
-        )
+    for role in ROLES:
+        use = use_of(then, role)
+        assert permit(grown, use_of(grown, role), asked) == permit(then, use, asked)
+        assert asked_together(Permits(grown, purpose=PURPOSE, at_us=asked))[role] == permit(then, use, asked)
 
 
 # --- many at once, and one more thing heard ---------------------------------------------------------------------------
@@ -402,12 +422,12 @@ def test_an_answer_about_the_past_does_not_change_when_the_ledger_grows(events, 
 
 def rename(events, name):
     """Return events of the same account and person under other names."""
-    names = {ACCOUNT: f"account:{name}", PERSON: f"person:{name}"}
+    names = {ACCOUNT: f"account:{name}", PERSON: f"person:{name}", OTHER: f"person:other-{name}"}
 
     def renamed(body):
         told = {"party": names[body["party"]]} if "party" in body else {}
         if "people" in body:
-            told |= {"people": [names.get(person, f"person:other-{name}") for person in body["people"]]}
+            told |= {"people": [names[person] for person in body["people"]]}
         return body | told | ({"account": name} if "account" in body else {})
 
     return [(at, (kind, renamed(body))) for at, (kind, body) in events]
@@ -423,15 +443,21 @@ def check_together(start, histories):
     for role in PartyRole:
         kind = "account" if role is PartyRole.ACCOUNT else "person"
         parties = [f"{kind}:{name}" for name in accounts]
-        asked = Panel(permits, accounts, np.arange(len(accounts)), parties)
+        beside = [(f"person:{name}", f"person:other-{name}") for name in accounts]
+        found = [permits.company(name, people) for name, people in zip(accounts, beside, strict=True)]
+        companies = list(dict.fromkeys([NO_COMPANY, *found]))
+        company = np.array([companies.index(one) for one in found], np.int32)
+        asked = Panel(permits, accounts, np.arange(len(accounts)), parties, companies=companies, company=company)
         # Some of them again, in another order, and strangers and nobody among them: not all of a history is asked.
         few = np.arange(0, len(accounts), max(1, len(accounts) // 5))[::-1]
-        again = Panel(permits, accounts, few, [parties[position] for position in few])
+        some = [parties[position] for position in few]
+        again = Panel(permits, accounts, few, some, companies=companies, company=company[few])
         stretches[role] = asked.stretches(role, CATEGORY)
         table, table_again = asked.of(role, CATEGORY), again.of(role, CATEGORY)
         others = Panel(permits, accounts, np.zeros(2, np.int32), ["person:stranger", UNKNOWN_PERSON])
         for position, (account, party) in enumerate(zip(accounts, parties, strict=True)):
-            use = Use(account=account, party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+            located = permits.history.located(beside[position])
+            use = Use(account=account, party=party, role=role, category=CATEGORY, purpose=PURPOSE, beside=located)
             assert row(table, position) == permit(permits.history, use, ASKED), (
                 told_of(account, events),
                 role,
@@ -516,13 +542,18 @@ def test_permits_that_learn_are_those_compiled_anew(events):
         heard = [entry for entry in entries if entry.at_us == at]
         for entry in heard:
             extend_history(history, entry)
-        before = {role: held.of("acme", party, role, CATEGORY) for role, party in ROLES.items()}
+        before = asked_together(held)
         changed = held.learn(heard, at_us=at)
-        for role, party in ROLES.items():
-            use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
-            answer_now = permit(history, use, at)
-            assert held.of("acme", party, role, CATEGORY) == answer_now
-            assert changed is None or party in changed or answer_now == before[role]
+        now = asked_together(held)
+        for role in ROLES:
+            assert now[role] == permit(history, use_of(history, role), at)
+            # Whoever changed, the gate asks anew about every record that concerns them.
+            assert changed is None or changed & {ACCOUNT, PERSON, OTHER} or now[role] == before[role]
+
+
+def asked_together(permits):
+    company = permits.company("acme", BESIDE)
+    return {role: permits.of("acme", party, role, CATEGORY, company=company) for role, party in ROLES.items()}
 
 
 TIES = [  # what one and the same instant, a change of terms after it, and an earlier yes make of each other
@@ -664,6 +695,78 @@ def test_a_rule_for_a_region_asks_whom_the_others_need_not_ask():
     assert permit_of(regional) == Permit(since_us=BEGINNING_US)
     assert permit_of([*regional, (11, MOVES_TO_DE[PERSON])]) == Refusal(reason=Reason.NOT_ASKED)
     assert permit_of([*regional, (11, MOVES_TO_DE[ACCOUNT])]) == Refusal(reason=Reason.NOT_ASKED)
+
+
+REGIONAL = [(START, publish("v", "regional", binds=START)), (START, accept("v"))]
+
+
+def permits_of(events, people, at=ASKED):
+    """Return what each party of a record answers, in the reference and compiled: the account's, then the people's."""
+    history = history_of(events)
+    permits = Permits(history, purpose=PURPOSE, at_us=at)
+    company = permits.company("acme", people)
+    found = []
+    for use in uses(history, "acme", people, CATEGORY, PURPOSE):
+        found.append(permit(history, use, at))
+        assert permits.of("acme", use.party, use.role, CATEGORY, company=company) == found[-1]
+    return found
+
+
+def test_what_the_rule_of_anybodys_region_asks_for_is_asked():
+    german = [*REGIONAL, (11, MOVES_TO_US[ACCOUNT]), (11, MOVES_TO_DE[PERSON]), (12, answer(PERSON, "yes"))]
+    assert permits_of(german, (PERSON,)) == [Refusal(reason=Reason.NOT_ASKED), Permit(since_us=12)]
+    both = [*german, (13, answer(ACCOUNT, "yes"))]
+    assert permits_of(both, (PERSON,)) == [Permit(since_us=13), Permit(since_us=12)]
+    # For the one who speaks, the rule of somebody who only listens counts as well.
+    assert permits_of(both, (OTHER, PERSON))[:2] == [Permit(since_us=13), Refusal(reason=Reason.NOT_ASKED)]
+    assert permits_of(both, (OTHER,)) == [Permit(since_us=START), Permit(since_us=BEGINNING_US)]
+    # Somebody abroad is asked as the account's own rule has it.
+    abroad = [*REGIONAL, (11, MOVES_TO_DE[ACCOUNT]), (11, MOVES_TO_US[PERSON]), (12, answer(ACCOUNT, "yes"))]
+    assert permits_of(abroad, (PERSON,)) == [Permit(since_us=12), Refusal(reason=Reason.NOT_ASKED)]
+
+
+def test_a_limit_counts_where_any_winning_rule_gives_the_account_a_say():
+    """Where the rule of the listener's region gives the account a say, and that of the speaker's none."""
+    rules = (
+        Rule(data=("content",), purpose=("train",), basis=Basis.CONTRACT, refusable_by=("everyone",)),
+        Rule(data=("content",), purpose=("train",), basis=Basis.CONSENT, asks=("account",), region=("EEA",)),
+    )
+    told = Terms(id="v", title="v", effective_us=0, acceptance="continued-use", text="prose", rules=rules)
+    start = [("terms", {"terms": told.to_json(), "binds": us_to_text(START)}), accept("v"), answer(ACCOUNT, "yes")]
+    events = [(START, event) for event in start] + [(11, limit("g", [PERSON]))]
+    for listener, expected in (("US", [None, None, None]), ("DE", [None, Reason.LIMITED, None])):
+        moved = [*events, (11, ("region", {"party": OTHER, "region": listener}))]
+        history = read_history(entries_of(moved))
+        permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+        company = permits.company("acme", (PERSON, OTHER))
+        found = []
+        for use in uses(history, "acme", (PERSON, OTHER), CATEGORY, PURPOSE):
+            answered = permit(history, use, ASKED)
+            assert permits.of("acme", use.party, use.role, CATEGORY, company=company) == answered
+            found.append(answered.reason if isinstance(answered, Refusal) else None)
+        assert found == expected
+
+
+def test_the_shipped_terms_ask_a_us_account_for_what_its_german_employees_rule_asks():
+    told = replace(load_profile("bundled"), effective_us=0)
+    german = ("region", {"party": PERSON, "region": "DE"})
+    service = {"data": ["service"], "purpose": ["train"], "covers": None}
+    start = [
+        ("terms", {"terms": told.to_json(), "binds": us_to_text(START)}),
+        accept("bundled"),
+        MOVES_TO_US[ACCOUNT],
+        german,
+    ]
+    events = [(START, event) for event in start]
+    events.append((11, ("decision", {"party": PERSON, "answer": "yes", **service})))
+
+    def judged(told):
+        permits = Permits(read_history(entries_of(told)), purpose=PURPOSE, at_us=ASKED)
+        record = Record(account="acme", people=(PERSON,), category="service/usage", collected_us=14)
+        return decide(permits, record)
+
+    assert (judged(events).reason, judged(events).party) == (Reason.NOT_ASKED, ACCOUNT)
+    assert judged([*events, (12, ("decision", {"party": ACCOUNT, "answer": "yes", **service}))]).permitted
 
 
 def test_a_signal_refuses_what_the_terms_name_and_a_later_yes_lifts_it():

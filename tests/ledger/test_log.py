@@ -183,16 +183,34 @@ def test_entries_get_places_times_and_a_signed_checkpoint(ledger):
     )
 
 
-def test_times_never_run_backwards(store):
+def test_each_entry_is_later_than_the_one_before_whatever_the_clock_does(store):
     times_us = iter([5, 9, 3, 9, 10, 4])
     ledger = Ledger(store, SIGNER, lambda: next(times_us))
-    for _ in range(3):
-        ledger.append(_draft())
+    for count in (1, 2, 1):
+        ledger.append(*[_draft()] * count)
     ledger = Ledger(store, SIGNER, lambda: next(times_us))  # the head's time survives a restart
-    for _ in range(3):
-        ledger.append(_draft())
+    told = [entry for _ in range(3) for entry in ledger.append(_draft())]
 
-    assert [entry.at_us for entry in ledger.entries()] == [5, 9, 9, 9, 10, 10]
+    assert [entry.at_us for entry in ledger.entries()] == [5, 9, 10, 11, 12, 13, 14]
+    assert told == list(ledger.entries(4))
+    assert ledger.verify().size == 7
+
+
+def test_entries_that_share_an_instant_as_they_once_did_still_open_and_verify(store):
+    """What versions before strictly increasing instants wrote: two entries of one append at one time."""
+    old = [Entry(seq=seq, at_us=7, kind="region", body={}) for seq in range(2)]
+    frontier = merkle.Frontier()
+    frontier.extend([entry.leaf_hash for entry in old])
+    checkpoint = Checkpoint(origin=SIGNER.key.name, size=2, root=frontier.root())
+    note = sign_note(checkpoint_text(checkpoint), SIGNER)
+    leaves = tuple(entry.leaf_bytes for entry in old)
+    store.append(lambda _: Growth(leaves=leaves, nodes=(), checkpoint=checkpoint, note=note))
+
+    ledger = Ledger(store, SIGNER, lambda: 7)
+    assert ledger.verify().size == 2
+    [third] = ledger.append(_draft())
+    assert third.at_us == 8
+    assert ledger.verify().size == 3
 
 
 def test_appending_nothing_changes_nothing(ledger):

@@ -211,6 +211,29 @@ def test_many_questions_get_the_same_answers_as_json_and_as_arrow(api):
 
 
 @pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"people": ["nobody"]}, "unknown-party"),
+        ({"people": ["ada", None]}, "unknown-party"),
+        ({"people": None}, "unknown-party"),
+        ({"account": "nobody"}, "unknown-party"),
+        ({"account": None}, "unknown-party"),
+        ({"category": None}, "unknown-party"),
+        ({"category": "content"}, "never"),
+        ({"collected": "2999-01-01T00:00:00Z"}, "stale"),
+        ({"collected": "soon"}, "unknown-party"),
+    ],
+)
+def test_one_question_that_cannot_be_answered_spoils_no_other(api, change, reason):
+    allow(api)
+    question = {name: value for name, value in QUESTION.items() if name != "purpose"}
+    body = {"purpose": "train/search", "questions": [question, question | change, question]}
+    until(lambda: api.post("/v1/may", json=QUESTION).json()["permitted"])
+    answers = api.post("/v1/may", json=body).json()["answers"]
+    assert [one["reason"] for one in answers] == [None, reason, None]
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",
@@ -218,7 +241,6 @@ def test_many_questions_get_the_same_answers_as_json_and_as_arrow(api):
         b"[]",
         b'"x"',
         b"\xff",
-        json.dumps({**QUESTION, "people": ["nobody"]}).encode(),
         json.dumps({**QUESTION, "category": "content"}).encode(),
         json.dumps({**QUESTION, "purpose": "train"}).encode(),
         json.dumps({**QUESTION, "more": 1}).encode(),

@@ -37,7 +37,10 @@ def may(
         str | None, typer.Option(metavar="ACCOUNT", help="the account whose record it would be,")
     ] = None,
     person: Annotated[
-        list[str] | None, typer.Option(metavar="PERSON", help="its people, the speaker or actor first (repeatable),")
+        list[str] | None,
+        typer.Option(
+            metavar="PERSON", help="its people, by id or as pseudonym:..., the speaker or actor first (repeatable),"
+        ),
     ] = None,
     category: Annotated[str | None, typer.Option(metavar="CATEGORY", help="its category,")] = None,
     collected: Annotated[
@@ -88,6 +91,9 @@ def _answer_view(value: Value) -> Iterator[Block]:
         yield Line(text=f"yes: {value['purpose']} may use it, from {short_instant(value['since'])} on.", style="green")
     else:
         yield Line(text=f"no: {value['reason']}, {value['party']}.", style="red")
+    if not value["parties"]:  # somebody who is not there was named, so nobody was asked
+        yield paragraph(value["remedy"])
+        return
     rows = [
         (
             "no" if party["reason"] else "yes",

@@ -8,11 +8,13 @@ one; what is not known is refused. Read `permits` first, and its `reference` bef
 Each module knows only those before it:
 
 terms        what is asked: rules, their files, regions, what a version changes
+references   what a party is called: an id, a pseudonym, a party of the ledger, as types of their own
 parties      accounts and people: the directory, and the key vault
 spellings    which names are nobody's, and which may be one and the same
 identity     whom a source means by what it calls somebody: **who a record is about**
 history      the ledger's entries that bear on permission, by party
 permits      since when each yes has held unbroken: **the one module that decides**
+names        who is meant: what a question calls someone, resolved in one place
 gate         may this be used? For one record, many, a table
 limits       what an account has limited, for itself or for groups of its people
 choices      what one party can say, and what is in effect

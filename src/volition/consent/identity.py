@@ -23,6 +23,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from volition.consent.parties import Parties, Person
 from volition.consent.spellings import (
     is_nobody,
     is_nobody_id,
@@ -35,7 +36,6 @@ from volition.consent.spellings import (
     without_marks,
     words_of,
 )
-from volition.consent.parties import Parties, Person
 from volition.errors import ConflictError
 
 UNKNOWN: Final = "unknown"

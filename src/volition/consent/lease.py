@@ -21,8 +21,8 @@ What it guarantees:
 
 It holds on one machine. `docs/decisions/0010-leases.md` says why it is so and what a cluster needs instead.
 
-    with workspace.hold("feature/search") as held:
-        verdict = held.decide(record)
+    with workspace.gate.hold("feature/search") as held:
+        verdict = held.may("acme", ["ada"], "content/chat", collected_us)
 """
 
 import fcntl
@@ -35,9 +35,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from volition import canonical
-from volition.consent.gate import Gate, Record, Verdict
+from volition.consent.gate import Gate, Record, Verdict, refused
 from volition.consent.history import History, extend_history
 from volition.consent.permits import Permits, Reason
+from volition.consent.references import PartyRef, account_ref
 from volition.errors import BackendError, ConflictError, InvalidInputError, VolitionError
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
@@ -190,7 +191,7 @@ class Held:
         """Judge one record, now; see `may`."""
         return self.may(record.account, record.people, record.category, record.collected_us)
 
-    def may(self, account: str, people: tuple[str, ...], category: str, collected_us: int) -> Verdict:
+    def may(self, account: str, people: tuple[PartyRef, ...], category: str, collected_us: int) -> Verdict:
         """Judge what was collected at an instant, and would be used now, by all that was acknowledged before this call.
 
         Args:
@@ -215,7 +216,7 @@ class Held:
                     verdict = gate.may(account, people, category, collected_us, at_us=self._at_us)
                     if self._clock_ns() < self._until_ns:  # last: whatever happened since, the answer was given in time
                         return verdict
-        return Verdict(permitted=False, reason=Reason.STALE, party=f"account:{account}", since_us=None)
+        return refused(Reason.STALE, account_ref(account))
 
     def close(self) -> None:
         """Let go of the lease; whatever is asked afterwards is answered `stale`."""

@@ -192,7 +192,7 @@ def people_named(parties: Parties, account: str, names: Sequence[str]) -> list[P
     Raises:
         InvalidInputError: A name is of no one in this account, or of several people.
     """
-    by_id = {person.id: person for person in parties.people(account)} if names else {}
+    by_id: dict[str, Person] = {person.id: person for person in parties.people(account)} if names else {}
     found = [by_id.get(name) or parties.find_person(account, name) or _guest(parties, name) for name in names]
     missing = [name for name, person in zip(names, found, strict=True) if person is None]
     if missing:
@@ -220,13 +220,18 @@ def appended_together(entries: Iterable[Entry], account: str) -> list[Entry]:
     """
     found: list[Entry] = []
     for entry in entries:
-        said = (entry.at_us, {**entry.body, "people": None})
-        if entry.kind != "limit" or (found and said != (found[0].at_us, {**found[0].body, "people": None})):
+        if entry.kind != "limit" or (found and not _are_one(found[0], entry)):
             break
         found.append(entry)
     if not found or found[0].body["account"] != account:
         raise InvalidInputError(f"This is no limit of {account}, so it cannot be undone.")
     return found
+
+
+def _are_one(first: Entry, later: Entry) -> bool:
+    """Tell whether two limits were appended together: a microsecond apart for each place, or once at one instant."""
+    apart_us = later.at_us - first.at_us
+    return apart_us in {0, later.seq - first.seq} and {**later.body, "people": None} == {**first.body, "people": None}
 
 
 def reversing(history: History, entries: Sequence[Entry]) -> list[NewEntry]:

@@ -13,6 +13,7 @@ from volition.canonical import us_to_text
 from volition.consent.gate import Record, decide
 from volition.consent.parties import Person
 from volition.consent.permits import Permits
+from volition.consent.references import person_ref
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.drafts import GeneratedText, draft, rewrite
 from volition.features.edits import EDITS
@@ -173,7 +174,7 @@ def check_writing(request: ComposeRequest) -> None:
     permits = request.permits
     record = Record(
         account=request.account,
-        people=(f"person:{request.person.pseudonym}",),
+        people=(person_ref(request.person.pseudonym),),
         category=CHAT[0],
         collected_us=permits.at_us,
     )

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from volition.consent.gate import EffectivePermits, PartySets, fold, judge
 from volition.consent.permits import Permits
+from volition.consent.references import Pseudonym, person_ref
 from volition.learning.encoder import Encoder
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import Document, documents_of
@@ -212,7 +213,9 @@ class SearchCache:
         documents = []
         for category, lines in _by_category(rows).items():
             for document in documents_of(lines).values():
-                party_set = [numbers[tuple(f"person:{one}" for one in line.row.people)] for line in document.lines]
+                party_set = [
+                    numbers[tuple(person_ref(Pseudonym(one)) for one in line.row.people)] for line in document.lines
+                ]
                 documents.append(
                     _CachedDocument(
                         index=Index(document, encoder),

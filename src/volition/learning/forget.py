@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from volition.canonical import text_to_us, us_to_text
-from volition.consent.gate import concerned
+from volition.consent.gate import uses
 from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
@@ -116,11 +116,8 @@ class RefusalTimes:
         A yes that followed the no does not count: it covers what comes, and the row is still to be forgotten.
         """
         question = key.question()
-        uses = (
-            Use(account=key.account, party=party, role=role, category=key.category, purpose=self._purpose)
-            for role, party in concerned(question.account, question.people)
-        )
-        ended_us = [self.ended_us(use, key.collected_us) for use in uses]
+        asked = uses(self._history, question.account, question.people, question.category, self._purpose)
+        ended_us = [self.ended_us(use, key.collected_us) for use in asked]
         return min([self._at_us, *(instant_us for instant_us in ended_us if instant_us is not None)])
 
     def ended_us(self, use: Use, collected_us: int) -> int | None:

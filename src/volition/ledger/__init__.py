@@ -10,6 +10,7 @@ Each module knows only those before it:
 
 merkle         the tree: roots, proofs, their verification, without I/O
 signing        Ed25519: signed checkpoints and envelopes
+clock          when an entry was made: each later than the one before; a clock that is far off is logged
 entry          entries, and what is to be appended
 store          what keeps the bytes: the protocol of a back end
 group_commit   appends of several threads, stored in one transaction

@@ -22,7 +22,7 @@ class PendingAppend:
     def __init__(self, entries: Sequence[PreparedEntry]) -> None:
         """Take entries that nothing was done for yet."""
         self.entries = entries
-        self.start: int | None = None  # once it is stored: the place of its first entry, and the time of all
+        self.start: int | None = None  # once it is stored: the place of its first entry, and the time of that
         self.at_us = 0
         self.error: Exception | None = None
         self.leads = self.has_left = False
@@ -40,32 +40,40 @@ class PendingAppend:
             raise self.error
         start, at_us = self.start or 0, self.at_us
         return tuple(
-            [Entry(seq=seq, at_us=at_us, kind=one.kind, body=one.body) for seq, one in enumerate(self.entries, start)]
+            [
+                Entry(seq=start + place, at_us=at_us + place, kind=one.kind, body=one.body)
+                for place, one in enumerate(self.entries)
+            ]
         )
 
 
 class Transaction:
-    """What one transaction stores: several appends, one after the other.
-
-    Attributes:
-        at_us: The time of all, set before their leaves are made.
-    """
+    """What one transaction stores: several appends, one after the other, each entry a microsecond after the last."""
 
     def __init__(self, batch: Sequence[PendingAppend]) -> None:
         """Take the appends that are stored together; their time is not known yet."""
         self._batch = batch
-        self.at_us = 0
+        self._start = self._start_us = self._size = 0
         self._places: list[tuple[PendingAppend, int]] = []
 
-    def leaves(self, start: int) -> tuple[bytes, ...]:
-        """Return the entries' bytes, the first at place `start`; an append with too long a one is refused alone."""
-        at = us_to_text(self.at_us).encode()
+    @property
+    def last_us(self) -> int:
+        """The time of the last entry, once there are leaves."""
+        return self._time_of(self._start + self._size - 1)
+
+    def _time_of(self, seq: int) -> int:
+        return self._start_us + seq - self._start
+
+    def leaves(self, start: int, start_us: int) -> tuple[bytes, ...]:
+        """Return the entries' bytes, from a place and a time on; an append with too long a one is refused alone."""
+        self._start, self._start_us = start, start_us
         leaves: list[bytes] = []
         self._places = []
         for pending in self._batch:
             first = start + len(leaves)
             mine = [  # as `Entry.leaf_bytes` writes it
-                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}' % (at, one.body_bytes, one.kind.encode(), seq)
+                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}'
+                % (us_to_text(self._time_of(seq)).encode(), one.body_bytes, one.kind.encode(), seq)
                 for seq, one in enumerate(pending.entries, first)
             ]
             longest = max(map(len, mine))
@@ -78,12 +86,13 @@ class Transaction:
                 continue
             self._places.append((pending, first))
             leaves += mine
+        self._size = len(leaves)
         return tuple(leaves)
 
     def acknowledge(self) -> None:
         """Give each append that was stored its place and time."""
         for pending, start in self._places:
-            pending.at_us, pending.start = self.at_us, start
+            pending.at_us, pending.start = self._time_of(start), start
 
 
 class GroupCommit:

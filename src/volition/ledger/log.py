@@ -4,8 +4,9 @@ It is a transparency log as Certificate Transparency (RFC 9162) made them known;
 without trusting the operator.
 
 - An entry is canonical JSON; its hash is a leaf of the tree of RFC 9162. Entries are never changed or removed.
-- An append is acknowledged once it is durable, together with the signed checkpoint of the tree that it makes. Times
-  never run backwards: an entry's time is the clock's, or the last entry's if that is later.
+- An append is acknowledged once it is durable, together with the signed checkpoint of the tree that it makes. Each
+  entry is later than the one before it: its time is the clock's, or a microsecond after the last entry's (`clock`).
+  Ledgers of earlier versions, in which entries share a time, are read as they are.
 - Appends that arrive together are stored together (group commit), in one transaction with one checkpoint.
 - Nothing read from the store is believed: every entry, root and proof that leaves this module was checked against a
   checkpoint that carries this log's signature, and that checkpoint against all that this process saw before. What
@@ -25,6 +26,7 @@ from functools import partial
 from volition.canonical import now_us
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
+from volition.ledger.clock import EntryClock
 from volition.ledger.entry import TAMPERED, Entry, NewEntry, prepare
 from volition.ledger.group_commit import GroupCommit, Transaction
 from volition.ledger.signing import (
@@ -74,7 +76,7 @@ class Ledger:
         self._store = store
         self._signer = signer if isinstance(signer, Signer) else None
         self._key = signer.key if isinstance(signer, Signer) else signer
-        self._clock = clock
+        self._clock = EntryClock(clock)
         self._settle = settle
         self._seen = _Seen(
             note="", checkpoint=Checkpoint(origin=self._key.name, size=0, root=merkle.EMPTY_ROOT), at_us=0
@@ -101,7 +103,7 @@ class Ledger:
         return self.head.size
 
     def append(self, *new: NewEntry) -> tuple[Entry, ...]:
-        """Append entries: all of them, durably, or none. They share one time and one checkpoint.
+        """Append entries: all of them, durably, or none. They share one checkpoint, a microsecond apart.
 
         Raises:
             InvalidInputError: An entry's kind is unknown, its body has no canonical JSON form, or it is too long, or
@@ -222,14 +224,14 @@ class Ledger:
             growth = self._store.append(partial(self._grow, transaction, self._signer, self._seen))
         except _NothingToStoreError:
             return
-        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=transaction.at_us)
+        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=transaction.last_us)
         self._grown = growth.note, self._growing
         transaction.acknowledge()
 
     def _grow(self, transaction: Transaction, signer: Signer, seen: _Seen, head: Head) -> Growth:
         """Make entries of what waits, on top of a head that only this process can move while it is called."""
         last = self._verify_head(head, seen)
-        transaction.at_us = max(self._clock(), last.at_us)
+        start_us = self._clock.next_us(last.at_us if head.size else None)
         note, frontier = self._grown
         if head.untouched and note == head.note == last.note:
             frontier = frontier.copy()  # it is that of the very tree that this process signed last
@@ -238,7 +240,7 @@ class Ledger:
             frontier = merkle.Frontier(head.size, self._read)
             if frontier.root() != last.checkpoint.root:
                 raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {TAMPERED}")
-        leaves = transaction.leaves(head.size)
+        leaves = transaction.leaves(head.size, start_us)
         if not leaves:
             raise _NothingToStoreError
         nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)

@@ -31,6 +31,7 @@ from volition.canonical import canonical_json, digest
 from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
+from volition.consent.references import Pseudonym, person_ref
 from volition.errors import InvalidInputError, ProofError
 from volition.records.lake import Row
 
@@ -71,7 +72,7 @@ class Key:
 
     def question(self) -> Record:
         """Return what the gate must know of this row."""
-        people = tuple(f"person:{pseudonym}" for pseudonym in self.people)
+        people = tuple(person_ref(Pseudonym(one)) for one in self.people)
         return Record(account=self.account, people=people, category=self.category, collected_us=self.collected_us)
 
 

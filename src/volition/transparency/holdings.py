@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from volition.canonical import us_to_datetime, us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.permits import Reason
+from volition.consent.references import Pseudonym, person_ref
 from volition.records.lake import HeldRecord, Lake, Row, source_id
 from volition.records.snapshot import Snapshot
 from volition.transparency.usage import UsageCount
@@ -223,7 +224,7 @@ def _statuses(
         if not rows or category not in reads:
             continue
         verdicts = [
-            gate.may(row.account, tuple(f"person:{one}" for one in row.people), category, row.collected_us)
+            gate.may(row.account, tuple(person_ref(Pseudonym(one)) for one in row.people), category, row.collected_us)
             for row in rows
         ]
         refused = [verdict.reason for verdict in verdicts if not verdict.permitted]

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from volition.canonical import canonical_json, digest, text_to_us
-from volition.consent.gate import concerned, decide
+from volition.consent.gate import decide, uses
 from volition.consent.history import read_history
 from volition.consent.permits import Permit, Permits, Refusal, Use, permit
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
@@ -318,11 +318,10 @@ def _replay(evidence: _Evidence, log: _Log) -> str:
         if not question.people:
             msg = f"Row {key.record_id} concerns nobody, so nobody could have been asked."
             raise ProofError(msg)
-        for role, party in concerned(question.account, question.people):
-            use = Use(account=key.account, party=party, role=role, category=key.category, purpose=purpose)
+        for use in uses(history, question.account, question.people, question.category, purpose):
             if use not in known:
                 known[use] = permit(history, use, at_us)
-            _check_row(key, party, known[use], at_us)
+            _check_row(key, use.party, known[use], at_us)
     found = f"{len(evidence.keys)} rows replayed from {evidence.entry.seq} entries: none without a permit"
     refused = _refused_by_now(evidence, log)
     return f"{found}; {refused} refused since: a forgetting is owed" if refused else found

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from volition.canonical import text_to_us
 from volition.consent.gate import concerned
@@ -22,6 +23,9 @@ from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rul
 from volition.learning.forget import DAY_US, RefusalTimes
 from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from volition.consent.references import PartyRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +77,11 @@ class Trace:
 @lru_cache(maxsize=64)
 def _shares(folder: Path) -> Mapping[str, tuple[Share, ...]]:
     """Count a snapshot's rows by whom they concern; a folder is named by its digest, so its rows never change."""
-    collected: dict[tuple[str, str, PartyRole, str], list[int]] = {}
-    people: dict[tuple[str, str, PartyRole, str], set[str]] = {}
+    collected: dict[tuple[PartyRef, str, PartyRole, str], list[int]] = {}
+    people: dict[tuple[PartyRef, str, PartyRole, str], set[str]] = {}
     for key in Snapshot.open(folder).keys:
         seen = set()
-        for role, party in concerned(key.account, [f"person:{person}" for person in key.people]):
+        for role, party in concerned(key.account, key.question().people):
             if party not in seen:  # a party named twice has the role that comes first
                 seen.add(party)
                 place = (party, key.account, role, key.category)

@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from volition.canonical import us_to_text
-from volition.consent.gate import concerned, instant_text, remedy
+from volition.consent.gate import instant_text, remedy, uses
 from volition.consent.history import History
 from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Say, Use, governing_rule, permit
+from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import PURPOSES, Terms, leaves
 from volition.learning.audit.cross_validation import cross_validate
 from volition.learning.audit.marginal import Effect, marginal_effect
@@ -169,16 +170,14 @@ def refusable(history: History, party: str, at_us: int, *, purpose: str) -> Call
         at_us: The instant asked about.
         purpose: The purpose.
     """
-    known: dict[tuple[str, PartyRole, str], bool] = {}
+    known: dict[Use, bool] = {}
 
     def would(account: str, people: Sequence[str], category: str) -> bool:
-        for role, one in concerned(account, [f"person:{person}" for person in people]):
-            if one == party:
-                key = (account, role, category)
-                if key not in known:
-                    use = Use(account=account, party=party, role=role, category=category, purpose=purpose)
-                    known[key] = governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE
-                return known[key]
+        for use in uses(history, account, [person_ref(Pseudonym(one)) for one in people], category, purpose):
+            if use.party == party:
+                if use not in known:
+                    known[use] = governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE
+                return known[use]
         return False
 
     return would

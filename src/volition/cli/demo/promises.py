@@ -79,7 +79,8 @@ def check_left_out(
 def check_scrubbed(workspace: Workspace, snapshot: "Snapshot") -> str:
     """Check that no frozen line holds the name of anybody it concerns; return a line in which one was."""
     examples = []
-    names = {person.pseudonym: _words(person.name or "") for person in workspace.parties.people()}
+    everyone = workspace.parties.people()
+    names: dict[str, set[str]] = {person.pseudonym: _words(person.name or "") for person in everyone}
     for row in snapshot.rows(workspace.parties):
         text = str(row.payload.get("text", ""))
         told = _words(text)

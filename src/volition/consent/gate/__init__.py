@@ -21,6 +21,7 @@ The gate fails closed: a party set without an effective permit, an unknown perso
 Each module knows only those before it:
 
 verdict       the question about one record, and the answer, in words too
+question      what a caller asks in their own words, and the record that is meant
 effective     the permits of everyone concerned, folded into one answer
 gate          one record at a time, with earlier answers cached
 explanation   one record explained, party by party
@@ -30,11 +31,12 @@ table         many records at a time, in memory and in SQL
 batch         many questions at once, Arrow in and Arrow out
 """
 
-from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable
+from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable, uses
 from volition.consent.gate.exemptions import Participant, Subject, heard, own
 from volition.consent.gate.explanation import Explanation, explain
 from volition.consent.gate.gate import Gate, decide
 from volition.consent.gate.party_sets import EffectivePermits, PartySets, fold
+from volition.consent.gate.question import question_of, refused
 from volition.consent.gate.table import Engine, check_source, judge, permitted_sql, reason_of, reasons_sql
 from volition.consent.gate.verdict import Record, Verdict, instant_text, remedy
 from volition.consent.permits import REASON_CODES
@@ -63,7 +65,10 @@ __all__ = [
     "keepable",
     "own",
     "permitted_sql",
+    "question_of",
     "reason_of",
     "reasons_sql",
+    "refused",
     "remedy",
+    "uses",
 ]

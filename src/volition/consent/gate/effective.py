@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from volition.consent.gate.verdict import Record
-from volition.consent.history import BEGINNING_US
-from volition.consent.permits import NO_PERMIT_US, PartyRole, Permits, Reason, Refusal
+from volition.consent.history import BEGINNING_US, History
+from volition.consent.permits import NO_PERMIT_US, PartyRole, Permits, Reason, Refusal, Use
+from volition.consent.references import PartyRef, account_ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,24 +27,32 @@ class EffectivePermit:
     since_us: int
     oldest_us: int
     reason: Reason | None
-    party: str
+    party: PartyRef
 
 
-def concerned(account: str, people: Sequence[str]) -> Iterator[tuple[PartyRole, str]]:
+def concerned(account: str, people: Sequence[PartyRef]) -> Iterator[tuple[PartyRole, PartyRef]]:
     """Yield every party of a record with its role, in the order in which refusals are reported."""
-    yield PartyRole.ACCOUNT, f"account:{account}"
+    yield PartyRole.ACCOUNT, account_ref(account)
     for number, person in enumerate(people):
         yield (PartyRole.OTHER if number else PartyRole.FIRST), person
 
 
-def effective_permit_of(permits: Permits, account: str, people: Sequence[str], category: str) -> EffectivePermit:
+def uses(history: History, account: str, people: Sequence[PartyRef], category: str, purpose: str) -> Iterator[Use]:
+    """Yield each party's part in the use of a record, in the order of `concerned`: what the reference is asked."""
+    beside = history.located(people)
+    for role, party in concerned(account, people):
+        yield Use(account=account, party=party, role=role, category=category, purpose=purpose, beside=beside)
+
+
+def effective_permit_of(permits: Permits, account: str, people: Sequence[PartyRef], category: str) -> EffectivePermit:
     """Fold the permits of an account and its people for one category into one effective permit."""
     since_us = oldest_us = BEGINNING_US
-    latest = f"account:{account}"
+    latest = account_ref(account)
     if not people:  # no one could be asked, so no one has said yes
         return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
+    company = permits.company(account, people)
     for role, party in concerned(account, people):
-        answer = permits.of(account, party, role, category)
+        answer = permits.of(account, party, role, category, company=company)
         if isinstance(answer, Refusal):
             return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=answer.reason, party=party)
         if answer.since_us > since_us:
@@ -68,8 +77,9 @@ def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:
     """
     objections: list[Reason] = []
     for permits in purposes:
+        company = permits.company(record.account, record.people)
         answers = [
-            permits.of(record.account, party, role, record.category)
+            permits.of(record.account, party, role, record.category, company=company)
             for role, party in concerned(record.account, record.people)
         ]
         closed = [

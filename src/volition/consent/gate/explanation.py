@@ -7,11 +7,22 @@ statement of the same rules.
 from dataclasses import dataclass
 from typing import Any
 
-from volition.consent.gate.effective import concerned
+from volition.consent.gate.effective import uses
 from volition.consent.gate.verdict import Record, instant_text, remedy
 from volition.consent.history import History
-from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Reason, Refusal, Say, Use, governing_rule, permit
-from volition.consent.terms.model import Rule
+from volition.consent.permits import (
+    NO_PERMIT_US,
+    GoverningRule,
+    PartyRole,
+    Permit,
+    Reason,
+    Refusal,
+    Say,
+    governing_rule,
+    permit,
+    say_of,
+)
+from volition.consent.terms.model import Basis, Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +33,8 @@ class Explanation:
         party: "account:ID" or "person:PSEUDONYM".
         role: In what role the record concerns it.
         terms_id: The terms that bind; none if there are none.
-        rule: The rule that wins for this party's region; none if no rule mentions the use.
+        rule: The rule that wins for this party's region, or that of another party concerned which asks more of this
+            one; none if no rule mentions the use.
         say: What say that rule gives the party.
         answer: Its permit or refusal.
         reason: Why this party keeps the record out; none if it does not.
@@ -63,25 +75,31 @@ class Explanation:
 def explain(history: History, record: Record, *, purpose: str, at_us: int) -> list[Explanation]:
     """Judge one record, party by party, by the reference in `permits`. Refused iff any line has a reason."""
     lines = []
-    for role, party in concerned(record.account, record.people):
-        use = Use(account=record.account, party=party, role=role, category=record.category, purpose=purpose)
+    for use in uses(history, record.account, record.people, record.category, purpose):
         here = governing_rule(history, use, at_us, asked_us=at_us)
         answer = permit(history, use, at_us)
         reason = _objection(answer, record, at_us)
         since_us = answer.since_us if isinstance(answer, Permit) else NO_PERMIT_US
         lines.append(
             Explanation(
-                party=party,
-                role=role,
+                party=use.party,
+                role=use.role,
                 terms_id=None if here.terms is None else here.terms.id,
-                rule=here.rule,
+                rule=_telling(here, use.role),
                 say=here.say,
                 answer=answer,
                 reason=reason,
-                remedy="" if reason is None else remedy(reason, party, since_us=since_us),
+                remedy="" if reason is None else remedy(reason, use.party, since_us=since_us),
             )
         )
     return lines
+
+
+def _telling(here: GoverningRule, role: PartyRole) -> Rule | None:
+    """Return the rule that gives the party its say: its own where that asks as much as any other."""
+    if here.rule is None or here.rule.basis is Basis.NEVER:
+        return here.rule
+    return next(rule for rule in (here.rule, *here.others) if say_of(rule, role) is here.say)
 
 
 def _objection(answer: Permit | Refusal, record: Record, at_us: int) -> Reason | None:

@@ -13,6 +13,7 @@ from volition.consent.gate.effective import concerned, effective_permit_of
 from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, Permits, Reason
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
@@ -37,7 +38,7 @@ class _Account:
     """What is cached for an account: how often its own answers changed, and its party sets' answers by category."""
 
     epoch: int
-    party_sets: dict[tuple[str, ...], tuple[_Known | None, ...]]
+    party_sets: dict[tuple[PartyRef, ...], tuple[_Known | None, ...]]
 
 
 _NOTHING: Final[tuple[_Known | None, ...]] = (None,) * len(CATEGORIES)
@@ -57,7 +58,7 @@ class Gate:
         """Open the gate. Nothing else may move `permits` on."""
         self._permits = permits
         self._accounts: dict[str, _Account] = {}
-        self._with: dict[str, list[tuple[_Account, tuple[str, ...]]]] = {}  # the party sets that a person is in
+        self._with: dict[str, list[tuple[_Account, tuple[PartyRef, ...]]]] = {}  # the party sets that a person is in
         self._good_until_us = self._next_binding_us()
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
@@ -80,7 +81,7 @@ class Gate:
         return self.may(record.account, record.people, record.category, record.collected_us, at_us=at_us)
 
     def may(
-        self, account: str, people: tuple[str, ...], category: str, collected_us: int, *, at_us: int | None = None
+        self, account: str, people: tuple[PartyRef, ...], category: str, collected_us: int, *, at_us: int | None = None
     ) -> Verdict:
         """Judge what is collected at an instant, and used at `at_us`: by default the permits' instant.
 
@@ -122,7 +123,7 @@ class Gate:
         binding_us = self._permits.history.bindings.next_binding_us(after_us=self._permits.at_us)
         return NO_PERMIT_US if binding_us is None else binding_us
 
-    def _look_up(self, account: str, people: tuple[str, ...], category: str) -> _Known:
+    def _look_up(self, account: str, people: tuple[PartyRef, ...], category: str) -> _Known:
         """Ask the permits, and cache the answer."""
         own = self._accounts.get(account)
         if own is None:
@@ -139,11 +140,12 @@ class Gate:
             own.party_sets[people] = (*party_set[:place], known, *party_set[place + 1 :])
         return known
 
-    def _ask(self, epoch: int, account: str, people: tuple[str, ...], category: str) -> _Known:
+    def _ask(self, epoch: int, account: str, people: tuple[PartyRef, ...], category: str) -> _Known:
         permits = self._permits
         effective_permit = effective_permit_of(permits, account, people, category)
         rests_on = {
-            party: permits.evidence(account, party, role, category) for role, party in concerned(account, people)
+            party: permits.evidence(account, party, role, category, people=people)
+            for role, party in concerned(account, people)
         }
         since_us = effective_permit.since_us if effective_permit.reason is None else None
 

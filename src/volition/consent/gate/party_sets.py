@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Panel, PartyRole, Permits, Reason
+from volition.consent.permits import NO_COMPANY, NO_PERMIT_US, REASON_CODES, Company, Panel, PartyRole, Permits, Reason
+from volition.consent.references import PartyRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +28,7 @@ class PartySets:
     """
 
     accounts: Sequence[str]
-    people: Sequence[str]
+    people: Sequence[PartyRef]
     account: NDArray[np.int32]
     offsets: NDArray[np.int64]
     members: NDArray[np.int32]
@@ -40,7 +41,7 @@ class PartySets:
         """Return the id of a party set's account."""
         return self.accounts[int(self.account[party_set])]
 
-    def people_of(self, party_set: int) -> tuple[str, ...]:
+    def people_of(self, party_set: int) -> tuple[PartyRef, ...]:
         """Return a party set's people as parties, the first person first."""
         return tuple(
             self.people[person]
@@ -85,12 +86,13 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
 
     Members repeat over the party sets of a meeting, one party set for each who speaks: each is asked once.
     """
-    everybody = np.arange(len(party_sets.accounts), dtype=np.int32)
-    named = [f"account:{account}" for account in party_sets.accounts]
-    of_account = Panel(permits, party_sets.accounts, everybody, named).of(PartyRole.ACCOUNT, category)
-    since_us = of_account.since_us[party_sets.account]
-    oldest_us = of_account.oldest_us[party_sets.account]
-    reason = of_account.reason[party_sets.account]
+    companies, company = _companies(permits, party_sets)
+    asked, place = np.unique(party_sets.account.astype(np.int64) * len(companies) + company, return_inverse=True)
+    account, beside = np.divmod(asked, len(companies))
+    named = [f"account:{party_sets.accounts[number]}" for number in account.tolist()]
+    of_account = Panel(permits, party_sets.accounts, account, named, companies=companies, company=beside)
+    answers = of_account.of(PartyRole.ACCOUNT, category)
+    since_us, oldest_us, reason = answers.since_us[place], answers.oldest_us[place], answers.reason[place]
 
     sizes = np.diff(party_sets.offsets)
     party_set = np.repeat(np.arange(len(party_sets)), sizes)  # of each member
@@ -98,11 +100,13 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
     first[party_sets.offsets[:-1][sizes > 0]] = True
     refusals = np.zeros(len(party_sets.members), np.int8)
     for role, chosen in ((PartyRole.FIRST, np.flatnonzero(first)), (PartyRole.OTHER, np.flatnonzero(~first))):
-        owner = party_sets.account[party_set[chosen]].astype(np.int64)
+        owner = party_sets.account[party_set[chosen]].astype(np.int64) * len(companies) + company[party_set[chosen]]
         pairs, place = np.unique(owner * len(party_sets.people) + party_sets.members[chosen], return_inverse=True)
-        account, person = np.divmod(pairs, max(len(party_sets.people), 1))
-        asked = Panel(permits, party_sets.accounts, account, [party_sets.people[number] for number in person.tolist()])
-        answers = asked.of(role, category)
+        owner, person = np.divmod(pairs, max(len(party_sets.people), 1))
+        account, beside = np.divmod(owner, len(companies))
+        named = [party_sets.people[number] for number in person.tolist()]
+        of_people = Panel(permits, party_sets.accounts, account, named, companies=companies, company=beside)
+        answers = of_people.of(role, category)
         np.maximum.at(since_us, party_set[chosen], answers.since_us[place])
         np.maximum.at(oldest_us, party_set[chosen], answers.oldest_us[place])
         refusals[chosen] = answers.reason[place]
@@ -116,3 +120,18 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
     return EffectivePermits(
         at_us=permits.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=party_sets.account
     )
+
+
+def _companies(permits: Permits, party_sets: PartySets) -> tuple[list[Company], NDArray[np.int64]]:
+    """Return what the regions of people add to their records' accounts, first nothing, and which each party set has."""
+    companies = [NO_COMPANY]
+    company = np.zeros(len(party_sets), np.int64)
+    located = set(permits.history.located(party_sets.people))
+    if located:
+        known: dict[Company, int] = {NO_COMPANY: 0}
+        places = np.flatnonzero(np.array([person in located for person in party_sets.people])[party_sets.members])
+        for party_set in np.unique(np.searchsorted(party_sets.offsets, places, side="right") - 1).tolist():
+            found = permits.company(party_sets.account_of(party_set), party_sets.people_of(party_set))
+            company[party_set] = known.setdefault(found, len(known))
+        companies = list(known)
+    return companies, company

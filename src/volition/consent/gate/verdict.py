@@ -10,6 +10,7 @@ from typing import Any
 from volition.canonical import us_to_text
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, Reason
+from volition.consent.references import PartyRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Record:
     """
 
     account: str
-    people: tuple[str, ...]
+    people: tuple[PartyRef, ...]
     category: str
     collected_us: int
 

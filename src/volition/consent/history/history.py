@@ -6,7 +6,7 @@ It is a projection of the ledger, as event sourcing says: an index by party of t
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from volition.consent.history.answers import AnswerLog
@@ -114,6 +114,10 @@ class History:
     def regions(self, party: str) -> list[tuple[int, str]]:
         """Return a party's regions: (since when, region), oldest first."""
         return self._regions.get(party, [])
+
+    def located(self, parties: Iterable[str]) -> tuple[str, ...]:
+        """Return those of some parties that have ever had a region of their own: each once, in order of their names."""
+        return tuple(sorted({party for party in parties if party in self._regions})) if self._regions else ()
 
     def limits(self, party: str) -> PartyLimits:
         """Return all limits that ever applied to a party."""

@@ -19,6 +19,7 @@ from typing import Any
 
 from volition.consent.parties.database import Database, Remembered
 from volition.consent.parties.vault import ErasedError, KeyVault
+from volition.consent.references import PersonId, Pseudonym
 from volition.errors import ConflictError, InvalidInputError
 
 
@@ -43,12 +44,12 @@ class Person:
         pseudonym: The name in ledger, lake and snapshots: 32 hexadecimal characters.
     """
 
-    id: str
+    id: PersonId
     account: str | None
     name: str | None
     aliases: tuple[str, ...]
     emails: tuple[str, ...]
-    pseudonym: str
+    pseudonym: Pseudonym
 
 
 class Directory:
@@ -128,7 +129,12 @@ class Directory:
             self.account(account)
         wrapped, pseudonym = self._vault.new_person_key(person)
         added = Person(
-            id=person, account=account, name=name, aliases=tuple(aliases), emails=tuple(emails), pseudonym=pseudonym
+            id=PersonId(person),
+            account=account,
+            name=name,
+            aliases=tuple(aliases),
+            emails=tuple(emails),
+            pseudonym=Pseudonym(pseudonym),
         )
         with self._database.writing() as connection:
             if self._is_marked(self._vault.mark_of_person(person)):

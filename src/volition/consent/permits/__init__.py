@@ -26,7 +26,9 @@ What it guarantees:
   use again, and the stretch then starts anew. It counts where the rule gives the account a say.
 - Only entries up to T matter: asking again later about T gives the same answer.
 
-Each party is judged by the rule of its own region; a person of unknown region has the account's. Whether any terms
+Each party is judged by the rule of its own region; a person of unknown region has the account's. Where a record
+concerns parties of several regions, whatever any of their rules asks of a role is asked of whoever is in it: a German
+employee's rule that asks for the account's yes does so in a US account, too. Whether any terms
 bind at all is a matter between the account and the operator: it breaks the account's stretch. People are judged,
 for the time before the first terms, as those first terms would have.
 
@@ -44,7 +46,7 @@ columns      millions of parties at once
 """
 
 from volition.consent.permits.columns import Panel, PermitTable, Stretches
-from volition.consent.permits.compiled import Permits
+from volition.consent.permits.compiled import NO_COMPANY, Company, Permits
 from volition.consent.permits.reference import (
     NO_PERMIT_US,
     REASON_CODES,
@@ -63,12 +65,15 @@ from volition.consent.permits.reference import (
     governing_rule,
     permit,
     say_of,
+    strictest,
 )
 
 __all__ = [
+    "NO_COMPANY",
     "NO_PERMIT_US",
     "REASON_CODES",
     "UNKNOWN_PERSON",
+    "Company",
     "GoverningRule",
     "Panel",
     "PartyRole",
@@ -87,4 +92,5 @@ __all__ = [
     "governing_rule",
     "permit",
     "say_of",
+    "strictest",
 ]

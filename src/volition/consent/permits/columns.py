@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.consent.history import BEGINNING_US, NOT_BACK_US, AnswerColumns
-from volition.consent.permits.compiled import NOBODY, Permits, RuleContext, Step
+from volition.consent.permits.compiled import NO_COMPANY, NOBODY, Company, Permits, RuleContext, Step
 from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, PartyRole, Reason, Say
 from volition.consent.terms.model import SIGNALS
 
@@ -37,8 +37,15 @@ class PermitTable:
 class Panel:
     """Many parties, asked together: pairs of an account and a party. Equal to `Permits.of` for each, by test."""
 
-    def __init__(
-        self, permits: Permits, accounts: Sequence[str], account: NDArray[np.int32], parties: Sequence[str]
+    def __init__(  # noqa: PLR0913 - who is asked, and in whose company
+        self,
+        permits: Permits,
+        accounts: Sequence[str],
+        account: NDArray[np.int32],
+        parties: Sequence[str],
+        *,
+        companies: Sequence[Company] = (NO_COMPANY,),
+        company: NDArray[np.integer] | None = None,
     ) -> None:
         """Arrange to ask n pairs.
 
@@ -47,8 +54,12 @@ class Panel:
             accounts: Ids of accounts.
             account: Position in `accounts` of each pair's account, (n,).
             parties: Each pair's party, (n,).
+            companies: What the regions of a record's people add (`Permits.company`), first nothing.
+            company: Position in `companies` of each pair's, (n,); by default all have the first.
         """
         self._permits = permits
+        self._companies = companies
+        self._company = np.zeros(len(parties), np.int64) if company is None else company
         self._accounts = accounts
         self._account = account
         self._parties = parties
@@ -56,7 +67,7 @@ class Panel:
         numbers = history.answers.numbers(parties)
         self._answers = history.answers.of(numbers)
         apart, erased = history.exceptional_parties()
-        self._apart = np.flatnonzero(np.isin(numbers, history.answers.numbers(apart)))
+        self._apart = np.flatnonzero(np.isin(numbers, history.answers.numbers(apart)) | (self._company > 0))
         gone = [party for party in erased if (history.erased_us(party) or 0) <= permits.at_us]
         self._erased = np.flatnonzero(np.isin(numbers, history.answers.numbers(gone)))
         self._own: dict[bool, tuple[list[RuleContext], NDArray[np.int32]]] = {}
@@ -113,24 +124,28 @@ class Panel:
         own, which = self._own_contexts(is_account=is_account)
         number[self._apart] = numbered(own)[which]
         for pair in self._unknown.tolist():
-            steps = permits.steps(self._accounts[self._account[pair]], UNKNOWN_PERSON, role, category)
+            company = self._companies[self._company[pair]]
+            steps = permits.steps(self._accounts[self._account[pair]], UNKNOWN_PERSON, role, category, company=company)
             number[pair] = number_of(tuple(map(_of_unknown, steps)))
         return tuple(found), number
 
     def _own_contexts(self, *, is_account: bool) -> tuple[list[RuleContext], NDArray[np.int32]]:
-        """Return the contexts of the pairs that have a region or limits of their own, and which of them each has."""
+        """Return the contexts of the pairs with region, limits or company of their own, and which of them each has."""
         if is_account not in self._own:
             history, accounts, parties = self._permits.history, self._accounts, self._parties
             known: dict[Hashable, int] = {}
             contexts: list[RuleContext] = []
             which = np.empty(len(self._apart), np.int32)
-            pairs = zip(self._apart.tolist(), self._account[self._apart].tolist(), strict=True)
-            for place, (pair, account) in enumerate(pairs):
+            columns = (self._apart, self._account[self._apart], self._company[self._apart])
+            for place, (pair, account, company) in enumerate(zip(*(one.tolist() for one in columns), strict=True)):
                 party = parties[pair]
-                key = (account, history.limits(party), () if is_account else tuple(history.regions(party)))
+                key = (account, company, history.limits(party), () if is_account else tuple(history.regions(party)))
                 if key not in known:
                     known[key] = len(contexts)
-                    contexts.append(self._permits.context(accounts[account], party, is_account=is_account))
+                    context = self._permits.context(
+                        accounts[account], party, is_account=is_account, company=self._companies[company]
+                    )
+                    contexts.append(context)
                 which[place] = known[key]
             self._own[is_account] = contexts, which
         return self._own[is_account]

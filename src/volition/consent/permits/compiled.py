@@ -20,12 +20,20 @@ from volition.consent.permits.reference import (
     Use,
     evidence,
     governing_rule,
-    say_of,
+    strictest,
 )
 from volition.consent.terms.model import Basis
 from volition.ledger.entry import Entry
 
 _Value = TypeVar("_Value")
+
+Regions = tuple[tuple[int, str], ...]
+"""Since when a party has been in which region, by instant."""
+
+Company = frozenset[Regions]
+"""The regions of the people of a record, where they are not the account's: their rules count for everyone in it."""
+
+NO_COMPANY: Final[Company] = frozenset()
 
 NOBODY: Final = "nobody"
 """As a party: all who never did anything."""
@@ -60,11 +68,13 @@ class RuleContext:
         regions: Since when it was in which region, by instant.
         limits: What its account limited and lifted for it, by instant; what was limited at an instant, after what was
             lifted then.
+        others: The regions of the others concerned, where they are not the party's.
     """
 
     bindings: tuple[tuple[int, str], ...]
-    regions: tuple[tuple[int, str], ...]
+    regions: Regions
     limits: tuple[Limit, ...] = ()
+    others: Company = NO_COMPANY
 
 
 @dataclass(slots=True)
@@ -107,8 +117,9 @@ class Permits:
         self.purpose = purpose
         self.at_us = at_us
         self._history = history
-        self._known: dict[str, dict[tuple[str, PartyRole, str], Permit | Refusal]] = {}
-        self._contexts: dict[tuple[str, bool, PartyLimits], RuleContext] = {}
+        self._known: dict[str, dict[tuple[str, PartyRole, str, Company], Permit | Refusal]] = {}
+        self._contexts: dict[tuple[str, bool, PartyLimits, Company], RuleContext] = {}
+        self._companies: dict[tuple[str, tuple[str, ...]], Company] = {}
         self._steps: dict[tuple[RuleContext, PartyRole, str], tuple[Step, ...]] = {}
 
     @property
@@ -147,8 +158,9 @@ class Permits:
                 case "limit" if changed is not None:
                     account, group = entry.body["account"], entry.body["group"]
                     changed.update(entry.body["people"] or self._history.members(account, group))
-                    self._contexts = {key: known for key, known in self._contexts.items() if not key[-1].said}
+                    self._contexts = {key: known for key, known in self._contexts.items() if not key[2].said}
         self.at_us = at_us
+        self._companies.clear()
         if changed is None:
             self._known.clear()
             self._contexts.clear()
@@ -158,21 +170,51 @@ class Permits:
                 self._known.pop(party, None)
         return changed
 
-    def of(self, account: str, party: str, role: PartyRole, category: str) -> Permit | Refusal:
-        """Return the permit of a party in a role for a category, or the refusal. Equal to `permit`, by test."""
+    def company(self, account: str, people: Sequence[str]) -> Company:
+        """Return what the regions of a record's people add to its account's; mostly nothing.
+
+        Where no rule of the account's terms speaks of a region, nobody's region adds anything.
+        """
+        located = self._history.located(people)
+        if not located:
+            return NO_COMPANY
+        key = (account, located)
+        found = self._companies.get(key)
+        if found is None:
+            bound = (terms for start_us, terms in self._history.bindings.terms_of(account) if start_us <= self.at_us)
+            is_regional = any(rule.region for terms in bound for rule in terms.rules)
+            everywhere = {self._regions_of(account, person) for person in located} if is_regional else set()
+            found = self._companies[key] = frozenset(everywhere - {self._regions_of(account, f"account:{account}")})
+        return found
+
+    def of(
+        self, account: str, party: str, role: PartyRole, category: str, *, company: Company = NO_COMPANY
+    ) -> Permit | Refusal:
+        """Return the permit of a party in a role for a category, or the refusal. Equal to `permit`, by test.
+
+        Args:
+            account: Id of the account.
+            party: "account:ID" or "person:PSEUDONYM".
+            role: In what role the party is concerned.
+            category: A leaf of `terms.CATEGORIES`.
+            company: Of the record: what its people's regions add.
+        """
         if party != UNKNOWN_PERSON and self._history.is_silent(party):
             party = NOBODY
         known = self._known.get(party)
         if known is None:
             known = self._known[party] = {}
-        answer = known.get((account, role, category))
+        answer = known.get((account, role, category, company))
         if answer is None:
-            answer = known[account, role, category] = self._walk(account, party, role, category)
+            answer = known[account, role, category, company] = self._walk(account, party, role, category, company)
         return answer
 
-    def evidence(self, account: str, party: str, role: PartyRole, category: str) -> tuple[int, ...]:
-        """Return the numbers of the ledger entries that a party's answer rests on; see `evidence`."""
-        use = Use(account=account, party=party, role=role, category=category, purpose=self.purpose)
+    def evidence(
+        self, account: str, party: str, role: PartyRole, category: str, *, people: Sequence[str] = ()
+    ) -> tuple[int, ...]:
+        """Return the numbers of the ledger entries that a party's answer rests on, beside the people of the record."""
+        beside = self._history.located(people)
+        use = Use(account=account, party=party, role=role, category=category, purpose=self.purpose, beside=beside)
         return evidence(self._history, use, self.at_us)
 
     def scrubs(self, account: str, category: str) -> bool:
@@ -183,12 +225,12 @@ class Permits:
         rule = governing_rule(self._history, use, self.at_us, asked_us=self.at_us).rule
         return rule is None or rule.scrub
 
-    def _walk(self, account: str, name: str, role: PartyRole, category: str) -> Permit | Refusal:
+    def _walk(self, account: str, name: str, role: PartyRole, category: str, company: Company) -> Permit | Refusal:
         """Walk forward through everything that changed, carrying since when the use has been allowed."""
         party = self._history.party(name)
         if party.erased_us is not None and party.erased_us <= self.at_us:
             return Refusal(reason=Reason.ERASED)
-        steps = self.steps(account, name, role, category)
+        steps = self.steps(account, name, role, category, company=company)
         decisions = [
             decision
             for decision in party.decisions
@@ -224,14 +266,14 @@ class Permits:
             return Refusal(reason=reason or Reason.NO_TERMS)
         return Permit(since_us=since_us, max_age_us=steps[step_number].max_age_us)
 
-    def context(self, account: str, party: str, *, is_account: bool) -> RuleContext:
+    def context(self, account: str, party: str, *, is_account: bool, company: Company = NO_COMPANY) -> RuleContext:
         """Return the context of a party: the same for all without a region of their own and limits.
 
-        Those to whom the same limits apply have the same context, too.
+        Those to whom the same limits apply have the same context, too, in the same company.
         """
         own_regions = () if is_account else self._history.regions(party)
         limits = self._history.limits(party)
-        key = (account, is_account, limits)
+        key = (account, is_account, limits, company)
         found = None if own_regions else self._contexts.get(key)
         if found is None:
             bindings = [
@@ -241,25 +283,32 @@ class Permits:
             ]
             if bindings and not is_account:
                 bindings[0] = (BEGINNING_US, bindings[0][1])
-            regions = self._history.regions(f"account:{account}")
-            if own_regions:  # the account's judge a party until it has one of its own
-                regions = [*(region for region in regions if region[0] < own_regions[0][0]), *own_regions]
-            found = RuleContext(
-                tuple(bindings),
-                tuple(region for region in regions if region[0] <= self.at_us),
-                self._limits_on(account, limits),
-            )
+            of_account = self._regions_of(account, f"account:{account}")
+            regions = self._regions_of(account, party) if own_regions else of_account
+            others = (company | {of_account}) - {regions}
+            found = RuleContext(tuple(bindings), regions, self._limits_on(account, limits), others)
             if not own_regions:
                 self._contexts[key] = found
         return found
+
+    def _regions_of(self, account: str, party: str) -> Regions:
+        """Return where a party has been since when: where its account was, until it has a region of its own."""
+        regions = self._history.regions(f"account:{account}")
+        own = self._history.regions(party)
+        if own and not party.startswith("account:"):
+            regions = [*(region for region in regions if region[0] < own[0][0]), *own]
+        return tuple(region for region in regions if region[0] <= self.at_us)
 
     def _limits_on(self, account: str, limits: PartyLimits) -> tuple[Limit, ...]:
         heard = [one for one in limits.said if one.account == account and one.at_us <= self.at_us]
         return tuple(sorted(heard, key=lambda one: (one.at_us, one.limited)))
 
-    def steps(self, account: str, party: str, role: PartyRole, category: str) -> tuple[Step, ...]:
+    def steps(
+        self, account: str, party: str, role: PartyRole, category: str, *, company: Company = NO_COMPANY
+    ) -> tuple[Step, ...]:
         """Return how the governing rule changed for a party, the first step from the beginning on."""
-        return self.steps_on(self.context(account, party, is_account=role is PartyRole.ACCOUNT), role, category)
+        context = self.context(account, party, is_account=role is PartyRole.ACCOUNT, company=company)
+        return self.steps_on(context, role, category)
 
     def steps_on(self, context: RuleContext, role: PartyRole, category: str) -> tuple[Step, ...]:
         """Return the steps of a context: the terms' rules, each from when it applies, and what the account limits."""
@@ -273,8 +322,8 @@ class Permits:
         if not context.bindings:
             return tuple(steps)
         limits = [one for one in context.limits if category in one.categories and self.purpose in one.purposes]
-        starts = {start_us for start_us, _ in context.bindings} | {start_us for start_us, _ in context.regions}
-        starts |= {limit.at_us for limit in limits}
+        starts = {start_us for start_us, _ in context.bindings} | {limit.at_us for limit in limits}
+        starts |= {start_us for regions in (context.regions, *context.others) for start_us, _ in regions}
         limiting: set[str] = set()  # the groups, and the lock, whose limit is in force
         for start_us in sorted(start for start in starts if context.bindings[0][0] <= start):
             while limits and limits[0].at_us <= start_us:
@@ -283,16 +332,19 @@ class Permits:
             terms_id = _latest(context.bindings, start_us)
             assert terms_id is not None  # noqa: S101 - the first binding lies before every start
             terms = self._history.bindings.version(terms_id)
-            rule = terms.rule_for(category, self.purpose, _latest(context.regions, start_us))
+            rule, *others = (
+                terms.rule_for(category, self.purpose, _latest(regions, start_us))
+                for regions in (context.regions, *context.others)
+            )
             refusal = None
             if rule is None or rule.basis is Basis.NEVER:
                 refusal = Reason.NEVER
-            elif limiting and say_of(rule, PartyRole.ACCOUNT) is not Say.NONE:
+            elif limiting and strictest((rule, *others), PartyRole.ACCOUNT) is not Say.NONE:
                 refusal = Reason.LIMITED
             step = Step(
                 start_us=start_us,
                 refusal=refusal,
-                say=say_of(rule, role),
+                say=strictest((rule, *others), role),
                 signals=frozenset(name for name, purposes in terms.signals.items() if self.purpose in purposes),
                 max_age_us=None if rule is None else rule.max_age_us,
             )

@@ -5,18 +5,19 @@ anything changed, and walks back from T to the first no. `volition may` explains
 compiled form equal to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from volition.consent.history import BEGINNING_US, Decision, History, Limit
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import Basis, Rule, Terms
 
 NO_PERMIT_US: Final = 2**62
 """As a permit in a table: later than every record, so nothing passes."""
 
-UNKNOWN_PERSON: Final = "person:unknown"
+UNKNOWN_PERSON: Final = PartyRef("person:unknown")
 """A person whom no name identifies. Where their answer matters there is none: refused."""
 
 
@@ -73,6 +74,8 @@ class Use:
         role: In what role the party is concerned.
         category: A leaf of `terms.CATEGORIES`.
         purpose: A leaf of `terms.PURPOSES`.
+        beside: The other people of the record that have a region of their own (`History.located`): where the rule of
+            that region asks for a role, the role is asked, whoever is in it.
     """
 
     account: str
@@ -80,6 +83,7 @@ class Use:
     role: PartyRole
     category: str
     purpose: str
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,23 +103,40 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoverningRule:
-    """What governs a use for a party at an instant: the terms that bind, the rule that wins, the say it gives."""
+    """On what ground a party is judged at an instant.
+
+    Attributes:
+        terms: The terms that bind; none if there are none.
+        rule: The rule that wins in the party's own region; none if no rule mentions the use.
+        others: The rules that win in the regions of the others concerned: the account, and the people beside.
+        say: The most that any of these rules asks of the party's role.
+    """
 
     terms: Terms | None
     rule: Rule | None
+    others: tuple[Rule | None, ...]
     say: Say
+
+    @property
+    def account_has_say(self) -> bool:
+        """Whether any of the rules gives the account a say, so that its limits count."""
+        return strictest((self.rule, *self.others), PartyRole.ACCOUNT) is not Say.NONE
 
 
 def governing_rule(history: History, use: Use, at_us: int, *, asked_us: int) -> GoverningRule:
-    """Find the rule that governs a use at `at_us`, when the question is asked at `asked_us`."""
+    """Find the rules that judge a use at `at_us`, when the question is asked at `asked_us`."""
     bindings = [(start_us, terms) for start_us, terms in history.bindings.terms_of(use.account) if start_us <= asked_us]
     binding = [terms for start_us, terms in bindings if start_us <= at_us]
     if use.role is not PartyRole.ACCOUNT and not binding:
         binding = [terms for _, terms in bindings[:1]]
     if not binding:
-        return GoverningRule(terms=None, rule=None, say=Say.NONE)
-    rule = binding[-1].rule_for(use.category, use.purpose, _region(history, use, at_us))
-    return GoverningRule(terms=binding[-1], rule=rule, say=say_of(rule, use.role))
+        return GoverningRule(terms=None, rule=None, others=(), say=Say.NONE)
+    rule, *others = (
+        binding[-1].rule_for(use.category, use.purpose, _region(history, party, use.account, at_us))
+        for party in (use.party, f"account:{use.account}", *use.beside)
+    )
+    say = strictest((rule, *others), use.role)
+    return GoverningRule(terms=binding[-1], rule=rule, others=tuple(others), say=say)
 
 
 def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason | None:
@@ -128,8 +149,7 @@ def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason 
         return Reason.NO_TERMS
     if here.rule is None or here.rule.basis is Basis.NEVER:
         return Reason.NEVER
-    account_has_say = say_of(here.rule, PartyRole.ACCOUNT) is not Say.NONE
-    if account_has_say and any(limit.limited for limit in _limits(history, use, at_us)):
+    if here.account_has_say and any(limit.limited for limit in _limits(history, use, at_us)):
         return Reason.LIMITED
     if here.say is Say.NONE:
         return None
@@ -201,7 +221,7 @@ def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
         seqs.add(history.bindings.terms_seq(here.terms.id))
         counted = [name for name, purposes in here.terms.signals.items() if use.purpose in purposes]
         seqs.update([seq for seen_us, name, seq in party.signals if seen_us <= at_us and name in counted][-1:])
-    if say_of(here.rule, PartyRole.ACCOUNT) is not Say.NONE:
+    if here.account_has_say:
         seqs.update(limit.seq for limit in _limits(history, use, at_us))
     if party.erased_us is not None and party.erased_us <= at_us:
         seqs.add(party.erased_seq)
@@ -220,17 +240,18 @@ def _instants(history: History, use: Use, at_us: int) -> list[int]:
     instants.update(start_us for start_us, _ in history.bindings.terms_of(use.account))
     instants.update(decision.at_us for decision in party.decisions)
     instants.update(signal_us for signal_us, _, _ in party.signals)
-    instants.update(changed_us for changed_us, _ in party.regions + history.regions(f"account:{use.account}"))
+    for whose in (use.party, f"account:{use.account}", *use.beside):
+        instants.update(changed_us for changed_us, _ in history.regions(whose))
     instants.update(limit.at_us for limit in history.limits(use.party).said if limit.account == use.account)
     if party.erased_us is not None:
         instants.add(party.erased_us)
     return sorted(instant for instant in instants if instant <= at_us)
 
 
-def _region(history: History, use: Use, at_us: int) -> str | None:
-    """Return the party's own region at an instant, otherwise its account's, otherwise none."""
-    for party in (use.party, f"account:{use.account}"):
-        known = [region for since_us, region in history.regions(party) if since_us <= at_us]
+def _region(history: History, party: str, account: str, at_us: int) -> str | None:
+    """Return a party's own region at an instant, otherwise its account's, otherwise none."""
+    for whose in (party, f"account:{account}"):
+        known = [region for since_us, region in history.regions(whose) if since_us <= at_us]
         if known:
             return known[-1]
     return None
@@ -262,3 +283,9 @@ def say_of(rule: Rule | None, role: PartyRole) -> Say:
     if words.intersection(rule.asks):
         return Say.ASKED
     return Say.MAY_REFUSE if words.intersection(rule.refusable_by) else Say.NONE
+
+
+def strictest(rules: Iterable[Rule | None], role: PartyRole) -> Say:
+    """Return the most that any of some rules asks of a role: a yes, or else that its no counts, or else nothing."""
+    says = {say_of(rule, role) for rule in rules}
+    return next((say for say in (Say.ASKED, Say.MAY_REFUSE) if say in says), Say.NONE)

@@ -18,6 +18,7 @@ from volition.consent.history import History
 from volition.consent.identity import UNKNOWN, Handle, Identities
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits, Reason
+from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import PURPOSES
 from volition.errors import InvalidInputError
 from volition.progress import Progress
@@ -289,7 +290,7 @@ class _Gate:
     def objection(self, account: str, people: tuple[str, ...], category: str) -> Reason | None:
         key = (account, people, category)
         if key not in self._known:
-            parties = tuple(f"person:{pseudonym}" for pseudonym in people)
+            parties = tuple(person_ref(Pseudonym(one)) for one in people)
             record = Record(account=account, people=parties, category=category, collected_us=0)
             self._known[key] = keepable(self._permits, record)
         return self._known[key]

@@ -21,9 +21,9 @@ from typing import Final
 import numpy as np
 
 from volition.consent.gate import PartySets
+from volition.consent.references import Pseudonym, person_ref
 from volition.errors import BackendError
 from volition.records.lake.interning import Interner
-from volition.records.lake.records import PERSON
 
 _PARTY_SETS_HELD: Final = 2_000_000
 _ASKED_AT_ONCE: Final = 500
@@ -306,7 +306,7 @@ class LakeIndex:
                 ends = party_sets.offsets[-1] + np.cumsum([len(party_set) for party_set in members], dtype=np.int64)
                 party_sets = PartySets(
                     accounts=[*party_sets.accounts, *names],
-                    people=[*party_sets.people, *(PERSON + pseudonym for pseudonym in people)],
+                    people=[*party_sets.people, *(person_ref(Pseudonym(one)) for one in people)],
                     account=np.concatenate([party_sets.account, np.array([account for account, _ in fresh], np.int32)]),
                     offsets=np.concatenate([party_sets.offsets, ends]),
                     members=np.concatenate(

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from volition.consent.gate import Gate
+from volition.consent.references import Pseudonym, person_ref
 from volition.errors import require_extra
 from volition.ledger.entry import Entry
 from volition.records.lake import EMBEDDING_SIZE, Row
@@ -85,7 +86,7 @@ def _hand_out(rows: list[Row], gate: Gate, news: News) -> Iterator[pa.RecordBatc
         row
         for row in rows
         if gate.may(
-            row.account, tuple(f"person:{name}" for name in row.people), row.category, row.collected_us
+            row.account, tuple(person_ref(Pseudonym(one)) for one in row.people), row.category, row.collected_us
         ).permitted
     ]
     if kept:

@@ -6,6 +6,7 @@ webhooks      outgoing webhooks
 schemas       the JSON
 idempotency   writes that may be sent again
 security      which scope and roles a route requires
+arrow         Arrow streams from outside, looked at before they are opened
 may           `POST /v1/may`, without a framework
 ingest        OTLP and Zoom's webhooks, coming in
 ledger        entries, checkpoint, proofs

@@ -5,33 +5,37 @@ Many are judged against the ledger's head by `batch.judge_batch`.
 
 - `{"purpose", "account", "people", "category", "collected"}` gives a verdict; `collected` is by default now.
 - `{"purpose", "questions": [{"account", "people", "category", "collected"}, ...]}` gives `{"answers": [...]}`.
-- `application/vnd.apache.arrow.stream` with `?purpose=` holds columns of `batch.QUESTIONS`, in which `people` are ids
-  of people; the answer is a stream of `batch.ANSWERS`.
+- `application/vnd.apache.arrow.stream` with `?purpose=` holds columns of `batch.QUESTIONS`; the answer is a stream of
+  `batch.ANSWERS`.
+
+Accounts and people are named as `consent.names` says. Of many questions, one that names somebody or something that is
+not there, or that is of a later instant, is refused by itself.
 """
 
 import io
-import time
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 from starlette.concurrency import run_in_threadpool
 
 from volition import canonical
 from volition.canonical import text_to_us
-from volition.consent.gate import Verdict
+from volition.consent.gate import Verdict, refused
 from volition.consent.gate.batch import ANSWERS
-from volition.consent.lease import Held
+from volition.consent.permits import Reason
+from volition.consent.references import account_ref
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError, VolitionError
+from volition.server.api.arrow import open_questions
 from volition.server.asgi import Message, Receive, Send, read_body
 from volition.server.auth import Role, Scope
 from volition.server.http_errors import FORBIDDEN, UNAUTHORIZED, failure_of, send_problem
 from volition.workspace import Workspace
+from volition.workspace.gate import HeldGate
 from volition.workspace.pool import Workspaces
 
 if TYPE_CHECKING:
@@ -48,9 +52,9 @@ _Asked = TypeVar("_Asked")
 
 
 class _Question(msgspec.Struct, forbid_unknown_fields=True):
-    account: str
-    people: tuple[str, ...]
-    category: str
+    account: str | None
+    people: tuple[str | None, ...] | None
+    category: str | None
     collected: str | None = None
 
 
@@ -70,11 +74,8 @@ class May:
         """Answer from one folder; a purpose's gate is held from its first question on."""
         self._workspaces = workspaces
         self._own = Workspace.open(workspaces.folder)  # the event loop's alone: it must never wait for another thread
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldGate] = {}
         self._holding = Lock()
-        self._names: dict[str, str] = {}
-        self._names_version = (-1, -1)
-        self._names_until_ns = 0
         self._single = msgspec.json.Decoder(_Single)
         self._many = msgspec.json.Decoder(_Many)
 
@@ -114,56 +115,45 @@ class May:
             self._held.clear()
             self._own.close()
 
-    def _hold(self, purpose: str) -> Held:
+    def _hold(self, purpose: str) -> HeldGate:
         with self._holding:
             if purpose not in self._held:
                 self._held[purpose] = self._own.gate.hold(purpose)
             return self._held[purpose]
 
-    def _judge(self, held: Held, question: _Question) -> Verdict:
-        _check_category(question.category)
-        people = tuple([self._name(person) for person in question.people])
+    @staticmethod
+    def _judge(held: HeldGate, question: _Question) -> Verdict:
+        if question.category is not None and question.category not in CATEGORIES:
+            msg = f"{question.category!r} is not a single category. They are: {', '.join(CATEGORIES)}."
+            raise InvalidInputError(msg)
         collected_us = canonical.now_us() if question.collected is None else text_to_us(question.collected)
-        return held.may(question.account, people, question.category, collected_us)
+        return held.may(question.account, question.people or (), question.category, collected_us)
 
-    def _name(self, person: str) -> str:
-        """Return a person as the ledger names them; who was asked about before is known for as long as a lease.
-
-        What is permitted does not hang on it: the ledger says that a person was erased, and `Held` knows the ledger.
-        """
-        now_ns = time.monotonic_ns()
-        if now_ns >= self._names_until_ns:
-            version = self._own.parties.version()
-            if version != self._names_version:
-                self._names.clear()
-                self._names_version = version
-            self._names_until_ns = now_ns + self._own.lease_ms * 1_000_000
-        name = self._names.get(person)
-        if name is None:
-            name = f"person:{self._own.parties.person(person).pseudonym}"
-            if len(self._names) >= MOST:
-                self._names.clear()
-            self._names[person] = name
-        return name
+    @staticmethod
+    def _judge_one_of_many(held: HeldGate, question: _Question) -> Verdict:
+        """Judge a question by which no other must suffer: what cannot be answered is refused."""
+        try:
+            collected_us = canonical.now_us() if question.collected is None else text_to_us(question.collected)
+        except InvalidInputError:
+            collected_us = None  # nobody can say when it was
+        try:
+            return held.may(question.account, question.people or (), question.category, collected_us)
+        except InvalidInputError:  # it is of a later instant
+            return refused(Reason.STALE, account_ref((question.account or "").removeprefix("account:")))
 
     def _judge_many(self, body: bytes) -> bytes:
         asked = self._decode(self._many, body)
         if len(asked.questions) > MOST:
             raise InvalidInputError(f"One document asks at most {MOST:,} questions. Split it, or send Arrow.")
         held = self._hold(asked.purpose)
-        answers = [_verdict(self._judge(held, question)) for question in asked.questions]
+        answers = [_verdict(self._judge_one_of_many(held, question)) for question in asked.questions]
         return b'{"answers":[' + b",".join(answers) + b"]}"
 
     def _judge_arrow(self, purpose: str, body: bytes) -> bytes:
-        try:
-            with pa.ipc.open_stream(body) as stream:
-                questions = stream.read_all().combine_chunks()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InvalidInputError(f"That is no Arrow stream: {error}.") from error
         sink = io.BytesIO()
         with self._workspaces.borrow() as workspace, pa.ipc.new_stream(sink, ANSWERS) as stream:
-            for batch in questions.to_batches():
-                stream.write_batch(workspace.gate.judge(purpose, _named(batch, workspace)))
+            for batch in open_questions(body):
+                stream.write_batch(workspace.gate.judge(purpose, batch))
         return sink.getvalue()
 
     @staticmethod
@@ -172,25 +162,6 @@ class May:
             return decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidInputError(f"That is no question: {error}.") from error
-
-
-def _named(batch: pa.RecordBatch, workspace: Workspace) -> pa.RecordBatch:
-    """Name the people of questions as the ledger does: each id is looked up once."""
-    if "people" not in batch.schema.names or not pa.types.is_list(batch["people"].type):
-        return batch  # `judge` says what is missing
-    people = batch["people"]
-    ids = people.flatten().cast(pa.string()).dictionary_encode()  # each is looked up once, and told once
-    parties = [workspace.party(f"person:{person}") for person in ids.dictionary.to_pylist()]
-    named = pa.DictionaryArray.from_arrays(ids.indices, pa.array(parties, pa.string()))
-    lengths = people.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
-    column = pa.ListArray.from_arrays(pa.array(offsets), named, mask=people.is_null())
-    return batch.set_column(batch.schema.get_field_index("people"), "people", column)
-
-
-def _check_category(category: str) -> None:
-    if category not in CATEGORIES:
-        raise InvalidInputError(f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}.")
 
 
 @lru_cache(maxsize=1 << 14)
