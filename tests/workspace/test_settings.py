@@ -2,8 +2,9 @@
 
 import pytest
 
+from volition import errors
 from volition.errors import BackendError, InvalidInputError
-from volition.workspace import Workspace
+from volition.workspace import Workspace, opened
 from volition.workspace.settings import ENGINES, Settings, make_engine, read_settings
 
 LEAST = 'origin = "log.example/acme"\ndue_days = 30\n'
@@ -75,8 +76,16 @@ def test_an_engine_that_is_not_installed_is_missed_before_anything_is_open(tmp_p
     Workspace.create(tmp_path / "w").close()
     path = tmp_path / "w" / "volition.toml"
     path.write_text(path.read_text().replace('engine = "arrow"', 'engine = "spark"'))
-    monkeypatch.setattr("volition.records.engines.spark.importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr(errors, "find_spec", lambda _: None)
     with pytest.raises(BackendError, match="pyspark"):
         make_engine("spark")
     with pytest.raises(BackendError, match="pyspark"):
         Workspace.open(tmp_path / "w")
+
+
+def test_an_encoder_without_what_it_runs_on_is_missing_and_nothing_fails(tmp_path, monkeypatch):
+    found = opened.find_spec
+    monkeypatch.setattr(opened, "find_spec", lambda name: None if name == "onnxruntime" else found(name))
+    with Workspace.create(tmp_path / "w") as workspace:
+        assert workspace.status()["encoder"].startswith("missing")
+        assert workspace.encoder() is None

