@@ -141,7 +141,7 @@ from torch.utils.data import DataLoader
 from volition.workspace import Workspace
 if __name__ == "__main__":
     with Workspace.open(Path(sys.argv[1])) as workspace:
-        rows = workspace.rows("train/summary", batch_rows=16).to_torch()
+        rows = workspace.records.rows("train/summary", batch_rows=16).to_torch()
         for workers, context in ((0, None), (2, "fork"), (2, "spawn")):
             loader = DataLoader(rows, batch_size=None, num_workers=workers, multiprocessing_context=context)
             batches = list(loader)
@@ -167,7 +167,7 @@ import json, sys
 from pathlib import Path
 from volition.workspace import Workspace
 with Workspace.open(Path(sys.argv[1])) as workspace:
-    rows = workspace.rows("train/summary", batch_rows=16).to_hugging_face()
+    rows = workspace.records.rows("train/summary", batch_rows=16).to_hugging_face()
     print(json.dumps(sorted(row["record_id"] for row in rows)))
 """
     command = [sys.executable, "-c", code, str(workspace.folder)]
@@ -184,5 +184,5 @@ def test_a_missing_package_is_named(workspace, monkeypatch, form):
     monkeypatch.setitem(sys.modules, form, None)
     rows = workspace.records.rows("train/summary")
     turn_into = rows.to_hugging_face if form == "datasets" else getattr(rows, f"to_{form}")
-    with pytest.raises(BackendError, match=f"pip install {form}"):
+    with pytest.raises(BackendError, match=r"pip install 'volition\[(forms|train)\]'"):
         turn_into()
