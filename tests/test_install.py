@@ -95,6 +95,13 @@ def test_the_core_alone_collects_decides_gates_freezes_and_proves(folder):
 
 
 @pytest.mark.slow
+def test_the_core_alone_erases_a_person(folder):
+    ok("person", "add", "bo", "--account", "acme", "--name", "Bo", folder=folder)
+    ok("erase", "--party", "person:bo", folder=folder)
+    ok("forget", folder=folder)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "extra"),
     [

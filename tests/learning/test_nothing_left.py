@@ -15,6 +15,8 @@ from simulator import Clock, HashEncoder
 from volition.errors import RefusedError, VolitionError
 from volition.workspace import Workspace
 
+pytestmark = pytest.mark.slow  # the workspace that every test looks through takes half a minute to make
+
 WORD = "xylophone"  # what Ann says, searches for, writes about and opens
 STEM = WORD[:6]  # as search keeps words
 SAID = f"My {WORD} needs a case before the concert."

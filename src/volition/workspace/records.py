@@ -17,6 +17,7 @@ from volition.canonical import datetime_to_us
 from volition.consent.gate import Gate
 from volition.consent.permits import Permits
 from volition.consent.terms.model import CATEGORIES, leaves
+from volition.errors import require_extra
 from volition.learning.families.installed import learns_from, uses_embeddings
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
@@ -205,6 +206,7 @@ class Records:
 
     def collect_otlp(self, path: Path, *, account: str | None = None, progress: Progress = silent) -> Collected:
         """Collect OTLP logs (JSON lines or protobuf); each record names its account unless `account` is given."""
+        require_extra("google", "opentelemetry", what="Collecting OTLP")
         from volition.records.ingest.otlp import read_otlp  # noqa: PLC0415 - it loads protobuf
 
         if account is not None:
@@ -219,6 +221,7 @@ class Records:
         Raises:
             InvalidInputError: It cannot be parsed; nothing was stored.
         """
+        require_extra("google", "opentelemetry", what="Collecting OTLP")
         from volition.records.ingest.otlp import read_message  # noqa: PLC0415 - as above
         from volition.records.ingest.otlp_traces import read_traces  # noqa: PLC0415
 

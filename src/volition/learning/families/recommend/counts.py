@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json
@@ -72,6 +71,8 @@ def uses_of(rows: Iterable[Row]) -> Uses:
 
 def count(people: Mapping[str, set[str]]) -> PairCounts:
     """Count pairs of items by people: the integer Gram matrix of the binary person-by-item matrix."""
+    import scipy.sparse  # noqa: PLC0415 - of the extra `learn`: loaded where it computes
+
     items = tuple(sorted(set().union(*people.values())))
     place = {item: j for j, item in enumerate(items)}
     cells = [(i, place[item]) for i, used in enumerate(people.values()) for item in used]

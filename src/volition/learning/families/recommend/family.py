@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import numpy as np
-import scipy.sparse
 
 from volition.errors import InvalidInputError
 from volition.learning.families.family import Parts, Scores, fold_of
@@ -175,6 +174,8 @@ class RecommendFamily:
         A person who was counted is in the count of each of their pairs, so a pair that no one uses says that the person
         was not. This looks into the model's file: what it suggests, or rather never does (`MIN_PEOPLE`), shows less.
         """
+        import scipy.sparse  # noqa: PLC0415 - of the extra `learn`: loaded where it computes
+
         tables = tables_of(model)
         found = {}
         for account, people in uses_of(rows).items():

@@ -6,7 +6,6 @@ from itertools import islice
 from typing import Final
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from volition.learning.families.model import Model
@@ -157,6 +156,8 @@ def _solve(table: PairCounts) -> _Solved:
     Lambda is three times the mean number of people per item: a rule of the counts alone, so that nothing needs tuning
     on anybody's data. On planted preferences of 30 to 1,000 people, two to four times did best at every size.
     """
+    import scipy.sparse  # noqa: PLC0415 - of the extra `learn`: loaded where it computes
+
     people, items = table.people, table.items
     shape = (len(items), len(items))
     upper = scipy.sparse.csr_array((table.counts.astype(np.float64), table.columns, table.starts), shape=shape)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from volition.errors import require_extra
 from volition.learning.families.spec import FamilyContext, FamilySpec, FamilyWords, Forgets
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 def make(context: FamilyContext) -> "Family":
     """Make the family."""
+    require_extra("scipy", what="The family recommend")
     del context  # it needs nothing of the workspace
     from volition.learning.families.recommend.family import RecommendFamily  # noqa: PLC0415 - it loads what learning needs
 

@@ -16,9 +16,7 @@ from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from volition.learning.encoder import Encoder
 from volition.learning.families.search.lines import Document, Unit
@@ -136,6 +134,8 @@ class Index:
     """One document made ready for queries."""
 
     def __init__(self, document: Document, encoder: Encoder | None) -> None:
+        import scipy.sparse  # noqa: PLC0415 - of the extra `learn`: loaded where it computes
+
         self.document = document
         terms = [terms_of(line.text) for line in document.lines]
         self.vocabulary: dict[str, int] = {}
@@ -214,6 +214,8 @@ class Index:
 
     def near(self, query: str) -> NDArray[np.bool_]:
         """Return for which lines a word of the query stands in the line or a few lines around it."""
+        from scipy.ndimage import maximum_filter1d  # noqa: PLC0415
+
         has = self.occurrences(tuple(dict.fromkeys(terms_of(query)))).sum(axis=1) > 0
         return np.asarray(maximum_filter1d(has.astype(np.int8), 2 * _WINDOWS[0] + 1) > 0)
 
@@ -249,6 +251,8 @@ def features(index: Index, query: str, vector: NDArray[np.float32] | None, words
         Shape (lines, features), float32. Everything is computed without BLAS, whose last bits depend on the number of
         threads, and rounded, so that the same rows give the same trees.
     """
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d  # noqa: PLC0415
+
     lines = len(index.document.lines)
     terms = tuple(dict.fromkeys(terms_of(query)))
     occurrences = index.occurrences(terms)
@@ -310,6 +314,8 @@ def _blend(index: Index, plain: Vector, weighted: Vector, meaning: Vector | None
 
 def _smooth(values: Vector, scale: float) -> Vector:
     """Smooth along the lines: a moving mean, twice, which is nearly a Gaussian of that standard deviation and quick."""
+    from scipy.ndimage import uniform_filter1d  # noqa: PLC0415
+
     width = 2 * round((math.sqrt(6.0 * scale**2 + 1.0) - 1.0) / 2.0) + 1
     once = uniform_filter1d(values.astype(np.float64), width, axis=0, mode="constant")
     return np.asarray(uniform_filter1d(once, width, axis=0, mode="constant"))
@@ -323,6 +329,8 @@ def _standard(values: Vector) -> Vector:
 
 def _share(occurrences: Vector, window: int, weights: Vector) -> Vector:
     """Return the weight of the query's words that stand in each line or up to `window` lines from it."""
+    from scipy.ndimage import maximum_filter1d  # noqa: PLC0415
+
     near = maximum_filter1d((occurrences > 0).astype(np.float64), 2 * window + 1, axis=0)
     return np.asarray((near * weights).sum(axis=1))
 

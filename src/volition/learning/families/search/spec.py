@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Final
 
+from volition.errors import require_extra
 from volition.learning.families.spec import FamilyContext, FamilySpec, FamilyWords, Forgets
 
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 def make(context: FamilyContext) -> "Family":
     """Make the family; without the encoder it works on words alone."""
+    require_extra("lightgbm", "scipy", what="The family search")
     from volition.learning.families.search.family import SearchFamily  # noqa: PLC0415 - it loads what learning needs
 
     return SearchFamily(context.encoder())

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from volition.learning.families.summary.sentences import COMMON, Sentence, sentences_of, tokens_of, words_of
@@ -17,9 +16,9 @@ from volition.records.lake import Row
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 if TYPE_CHECKING:
+    import scipy.sparse
+
     Counts = scipy.sparse.csr_array[np.int64]
-else:
-    Counts = scipy.sparse.csr_array  # which cannot be subscripted before SciPy 1.15
 
 # Fixed point: a feature x is the integer round(x * 4096). Features and labels stay below 2^15, products of two below
 # 2^30, and their sums over a meeting below 2^53: made in float64, they are exact in whatever order a BLAS adds.
@@ -51,7 +50,7 @@ class Reading:
 
     sentences: list[Sentence]
     tokens: list[list[str]]
-    terms: Counts
+    terms: "Counts"
     hand: Floats
     embeddings: Ints | None
     central: Floats | None
@@ -91,6 +90,8 @@ def _fixed(values: Floats) -> Floats:
 
 def read_meeting(segments: Sequence[Row]) -> Reading:
     """Read a meeting whose segments are in the order in which they were said."""
+    import scipy.sparse  # noqa: PLC0415 - of the extra `learn`: loaded where it computes
+
     sentences = sentences_of(segments)
     tokens = [tokens_of(segments[s.segment].payload["text"][s.start : s.end]) for s in sentences]
     counts, frequency = _terms(tokens)
@@ -125,8 +126,10 @@ def _embeddings(segments: Sequence[Row]) -> Ints | None:
     return np.rint(np.stack(vectors).astype(np.float64) * ONE).astype(np.int64)
 
 
-def _terms(tokens: Sequence[Sequence[str]]) -> tuple[Counts, Ints]:
+def _terms(tokens: Sequence[Sequence[str]]) -> "tuple[Counts, Ints]":
     """Count the telling words of each sentence; return the counts and in how many sentences each word is."""
+    import scipy.sparse  # noqa: PLC0415
+
     vocabulary: dict[str, int] = {}
     cells: Counter[tuple[int, int]] = Counter()
     for number, words in enumerate(tokens):
@@ -173,8 +176,8 @@ class _Measured:
     segments: int
     sentences: Sequence[Sentence]
     tokens: Sequence[Sequence[str]]
-    counts: scipy.sparse.csr_array[np.int64]
-    terms: scipy.sparse.csr_array[np.int64]
+    counts: "Counts"
+    terms: "Counts"
     rarity: Ints
     segment: Ints
     position: Floats
@@ -219,6 +222,8 @@ class _Measured:
 
     def overlap(self, first: int, last: int) -> Floats:
         """Return each sentence's cosine with the segments `first` to `last` (included) places after its own."""
+        import scipy.sparse  # noqa: PLC0415
+
         number, total, segment = self.segments, len(self.sentences), self.segment
         turns = scipy.sparse.csr_array(
             (np.ones(total, dtype=np.int64), (segment, np.arange(total))), shape=(number, total)
@@ -273,9 +278,9 @@ def _hand(  # noqa: PLR0913, PLR0917 - what was made of a meeting so far
     segments: Sequence[Row],
     sentences: Sequence[Sentence],
     tokens: Sequence[Sequence[str]],
-    counts: Counts,
+    counts: "Counts",
     rarity: Ints,
-    terms: Counts,
+    terms: "Counts",
 ) -> Floats:
     """Return shape (sentences, hand features): each of `HAND_FEATURES`, in fixed point."""
     number = len(segments)
@@ -309,7 +314,7 @@ def _hand(  # noqa: PLR0913, PLR0917 - what was made of a meeting so far
     return _fixed(np.column_stack([feature(measured) for feature in HAND_FEATURES.values()]))
 
 
-def sparse_squares(matrix: Counts) -> Ints:
+def sparse_squares(matrix: "Counts") -> Ints:
     """Return the squared length of each row, shape (rows,)."""
     return np.asarray(matrix.multiply(matrix).sum(axis=1))
 
