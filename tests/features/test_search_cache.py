@@ -14,6 +14,8 @@ from volition.features.request import CONTENT, FeatureRequest
 from volition.features.search import opened_hit, run_search
 from volition.features.search_cache import SearchCache
 from volition.learning.families.search.lines import CLICK
+from volition.ledger.entry import NewEntry
+from volition.records.audience import audience_of
 from volition.records.lake import source_id
 
 FEATURE = "feature/search"
@@ -40,9 +42,28 @@ class Kept:
         return (
             record.account == known.account
             and record.category in CONTENT
-            and (not record.payload.get("private") or known.pseudonym in record.people)
+            and (known.pseudonym in record.people or record.source in opened_sources(world, record.account))
             and decide(permits, question).permitted
         )
+
+
+def opened_sources(world, account):
+    """Return which conversations the operator has opened to an account."""
+    sharings = [entry.body for entry in world.ledger.entries() if entry.kind == "sharing"]
+    return {body["source"] for body in sharings if body["account"] == account}
+
+
+def share(world, account, kind, name):
+    body = {"account": account, "conversation": kind, "source": source_id(account, name)}
+    body |= {"with": [f"account:{account}"], "shared": True, "by": "operator"}
+    world.ledger.append(NewEntry(kind="sharing", body=body))
+
+
+def share_all(world, account="acme"):
+    for number in range(2):
+        share(world, account, "meeting", f"meeting-{number}")
+        share(world, account, "channel", f"room-{number}")
+        share(world, account, "file", f"file-{number}")
 
 
 def line(world, number, kind, account, people, *, private):
@@ -68,6 +89,7 @@ def asking(world, search_cache, person, permits=None):
     return FeatureRequest(
         person=known,
         account=known.account,
+        audience=audience_of(world.history(), account=known.account, person=known),
         lake=world.lake,
         state=world.lake.state(known.account, CONTENT),
         permits=permits or world.permits(FEATURE),
@@ -107,7 +129,13 @@ records = st.tuples(
 )
 erasures = st.tuples(st.just("erase"), who)
 searches = st.tuples(st.just("search"))
-steps = st.lists(st.one_of(records, records, decisions, searches, erasures), min_size=4, max_size=16)
+sharings = st.tuples(
+    st.just("share"),
+    st.sampled_from(ACCOUNTS),
+    st.sampled_from([("meeting", "meeting"), ("channel", "room"), ("file", "file")]),
+    st.integers(0, 1),
+)
+steps = st.lists(st.one_of(records, records, decisions, searches, erasures, sharings), min_size=4, max_size=16)
 
 
 def act(world, step, kept, erased):
@@ -120,6 +148,8 @@ def act(world, step, kept, erased):
             if account not in erased:
                 world.lake.append([record])
                 kept.append(Kept(record))
+        case ("share", account, (kind, name), number):
+            share(world, account, kind, f"{name}-{number}")
         case ("erase", party):
             name = "-".join(party)
             if name not in erased:
@@ -200,6 +230,7 @@ def test_a_no_takes_lines_from_the_cache_without_opening_any(world, monkeypatch)
     late = line(world, 9, "message", "acme", ["cy"], private=False)
     world.lake.append([late])
     mine = late.record_id
+    share_all(world)
     search_cache, seen = SearchCache(world.lake), opened_rows(world, monkeypatch)
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
     world.say("acme-cy", "no", purpose=["feature"])
@@ -221,6 +252,7 @@ def test_what_is_collected_or_compacted_meanwhile_is_found(world):
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first}
     late = line(world, 7, "message", "acme", ["cy"], private=False)
     world.lake.append([late])
+    share_all(world)
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
     world.lake.compact(silent)
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {first, late.record_id}
@@ -228,6 +260,7 @@ def test_what_is_collected_or_compacted_meanwhile_is_found(world):
 
 def test_what_was_erased_is_not_found_in_the_cache(world):
     ids = collect(world, "segment", people=("ada",))
+    share_all(world)
     search_cache = SearchCache(world.lake)
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set(ids)
     world.erase("acme-ada")
@@ -247,9 +280,10 @@ def test_a_full_cache_evicts_what_was_used_longest_ago(world, monkeypatch):
     assert len(shown(world, none, "acme-ada", world.permits(FEATURE))) == 2
 
 
+@pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize("kind", ["segment", "message", "passage"])
-def test_what_is_private_is_shown_to_those_alone_whom_it_concerns(world, kind):
-    collect(world, kind, private=True, people=("ada", "bo"))
+def test_what_nobody_opened_is_shown_to_those_alone_whom_it_concerns(world, kind, private):
+    collect(world, kind, private=private, people=("ada", "bo"))
     search_cache = SearchCache(world.lake)
     for person, sees in (("acme-ada", 1), ("acme-bo", 1), ("acme-cy", 0), ("brill-ada", 0)):
         assert len(shown(world, search_cache, person, world.permits(FEATURE))) == sees
@@ -284,6 +318,7 @@ def test_that_a_meeting_is_private_is_not_shown_to_anyone_who_was_not_there(worl
 
 def test_an_opened_hit_is_an_event_that_names_what_was_opened(world):
     ids = collect(world, "segment", "message", "passage")
+    share_all(world)
     search_cache = SearchCache(world.lake)
     where = [
         {"search.meeting": "meeting-0", "search.first_turn": 0, "search.last_turn": 0},

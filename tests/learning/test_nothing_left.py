@@ -13,6 +13,7 @@ import pytest
 
 from simulator import Clock, HashEncoder
 from volition.errors import RefusedError, VolitionError
+from volition.records.audience import ConversationKind
 from volition.workspace import Workspace
 
 pytestmark = pytest.mark.slow  # the workspace that every test looks through takes half a minute to make
@@ -63,6 +64,7 @@ def lived(tmp_path_factory):
             path = base / f"meeting-{number}.vtt"
             path.write_text(transcript(number))
             workspace.records.collect_webvtt(path, account="acme", started=STARTED - timedelta(days=number))
+            workspace.audiences.share(path.stem, kind=ConversationKind.MEETING, account="acme", with_account=True)
         minutes = [
             {"meeting": f"meeting-{number}", "text": f"They spoke of {SUBJECTS[number % 8]}."} for number in range(9)
         ]

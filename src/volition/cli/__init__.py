@@ -19,6 +19,7 @@ people      accounts and people
 records     collect, compact
 consent     decide
 gate        may
+sharing     who may read a meeting, channel or file
 limits      an account's limits
 weigh       weigh, then choose
 models      snapshot, base, train, audit, release
@@ -53,6 +54,7 @@ from volition.cli import (
     records,
     rights,
     server,
+    sharing,
     terms,
     weigh,
     workspace,
@@ -89,7 +91,7 @@ def volition(
 
 
 _FEATURES = (search, summary, recommend, compose, diagnose)
-for _module in (workspace, terms, people, records, consent, gate, limits, weigh, models, *_FEATURES):
+for _module in (workspace, terms, people, records, consent, gate, sharing, limits, weigh, models, *_FEATURES):
     _module.register(app)
 for _module in (forgetting, rights, proofs):
     _module.register(app)

@@ -18,9 +18,11 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.features.drafts import GeneratedText, draft, rewrite
 from volition.features.edits import EDITS
 from volition.features.llm import Endpoint
+from volition.features.request import nothing_there
 from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.compose.composer import Completion, Composer, Reply
 from volition.learning.families.model import Model
+from volition.records.audience import Audience
 from volition.records.lake import Lake, Row, source_id
 
 CHAT: Final = ("content/chat",)
@@ -33,11 +35,13 @@ class ComposeRequest:
     Attributes:
         person: Who writes.
         account: Their account.
+        audience: What they may read of it.
         permits: The permits of `feature/compose`, now.
     """
 
     person: Person
     account: str
+    audience: Audience
     permits: Permits
 
 
@@ -88,25 +92,15 @@ def run_replies(  # noqa: PLR0913 - a message's name has two parts
         limit: Most suggestions.
 
     Raises:
-        RefusedError: The feature is off, or somebody whom the message concerns has said no to it.
-        InvalidInputError: There is no such message.
+        RefusedError: The account's switch for this feature is off, the person said no, or there is no such message
+            that may be used for them.
     """
     check_writing(request)
     source = source_id(request.account, channel)
     found = [row.payload for row in _visible(request, lake, source) if row.payload.get("kind") == "message"]
     message = next((payload for payload in found if payload.get("ts") == ts), None)
     if message is None:
-        counts = lake.reasons(request.permits, categories=CHAT, source=source)
-        reasons = {reason.value: total for reason, total in counts.get(CHAT[0], {}).items() if reason}
-        if reasons:
-            listed = ", ".join(f"{total} {reason}" for reason, total in sorted(reasons.items()))
-            msg = (
-                f"No message {ts!r} in {channel!r} may be used to suggest replies. Messages refused in that channel: "
-                f"{listed}."
-            )
-            raise RefusedError(msg)
-        msg = f"The account {request.account} has no message {ts!r} in {channel!r}. `volition search` shows both."
-        raise InvalidInputError(msg)
+        raise RefusedError(nothing_there(f"message {ts!r} in {channel!r}"))
     return () if composer is None else composer.replies(request.account, str(message.get("text", "")), limit=limit)
 
 
@@ -162,7 +156,7 @@ def run_rewrite(request: ComposeRequest, endpoint: Endpoint | None, text: str, *
 def _visible(request: ComposeRequest, lake: Lake, source: str) -> list[Row]:
     """Return the permitted messages of a channel that the writer may see."""
     rows = lake.rows(request.permits, categories=CHAT, accounts=[request.account], source=source)
-    return [row for row in rows if not row.payload.get("private") or request.person.pseudonym in row.people]
+    return [row for row in rows if request.audience.admits(row)]
 
 
 def check_writing(request: ComposeRequest) -> None:

@@ -1,43 +1,34 @@
 """Conversations: meetings and channels as one person may read them, with no model in between.
 
 A person may read again what was said while they were there, or written to them: that is the service itself, whatever
-anybody decided about AI. Of the account's other conversations they see what search, or the feature of that kind, could
-show them now, and nothing else.
+anybody decided about AI. Of the conversations that were opened to them they see what search, or the feature of that
+kind, could show them now, and nothing else.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 from volition.consent.gate import Participant
 from volition.consent.permits import Permits
+from volition.records.audience import CATEGORY, MENTIONS, Audience, ConversationKind
 from volition.records.lake import Lake, Row, source_id
 
+__all__ = ["SHOWN_BY", "Conversation", "ConversationKind", "ConversationLine", "conversations"]
 
-class ConversationKind(StrEnum):
-    """The kind of a conversation."""
-
-    MEETING = "meeting"
-    CHANNEL = "channel"
-
-
-CATEGORY: Final[Mapping[ConversationKind, str]] = {
-    ConversationKind.MEETING: "content/transcript",
-    ConversationKind.CHANNEL: "content/chat",
-}
-"""The category of its lines."""
 
 SHOWN_BY: Final[Mapping[ConversationKind, tuple[str, ...]]] = {
     ConversationKind.MEETING: ("feature/search", "feature/summary"),
     ConversationKind.CHANNEL: ("feature/search", "feature/compose"),
+    ConversationKind.FILE: ("feature/search",),
 }
 """The purposes under which somebody may see lines of a conversation that they were not in."""
 
 _LINE: Final[Mapping[ConversationKind, str]] = {
     ConversationKind.MEETING: "segment",
     ConversationKind.CHANNEL: "message",
+    ConversationKind.FILE: "passage",
 }
 
 
@@ -47,14 +38,15 @@ class ConversationLine:
 
     Attributes:
         record_id: The record.
-        place: The turn in a meeting, or the message's time stamp in a channel.
-        start_ms: Milliseconds from a meeting's start; none in a channel.
+        place: The turn in a meeting, the message's time stamp in a channel, or the passage in a file.
+        start_ms: Milliseconds from a meeting's start; none elsewhere.
         at_us: When it was said, microseconds since the Unix epoch, UTC.
         speaker: Who said it, as the source names them.
         text: What was said.
         is_own: Whether the reader said it.
         concerns: Pseudonyms of everyone whom it concerns, the speaker first.
-        is_private: Whether it is shown only to them.
+        members: Likewise, without those whom a message merely mentions.
+        is_private: Whether its source, or whoever collected it, said that it is for its members alone.
     """
 
     record_id: str
@@ -65,12 +57,13 @@ class ConversationLine:
     text: str
     is_own: bool
     concerns: tuple[str, ...]
+    members: tuple[str, ...]
     is_private: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A meeting or a channel, as far as its reader may see it.
+    """A meeting, a channel or a file, as far as its reader may see it.
 
     Attributes:
         name: What it is called.
@@ -90,10 +83,14 @@ class Conversation:
         return tuple(dict.fromkeys(line.speaker for line in self.lines))
 
     @property
-    def party_set(self) -> tuple[str, ...]:
-        """Pseudonyms of everyone in a private conversation, as far as its reader can see; empty in an open one."""
-        is_private = any(line.is_private for line in self.lines)
-        return tuple(dict.fromkeys(one for line in self.lines for one in line.concerns)) if is_private else ()
+    def members(self) -> tuple[str, ...]:
+        """Pseudonyms of everyone who was there when any of it was said, as far as its reader can see."""
+        return tuple(dict.fromkeys(one for line in self.lines for one in line.members))
+
+    @property
+    def is_private(self) -> bool:
+        """Whether any of it is private, as far as its reader can see."""
+        return any(line.is_private for line in self.lines)
 
     @property
     def began_us(self) -> int:
@@ -106,24 +103,32 @@ class Conversation:
         return max(line.at_us for line in self.lines)
 
 
-def conversations(
-    lake: Lake, reader: Participant, kind: ConversationKind, *, shown_by: Sequence[Permits], name: str | None = None
+def conversations(  # noqa: PLR0913 - who reads what, and what shows it
+    lake: Lake,
+    reader: Participant,
+    audience: Audience,
+    kind: ConversationKind,
+    *,
+    shown_by: Sequence[Permits],
+    name: str | None = None,
 ) -> tuple[Conversation, ...]:
     """Return the conversations of a person's account that they may read, the latest first.
 
     Args:
         lake: Read through the gate only.
         reader: The person who reads.
-        kind: Meetings or channels.
+        audience: What they may read.
+        kind: Meetings, channels or files.
         shown_by: The permits of `SHOWN_BY[kind]`, now.
         name: Only this one; none for all.
     """
     category, source = [CATEGORY[kind]], None if name is None else source_id(reader.account, name)
-    heard = {row.record_id: row for row in lake.heard_rows(reader, categories=category, source=source)}
+    rows = lake.heard_rows(reader, categories=category, source=source)
+    heard = {row.record_id: row for row in rows if audience.admits(row)}
     found = dict(heard)
     for permits in shown_by:
         for row in lake.rows(permits, categories=category, accounts=[reader.account], source=source):
-            if row.is_for(reader.pseudonym):
+            if audience.admits(row):
                 found[row.record_id] = row
     lines: dict[str, list[Row]] = defaultdict(list)
     for row in found.values():
@@ -147,13 +152,14 @@ def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[ConversationLin
     return tuple(
         ConversationLine(
             record_id=row.record_id,
-            place=str(row.payload.get("ts", row.payload.get("turn", ""))),
+            place=str(row.payload.get("ts", row.payload.get("turn", row.payload.get("number", "")))),
             start_ms=row.payload.get("start_ms"),
             at_us=row.collected_us,
             speaker=str(row.payload.get("speaker", row.payload.get("author", ""))),
             text=str(row.payload["text"]),
             is_own=row.people[:1] == (reader.pseudonym,),
             concerns=row.people,
+            members=tuple(one for one in row.people if one not in row.payload.get(MENTIONS, ())),
             is_private=bool(row.payload.get("private")),
         )
         for _, row in said
@@ -161,4 +167,4 @@ def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[ConversationLin
 
 
 def _position(payload: Mapping[str, Any]) -> int:
-    return int(payload.get("turn", 0))
+    return int(payload.get("turn", payload.get("number", 0)))

@@ -1,9 +1,11 @@
 """A feature request: who asks, under which permits, with which model; and what they may see.
 
 Every feature reads the lake for its own purpose (`feature/search`, not `train/search`): consent to training is not
-consent to the feature, and the other way round. What it returns is what the requesting person may see: records of their
-own account, and of a private conversation only where they took part. This is access control at the level of the row,
-and it comes on top of the gate.
+consent to the feature, and the other way round. What it returns is what the requesting person could read without any
+AI: `records.audience` decides that. This is access control at the level of the row, and it comes on top of the gate.
+
+What somebody else said to a use stays theirs: where it keeps something from a person, that person gets one sentence,
+the same whether it was refused, is not for them, or does not exist (`nothing_there`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +22,7 @@ from volition.learning.families.model import Model
 from volition.learning.families.recommend.spec import SPEC as RECOMMEND
 from volition.learning.families.search.spec import SPEC as SEARCH
 from volition.learning.families.summary.spec import SPEC as SUMMARY
+from volition.records.audience import Audience
 from volition.records.lake import Lake, Row
 
 CONTENT: Final = SEARCH.reads
@@ -36,6 +39,7 @@ class FeatureRequest:
     Attributes:
         person: The requesting person.
         account: The person's account.
+        audience: What the person may read of it.
         lake: Read through the gate only.
         state: What lay in the lake of the account's content, read before the instant of the permits.
         permits: The permits of the feature's purpose, now.
@@ -46,6 +50,7 @@ class FeatureRequest:
 
     person: Person
     account: str
+    audience: Audience
     lake: Lake
     state: State
     permits: Permits
@@ -75,13 +80,18 @@ def check_feature(permits: Permits, account: str, categories: Sequence[str]) -> 
 def visible_rows(request: FeatureRequest, categories: Sequence[str], *, source: str | None = None) -> list[Row]:
     """Return the permitted rows that the requesting person may see, in canonical order."""
     rows = request.lake.rows(request.permits, categories=categories, accounts=[request.account], source=source)
-    seen = [row for row in rows if row.is_for(request.person.pseudonym)]
+    seen = [row for row in rows if request.audience.admits(row)]
     return sorted(seen, key=lambda row: (row.collected_us, row.record_id))
 
 
 def own_rows(request: FeatureRequest, categories: Sequence[str]) -> list[Row]:
     """Return the permitted rows of what the requesting person did, said or wrote, in canonical order."""
     return [row for row in visible_rows(request, categories) if row.people[0] == request.person.pseudonym]
+
+
+def nothing_there(what: str) -> str:
+    """Return the one sentence for what is missing, is not for whoever asks, or was refused by somebody else."""
+    return f"There is no {what} that may be used for you."
 
 
 def rows_of(rows: Iterable[Row], records: Iterable[str]) -> list[Row]:

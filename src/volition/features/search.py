@@ -76,7 +76,7 @@ def _documents(
     return request.search_cache.documents(
         request.permits,
         account=request.account,
-        pseudonym=request.person.pseudonym,
+        audience=request.audience,
         categories=CONTENT,
         state=request.state,
         encoder=encoder,

@@ -11,7 +11,7 @@ is bounded.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Final
@@ -26,6 +26,7 @@ from volition.learning.encoder import Encoder
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import Document, documents_of
 from volition.progress import Progress
+from volition.records.audience import Audience, reading_class
 from volition.records.lake import Lake, Row, source_id
 
 LINES_HELD: Final = 250_000
@@ -47,21 +48,20 @@ class _CachedDocument:
         category: The category of its lines.
         party_set: Each line's party set by number, shape (lines,).
         collected_us: Each line's instant of collection, microseconds since the Unix epoch, UTC, shape (lines,).
-        private: Whether a line is only for those whom it concerns, shape (lines,).
+        reading: Each line's class by number, shape (lines,): lines of one class have the same readers.
+        samples: A line of each class.
     """
 
     index: Index
     category: str
     party_set: NDArray[np.int64]
     collected_us: NDArray[np.int64]
-    private: _BOOLS
+    reading: NDArray[np.int64]
+    samples: tuple[Row, ...]
 
-    def own(self, pseudonym: str) -> _BOOLS:
-        """Return which lines a person may see as far as privacy goes."""
-        seen = ~self.private
-        for place in np.flatnonzero(self.private):
-            seen[place] = self.index.document.lines[place].row.is_for(pseudonym)
-        return seen
+    def readable(self, audience: Audience) -> _BOOLS:
+        """Return which lines a person may read."""
+        return np.array([audience.admits(row) for row in self.samples], bool)[self.reading]
 
     def part(self, kept: _BOOLS) -> "_CachedDocument":
         """Return the document with only some of its lines."""
@@ -70,7 +70,8 @@ class _CachedDocument:
             category=self.category,
             party_set=self.party_set[kept],
             collected_us=self.collected_us[kept],
-            private=self.private[kept],
+            reading=self.reading[kept],
+            samples=self.samples,
         )
 
 
@@ -116,7 +117,7 @@ class SearchCache:
         permits: Permits,
         *,
         account: str,
-        pseudonym: str,
+        audience: Audience,
         categories: Sequence[str],
         state: State,
         encoder: Encoder | None,
@@ -128,7 +129,7 @@ class SearchCache:
         Args:
             permits: Decide, for their purpose at their instant.
             account: The person's account; nothing of another is looked at.
-            pseudonym: The person: private lines are only for those whom they concern.
+            audience: What the person may read of it.
             categories: Leaves of `terms.CATEGORIES`.
             state: The lake's state for this account and these categories, read before the permits' instant: what is
                 added after it may have been collected after the instant, and would never be loaded.
@@ -158,7 +159,7 @@ class SearchCache:
             for document in held.documents:
                 if meeting is not None and not _is_of(document.index.document, meeting):
                     continue
-                seen = document.own(pseudonym)
+                seen = document.readable(audience)
                 if seen.all():
                     found.append(document.index)
                 elif seen.any():
@@ -216,13 +217,18 @@ class SearchCache:
                 party_set = [
                     numbers[tuple(person_ref(Pseudonym(one)) for one in line.row.people)] for line in document.lines
                 ]
+                samples: dict[Hashable, Row] = {}
+                for line in document.lines:
+                    samples.setdefault(reading_class(line.row), line.row)
+                numbered = {reading: number for number, reading in enumerate(samples)}
                 documents.append(
                     _CachedDocument(
                         index=Index(document, encoder),
                         category=category,
                         party_set=np.array(party_set, np.int64),
                         collected_us=np.array([line.row.collected_us for line in document.lines], np.int64),
-                        private=np.array([bool(line.row.payload.get("private")) for line in document.lines]),
+                        reading=np.array([numbered[reading_class(line.row)] for line in document.lines], np.int64),
+                        samples=tuple(samples.values()),
                     )
                 )
         documents.sort(key=lambda document: document.index.document.key)

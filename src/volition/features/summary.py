@@ -4,10 +4,10 @@ Quotes point at their speaker and second, so nothing in them is invented. Prose 
 is configured, and every sentence of it is checked against the quotes; see `prose`.
 """
 
-from volition.errors import InvalidInputError, RefusedError
+from volition.errors import RefusedError
 from volition.features.llm import Endpoint
 from volition.features.prose import Prose, write_prose
-from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature, rows_of, visible_rows
+from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature, nothing_there, rows_of, visible_rows
 from volition.learning.encoder import Encoder
 from volition.learning.families.summary.minutes import Minutes, take_minutes
 from volition.learning.families.summary.summary import Summary, summarize
@@ -21,8 +21,7 @@ def run_summarize(
     """Summarise a meeting of the requesting person's account in quotes.
 
     Raises:
-        RefusedError: The account's switch is off, or no part of the meeting may be used.
-        InvalidInputError: There is no such meeting.
+        RefusedError: The account's switch is off, or there is no such meeting that may be used for the person.
     """
     rows = _said_in(request, meeting, encoder=encoder, progress=progress)
     summary = summarize(request.model, rows, words=words)
@@ -34,8 +33,7 @@ def run_minutes(request: FeatureRequest, meeting: str) -> Minutes:
     """Find the decisions, tasks and open questions of a meeting of the requesting person's account.
 
     Raises:
-        RefusedError: The account's switch is off, or no part of the meeting may be used.
-        InvalidInputError: There is no such meeting.
+        RefusedError: The account's switch is off, or there is no such meeting that may be used for the person.
     """
     rows = _said_in(request, meeting, encoder=None, progress=silent)
     minutes = take_minutes(rows)
@@ -74,11 +72,5 @@ def _said_in(request: FeatureRequest, meeting: str, *, encoder: Encoder | None, 
         )
     rows = [row for row in visible_rows(request, TRANSCRIPT, source=source) if row.payload.get("kind") == "segment"]
     if not rows:
-        counts = request.lake.reasons(request.permits, categories=TRANSCRIPT, source=source)
-        if not counts:
-            msg = f"The account {request.account} has no meeting {meeting!r}. `volition status` counts what is there."
-            raise InvalidInputError(msg)
-        reasons = ", ".join(f"{total} {reason.value}" for reason, total in counts[TRANSCRIPT[0]].items() if reason)
-        msg = f"No part of the meeting {meeting!r} may be used for a summary: {reasons}."
-        raise RefusedError(msg)
+        raise RefusedError(nothing_there(f"meeting {meeting!r}"))
     return rows

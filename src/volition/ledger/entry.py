@@ -24,6 +24,7 @@ KINDS = (
     "region",
     "signal",
     "limit",
+    "sharing",
     "notice",
     "snapshot",
     "model",

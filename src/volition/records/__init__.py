@@ -7,6 +7,7 @@ Each module knows only those before it:
 
 engines      what runs the gate over files: Arrow, DuckDB, Spark
 lake         where records lie, encrypted, laid out for the gate
+audience     who may read a conversation without any AI
 ingest       readers of transcripts, chat exports, files, telemetry
 stream       permitted rows, judged again batch by batch
 scrub        personal identifiers inside content, replaced

@@ -145,7 +145,8 @@ class PurposeStatus:
     Attributes:
         purpose: A leaf of `terms.PURPOSES`.
         lines: How many of the person's lines may be used for it.
-        reason: Why the newest of the others may not; none if all may.
+        reason: Why the newest of the others may not, where that is up to the person or the account. None if all may,
+            and where it is somebody else who has not allowed it: what they said is theirs.
     """
 
     purpose: str
@@ -227,10 +228,11 @@ def _statuses(
             gate.may(row.account, tuple(person_ref(Pseudonym(one)) for one in row.people), category, row.collected_us)
             for row in rows
         ]
-        refused = [verdict.reason for verdict in verdicts if not verdict.permitted]
-        if len(refused) == len(rows) and set(refused) == {Reason.NEVER}:
+        refused = [(row, verdict) for row, verdict in zip(rows, verdicts, strict=True) if not verdict.permitted]
+        if len(refused) == len(rows) and {verdict.reason for _, verdict in refused} == {Reason.NEVER}:
             continue
-        yield PurposeStatus(purpose=purpose, lines=len(rows) - len(refused), reason=refused[-1] if refused else None)
+        own = [one.reason for row, one in refused if one.party in {f"account:{row.account}", f"person:{row.people[0]}"}]
+        yield PurposeStatus(purpose=purpose, lines=len(rows) - len(refused), reason=own[-1] if own else None)
 
 
 def uses_json(uses: Iterable[UsageCount], training_sets: Iterable[TrainingSet]) -> dict[str, Any]:

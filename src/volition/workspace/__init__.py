@@ -27,6 +27,7 @@ terms        publish terms, accept them
 people       add accounts and people
 gate         may this be used?
 consent      what parties say, and what stands
+audiences    who may read a conversation, and opening one
 records      ways in; and what may be used, as a stream
 snapshots    training sets, frozen
 models       train, audit, release; which are at work

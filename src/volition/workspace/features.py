@@ -1,14 +1,15 @@
 """Features: models at work for one person, over what that person may see.
 
 Each asks the gate anew for what it reads, and is refused with reasons where a switch is off. None works with a model
-that should have forgotten by now.
+that should have forgotten by now. They are for the users of an account: a guest reads the meetings that they were in,
+and nothing else.
 """
 
 import os
 from collections.abc import Iterable
 from functools import partial
 
-from volition.consent.gate import Participant
+from volition.consent.gate import Participant, Subject
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.compose import (
@@ -21,7 +22,7 @@ from volition.features.compose import (
     run_replies,
     run_rewrite,
 )
-from volition.features.conversations import SHOWN_BY, Conversation, ConversationKind, conversations
+from volition.features.conversations import SHOWN_BY, Conversation, conversations
 from volition.features.diagnose import run_diagnose
 from volition.features.drafts import GeneratedText
 from volition.features.llm import Endpoint
@@ -38,9 +39,11 @@ from volition.learning.families.search.ranking import Found
 from volition.learning.families.summary.minutes import Minutes
 from volition.learning.families.summary.summary import Summary
 from volition.progress import Progress, silent
+from volition.records.audience import CATEGORY, ConversationKind, is_open
 from volition.records.ingest.intake import Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
+from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
@@ -50,12 +53,19 @@ from volition.workspace.records import Records
 class Features:
     """Runs features for one person."""
 
-    def __init__(
-        self, opened: Opened, gate: GateQuestions, records: Records, models: Models, search_cache: SearchCache
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a group that features need
+        self,
+        opened: Opened,
+        gate: GateQuestions,
+        audiences: Audiences,
+        records: Records,
+        models: Models,
+        search_cache: SearchCache,
     ) -> None:
-        """Take the opened folder, the gate, the records, the models, and the cache of what search has opened."""
+        """Take the opened folder, the gate, who may read what, the records, the models, and search's cache."""
         self._opened = opened
         self._gate = gate
+        self._audiences = audiences
         self._records = records
         self._models = models
         self._search_cache = search_cache
@@ -138,7 +148,12 @@ class Features:
         return run_complete(self._writing(person), self._opened_composer(), text, limit=limit)
 
     def replies(self, channel: str, ts: str, *, person: str, limit: int = SHOWN) -> tuple[Reply, ...]:
-        """Suggest short replies to a chat message. Raises RefusedError where somebody concerned said no."""
+        """Suggest short replies to a chat message.
+
+        Raises:
+            RefusedError: The writer or their account said no; or there is no such message that may be used for the
+                writer, for whatever reason.
+        """
         writing = self._writing(person)
         return run_replies(writing, self._opened.lake, self._opened_composer(), channel, ts, limit=limit)
 
@@ -159,15 +174,39 @@ class Features:
     def conversations(
         self, kind: ConversationKind, *, person: str, name: str | None = None
     ) -> tuple[Conversation, ...]:
-        """Return the meetings or channels that a person may read, the latest first, or the one of a name.
+        """Return the meetings, channels or files that a person may read, the latest first, or the one of a name.
+
+        A guest gets the meetings that they were in, of whatever account.
 
         Raises:
-            RefusedError: The person is of no account.
+            RefusedError: A guest asks for channels or files.
         """
+        known = self._opened.parties.person(person)
+        if known.is_guest and kind is ConversationKind.MEETING:
+            return self._attended(known, name)
         known, account = self._member(person)
         shown_by = [self._gate.permits(purpose) for purpose in SHOWN_BY[kind]]
         reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self._opened.now_us)
-        return conversations(self._opened.lake, reader, kind, shown_by=shown_by, name=name)
+        audience = self._audiences.of(known, account)
+        return conversations(self._opened.lake, reader, audience, kind, shown_by=shown_by, name=name)
+
+    def _attended(self, guest: Person, name: str | None) -> tuple[Conversation, ...]:
+        """Return the meetings that a guest was in; no AI has a part in it, so no purpose shows them more."""
+        lake, kind, now_us = self._opened.lake, ConversationKind.MEETING, self._opened.now_us
+        held = lake.held(Subject(pseudonym=guest.pseudonym, at_us=now_us), categories=[CATEGORY[kind]])
+        found = [
+            one
+            for account in sorted({record.account for record in held})
+            for one in conversations(
+                lake,
+                Participant(pseudonym=guest.pseudonym, account=account, at_us=now_us),
+                self._audiences.of(guest, account),
+                kind,
+                shown_by=(),
+                name=name,
+            )
+        ]
+        return tuple(sorted(found, key=lambda one: (-one.last_us, one.name)))
 
     def send(self, text: str, *, channel: str, person: str, form: str) -> Collected:
         """Collect a message that a person writes in a conversation that they may read.
@@ -187,13 +226,16 @@ class Features:
         if not found:
             raise InvalidInputError(f"There is no conversation {channel!r} that you may read, so nothing can be sent.")
         named = [one.pseudonym for one in mentioned(text, partial(self._opened.parties.find_person, account))]
+        opened = is_open(self._opened.history(), account, ConversationKind.CHANNEL, channel)
+        members = () if opened and not found[0].is_private else found[0].members
         draft = written_message(
             text,
             account=account,
             channel=channel,
             author=known.name or known.id,
-            people=tuple(dict.fromkeys([known.pseudonym, *named, *found[0].party_set])),
-            private=bool(found[0].party_set),
+            people=tuple(dict.fromkeys([known.pseudonym, *named, *members])),
+            mentions=[one for one in dict.fromkeys(named) if one not in {known.pseudonym, *members}],
+            private=bool(members),
             form=form,
             at_us=self._opened.now_us,
         )
@@ -201,7 +243,10 @@ class Features:
 
     def _writing(self, person: str) -> ComposeRequest:
         known, account = self._member(person)
-        return ComposeRequest(person=known, account=account, permits=self._gate.permits("feature/compose"))
+        audience = self._audiences.of(known, account)
+        return ComposeRequest(
+            person=known, account=account, audience=audience, permits=self._gate.permits("feature/compose")
+        )
 
     def _opened_composer(self) -> Composer | None:
         return self._composer.of(self._models.working("compose"))
@@ -209,8 +254,8 @@ class Features:
     def _member(self, person: str) -> tuple[Person, str]:
         """Return a person and their account. Raises RefusedError for a guest."""
         known = self._opened.parties.person(person)
-        if known.account is None:
-            msg = f"{person} is a guest of no account, so there is nothing that they may see."
+        if known.account is None or known.is_guest:
+            msg = f"{person} is a guest. A guest sees the meetings that they were in, and what is held of them."
             raise RefusedError(msg)
         return known, known.account
 
@@ -219,6 +264,7 @@ class Features:
         return FeatureRequest(
             person=known,
             account=account,
+            audience=self._audiences.of(known, account),
             lake=self._opened.lake,
             state=self._opened.lake.state(account, CONTENT),  # before the permits' instant
             permits=self._gate.permits(f"feature/{family}"),

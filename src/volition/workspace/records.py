@@ -21,7 +21,8 @@ from volition.errors import require_extra
 from volition.learning.families.installed import learns_from, uses_embeddings
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
-from volition.records.ingest import Note, PersonRef, keep_private
+from volition.records.audience import ConversationKind
+from volition.records.ingest import Draft, Note, PersonRef, keep_private
 from volition.records.ingest.files import read_file
 from volition.records.ingest.intake import Collected, Piece, holds_other, take_in
 from volition.records.ingest.quarantine import SetAside, read_quarantine
@@ -32,6 +33,7 @@ from volition.records.ingest.zoom import read_zoom_event
 from volition.records.ingest.zoom_chat import read_zoom_chat
 from volition.records.lake import Compacted, Lake, bucket_of
 from volition.records.stream import BATCH_ROWS, Rows, judged
+from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions, check_purpose
 from volition.workspace.opened import Opened, read_bytes
 
@@ -52,10 +54,11 @@ class Stock:
 class Records:
     """Collects records, and gives out what the gate lets through."""
 
-    def __init__(self, opened: Opened, gate: GateQuestions) -> None:
-        """Take the opened folder, and the gate."""
+    def __init__(self, opened: Opened, gate: GateQuestions, audiences: Audiences) -> None:
+        """Take the opened folder, the gate, and who may read what."""
         self._opened = opened
         self._gate = gate
+        self._audiences = audiences
 
     def collect_webvtt(  # noqa: PLR0913 - what a transcript does not say about itself
         self,
@@ -77,7 +80,8 @@ class Records:
             meeting: Its name; by default the file's. Where another transcript lies under it already, this one is kept
                 apart under the name with a number, and the result says so.
             participants: Names of people who were there, whether or not they spoke.
-            private: Whether features show it to those alone who were there, and not to everybody of the account.
+            private: Whether nothing that many see may learn from it. Either way it is for those alone who were there,
+                until one of them opens it (`Workspace.audiences`).
             progress: Called with how far it has come.
 
         Raises:
@@ -183,7 +187,9 @@ class Records:
             written_us=datetime_to_us(written),
             shared=shared,
         )
-        return self.take_in(pieces, account, progress)
+        collected = self.take_in(pieces, account, progress)
+        self._audiences.note_source(account, ConversationKind.FILE, {name or path.name: shared})
+        return collected
 
     def collect_summaries(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
         """Collect edited summaries of meetings that were collected before: JSON lines with `meeting` and `text`.
@@ -200,9 +206,20 @@ class Records:
         return self.take_in(pieces, account, progress)
 
     def collect_slack(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
-        """Collect a Slack export (zip)."""
+        """Collect a Slack export (zip). Its public channels are open to the users of the account, no others."""
+        is_public: dict[str, bool] = {}
+
+        def noting(pieces: Iterable[Piece]) -> Iterator[Piece]:
+            for piece in pieces:
+                if isinstance(piece, Draft):
+                    channel = str(piece.payload.get("channel"))
+                    is_public[channel] = is_public.get(channel, True) and not piece.payload.get("private")
+                yield piece
+
         pieces = read_slack(path, account=self._opened.parties.account(account).id)
-        return self.take_in(pieces, account, progress)
+        collected = self.take_in(noting(pieces), account, progress)
+        self._audiences.note_source(account, ConversationKind.CHANNEL, is_public)
+        return collected
 
     def collect_otlp(self, path: Path, *, account: str | None = None, progress: Progress = silent) -> Collected:
         """Collect OTLP logs (JSON lines or protobuf); each record names its account unless `account` is given."""
@@ -372,5 +389,5 @@ def _reopened_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
 ) -> Iterator[Any]:
     """Yield one share of a workspace's rows, in a process of its own."""
     with closing(Opened(folder)) as opened:
-        records = Records(opened, GateQuestions(opened))
+        records = Records(opened, GateQuestions(opened), Audiences(opened))
         yield from records.rows(purpose, categories=categories, batch_rows=batch_rows).share(share, shares)

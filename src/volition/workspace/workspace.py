@@ -31,6 +31,7 @@ from volition.workspace.settings import SETTINGS, SETTINGS_FILE
 if TYPE_CHECKING:
     from volition.features.search_cache import SearchCache
     from volition.learning.encoder import Encoder
+    from volition.workspace.audiences import Audiences
     from volition.workspace.consent import Consent
     from volition.workspace.features import Features
     from volition.workspace.forgetting import Forgetting
@@ -154,11 +155,18 @@ class Workspace:
         return Consent(self._opened, self.gate)
 
     @cached_property
+    def audiences(self) -> "Audiences":
+        """Open conversations to people or to the account, and close them."""
+        from volition.workspace.audiences import Audiences
+
+        return Audiences(self._opened)
+
+    @cached_property
     def records(self) -> "Records":
         """Collect records, and stream what may be used."""
         from volition.workspace.records import Records
 
-        return Records(self._opened, self.gate)
+        return Records(self._opened, self.gate, self.audiences)
 
     @cached_property
     def snapshots(self) -> "Snapshots":
@@ -179,7 +187,7 @@ class Workspace:
         """Run features for a person."""
         from volition.workspace.features import Features
 
-        return Features(self._opened, self.gate, self.records, self.models, self._search_cache)
+        return Features(self._opened, self.gate, self.audiences, self.records, self.models, self._search_cache)
 
     @cached_property
     def weigh(self) -> "Weighing":

@@ -18,6 +18,7 @@ values       what is known of a party: decisions, limits, answers as columns
 columns      columns that grow
 bindings     which terms were published, who accepted which, and which bind whom since when
 answers      who answered what, one row for each answer
+sharings     which conversations were opened to whom, and by whom
 history      bindings and answers put together: all that a party did, and the files that hold it all
 replay       from ledger entries to a history
 saved        a history on disk, signed
@@ -26,6 +27,7 @@ saved        a history on disk, signed
 from volition.consent.history.history import History
 from volition.consent.history.replay import extend_history, read_history
 from volition.consent.history.saved import LedgerRoots, find_saved_history, save_history
+from volition.consent.history.sharings import OPERATOR, SOURCE, Sharings
 from volition.consent.history.values import (
     BEGINNING_US,
     NO_LIMITS,
@@ -42,6 +44,8 @@ __all__ = [
     "BEGINNING_US",
     "NOT_BACK_US",
     "NO_LIMITS",
+    "OPERATOR",
+    "SOURCE",
     "AnswerColumns",
     "AnswerScope",
     "Decision",
@@ -50,6 +54,7 @@ __all__ = [
     "Limit",
     "PartyHistory",
     "PartyLimits",
+    "Sharings",
     "extend_history",
     "find_saved_history",
     "read_history",

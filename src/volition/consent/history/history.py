@@ -11,6 +11,7 @@ from typing import Final
 
 from volition.consent.history.answers import AnswerLog
 from volition.consent.history.bindings import TermsBindings
+from volition.consent.history.sharings import Sharings
 from volition.consent.history.values import NO_LIMITS, Limit, PartyHistory, PartyLimits
 from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.errors import InvalidInputError
@@ -25,6 +26,7 @@ class History:
     Attributes:
         bindings: Which terms bind which account since when.
         answers: Who answered what.
+        sharings: Which conversations were opened to whom. It bears on who reads, not on permission.
         size: How many ledger entries were read.
         last_us: The last one's instant.
         events: What was done with data: the entries of snapshots, models, releases, forgettings and erasures.
@@ -34,6 +36,7 @@ class History:
         """Start with nothing known."""
         self.bindings = TermsBindings()
         self.answers = AnswerLog()
+        self.sharings = Sharings()
         self.size = 0
         self.last_us = 0
         self.events: list[Entry] = []
@@ -156,6 +159,7 @@ class History:
                 [one.account, one.group, one.limited, sorted(one.categories), sorted(one.purposes), one.at_us, one.seq]
                 for one, _ in self._limit_entries
             ],
+            "sharings": self.sharings.to_json(),
             "limited": [list(people) for _, people in self._limit_entries],
             "doings": [entry.leaf_bytes.decode() for entry in self.events],
         }
@@ -190,5 +194,6 @@ class History:
                 seq=seq,
             )
             self.limit(limit, people)
+        self.sharings = Sharings.from_json(rare.get("sharings", []))  # saved before there were any: none
         self.events = [Entry.from_leaf(leaf.encode()) for leaf in rare["doings"]]
         self.size, self.last_us = rare["size"], rare["last_us"]

@@ -37,7 +37,7 @@ def extend_history(history: History, entry: Entry) -> None:
     history.size, history.last_us = entry.seq + 1, entry.at_us
 
 
-def _read_entry(history: History, entry: Entry) -> None:
+def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one case for each kind
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "terms":
@@ -75,6 +75,12 @@ def _read_entry(history: History, entry: Entry) -> None:
                 seq=entry.seq,
             )
             history.limit(limit, people)
+        case "sharing":
+            conversation, to = (str(body["conversation"]), str(body["source"])), [str(party) for party in body["with"]]
+            if body["shared"] is True:
+                history.sharings.share(body["account"], conversation, to=to, by=str(body["by"]))
+            else:  # whatever else it says, it opens nothing
+                history.sharings.unshare(body["account"], conversation, to=to, by=str(body["by"]))
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
             history.events.append(entry)

@@ -51,6 +51,11 @@ class Person:
     emails: tuple[str, ...]
     pseudonym: Pseudonym
 
+    @property
+    def is_guest(self) -> bool:
+        """Whether they are no user of an account: of none, or known only by a name in an account's data."""
+        return self.account is None or self.id.startswith(_guest_prefix(self.account))
+
 
 class Directory:
     """The accounts and people of a workspace. It may be used from several threads."""
@@ -233,7 +238,7 @@ class Directory:
             ConflictError: A person of that name was erased, or several people of the account go by it. Each of them may
                 have said no, which the yes of a guest would hide.
         """
-        identity = f"{account}:guest:{sha256(_fold(name).encode()).hexdigest()[:12]}"
+        identity = f"{_guest_prefix(account)}{sha256(_fold(name).encode()).hexdigest()[:12]}"
         with self._database.lock:
             others = "SELECT count(*) FROM handles WHERE account = ? AND handle = ? AND person <> ?"
             if self._database.one(others, account, _fold(name), identity)[0] > 1:
@@ -291,6 +296,10 @@ def _to_person(found: Sequence[Any]) -> Person:
         emails=tuple(json.loads(emails)),
         pseudonym=pseudonym,
     )
+
+
+def _guest_prefix(account: str) -> str:
+    return f"{account}:guest:"
 
 
 def _fold(handle: str) -> str:

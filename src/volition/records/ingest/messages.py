@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from volition.canonical import digest
 from volition.errors import InvalidInputError
+from volition.records.audience import MENTIONS
 from volition.records.ingest import Draft, PersonRef
 
 LONGEST_CHARACTERS: Final = 20_000
@@ -39,7 +40,16 @@ def mentioned(text: str, find: Callable[[str], Someone | None]) -> list[Someone]
 
 
 def written_message(  # noqa: PLR0913 - what a message is made of
-    text: str, *, account: str, channel: str, author: str, people: Sequence[str], private: bool, form: str, at_us: int
+    text: str,
+    *,
+    account: str,
+    channel: str,
+    author: str,
+    people: Sequence[str],
+    mentions: Sequence[str],
+    private: bool,
+    form: str,
+    at_us: int,
 ) -> Draft:
     """Return what somebody wrote as a draft of category `content/chat`.
 
@@ -51,7 +61,8 @@ def written_message(  # noqa: PLR0913 - what a message is made of
         channel: The conversation that it is written in.
         author: The author's name, to show.
         people: Pseudonyms of everyone concerned, the author first.
-        private: Whether it is shown to these people alone.
+        mentions: Pseudonyms of those among them who are merely mentioned, and no members of the conversation.
+        private: Whether it is for its members alone.
         form: What names the form that was filled in: 32 hexadecimal characters, another for each form.
         at_us: When it was sent, microseconds since the Unix epoch, UTC.
 
@@ -79,5 +90,6 @@ def written_message(  # noqa: PLR0913 - what a message is made of
             "author": author,
             "text": said,
             **({"private": True} if private else {}),
+            **({MENTIONS: list(mentions)} if mentions else {}),
         },
     )

@@ -89,6 +89,24 @@ class RecordColumns:
         everyone = dict.fromkeys(person for _, party_set in parts for person in party_sets.people_of(party_set))
         return tuple(person.removeprefix(PERSON) for person in people | everyone), parts[-1][0]
 
+    def people_by_source(self, account: str, *, category: str) -> dict[str, set[tuple[str, ...]]]:
+        """Return whom the records of each of an account's meetings, channels or files concern, by `source_id`.
+
+        People are named as the gate names them, the speaker first; each different list of them once.
+        """
+        bucket = bucket_of(account)
+        party_sets = self._index.party_sets(bucket)
+        numbers = [number for number, name in enumerate(party_sets.accounts) if name == account]
+        chosen = np.flatnonzero(np.isin(party_sets.account, numbers)).tolist()
+        people = {party_set: party_sets.people_of(party_set) for party_set in chosen}
+        found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        if chosen:
+            pairs = self.find(category, bucket, ("circle", "in", chosen)).group_by(["source", "circle"]).aggregate([])
+            for source, party_set in zip(pairs["source"].to_pylist(), pairs["circle"].to_pylist(), strict=True):
+                found[source].add(people[party_set])
+        found.pop("", None)
+        return dict(found)
+
     def party_sets_of(self, account: str) -> PartySets:
         """Return an account's party sets: whom its records concern. Their ids are their positions here."""
         party_sets = self._index.party_sets(bucket_of(account))

@@ -231,6 +231,13 @@ class Lake:
         """
         return self._columns.meeting(account, name, category=category)
 
+    def people_by_source(self, account: str, *, category: str) -> dict[str, set[tuple[str, ...]]]:
+        """Return whom the records of each of an account's meetings, channels or files concern, by `source_id`.
+
+        People are named as the gate names them, the speaker first; each different list of them once.
+        """
+        return self._columns.people_by_source(account, category=category)
+
     def party_sets_of(self, account: str) -> PartySets:
         """Return an account's party sets: whom its records concern. Their ids are their positions here."""
         return self._columns.party_sets_of(account)

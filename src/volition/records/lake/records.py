@@ -105,10 +105,6 @@ class Row:
     payload: dict[str, Any]
     embedding: NDArray[np.float32] | None = None
 
-    def is_for(self, pseudonym: str) -> bool:
-        """Return whether a person of the account may see it: a private record, only those whom it concerns."""
-        return not self.payload.get("private") or pseudonym in self.people
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldRecord:

@@ -9,7 +9,8 @@ Face `IterableDataset`; each package is needed for its own form only.
 
     for batch in workspace.records.rows("train/search"):                                # doctest: +SKIP
         learn_from(batch["payload"])
-    loader = torch.utils.data.DataLoader(workspace.records.rows("train/search").to_torch(), batch_size=None, num_workers=2)
+    rows = workspace.records.rows("train/search").to_torch()
+    loader = torch.utils.data.DataLoader(rows, batch_size=None, num_workers=2)
 
 Each module knows only those before it:
 

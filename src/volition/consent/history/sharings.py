@@ -1,0 +1,72 @@
+"""Sharings: which conversations were opened to whom, and by whom (grants of an access control list).
+
+A conversation is named by its account, its kind and the digest that the lake knows it by. It is opened to a person, or
+to the account: everybody who is one of its users. By whom matters, since nobody opens more than what is theirs to open;
+`records.audience` decides that.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+OPERATOR: Final = "operator"
+"""Whoever runs the workspace opened it."""
+
+SOURCE: Final = "source"
+"""It is open where it came from: a public channel."""
+
+_Conversation = tuple[str, str]  # its kind, its digest
+_Grants = dict[_Conversation, tuple[str, ...]]  # by whom each was opened
+
+
+class Sharings:
+    """Who opened what to whom, as it stands. Nobody who opened something is listed twice."""
+
+    def __init__(self) -> None:
+        """Start with nothing shared."""
+        # account -> to whom -> conversation -> by whom
+        self._grants: dict[str, dict[str, _Grants]] = defaultdict(lambda: defaultdict(dict))
+
+    def share(self, account: str, conversation: _Conversation, *, to: Sequence[str], by: str) -> None:
+        """Someone opened a conversation to parties."""
+        for party in to:
+            grants = self._grants[account][party]
+            grants[conversation] = tuple(dict.fromkeys((*grants.get(conversation, ()), by)))
+
+    def unshare(self, account: str, conversation: _Conversation, *, to: Sequence[str], by: str) -> None:
+        """It is closed to parties again, whoever opened it; a source takes back its own word alone."""
+        for party in to:
+            openers = self._grants[account][party].pop(conversation, ())
+            left = tuple(one for one in openers if by == SOURCE and one != SOURCE)
+            if left:
+                self._grants[account][party][conversation] = left
+
+    def of(self, account: str, party: str) -> Mapping[_Conversation, tuple[str, ...]]:
+        """Return what of an account was opened to a party: conversation -> by whom. It is to be read, not changed."""
+        return self._grants[account][party] if party in self._grants.get(account, ()) else {}
+
+    def openers(self, account: str, conversation: _Conversation) -> Mapping[str, tuple[str, ...]]:
+        """Return to whom a conversation was opened: party -> by whom."""
+        return {
+            party: grants[conversation]
+            for party, grants in self._grants.get(account, {}).items()
+            if conversation in grants
+        }
+
+    def to_json(self) -> list[Any]:
+        """Return the sharings as JSON; `from_json` reads them back unchanged."""
+        return [list(one) for one in self._listed()]
+
+    @classmethod
+    def from_json(cls, listed: Sequence[Sequence[str]]) -> "Sharings":
+        """Read back what `to_json` returned."""
+        found = cls()
+        for account, party, kind, source, by in listed:
+            found.share(account, (kind, source), to=[party], by=by)
+        return found
+
+    def _listed(self) -> Iterator[tuple[str, str, str, str, str]]:
+        for account, parties in self._grants.items():
+            for party, grants in parties.items():
+                for (kind, source), openers in grants.items():
+                    yield from ((account, party, kind, source, by) for by in openers)

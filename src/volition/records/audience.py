@@ -1,0 +1,146 @@
+"""Audiences: who may read a conversation without any AI. Decided here and nowhere else (access control by row).
+
+A yes lets a feature use data; it opens nothing to readers. A conversation is a meeting, a channel or a file. Its
+audience is its members, and whoever it was opened to:
+
+- A member of what was said is whoever said it or was there: the people of the record, but for those whom a message
+  merely mentions. Where nothing else is known, it is theirs alone.
+- Whoever was there may open it to a person or to the account, and so opens what was said while *they* were there: of
+  two meetings of one name, not the other.
+- The operator may open all of it. What its source says is open (a public channel) is open, except what the source or
+  whoever collected it called private.
+- What was opened to an account is for its users. A guest reads what they were in, and nothing else.
+- What somebody opened who has been erased since is closed.
+
+    >>> audience = audience_of(history, account="acme", person=ada)                        # doctest: +SKIP
+    >>> [row for row in rows if audience.admits(row)]                                     # doctest: +SKIP
+"""
+
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+from volition.consent.history import OPERATOR, SOURCE, History
+from volition.consent.parties import Person
+from volition.records.lake import Row, source_id
+
+MENTIONS: Final = "mentions"
+"""In the payload of a message: pseudonyms of those whom it concerns because it mentions them. They are no members."""
+
+
+class ConversationKind(StrEnum):
+    """The kind of a conversation."""
+
+    MEETING = "meeting"
+    CHANNEL = "channel"
+    FILE = "file"
+
+
+CATEGORY: Final[Mapping[ConversationKind, str]] = {
+    ConversationKind.MEETING: "content/transcript",
+    ConversationKind.CHANNEL: "content/chat",
+    ConversationKind.FILE: "content/files",
+}
+"""The category of what is said in it."""
+
+_KINDS: Final = {
+    "segment": ConversationKind.MEETING,
+    "summary": ConversationKind.MEETING,
+    "message": ConversationKind.CHANNEL,
+    "passage": ConversationKind.FILE,
+}
+"""The kind of the conversation that a record is a part of, by the kind of the record."""
+
+_source = lru_cache(maxsize=100_000)(source_id)
+
+Grants = Mapping[tuple[str, str], Collection[str]]
+"""Conversations, by kind and digest, and who opened each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """What one person may read of one account.
+
+    Attributes:
+        account: The account.
+        pseudonym: The person.
+        is_guest: Whether they are no user of the account; what is opened to others is then not for them.
+        grants: What was opened to them, themselves or as a user of the account; see `audience_of`.
+    """
+
+    account: str
+    pseudonym: str
+    is_guest: bool
+    grants: Grants
+
+    def admits(self, row: Row) -> bool:
+        """Return whether the person may read a record. Records of no conversation are for those whom they concern."""
+        if row.account != self.account:
+            return False
+        if was_there(self.pseudonym, row):
+            return True
+        kind = _KINDS.get(str(row.payload.get("kind")))
+        if kind is None or self.is_guest or not self.grants:
+            return False
+        name = row.payload.get(kind.value)
+        openers = self.grants.get((kind.value, _source(row.account, name)), ()) if isinstance(name, str) else ()
+        return any(_opens(by, row) for by in openers)
+
+    def names(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
+        """Return whether the person may know of a conversation: whether they may read something of it.
+
+        Args:
+            kind: What it is.
+            name: What it is called.
+            peoples: Whom its records concern, as the gate names them; see `Lake.people_by_source`.
+        """
+        peoples = list(peoples)
+        if any(f"person:{self.pseudonym}" in people for people in peoples):
+            return True
+        openers = () if self.is_guest else self.grants.get((kind.value, _source(self.account, name)), ())
+        return any(by in {OPERATOR, SOURCE} or any(by in people for people in peoples) for by in openers)
+
+
+def was_there(pseudonym: str, row: Row) -> bool:
+    """Return whether somebody said what was recorded, or was there when it was said."""
+    return pseudonym in row.people and pseudonym not in row.payload.get(MENTIONS, ())
+
+
+def reading_class(row: Row) -> Hashable:
+    """Return what decides, within one conversation, who reads a record: two that share it have the same readers."""
+    return frozenset(row.people), bool(row.payload.get("private")), tuple(row.payload.get(MENTIONS, ()))
+
+
+def audience_of(history: History, *, account: str, person: Person) -> Audience:
+    """Return what a person may read of an account.
+
+    Args:
+        history: What was opened, as of now.
+        account: The account.
+        person: Who reads. Somebody who is no user of this account is a guest there.
+    """
+    is_guest = person.is_guest or person.account != account
+    grants: dict[tuple[str, str], tuple[str, ...]] = {}
+    for party in () if is_guest else (f"account:{account}", f"person:{person.pseudonym}"):
+        for conversation, openers in history.sharings.of(account, party).items():
+            standing = [by for by in openers if history.erased_us(by) is None]
+            grants[conversation] = (*grants.get(conversation, ()), *standing)
+    return Audience(account=account, pseudonym=person.pseudonym, is_guest=is_guest, grants=grants)
+
+
+def is_open(history: History, account: str, kind: ConversationKind, name: str) -> bool:
+    """Return whether a conversation as a whole is open to the users of its account: its source or the operator says so.
+
+    What is private in it is not, where it is the source that says so.
+    """
+    openers = history.sharings.openers(account, (kind.value, _source(account, name)))
+    return not {OPERATOR, SOURCE}.isdisjoint(openers.get(f"account:{account}", ()))
+
+
+def _opens(by: str, row: Row) -> bool:
+    """Return whether somebody's opening of a conversation reaches one record of it."""
+    if by == SOURCE:
+        return not row.payload.get("private")
+    return by == OPERATOR or was_there(by.removeprefix("person:"), row)
