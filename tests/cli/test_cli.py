@@ -47,7 +47,7 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-    collect file; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; base; families; train; audit; release; search;
+    collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; base; families; train; audit; release; search;
     opened; summarize; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
@@ -64,6 +64,7 @@ EXAMPLES = {
     "person add": "person add zoe --account helio --name Zoe --alias Zed --email zoe@helio.example --region NL",
     "collect webvtt": "collect webvtt {meeting} --account helio --started 2025-06-03T09:00:00Z --meeting other",
     "collect file": "collect file {plan} --account helio --author mara --written 2025-06-03T09:00:00Z --shared",
+    "collect zoom-chat": "collect zoom-chat {saved_chat} --account helio --started 2025-06-03T09:00:00Z",
     "collect slack": "collect slack {slack} --account helio",
     "collect otlp": "collect otlp {usage}",
     "collect summaries": "collect summaries {summaries} --account helio",
@@ -128,7 +129,9 @@ def ready(tmp_path_factory):
     for account in ("helio", "copper"):
         call("account", "add", account, "--region", "US")
         call("account", "accept", account)
-    call("person", "add", "mara", "--account", "helio", "--name", "Mara Lindqvist", "--alias", "helio-mara")
+    mara = next(person for person in helio.people if person.id == "helio-mara")
+    names = ["--name", mara.name, "--alias", mara.id, "--alias", mara.slack_id, "--email", mara.email]
+    call("person", "add", "mara", "--account", "helio", *names)
     call("person", "add", "stranger")
     for account in ("helio", "copper"):
         uses = ["--data", "service", "--data", "content", "--purpose", "train", "--purpose", "feature"]
@@ -162,6 +165,8 @@ def ready(tmp_path_factory):
     summaries.write_text(json.dumps({"meeting": "kickoff", "text": "They chose the frame."}) + "\n")
     plan = base / "plan.md"
     plan.write_text("# Plan\n\nWheels first, then the frame.\n")
+    saved_chat = base / "standup.txt"
+    saved_chat.write_text(f"09:01:10 From {mara.name} to Everyone:\n\tShall we begin?\n")
     with Workspace.open(base / "ws") as workspace:
         record = workspace.features.search("wheels", person="mara").hits[0].record_id
     return {
@@ -171,6 +176,7 @@ def ready(tmp_path_factory):
         "evidence": base / "evidence.zip",
         "meeting": helio.meetings[0].path,
         "plan": plan,
+        "saved_chat": saved_chat,
         "record": record,
         "slack": helio.slack,
         "usage": usage[0],

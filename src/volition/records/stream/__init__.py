@@ -7,7 +7,8 @@ one batch: a training set may be larger than memory.
 The same batches come as Arrow record batches, pandas or polars data frames, a torch `IterableDataset`, or a Hugging
 Face `IterableDataset`; each package is needed for its own form only.
 
-    for batch in workspace.records.rows("train/search"):                                # doctest: +SKIP
+    rows = workspace.records.rows("train/search")                                       # doctest: +SKIP
+    for batch in rows:
         learn_from(batch["payload"])
     rows = workspace.records.rows("train/search").to_torch()
     loader = torch.utils.data.DataLoader(rows, batch_size=None, num_workers=2)
