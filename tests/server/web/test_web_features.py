@@ -201,6 +201,13 @@ def chat_records(server):
         return workspace.status()["records"]["content/chat"]
 
 
+def test_what_is_suggested_meanwhile_takes_no_notice_away(server):
+    client = come_in(server, ADA)
+    client.post("/chat/general", data={"once": box_of(client), "text": "good morning", "do": "send"})
+    assert client.post("/chat/completions", data={"text": "good"}).status_code == 200
+    assert "Sent. It is kept as chat of Acme Ltd" in client.get("/chat/general").text
+
+
 def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_names(server):
     client, before = come_in(server, ADA), chat_records(server)
     form = {"once": box_of(client), "text": "the <printer> works again, @nobody @Di Dorn.", "do": "send"}
@@ -248,7 +255,7 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     for changed, why in (
         ({"text": "  "}, "has no words"),
         ({"text": "x" * 20_001}, "longer than 20,000 characters"),
-        ({"once": "another"}, "Reload the page and try again"),
+        ({"once": "another"}, "Open the page anew"),
     ):
         refused = client.post("/chat/general", data={**form, **changed})
         assert refused.status_code == 200

@@ -396,7 +396,7 @@ def test_an_empty_workspace_says_so_and_nothing_more(tmp_path):
     try:
         assert "nothing to weigh" in visit(empty, "/weigh", "ada").text
         assert "No model has been trained here yet" in visit(empty, "/models", "ada").text
-        assert "You have said neither" in visit(empty, "/receipts", "ada").text
+        assert "You have not answered yet" in visit(empty, "/receipts", "ada").text
         assert "/receipts/proofs.json" not in visit(empty, "/receipts", "ada").text
     finally:
         empty.close()

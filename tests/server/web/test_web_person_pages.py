@@ -160,7 +160,7 @@ def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
 
 def test_the_terms_are_readable_and_say_what_changed_since_they_were_accepted(ada):
     bound = words(ada.get("/terms"))
-    assert "It binds Acme Ltd since" in bound
+    assert "In force for Acme Ltd since" in bound
     assert "A no works at once." in bound
     for page in (bound, words(ada.get("/terms/bundled"))):
         assert "What is different in bundled from granular, which Acme Ltd accepted on" in page

@@ -62,13 +62,13 @@ def test_all_routes_by_all_roles(server, role):
         told = f"{page.method} {page.path} as {role}: {answer.status_code}"
         if may:
             assert answer.status_code not in {401, 500}, told
-            assert "This page is only for the role:" not in answer.text, told
+            assert "It is for:" not in answer.text, told
             assert page.roles is None or not answer.headers.get("location", "").startswith("/sign-in"), told
         elif role is NOBODY:
             assert (answer.status_code, answer.headers["location"][:13]) == (303, "/sign-in?next"), told
         else:
             assert answer.status_code == 403, told
-            assert "This page is only for the role:" in answer.text, told
+            assert "It is for:" in answer.text, told
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.method == "POST"], ids=lambda page: page.path)

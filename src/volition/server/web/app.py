@@ -165,7 +165,7 @@ class _Site:
                 return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
             if not context.who.is_any(page.roles):
                 roles = words.listed([words.ROLE[role] for role in sorted(page.roles)])
-                detail = f"This page is only for the role: {roles}."
+                detail = f"Your role cannot open this page. It is for: {roles}."
                 return await self._problem(request, FORBIDDEN, detail)
         form: Mapping[str, str] = {}
         if page.method == "POST":
@@ -223,7 +223,8 @@ class _Site:
                     )
             if page.template is None:
                 raise TypeError(f"{page.path} has no template, and answered with {type(result).__name__}.")
-            html = self._render(page.template, result, visit, path, is_kept=page.is_kept)
+            chrome = self._chrome(visit, path, has_notice=not page.is_part)
+            html = (_kept if page.is_kept and chrome.notice is None else _rendered)(page.template, result, chrome)
             return HTMLResponse(html, status_code=_status(result))
         except VolitionError as error:
             return self._details(failure_of(error), str(error), visit, path)
@@ -266,13 +267,9 @@ class _Site:
             )
         return response
 
-    def _render(self, template: str, page: object, visit: Visit, path: str, *, is_kept: bool = False) -> str:
-        chrome = self._chrome(visit, path)
-        return (_kept if is_kept and chrome.notice is None else _rendered)(template, page, chrome)
-
-    def _chrome(self, visit: Visit, path: str) -> Chrome:
+    def _chrome(self, visit: Visit, path: str, *, has_notice: bool = True) -> Chrome:
         who = visit.who if visit.who is not NOBODY else None
-        left = None if visit.session is None else self._access.sessions.take_notice(visit.session)
+        left = None if visit.session is None or not has_notice else self._access.sessions.take_notice(visit.session)
         shown = visit.navigation
         here = max((page for page in shown if f"{path}/".startswith(f"{page.path}/")), key=_depth, default=None)
         areas = {_area(page): page for page in reversed(shown)}  # each with its first page
@@ -301,7 +298,7 @@ class _Site:
 
     def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
         problem = _problem_of(failure, detail)
-        return HTMLResponse(self._render("problem.html", problem, visit, path), status_code=failure.status)
+        return HTMLResponse(_rendered("problem.html", problem, self._chrome(visit, path)), status_code=failure.status)
 
     async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:
         visit = self._visit(request, {})

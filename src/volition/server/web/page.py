@@ -207,6 +207,7 @@ class PageRoute:
         handler: Makes the dataclass.
         is_kept: Whether what was drawn is kept for as long as it would look the same. Only for pages that show nobody's
             words, since what is kept stays in memory.
+        is_part: Whether it is put into a page that is open. It leaves a notice for the next whole page.
     """
 
     method: str
@@ -216,6 +217,7 @@ class PageRoute:
     nav: Nav | None
     handler: Handler
     is_kept: bool = False
+    is_part: bool = False
 
 
 EVERYBODY: Final = None
@@ -242,10 +244,10 @@ class Pages:
         return self._add("GET", path, roles, template, nav, is_kept=is_kept)
 
     def post(
-        self, path: str, *, roles: Iterable[Role] | None, template: str | None = None
+        self, path: str, *, roles: Iterable[Role] | None, template: str | None = None, is_part: bool = False
     ) -> Callable[[Handler], Handler]:
-        """Make a function what a form is sent to; a template is only for forms that are shown again with an error."""
-        return self._add("POST", path, roles, template, None)
+        """Make a function what a form is sent to; a template is only for forms that are shown again, and for parts."""
+        return self._add("POST", path, roles, template, None, is_part=is_part)
 
     def _add(  # noqa: PLR0913 - a page's own fields
         self,
@@ -256,6 +258,7 @@ class Pages:
         nav: Nav | None,
         *,
         is_kept: bool = False,
+        is_part: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             wanted = None if roles is None else frozenset(roles)
@@ -268,6 +271,7 @@ class Pages:
                     nav=nav,
                     handler=handler,
                     is_kept=is_kept,
+                    is_part=is_part,
                 )
             )
             return handler

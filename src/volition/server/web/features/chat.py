@@ -150,7 +150,7 @@ def compose(visit: Visit) -> ChatPage:
     return _composed(visit)
 
 
-@pages.post(f"{PATH}/completions", roles=[Role.PERSON], template="completions.html")
+@pages.post(f"{PATH}/completions", roles=[Role.PERSON], template="completions.html", is_part=True)
 def complete(visit: Visit) -> Suggestions:
     """Suggest how a message goes on, while it is typed."""
     person, _ = member(visit)
