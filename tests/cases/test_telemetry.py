@@ -213,6 +213,6 @@ def test_a_placeholder_gives_way_to_an_attribute_that_names_somebody(tmp_path):
             now_us=TIME_NS // 1000,
             progress=silent,
         )
-        [party] = world.lake.key_of(record_id("acme", draft.key)).people
+        [party] = world.lake.gate_record(record_id("acme", draft.key)).people
         assert party == world.party("acme-bo")
         assert UNKNOWN not in party

@@ -128,7 +128,19 @@ def ready(tmp_path_factory):
     for account in ("helio", "copper"):
         call("account", "add", account, "--region", "US")
         call("account", "accept", account)
-    call("person", "add", "mara", "--account", "helio", "--name", "Mara Lindqvist", "--alias", "helio-mara")
+    call(
+        "person",
+        "add",
+        "mara",
+        "--account",
+        "helio",
+        "--name",
+        "Mara Lindqvist",
+        "--alias",
+        "helio-mara",
+        "--email",
+        "mara.lindqvist@helio.example",
+    )
     call("person", "add", "stranger")
     for account in ("helio", "copper"):
         uses = ["--data", "service", "--data", "content", "--purpose", "train", "--purpose", "feature"]
