@@ -10,8 +10,7 @@ Face `IterableDataset`; each package is needed for its own form only.
     rows = workspace.records.rows("train/search")                                       # doctest: +SKIP
     for batch in rows:
         learn_from(batch["payload"])
-    rows = workspace.records.rows("train/search").to_torch()
-    loader = torch.utils.data.DataLoader(rows, batch_size=None, num_workers=2)
+    loader = torch.utils.data.DataLoader(rows.to_torch(), batch_size=None, num_workers=2)
 
 Each module knows only those before it:
 
