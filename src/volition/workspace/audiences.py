@@ -33,11 +33,7 @@ class Audiences:
         It is the operator's to ask: for a person, that there is one at all may already be too much.
         """
         self._opened.parties.account(account)
-        source = source_id(account, name)
-        lake = self._opened.lake
-        return tuple(
-            kind for kind in ConversationKind if source in lake.people_by_source(account, category=CATEGORY[kind])
-        )
+        return tuple(kind for kind in ConversationKind if self._is_there(name, kind, account))
 
     def share(  # noqa: PLR0913 - what is opened, to whom, by whom
         self,
@@ -114,6 +110,9 @@ class Audiences:
                 new.append(_entry(account, conversation, to=[to], shared=opens, by=SOURCE))
         self._opened.ledger.append(*new)
 
+    def _is_there(self, name: str, kind: ConversationKind, account: str) -> bool:
+        return self._opened.lake.meeting(account, name, category=CATEGORY[kind]) is not None
+
     def _told(  # noqa: PLR0913 - as `share`
         self,
         name: str,
@@ -127,7 +126,7 @@ class Audiences:
         """Check who opens or closes what to whom; return both as the ledger names them."""
         self._opened.parties.account(account)
         opener = OPERATOR if by is None else f"person:{self._member(name, kind, account, by).pseudonym}"
-        if by is None and kind not in self.kinds(name, account=account):
+        if by is None and not self._is_there(name, kind, account):
             raise InvalidInputError(f"The account {account} has no {kind.value} {name!r}.")
         to = [f"account:{account}"] if with_account else []
         for one in people:

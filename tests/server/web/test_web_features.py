@@ -108,6 +108,9 @@ def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_b
     assert "planning" not in stranger.get("/meetings").text
     assert stranger.get("/meetings/planning").status_code == 400
     say(server, "account:acme")
+    assert stranger.get("/meetings/planning").status_code == 400
+    with server.workspaces.borrow() as workspace:
+        workspace.audiences.share("planning", kind=ConversationKind.MEETING, account="acme", with_account=True)
     assert "by Thursday" in stranger.get("/meetings/planning").text
     say(server, "person:bo", yes=False)
     assert "by Thursday" not in stranger.get("/meetings/planning").text

@@ -63,6 +63,7 @@ from volition.learning.audit.finding import Finding
 from volition.learning.families.family import NoParts
 from volition.ledger.signing import VerifierKey
 from volition.progress import Progress, silent
+from volition.records.audience import ConversationKind
 from volition.server.auth import Access, Role
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
@@ -249,6 +250,10 @@ class _Story:
             self._workspace.records.collect_otlp(account.usage, account=account.id),
         ]
         hold(not any(outcome.rejected or outcome.not_kept for outcome in collected), "every export is collected whole")
+        for meeting in account.meetings:  # in these customers' product a meeting is open to all users of the account
+            self._workspace.audiences.share(
+                meeting.name, kind=ConversationKind.MEETING, account=account.id, with_account=True
+            )
 
     def _say_yes(self) -> dict[str, Any]:
         """Accounts and people say yes; some say nothing, some say no, and the gate keeps those out."""

@@ -75,7 +75,8 @@ def written_message(  # noqa: PLR0913 - what a message is made of
     if len(said) > LONGEST_CHARACTERS:
         raise InvalidInputError(f"The message is longer than {LONGEST_CHARACTERS:,} characters. Send it in parts.")
     if not _FORM.fullmatch(form):
-        raise InvalidInputError("The form does not say which it is, so it could be sent twice. Open the page anew.")
+        why = "The form does not say which it is, so it could be sent twice. Reload the page and try again."
+        raise InvalidInputError(why)
     return Draft(
         key=f"page:{channel}:{people[0]}:{form}:{digest(said.encode())[:16]}",
         account=account,
