@@ -179,6 +179,122 @@ with Workspace.open(Path(sys.argv[1])) as workspace:
     assert json.loads(done.stdout) == expected
 
 
+READ_AHEAD = """
+import json, sys
+from functools import partial
+from pathlib import Path
+from torch.utils.data import DataLoader
+from volition.workspace import Workspace
+
+def accounts_of(batch):
+    if isinstance(batch, list):
+        return [row["account"] for row in batch]
+    return [batch["account"]] if isinstance(batch["account"], str) else batch["account"]
+
+def count(batches, decide):
+    '''Read one batch, wait until the workers have read all they may, say no, and count what comes of it.'''
+    import time
+    stream = iter(batches)
+    account = accounts_of(next(stream))[0]
+    time.sleep(float(sys.argv[3]))
+    decide(f"person:{account}-bo", yes=False, data=["content"], purpose=["train/summary"])
+    late, others = 0, 0
+    for batch in stream:
+        late += sum(one == account for one in accounts_of(batch))
+        others += sum(one != account for one in accounts_of(batch))
+    decide(f"person:{account}-bo", yes=True, data=["content"], purpose=["train/summary"], covers="past")
+    return late, others
+
+if __name__ == "__main__":
+    with Workspace.open(Path(sys.argv[1])) as workspace:
+        rows = workspace.records.rows("train/summary", batch_rows=4)
+        decide = workspace.consent.decide
+        ahead = {"num_workers": 2, "prefetch_factor": 8}
+        loaders = {
+            "a loader": lambda context: DataLoader(
+                rows.to_torch(), batch_size=None, multiprocessing_context=context, **ahead),
+            "torch": lambda context: rows.to_loader(rows.to_torch(), multiprocessing_context=context, **ahead),
+            "Hugging Face": lambda context: rows.to_loader(
+                rows.to_hugging_face(), multiprocessing_context=context, **ahead),
+            "Hugging Face, lists": lambda context: rows.to_loader(
+                rows.to_hugging_face().map(lambda row: row | {"length": len(row["payload"])}),
+                multiprocessing_context=context, batch_size=3, collate_fn=list, **ahead),
+            "no worker": lambda context: rows.to_hugging_face(),
+        }
+        make = loaders[sys.argv[2].split(";")[0]]
+        print(json.dumps(count(make(sys.argv[2].split(";")[1] or None), decide)))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "how",
+    [
+        "a loader;fork",
+        "a loader;spawn",
+        "torch;fork",
+        "Hugging Face;fork",
+        "Hugging Face;spawn",
+        "Hugging Face, lists;fork",
+        "no worker;",
+    ],
+)
+def test_what_workers_have_read_ahead_is_judged_again_before_the_loop_has_it(workspace, how):
+    """In a process of its own, with two workers that have read everything before somebody says no."""
+    for package in ("torch", "datasets"):
+        pytest.importorskip(package, reason=f"{package} is not installed: make extras")
+    script = workspace.folder.parent / "ahead.py"
+    script.write_text(READ_AHEAD)
+    command = [sys.executable, str(script), str(workspace.folder), how, "8" if "spawn" in how else "4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    late, others = json.loads(done.stdout)
+    assert late == 0
+    assert others >= 2 * LINES - 4  # one batch of another account may have come first... and none is lost
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from torch.utils.data import DataLoader
+from volition.errors import InvalidInputError, RefusedError
+from volition.workspace import Workspace
+
+def words(batch):
+    return batch["payload"]
+
+if __name__ == "__main__":
+    with Workspace.open(Path(sys.argv[1])) as workspace:
+        rows = workspace.records.rows("train/summary", batch_rows=4)
+        for loader in (
+            DataLoader(rows.to_hugging_face(), batch_size=None, num_workers=2),
+            DataLoader(rows.to_torch(), batch_size=None, num_workers=2, collate_fn=words),
+        ):
+            try:
+                list(loader)
+            except RefusedError as error:
+                print("refused", "outlive a no" in str(error))
+        bare = rows.to_hugging_face().map(lambda row: {"n": 1}, remove_columns=["account", "people"])
+        try:
+            list(rows.to_loader(bare))
+        except InvalidInputError as error:
+            print("cannot be judged" in str(error))
+"""
+
+
+@pytest.mark.slow
+def test_what_could_not_be_judged_again_is_refused_to_workers(workspace):
+    for package in ("torch", "datasets"):
+        pytest.importorskip(package, reason=f"{package} is not installed: make extras")
+    script = workspace.folder.parent / "unguarded.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, str(script), str(workspace.folder)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines() == ["refused True", "refused True", "True"]
+
+
 @pytest.mark.parametrize("form", ["pandas", "polars", "torch", "datasets"])
 def test_a_missing_package_is_named(workspace, monkeypatch, form):
     monkeypatch.setitem(sys.modules, form, None)

@@ -33,6 +33,7 @@ from volition.records.ingest.zoom import read_zoom_event
 from volition.records.ingest.zoom_chat import read_zoom_chat
 from volition.records.lake import Compacted, Lake, bucket_of
 from volition.records.stream import BATCH_ROWS, Rows, judged
+from volition.records.stream.judge import Judge
 from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions, check_purpose
 from volition.workspace.opened import Opened, read_bytes
@@ -302,11 +303,23 @@ class Records:
         return Rows(
             partial(self._batches, purpose, chosen, batch_rows),
             partial(_reopened_batches, self._opened.folder.absolute(), purpose, chosen, batch_rows),
+            reopen_rows=partial(_reopened_batches, self._opened.folder.absolute(), purpose, chosen, 1),
+            judge=partial(self.judge, purpose),
+            rejudge=partial(_reopened_judge, self._opened.folder.absolute(), purpose),
         )
 
     def _batches(
         self, purpose: str, categories: Sequence[str], batch_rows: int, share: int, shares: int
     ) -> Iterator[Any]:
+        permits = self._gate.permits(purpose)
+        accounts = None
+        if shares > 1:
+            accounts = [one.id for one in self._opened.parties.accounts() if bucket_of(one.id) % shares == share]
+        found = self._opened.lake.rows(permits, categories=categories, accounts=accounts)
+        yield from judged(found, self.judge(purpose), batch_rows=batch_rows)
+
+    def judge(self, purpose: str) -> Judge:
+        """Return what judges rows for a purpose, each time by all that the ledger holds then."""
         permits = self._gate.permits(purpose)
         seen = self._opened.history_size
 
@@ -317,11 +330,7 @@ class Records:
             seen += len(entries)
             return entries, now_us
 
-        accounts = None
-        if shares > 1:
-            accounts = [one.id for one in self._opened.parties.accounts() if bucket_of(one.id) % shares == share]
-        found = self._opened.lake.rows(permits, categories=categories, accounts=accounts)
-        yield from judged(found, Gate(self._gate.permits(purpose)), news, batch_rows=batch_rows)
+        return Judge(Gate(permits), news)
 
     def parts(
         self, purpose: str, *, categories: Sequence[str] | None = None, root: str | None = None
@@ -391,3 +400,9 @@ def _reopened_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
     with closing(Opened(folder)) as opened:
         records = Records(opened, GateQuestions(opened), Audiences(opened))
         yield from records.rows(purpose, categories=categories, batch_rows=batch_rows).share(share, shares)
+
+
+def _reopened_judge(folder: Path, purpose: str) -> Judge:
+    """Return what judges rows in a process of its own, for as long as that goes on."""
+    opened = Opened(folder)
+    return Records(opened, GateQuestions(opened), Audiences(opened)).judge(purpose)

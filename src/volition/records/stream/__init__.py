@@ -2,7 +2,8 @@
 
 A long training run reads for hours, and somebody may say no while it does. So before each batch leaves, everything that
 the ledger has heard since the last one is learned, and every row of the batch is judged anew. Nothing is ever held but
-one batch: a training set may be larger than memory.
+one batch: a training set may be larger than memory. Where workers of a loader read ahead, what they have read is judged
+once more in the process of the loop, last thing before the loop has it.
 
 The same batches come as Arrow record batches, pandas or polars data frames, a torch `IterableDataset`, or a Hugging
 Face `IterableDataset`; each package is needed for its own form only.
@@ -14,22 +15,22 @@ Face `IterableDataset`; each package is needed for its own form only.
 
 Each module knows only those before it:
 
-torch        the same rows as a torch dataset
+judge        whether rows may still be used, by everything that is known now
+torch        the same rows for torch: judged again in the loop, however far workers have read ahead
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from volition.consent.gate import Gate
-from volition.consent.references import Pseudonym, person_ref
-from volition.errors import require_extra
-from volition.ledger.entry import Entry
+from volition.errors import RefusedError, require_extra
 from volition.records.lake import EMBEDDING_SIZE, Row
+from volition.records.stream.judge import Judge, RowKey
 
 if TYPE_CHECKING:
     from datasets import IterableDataset as HuggingFaceDataset
@@ -37,7 +38,12 @@ if TYPE_CHECKING:
     from polars import DataFrame as PolarsFrame
     from torch.utils.data import IterableDataset as TorchDataset
 
+    from volition.records.stream.torch import JudgedLoader, SealedBatch
+
 BATCH_ROWS: Final = 1024
+
+SHARES: Final = 16
+"""Into how many parts a Hugging Face dataset is cut: no more workers than that have something to read."""
 
 SCHEMA: Final = pa.schema(
     [
@@ -53,43 +59,31 @@ SCHEMA: Final = pa.schema(
 """The columns of a batch: people as pseudonyms, the first one first; the payload as JSON; a null where nothing was
 embedded."""
 
-News = Callable[[], tuple[Iterable[Entry], int]]
-"""Asked for the ledger entries since it was last asked, which the gate's history has read, and for the present
-instant."""
-
 OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]
 """Opens one share of the batches, as `open_batches(share, shares)`."""
 
 
-def judged(rows: Iterable[Row], gate: Gate, news: News, *, batch_rows: int) -> Iterator[pa.RecordBatch]:
+def judged(rows: Iterable[Row], judge: Judge, *, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Yield rows in batches, each row judged by everything that is known when its batch is handed out.
 
     Args:
         rows: What the gate has let through at an earlier instant.
-        gate: Judges for the purpose, moved on by nobody else.
-        news: Tells what the ledger has heard.
+        judge: Judges for the purpose.
         batch_rows: How many rows a batch has at most.
     """
     pending: list[Row] = []
     for row in rows:
         pending.append(row)
         if len(pending) == batch_rows:
-            yield from _hand_out(pending, gate, news)
+            yield from _hand_out(pending, judge)
             pending = []
     if pending:
-        yield from _hand_out(pending, gate, news)
+        yield from _hand_out(pending, judge)
 
 
-def _hand_out(rows: list[Row], gate: Gate, news: News) -> Iterator[pa.RecordBatch]:
-    entries, now_us = news()
-    gate.learn(entries, at_us=now_us)
-    kept = [
-        row
-        for row in rows
-        if gate.may(
-            row.account, tuple(person_ref(Pseudonym(one)) for one in row.people), row.category, row.collected_us
-        ).permitted
-    ]
+def _hand_out(rows: list[Row], judge: Judge) -> Iterator[pa.RecordBatch]:
+    permitted = judge.permitted(RowKey(row.account, row.people, row.category, row.collected_us) for row in rows)
+    kept = [row for row, is_permitted in zip(rows, permitted, strict=True) if is_permitted]
     if kept:
         yield to_batch(kept)
 
@@ -111,15 +105,29 @@ def to_batch(rows: list[Row]) -> pa.RecordBatch:
 class Rows:
     """What may be used for a purpose, to be gone through once or often: each time is judged anew."""
 
-    def __init__(self, open_batches: OpenBatches, reopen: OpenBatches) -> None:
+    def __init__(
+        self,
+        open_batches: OpenBatches,
+        reopen: OpenBatches,
+        *,
+        reopen_rows: OpenBatches,
+        judge: Callable[[], Judge],
+        rejudge: Callable[[], Judge],
+    ) -> None:
         """Stand for batches that are opened when they are wanted.
 
         Args:
             open_batches: Opens a share of them in this process.
             reopen: Does so in a process of its own; it can be pickled.
+            reopen_rows: Likewise, in batches of one row.
+            judge: Makes what judges rows again in this process.
+            rejudge: Does so in a process of its own; it can be pickled.
         """
         self._open_batches = open_batches
         self._reopen = reopen
+        self._reopen_rows = reopen_rows
+        self._judge = judge
+        self._rejudge = rejudge
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Yield Arrow record batches of `SCHEMA`."""
@@ -143,11 +151,12 @@ class Rows:
         polars = _load("polars")
         return (polars.from_arrow(batch) for batch in self)
 
-    def to_torch(self) -> "TorchDataset[dict[str, Any]]":
+    def to_torch(self) -> "TorchDataset[SealedBatch]":
         """Return a torch `IterableDataset` of batches: column name to list, embeddings as a tensor.
 
         Workers of a `DataLoader` share the rows among themselves: each opens the workspace anew and reads its part.
-        Give the loader `batch_size=None`, since these are batches already.
+        Give the loader `batch_size=None`, since these are batches already. However far the workers read ahead, each
+        batch is judged again in the loop, when it is first looked into: it may then have no rows left.
 
         Raises:
             BackendError: torch is missing.
@@ -155,20 +164,56 @@ class Rows:
         _load("torch")
         from volition.records.stream.torch import TorchRows  # noqa: PLC0415 - torch is not for everybody
 
-        return TorchRows(self._open_batches, self._reopen)
+        return TorchRows(self._open_batches, self._reopen, self._judge, self._rejudge)
 
     def to_hugging_face(self) -> "HuggingFaceDataset":
-        """Return a Hugging Face `IterableDataset` of rows. Raises BackendError where `datasets` is missing."""
+        """Return a Hugging Face `IterableDataset` of rows, each judged when it is handed out.
+
+        It is read in this process, or by the workers of `to_loader`; those of another loader are refused, since what
+        they read ahead could outlive a no.
+
+        Raises:
+            BackendError: `datasets` is missing.
+        """
         datasets = _load("datasets")
         found: HuggingFaceDataset = datasets.IterableDataset.from_generator(
-            _rows_of, gen_kwargs={"reopen": self._reopen}
+            _rows_of, gen_kwargs={"reopen": self._reopen_rows, "shares": list(range(SHARES))}
         )
         return found
 
+    def to_loader(self, dataset: Any, **options: Any) -> "JudgedLoader":  # noqa: ANN401 - torch's, or Hugging Face's
+        """Return a torch `DataLoader` whose batches are judged in this process, last thing before the loop has them.
 
-def _rows_of(reopen: OpenBatches) -> Iterator[dict[str, Any]]:
-    for batch in reopen(0, 1):
-        yield from batch.to_pylist()
+        Args:
+            dataset: What `to_torch` or `to_hugging_face` gave, or what was made of the latter by steps that leave the
+                columns account, people, category and collected_at in place.
+            options: The `DataLoader`'s, such as `num_workers`; `batch_size` is by default none.
+
+        Raises:
+            BackendError: torch is missing.
+        """
+        _load("torch")
+        from volition.records.stream.torch import JudgedLoader  # noqa: PLC0415 - torch is not for everybody
+
+        return JudgedLoader(dataset, self._judge(), **options)
+
+
+def _rows_of(reopen: OpenBatches, shares: Sequence[int]) -> Iterator[dict[str, Any]]:
+    _refuse_to_read_ahead()
+    for share in shares:
+        for batch in reopen(share, SHARES):
+            yield from batch.to_pylist()
+
+
+def _refuse_to_read_ahead() -> None:
+    if "torch" in sys.modules:  # otherwise there are no workers of a loader
+        from volition.records.stream.torch import may_read_ahead  # noqa: PLC0415 - torch is not for everybody
+
+        if not may_read_ahead():
+            raise RefusedError(
+                "A loader's workers read ahead, and what they hold could outlive a no. Load the rows with "
+                "`rows.to_loader(dataset, num_workers=...)`, which judges them again before the loop has them."
+            )
 
 
 def _load(package: str) -> ModuleType:
