@@ -47,11 +47,8 @@ COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
-<<<<<<< HEAD
-    collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; weigh; snapshot; base; families; train; audit; release; search;
-=======
-    collect file; collect slack; collect otlp; collect summaries; compact; decide; limit; may; share; unshare; weigh; snapshot; base; families; train; audit; release; search;
->>>>>>> audience
+    collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; share;
+    unshare; weigh; snapshot; base; families; train; audit; release; search;
     opened; summarize; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; token issue; token list; token end

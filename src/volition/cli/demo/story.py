@@ -576,7 +576,13 @@ class _Story:
             "What to try next",
             f"Everything is in {self._folder}, and every command works on it. Name the workspace once, or with "
             "--workspace each time:",
-            *(f"  {line}" for line in (f"export VOLITION_WORKSPACE={shlex.quote(workspace)}", *_commands(commands))),
+            *(
+                f"  {line}"
+                for line in (
+                    f"export VOLITION_WORKSPACE={shlex.quote(workspace)}",
+                    *(str(line["command"]) for line in commands),
+                )
+            ),
         )
         return {"workspace": workspace, "commands": commands}
 
@@ -595,7 +601,3 @@ class _Story:
     def _refusals(self, person: str, meeting: str, *, reason: str) -> dict[str, str]:
         """Ask each feature; each must refuse, for the reason."""
         return {name: must_refuse(call, reason) for name, call in self._features(person, meeting).items()}
-
-
-def _commands(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    return (str(line["command"]) for line in lines)

@@ -99,42 +99,61 @@ def read_webvtt(  # noqa: PLR0913 - each names something that the file does not 
     names = [voice.name for voices in parts for voice in voices if voice.name]
     everyone = _Everyone(iter(names), participants)
 
-    numbered = _rising([cue.cue_id for cue in cues if not cue.why]) and all(len(voices) == 1 for voices in parts)
-    taken: set[str] = set()
-    speaker = ""
-    place = noises = 0
-    for cue, voices in zip(cues, parts, strict=True):
-        why, unread = _fault(cue, voices)
-        if why:
-            told = [voice.name for voice in voices if voice.name is not None]
-            speaker = "" if unread else [speaker, *told][-1]
-            place += 1
-            if cue.cue_id:
-                _free(cue, taken)  # so that mending this cue changes no other cue's key
-            yield Reject(source=source, where=f"line {cue.line}", why=why, raw=cue.raw)
-            continue
-        for voice in voices:
-            speaker = speaker if voice.name is None else voice.name
-            if not voice.text:
-                continue  # a name alone, or a voice of several without words
-            key = _free(cue, taken)
-            if voice.noise:
-                noises += 1
-            else:
-                turn = int(cue.cue_id) if numbered else place
-                try:
-                    yield Draft(
-                        key=f"webvtt:{meeting}:{key}",
-                        account=account,
-                        people=everyone.led_by(speaker),
-                        category="content/transcript",
-                        at_us=start_us + cue.start_ms * 1000,
-                        payload=_payload(cue, meeting, turn, speaker, voice.text),
-                    )
-                except InvalidInputError as error:
-                    yield Reject(source=source, where=f"line {cue.line}", why=str(error), raw=cue.raw)
-            place += 1
-    yield from _closing(source, noises, names if cues else None)
+    transcript = _Transcript(source, account, meeting, start_us, everyone)
+    yield from transcript.segments(cues, parts)
+    yield from _closing(source, transcript.noises, names if cues else None)
+
+
+class _Transcript:
+    """One transcript, cue by cue: who speaks now, which keys are taken, how many noises there were."""
+
+    def __init__(self, source: str, account: str, meeting: str, start_us: int, everyone: "_Everyone") -> None:
+        self._source, self._account, self._meeting, self._start_us = source, account, meeting, start_us
+        self._everyone = everyone
+        self._taken: set[str] = set()
+        self._speaker = ""
+        self._place = 0
+        self.noises = 0
+
+    def segments(self, cues: Sequence[_Cue], parts: Sequence[Sequence[Voice]]) -> Iterator[Draft | Reject]:
+        """Yield a draft for each voice with words in each cue, and a reject for each malformed cue."""
+        rising = _rising([cue.cue_id for cue in cues if not cue.why])
+        numbered = rising and all(len(voices) == 1 for voices in parts)
+        for cue, voices in zip(cues, parts, strict=True):
+            why, unread = _fault(cue, voices)
+            if why:
+                named = [voice.name for voice in voices if voice.name is not None]
+                self._speaker = "" if unread else [self._speaker, *named][-1]
+                self._place += 1
+                if cue.cue_id:
+                    _free(cue, self._taken)  # so that mending this cue changes no other cue's key
+                yield self._reject(cue, why)
+                continue
+            for voice in voices:
+                self._speaker = self._speaker if voice.name is None else voice.name
+                if voice.text:  # else a name alone, or a voice of several without words
+                    yield from self._segment(cue, voice, int(cue.cue_id) if numbered else self._place)
+                    self._place += 1
+
+    def _segment(self, cue: _Cue, voice: Voice, turn: int) -> Iterator[Draft | Reject]:
+        key = _free(cue, self._taken)
+        if voice.noise:
+            self.noises += 1
+            return
+        try:
+            yield Draft(
+                key=f"webvtt:{self._meeting}:{key}",
+                account=self._account,
+                people=self._everyone.led_by(self._speaker),
+                category="content/transcript",
+                at_us=self._start_us + cue.start_ms * 1000,
+                payload=_payload(cue, self._meeting, turn, self._speaker, voice.text),
+            )
+        except InvalidInputError as error:
+            yield self._reject(cue, str(error))
+
+    def _reject(self, cue: _Cue, why: str) -> Reject:
+        return Reject(source=self._source, where=f"line {cue.line}", why=why, raw=cue.raw)
 
 
 def _closing(source: str, noises: int, names: Sequence[str] | None) -> Iterator[Note | Skipped]:

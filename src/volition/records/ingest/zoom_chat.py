@@ -124,18 +124,13 @@ def read_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
     )
     reactions = 0
     taken: dict[str, int] = {}
-    days, before_s, first_s = 0, None, chat.first_s
-    for message in messages:
+    for message, after_s in _timed(messages, chat.first_s):
         if isinstance(message, Reject):
             yield message
             continue
-        if before_s is not None and message.at_s < before_s - _HALF_DAY_S:
-            days += 1  # past midnight
-        before_s = message.at_s
         if not message.text or _REACTION.fullmatch(message.text):
             reactions += 1
             continue
-        after_s = max(0, message.at_s + days * _DAY_S - first_s)
         said = digest("\n".join((message.author, message.to or "", message.text)).encode())[:16]
         key = f"zoomchat:{meeting}:{message.at_s}:{said}"
         taken[key] = taken.get(key, 0) + 1
@@ -153,6 +148,19 @@ def read_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
             yield Reject(source=source, where=where, why=str(error), raw="\n".join(message.lines))
     if reactions:
         yield Skipped(source=source, why="reaction or message without words", count=reactions)
+
+
+def _timed(messages: Sequence[_Message | Reject], first_s: int) -> Iterator[tuple[_Message | Reject, int]]:
+    """Yield each message with its seconds after the first; a clock that falls back by half a day passed midnight."""
+    days, before_s = 0, None
+    for message in messages:
+        if isinstance(message, Reject):
+            yield message, 0
+            continue
+        if before_s is not None and message.at_s < before_s - _HALF_DAY_S:
+            days += 1
+        before_s = message.at_s
+        yield message, max(0, message.at_s + days * _DAY_S - first_s)
 
 
 def _payload(message: _Message, channel: str, start_us: int, after_s: int, *, private: bool) -> dict[str, Any]:
