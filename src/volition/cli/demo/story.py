@@ -576,13 +576,8 @@ class _Story:
             "What to try next",
             f"Everything is in {self._folder}, and every command works on it. Name the workspace once, or with "
             "--workspace each time:",
-            *(
-                f"  {line}"
-                for line in (
-                    f"export VOLITION_WORKSPACE={shlex.quote(workspace)}",
-                    *(str(line["command"]) for line in commands),
-                )
-            ),
+            f"  export VOLITION_WORKSPACE={shlex.quote(workspace)}",
+            *(f"  {line['command']}" for line in commands),
         )
         return {"workspace": workspace, "commands": commands}
 
