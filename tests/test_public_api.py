@@ -17,7 +17,10 @@ import volition
 NAMES = [name for name in volition.__all__ if not name.startswith("__")]
 HOMES = volition._HOMES
 
-ANY = {  # what has no type to name, and why
+ANY = {
+    "Rows.to_loader(dataset)": "a Hugging Face dataset, or rows for torch: neither package need be installed",
+    "Rows.to_loader(options)": "what a DataLoader of torch takes",
+    # what has no type to name, and why
     "GateQuestions.judge(questions)": "an Arrow table has no types",
     "GateQuestions.judge(return)": "likewise",
     "Terms.from_json(value)": "any JSON value may arrive",

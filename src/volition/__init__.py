@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from volition.records.ingest.intake import Collected
     from volition.records.lake import Row
     from volition.records.snapshot import Snapshot
-    from volition.records.stream import Rows
+    from volition.records.stream.rows import Rows
     from volition.transparency.holdings import Holdings
     from volition.transparency.prove import Verified, verify_bundle, verify_person
     from volition.transparency.weigh import Weighed
@@ -174,7 +174,7 @@ _HOMES: Final = {
     "Reason": "consent.permits",
     "Choices": "consent.choices",
     "Collected": "records.ingest.intake",
-    "Rows": "records.stream",
+    "Rows": "records.stream.rows",
     "Row": "records.lake",
     "Snapshot": "records.snapshot",
     "Trained": "learning.train",

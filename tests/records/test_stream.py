@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from volition.errors import BackendError, InvalidInputError
-from volition.records.stream import SCHEMA
+from volition.records.stream.rows import SCHEMA
 from volition.workspace import Workspace
 
 LINES = 40

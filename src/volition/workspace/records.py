@@ -32,8 +32,8 @@ from volition.records.ingest.webvtt import read_webvtt
 from volition.records.ingest.zoom import read_zoom_event
 from volition.records.ingest.zoom_chat import read_zoom_chat
 from volition.records.lake import Compacted, Lake, bucket_of
-from volition.records.stream import BATCH_ROWS, Rows, judged
 from volition.records.stream.judge import Judge
+from volition.records.stream.rows import BATCH_ROWS, Rows, judged
 from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions, check_purpose
 from volition.workspace.opened import Opened, read_bytes
