@@ -18,6 +18,7 @@ import httpx2
 import pyarrow as pa
 import pytest
 from fastapi.routing import APIRoute
+from google.rpc.status_pb2 import Status
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk._logs import LoggerProvider
@@ -450,6 +451,23 @@ def test_what_cannot_be_laid_at_anybodys_door_is_a_partial_success(server, api):
     assert api.post("/v1/traces", json=body).json()["partialSuccess"]["rejectedSpans"] == "1"
     assert stored(server) == 2
     assert api.post("/v1/logs", json={}).json() == {}
+
+
+def test_otlp_in_two_gzip_members_is_read_whole(server, api):
+    text = json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [record(**WHOSE)]}]}]}).encode()
+    body = gzip.compress(text[:40]) + gzip.compress(text[40:])
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert api.post("/v1/logs", content=body, headers=headers).json() == {}
+    assert stored(server) == 1
+
+
+def test_a_failure_is_told_to_a_protobuf_client_as_a_status(api):
+    headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
+    for body, status, code in ((b"no gzip", 400, 3), (gzip.compress(bytes((64 << 20) + 1)), 413, 8)):
+        answer = api.post("/v1/logs", content=body, headers=headers)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/x-protobuf")
+        told = Status.FromString(answer.content)
+        assert (told.code, told.message != "") == (code, True)
 
 
 def test_otlp_comes_packed_or_not_but_whole(api):

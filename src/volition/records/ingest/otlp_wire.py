@@ -47,6 +47,10 @@ class Unreadable:
     value: object
 
 
+class TooMuchError(InvalidInputError):
+    """What was sent holds more than is accepted, unpacked."""
+
+
 def gunzipped(data: bytes, *, limit_bytes: int, what: str) -> bytes:
     """Return what a gzip of one member or of several holds.
 
@@ -56,7 +60,8 @@ def gunzipped(data: bytes, *, limit_bytes: int, what: str) -> bytes:
         what: Name of the content, for messages.
 
     Raises:
-        InvalidInputError: It is no gzip, is cut short, or holds more.
+        InvalidInputError: It is no gzip or is cut short.
+        TooMuchError: It holds more.
     """
     pieces: list[bytes] = []
     left_bytes = limit_bytes
@@ -68,7 +73,7 @@ def gunzipped(data: bytes, *, limit_bytes: int, what: str) -> bytes:
             raise InvalidInputError(f"{what} is no gzip: {error}. Send it again.") from error
         left_bytes -= len(piece)
         if left_bytes < 0:
-            raise InvalidInputError(f"{what} holds more than {limit_bytes:,} bytes, unpacked. Send it in parts.")
+            raise TooMuchError(f"{what} holds more than {limit_bytes:,} bytes, unpacked. Send it in parts.")
         if not unpacking.eof:
             raise InvalidInputError(f"{what} is no whole gzip: it is cut short. Send it again.")
         pieces.append(piece)

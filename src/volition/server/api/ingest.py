@@ -1,7 +1,8 @@
 """Ingest over HTTP: OTLP/HTTP logs and traces, and Zoom's webhooks.
 
-OTLP: `POST /v1/logs` and `/v1/traces`, protobuf or JSON, gzip or not, answered in the same form. A record that
-cannot be assigned to anyone is set aside in quarantine and reported as a partial success: clients do not resend it.
+OTLP: `POST /v1/logs` and `/v1/traces`, protobuf or JSON, gzip or not, answered in the same form, failures included
+(`google.rpc.Status`). A record that is not stored, because nobody can be named for it or no purpose permits it, is
+reported as a partial success: clients do not resend it.
 
 Zoom: a signature over the very bytes received, compared in constant time; old ones are refused, and repeats do nothing.
 
@@ -10,7 +11,6 @@ Sources: OTLP 1.x, "OTLP/HTTP"; Zoom, "Validate your webhook endpoint".
 
 import hashlib
 import hmac
-import zlib
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
@@ -20,13 +20,14 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from volition import canonical
-from volition.errors import InvalidInputError
+from volition.errors import InvalidInputError, VolitionError
 from volition.records.ingest import load_json
 from volition.records.ingest.intake import Collected
+from volition.records.ingest.otlp_wire import TooMuchError, gunzipped
 from volition.server.api.security import requires
 from volition.server.asgi import LARGEST_BODY
 from volition.server.auth import Principal, Role, Scope
-from volition.server.http_errors import TOO_LARGE, UNAUTHORIZED, UNSUPPORTED, HttpError
+from volition.server.http_errors import TOO_LARGE, UNAUTHORIZED, UNSUPPORTED, Failure, HttpError, failure_of
 
 if TYPE_CHECKING:
     from volition.server.settings import Zoom
@@ -35,7 +36,10 @@ routes = APIRouter()
 
 _PROTOBUF: Final = "application/x-protobuf"
 _JSON: Final = "application/json"
-_REPORTED: Final = 5
+_LONGEST_MESSAGE: Final = 4000
+_RPC_UNKNOWN: Final = 2
+_RPC_CODES: Final = {400: 3, 401: 16, 403: 7, 404: 5, 409: 10, 413: 8, 415: 3, 422: 3, 429: 8, 500: 13, 503: 14}
+"""The gRPC code of an HTTP status (google.rpc.Code)."""
 _OLDEST_S: Final = 300
 
 _Signal = Literal["logs", "traces"]
@@ -58,8 +62,25 @@ async def _take(request: Request, signal: _Signal) -> Response:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {_PROTOBUF, _JSON}:
         raise HttpError(UNSUPPORTED, f"Send OTLP as {_PROTOBUF} or {_JSON}.")
-    body = _unpacked(await request.body(), request.headers.get("content-encoding", "identity").strip().lower())
     encoding: Literal["json", "protobuf"] = "protobuf" if kind == _PROTOBUF else "json"
+    try:
+        return await _collected(request, signal, encoding)
+    except VolitionError as error:
+        if encoding == "json":
+            raise
+        failure = failure_of(error)
+        return Response(_rpc_status(failure, str(error)), failure.status, media_type=_PROTOBUF)
+
+
+def _rpc_status(failure: Failure, message: str) -> bytes:
+    """Return a `google.rpc.Status` in protobuf: its code, field 1, and its message, field 2 (OTLP/HTTP, "Failures")."""
+    text = message.encode()[:_LONGEST_MESSAGE]
+    size = bytes([len(text)]) if len(text) < 128 else bytes([len(text) & 0x7F | 0x80, len(text) >> 7])
+    return bytes([0x08, _RPC_CODES.get(failure.status, _RPC_UNKNOWN), 0x12]) + size + text
+
+
+async def _collected(request: Request, signal: _Signal, encoding: Literal["json", "protobuf"]) -> Response:
+    body = _unpacked(await request.body(), request.headers.get("content-encoding", "identity").strip().lower())
 
     def collect() -> Collected:
         with request.app.state.workspaces.borrow() as workspace:
@@ -72,8 +93,7 @@ async def _take(request: Request, signal: _Signal) -> Response:
 
 
 def _answer(found: Collected, signal: _Signal, encoding: str) -> Response:
-    rejected = len(found.rejected)
-    message = "; ".join(f"{reject.where}: {reject.why}" for reject in found.rejected[:_REPORTED])
+    rejected, message = found.not_stored, found.why_not_stored
     if encoding == "json":
         field = "rejectedLogRecords" if signal == "logs" else "rejectedSpans"
         return JSONResponse({"partialSuccess": {field: str(rejected), "errorMessage": message}} if rejected else {})
@@ -91,15 +111,9 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
     if encoding != "gzip":
         raise HttpError(UNSUPPORTED, "A body may be sent plain or as gzip.")
     try:
-        unpacking = zlib.decompressobj(wbits=31)
-        plain = unpacking.decompress(body, LARGEST_BODY + 1)
-        if len(plain) > LARGEST_BODY:
-            raise HttpError(TOO_LARGE, f"A request holds at most {LARGEST_BODY:,} bytes, unpacked.")
-        if not unpacking.eof or unpacking.unused_data:
-            raise InvalidInputError("The gzip body is incomplete. Send it again.")
-    except zlib.error as error:
-        raise InvalidInputError(f"The body is not valid gzip: {error}.") from error
-    return plain
+        return gunzipped(body, limit_bytes=LARGEST_BODY, what="The body")
+    except TooMuchError as error:
+        raise HttpError(TOO_LARGE, str(error)) from error
 
 
 @routes.post("/v1/webhooks/zoom", include_in_schema=False)
