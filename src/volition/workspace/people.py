@@ -64,11 +64,20 @@ class People:
         """
         return self._namesakes.of(self._opened.parties.person(person))
 
+    def names(self, person: str) -> list[str]:
+        """Return every name, alias and address by which a person is known.
+
+        Raises:
+            InvalidInputError: There is no such person.
+            RefusedError: They were erased.
+        """
+        found = self._opened.parties.person(person)
+        return [text for text in (found.name, *found.aliases, *found.emails) if text]
+
     def erased_names(self, person: str) -> list[str]:
         """Return the names and addresses of a person by which somebody was known who was erased."""
         found = self._opened.parties.person(person)
-        handles = [text for text in (found.name, *found.aliases, *found.emails) if text]
-        return [text for text in handles if self._opened.parties.is_erased(found.account or "", text)]
+        return [text for text in self.names(person) if self._opened.parties.is_erased(found.account or "", text)]
 
     def _locate(self, party: str, region: str) -> None:
         self._opened.ledger.append(NewEntry(kind="region", body={"party": party, "region": region}))

@@ -8,6 +8,8 @@ Source: draft-ietf-httpapi-idempotency-key-header.
 """
 
 import hashlib
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +57,15 @@ class StoredAnswers:
         """Keep them in `database`."""
         self._database = database
         database.create(_SCHEMA)
+        database.forgetters.append(self._forget)
+
+    def _forget(self, names: Collection[str]) -> None:
+        """Drop every kept answer that names somebody; its request, sent again, is done again."""
+        with self._database.writing() as db:
+            kept = db.execute("SELECT user, key, body FROM answers WHERE body IS NOT NULL").fetchall()
+            sought = [text for name in names if name for text in (name.encode(), json.dumps(name)[1:-1].encode())]
+            naming = [(user, key) for user, key, body in kept if any(text in bytes(body) for text in sought)]
+            db.executemany("DELETE FROM answers WHERE user = ? AND key = ?", naming)
 
     def begin(self, user: str, key: str, request: str) -> StoredAnswer | None:
         """Begin a write under an idempotency key; return what is known of it if it was begun before.

@@ -5,7 +5,7 @@
 >>> access.sessions.find(secret)                                                                # doctest: +SKIP
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Self
 
@@ -47,6 +47,20 @@ class Access:
     def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
         """Open the file of a workspace's folder. Raises as the constructor does."""
         return cls(folder / "web.db", clock=clock)
+
+    def erase_person(self, person: str, names: Collection[str]) -> None:
+        """Erase what is kept here of a person who was erased: sign-in, sessions, tokens, links, answers that name them.
+
+        Args:
+            person: Their id; their guests' links are of no use from now on.
+            names: Every name that they went by: names, aliases, e-mail addresses.
+        """
+        with self.database.writing():
+            self.users.remove_person(person)
+            self.links.revoke(person)
+            for forget in self.database.forgetters:
+                forget({person, *names})
+        self.database.wipe()
 
     def close(self) -> None:
         """Close the file."""

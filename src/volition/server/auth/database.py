@@ -6,7 +6,7 @@ Whatever keeps something in it names its own tables, with `create`; single value
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -32,10 +32,13 @@ class WebDatabase:
         self._path = path
         self.clock = clock
         self._lock = threading.RLock()
+        self.forgetters: list[Callable[[Collection[str]], None]] = []
+        """What anyone who keeps something here does when a person is erased: given every name that they go by."""
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
             self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
             self._connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise BackendError(f"{path} cannot be opened: {error}. Check that this user may write there.") from error
@@ -91,6 +94,11 @@ class WebDatabase:
                 return self._connection.execute(sql, values).fetchall()
             except sqlite3.Error as error:
                 raise BackendError(f"{self._path} cannot be read: {error}. Check the file.") from error
+
+    def wipe(self) -> None:
+        """Take what was deleted out of the write-ahead log, too; while another process reads, it is left to later."""
+        with self._lock:
+            self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def version(self) -> tuple[int, int]:
         """Return what changes whenever any process writes to the file."""

@@ -17,6 +17,8 @@ LINK_US: Final = 30 * 24 * 3600 * 1_000_000
 """How long a guest's link lasts, microseconds."""
 
 _KEY: Final = "link-key"
+_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS revoked (person BLOB PRIMARY KEY) STRICT;"
+"""Whose guests' links are revoked: a keyed digest of the person's id, which names nobody."""
 
 
 class Links:
@@ -27,6 +29,7 @@ class Links:
         self._database = database
         self._users = users
         self._key = database.add_state(_KEY, secrets.token_bytes(32))
+        database.create(_SCHEMA)
 
     def sign(self, what: str, content: Mapping[str, Any], *, lasts_us: int) -> str:
         """Return a text that holds `content` and proves that it comes from here; `what` keeps its uses apart."""
@@ -58,13 +61,23 @@ class Links:
         """Return the end of a guest's link: who it is for and until when, signed."""
         return self.sign("guest", {"person": person, "account": account}, lasts_us=lasts_us)
 
+    def revoke(self, person: str) -> None:
+        """Revoke every guest's link for a person, those included that were never opened."""
+        with self._database.writing() as db:
+            db.execute("INSERT OR IGNORE INTO revoked VALUES (?)", (self._digest(person),))
+
+    def _digest(self, person: str) -> bytes:
+        return hmac.digest(self._key, b"revoked:" + person.encode(), "sha256")
+
     def find_guest(self, link: str) -> Principal:
         """Return the guest whom a link is for; from its first use on they are a user.
 
         Raises:
-            RefusedError: The link was changed, or has expired.
+            RefusedError: The link was changed, has expired, or was revoked.
         """
         content = self.read("guest", link)
+        if self._database.rows("SELECT 1 FROM revoked WHERE person = ?", self._digest(content["person"])):
+            raise RefusedError("This link was revoked. Ask the person who sent it for a new one.")
         user = f"{GUEST}{content['account']}:{content['person']}"
         known = self._users.find(user)
         if known is not None:
