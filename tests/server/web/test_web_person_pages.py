@@ -218,6 +218,19 @@ def test_a_guest_sees_what_is_used_answers_and_gets_a_receipt_that_holds(server)
     assert client.get(f"/guest/receipts/{others}").status_code == 400
 
 
+@pytest.mark.parametrize("who", ["a guest", "a colleague by a guest's link"])
+@pytest.mark.parametrize("path", ["/search?q=launch", "/chat", "/meetings", "/meetings/standup", "/recommendations"])
+def test_a_guest_by_link_opens_nothing_of_the_organisation(server, who, path):
+    person = server.guest if who == "a guest" else "ada"
+    client = visitor(server)
+    client.post(f"/guest/{server.access.links.make_guest_link(person=person, account='acme')}")
+    answer = client.get(path)
+    assert answer.status_code == 403, answer.text
+    assert "Friday" not in answer.text
+    assert client.get("/guest").status_code == 200
+    assert client.get("/requests").status_code == 200
+
+
 # --- in a browser ---
 
 

@@ -57,7 +57,7 @@ def member(visit: Visit) -> tuple[str, str]:
     Raises:
         RefusedError: They are not a person of an account.
     """
-    if visit.who.person is None or visit.who.account is None:
+    if visit.who.person is None or visit.who.account is None or visit.who.is_guest:
         raise RefusedError("This page is for a person of an account, and you are not signed in as one.")
     return visit.who.person, visit.who.account
 
