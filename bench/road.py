@@ -26,6 +26,7 @@ from bench.meetings import machine
 from volition.canonical import datetime_to_us, now_us
 from volition.errors import InvalidInputError, RefusedError
 from volition.progress import Progress
+from volition.records.audience import ConversationKind
 from volition.records.ingest.intake import Collected
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
@@ -94,6 +95,8 @@ def collect_transcripts(
                 meeting.path, account=account, started=meeting.started, meeting=meeting.name
             )
         )
+        if outcomes[-1].stored:  # this product's customers open their meetings to their account
+            workspace.audiences.share(meeting.name, kind=ConversationKind.MEETING, account=account, with_account=True)
     return _collected(outcomes, "cues") | {"meetings": len(meetings)}
 
 

@@ -396,7 +396,7 @@ FAILURES = [
     ("verify {meeting}", 2, "neither"),
     ("verify {evidence} --key nothing", 2, "neither a public key"),
     ("terms show missing", 2, "missing"),
-    ("search wheels --as stranger", 3, "guest of no account"),
+    ("search wheels --as stranger", 3, "is a guest"),
     ("account add helio", 5, "helio"),
     ("person add mara --account helio", 5, "mara"),
     ("terms publish granular", 5, "granular"),

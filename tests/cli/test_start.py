@@ -29,7 +29,7 @@ MAY = {
     "terms list": OPENING,
     "person add zoe --account acme": OPENING,
     "limit --account acme": OPENING,
-    "recommend acme-0": RECORDS | {"scipy"},
+    "recommend acme-0": RECORDS | {"scipy", "pandas"},  # pandas where it is installed: reading keys by pyarrow
     'search "the plan" --as acme-0': SEARCHING,
 }
 

@@ -215,9 +215,14 @@ def check_reader(house, account, person):
 
 
 def check_items(house, account, person):
-    """A recommendation names a conversation that was collected to those alone who may read something of it."""
+    """A recommendation names what was collected to those alone who may read of it, or for whom its source opened it."""
     there = {(said.kind, said.name) for said in house.said if said.account == account}
     shown = {(said.kind, said.name) for said in house.said if house.may_read(account, person, said)}
+    shown |= {
+        conversation[1:]
+        for (conversation, to), openers in house.grants.items()
+        if conversation[0] == account and to in (account, person) and "source" in openers
+    }
     names = {(kind, name) for kind in ITEMS for name in ("one", "two")} - (there - shown)
     expected = {f"{ITEMS[kind]}/{name}" for kind, name in names}
     assert {one.item for one in house.workspace.features.recommend(person, limit=100)} == expected
@@ -425,7 +430,7 @@ ASKS = {
     "opened": lambda features, person: features.opened("wheel", record_id("acme", "said:0"), person=person),
     "summarize": lambda features, person: features.summarize("one", person=person),
     "minutes": lambda features, person: features.minutes("one", person=person),
-    "prose": lambda features, person: features.prose(None, person=person),
+    "prose": lambda features, person: features.prose(features.summarize("one", person=person), person=person),
     "draft": lambda features, person: features.draft("say hello", person=person),
     "rewrite": lambda features, person: features.rewrite("hello", person=person, tone="formal"),
     "recommend": lambda features, person: features.recommend(person),

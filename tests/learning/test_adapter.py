@@ -264,7 +264,7 @@ def test_canaries_that_one_person_wrote_are_ranked(light):
 @pytest.mark.slow
 def test_killed_it_goes_on_to_the_same_bytes(light):
     code = (
-        f"import os, signal, sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+        f"import os, signal, sys; sys.path[:0] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}]\n"
         "from pathlib import Path\nfrom test_adapter import *\n"
         "use_letters(pytest.MonkeyPatch())\n"
         "put, left = FolderParts.put, [4]\n"

@@ -89,7 +89,7 @@ class Audience:
         return any(_opens(by, row) for by in openers)
 
     def names(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
-        """Return whether the person may know of a conversation: whether they may read something of it.
+        """Return whether the person may know of a conversation: they may read something of it, or its source opened it.
 
         Args:
             kind: What it is.
