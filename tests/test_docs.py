@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import pytest
 
 from volition.workspace import Workspace
+from volition.workspace.audiences import Audiences
 from volition.workspace.consent import Consent
 from volition.workspace.features import Features
 from volition.workspace.forgetting import Forgetting
@@ -37,6 +39,7 @@ GROUPS = {
     "weigh": Weighing,
     "forgetting": Forgetting,
     "rights": Rights,
+    "audiences": Audiences,
     "proofs": Proofs,
 }
 
@@ -93,8 +96,9 @@ def test_every_new_name_of_the_migration_table_is_there():
 
     assert len(names) > 60
     assert [f"{group}.{name}" for group, name in names if not hasattr(GROUPS[group], name)] == []
-    documented = (inspect.getdoc(Workspace) or "").partition("Attributes:")[2]
-    assert set(re.findall(r"^ *(\w+): ", documented, re.MULTILINE)) == set(GROUPS)
+    offered = {name for name, value in vars(Workspace).items() if isinstance(value, cached_property) and name[0] != "_"}
+    assert offered == set(GROUPS)
+    assert all(inspect.getdoc(vars(Workspace)[name].func) for name in offered)
 
 
 def _commands():

@@ -40,7 +40,7 @@ from volition.learning.families.summary.minutes import Minutes
 from volition.learning.families.summary.summary import Summary
 from volition.progress import Progress, silent
 from volition.records.audience import CATEGORY, ConversationKind, is_open
-from volition.records.ingest.intake import Collected
+from volition.records.ingest.intake import OTHER, Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
 from volition.workspace.audiences import Audiences
@@ -239,7 +239,9 @@ class Features:
             form=form,
             at_us=self._opened.now_us,
         )
-        return self._records.take_in([draft], account, silent)
+        sent = self._records.take_in([draft], account, silent)
+        sent.known += sent.not_kept.pop(OTHER, 0)  # the key has the form and the text: what differs is when it came
+        return sent
 
     def _writing(self, person: str) -> ComposeRequest:
         known, account = self._member(person)

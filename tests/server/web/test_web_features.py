@@ -230,7 +230,8 @@ def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_n
         workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["feature"], covers="past")
     assert "printer&gt; works again" in other.get("/chat/general").text
     assert "so does the copier" in other.get("/chat/general").text
-    for party, learned in ((f"person:{ADA}", 2), ("person:di", 3)):  # it names Di, so it takes their yes as well
+    # What the export calls Ada Byron may be the registered Ada, who was not asked; and one message names Di.
+    for party, learned in ((f"person:{ADA}", 1), ("person:di", 2)):
         say(server, "account:acme", party)
         with server.workspaces.borrow() as workspace:
             [counts] = workspace.snapshots.create("train/compose").manifest["rows"].values()
@@ -258,7 +259,7 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     for changed, why in (
         ({"text": "  "}, "has no words"),
         ({"text": "x" * 20_001}, "longer than 20,000 characters"),
-        ({"once": "another"}, "Open the page anew"),
+        ({"once": "another"}, "Reload the page and try again"),
     ):
         refused = client.post("/chat/general", data={**form, **changed})
         assert refused.status_code == 200

@@ -35,7 +35,8 @@ later than every yes."""
 _TOLD: Final = 100
 """How many different notes a result holds."""
 _WHY: Final = 5
-_OTHER: Final = "other content under the same key"
+OTHER: Final = "other content under the same key"
+"""Why a record was not kept, where no reason of the gate is: its key was known, with other content."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -208,7 +209,7 @@ class _Intake:
         self._outcome.replaced += appended.replaced
         self._outcome.outdated += appended.outdated
         if appended.other:
-            self._outcome.not_kept[_OTHER] += appended.other
+            self._outcome.not_kept[OTHER] += appended.other
 
     def _remove_others(self, complete: Complete) -> int:
         if not self._directory.has_account(complete.account) or complete.account in self._erased:
