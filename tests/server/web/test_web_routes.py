@@ -36,9 +36,19 @@ def server(world):
     server.close()
 
 
-def visitor(server, role, **more):
+def coming_from(server, address):
+    """Return the server as it sees whoever comes from an address."""
+
+    async def app(scope, receive, send):
+        await server({**scope, "client": address} if scope["type"] == "http" else scope, receive, send)
+
+    return app
+
+
+def visitor(server, role, *, address=("testclient", 50000)):
     """Return a client that has come in as a role, or as nobody."""
-    client = TestClient(server, base_url="http://centre.example", follow_redirects=False, **more)
+    app = coming_from(server, address)
+    client = TestClient(app, base_url="http://centre.example", follow_redirects=False)
     if role is not None:
         client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
     return client
@@ -113,7 +123,7 @@ def test_a_header_never_falls_back_to_the_cookie(server):
 @pytest.mark.slow
 def test_too_many_tries_to_sign_in_are_stopped(server):
     headers = {"sec-fetch-site": "same-origin"}
-    client = visitor(server, NOBODY, client=("203.0.113.9", 1))
+    client = visitor(server, NOBODY, address=("203.0.113.9", 1))
     asked = [client.post("/sign-in", headers=headers, data={"user": "guessed", "password": "no"}) for _ in range(12)]
     assert {answer.status_code for answer in asked} == {403, 429}
     assert asked[-1].status_code == 429
@@ -123,7 +133,7 @@ def test_too_many_tries_to_sign_in_are_stopped(server):
 def test_signing_in_leads_to_a_page_of_ours_alone(server, path):
     server.access.users.add("olga", roles=[Role.OPERATOR], password="correct horse battery")
     form = {"user": "olga", "password": "correct horse battery", "next": path}
-    client = visitor(server, NOBODY, client=("203.0.113.10", 1))
+    client = visitor(server, NOBODY, address=("203.0.113.10", 1))
     answer = client.post("/sign-in", headers={"sec-fetch-site": "same-origin"}, data=form)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"].lower()
@@ -135,7 +145,7 @@ def test_signing_in_leads_to_a_page_of_ours_alone(server, path):
     ("client", "host"), [("203.0.113.5", "localhost"), ("127.0.0.1", "rebound.example"), ("203.0.113.5", "x.example")]
 )
 def test_a_click_signs_nobody_in_from_elsewhere(server, client, host):
-    visiting = TestClient(server, base_url=f"http://{host}", client=(client, 1), follow_redirects=False)
+    visiting = TestClient(coming_from(server, (client, 1)), base_url=f"http://{host}", follow_redirects=False)
     headers = {"sec-fetch-site": "same-origin"}
     answer = visiting.post("/sign-in/demo", headers=headers, data={"user": "demo-operator"})
     assert answer.status_code == 403
@@ -145,7 +155,9 @@ def test_a_click_signs_nobody_in_from_elsewhere(server, client, host):
 def test_a_click_signs_nobody_in_where_it_is_no_demo(world):
     server = Server(world)
     try:
-        visiting = TestClient(server, base_url="http://localhost", client=("127.0.0.1", 1), follow_redirects=False)
+        visiting = TestClient(
+            coming_from(server, ("127.0.0.1", 1)), base_url="http://localhost", follow_redirects=False
+        )
         headers = {"sec-fetch-site": "same-origin"}
         assert visiting.post("/sign-in/demo", headers=headers, data={"user": "demo-operator"}).status_code == 403
     finally:
