@@ -7,11 +7,14 @@ refused does not hold up the others. If a leader is interrupted, the one that ha
 from collections.abc import Callable, Sequence
 from copy import copy
 from threading import Lock
+from typing import Final
 
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
 from volition.ledger.entry import MAX_ENTRY_BYTES, Entry, PreparedEntry
 from volition.ledger.store import MOST_AT_ONCE
+
+_SECOND_US: Final = 1_000_000
 
 
 class PendingAppend:
@@ -67,13 +70,22 @@ class Transaction:
     def leaves(self, start: int, start_us: int) -> tuple[bytes, ...]:
         """Return the entries' bytes, from a place and a time on; an append with too long a one is refused alone."""
         self._start, self._start_us = start, start_us
+        second_us = start_us - start_us % _SECOND_US
+        second = us_to_text(second_us)[:-7].encode()  # up to the point: the entries of one append differ behind it
         leaves: list[bytes] = []
         self._places = []
         for pending in self._batch:
             first = start + len(leaves)
             mine = [  # as `Entry.leaf_bytes` writes it
                 b'{"at":"%b","body":%b,"kind":"%b","seq":%d}'
-                % (us_to_text(self._time_of(seq)).encode(), one.body_bytes, one.kind.encode(), seq)
+                % (
+                    b"%b%06dZ" % (second, at_us - second_us)
+                    if (at_us := self._time_of(seq)) < second_us + _SECOND_US
+                    else us_to_text(at_us).encode(),
+                    one.body_bytes,
+                    one.kind.encode(),
+                    seq,
+                )
                 for seq, one in enumerate(pending.entries, first)
             ]
             longest = max(map(len, mine))
