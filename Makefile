@@ -74,7 +74,7 @@ endif
 
 # Old versions warn of their own age: warnings are errors with today's versions only.
 test-lowest: setup $(LOWEST)/.stamp ## The quick tests with the oldest version of each dependency that we allow
-	$(LOWEST)/bin/python -m pytest -q -n 2 -m "not slow" -W ignore $(NOT_LOWEST) $(T) $(if $(K),-k "$(K)")
+	env -u VOLITION_TRAIN $(LOWEST)/bin/python -m pytest -q -n 2 -m "not slow" -W ignore $(NOT_LOWEST) $(T) $(if $(K),-k "$(K)")
 
 $(LOWEST)/.stamp: lowest.lock encoder.lock pyproject.toml
 	@test -n "$(LOWEST_PYTHON)" || { echo "The oldest versions need Python 3.11 or 3.12."; exit 1; }
