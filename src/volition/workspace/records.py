@@ -23,14 +23,8 @@ from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
 from volition.records.audience import ConversationKind
 from volition.records.ingest import Draft, Note, PersonRef, keep_private
-from volition.records.ingest.files import read_file
 from volition.records.ingest.intake import Collected, Piece, holds_other, take_in
 from volition.records.ingest.quarantine import SetAside, read_quarantine
-from volition.records.ingest.slack import read_slack
-from volition.records.ingest.summaries import read_summaries
-from volition.records.ingest.webvtt import read_webvtt
-from volition.records.ingest.zoom import read_zoom_event
-from volition.records.ingest.zoom_chat import read_zoom_chat
 from volition.records.lake import Compacted, Lake, bucket_of
 from volition.records.stream.judge import Judge
 from volition.records.stream.rows import BATCH_ROWS, Rows, judged
@@ -88,6 +82,8 @@ class Records:
         Raises:
             InvalidInputError: The file is no WebVTT, or the account is not known.
         """
+        from volition.records.ingest.webvtt import read_webvtt  # noqa: PLC0415 - a parser, loaded where it is used
+
         data, name = read_bytes(path), meeting or path.stem
         account = self._opened.parties.account(account).id
         people = [PersonRef(name=name) for name in participants]
@@ -140,6 +136,8 @@ class Records:
         Raises:
             InvalidInputError: The file is no saved chat, or the account is not known.
         """
+        from volition.records.ingest.zoom_chat import read_zoom_chat  # noqa: PLC0415 - as above
+
         pieces = read_zoom_chat(
             read_bytes(path),
             source=path.name,
@@ -179,6 +177,8 @@ class Records:
         Raises:
             InvalidInputError: The file is no text or has no words, or the account is not known.
         """
+        from volition.records.ingest.files import read_file  # noqa: PLC0415 - as above
+
         pieces = read_file(
             read_bytes(path),
             source=name or path.name,
@@ -197,6 +197,8 @@ class Records:
 
         A summary is derived data: it concerns everyone whom its meeting concerns.
         """
+        from volition.records.ingest.summaries import read_summaries  # noqa: PLC0415 - as above
+
         account = self._opened.parties.account(account).id
         pieces = read_summaries(
             read_bytes(path),
@@ -208,6 +210,8 @@ class Records:
 
     def collect_slack(self, path: Path, *, account: str, progress: Progress = silent) -> Collected:
         """Collect a Slack export (zip). Its public channels are open to the users of the account, no others."""
+        from volition.records.ingest.slack import read_slack  # noqa: PLC0415 - as above
+
         is_public: dict[str, bool] = {}
 
         def noting(pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -248,6 +252,8 @@ class Records:
 
     def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
         """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""
+        from volition.records.ingest.zoom import read_zoom_event  # noqa: PLC0415 - as above
+
         return self.take_in(read_zoom_event(told, account=self._opened.parties.account(account).id), account, silent)
 
     def take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
