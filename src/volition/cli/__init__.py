@@ -137,8 +137,8 @@ def _run(arguments: Sequence[str], *, as_json: bool) -> int:
         return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last net: reported as a fault of our own, with all that a report needs
         traceback.print_exc()
-        told = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
-        return _failed(codes.UNEXPECTED, told, as_json=as_json)
+        message = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
+        return _failed(codes.UNEXPECTED, message, as_json=as_json)
     if code == codes.INTERRUPTED.code:  # typer turns an interrupt into an exit
         return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
     return int(code or 0)

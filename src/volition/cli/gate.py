@@ -81,8 +81,8 @@ def may(
 
 
 def _explained(workspace: "Workspace", line: "Explanation") -> dict[str, Any]:
-    told = line.to_json()
-    return told | {"party": workspace.party_name(told["party"])}
+    row = line.to_json()
+    return row | {"party": workspace.party_name(row["party"])}
 
 
 def _answer_view(value: Value) -> Iterator[Block]:

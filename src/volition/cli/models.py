@@ -220,21 +220,23 @@ def _findings_view(value: Value) -> Iterator[Block]:
 
 
 def _accounts(accounts: Value) -> Iterator[Block]:
-    shown = {account: told for account, told in accounts.items() if isinstance(told, Mapping) and "value" in told}
-    own = [told.get("marginal") or {} for told in shown.values()]
+    shown = {
+        account: figures for account, figures in accounts.items() if isinstance(figures, Mapping) and "value" in figures
+    }
+    own = [figures.get("marginal") or {} for figures in shown.values()]
     if shown:
         yield Grid(
             columns=("account", "value", "95 % interval", "units", "its own data", "95 % interval"),
             rows=[
                 (
                     account,
-                    told.get("value"),
-                    interval(told.get("low"), told.get("high")),
-                    told.get("units"),
+                    figures.get("value"),
+                    interval(figures.get("low"), figures.get("high")),
+                    figures.get("units"),
                     marginal.get("value"),
                     interval(marginal.get("low"), marginal.get("high")),
                 )
-                for (account, told), marginal in zip(shown.items(), own, strict=True)
+                for (account, figures), marginal in zip(shown.items(), own, strict=True)
             ],
         )
 
@@ -244,8 +246,8 @@ def _groups(groups: Value) -> Iterator[Block]:
         yield Grid(
             columns=("group", "value", "95 % interval", "units", "people"),
             rows=[
-                (name, told["value"], interval(told["low"], told["high"]), told["units"], told["people"])
-                for name, told in groups.items()
+                (name, figures["value"], interval(figures["low"], figures["high"]), figures["units"], figures["people"])
+                for name, figures in groups.items()
             ],
         )
 

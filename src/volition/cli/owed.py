@@ -13,9 +13,9 @@ def owed_json(workspace: "Workspace") -> list[dict[str, Any]]:
     """Return every forgetting that is owed, parties named as on the command line."""
     rows = []
     for owed in workspace.models.owed():
-        told = owed.to_json()
-        told["parties"] = {workspace.party_name(party): reason for party, reason in told["parties"].items()}
-        rows.append(told)
+        row = owed.to_json()
+        row["parties"] = {workspace.party_name(party): reason for party, reason in row["parties"].items()}
+        rows.append(row)
     return rows
 
 

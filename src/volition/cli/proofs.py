@@ -59,9 +59,9 @@ def prove(
         return Result(value=document, view=_proved_person_view)
     path = file or Path("proof.json")
     _write(path, json.dumps(document, indent=1).encode())
-    told = [{name: proof[name] for name in ("model", "present", "rows")} for proof in document["proofs"]]
-    told_all = {"file": str(path), "person": person, "proofs": told, "receipts": len(document["receipts"])}
-    return Result(value=told_all, view=_proved_person_view)
+    proofs = [{name: proof[name] for name in ("model", "present", "rows")} for proof in document["proofs"]]
+    document_json = {"file": str(path), "person": person, "proofs": proofs, "receipts": len(document["receipts"])}
+    return Result(value=document_json, view=_proved_person_view)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -211,7 +211,7 @@ def _collect(
     collect: "Callable[[Workspace, Path, Progress], Collected]",
 ) -> Result:
     """Collect each file; one that cannot be read at all takes no other with it."""
-    told: list[dict[str, Any]] = []
+    outcomes: list[dict[str, Any]] = []
     warnings: list[str] = []
     code = codes.OK.code
     with call.workspace() as workspace, output.progress() as progress:
@@ -221,11 +221,11 @@ def _collect(
             except InvalidInputError as error:
                 if len(files) == 1:
                     raise
-                told.append({"file": str(path), "error": str(error)})
+                outcomes.append({"file": str(path), "error": str(error)})
                 warnings.append(str(error))
                 code = codes.INVALID.code
                 continue
-            told.append({"file": str(path), **outcome})
+            outcomes.append({"file": str(path), **outcome})
             warnings += [note if path.name in note else f"{path}: {note}" for note in outcome["notes"]]
             if outcome["rejected"]:
                 places = ", ".join(outcome["quarantine"])
@@ -233,13 +233,13 @@ def _collect(
                 if not any(outcome[good] for good in ("stored", "known", "replaced", "not_kept", "skipped")):
                     code = codes.INVALID.code
     total = {
-        "stored": sum(file.get("stored", 0) for file in told),
-        "known": sum(file.get("known", 0) for file in told),
-        "not_kept": _sum(file.get("not_kept", {}) for file in told),
-        "rejected": sum(len(file.get("rejected", ())) for file in told),
-        "skipped": _sum(file.get("skipped", {}) for file in told),
+        "stored": sum(file.get("stored", 0) for file in outcomes),
+        "known": sum(file.get("known", 0) for file in outcomes),
+        "not_kept": _sum(file.get("not_kept", {}) for file in outcomes),
+        "rejected": sum(len(file.get("rejected", ())) for file in outcomes),
+        "skipped": _sum(file.get("skipped", {}) for file in outcomes),
     }
-    return Result(value={"files": told, "total": total}, view=_collected_view, code=code, warnings=tuple(warnings))
+    return Result(value={"files": outcomes, "total": total}, view=_collected_view, code=code, warnings=tuple(warnings))
 
 
 def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:

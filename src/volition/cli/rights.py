@@ -59,8 +59,8 @@ def requests(call: Call, person: Annotated[str, typer.Argument(metavar="PERSON",
 
 
 def _exported(value: Value) -> list[Block]:
-    told = f"{value['file']}: {value['records']:,} records of {value['person']}, "
-    return [Line(text=f"{told}and {value['concerning']:,} of others that concern them, without content.")]
+    summary = f"{value['file']}: {value['records']:,} records of {value['person']}, "
+    return [Line(text=f"{summary}and {value['concerning']:,} of others that concern them, without content.")]
 
 
 def _requests(value: Value) -> list[Block]:

@@ -75,8 +75,8 @@ def _purpose(one: Value) -> Iterator[Block]:
     yield Line(text=f"A no: {one['a_no']}")
     for switch in one["switches"]:
         also = [name for name in (*switch["refuses"], *switch["disables"]) if name != one["purpose"]]
-        told = f"and turns off {', '.join(also)}" if also else "and nothing else"
-        yield Line(text=f'The switch "{switch["title"]}" ({switch["switch"]}), off, says that no {told}.')
+        effect = f"and turns off {', '.join(also)}" if also else "and nothing else"
+        yield Line(text=f'The switch "{switch["title"]}" ({switch["switch"]}), off, says that no {effect}.')
     yield Line(text=f"Withdrawing later: {one['withdrawing']}")
     if one["models"]:
         yield Grid(
@@ -122,8 +122,10 @@ def _figures(figures: list[tuple[str, Value]]) -> Iterator[Block]:
 
 
 def _now(one: Value) -> str:
-    told = dict.fromkeys(f"{state['party']}: {'yes' if state['allowed'] else state['reason']}" for state in one["now"])
-    return "; ".join(told) or "-"
+    answers = dict.fromkeys(
+        f"{state['party']}: {'yes' if state['allowed'] else state['reason']}" for state in one["now"]
+    )
+    return "; ".join(answers) or "-"
 
 
 def _told(figures: list[dict[str, Any]]) -> str:

@@ -133,10 +133,10 @@ def _second(card: _Card) -> Iterator[str]:
 
 
 def _groups(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    for name, told in groups.items():
-        people = "" if told["people"] is None else f" of {told['people']} people"
-        interval = _interval(told["low"], told["high"])
-        yield f"  - {name}: {_figure(told['value'])} ({interval}), {told['units']} units{people}"
+    for name, figures in groups.items():
+        people = "" if figures["people"] is None else f" of {figures['people']} people"
+        interval = _interval(figures["low"], figures["high"])
+        yield f"  - {name}: {_figure(figures['value'])} ({interval}), {figures['units']} units{people}"
 
 
 def _figure(value: float | None) -> str:

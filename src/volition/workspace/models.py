@@ -301,11 +301,11 @@ class Models:
             raise InvalidInputError(msg)
         settle_releases(self._opened.folder / "releases", {model: state})
         files = {each: read_bytes(self._opened.folder / "releases" / model / each) for each in ("card.json", name)}
-        told = json.loads(files["card.json"])
+        written = json.loads(files["card.json"])
         whole = canonical.digest(files["card.json"]) == state.card
         if name == "attestation.json":
             whole = whole and canonical.digest(files[name]) == state.attestation
-        if not whole or (name == "card.md" and files[name] != card_markdown(told).encode()):
+        if not whole or (name == "card.md" and files[name] != card_markdown(written).encode()):
             msg = f"{name} of model {model} is not the one that was released. Restore it from a copy."
             raise ProofError(msg)
         return files[name]

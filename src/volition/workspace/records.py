@@ -250,11 +250,13 @@ class Records:
         read = read_message if signal == "logs" else read_traces
         return self.take_in(read(data, encoding=encoding, source=source), None, silent)
 
-    def collect_zoom_event(self, told: Mapping[str, Any], *, account: str) -> Collected:
+    def collect_zoom_event(self, delivery: Mapping[str, Any], *, account: str) -> Collected:
         """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""
         from volition.records.ingest.zoom import read_zoom_event  # noqa: PLC0415 - as above
 
-        return self.take_in(read_zoom_event(told, account=self._opened.parties.account(account).id), account, silent)
+        return self.take_in(
+            read_zoom_event(delivery, account=self._opened.parties.account(account).id), account, silent
+        )
 
     def take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
         """Collect pieces that a way in has read; `account` is whose they are, or none where each piece says so."""

@@ -41,9 +41,9 @@ def must_refuse(call: Callable[[], object], reason: str) -> str:
     try:
         call()
     except RefusedError as error:
-        told = str(error)
-        hold(reason in told, f"the refusal says {reason!r}")
-        return told
+        message = str(error)
+        hold(reason in message, f"the refusal says {reason!r}")
+        return message
     hold(claim=False, promise=f"what is {reason} is refused")
     return ""
 
@@ -83,8 +83,8 @@ def check_scrubbed(workspace: Workspace, snapshot: "Snapshot") -> str:
     names: dict[str, set[str]] = {person.pseudonym: _words(person.name or "") for person in everyone}
     for row in snapshot.rows(workspace.parties):
         text = str(row.payload.get("text", ""))
-        told = _words(text)
-        hold(told.isdisjoint(chain.from_iterable(names[pseudonym] for pseudonym in row.people)), "names are scrubbed")
+        words = _words(text)
+        hold(words.isdisjoint(chain.from_iterable(names[pseudonym] for pseudonym in row.people)), "names are scrubbed")
         if row.payload.get("kind") == "segment" and "[person-" in text:
             examples.append(text)
     hold(bool(examples), "there was a name to scrub")

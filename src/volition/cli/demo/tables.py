@@ -55,7 +55,7 @@ def dropped_rows(rows: Mapping[str, Mapping[str, Any]]) -> str:
 def benefits_table(figures: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return what training gave each model, against the same feature without."""
     columns = ("model", "measure", "without", "with", "benefit", "95 % interval", "measured on")
-    return Table(columns=columns, rows=tuple(_benefit(family, told["benefit"]) for family, told in figures.items()))
+    return Table(columns=columns, rows=tuple(_benefit(family, figure["benefit"]) for family, figure in figures.items()))
 
 
 def _benefit(family: str, found: Mapping[str, Any]) -> tuple[object, ...]:

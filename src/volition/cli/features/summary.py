@@ -33,10 +33,10 @@ def summarize(
     with call.workspace() as workspace, output.progress() as progress:
         summary = workspace.features.summarize(meeting, person=asker, words=words, progress=progress)
         minutes = asdict(workspace.features.minutes(meeting, person=asker))
-        told = {"prose": asdict(workspace.features.prose(summary, person=asker))} if prose else {}
+        extra = {"prose": asdict(workspace.features.prose(summary, person=asker))} if prose else {}
     for action in minutes["actions"]:
         action["due_date"] = action["due_date"] and action["due_date"].isoformat()
-    return Result(value={"meeting": meeting, **asdict(summary), **minutes, **told}, view=_summary_view)
+    return Result(value={"meeting": meeting, **asdict(summary), **minutes, **extra}, view=_summary_view)
 
 
 def _summary_view(value: Value) -> Iterator[Block]:
@@ -68,7 +68,9 @@ def _summary_view(value: Value) -> Iterator[Block]:
 def _prose(value: Value) -> Iterator[Block]:
     """Show sentences with the moments that they cite, counted in the order above, and what does not hold."""
     if value["sentences"]:
-        rows = [(told["text"], told["cites"], told["unsupported"] or "holds") for told in value["sentences"]]
+        rows = [
+            (sentence["text"], sentence["cites"], sentence["unsupported"] or "holds") for sentence in value["sentences"]
+        ]
         cells = [(text, " ".join(f"[{number}]" for number in cites), check) for text, cites, check in rows]
         yield Grid(columns=("in prose", "moments", "check"), rows=cells)
     yield paragraph(value["note"])

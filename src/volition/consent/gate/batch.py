@@ -89,17 +89,17 @@ def judge_batch(permits: Permits, names: Names, questions: pa.RecordBatch) -> pa
     codes[undated], codes[future] = REASON_CODES[Reason.UNKNOWN_PARTY], REASON_CODES[Reason.STALE]
     place = party_set.astype(np.int32)
     untimely = np.concatenate([undated, future])
-    place[untimely] += len(first)  # there the account is told
+    place[untimely] += len(first)  # there the account is named
     since_us = np.concatenate([sets.effective.since_us, np.full(len(first), NO_PERMIT_US)])
     since = pa.array(since_us, mask=np.isin(since_us, [NO_PERMIT_US, BEGINNING_US]))
-    told = pa.array([*sets.parties, *sets.owners] if len(untimely) else sets.parties, pa.string())
+    parties = pa.array([*sets.parties, *sets.owners] if len(untimely) else sets.parties, pa.string())
     return pa.record_batch(
         [
             pa.array(codes == 0),
             pa.DictionaryArray.from_arrays(
                 pa.array(codes - 1, pa.int8(), mask=codes == 0), pa.array([str(name) for name in REASON_CODES])
             ),
-            pa.DictionaryArray.from_arrays(pa.array(place), told),
+            pa.DictionaryArray.from_arrays(pa.array(place), parties),
             since.cast(pa.timestamp("us", tz="UTC")).take(pa.array(place)),
         ],
         schema=ANSWERS,
@@ -214,12 +214,12 @@ def _instants(column: pa.Array) -> NDArray[np.int64]:
         return np.full(len(column), _NULL_US)
     if not pa.types.is_timestamp(kind):
         raise InvalidInputError(_wrong("collected_at", kind))
-    told = column.view(pa.int64()).fill_null(_NULL_US).to_numpy(zero_copy_only=False)
+    values = column.view(pa.int64()).fill_null(_NULL_US).to_numpy(zero_copy_only=False)
     per_us = _UNITS_PER_S["us"] / _UNITS_PER_S[kind.unit]
     if per_us <= 1:
-        return np.where(told == _NULL_US, _NULL_US, told // int(1 / per_us))
+        return np.where(values == _NULL_US, _NULL_US, values // int(1 / per_us))
     most = NO_PERMIT_US // int(per_us)
-    return np.where(np.abs(np.maximum(told, 1 - 2**63)) >= most, _NULL_US, told * int(per_us))
+    return np.where(np.abs(np.maximum(values, 1 - 2**63)) >= most, _NULL_US, values * int(per_us))
 
 
 def _is_text(kind: Any) -> bool:  # noqa: ANN401 - Arrow has no types
@@ -302,6 +302,6 @@ def _party_sets(asked: _Asked) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
 
 
 def _dense(key: NDArray[np.int64]) -> tuple[NDArray[np.int32], int]:
-    """Number what is told apart by a key anew, from 0 on."""
+    """Number what is distinguished by a key anew, from 0 on."""
     encoded = pa.array(key).dictionary_encode()
     return encoded.indices.to_numpy(zero_copy_only=False), len(encoded.dictionary)

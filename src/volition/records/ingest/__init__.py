@@ -151,7 +151,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complete:
-    """That a source has told everything it still has of a conversation in a stretch of time: what else we hold is gone.
+    """That a source has given everything it still has of a conversation in a stretch of time: the rest is gone.
 
     Attributes:
         account: Whose conversation it is.

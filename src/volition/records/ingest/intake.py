@@ -163,7 +163,7 @@ class _Intake:
         self._directory = _Directory(parties)
         self._erased = parties.erased_accounts()
         self._outcome = Collected()
-        # What sources that number their forms told, by account and conversation.
+        # What sources that number their forms gave, by account and conversation.
         self._present: dict[tuple[str, str], set[str]] = defaultdict(set)
 
     def take(self, batch: Sequence[Piece]) -> None:

@@ -262,8 +262,8 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
     if not time_ns:
         raise InvalidInputError("The record has no time. Set time_unix_nano or observed_time_unix_nano.")
     if time_ns < _EARLIEST_NS:
-        told = us_to_text(time_ns // 1000)
-        msg = f"Its time {time_ns} is {told} if it counts nanoseconds. Does it count milliseconds or seconds? Send "
+        as_text = us_to_text(time_ns // 1000)
+        msg = f"Its time {time_ns} is {as_text} if it counts nanoseconds. Does it count milliseconds or seconds? Send "
         raise InvalidInputError(msg + "nanoseconds since 1970.")
     people = _people(named_person(own, inherited, names.person))
     name = record.event_name or own.get("event.name") or ""

@@ -35,7 +35,7 @@ def read_quarantine(folder: Path) -> Iterator[SetAside]:
     for path in sorted(folder.glob("*.jsonl")):
         try:
             for line in path.read_bytes().splitlines():
-                told = json.loads(line)
-                yield SetAside(source=told["source"], where=told["where"], why=told["why"])
+                line_json = json.loads(line)
+                yield SetAside(source=line_json["source"], where=line_json["where"], why=line_json["why"])
         except (OSError, ValueError, KeyError) as error:
             raise BackendError(f"What was set aside in {path} cannot be read: {error!r}.") from error

@@ -110,7 +110,7 @@ def read_slack(
 
 
 @dataclass(slots=True)
-class _Told:
+class _Coverage:
     """What the messages of a conversation say of the export: whether all were read, and its days' time zone.
 
     Attributes:
@@ -222,20 +222,20 @@ class _Export:
             yield Note(source=self._source, what=_unlisted(folder))
         if not known.complete:
             known.members = list(dict.fromkeys([*known.members, *writers]))
-        told = _Told()
+        coverage = _Coverage()
         for place, (day, name) in enumerate(days):
             for piece in self._day(name, known, folder, place, changes):
                 yield piece
-                told.hear(piece, _day_start_s(day))
-        if told.whole and span[1]:
-            offset_s = told.offset_s
+                coverage.hear(piece, _day_start_s(day))
+        if coverage.whole and span[1]:
+            offset_s = coverage.offset_s
             yield Complete(
                 account=self._account,
                 conversation=folder,
                 origin=f"slack:{known.id}",
                 start_us=(span[0] - offset_s) * 1_000_000,
                 end_us=(span[1] - offset_s) * 1_000_000,
-                sure_us=told.sure_us,
+                sure_us=coverage.sure_us,
             )
 
     def _scan(self, days: Sequence[tuple[str, str]], *, everyone: bool) -> tuple[dict[str, tuple[int, int]], list[str]]:

@@ -14,26 +14,26 @@ from volition.records.ingest import Draft, PersonRef, Reject, raw_json
 _KEPT = ("id", "uuid", "type", "duration", "topic_category", "timezone", "start_time", "end_time")
 
 
-def read_zoom_event(told: Mapping[str, Any], *, account: str) -> Iterator[Draft | Reject]:
+def read_zoom_event(delivery: Mapping[str, Any], *, account: str) -> Iterator[Draft | Reject]:
     """Read one event.
 
     Args:
-        told: The delivery's document: `event`, `event_ts` (milliseconds) and `payload`.
+        delivery: The delivery's document: `event`, `event_ts` (milliseconds) and `payload`.
         account: Whose meetings it tells of.
 
     Yields:
         A draft, or a reject if it has no time or no sense.
     """
-    event, payload = told.get("event"), told.get("payload")
+    event, payload = delivery.get("event"), delivery.get("payload")
     about = payload.get("object") if isinstance(payload, Mapping) else None
-    at_ms = told.get("event_ts")
+    at_ms = delivery.get("event_ts")
     if not isinstance(event, str) or not isinstance(about, Mapping) or type(at_ms) is not int:
         why = "The event names no kind, no meeting or no time (event_ts)."
-        yield Reject(source="zoom", where=str(event), why=why, raw=raw_json(told))
+        yield Reject(source="zoom", where=str(event), why=why, raw=raw_json(delivery))
         return
     try:
         yield Draft(
-            key="zoom:" + digest(canonical_json(dict(told))),
+            key="zoom:" + digest(canonical_json(dict(delivery))),
             account=account,
             people=tuple(_people(about)),
             category="service/usage",
@@ -46,7 +46,7 @@ def read_zoom_event(told: Mapping[str, Any], *, account: str) -> Iterator[Draft 
             },
         )
     except InvalidInputError as error:
-        yield Reject(source="zoom", where=str(event), why=str(error), raw=raw_json(told))
+        yield Reject(source="zoom", where=str(event), why=str(error), raw=raw_json(delivery))
 
 
 def _people(about: Mapping[str, Any]) -> Iterator[PersonRef]:

@@ -1,4 +1,4 @@
-"""Which form of a record lies here: a source may change what it has told (upserts by version), or take it back.
+"""Which form of a record lies here: a source may change what it has given (upserts by version), or take it back.
 
 A record is known by its key at the source. If it comes again with other content, then either its source numbers its
 forms, and a newer one takes the place of the older; or it does not, and what came first stays. Which form lies in the
@@ -117,17 +117,17 @@ def remove_others(  # noqa: PLR0913 - a stretch of a conversation
     present: Iterable[str],
     writer: Writer,
 ) -> int:
-    """Remove what a source has not told again, though it told everything it still has; return how many records.
+    """Remove what a source has not given again, though it gave everything it still has; return how many records.
 
     Args:
         account: Whose conversation it is.
         conversation: The name of the channel.
         category: What its records are.
         origin: Where its records come from; others of the same channel stay.
-        stretch_us: From when (included) until when (not included) the source told everything.
+        stretch_us: From when (included) until when (not included) the source gave everything.
         sure_us: Until when it surely did. Where something later than the stretch lies here the input may be an old one,
             and what it lacks after this instant may have come since.
-        present: The identities, under their keys, of what the source told.
+        present: The identities, under their keys, of what the source gave.
         writer: Takes the turn.
     """
     with writer.writing("the files without what its source has taken back") as batch:

@@ -99,16 +99,16 @@ class Lake:
         sure_us: int,
         present: Iterable[str],
     ) -> int:
-        """Remove what a source has taken back: it told all that it still has of a stretch, and this was not among it.
+        """Remove what a source has taken back: it gave all that it still has of a stretch, and this was not among it.
 
         Args:
             account: Whose conversation it is.
             conversation: The name of the channel.
             category: What its records are.
             origin: Where its records come from; others of the same channel stay.
-            stretch_us: From when (included) until when (not included) the source told everything.
+            stretch_us: From when (included) until when (not included) the source gave everything.
             sure_us: Until when it surely did, where the input may be an old one.
-            present: The identities, under their keys, of what the source told.
+            present: The identities, under their keys, of what the source gave.
 
         Returns:
             How many records were removed.

@@ -86,8 +86,8 @@ class May:
             await send_problem(send, UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
             return
         if not asked.who.is_any(ROLES) or SCOPE not in asked.who.scopes:
-            told = f"This needs the scope {SCOPE}, and a role among: {', '.join(sorted(ROLES))}."
-            await send_problem(send, FORBIDDEN, told)
+            detail = f"This needs the scope {SCOPE}, and a role among: {', '.join(sorted(ROLES))}."
+            await send_problem(send, FORBIDDEN, detail)
             return
         kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
         try:

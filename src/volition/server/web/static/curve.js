@@ -1,4 +1,4 @@
-// A run's loss, drawn while it is told. The drawing that the page came with stays for those who hear it.
+// A run's loss, drawn while it is received. The drawing that the page came with stays for those who hear it.
 (() => {
   const place = document.getElementById("curve"), now = document.getElementById("now");
   if (!place || !now) return;
@@ -8,12 +8,12 @@
   let plot = null, total = 0;
 
   const draw = () => {
-    const told = now.querySelector("[data-curve]");
-    if (!told) return;
-    const curve = JSON.parse(told.dataset.curve);
+    const fresh = now.querySelector("[data-curve]");
+    if (!fresh) return;
+    const curve = JSON.parse(fresh.dataset.curve);
     const data = [curve.losses.map((point) => point[0]), curve.losses.map((point) => point[1])];
     total = curve.total;
-    told.classList.add("hidden");
+    fresh.classList.add("hidden");
     place.hidden = false;
     if (plot) { plot.setData(data); return; }
     plot = new uPlot({
