@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import get_type_hints
@@ -89,6 +90,11 @@ PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py" 
 LAKE = sorted((PACKAGE / "records" / "lake").glob("*.py"))
 
 
+@cache
+def _parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _own(path):
     """Return the name under which a module stands in LAYERS."""
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -106,18 +112,21 @@ def _lives_in(path, homes):
 
 def _tour(package):
     """Return what a package's docstring lists, in its order: a line each, the name, two blanks, what it is."""
-    doc = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+    doc = ast.get_docstring(_parsed(package / "__init__.py"))
     return re.findall(r"^(\w+) {2,}\S", doc, re.MULTILINE)
 
 
+@cache
 def _imported(path):
     """Return the dotted name of everything a module imports, wherever in it: at the top, in a function, for types."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    imported = []
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path.name} line {node.lineno}: imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            imported += [f"{node.module}.{alias.name}" for alias in node.names]
+    return imported
 
 
 def _imported_modules(path):
@@ -274,7 +283,7 @@ def test_nobody_outside_imports_what_is_inside_the_lake():
     for path in {*MODULES, *bench} - set(LAKE):
         inside = {dotted for dotted in _imported(path) if f"{dotted}.".startswith("volition.records.lake.")} - listed
         assert not inside, f"{path.name} must not import {sorted(inside)}"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(_parsed(path)):
             reached = isinstance(node, ast.Attribute) and ast.unparse(node) == "volition.records.lake"
             assert not reached, f"{path.name} line {node.lineno}: the lake is imported by name"
 
@@ -333,7 +342,7 @@ def test_the_lake_is_opened_in_one_place():
     openers = {
         _own(path)
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(_parsed(path))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Lake"
     }
     assert openers == {"workspace"}
@@ -341,7 +350,7 @@ def test_the_lake_is_opened_in_one_place():
 
 def _calls(path):
     """Yield every call in a module, with the last part of the name that is called."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             yield node, node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
 
@@ -361,7 +370,7 @@ def test_only_the_lake_and_the_engines_open_record_files():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nobody_uses_what_is_private_to_another(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_parsed(path)):
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
             owner = ast.unparse(node.value)
             assert owner in {"self", "cls"} or _own(path) == "cli", (

@@ -299,6 +299,7 @@ def test_help_loads_no_heavy_package():
 # --- for machines and for people -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", example_parameters())
 def test_json_is_one_document_and_nothing_else(name, here, volition):
     code, out, err = volition(*split(EXAMPLES[name], here), "--json")
@@ -732,6 +733,7 @@ def at_a_terminal(*arguments, answer=b""):
     return running.wait(timeout=30), shown.decode()
 
 
+@pytest.mark.slow
 def test_erasing_asks_first_on_a_terminal(here, volition):
     code, shown = at_a_terminal("erase", "--party", "account:copper", answer=b"n\n")
     assert code == 130
@@ -742,12 +744,14 @@ def test_erasing_asks_first_on_a_terminal(here, volition):
     assert "These models must forget" in shown
 
 
+@pytest.mark.slow
 def test_progress_is_shown_on_a_terminal(here):
     code, shown = at_a_terminal("train", "recommend")
     assert code == 0
     assert "count" in shown
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_colours_but_no_control_characters_of_the_data(here):
     code, shown = at_a_terminal(*split(f"{MAY} --person mara", here))
     assert code == 0

@@ -65,6 +65,7 @@ def loaded_by(code, *arguments, **environment):
     return json.loads(done.stderr.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", MAY)
 def test_a_command_loads_only_the_heavy_packages_that_it_uses(workspace, command):
     code, modules = loaded_by(RUN, command, VOLITION_WORKSPACE=str(workspace))
@@ -72,6 +73,7 @@ def test_a_command_loads_only_the_heavy_packages_that_it_uses(workspace, command
     assert WATCHED.intersection(modules) - MAY[command] == set()
 
 
+@pytest.mark.slow
 def test_status_says_that_the_encoder_is_there_without_loading_it(workspace):
     code = "import sys; sys.argv[1] = 'status'\n" + RUN
     _, modules = loaded_by(code, "", VOLITION_WORKSPACE=str(workspace))
@@ -93,6 +95,7 @@ print(json.dumps(sorted({"pandas", "sklearn", "dask"} & sys.modules.keys())), fi
     assert loaded_by(code) == []
 
 
+@pytest.mark.slow
 def test_what_a_command_hides_from_lightgbm_it_hides_from_nobody_else():
     pytest.importorskip("pandas")
     code = """

@@ -54,6 +54,7 @@ CATEGORIES = st.sampled_from([frozenset({"content/chat"}), frozenset({"service/u
 PURPOSES = st.sampled_from([frozenset({"train/search"}), frozenset({"train/summary", "train/search"})])
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.lists(st.tuples(st.booleans(), CATEGORIES, PURPOSES), max_size=3), min_size=10, max_size=20))
 def test_what_is_counted_is_what_each_persons_own_page_says(said):

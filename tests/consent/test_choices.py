@@ -39,6 +39,7 @@ def permits(workspace, switch):
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     said=st.lists(st.tuples(st.booleans(), st.sampled_from(SWITCHES), st.sampled_from([None, "past"])), max_size=5),

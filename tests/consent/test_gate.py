@@ -96,6 +96,7 @@ answers = st.tuples(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 @given(st.lists(answers, max_size=10), st.lists(st.tuples(st.integers(0, 11), st.integers(0, ASKED)), max_size=60))
 def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, engine, answers, rows):
@@ -285,6 +286,7 @@ def rows_of(rows, account_of={}.get):
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     party_set_effective_permits,
@@ -358,6 +360,7 @@ def test_more_files_than_are_held_open_are_read_all_the_same(tmp_path, monkeypat
     assert [len(batch["payload"][0].as_py()) for batch in (first, *batches)] == list(range(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
 def test_what_statistics_foresee_is_what_the_rows_say(tmp_path, engine):
     """Every row group of two rows, of known and unknown party sets, early and late, under every standing of two party sets."""

@@ -38,6 +38,7 @@ def party_sets_of(pairs):
     )
 
 
+@pytest.mark.slow
 @given(st.lists(answers, max_size=12), st.integers(0, ASKED))
 def test_a_gate_that_learns_gives_the_answers_of_one_that_asks_anew(answers, collected):
     history = History()

@@ -98,6 +98,7 @@ LIMITS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(before=LIMITS, last=st.tuples(st.booleans(), st.sampled_from(["", "g"])))
 def test_undoing_makes_the_limits_stand_as_they_did(tmp_path_factory, before, last):

@@ -97,6 +97,7 @@ def forms(permits, people, category, folder):
     return verdict, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_one_no_wherever_it_stands_keeps_the_record_out(size, tmp_path):
     """Everybody has said yes but one: each place of small meetings, and of large ones the first, the middle, the last."""
@@ -127,6 +128,7 @@ def test_the_region_of_the_last_counts_for_everybody(size, tmp_path):
     assert set(found.values()) == {None}, found
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_meetings_drawn_at_random_are_judged_alike_by_every_form(tmp_path_factory, data):
     people = tuple(data.draw(st.permutations(CROWD))[: data.draw(st.sampled_from(SIZES))])

@@ -304,6 +304,7 @@ def test_every_short_history_agrees_with_the_definition(old, new):
             check(sorted(start + events, key=lambda event: event[0]), roles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RULES)
 def test_every_history_of_two_events_agrees_under_one_version(kind):
     start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
@@ -335,6 +336,7 @@ LIMITS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["consent", "speaker", "signalled"])
 def test_every_history_of_two_limits_agrees_under_changing_terms(kind):
     start = [

@@ -42,6 +42,7 @@ def naive_winners(ruleset, category, purpose, region):
     return [rule for rule, known in zip(ruleset, ranks, strict=True) if known == best and best]
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(rules(), min_size=1, max_size=5))
 def test_the_most_specific_rule_wins_and_ties_and_dead_rules_are_refused(ruleset):
@@ -116,6 +117,7 @@ def test_regions_take_in_their_parts():
 # --- the form in the ledger ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(versions())
 def test_terms_come_back_equal_from_json(terms):
@@ -158,6 +160,7 @@ def places(value, path=()):
         yield from places(inner, (*path, step))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["bundled", "granular"]), st.randoms(use_true_random=False), ANY_JSON)
 def test_a_ledger_entry_that_is_no_terms_is_invalid_input_and_nothing_worse(name, random, junk):

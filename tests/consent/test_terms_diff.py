@@ -258,6 +258,7 @@ def test_a_version_newly_allows_iff_some_use_was_not_permitted_before(pair):
     assert not newly_allows(old, old)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(versions(), versions())
 def test_a_diff_names_every_use_whose_rule_changed_and_no_other(old, new):

@@ -468,6 +468,7 @@ def spoiled_files(draw):
     return "".join(tokens).encode()
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=spoiled_files() | st.binary(max_size=60) | st.text(max_size=60).map(lambda text: text.encode("utf-8")))
 def test_any_file_is_terms_or_invalid_input_with_a_line_that_exists(data, tmp_path):
@@ -604,6 +605,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["pair", "table", "row"]), PLAIN, VALUES), max_size=6), st.randoms())
 def test_values_are_found_on_the_lines_on_which_they_were_written(parts, random):

@@ -211,6 +211,7 @@ def test_every_family_is_held_to_it():
     assert MAKERS.keys() == set(BUILT_IN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "gone",
     [["acme-0"], ["brill"], ["acme-1", "brill", "corda-3"], list(PEOPLE["corda"]), ["brill", "acme-0", "acme-3"], []],
@@ -225,11 +226,13 @@ def test_the_model_afterwards_is_the_one_that_never_saw_them(name, gone):
     assert (forgotten == model.files()) == (not gone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_where_everybody_is_forgotten_nothing_is_left_to_learn_from(name):
     assert forgets(name, EVERYBODY) == [None, None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_an_account_is_forgotten_whose_content_nobody_can_open_any_more(name):
     _, rows, _ = made(name)
@@ -239,6 +242,7 @@ def test_an_account_is_forgotten_whose_content_nobody_can_open_any_more(name):
     assert forgotten == never
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=4)
 @given(gone=st.lists(st.sampled_from(EVERYBODY), max_size=12, unique=True), order=st.randoms(use_true_random=False))
@@ -248,6 +252,7 @@ def test_whoever_is_forgotten_and_in_whatever_order_rows_come(name, gone, order)
     assert forgotten == never
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_who_was_forgotten_before_may_be_forgotten_with_others_later(name):
     """Two forgettings in a row are one: nothing of the first comes back with the second."""
@@ -258,6 +263,7 @@ def test_who_was_forgotten_before_may_be_forgotten_with_others_later(name):
     assert twice.files() == family.fit(both, parts=NoParts(), progress=silent).files()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(MAKERS))
 def test_every_unit_says_whom_it_is_about_so_that_groups_can_be_told_apart(name):
     family, rows, _ = made(name)

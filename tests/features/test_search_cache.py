@@ -161,6 +161,7 @@ def act(world, step, kept, erased):
                     world.lake.erase_person(world.people[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_meaning", [False, True], ids=["words", "meaning"])
 @settings(max_examples=60)  # each makes a world on the disk
 @given(steps=steps)

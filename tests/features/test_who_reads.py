@@ -262,6 +262,7 @@ def note_items(house):
     house.workspace.records.take_in(events, None, lambda *_: None)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)  # each makes a workspace on the disk
 @given(steps=steps)
 def test_every_reading_use_case_agrees_with_the_plain_reference(tmp_path_factory, steps):

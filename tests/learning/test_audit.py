@@ -181,6 +181,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(rows=ROWS, person=st.integers(0, 5))
 def test_leaving_out_by_forgetting_is_training_again_without(rows, person):

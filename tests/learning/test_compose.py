@@ -421,6 +421,7 @@ def test_rows_that_came_or_changed_are_counted_anew():
     assert forget(model, rows, changed).files() == fit(changed).files()
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_and_the_process_do_not_matter(tmp_path):
     rows = everybody_writes("please let me know", "ok then", "see you", people="abcdefg")
     model = fit(rows)

@@ -136,6 +136,7 @@ def test_causes_are_told_in_words():
 # --- what is learnt --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_planted_causes_come_out_on_top_and_decoys_do_not(learnt):
     model, others = learnt
     single = [one for one in others if one.failed and len(one.causes) == 1]
@@ -276,6 +277,7 @@ class Kept:
         self.parts[name] = arrays
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_its_finished_parts_and_never_from_stale_ones():
     rows, parts = rows_of(simulate(60, 8)), Kept()
     first = FAMILY.fit(rows, parts=parts, progress=silent)
@@ -301,6 +303,7 @@ TWO_ACCOUNTS = simulate(35, 8) + simulate(30, 8, account="bolt")
 PEOPLE = sorted({one.person for one in TWO_ACCOUNTS})
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(st.sets(st.sampled_from(PEOPLE), max_size=12), st.sampled_from([None, "acme", "bolt"]))
 def test_forgetting_leaves_the_bytes_of_a_model_that_never_saw_them(people, account):
@@ -396,6 +399,7 @@ def workspace(tmp_path):
         yield made, planted
 
 
+@pytest.mark.slow
 def test_without_a_yes_nothing_is_learnt_and_the_feature_refuses(workspace):
     made, planted = workspace
     person = made.parties.find_person("acme", planted[0].person).id
@@ -407,6 +411,7 @@ def test_without_a_yes_nothing_is_learnt_and_the_feature_refuses(workspace):
         made.features.diagnose(person)
 
 
+@pytest.mark.slow
 def test_a_yes_to_training_is_none_to_the_feature_and_the_other_way_round(workspace):
     made, planted = workspace
     person = made.parties.find_person("acme", planted[0].person).id
@@ -419,6 +424,7 @@ def test_a_yes_to_training_is_none_to_the_feature_and_the_other_way_round(worksp
     assert made.features.diagnose(made.parties.find_person("bolt", planted[-1].person).id).sessions
 
 
+@pytest.mark.slow
 def test_the_whole_road_learn_diagnose_refuse_forget(workspace):
     made, planted = workspace
     for account in ("acme", "bolt"):
@@ -448,6 +454,7 @@ def test_the_whole_road_learn_diagnose_refuse_forget(workspace):
     assert pseudonym not in {name for row in left for name in row.people}
 
 
+@pytest.mark.slow
 def test_samples_teach_diagnosis_through_scrubbing(tmp_path):
     samples = write_samples(tmp_path / "samples", start=datetime(2025, 6, 2, tzinfo=UTC))
     account = samples.accounts[-1]

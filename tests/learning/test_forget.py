@@ -133,6 +133,7 @@ def without(*parties):
 # --- exactly ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parties",
     [
@@ -555,6 +556,7 @@ def test_a_forgetting_that_was_killed_is_finished_by_the_next_one(released, tmp_
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
 
+@pytest.mark.slow
 def test_what_a_killed_training_or_forgetting_left_is_erased_once_it_is_stale(released):
     workspace, clock, _ = released
     clock.wait(hours=1)

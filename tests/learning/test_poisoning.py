@@ -20,6 +20,7 @@ def measure(family, rows, **how):
     return accounts, people
 
 
+@pytest.mark.slow
 def test_a_person_who_opens_what_does_not_answer_comes_out_on_top():
     _, people = measure(SearchFamily(None), searching(poisoner=POISONER))
 
@@ -31,6 +32,7 @@ def test_a_person_who_opens_what_does_not_answer_comes_out_on_top():
     assert worst["harm"] > 0.02
 
 
+@pytest.mark.slow
 def test_where_everybody_opens_what_answers_nobody_stands_out():
     _, people = measure(SearchFamily(None), searching())
     assert people.verdict == "pass"

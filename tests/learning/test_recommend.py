@@ -229,6 +229,7 @@ print(model.digest, repr(recommend(model, own, account="acme", limit=50)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_bytes_and_answers_do_not_depend_on_process_threads_or_row_order(threads):
     rows = two_crafts(people=300, items=150)

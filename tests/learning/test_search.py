@@ -174,6 +174,7 @@ def test_bm25_is_that_of_lucene_as_bm25s_computes_it():
 # --- learning ---
 
 
+@pytest.mark.slow
 def test_learning_ranks_better_than_the_untrained_blend():
     better = []
     for fold in range(3):
@@ -185,11 +186,13 @@ def test_learning_ranks_better_than_the_untrained_blend():
     assert min(better) > 0.1  # people open what the named speaker said, which the blend does not know
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_does_not_show(model):
     shuffled = random.Random(7).sample(ROWS, len(ROWS))
     assert fit(shuffled).digest == model.digest
 
 
+@pytest.mark.slow
 def test_another_process_with_other_hashes_and_threads_learns_the_same_bytes(model):
     settings = {
         "PYTHONHASHSEED": "5",
@@ -228,6 +231,7 @@ def test_forgetting_a_person_gives_the_bytes_of_never_having_seen_them(model, go
     assert forgotten.digest != model.digest
 
 
+@pytest.mark.slow
 def test_forgetting_with_the_encoder_gives_the_bytes_of_never_having_seen_them(encoder, embedded, full_model):
     family = SearchFamily(encoder)
     after = [row for row in embedded if row.payload.get("meeting") != "meeting-03" and PEOPLE[2] not in row.people]
@@ -235,6 +239,7 @@ def test_forgetting_with_the_encoder_gives_the_bytes_of_never_having_seen_them(e
     assert forgotten.files() == fit(after, family).files()
 
 
+@pytest.mark.slow
 def test_embeddings_that_are_missing_are_computed_to_the_same_model(encoder, full_model):
     assert fit(ROWS, SearchFamily(encoder)).digest == full_model.digest
 
@@ -405,6 +410,7 @@ def test_a_model_trained_with_the_encoder_falls_back_to_words_without_it_and_say
     assert any(word in found.hits[0].text for word in SUBJECTS["budget"])
 
 
+@pytest.mark.slow
 def test_a_model_of_another_encoder_does_not_rank_and_that_is_said(encoder, embedded, full_model):
     query = "What did Ada Byron think about the budget?"
     other = replace(full_model, settings={**full_model.settings, "encoder": "0" * 64})
@@ -444,6 +450,7 @@ def test_search_gives_no_more_than_the_limit_best_first(model):
     assert found.hits[:3] == search(model, "budget and payroll", ROWS, encoder=None, limit=3).hits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("query", ["what is it about?", "???", "[person-1a2b3c4d]"])
 def test_a_query_without_words_of_meaning_finds_nothing_by_words_and_fails_nowhere(query, model, full_model, encoder):
     assert search(model, query, ROWS, encoder=None).hits == ()

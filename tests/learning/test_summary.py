@@ -125,6 +125,7 @@ def test_a_trained_model_quotes_what_edited_summaries_taught_it_to_quote(model, 
     assert agreed.count(True) > sum(moment.quote.startswith("We agreed") for moment in untrained)
 
 
+@pytest.mark.slow
 def test_training_raises_the_score_on_meetings_it_never_saw(taught):
     known, held_out = FAMILY.holdout(taught, 0, 3)
 
@@ -143,6 +144,7 @@ SPOKEN = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(SPOKEN, st.integers(1, 60), st.booleans())
 def test_every_moment_is_a_verbatim_piece_of_the_segment_it_points_at(model, texts, words, trained):
     rows = [segment(text, turn, speaker=f"S{turn}", embed=False) for turn, text in enumerate(texts)]
@@ -301,6 +303,7 @@ print(model.digest, repr(summarize(model, meeting(31))))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_bytes_and_quotes_do_not_depend_on_process_threads_or_row_order(model, threads):
     script = _ANOTHER_PROCESS.format(
@@ -355,6 +358,7 @@ SMALL = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(SMALL, st.data())
 def test_forgetting_any_rows_leaves_the_bytes_of_a_model_that_never_saw_them(rows, data):
@@ -364,6 +368,7 @@ def test_forgetting_any_rows_leaves_the_bytes_of_a_model_that_never_saw_them(row
     assert outcome(lambda: forget(fit(rows), rows, after)) == outcome(lambda: fit(after))
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(SMALL, st.sets(st.sampled_from(["Ann", "Bob", "Cem"])))
 def test_forgetting_people_leaves_the_bytes_of_a_model_that_never_saw_them(rows, people):
@@ -372,6 +377,7 @@ def test_forgetting_people_leaves_the_bytes_of_a_model_that_never_saw_them(rows,
     assert outcome(lambda: forget(fit(rows), rows, after)) == outcome(lambda: fit(after))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [[], ["acme"], ["bolt", "cove"]])
 def test_forgetting_accounts_leaves_the_bytes_of_a_model_that_never_saw_them(taught, model, gone):
     after = [row for row in taught if row.account not in gone]
@@ -381,6 +387,7 @@ def test_forgetting_accounts_leaves_the_bytes_of_a_model_that_never_saw_them(tau
     assert forget(model, after, after).files() == fit(after).files()
 
 
+@pytest.mark.slow
 def test_forgetting_one_after_another_is_forgetting_all_at_once(taught, model):
     left = taught
     for number in range(0, 9, 2):
@@ -389,6 +396,7 @@ def test_forgetting_one_after_another_is_forgetting_all_at_once(taught, model):
         assert model.files() == fit(left).files()
 
 
+@pytest.mark.slow
 def test_a_meeting_whose_embeddings_are_gone_is_forgotten_with_them(taught, model):
     after = [replace(row, embedding=None) if row.payload["meeting"] == "m3" else row for row in taught]
 
@@ -396,6 +404,7 @@ def test_a_meeting_whose_embeddings_are_gone_is_forgotten_with_them(taught, mode
     assert forget(model, taught, after).files() != model.files()
 
 
+@pytest.mark.slow
 def test_forgetting_everybody_leaves_nothing_to_make_a_model_of(taught, model):
     with pytest.raises(InvalidInputError, match="nothing to learn from"):
         forget(model, taught, [])
@@ -437,6 +446,7 @@ def test_every_meeting_is_held_out_whole_in_exactly_one_fold(taught):
     assert all(not inside & outside for inside, outside in zip(held, known, strict=True))
 
 
+@pytest.mark.slow
 def test_a_killed_training_reads_no_meeting_twice_and_ends_with_the_same_bytes(monkeypatch):
     class Killed:
         """Keeps parts, and dies instead of keeping the third."""

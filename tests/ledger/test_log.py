@@ -671,6 +671,7 @@ def test_accidents_cannot_change_or_remove_rows(closed):
                 connection.execute(statement)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_a_file_with_any_byte_changed_either_verifies_the_same_or_is_refused(closed, data):
@@ -720,6 +721,7 @@ def test_a_long_append_is_several_rows_that_read_like_one(path, tmp_path, monkey
         Ledger(store, SIGNER)
 
 
+@pytest.mark.slow
 def test_as_many_of_the_longest_entries_as_are_stored_together_fit_into_one_row(path):
     with closing(SqliteStore.create(path)) as store:
         size, longest = MOST_AT_ONCE, b"x" * MAX_ENTRY_BYTES

@@ -190,6 +190,7 @@ def growth(leaves, nodes, note, size):
     return Growth(leaves=leaves, nodes=nodes, checkpoint=checkpoint, note=note)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX thing")
 def test_killed_at_any_moment_an_older_file_is_as_it_was_or_carried_over(tmp_path):
     old_file(tmp_path / "count.db", 21)
@@ -338,6 +339,7 @@ def test_a_file_of_a_newer_version_is_refused(path):
         SqliteStore(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_an_older_file_with_any_byte_changed_either_verifies_the_same_or_is_refused(path, data):

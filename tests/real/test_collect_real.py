@@ -59,6 +59,7 @@ def test_every_cue_of_a_real_transcript_is_read_as_its_speaker_and_words(path):
     assert all(item.people[0].name == item.payload["speaker"] for item in items)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXPORTS, ids=lambda path: path.stem)
 def test_every_message_of_a_real_export_is_read_with_its_author_and_time(path):
     with zipfile.ZipFile(path) as archive:

@@ -279,6 +279,7 @@ def test_batches_are_told_one_after_the_other(world):
     assert told == [("collecting", BATCH, 0), ("collecting", total, 0)]
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(
     st.lists(

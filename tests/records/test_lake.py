@@ -614,6 +614,7 @@ STEPS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [ArrowEngine(), DuckDBEngine()], ids=["arrow", "duckdb"])
 @settings(max_examples=20)
 @given(steps=st.lists(STEPS, min_size=1, max_size=8), yeses=st.sets(st.sampled_from(PARTIES)))

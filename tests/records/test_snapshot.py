@@ -102,6 +102,7 @@ print(frozen.id)
 """
 
 
+@pytest.mark.slow
 def test_another_process_freezes_the_same_bytes(world, tmp_path):
     fill(world)
     permits, note = world.permits(), world.ledger.checkpoint()
@@ -437,6 +438,7 @@ def permitted(history, key, purpose, at_us):
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(before=ANSWERS, after=ANSWERS, records=RECORDS, purpose=st.sampled_from(["train/search", "feature/search"]))
 def test_the_rows_are_those_that_the_reference_permits_and_the_stale_ones_those_it_does_not_any_more(

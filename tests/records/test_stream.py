@@ -73,6 +73,7 @@ def test_whoever_says_no_while_it_is_read_is_in_no_later_batch(workspace):
     assert len(late) == 2 * LINES
 
 
+@pytest.mark.slow
 def test_a_no_of_another_process_stops_it_too(workspace):
     stream = iter(workspace.records.rows("train/summary", batch_rows=5))
     account = next(stream)["account"][0].as_py()

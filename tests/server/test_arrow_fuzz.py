@@ -85,6 +85,7 @@ def fuzz(world, count):
     assert done.returncode == 0, (done.returncode, f"kept in {last}, crc {crc}", done.stderr[-2000:])
 
 
+@pytest.mark.slow
 def test_300_mutated_streams_end_no_process(world):
     fuzz(world, 300)
 

@@ -43,6 +43,7 @@ def served(folder):
     return links, sessions
 
 
+@pytest.mark.slow
 def test_erasing_takes_the_sign_in_and_every_word_of_the_person_and_nobody_elses(folder, capsys):
     links, sessions = served(folder)
 

@@ -185,6 +185,7 @@ def test_a_missing_file_is_told_when_the_bundle_is_written(proven, tmp_path):
 # --- changed by somebody without the key ---
 
 
+@pytest.mark.slow
 def test_a_change_of_any_byte_of_any_member_fails_a_check(proven, verify):
     randomly = random.Random(1)
     for name, data in proven.members.items():
@@ -565,6 +566,7 @@ def test_presence_and_absence_are_proved_wherever_in_the_tree(tmp_path_factory, 
         assert not verify_person(proof, STRANGER.key).holds
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(people=st.dictionaries(NAMES, st.integers(1, 9), min_size=1, max_size=7), other=NAMES, data=st.data())
 def test_a_proof_that_says_anything_else_fails(tmp_path_factory, people, other, data):

@@ -63,6 +63,7 @@ def places(clients, switch, world):
     return told, of_account == "Allowed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switch", PLACES)
 def test_every_place_that_shows_a_permission_agrees_after_a_change(server, world, switch, capsys):
     clients = person, administrator, _ = [

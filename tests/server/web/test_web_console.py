@@ -140,6 +140,7 @@ def test_a_snapshot_shows_what_it_kept_and_dropped(server):
     assert client.get("/console/snapshots/train-search-nothing").status_code in {400, 404, 422}
 
 
+@pytest.mark.slow
 def test_a_run_is_started_and_followed(server):
     _, summary = with_snapshot(server)
     client = visitor(server, Role.ENGINEER)

@@ -84,6 +84,7 @@ def say(server, *parties, yes=True, purpose=("train", "feature")):
             workspace.consent.decide(party, yes=yes, data=["service", "content"], purpose=list(purpose), **covers)
 
 
+@pytest.mark.slow
 def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server):
     say(server, "account:acme", "person:ada", "person:bo")
     client = come_in(server)
@@ -97,6 +98,7 @@ def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server)
     assert "1:10" in page
 
 
+@pytest.mark.slow
 def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_by_nobody_else(server):
     client = come_in(server)
     page = client.get("/meetings/planning").text
@@ -128,6 +130,7 @@ def test_what_a_person_reads_again_is_of_their_own_account_alone(server, tmp_pat
         assert workspace.features.conversations(ConversationKind.MEETING, person="cy") == ()
 
 
+@pytest.mark.slow
 def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(server):
     say(server, "account:acme", "person:ada", "person:bo")
     client = come_in(server)
@@ -143,6 +146,7 @@ def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(serve
         )
 
 
+@pytest.mark.slow
 def test_opening_a_result_leads_to_its_second_and_is_kept_as_usage(server):
     say(server, "account:acme", "person:ada", "person:bo")
     client = come_in(server)

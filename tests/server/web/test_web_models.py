@@ -77,6 +77,7 @@ def section(text, name):
 # --- weigh ---
 
 
+@pytest.mark.slow
 def test_weighing_leads_to_every_switch_and_every_switch_to_its_weighing(server):
     weighed, settings = visit(server, "/weigh").text, visit(server, "/settings").text
     for href, text in (("/weigh#", settings), ("/settings#", weighed)):
@@ -89,6 +90,7 @@ def test_weighing_leads_to_every_switch_and_every_switch_to_its_weighing(server)
     assert settings.index('href="/weigh#train-recommend"') < settings.index('id="train-recommend-yes"')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", ["demo-person", "demo-administrator", "museum-0", "bakery-0"])
 def test_the_page_shows_the_figures_of_weighing_and_no_others(server, user):
     party, account = {
@@ -279,6 +281,7 @@ def verified(server, tmp_path, data, capsys, key=None):
     return code, json.loads(told.out) if code in {0, 4} else told.err
 
 
+@pytest.mark.slow
 def test_what_is_downloaded_verifies_for_anybody(server, tmp_path, capsys):
     with server.workspaces.borrow() as workspace:
         workspace.consent.signal(PERSON)
@@ -308,6 +311,7 @@ def test_what_is_downloaded_verifies_for_anybody(server, tmp_path, capsys):
     assert "absent" in verified(server, tmp_path, absent, capsys)[1]["checks"][0]["detail"]
 
 
+@pytest.mark.slow
 def test_a_receipt_that_was_changed_anywhere_does_not_verify(server, tmp_path, capsys):
     with server.workspaces.borrow() as workspace:
         entry = workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=["train"])

@@ -70,6 +70,7 @@ def test_the_provider_is_asked_with_pkce_state_and_nonce(client):
     assert {"state", "nonce", "code_challenge", "redirect_uri"} <= asked.keys()
 
 
+@pytest.mark.slow
 def test_nobody_becomes_a_user_by_coming(client):
     answer = client.get(let_in_by(leave(client), "stranger@example.org"))
     assert answer.status_code == 403
@@ -86,12 +87,14 @@ def test_another_browsers_answer_is_refused(client, server):
     assert "volition" not in other.cookies
 
 
+@pytest.mark.slow
 def test_a_code_is_taken_once(client):
     back = let_in_by(leave(client))
     assert client.get(back).status_code == 303
     assert client.get(back).status_code == 403
 
 
+@pytest.mark.slow
 def test_a_changed_nonce_is_refused(client, server):
     address = leave(client)
     asked = parse_qs(urlsplit(address).query)

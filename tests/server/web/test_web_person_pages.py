@@ -86,6 +86,7 @@ def words(answer):
 # --- what we hold ---
 
 
+@pytest.mark.slow
 def test_what_is_held_is_shown_and_comes_along(ada):
     said = words(ada.get("/holdings"))
     assert "2 records of what you said, wrote or did, and 3 of other people that concern you" in said
@@ -101,6 +102,7 @@ def test_what_is_held_is_shown_and_comes_along(ada):
     ]
 
 
+@pytest.mark.slow
 def test_the_api_gives_a_person_what_the_page_gives_and_nobody_else_gets_it(server, ada):
     held = ada.get("/v1/people/ada/holdings").json()
     assert sum(day["own"] for day in held["days"]) == 2
@@ -120,6 +122,7 @@ def test_the_api_gives_a_person_what_the_page_gives_and_nobody_else_gets_it(serv
 # --- requests ---
 
 
+@pytest.mark.slow
 def test_a_no_is_listed_with_its_ledger_entry(server, ada):
     with server.workspaces.borrow() as workspace:
         [said] = [one for one in workspace.history().party(workspace.party("person:ada")).decisions if not one.yes]
@@ -136,6 +139,7 @@ def test_nothing_is_erased_without_the_box_ticked(server, ada):
         assert workspace.parties.person("ada")
 
 
+@pytest.mark.slow
 def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
     answer = ada.post("/requests/erase", data={"confirm": "yes"})
     followed = answer.headers["location"]
@@ -191,6 +195,7 @@ def test_what_terms_say_becomes_no_markup_that_a_page_must_not_hold():
 # --- a guest ---
 
 
+@pytest.mark.slow
 def test_a_guest_sees_what_is_used_answers_and_gets_a_receipt_that_holds(server):
     client = visitor(server)
     assert client.get("/guest").headers["location"].startswith("/sign-in")
@@ -218,6 +223,7 @@ def test_a_guest_sees_what_is_used_answers_and_gets_a_receipt_that_holds(server)
     assert client.get(f"/guest/receipts/{others}").status_code == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["a guest", "a colleague by a guest's link"])
 @pytest.mark.parametrize("path", ["/search?q=launch", "/chat", "/meetings", "/meetings/standup", "/recommendations"])
 def test_a_guest_by_link_opens_nothing_of_the_organisation(server, who, path):
