@@ -24,6 +24,7 @@ from volition.cli import app, main
 from volition.cli.codes import OUTCOMES
 from volition.cli.demo.samples import write_samples
 from volition.cli.reference import reference
+from volition.learning.families.installed import BUILT_IN
 from volition.server.auth import Access, Role, Scope
 from volition.workspace import Workspace
 
@@ -383,7 +384,7 @@ FAILURES = [
     (f"{MAY} --person mara --record x", 2, "--record"),
     (f"{MAY} --person mara --at 2025-06-03T09:00", 2, "time zone"),
     ("snapshot train", 2, "train/search"),
-    ("train everything", 2, "search, recommend, summary, compose, diagnose"),
+    ("train everything", 2, ", ".join(BUILT_IN)),
     ("train search --snapshot missing", 2, "missing"),
     ("audit missing", 2, "missing"),
     ("release missing --override-by Dana", 2, "--because"),
@@ -421,8 +422,8 @@ def test_a_failure_leaves_stdout_empty_for_people(here, volition):
     code, out, err = volition("train", "everything")
     assert (code, out) == (2, "")
     assert err == (
-        "error: There is no family 'everything'. The families are: search, recommend, summary, compose, diagnose, "
-        "adapter. One from another package has to be installed (again) first.\n"
+        f"error: There is no family 'everything'. The families are: {', '.join(BUILT_IN)}. "
+        "One from another package has to be installed (again) first.\n"
     )
 
 

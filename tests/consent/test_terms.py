@@ -95,7 +95,7 @@ def test_a_name_covers_itself_and_all_below_it_and_nothing_else():
     assert covers("tracking", "tracking")
     assert not covers("serv", "service/usage")
     assert not covers("service/usage", "service")
-    assert leaves(["train/compose", "train"], PURPOSES) == PURPOSES[:5]
+    assert leaves(["train/compose", "train"], PURPOSES) == tuple(name for name in PURPOSES if name[:6] == "train/")
     with pytest.raises(InvalidInputError, match='Did you mean "content"'):
         leaves(["contents"], CATEGORIES)
 

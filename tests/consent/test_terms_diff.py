@@ -57,6 +57,15 @@ GOLDEN = {
 }
 
 
+@pytest.mark.parametrize("use", USES, ids=" for ".join)
+def test_a_diff_has_words_for_every_category_and_purpose(use):
+    category, purpose = use
+    allowing = build([Rule(data=(category,), purpose=(purpose,), basis=Basis.CONTRACT)])
+    [change] = diff(None, allowing).changes
+    assert change.text.startswith("Newly allowed: ")
+    assert category not in change.text
+
+
 @pytest.mark.parametrize(("old", "new"), GOLDEN)
 def test_a_diff_says_in_plain_words_what_changes(old, new):
     changes = diff(old and load_profile(old), load_profile(new))

@@ -5,7 +5,7 @@ import pytest
 from volition import errors
 from volition.errors import BackendError, InvalidInputError
 from volition.workspace import Workspace, opened
-from volition.workspace.settings import ENGINES, Settings, make_engine, read_settings
+from volition.workspace.settings import DEFAULT_ENGINE, ENGINES, Settings, make_engine, read_settings
 
 LEAST = 'origin = "log.example/acme"\ndue_days = 30\n'
 
@@ -18,7 +18,7 @@ def read(folder, text):
 def test_what_is_left_out_has_its_default(tmp_path):
     settings = read(tmp_path, LEAST)
     assert isinstance(settings, Settings)
-    assert (settings.engine, settings.lease_ms) == (ENGINES[0], 100)
+    assert (settings.engine, settings.lease_ms) == (DEFAULT_ENGINE, 100)
     assert (settings.endpoint, settings.recipe) == (None, None)
 
 
@@ -70,6 +70,11 @@ def test_a_mistake_is_named_with_its_line(tmp_path, text, message):
 def test_a_folder_without_settings_is_no_workspace(tmp_path):
     with pytest.raises(InvalidInputError, match="There is no workspace in"):
         read_settings(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(set(ENGINES) - {"spark"}))
+def test_the_engine_that_a_setting_names_is_the_one_that_runs(name):
+    assert type(make_engine(name)).__name__.lower() == f"{name}engine"
 
 
 def test_an_engine_that_is_not_installed_is_missed_before_anything_is_open(tmp_path, monkeypatch):

@@ -26,7 +26,7 @@ from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.transparency.usage import UsageCounts
-from volition.workspace.settings import ENGINES, make_engine, read_settings
+from volition.workspace.settings import DEFAULT_ENGINE, make_engine, read_settings
 
 if TYPE_CHECKING:
     from volition.learning.encoder import Encoder
@@ -60,7 +60,7 @@ class Opened:
         self.due_days = self.settings.due_days
         self.lease_ms = self.settings.lease_ms
         # The default is always there; another may be missing, and that is known before anything is open.
-        self._engine = None if self.settings.engine == ENGINES[0] else make_engine(self.settings.engine)
+        self._engine = None if self.settings.engine == DEFAULT_ENGINE else make_engine(self.settings.engine)
         self.clock = clock
         self.signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
         self.parties = Parties.open(folder)

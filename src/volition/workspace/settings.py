@@ -22,10 +22,31 @@ from volition.learning.families.adapter.recipe import Recipe
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
 
-ENGINES: Final = ("arrow", "duckdb", "spark")
-"""What can run the gate over the lake, by the setting's name; the first is the default."""
-
 _Read = TypeVar("_Read")
+
+
+def _arrow() -> "Engine":
+    from volition.records.engines.arrow import ArrowEngine  # noqa: PLC0415 - not where no record is read
+
+    return ArrowEngine()
+
+
+def _duckdb() -> "Engine":
+    from volition.records.engines.duckdb import DuckDBEngine  # noqa: PLC0415 - only where it is chosen
+
+    return DuckDBEngine()
+
+
+def _spark() -> "Engine":
+    from volition.records.engines.spark import SparkEngine  # noqa: PLC0415 - only where it is chosen
+
+    return SparkEngine()
+
+
+ENGINES: Final[Mapping[str, "Callable[[], Engine]"]] = {"arrow": _arrow, "duckdb": _duckdb, "spark": _spark}
+"""What can run the gate over the lake, by the setting's name, and what loads it; the first is the default."""
+
+DEFAULT_ENGINE: Final = next(iter(ENGINES))
 
 SETTINGS_FILE: Final = "volition.toml"
 SETTINGS: Final = """\
@@ -109,7 +130,7 @@ def read_settings(folder: Path) -> Settings:
     with name_lines(document):
         optional = {"engine", "lease_ms", "audit", "endpoint", "adapter"}
         top = Section(document.value, (), required={"origin", "due_days"}, optional=optional)
-        engine = top.optional_text("engine") or next(iter(ENGINES))
+        engine = top.optional_text("engine") or DEFAULT_ENGINE
         check_words([engine], ENGINES, "engine", what="engine")
         lease_ms = top.integer("lease_ms", LENGTH_MS)
         if not 1 <= lease_ms <= LONGEST_MS:
@@ -139,15 +160,4 @@ def make_engine(name: str) -> "Engine":
     Raises:
         BackendError: It is not installed.
     """
-    match name:
-        case "duckdb":
-            from volition.records.engines.duckdb import DuckDBEngine  # noqa: PLC0415 - only where it is chosen
-
-            return DuckDBEngine()
-        case "spark":
-            from volition.records.engines.spark import SparkEngine  # noqa: PLC0415
-
-            return SparkEngine()
-    from volition.records.engines.arrow import ArrowEngine  # noqa: PLC0415 - not where no record is read
-
-    return ArrowEngine()
+    return ENGINES[name]()

@@ -4,7 +4,13 @@ import re
 
 import pytest
 
+from volition.consent.terms.model import PURPOSES
 from volition.server.auth import Role
+
+# The composer comes last: its no is undone at the end.
+TRAINING = sorted(
+    (name.replace("/", "-") for name in PURPOSES if name.startswith("train/")), key="train-compose".__eq__
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -46,7 +52,7 @@ def test_what_is_told_after_an_answer_is_for_everybody(served, new_page, sign_in
 def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_in):
     allow(served)
     sign_in(page).goto("/settings")
-    for switch in ("train-search", "train-summary", "train-recommend", "train-diagnose", "train-compose"):
+    for switch in TRAINING:
         assert states(page, switch)["card"] == "Used"
         page.locator(f"#{switch}-no").click()
         page.locator(f"#{switch} .row .pill", has_text="Not used").wait_for()
