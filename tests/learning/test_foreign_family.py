@@ -1,6 +1,7 @@
 """A family from another package: found by its entry point, walked from collecting to forgetting, and missed in peace."""
 
 import json
+import re
 import sys
 import tomllib
 from dataclasses import replace
@@ -31,11 +32,18 @@ SERVICE, TRAIN = ["service"], ["train/recommend"]
 PEOPLE = ("ann", "bo", "cy", "dee", "eli", "flo")
 
 SPEC = """
+from volition.consent.terms.toml_file import Section
 from volition.learning.families.spec import FamilySpec, FamilyWords, Forgets
 
 def make(context):
     from acme_ticks.family import Ticks
-    return Ticks(context.secret)
+    return Ticks(context.secret, 1 if context.settings is None else context.settings)
+
+def read_settings(table):
+    section = Section(table, (), required=set(), optional={"weight"})
+    if section.integer("weight", 1) == 13:
+        raise ZeroDivisionError("thirteen")
+    return section.integer("weight", 1)
 
 SPEC = FamilySpec(
     name="ticks",
@@ -48,6 +56,7 @@ SPEC = FamilySpec(
     words=FamilyWords(title="Ticks", training="Train ticks", does="Counts.", unit="tick", units="ticks"),
     command="ticks",
     make=make,
+    read_settings=read_settings,
 )
 """
 
@@ -62,13 +71,14 @@ class Ticks:
     name = "ticks"
     purpose = "train/recommend"
 
-    def __init__(self, secret):
+    def __init__(self, secret, weight):
         assert len(secret) == 32
+        self.weight = weight
 
     def fit(self, rows, *, parts, progress):
         counts = {}
         for row in canonical_order(rows):
-            counts[row.account] = counts.get(row.account, 0) + 1
+            counts[row.account] = counts.get(row.account, 0) + self.weight
         if not counts:
             raise InvalidInputError("There is nothing to count. Collect usage.")
         values = np.array([counts[one] for one in sorted(counts)], dtype=np.int64)
@@ -92,11 +102,26 @@ class Ticks:
         )
 """
 
+COMMANDS = """
+from volition.cli.blocks import paragraph
+from volition.cli.call import Call, Result, command
+
+def register(app):
+    command(app, "ticks", example="volition ticks acme")(ticks)
+
+def ticks(call: Call, account: str) -> Result:
+    '''Say how often an account used something.'''
+    with call.workspace() as workspace:
+        model = workspace.models.working("ticks")
+    counts = dict(zip(model.settings["accounts"], model.arrays["counts"].tolist()))
+    return Result(value={"ticks": counts[account]}, view=lambda value: [paragraph(f"{value['ticks']} ticks")])
+"""
+
 
 class Package:
     """A package that lies on a path of its own, with the metadata that an installer writes."""
 
-    def __init__(self, site: Path, *, spec: str = SPEC, registers: str = "ticks") -> None:
+    def __init__(self, site: Path, *, spec: str = SPEC, registers: str = "ticks", commands: str = COMMANDS) -> None:
         self.site = site
         package, metadata = site / "acme_ticks", site / "acme_ticks-1.0.dist-info"
         package.mkdir(parents=True)
@@ -104,8 +129,12 @@ class Package:
         (package / "__init__.py").write_text("")
         (package / "spec.py").write_text(spec)
         (package / "family.py").write_text(FAMILY)
+        (package / "commands.py").write_text(commands)
         (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-ticks\nVersion: 1.0\n")
-        (metadata / "entry_points.txt").write_text(f"[volition.families]\n{registers} = acme_ticks.spec:SPEC\n")
+        (metadata / "entry_points.txt").write_text(
+            f"[volition.families]\n{registers} = acme_ticks.spec:SPEC\n"
+            f"[volition.commands]\n{registers} = acme_ticks.commands:register\n"
+        )
 
     def install(self) -> None:
         sys.path.append(str(self.site))
@@ -247,6 +276,103 @@ def test_a_family_that_was_uninstalled_stops_nothing_for_the_others(left_behind)
         workspace.models.train("ticks")
 
 
+def test_its_command_is_one_of_volition_s_as_long_as_it_is_installed(folder, clock, package, capsys):
+    with Workspace.open(folder, clock=clock) as workspace:
+        put_to_work(workspace, "ticks")
+    where = ["--workspace", str(folder)]
+
+    assert main(["ticks", "acme", *where]) == 0
+    assert capsys.readouterr().out == "12 ticks\n"
+    assert main(["ticks", "acme", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out) == {"ticks": 12}
+    assert main(["ticks", "--help"]) == 0
+    assert "volition ticks acme" in capsys.readouterr().out
+
+    package.uninstall()
+    assert main(["ticks", "acme", *where]) == 2
+    assert "No such command 'ticks'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("commands", ["raise RuntimeError('half installed')", "def register(app): pass"])
+def test_a_command_that_is_broken_says_whose_it_is_and_hinders_no_other(tmp_path, folder, capsys, commands):
+    package = Package(tmp_path / "broken", commands=commands)
+    package.install()
+    try:
+        assert main(["ticks", "acme", "--workspace", str(folder)]) == 2
+        assert "The command 'ticks' of the package acme-ticks cannot be loaded" in capsys.readouterr().err
+        assert main(["status", "--workspace", str(folder)]) == 0
+    finally:
+        package.uninstall()
+
+
+def test_no_package_takes_the_name_of_a_command_of_volition(tmp_path, folder, capsys):
+    package = Package(tmp_path / "taking", registers="key", commands="raise RuntimeError('taken')")
+    package.install()
+    try:
+        assert main(["key", "--workspace", str(folder)]) == 0
+        assert "taken" not in capsys.readouterr().err
+    finally:
+        package.uninstall()
+
+
+def set_ticks(folder, text, *, table="families.ticks"):
+    path = folder / "volition.toml"
+    path.write_text(path.read_text() + f"[{table}]\n{text}\n")
+    return path, len(path.read_text().splitlines())
+
+
+def test_it_has_a_table_of_its_own_in_the_settings(folder, clock, package):
+    set_ticks(folder, "weight = 3")
+    with Workspace.open(folder, clock=clock) as workspace:
+        put_to_work(workspace, "ticks")
+        assert workspace.models.working("ticks").arrays["counts"].tolist() == [36]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "why"),
+    [
+        ("wait = 3", 'unknown key "wait". Did you mean "weight"?'),
+        ('weight = "3"', '"weight" must be a whole number, like 1.'),
+        ("weight = 13", "the family ticks cannot read its table (ZeroDivisionError('thirteen'))"),
+    ],
+)
+def test_a_mistake_in_its_table_is_named_with_its_line_and_stops_nothing_for_the_others(
+    folder, clock, package, mistake, why
+):
+    with Workspace.open(folder, clock=clock) as workspace:
+        foreign, own = put_to_work(workspace, "ticks"), put_to_work(workspace, "recommend")
+    path, line = set_ticks(folder, mistake)
+    with Workspace.open(folder, clock=clock) as workspace:
+        with pytest.raises(InvalidInputError) as caught:
+            workspace.models.train("ticks")
+        assert str(caught.value).startswith(f"{path}:{line if '13' not in mistake else line - 1}: {why}")
+        assert why in workspace.status()["families_missing"]["ticks"]
+        workspace.consent.decide("person:ann", yes=False, data=SERVICE, purpose=TRAIN)
+        assert [done.model for done in workspace.forgetting.forget()] == [own.id]
+        assert [owed.model for owed in workspace.models.owed()] == [foreign.id]
+
+
+def test_a_table_of_a_family_that_is_not_installed_is_named_and_keeps_nothing_closed(folder, clock):
+    set_ticks(folder, "weight = 3")
+    with Workspace.open(folder, clock=clock) as workspace:
+        assert "There is no family 'ticks'" in workspace.status()["families_missing"]["ticks"]
+        put_to_work(workspace, "recommend")
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ("ticks", 'unknown key "ticks"'),  # only below `families`, where no name can meet one of ours
+        ("families.adapter", "the family adapter is one of Volition's own: write [adapter]."),
+        ("search", 'unknown key "search"'),  # it has no settings
+    ],
+)
+def test_a_table_stands_where_its_family_has_it(folder, package, table, why):
+    set_ticks(folder, "weight = 3", table=table)
+    with pytest.raises(InvalidInputError, match=re.escape(why)):
+        Workspace.open(folder)
+
+
 def test_what_it_is_worth_cannot_be_measured_and_the_weigh_page_says_so(folder, clock, package):
     with Workspace.open(folder, clock=clock) as workspace:
         put_to_work(workspace, "ticks")
@@ -338,6 +464,8 @@ def test_a_source_tree_without_metadata_has_the_built_in_families(monkeypatch):
 def test_a_declaration_names_a_command_that_there_is_and_a_family_that_it_makes(folder, clock):
     commands = {command.name for command in app.registered_commands}
     assert {spec.command for spec in installed_families().values()} <= commands
+    with pytest.raises(InvalidInputError, match="what reads them"):
+        replace(find_family("search"), needs_settings=True)
     with Workspace.open(folder, clock=clock) as workspace:
         for name, purpose in workspace.models.families().items():
             assert (workspace.models.family(name).name, workspace.models.family(name).purpose) == (name, purpose)

@@ -4,6 +4,7 @@ import pytest
 
 from volition import errors
 from volition.errors import BackendError, InvalidInputError
+from volition.learning.families.adapter.spec import SPEC as ADAPTER
 from volition.workspace import Workspace, opened
 from volition.workspace.settings import DEFAULT_ENGINE, ENGINES, Settings, make_engine, read_settings
 
@@ -19,7 +20,7 @@ def test_what_is_left_out_has_its_default(tmp_path):
     settings = read(tmp_path, LEAST)
     assert isinstance(settings, Settings)
     assert (settings.engine, settings.lease_ms) == (DEFAULT_ENGINE, 100)
-    assert (settings.endpoint, settings.recipe) == (None, None)
+    assert (settings.endpoint, settings.of_family(ADAPTER)) == (None, None)
 
 
 def test_a_new_workspace_says_the_defaults_in_its_own_file(tmp_path):
@@ -32,7 +33,8 @@ def test_an_endpoint_and_a_recipe_are_read(tmp_path):
     tables = '[endpoint]\nurl = "https://llm.example/v1"\nmodel = "tiny"\n[adapter]\nbase = "models/base"\nshards = 2\n'
     settings = read(tmp_path, LEAST + tables)
     assert (settings.endpoint.model, settings.endpoint.key_env) == ("tiny", None)
-    assert (settings.recipe.base, settings.recipe.shards) == ("models/base", 2)
+    recipe = settings.of_family(ADAPTER)
+    assert (recipe.base, recipe.shards) == ("models/base", 2)
 
 
 @pytest.mark.parametrize(

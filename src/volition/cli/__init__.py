@@ -12,6 +12,7 @@ help        how help looks
 blocks      what people read is made of: lines and tables
 output      where it is printed: JSON, tables, progress
 call        what every command shares: --workspace, --json, and the result that it hands back
+plugins     commands of other packages
 owed        what models must forget, as commands name it
 workspace   init, status
 terms       publish terms, read them, compare them
@@ -62,6 +63,7 @@ from volition.cli import (
 from volition.cli.demo import command as demo
 from volition.cli.features import compose, diagnose, recommend, search, summary
 from volition.cli.help import group
+from volition.cli.plugins import add_called
 from volition.cli.quick import start_quickly
 from volition.errors import VolitionError, naming_extras
 
@@ -125,8 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str], *, as_json: bool) -> int:
-    command = typer.main.get_command(app)
+    command = typer.main.get_group(app)
     try:
+        add_called(command, arguments)
         with naming_extras("This command"):
             code = command.main(args=arguments or ["--help"], prog_name="volition", standalone_mode=False)
     except VolitionError as error:

@@ -108,7 +108,7 @@ def _base_view(value: Value) -> Iterator[Block]:
 
 def families(_: Call) -> Result:
     """List the kinds of models that can be trained: those of Volition, and those of other installed packages."""
-    from volition.learning.families.installed import family_faults, installed_families  # noqa: PLC0415 - see `base`
+    from volition.learning.families.installed import family_faults, installed_families, settings_table  # noqa: PLC0415
 
     value = {
         "families": [
@@ -122,6 +122,7 @@ def families(_: Call) -> Result:
                 "does": spec.words.does,
                 "command": spec.command,
                 "needs_settings": spec.needs_settings,
+                "settings_table": ".".join(settings_table(spec.name)) if spec.read_settings is not None else None,
             }
             for spec in installed_families().values()
         ],
@@ -139,14 +140,14 @@ def _families_view(value: Value) -> Iterator[Block]:
                 one["purpose"],
                 ", ".join(one["learns_from"]),
                 one["forgets_by"],
-                f"volition {one['command']}",
+                f"volition {one['command']}" if one["command"] else "",
             )
             for one in value["families"]
         ],
     )
     for one in value["families"]:
         if one["needs_settings"]:
-            yield paragraph(f"{one['family']} needs a table [{one['family']}] in volition.toml.")
+            yield paragraph(f"{one['family']} needs a table [{one['settings_table']}] in volition.toml.")
     for name, why in value["faults"].items():
         yield paragraph(f"{name} cannot be used: {why}")
 

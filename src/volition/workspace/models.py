@@ -20,7 +20,13 @@ from volition.learning.audit.finding import Finding
 from volition.learning.card import card_for_people, card_markdown
 from volition.learning.families.adapter.spec import SPEC as ADAPTER
 from volition.learning.families.family import Family
-from volition.learning.families.installed import BUILT_IN, FamilyMissingError, find_family, installed_families
+from volition.learning.families.installed import (
+    BUILT_IN,
+    FamilyMissingError,
+    find_family,
+    installed_families,
+    settings_table,
+)
 from volition.learning.families.model import Model
 from volition.learning.families.spec import FamilyContext, FamilySpec
 from volition.learning.forget import Owed, owed_by
@@ -115,14 +121,11 @@ class Models:
             folder=self._opened.folder,
             encoder=self._opened.encoder,
             secret=self._opened.parties.derived_secret(use),
-            settings=self._settings(name),
+            settings=self._opened.settings.of_family(find_family(name)),
         )
 
-    def _settings(self, name: str) -> object | None:
-        return self._opened.settings.recipe if name == ADAPTER.name else None
-
     def _unset(self, spec: FamilySpec) -> bool:
-        return spec.needs_settings and self._settings(spec.name) is None
+        return spec.needs_settings and spec.name not in self._opened.settings.families
 
     def blocked(self, family: str) -> str:
         """Return what keeps a family from training and forgetting here, and what to do; empty where nothing does.
@@ -131,9 +134,11 @@ class Models:
         """
         try:
             spec = find_family(family)
-        except FamilyMissingError as error:
+            self._opened.settings.of_family(spec)
+        except InvalidInputError as error:
             return str(error)
-        return f"{SETTINGS_FILE} has no [{family}] any more. Put it back." if self._unset(spec) else ""
+        table = ".".join(settings_table(family))
+        return f"{SETTINGS_FILE} has no [{table}] any more. Put it back." if self._unset(spec) else ""
 
     def train(self, family: str, snapshot: str | None = None, *, progress: Progress = silent) -> Trained:
         """Train a model from a snapshot; by default from a new one.

@@ -6,18 +6,19 @@ loaded to do so; an engine is loaded when it is made.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from volition.consent.lease import LENGTH_MS, LONGEST_MS
-from volition.consent.terms.toml_file import FaultError, Section, at, check_words, name_lines, read_toml
+from volition.consent.terms.toml_file import Document, FaultError, Section, at, check_words, name_lines, read_toml
 from volition.errors import InvalidInputError
 from volition.features.llm import EndpointSettings
 from volition.learning.audit.bounds import Bound, read_bounds
 from volition.learning.audit.defaults import DEFAULT_BOUNDS
-from volition.learning.families.adapter.recipe import Recipe
+from volition.learning.families.installed import BUILT_IN, find_family, settings_table
+from volition.learning.families.spec import FamilySpec
 
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
@@ -104,7 +105,7 @@ class Settings:
         lease_ms: For how many milliseconds a process may answer from memory.
         bounds: What each audit's figure is held against, by the audit's name.
         endpoint: A language model elsewhere; none if none is configured.
-        recipe: How adapters are trained; none if no base model is named.
+        families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
     """
 
     origin: str
@@ -113,7 +114,27 @@ class Settings:
     lease_ms: int
     bounds: Mapping[str, Bound]
     endpoint: EndpointSettings | None
-    recipe: Recipe | None
+    families: Mapping[str, object]
+    _document: Document = field(compare=False, repr=False)
+
+    def of_family(self, spec: FamilySpec) -> object | None:
+        """Return what a family's table says, as the family reads it; none where it has no table.
+
+        Raises:
+            InvalidInputError: The table makes no sense to the family; the message starts with the file and the line.
+        """
+        if spec.name not in self.families:
+            return None
+        with name_lines(self._document), at(*settings_table(spec.name)):
+            if spec.read_settings is None:
+                raise FaultError((), f"the family {spec.name} has no settings. Take the table out.")
+            try:
+                return spec.read_settings(self.families[spec.name])
+            except InvalidInputError:
+                raise
+            except Exception as error:  # whatever a foreign package raises, it is that family's fault alone
+                fault = f"the family {spec.name} cannot read its table ({error!r}). Mend the table, or that package."
+                raise FaultError((), fault) from error
 
 
 def read_settings(folder: Path) -> Settings:
@@ -128,22 +149,44 @@ def read_settings(folder: Path) -> Settings:
         raise InvalidInputError(msg)
     document = read_toml(path)
     with name_lines(document):
-        optional = {"engine", "lease_ms", "audit", "endpoint", "adapter"}
-        top = Section(document.value, (), required={"origin", "due_days"}, optional=optional)
+        families = _family_tables(document)
+        required, optional = {"origin", "due_days"}, {"engine", "lease_ms", "audit", "endpoint", "families"}
+        if document.value.keys() - required - optional:  # only then do families matter, which take time to find
+            optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
+        top = Section(document.value, (), required=required, optional=optional)
         engine = top.optional_text("engine") or DEFAULT_ENGINE
         check_words([engine], ENGINES, "engine", what="engine")
         lease_ms = top.integer("lease_ms", LENGTH_MS)
         if not 1 <= lease_ms <= LONGEST_MS:
             raise FaultError(("lease_ms",), f'"lease_ms" must be from 1 to {LONGEST_MS} milliseconds.')
-        return Settings(
+        settings = Settings(
             origin=top.text("origin"),
             due_days=top.integer("due_days", 30),
             engine=engine,
             lease_ms=lease_ms,
             bounds=_table(top, "audit", partial(read_bounds, defaults=DEFAULT_BOUNDS)) or DEFAULT_BOUNDS,
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
-            recipe=_table(top, "adapter", Recipe.from_toml),
+            families=families,
+            _document=document,
         )
+    for name in families.keys() & set(BUILT_IN):
+        settings.of_family(find_family(name))
+    return settings
+
+
+def _family_tables(document: Document) -> dict[str, object]:
+    """Return the tables of families by name.
+
+    One of another package is not looked into before that family is made: a package that was uninstalled, or reads its
+    table in another way today, must not keep the workspace closed to everybody else's forgetting.
+    """
+    below = document.value.get("families", {})
+    if not isinstance(below, dict):
+        raise FaultError(("families",), "expected a table for each family, such as [families.NAME].")
+    for name in below:
+        if name in BUILT_IN:
+            raise FaultError(("families", name), f"the family {name} is one of Volition's own: write [{name}].")
+    return {**below, **{name: document.value[name] for name in BUILT_IN if name in document.value}}
 
 
 def _table(top: Section, key: str, read: Callable[[object], _Read]) -> _Read | None:

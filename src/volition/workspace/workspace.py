@@ -314,7 +314,11 @@ class Workspace:
                 }
                 for state in models.values()
             ],
-            "families_missing": {name: why for name in sorted(families) if (why := self.models.blocked(name))},
+            "families_missing": {
+                name: why
+                for name in sorted(families | self._opened.settings.families.keys())
+                if (why := self.models.blocked(name))
+            },
             "owed": [owed.to_json() for owed in self.models.owed()],
             "encoder": "there" if self._opened.has_encoder else "missing: search and summary work without it",
         }

@@ -111,6 +111,11 @@ def find_family(name: str) -> FamilySpec:
     raise FamilyMissingError(msg)
 
 
+def settings_table(name: str) -> tuple[str, ...]:
+    """Return the path of a family's table in `volition.toml`: that of another package has one below `families`."""
+    return (name,) if name in BUILT_IN else ("families", name)
+
+
 def learns_from(purpose: str) -> tuple[str, ...]:
     """Return the categories that a purpose has a use for: all of them, where no family learns for it."""
     named = {one for spec in installed_families().values() if spec.purpose == purpose for one in spec.learns_from}

@@ -72,7 +72,7 @@ class FamilyContext:
         folder: The workspace's folder.
         encoder: Loads the sentence encoder; returns none where its package is not installed.
         secret: 32 bytes that only this workspace and this family know, the same each time.
-        settings: What the workspace's settings hold under the family's name, as read; none if nothing.
+        settings: What the family's table of `volition.toml` says, as its `read_settings` gave it; none without one.
     """
 
     folder: Path
@@ -95,9 +95,11 @@ class FamilySpec:
         reads: The categories that this feature reads.
         forgets: How its models forget.
         words: What it is called.
-        command: The command that runs its feature.
+        command: The command that runs its feature; empty if there is none.
         make: Makes the family. Raises InvalidInputError where something that it needs is not set.
-        needs_settings: Whether it can be made only where the workspace's settings have a table of its name.
+        needs_settings: Whether it can be made only where the workspace's settings have a table for it.
+        read_settings: Reads that table, as TOML has it; none where it has no settings. It raises InvalidInputError, or
+            `FaultError` with a path that begins within the table, which is then reported with its line.
     """
 
     name: str
@@ -111,12 +113,14 @@ class FamilySpec:
     command: str
     make: "Callable[[FamilyContext], Family]"
     needs_settings: bool = False
+    read_settings: Callable[[object], object] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a declaration that terms could not speak of.
 
         Raises:
-            InvalidInputError: The name, a purpose or a category is not one, or nothing is learnt from.
+            InvalidInputError: The name, a purpose or a category is not one, nothing is learnt from, or settings are
+                needed that nothing reads.
         """
         if not _NAME.fullmatch(self.name):
             msg = f"{self.name!r} cannot name a family: use a-z, 0-9 and _, a letter first, at most 32 characters."
@@ -126,6 +130,8 @@ class FamilySpec:
                 known = ", ".join(name for name in PURPOSES if name.startswith(f"{group}/"))
                 msg = f"The family {self.name} names the purpose {purpose!r}. It must be one of: {known}."
                 raise InvalidInputError(msg)
+        if self.needs_settings and self.read_settings is None:
+            raise InvalidInputError(f"The family {self.name} needs settings and does not say what reads them.")
         self._check_categories("learns from", self.learns_from)
         self._check_categories("reads", self.reads)
 

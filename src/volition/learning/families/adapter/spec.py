@@ -44,4 +44,5 @@ SPEC: Final = FamilySpec(
     command="go-on",
     make=make,
     needs_settings=True,
+    read_settings=Recipe.from_toml,
 )
