@@ -321,7 +321,12 @@ def set_ticks(folder, text, *, table="families.ticks"):
     return path, len(path.read_text().splitlines())
 
 
-def test_it_has_a_table_of_its_own_in_the_settings(folder, clock, package):
+def test_it_has_a_table_of_its_own_in_the_settings(folder, clock, package, capsys):
+    assert main(["families"]) == 0
+    listed = capsys.readouterr().out
+    assert "volition ticks" in listed
+    assert "ticks may have a table [families.ticks] in volition.toml." in listed
+    assert "adapter needs a table [adapter] in volition.toml." in listed
     set_ticks(folder, "weight = 3")
     with Workspace.open(folder, clock=clock) as workspace:
         put_to_work(workspace, "ticks")

@@ -148,6 +148,8 @@ def _families_view(value: Value) -> Iterator[Block]:
     for one in value["families"]:
         if one["needs_settings"]:
             yield paragraph(f"{one['family']} needs a table [{one['settings_table']}] in volition.toml.")
+        elif one["settings_table"] is not None:
+            yield paragraph(f"{one['family']} may have a table [{one['settings_table']}] in volition.toml.")
     for name, why in value["faults"].items():
         yield paragraph(f"{name} cannot be used: {why}")
 

@@ -8,14 +8,16 @@ modules here do. No package takes the name of a command of Volition, and one tha
 """
 
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import typer.main
 from typer.core import TyperGroup
 
 from volition.cli.help import group
 from volition.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP: Final = "volition.commands"
 """The group of entry points."""
@@ -33,12 +35,14 @@ def add_called(root: TyperGroup, arguments: Sequence[str]) -> None:
     """
     if not arguments or arguments[0].startswith("-") or arguments[0] in root.commands:
         return  # looking through what is installed takes time, so it is done for no command of our own
+    from importlib.metadata import entry_points  # noqa: PLC0415 - it takes longer to load than --help to print
+
     for point in entry_points(group=GROUP, name=arguments[0]):
         _add(root, point)
         return
 
 
-def _add(root: TyperGroup, point: EntryPoint) -> None:
+def _add(root: TyperGroup, point: "EntryPoint") -> None:
     package = "a package" if point.dist is None else f"the package {point.dist.name}"
     app = group(f"Commands of {package}.")
     try:

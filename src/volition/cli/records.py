@@ -24,6 +24,16 @@ PANEL = "Data, and who says yes"
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="The files.")]
 Account = Annotated[str, typer.Option(metavar="ACCOUNT", help="Whose data it is.")]
+Started = Annotated[
+    str, typer.Option(metavar="INSTANT", help="When the meeting started, such as 2026-01-05T09:00:00Z.")
+]
+Meeting = Annotated[str | None, typer.Option(metavar="NAME", help="The meeting; by default the file's name.")]
+Participants = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Somebody who was there, even if silent. Repeatable.")
+]
+Private = Annotated[
+    bool, typer.Option("--private", help="Show it to those alone who were there, not to the whole account.")
+]
 
 _SHOWN: Final = 20
 
@@ -61,18 +71,10 @@ def collect_webvtt(
     call: Call,
     files: Files,
     account: Account,
-    started: Annotated[
-        str, typer.Option(metavar="INSTANT", help="When the meeting started, such as 2026-01-05T09:00:00Z.")
-    ],
-    meeting: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The meeting; by default the file's name.")
-    ] = None,
-    participant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Somebody who was there, even if silent. Repeatable.")
-    ] = None,
-    private: Annotated[  # noqa: FBT002 - an option
-        bool, typer.Option("--private", help="Show it to those alone who were there, not to the whole account.")
-    ] = False,
+    started: Started,
+    meeting: Meeting = None,
+    participant: Participants = None,
+    private: Private = False,  # noqa: FBT002 - an option
 ) -> Result:
     """Collect meeting transcripts (WebVTT, as Zoom, Teams and Meet export them)."""
     started_at = instant(started)
@@ -97,21 +99,13 @@ def collect_zoom_chat(
     call: Call,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The chat, as Zoom saves it.")],
     account: Account,
-    started: Annotated[
-        str, typer.Option(metavar="INSTANT", help="When the meeting started, such as 2026-01-05T09:00:00Z.")
-    ],
-    meeting: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The meeting; by default the file's name.")
-    ] = None,
-    participant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Somebody who was there, even if silent. Repeatable.")
-    ] = None,
+    started: Started,
+    meeting: Meeting = None,
+    participant: Participants = None,
     me: Annotated[
         str | None, typer.Option(metavar="NAME", help='Who saved the file, and is called "Me" in it.')
     ] = None,
-    private: Annotated[  # noqa: FBT002 - an option
-        bool, typer.Option("--private", help="Show it to those alone who were there, not to the whole account.")
-    ] = False,
+    private: Private = False,  # noqa: FBT002 - an option
 ) -> Result:
     """Collect a meeting's chat as Zoom saves it. Direct messages are private."""
     started_at = instant(started)
