@@ -84,7 +84,7 @@ class World:
         self.clock = Clock()
         self.ledger = Ledger(MemoryStore(), SIGNER, clock=self.clock)
         self.parties = Parties.create(folder) if parties is None else parties
-        self.ledger.append(NewEntry(kind="terms", body={"terms": terms.to_json(), "binds": us_to_text(0)}))
+        self.ledger.append(NewEntry(kind="terms", body={"terms": terms.to_json(), "binds": us_to_text(self.clock())}))
         self.people = {}
         for account in self.accounts:
             if parties is None:

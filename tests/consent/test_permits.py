@@ -69,8 +69,18 @@ RULES = {
 
 @cache
 def terms(name, *, kind, acceptance="continued-use"):
+    """Return a version without a notice period: `test_notice` is about that one."""
     rules, signals = RULES[kind]
-    return Terms(id=name, title=name, effective_us=0, acceptance=acceptance, text="prose", rules=rules, signals=signals)
+    return Terms(
+        id=name,
+        title=name,
+        effective_us=0,
+        acceptance=acceptance,
+        text="prose",
+        rules=rules,
+        signals=signals,
+        notice_days=0,
+    )
 
 
 RULE_JSON = {kind: (made["rule"], made["signal"]) for kind in RULES for made in [terms("x", kind=kind).to_json()]}
@@ -107,7 +117,7 @@ def history_of(events):
         if entry.kind == "terms":
             told = entry.body["terms"]
             known = terms(told["id"], kind=kind_of(entry.body), acceptance=told["acceptance"])
-            history.bindings.publish(known, binds_us=us_of(entry.body["binds"]))
+            history.bindings.publish(known, binds_us=us_of(entry.body["binds"]), at_us=entry.at_us)
         else:
             extend_history(history, entry)
     return history

@@ -33,7 +33,7 @@ from typing import Any, Final, TypeVar
 
 from volition.canonical import canonical_json, digest, text_to_us
 from volition.consent.gate import decide, uses
-from volition.consent.history import read_history
+from volition.consent.history import check_publications, read_history
 from volition.consent.permits import Permit, Permits, Refusal, Use, permit
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
 from volition.files import write_file
@@ -161,6 +161,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
     yield check
     if log is None:
         return
+    yield check_claim("terms", partial(_check_terms, log))[0]
     for model in log.working:
         read = partial(_read_evidence, members, model.snapshot, log)
         check, evidence = check_claim(f"snapshot {model.snapshot}", read)
@@ -242,6 +243,11 @@ def _read_log(members: Mapping[str, bytes], verifier: VerifierKey) -> _Log:
         raise ProofError("Time runs backwards in the ledger: an entry is dated before the one that precedes it.")
     working = [model for model in models_in(entries).values() if model.forgotten_us is None]
     return _Log(entries=entries, tree=tree, verifier=verifier, working=working)
+
+
+def _check_terms(log: _Log) -> str:
+    total = check_publications(log.entries)
+    return f"{total} versions, none of which newly allowed anything without notice"
 
 
 def _check_names(members: Mapping[str, bytes], log: _Log) -> str:

@@ -17,7 +17,6 @@ from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.opened import Opened, read_bytes
 
 _TEXTS: Final = "terms"
-_DAY_US: Final = 24 * 60 * 60 * 1_000_000
 
 
 class PublishedTerms:
@@ -30,25 +29,21 @@ class PublishedTerms:
     def publish(self, terms: Terms) -> Entry:
         """Publish a terms version. What newly allows something is announced and binds only after its notice period.
 
+        It is judged against everything that binds an account or will bind it, not against what was published last.
+
         Raises:
             ConflictError: A version with this id was published before.
         """
-        from volition.consent.terms.diff import newly_allows  # noqa: PLC0415 - only where terms are published
-
         history = self._opened.history()
         published = history.bindings.published()
         if any(known.id == terms.id for known in published):
             msg = f"Terms {terms.id!r} were published before and cannot be changed. Give the new version a new id."
             raise ConflictError(msg)
         now_us = self._opened.now_us
-        binds_us = max(terms.effective_us, now_us)
-        bound = history.bindings.accounts()
-        loosens = bool(published) and newly_allows(published[-1], terms)
-        if loosens:
-            binds_us = max(binds_us, now_us + terms.notice_days * _DAY_US)
+        binds_us = history.bindings.earliest_us(terms, binds_us=max(terms.effective_us, now_us), at_us=now_us)
         notices = [
             NewEntry(kind="notice", body={"account": account, "terms": terms.id, "ends": us_to_text(binds_us)})
-            for account in bound
+            for account in history.bindings.accounts()
         ]
         if terms.text:
             self._keep_text(terms)

@@ -14,17 +14,19 @@ tree that they were read from, and `find_saved_history` reads back only what the
 
 Each module knows only those before it:
 
-values       what is known of a party: decisions, limits, answers as columns
-columns      columns that grow
-bindings     which terms were published, who accepted which, and which bind whom since when
-answers      who answered what, one row for each answer
-sharings     which conversations were opened to whom, and by whom
-history      bindings and answers put together: all that a party did, and the files that hold it all
-replay       from ledger entries to a history
-saved        a history on disk, signed
+values        what is known of a party: decisions, limits, answers as columns
+columns       columns that grow
+bindings      which terms were published, who accepted which, and which bind whom since when
+answers       who answered what, one row for each answer
+sharings      which conversations were opened to whom, and by whom
+history       bindings and answers put together: all that a party did, and the files that hold it all
+replay        from ledger entries to a history
+publications  were terms published as they must be? The entry that was not is named
+saved         a history on disk, signed
 """
 
 from volition.consent.history.history import History
+from volition.consent.history.publications import check_publications
 from volition.consent.history.replay import extend_history, read_history
 from volition.consent.history.saved import LedgerRoots, find_saved_history, save_history
 from volition.consent.history.sharings import OPERATOR, SOURCE, Sharings
@@ -55,6 +57,7 @@ __all__ = [
     "PartyHistory",
     "PartyLimits",
     "Sharings",
+    "check_publications",
     "extend_history",
     "find_saved_history",
     "read_history",

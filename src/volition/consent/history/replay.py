@@ -41,7 +41,9 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "terms":
-            history.bindings.publish(Terms.from_json(body["terms"]), binds_us=text_to_us(body["binds"]), seq=entry.seq)
+            history.bindings.publish(
+                Terms.from_json(body["terms"]), binds_us=text_to_us(body["binds"]), at_us=entry.at_us, seq=entry.seq
+            )
         case "acceptance":
             history.bindings.accept(body["account"], body["terms"], at_us=entry.at_us, seq=entry.seq)
         case "decision":

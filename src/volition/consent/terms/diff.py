@@ -160,7 +160,7 @@ def diff(old: Terms | None, new: Terms) -> Diff:
 
 def newly_allows(old: Terms | None, new: Terms) -> bool:
     """Return whether, under `new`, anything may be done that could not be done under `old`."""
-    return any(change.loosens for change in _use_changes(old, new))
+    return any(kind in LOOSENING for _, (kind, _) in _changed_uses(old, new))
 
 
 # --- one use, before and after -------------------------------------------------------------------------------------
@@ -233,19 +233,28 @@ def _unless_forbidden(rule: Rule | None) -> Rule | None:
 # --- all uses, gathered --------------------------------------------------------------------------------------------
 
 
-def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
-    """Judge every use under both versions and gather what changed in the same way."""
-    regions = distinct_regions([*([] if old is None else old.rules), *new.rules])
-    places: dict[_Facet, dict[tuple[str, str], set[str | None]]] = defaultdict(lambda: defaultdict(set))
-    for category, purpose, region in product(CATEGORIES, PURPOSES, regions):
+def _regions(old: Terms | None, new: Terms) -> Sequence[str | None]:
+    return distinct_regions([*([] if old is None else old.rules), *new.rules])
+
+
+def _changed_uses(old: Terms | None, new: Terms) -> Iterator[tuple[tuple[str, str, str | None], _Facet]]:
+    """Judge every use under both versions; yield each (category, purpose, region) and a way in which it changed."""
+    for category, purpose, region in product(CATEGORIES, PURPOSES, _regions(old, new)):
         before = None if old is None else _unless_forbidden(old.rule_for(category, purpose, region))
         after = _unless_forbidden(new.rule_for(category, purpose, region))
         facets = [] if before == after else [*_facets(before, after)]
         # A signal matters only where a party has a say, before and after.
         if old is not None and before and after and any(_says(before).values()) and any(_says(after).values()):
             facets += _signal_facets(old, new, purpose)
-        for facet in facets:
-            places[facet][category, purpose].add(region)
+        yield from (((category, purpose, region), facet) for facet in facets)
+
+
+def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
+    """Gather the uses that changed in the same way."""
+    regions = _regions(old, new)
+    places: dict[_Facet, dict[tuple[str, str], set[str | None]]] = defaultdict(lambda: defaultdict(set))
+    for (category, purpose, region), facet in _changed_uses(old, new):
+        places[facet][category, purpose].add(region)
 
     changes = []
     for (kind, detail), uses in places.items():
