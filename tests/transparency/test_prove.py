@@ -145,6 +145,7 @@ def test_a_bundle_verifies_with_nothing_but_the_key(proven, verify):
         "snapshot",
         "permits",
         "release",
+        "terms",
         "nothing",
     ]
     assert "12 rows replayed" in verified.checks[2].detail

@@ -161,7 +161,6 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
     yield check
     if log is None:
         return
-    yield check_claim("terms", partial(_check_terms, log))[0]
     for model in log.working:
         read = partial(_read_evidence, members, model.snapshot, log)
         check, evidence = check_claim(f"snapshot {model.snapshot}", read)
@@ -170,6 +169,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey) -> Iterator[Che
             yield check_claim(f"permits of {model.snapshot}", partial(_replay, evidence, log))[0]
         if model.released_us is not None:
             yield check_claim(f"release {model.id}", partial(_check_release, members, model, log))[0]
+    yield check_claim("terms", partial(_check_terms, log))[0]
     yield check_claim("nothing else", partial(_check_names, members, log))[0]
 
 
@@ -247,7 +247,7 @@ def _read_log(members: Mapping[str, bytes], verifier: VerifierKey) -> _Log:
 
 def _check_terms(log: _Log) -> str:
     total = check_publications(log.entries)
-    return f"{total} versions, none of which newly allowed anything without notice"
+    return f"{total} published, each once, and none that newly allows anything binds before its notice period ends"
 
 
 def _check_names(members: Mapping[str, bytes], log: _Log) -> str:
