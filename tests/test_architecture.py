@@ -314,15 +314,19 @@ def test_inside_the_lake_rows_are_opened_in_one_place_for_the_reader_and_the_era
         name: {path.stem for path in LAKE for _, called in _calls(path) if called == name}
         for name in ("decrypt_rows", "open_many", "permitted")
     }
-    assert callers == {"decrypt_rows": {"reader", "erase"}, "open_many": {"encryption"}, "permitted": {"reader"}}
+    assert callers == {
+        "decrypt_rows": {"reader", "erase"},
+        "open_many": {"encryption", "quarantine"},
+        "permitted": {"reader"},
+    }
 
 
 def test_what_reads_in_the_lake_without_the_gate_gives_out_no_payload():
-    """Erasing and compacting read whole files and tell numbers; `columns` reads columns, and the payload is none of them."""
+    """Erasing and compacting read whole files and tell numbers, here as in the quarantine; `columns` reads columns, and the payload is none of them."""
     for name, function in _functions_of_the_lake():
         module, own, *_ = name.split(".")
-        if module in {"erase", "compact"} and not own.startswith("_") and own != "Compacted":
-            assert get_type_hints(function)["return"] in {int, Compacted}, name
+        if module in {"erase", "compact", "quarantine"} and not own.startswith("_") and own != "Compacted":
+            assert get_type_hints(function)["return"] in {int, Compacted, Path | None}, name
     opened = {
         path.stem: [call for call, name in _calls(path) if name in READERS]
         for path in LAKE

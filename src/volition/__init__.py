@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from volition.transparency.weigh import Weighed
     from volition.workspace.consent import Consent
     from volition.workspace.features import Features
-    from volition.workspace.forgetting import Forgetting, Forgotten
+    from volition.workspace.forgetting import Erased, Forgetting, Forgotten
     from volition.workspace.gate import Answer, GateQuestions
     from volition.workspace.models import Models
     from volition.workspace.people import People
@@ -89,6 +89,7 @@ __all__ = [
     "Consent",
     "Engine",
     "Entry",
+    "Erased",
     "Family",
     "FamilyContext",
     "FamilySpec",
@@ -150,6 +151,7 @@ _HOMES: Final = {
     "Features": "workspace.features",
     "Weighing": "workspace.weigh",
     "Forgetting": "workspace.forgetting",
+    "Erased": "workspace.forgetting",
     "Forgotten": "workspace.forgetting",
     "Rights": "workspace.rights",
     "Proofs": "workspace.proofs",

@@ -86,8 +86,8 @@ def erase(
         kind, _, person = party.partition(":")
         if kind == "person":  # first: killed after it, the command is given again and does the rest
             _erase_sign_in(workspace.folder, person, workspace.people.names(person))
-        records = workspace.forgetting.erase(party)
-        value = {"party": party, "records": records, "owed": owed_json(workspace)}
+        erased = workspace.forgetting.erase(party)
+        value = {"party": party, "records": erased.records, "set_aside": erased.set_aside, "owed": owed_json(workspace)}
     return Result(value=value, view=_erased_view)
 
 
@@ -108,5 +108,6 @@ def _erase_sign_in(folder: Path, person: str, names: Sequence[str]) -> None:
 
 def _erased_view(value: Value) -> Iterator[Block]:
     """Show an erasure."""
-    yield paragraph(f"{value['party']} is erased, with {value['records']:,} records.")
+    aside = f" and {value['set_aside']:,} pieces of input that had been set aside" if value["set_aside"] else ""
+    yield paragraph(f"{value['party']} is erased, with {value['records']:,} records{aside}.")
     yield from must_forget(value)

@@ -44,6 +44,19 @@ class Forgotten:
     waits: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What an erasure removed.
+
+    Attributes:
+        records: Records of the lake.
+        set_aside: Lines of bad input in the quarantine.
+    """
+
+    records: int = 0
+    set_aside: int = 0
+
+
 class Forgetting:
     """Erases parties, and makes models forget."""
 
@@ -57,14 +70,14 @@ class Forgetting:
         self._models = models
         self._search_cache = search_cache
 
-    def erase(self, party: str) -> int:
-        """Erase an account or a person for good: the ledger's entry, the keys, the records in the lake.
+    def erase(self, party: str) -> Erased:
+        """Erase an account or a person for good: the ledger's entry, the records, what was set aside, the keys.
 
         Models that learned from it owe a forgetting from then on. Killed half-way, the next `erase` or `forget`
         finishes it; the gate refuses from the ledger's entry on.
 
         Returns:
-            How many records were removed from the lake.
+            What was removed; what an erasure that was killed had left is counted in.
 
         Raises:
             InvalidInputError: The party is not known.
@@ -77,20 +90,25 @@ class Forgetting:
             self._opened.leases.wait()  # the process that began it may have been killed before it was acknowledged
         return self._finish_erasures()
 
-    def _finish_erasures(self) -> int:
-        """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then."""
-        removed = 0
+    def _finish_erasures(self) -> Erased:
+        """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then.
+
+        The key goes last: with it goes what leads to the rest.
+        """
+        records = set_aside = 0
         self._search_cache.clear()
         for party in [entry.body["party"] for entry in self._opened.history().events if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
             if kind == "account" and name not in self._opened.parties.erased_accounts():
-                removed += self._opened.lake.erase_account(name)
+                records += self._opened.lake.erase_account(name)
+                set_aside += self._opened.lake.erase_set_aside_account(name)
                 self._opened.parties.destroy_account_key(name)
             elif kind == "person" and (person := self._opened.parties.person_by_pseudonym(name)) is not None:
-                removed += self._opened.lake.erase_person(name)
+                records += self._opened.lake.erase_person(name)
+                set_aside += self._opened.lake.erase_set_aside_person(person)
                 self._opened.uses.erase(name)
                 self._opened.parties.destroy_person(person.id)
-        return removed
+        return Erased(records=records, set_aside=set_aside)
 
     def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
         """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.

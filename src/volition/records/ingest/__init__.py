@@ -113,12 +113,16 @@ class Reject:
         where: Place within the source: "line 12", "general/2019-01-02.json message 3".
         why: What is wrong, for the person who can mend it.
         raw: The piece itself, as text that can be written as UTF-8.
+        people: Who said, wrote or did it, as far as that is known: an erasure finds the piece by them.
+        account: Whose it is, where the whole input is not one account's.
     """
 
     source: str
     where: str
     why: str
     raw: str
+    people: tuple[PersonRef, ...] = ()
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

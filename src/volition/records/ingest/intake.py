@@ -171,7 +171,7 @@ class _Intake:
         records: list[NewRecord] = []
         rejects: list[tuple[str | None, Reject]] = []
         for piece in batch:
-            owner = self._account if isinstance(piece, Reject | Skipped | Note) else piece.account
+            owner = self._owner(piece)
             if isinstance(piece, Skipped):
                 self._outcome.skipped[piece.why] += piece.count
             elif isinstance(piece, Note):
@@ -192,6 +192,11 @@ class _Intake:
         for piece in batch:
             if isinstance(piece, Complete):
                 self._outcome.gone += self._remove_others(piece)
+
+    def _owner(self, piece: Piece) -> str | None:
+        if isinstance(piece, Reject):
+            return self._account or piece.account
+        return self._account if isinstance(piece, Skipped | Note) else piece.account
 
     def _take_draft(self, draft: Draft, records: list[NewRecord]) -> None:
         if draft.version is not None:
@@ -247,7 +252,7 @@ def _changes(outcome: Collected) -> Iterator[str]:
 
 
 def _reject(draft: Draft, why: str) -> Reject:
-    return Reject(source=draft.account, where=draft.key, why=why, raw=repr(draft.payload))
+    return Reject(source=draft.account, where=draft.key, why=why, raw=repr(draft.payload), people=draft.people[:1])
 
 
 def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -> NewRecord | Reason:
@@ -299,13 +304,16 @@ class _Gate:
 
 def _set_aside(rejects: Sequence[tuple[str | None, Reject]], parties: Parties, lake: Lake, outcome: Collected) -> None:
     for owner, mine in _by_owner(rejects):
-        lines = [
-            {"source": reject.source, "where": reject.where, "why": reject.why, "raw": reject.raw} for reject in mine
-        ]
-        path = lake.quarantine(owner if owner and parties.has_account(owner) else None, lines)
+        path = lake.quarantine(owner if owner and parties.has_account(owner) else None, [*map(_line, mine)])
         if path is not None:
             outcome.quarantine.append(str(path))
         outcome.rejected.extend(mine)
+
+
+def _line(reject: Reject) -> dict[str, Any]:
+    handles = [handle for person in reject.people for handle in person.order if handle]
+    told = {"source": reject.source, "where": reject.where, "why": reject.why, "raw": reject.raw}
+    return {**told, "people": handles} if handles else told
 
 
 def _by_owner(rejects: Sequence[tuple[str | None, Reject]]) -> Iterator[tuple[str | None, list[Reject]]]:

@@ -233,7 +233,22 @@ def drafts_of(
         try:
             yield _draft(*item, account, names)
         except InvalidInputError as error:
-            yield Reject(source=source, where=place, why=str(error), raw=_raw_record(item[0]))
+            raw, whose = _raw_record(item[0]), _whose(*item, account, names)
+            yield Reject(source=source, where=place, why=str(error), raw=raw, people=whose[1], account=whose[0])
+
+
+def _whose(
+    record: LogRecord, resource: Resource, account: str | None, names: AttributeNames
+) -> tuple[str | None, tuple[PersonRef, ...]]:
+    """Return whose a record is and who acted, as far as one that is set aside says it, of itself or its resource."""
+    found: dict[str, list[str]] = {}
+    for item in (*record.attributes, *resource.attributes):
+        value = _value(item.value)
+        texts = [str(one) for one in (value if isinstance(value, list) else [value]) if isinstance(one, str | int)]
+        found.setdefault(item.key, []).extend(text for text in texts if text)
+    people = dict.fromkeys(text for key in names.person for text in found.get(key, ()))
+    named = [text for key in names.account for text in found.get(key, ())]
+    return account or next(iter(named), None), tuple(PersonRef(id=text) for text in people)
 
 
 def _draft(record: LogRecord, resource: Resource, account: str | None, names: AttributeNames) -> Draft:

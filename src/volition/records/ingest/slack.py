@@ -44,6 +44,7 @@ _DAY_FILE = re.compile(r"([^/]+)/([0-9]{4}-[0-9]{2}-[0-9]{2})\.json")
 _TS = re.compile(r"([0-9]{1,12})\.([0-9]{1,6})")
 _ENTITY = re.compile("&(amp|lt|gt);")
 _ESCAPE = re.compile(r"&(amp|lt|gt);|<((?:[@#!]|[a-z][a-z0-9+.-]*:)[^<>|\n]*)(?:\|([^<>\n]*))?>")
+_WORD = re.compile(r"\w+")
 _MENTION = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>\n]*)?>")
 _ENTITIES = {"amp": "&", "lt": "<", "gt": ">"}
 _WORDS = (None, "me_message", "thread_broadcast", "reply_broadcast", "file_share")
@@ -269,14 +270,16 @@ class _Export:
                 raise ValueError("it is not a list of messages")  # noqa: TRY004 - one way out for bad files
         except DAMAGED as error:
             why = f"The file cannot be read: {error}. Export again."
-            yield Reject(source=self._source, where=name, why=why, raw=raw_text(data))
+            raw = raw_text(data)
+            yield Reject(source=self._source, where=name, why=why, raw=raw, people=self._named_in(raw))
             return
         for number, message in enumerate(messages):
             try:
                 draft = self._message(message, conversation, folder, (place, number), changes)
             except InvalidInputError as error:
                 where = f"{name} message {number}"
-                yield Reject(source=self._source, where=where, why=str(error), raw=raw_json(message))
+                raw = raw_json(message)
+                yield Reject(source=self._source, where=where, why=str(error), raw=raw, people=self._named_in(raw))
                 continue
             if isinstance(draft, Draft):
                 yield draft
@@ -358,15 +361,18 @@ class _Export:
             ids += conversation.members
         if not all(isinstance(user, str) for user in ids):
             raise InvalidInputError("The reactions or members are malformed, so the people are unknown.")
-        people = []
-        for user in dict.fromkeys(ids):
-            if not self._is_bot(user):
-                profile = self._profile(user)
-                email = profile.get("email")
-                people.append(PersonRef(id=user, name=self._name(user), email=email if _filled(email) else None))
+        people = [self._person(user) for user in dict.fromkeys(ids) if not self._is_bot(user)]
         return (*people, *([PersonRef()] if hidden else []))
 
     # --- users ------------------------------------------------------------------------------------------------------
+
+    def _person(self, user: str) -> PersonRef:
+        email = self._profile(user).get("email")
+        return PersonRef(id=user, name=self._name(user), email=email if _filled(email) else None)
+
+    def _named_in(self, raw: str) -> tuple[PersonRef, ...]:
+        """Return whom a text that could not be read names by their identifiers, which say nothing without the list."""
+        return tuple(self._person(user) for user in dict.fromkeys(_WORD.findall(raw)) if user in self._users)
 
     def _profile(self, user: str) -> Mapping[str, Any]:
         profile = self._users.get(user, {}).get("profile")

@@ -145,7 +145,8 @@ def read_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
             )
         except InvalidInputError as error:
             where = f"line {message.line}"
-            yield Reject(source=source, where=where, why=str(error), raw="\n".join(message.lines))
+            author = (PersonRef(name=message.author),)
+            yield Reject(source=source, where=where, why=str(error), raw="\n".join(message.lines), people=author)
     if reactions:
         yield Skipped(source=source, why="reaction or message without words", count=reactions)
 

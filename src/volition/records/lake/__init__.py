@@ -15,7 +15,8 @@ What it guarantees:
 Each module knows only those before it:
 
 records      what a record is: on its way in, decrypted, and as it lies in a file
-quarantine   bad input set aside
+mentions     whom a text names, however it is encoded
+quarantine   bad input set aside, and searched when somebody is erased
 encryption   content encrypted under the account's key, and decrypted in one place
 interning    dense integers for accounts, people and party sets
 index        the catalogue: which files there are, who is who in them, what was ever there

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from volition.consent.gate import Engine, Participant, PartySets, Record, Subject
-from volition.consent.parties import Parties
+from volition.consent.parties import Parties, Person
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.progress import Progress
@@ -17,7 +17,7 @@ from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import remove_account, remove_person
 from volition.records.lake.forms import count_other, remove_others
 from volition.records.lake.index import LakeIndex
-from volition.records.lake.quarantine import set_aside
+from volition.records.lake.quarantine import remove_naming, remove_of_account, set_aside
 from volition.records.lake.reader import Reader
 from volition.records.lake.records import Appended, HeldRecord, NewRecord, Row
 from volition.records.lake.writer import Writer
@@ -128,10 +128,10 @@ class Lake:
         )
 
     def quarantine(self, account: str | None, lines: Sequence[dict[str, Any]]) -> Path | None:
-        """Set bad input aside as JSON lines: source, where, why, raw.
+        """Set bad input aside as JSON lines: source, where, why, raw, and the handles of its people where it has any.
 
-        The raw text is encrypted under the account's key (`sealed_raw`, hexadecimal); it stays as it came only if its
-        account is unknown. The file is named by its content: the same input is set aside once.
+        The raw text is encrypted under the account's key (`sealed_raw`, hexadecimal), and so are the handles; it stays
+        as it came only if its account is unknown. The file is named by its content: the same input is set aside once.
 
         Returns:
             The quarantine file, or none when there is nothing to set aside.
@@ -271,6 +271,25 @@ class Lake:
         has a say.
         """
         return remove_person(pseudonym, self._writer, self._cipher)
+
+    def erase_set_aside_account(self, account: str) -> int:
+        """Remove an account's lines from the quarantine, as long as its key is there; return how many.
+
+        Raises:
+            BackendError: A file cannot be read or written; it is called again.
+        """
+        return remove_of_account(self._folder / "quarantine", self._parties, account)
+
+    def erase_set_aside_person(self, person: Person) -> int:
+        """Remove from the quarantine every line that names a person, as long as their handles are known; say how many.
+
+        A line that nobody can read goes, too. What stays is what does not name them: words whose speaker was not known
+        when they were set aside.
+
+        Raises:
+            BackendError: A file cannot be read or written; it is called again.
+        """
+        return remove_naming(self._folder / "quarantine", self._parties, person)
 
     def compact(self, progress: Progress) -> Compacted:
         """Merge the many small files that collecting leaves into large ones; rows stay as they are, encrypted.
