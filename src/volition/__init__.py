@@ -63,8 +63,9 @@ if TYPE_CHECKING:
     from volition.transparency.prove import Verified, verify_bundle, verify_person
     from volition.transparency.weigh import Weighed
     from volition.workspace.consent import Consent
+    from volition.workspace.erasing import Erased
     from volition.workspace.features import Features
-    from volition.workspace.forgetting import Erased, Forgetting, Forgotten
+    from volition.workspace.forgetting import Forgetting, Forgotten
     from volition.workspace.gate import Answer, GateQuestions
     from volition.workspace.models import Models
     from volition.workspace.people import People
@@ -151,7 +152,7 @@ _HOMES: Final = {
     "Features": "workspace.features",
     "Weighing": "workspace.weigh",
     "Forgetting": "workspace.forgetting",
-    "Erased": "workspace.forgetting",
+    "Erased": "workspace.erasing",
     "Forgotten": "workspace.forgetting",
     "Rights": "workspace.rights",
     "Proofs": "workspace.proofs",

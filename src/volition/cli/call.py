@@ -6,9 +6,10 @@ nothing itself, so `--json` gives one JSON document and nothing else, whatever t
 
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, overload
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from volition.ledger.entry import Entry
     from volition.workspace import Workspace
+    from volition.workspace.erasing import SignIns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,17 @@ class Call:
         """
         from volition.workspace import Workspace, find_workspace  # noqa: PLC0415 - heavy: --help does without
 
-        return Workspace.open(find_workspace(Path.cwd()) if self.folder is None else self.folder)
+        folder = find_workspace(Path.cwd()) if self.folder is None else self.folder
+        return Workspace.open(folder, open_sign_ins=partial(_sign_ins, folder))
+
+
+def _sign_ins(folder: Path) -> "AbstractContextManager[SignIns | None]":
+    """Open where people sign in, if a server ever ran in a workspace's folder."""
+    if not (folder / "web.db").exists():
+        return nullcontext()
+    from volition.server.sign_ins import open_sign_ins  # noqa: PLC0415 - only where a server ran
+
+    return open_sign_ins(folder)
 
 
 def _shared(name: str, annotation: Any, default: object) -> inspect.Parameter:  # noqa: ANN401 - a type

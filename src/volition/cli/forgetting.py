@@ -1,8 +1,7 @@
 """Commands that undo: owed, forget, erase."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -83,27 +82,9 @@ def erase(
         workspace.party(party)  # a mistyped name is refused before the question, not after
         if not call.json and sys.stdin.isatty() and sys.stderr.isatty():
             typer.confirm(f"Erase {party} for good? Nothing brings it back.", abort=True, err=True)
-        kind, _, person = party.partition(":")
-        if kind == "person":  # first: killed after it, the command is given again and does the rest
-            _erase_sign_in(workspace.folder, person, workspace.people.names(person))
         erased = workspace.forgetting.erase(party)
         value = {"party": party, "records": erased.records, "set_aside": erased.set_aside, "owed": owed_json(workspace)}
     return Result(value=value, view=_erased_view)
-
-
-def _erase_sign_in(folder: Path, person: str, names: Sequence[str]) -> None:
-    """Erase what the server keeps of a person, where it ever ran in this folder."""
-    if not (folder / "web.db").exists():
-        return
-    from volition.server.api.idempotency import StoredAnswers  # noqa: PLC0415 - only where a server ran
-    from volition.server.auth import Access  # noqa: PLC0415
-
-    access = Access.open(folder)
-    try:
-        StoredAnswers(access.database)
-        access.erase_person(person, names)
-    finally:
-        access.close()
 
 
 def _erased_view(value: Value) -> Iterator[Block]:

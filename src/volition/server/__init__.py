@@ -11,6 +11,7 @@ asgi          the protocol between a web server and an application
 http_errors   how a request fails: status, identifier, title
 middleware    before any route: authentication, CSRF, body limits, security headers
 api           `/v1`, for machines
+sign_ins      what an erasure takes of them
 web           the pages
 app           both behind one port
 """

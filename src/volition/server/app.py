@@ -19,12 +19,13 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from volition import canonical
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, ConflictError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
 from volition.server.jobs import Jobs
 from volition.server.middleware import SecurityMiddleware
 from volition.server.settings import ServerSettings, read_settings
+from volition.server.sign_ins import end_sign_ins_of_erased
 from volition.server.web.app import application as web_application
 from volition.server.web.app import problem_page
 from volition.workspace.pool import Workspaces
@@ -44,13 +45,21 @@ class Server:
             BackendError: A file of it cannot be opened.
         """
         self.settings: ServerSettings = read_settings(folder, is_demo=is_demo)
-        self.workspaces = Workspaces(folder)
+        self.workspaces = Workspaces(folder, open_sign_ins=lambda: contextlib.nullcontext(self.access))
         self.access = Access.open(folder)
         self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
         self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
         web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
+        self._finish_erasures()
         self._api = SecurityMiddleware(self.api, self.access)
         self._web = SecurityMiddleware(web, self.access, refuse=problem_page(self.settings))
+
+    def _finish_erasures(self) -> None:
+        """Go on with erasures that were killed half-way, before anybody can sign in."""
+        with self.workspaces.borrow() as workspace:
+            with contextlib.suppress(ConflictError):  # done, but for old bytes that another process still reads
+                workspace.finish_erasures()
+            end_sign_ins_of_erased(self.access, workspace.parties)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""

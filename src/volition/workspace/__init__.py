@@ -33,6 +33,7 @@ snapshots    training sets, frozen
 models       train, audit, release; which are at work
 features     models at work, for one person
 weigh        what a yes gives and costs
+erasing      a party gone for good, in one order for every face
 forgetting   what a no undoes
 rights       what a person may ask for
 proofs       evidence

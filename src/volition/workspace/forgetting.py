@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
-from volition.features.search_cache import SearchCache
 from volition.files import PART, sweep
 from volition.learning.forget import erase_retired, forget_rows
 from volition.learning.registry import ModelState
@@ -17,6 +16,7 @@ from volition.learning.train import keep
 from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
+from volition.workspace.erasing import Erased, Erasing
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
@@ -44,37 +44,24 @@ class Forgotten:
     waits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Erased:
-    """What an erasure removed.
-
-    Attributes:
-        records: Records of the lake.
-        set_aside: Lines of bad input in the quarantine.
-    """
-
-    records: int = 0
-    set_aside: int = 0
-
-
 class Forgetting:
     """Erases parties, and makes models forget."""
 
     def __init__(
-        self, opened: Opened, gate: GateQuestions, snapshots: Snapshots, models: Models, search_cache: SearchCache
+        self, opened: Opened, gate: GateQuestions, snapshots: Snapshots, models: Models, erasing: Erasing
     ) -> None:
-        """Take the opened folder, the gate, snapshots and models, and the cache of what search has opened."""
+        """Take the opened folder, the gate, snapshots and models, and what erases."""
         self._opened = opened
         self._gate = gate
         self._snapshots = snapshots
         self._models = models
-        self._search_cache = search_cache
+        self._erasing = erasing
 
     def erase(self, party: str) -> Erased:
-        """Erase an account or a person for good: the ledger's entry, the records, what was set aside, the keys.
+        """Erase an account or a person for good: the ledger's entry, sign-in, records, what was set aside, the keys.
 
-        Models that learned from it owe a forgetting from then on. Killed half-way, the next `erase` or `forget`
-        finishes it; the gate refuses from the ledger's entry on.
+        Models that learned from it owe a forgetting from then on. Killed half-way, it is finished by the next `erase`
+        or `forget`, and by a server that is started; the gate refuses from the ledger's entry on.
 
         Returns:
             What was removed; what an erasure that was killed had left is counted in.
@@ -83,32 +70,7 @@ class Forgetting:
             InvalidInputError: The party is not known.
             ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
         """
-        ledger_name = self._opened.party(party)
-        if self._opened.history().party(ledger_name).erased_us is None:
-            self._opened.ledger.append(NewEntry(kind="erasure", body={"party": ledger_name}))
-        else:
-            self._opened.leases.wait()  # the process that began it may have been killed before it was acknowledged
-        return self._finish_erasures()
-
-    def _finish_erasures(self) -> Erased:
-        """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then.
-
-        The key goes last: with it goes what leads to the rest.
-        """
-        records = set_aside = 0
-        self._search_cache.clear()
-        for party in [entry.body["party"] for entry in self._opened.history().events if entry.kind == "erasure"]:
-            kind, _, name = party.partition(":")
-            if kind == "account" and name not in self._opened.parties.erased_accounts():
-                records += self._opened.lake.erase_account(name)
-                set_aside += self._opened.lake.erase_set_aside_account(name)
-                self._opened.parties.destroy_account_key(name)
-            elif kind == "person" and (person := self._opened.parties.person_by_pseudonym(name)) is not None:
-                records += self._opened.lake.erase_person(name)
-                set_aside += self._opened.lake.erase_set_aside_person(person)
-                self._opened.uses.erase(name)
-                self._opened.parties.destroy_person(person.id)
-        return Erased(records=records, set_aside=set_aside)
+        return self._erasing.erase(party)
 
     def forget(self, *, progress: Progress = silent) -> list[Forgotten]:
         """Do every forgetting that is owed: make the models that never saw the parties, release them, erase the old.
@@ -117,7 +79,7 @@ class Forgetting:
         finished, too. A model whose family is not installed waits until its due day (see `Owed.blocked`) and hinders no
         other; after that day it is erased without a successor.
         """
-        self._finish_erasures()
+        self._erasing.finish()
         done = []
         for owed in self._models.owed():
             if owed.blocked:

@@ -11,6 +11,7 @@ that came back last is lent first: it knows the ledger best, and the others are 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Condition
 from typing import Final
@@ -18,6 +19,7 @@ from typing import Final
 from volition import canonical
 from volition.errors import ConflictError
 from volition.workspace import Workspace
+from volition.workspace.erasing import OpenSignIns, no_sign_ins
 
 MOST: Final = 4
 """Workspaces that are open at the same time, by default."""
@@ -29,21 +31,29 @@ PATIENCE_S: Final = 30.0
 class Workspaces:
     """Lends workspaces of one folder, each to one thread at a time. It may be used from several threads."""
 
-    def __init__(self, folder: Path, *, most: int = MOST, clock: Callable[[], int] = canonical.now_us) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        most: int = MOST,
+        clock: Callable[[], int] = canonical.now_us,
+        open_sign_ins: OpenSignIns = no_sign_ins,
+    ) -> None:
         """Open the first one, so that a folder that is none is known at once.
 
         Args:
             folder: Where the workspace lies.
             most: How many are open at the same time.
             clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+            open_sign_ins: Opens where people sign in; see `Workspace`.
 
         Raises:
             InvalidInputError: There is no workspace in the folder. See `Workspace` for more.
         """
         self.folder = folder
         self._most = most
-        self._clock = clock
-        self._free = [Workspace.open(folder, clock=clock)]
+        self._open_one = partial(Workspace.open, folder, clock=clock, open_sign_ins=open_sign_ins)
+        self._free = [self._open_one()]
         self._open = 1
         self._changed = Condition()
         self._closed = False
@@ -77,7 +87,7 @@ class Workspaces:
                 return self._free.pop()
             self._open += 1
         try:
-            return Workspace.open(self.folder, clock=self._clock)
+            return self._open_one()
         except BaseException:
             with self._changed:
                 self._open -= 1

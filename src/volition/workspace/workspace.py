@@ -25,6 +25,7 @@ from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
+from volition.workspace.erasing import Erasing, OpenSignIns, no_sign_ins
 from volition.workspace.opened import Opened
 from volition.workspace.settings import SETTINGS, SETTINGS_FILE
 
@@ -49,12 +50,15 @@ if TYPE_CHECKING:
 class Workspace:
     """A folder with everything in it. Open it with `with`, or close it."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> None:
+    def __init__(
+        self, folder: Path, *, clock: Callable[[], int] = canonical.now_us, open_sign_ins: OpenSignIns = no_sign_ins
+    ) -> None:
         """Open the workspace in `folder`; `Workspace.create` makes one.
 
         Args:
             folder: Where it lies.
             clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+            open_sign_ins: Opens where people sign in, which an erasure concerns, too; the server and the commands say.
 
         Raises:
             InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
@@ -62,11 +66,14 @@ class Workspace:
             ProofError: The ledger was changed by somebody else than this software.
         """
         self._opened = Opened(folder, clock=clock)
+        self._open_sign_ins = open_sign_ins
 
     @classmethod
-    def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
-        """Open the workspace in `folder`. Raises as the constructor does."""
-        return cls(folder, clock=clock)
+    def open(
+        cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us, open_sign_ins: OpenSignIns = no_sign_ins
+    ) -> Self:
+        """Open the workspace in `folder`. Takes and raises what the constructor does."""
+        return cls(folder, clock=clock, open_sign_ins=open_sign_ins)
 
     @classmethod
     def create(
@@ -201,7 +208,7 @@ class Workspace:
         """Erase parties, and make models forget."""
         from volition.workspace.forgetting import Forgetting
 
-        return Forgetting(self._opened, self.gate, self.snapshots, self.models, self._search_cache)
+        return Forgetting(self._opened, self.gate, self.snapshots, self.models, self._erasing)
 
     @cached_property
     def rights(self) -> "Rights":
@@ -222,6 +229,13 @@ class Workspace:
         from volition.features.search_cache import SearchCache
 
         return SearchCache(self._opened.lake)
+
+    @cached_property
+    def _erasing(self) -> Erasing:
+        return Erasing(self._opened, self._open_sign_ins, self._drop_caches)
+
+    def _drop_caches(self) -> None:
+        self._search_cache.clear()
 
     # --- the workspace itself ---
 
@@ -288,6 +302,15 @@ class Workspace:
     def encoder(self) -> "Encoder | None":
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
         return self._opened.encoder()
+
+    def finish_erasures(self) -> None:
+        """Finish the erasures that were killed half-way, if any were.
+
+        Raises:
+            ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
+        """
+        if not self._erasing.is_finished:
+            self._erasing.finish()
 
     def status(self) -> dict[str, Any]:
         """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""

@@ -176,7 +176,6 @@ def erase(visit: Visit) -> Redirect:
         return Redirect(to=f"{PATH}/erase", notice=Notice(text=detail))
     workspace = visit.workspace
     ledger_name = workspace.party(party)
-    names = workspace.people.names(party.removeprefix("person:"))
     try:
         workspace.forgetting.erase(party)
     except ConflictError:
@@ -184,7 +183,6 @@ def erase(visit: Visit) -> Redirect:
             raise
         # It is done; old bytes of a file that another process reads are wiped when that is closed.
     seq = workspace.history().party(ledger_name).erased_seq
-    visit.access.erase_person(party.removeprefix("person:"), names)
     link = visit.access.links.sign(_LINK, {"seq": seq}, lasts_us=_FOLLOWED_DAYS * _DAY_US)
     return Redirect(to=f"{PATH}/followed/{link}", session="")
 

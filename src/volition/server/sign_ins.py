@@ -1,0 +1,41 @@
+"""Sign-ins and erasure: what `web.db` keeps of a person who is erased, wherever the erasure is asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from volition.consent.parties import ErasedError, Parties
+from volition.errors import InvalidInputError
+from volition.server.api.idempotency import StoredAnswers
+from volition.server.auth import Access
+
+
+@contextmanager
+def open_sign_ins(folder: Path) -> Iterator[Access | None]:
+    """Open where people sign in to a workspace's server; none where no server ever ran in its folder.
+
+    Raises:
+        BackendError: The file is there and cannot be opened.
+    """
+    if not (folder / "web.db").exists():
+        yield None
+        return
+    access = Access.open(folder)
+    try:
+        StoredAnswers(access.database)  # which forgets whom they name
+        yield access
+    finally:
+        access.close()
+
+
+def end_sign_ins_of_erased(access: Access, parties: Parties) -> None:
+    """Erase the sign-ins of people who were erased where nobody knew of the server: by a program, or before."""
+    for user in access.users.all():
+        if user.person is None:
+            continue
+        try:
+            parties.person(user.person)
+        except ErasedError:
+            access.erase_person(user.person, [user.user, user.name])
+        except InvalidInputError:
+            continue

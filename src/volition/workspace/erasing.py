@@ -1,0 +1,113 @@
+"""Erasing: a party is gone for good from whatever holds them, in one order for every face.
+
+1. The ledger's entry: from then on the gate refuses, and what is left to do is known to every later process.
+2. Where a person signs in, since what names them there is found by their names.
+3. The records, what was set aside, the counts of uses.
+4. The key, and with it the names: nothing leads back to what was before.
+
+Killed anywhere after the first step, it goes on when a server is next started on the workspace, or with the next
+`erase` or `forget`: the key that is still there says that it is not done.
+"""
+
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
+
+from volition.consent.parties import Person
+from volition.ledger.entry import NewEntry
+from volition.workspace.opened import Opened
+
+
+class SignIns(Protocol):
+    """Where people sign in (see `server.auth.Access`)."""
+
+    def erase_person(self, person: str, names: Collection[str]) -> None:
+        """Erase what is kept of a person: they can be asked for again, as long as their names are known."""
+
+
+OpenSignIns = Callable[[], AbstractContextManager[SignIns | None]]
+"""Opens where people sign in; none where nobody ever did."""
+
+
+def no_sign_ins() -> AbstractContextManager[SignIns | None]:
+    """Return none: whoever opens a workspace without a server says nothing of one."""
+    return nullcontext()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What an erasure removed.
+
+    Attributes:
+        records: Records of the lake.
+        set_aside: Lines of bad input in the quarantine.
+    """
+
+    records: int = 0
+    set_aside: int = 0
+
+
+class Erasing:
+    """Erases accounts and people."""
+
+    def __init__(self, opened: Opened, open_sign_ins: OpenSignIns, drop_caches: Callable[[], None]) -> None:
+        """Take the opened folder, where people sign in, and what drops everything read from the lake before."""
+        self._opened = opened
+        self._open_sign_ins = open_sign_ins
+        self._drop_caches = drop_caches
+
+    def erase(self, party: str) -> Erased:
+        """Erase an account or a person for good; see `Forgetting.erase`."""
+        ledger_name = self._opened.party(party)
+        if self._opened.history().party(ledger_name).erased_us is None:
+            self._opened.ledger.append(NewEntry(kind="erasure", body={"party": ledger_name}))
+        else:
+            self._opened.leases.wait()  # the process that began it may have been killed before it was acknowledged
+        return self.finish()
+
+    def finish(self) -> Erased:
+        """Erase whom the ledger says to be erased and whose key is still there: now, or when it was killed then.
+
+        Raises:
+            ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
+        """
+        records = set_aside = 0
+        parties, lake = self._opened.parties, self._opened.lake
+        accounts, people = self._unfinished()
+        if accounts or people:
+            self._drop_caches()
+        for account in accounts:
+            records += lake.erase_account(account)
+            set_aside += lake.erase_set_aside_account(account)
+            parties.destroy_account_key(account)
+        for person in people:
+            self._erase_sign_in(person)
+            records += lake.erase_person(person.pseudonym)
+            set_aside += lake.erase_set_aside_person(person)
+            self._opened.uses.erase(person.pseudonym)
+            parties.destroy_person(person.id)
+        return Erased(records=records, set_aside=set_aside)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no erasure was left half-way."""
+        return not any(self._unfinished())
+
+    def _unfinished(self) -> tuple[list[str], list[Person]]:
+        """Return the accounts and the people who are erased, as the ledger has it, and whose keys are there."""
+        parties = self._opened.parties
+        accounts, people = [], []
+        for party in [entry.body["party"] for entry in self._opened.history().events if entry.kind == "erasure"]:
+            kind, _, name = party.partition(":")
+            if kind == "account" and name not in parties.erased_accounts():
+                accounts.append(name)
+            elif kind == "person" and (person := parties.person_by_pseudonym(name)) is not None:
+                people.append(person)
+        return accounts, people
+
+    def _erase_sign_in(self, person: Person) -> None:
+        names = [text for text in (person.name, *person.aliases, *person.emails) if text]
+        with self._open_sign_ins() as sign_ins:
+            if sign_ins is not None:
+                sign_ins.erase_person(person.id, names)
