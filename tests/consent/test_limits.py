@@ -1,5 +1,8 @@
 """Limits of an account: what no yes gets past, what only a lift ends, and what is told of them."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,6 +11,7 @@ from test_choices import Clock, make
 from volition.canonical import us_to_datetime
 from volition.consent.limits import LONGEST_NAME
 from volition.errors import InvalidInputError
+from volition.ledger.entry import NewEntry
 from volition.transparency.prove import verify_bundle
 from volition.workspace import Workspace
 
@@ -216,3 +220,50 @@ def test_evidence_with_limits_in_it_verifies(workspace, tmp_path):
     workspace.consent.limit("acme", switch=SWITCH, group="g", limited=False)
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
+
+
+# --- what the ledger says of a group ---
+
+
+def test_a_groups_name_is_in_the_directory_and_not_in_the_ledger(workspace):
+    entries = [
+        *workspace.consent.limit("acme", switch=SWITCH, group="Ada's team", people=["ada"]),
+        *workspace.consent.limit("acme", data=["content"], purpose=["train"], group="Ada's team", people=["bob"]),
+        *workspace.consent.limit("acme", switch=SWITCH, group="Ada's team", people=["ada"], limited=False),
+    ]
+    assert len({entry.body["group"] for entry in entries}) == 1
+    assert not [entry for entry in workspace.entries() if b"team" in entry.leaf_bytes]
+    assert [group.name for group in workspace.consent.limits("acme")] == ["Ada's team"]
+    [other] = workspace.consent.limit("acme", switch=SWITCH, group="Another", people=["ada"])
+    assert other.body["group"] != entries[0].body["group"]
+    assert [group.name for group in workspace.consent.limits("acme")] == ["Ada's team", "Another"]
+
+
+def test_a_groups_name_goes_with_the_account_and_its_limits_stay(workspace):
+    workspace.consent.limit("acme", switch=SWITCH, group="Ada's team", people=["ada"])
+    workspace.forgetting.erase("account:acme")
+    [group] = workspace.consent.limits("acme")
+    assert (group.name, group.people) == (group.key, 1)
+    found = {path.name for path in workspace.folder.rglob("*") if path.is_file() and b"Ada's team" in path.read_bytes()}
+    assert found == set()
+
+
+def test_a_group_that_an_earlier_version_wrote_by_its_name_goes_on_under_it(workspace):
+    body = {"account": "acme", "group": "Night shift", "data": ["content"], "purpose": ["train"], "limited": True}
+    people = [workspace.party("person:ada")]
+    workspace.ledger.append(NewEntry(kind="limit", body={**body, "people": people}))
+    assert [(group.name, group.people) for group in workspace.consent.limits("acme")] == [("Night shift", 1)]
+    [more] = workspace.consent.limit("acme", data=["content"], purpose=["train"], group="Night shift", people=["bob"])
+    assert more.body["group"] == "Night shift"
+    assert workspace.consent.limits("acme")[0].people == 2
+    workspace.consent.limit("acme", data=["content"], purpose=["train"], group="Night shift", limited=False)
+    assert workspace.consent.limits("acme") == ()
+
+
+def test_a_directory_of_an_earlier_version_opens_and_takes_groups(workspace):
+    folder = workspace.folder
+    with closing(sqlite3.connect(folder / "parties.db")) as connection, connection:
+        connection.execute("DROP TABLE groups")
+    with Workspace.open(folder) as again:
+        again.consent.limit("acme", switch=SWITCH, group="works council", people=["ada"])
+        assert [group.name for group in again.consent.limits("acme")] == ["works council"]

@@ -80,6 +80,7 @@ def limit(
         whom = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
         numbers = [entry.seq for entry in entries]
         value: dict[str, Any] = recorded(entries[0]) | {"people": whom, "entries": numbers, "owed": []}
+        value["group"] = group  # by its name, which the entry does not hold
         try:
             value["owed"] = owed_json(workspace)
         except VolitionError as error:

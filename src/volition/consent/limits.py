@@ -8,15 +8,19 @@ and lift, and reads from a history which limits are in force.
 An entry names its people by pseudonym, in order, so many that it fits into the ledger; a longer list takes several
 entries, appended together. A lift that names no one lifts the group's limit for everyone it ever applied to.
 
+A group has an id of its own in the ledger that says nothing, and its name stands in the directory, where it can be
+erased. Entries of an earlier version have the name in the place of the id, and such a group goes on under it.
+
     >>> from volition.consent.history import History
     >>> limits_of(History(), account="acme", at_us=0)
     ()
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 from typing import Any, Final
 
 from volition.canonical import us_to_text
@@ -27,7 +31,7 @@ from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry, NewEntry
 
 LONGEST_NAME: Final = 80
-"""Characters in a group's name, which stays in the ledger for ever."""
+"""Characters in a group's name."""
 
 _NAMES_SHOWN: Final = 5  # in a message
 _AT_A_TIME: Final = 1_000  # people in an entry, well below what the ledger takes
@@ -59,11 +63,13 @@ class GroupLimit:
     """A limit in force, of a group or of the whole account.
 
     Attributes:
-        name: The group's name; empty for the lock of the whole account.
+        key: What the ledger calls the group; empty for the lock of the whole account.
+        name: Its name, or what the ledger calls it where nobody knows its name any more; empty for the lock.
         people: To how many people it applies, for any use; 0 for the lock.
         uses: What is limited: (category, purpose) leaves, in the vocabularies' order.
     """
 
+    key: str
     name: str
     people: int
     uses: dict[Leaf, UseLimit]
@@ -94,13 +100,21 @@ class GroupLimit:
             yield purpose, tuple(data), limit
 
 
-def limits_of(history: History, *, account: str, at_us: int) -> tuple[GroupLimit, ...]:
+def limits_of(
+    history: History, *, account: str, at_us: int, names: Mapping[str, str] = MappingProxyType({})
+) -> tuple[GroupLimit, ...]:
     """Return the limits of an account in force at an instant: its lock first, then the groups by name.
 
     Cost: people who were named together are looked at once, so it grows with the entries and not with the people.
+
+    Args:
+        history: What was said, up to that instant.
+        account: Id of the account.
+        at_us: The instant.
+        names: The names of groups by what the ledger calls them; others go by that.
     """
-    names = ["", *sorted(history.groups(account))]
-    found = (_group(history, account, name, at_us) for name in names)
+    named = [(names.get(key, key), key) for key in history.groups(account)]
+    found = (_group(history, account, key, name, at_us) for name, key in [("", ""), *sorted(named)])
     return tuple(group for group in found if group.uses)
 
 
@@ -114,11 +128,11 @@ def held_by(history: History, *, account: str, group: str, at_us: int) -> list[s
     return [person for person in people if holding[history.limits(person)]]
 
 
-def _group(history: History, account: str, name: str, at_us: int) -> GroupLimit:
+def _group(history: History, account: str, key: str, name: str, at_us: int) -> GroupLimit:
     people = 0
     uses: dict[Leaf, UseLimit] = {}
-    for limits, count in Counter(map(history.limits, history.members(account, name))).items():
-        limited = _in_force(limits, account, name, lambda limit: limit.at_us <= at_us)
+    for limits, count in Counter(map(history.limits, history.members(account, key))).items():
+        limited = _in_force(limits, account, key, lambda limit: limit.at_us <= at_us)
         people += count if limited else 0
         for leaf, limit in limited.items():
             known = uses.get(leaf)
@@ -129,7 +143,7 @@ def _group(history: History, account: str, name: str, at_us: int) -> GroupLimit:
                 seq=limit.seq if first or known is None else known.seq,
             )
     ordered = {leaf: uses[leaf] for leaf in sorted(uses, key=_place)}
-    return GroupLimit(name=name, people=people if name else 0, uses=ordered)
+    return GroupLimit(key=key, name=name, people=people if key else 0, uses=ordered)
 
 
 def _in_force(limits: PartyLimits, account: str, name: str, counts: Callable[[Limit], bool]) -> dict[Leaf, Limit]:
@@ -150,6 +164,16 @@ def _place(leaf: Leaf) -> tuple[int, int]:
     return PURPOSES.index(purpose), CATEGORIES.index(category)
 
 
+def check_group_name(name: str) -> None:
+    """Refuse what cannot be a group's name; empty is the lock of the whole account.
+
+    Raises:
+        InvalidInputError: It is no single line, or is too long.
+    """
+    if name != name.strip() or len(name) > LONGEST_NAME or not (name.isprintable() or not name):
+        raise InvalidInputError(f"A group's name is one line of at most {LONGEST_NAME} characters, not {name!r}.")
+
+
 def limiting(  # noqa: PLR0913 - whom, what, and which way
     account: str, *, group: str, people: Sequence[str], data: Sequence[str], purpose: Sequence[str], limited: bool
 ) -> list[NewEntry]:
@@ -157,23 +181,21 @@ def limiting(  # noqa: PLR0913 - whom, what, and which way
 
     Args:
         account: Id of the account.
-        group: The group's name; empty for the lock of the whole account.
+        group: What the ledger calls the group; empty for the lock of the whole account.
         people: Parties ("person:PSEUDONYM"); none for the lock, and none to lift the limit for all of the group.
         data: Categories; a name covers all below it.
         purpose: Purposes, likewise.
         limited: Whether to limit or to lift.
 
     Raises:
-        InvalidInputError: The group's name is not valid, a lock names people, or a limit of a group names no one.
+        InvalidInputError: A lock names people, or a limit of a group names no one.
     """
-    if group != group.strip() or len(group) > LONGEST_NAME or not (group.isprintable() or not group):
-        raise InvalidInputError(f"A group's name is one line of at most {LONGEST_NAME} characters, not {group!r}.")
     if people and not group:
         raise InvalidInputError(
             "The lock is for the whole account and names no people. Name a group to limit some people."
         )
     if group and limited and not people:
-        raise InvalidInputError(f"Name the people of {group!r} to whom the limit is to apply.")
+        raise InvalidInputError("Name the people of the group to whom the limit is to apply.")
     body = {
         "account": account,
         "group": group,

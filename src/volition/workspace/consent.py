@@ -16,6 +16,7 @@ from volition.consent.limits import (
     EVERYTHING,
     GroupLimit,
     appended_together,
+    check_group_name,
     limiting,
     limits_of,
     people_named,
@@ -184,17 +185,26 @@ class Consent:
         uses = set(product(leaves(data, CATEGORIES), leaves(purpose, PURPOSES)))
         if not uses:
             raise InvalidInputError("Name what to limit: a switch, or data and purposes.")
+        check_group_name(group)
         if not limited and not any(one.name == group and uses.intersection(one.uses) for one in self.limits(account)):
             raise InvalidInputError(f"{group or 'The lock'} limits nothing of this, so there is nothing to lift.")
         named = [f"person:{one.pseudonym}" for one in people_named(self._opened.parties, account, people)]
-        drafts = limiting(account, group=group, people=named, data=data, purpose=purpose, limited=limited)
+        if group and limited and not named:
+            raise InvalidInputError(f"Name the people of {group!r} to whom the limit is to apply.")
+        key = self._group_key(account, group)
+        drafts = limiting(account, group=key, people=named, data=data, purpose=purpose, limited=limited)
         return list(self._opened.ledger.append(*drafts))
+
+    def _group_key(self, account: str, name: str) -> str:
+        """Return what the ledger calls a group; one that an earlier version wrote there by its name keeps that."""
+        is_told = not name or name in self._opened.history().groups(account)
+        return name if is_told else self._opened.parties.add_group(account, name)
 
     def limits(self, account: str) -> tuple[GroupLimit, ...]:
         """Return the limits of an account that stand now: its lock first, then its groups by name."""
-        return limits_of(
-            self._opened.history(), account=self._opened.parties.account(account).id, at_us=self._opened.now_us
-        )
+        account = self._opened.parties.account(account).id
+        names = self._opened.parties.groups(account)
+        return limits_of(self._opened.history(), account=account, at_us=self._opened.now_us, names=names)
 
     def undo_limit(self, account: str, switch: str, *, seq: int) -> list[Entry]:
         """Make an account's limits stand as they did before some were set or lifted, by the first entry's number.

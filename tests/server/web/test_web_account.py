@@ -10,6 +10,7 @@ import pytest
 from volition.canonical import now_us
 from volition.consent.terms.terms_file import load_profile
 from volition.server.auth import Role
+from volition.server.web.console.ledger import line_of
 
 OURS = {"sec-fetch-site": "same-origin"}
 
@@ -140,6 +141,10 @@ def test_a_group_is_limited_told_and_lifted(served, client):
     assert "Lift the limit of Train summaries for Works council" in page.text
     assert "Who is in it" in page.text
     assert [reason(served, person) for person in ("ada", "bo")] == ["limited", "limited"]
+    with served.workspaces.borrow() as workspace:
+        [*_, entry] = workspace.entries()
+        assert "Works council" not in str(entry.body)
+        assert "for its group Works council, 2 names." in line_of(entry, workspace).says
     page = client.post("/account/limits", data={**form, "limit": "some", "people": "bo"})
     assert [reason(served, person) for person in ("ada", "bo")] == ["limited", None]
     client.post("/account/limits", data={**undo_in(page), "switch": "train-summary"})

@@ -28,6 +28,12 @@ CREATE TABLE IF NOT EXISTS handles (account TEXT NOT NULL, handle TEXT NOT NULL,
 CREATE TABLE IF NOT EXISTS destroyed (party TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 """
+_LATER: Final = """
+CREATE TABLE IF NOT EXISTS groups (id TEXT PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL,
+                                   UNIQUE (account, name));
+"""
+"""What a file of an earlier version has not; it is made when that is opened."""
+
 _KEY_CHECK: Final = "fit"
 """State: something wrapped by the master key, by which a wrong one is known before anything is wrapped under it."""
 
@@ -64,6 +70,7 @@ class Database:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA temp_store = MEMORY")  # writing the file anew must leave no copy elsewhere
+            self._connection.execute(_LATER)
             found = self._connection.execute("SELECT value FROM state WHERE name = ?", (_KEY_CHECK,)).fetchone()
         except sqlite3.Error as error:
             self.close()
@@ -83,7 +90,7 @@ class Database:
         """
         with closing(sqlite3.connect(folder / "parties.db")) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
+            connection.executescript(_SCHEMA + _LATER)
             with connection:
                 connection.execute("INSERT INTO state VALUES (?, ?)", (_KEY_CHECK, key_check))
 

@@ -10,6 +10,7 @@ Source: canonical caseless matching, Unicode 3.13, D145.
 """
 
 import json
+import secrets
 import sqlite3
 import unicodedata
 from collections.abc import Sequence
@@ -109,6 +110,34 @@ class Directory:
         """Return every account, by id."""
         found = self._database.all("SELECT id, name FROM accounts ORDER BY id")
         return [Account(id=identity, name=name) for identity, name in found]
+
+    # --- groups of an account's people ---
+
+    def add_group(self, account: str, name: str) -> str:
+        """Return the id of an account's group, under which the ledger knows it; a new name gets one that says nothing.
+
+        Raises:
+            InvalidInputError: The name is broken text.
+        """
+        _check_text(name)
+        with self._database.writing() as connection:
+            known = connection.execute(
+                "SELECT id FROM groups WHERE account = ? AND name = ?", (account, name)
+            ).fetchone()
+            if known is not None:
+                return str(known[0])
+            identity = f"group-{secrets.token_hex(16)}"
+            connection.execute("INSERT INTO groups VALUES (?, ?, ?)", (identity, account, name))
+        return identity
+
+    def groups(self, account: str) -> dict[str, str]:
+        """Return the names of an account's groups, by id; none once it was erased."""
+        return dict(self._database.all("SELECT id, name FROM groups WHERE account = ?", account))
+
+    def remove_groups(self, account: str) -> None:
+        """Remove the names of an account's groups; their ids in the ledger stand for nothing any more."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM groups WHERE account = ?", (account,))
 
     # --- people ---
 

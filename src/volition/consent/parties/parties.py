@@ -94,6 +94,14 @@ class Parties:
         """Return every account, by id."""
         return self.directory.accounts()
 
+    def add_group(self, account: str, name: str) -> str:
+        """Return the id of an account's group; see `Directory.add_group`."""
+        return self.directory.add_group(account, name)
+
+    def groups(self, account: str) -> dict[str, str]:
+        """Return the names of an account's groups, by id; see `Directory.groups`."""
+        return self.directory.groups(account)
+
     def add_person(
         self,
         person: str,
@@ -171,7 +179,9 @@ class Parties:
     # --- erasure: both ---
 
     def destroy_account_key(self, account: str) -> None:
-        """Destroy an account's data key. Nothing undoes it; its name stays, so that the ledger can be read.
+        """Destroy an account's data key and its groups' names. Nothing undoes it.
+
+        The account's own name stays, so that the ledger can be read.
 
         Raises:
             InvalidInputError: There is no such account.
@@ -179,6 +189,7 @@ class Parties:
         """
         self.account(account)
         with self._destroying():
+            self.directory.remove_groups(account)
             self.vault.destroy_account_key(account)
 
     def destroy_person(self, person: str) -> None:

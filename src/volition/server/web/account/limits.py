@@ -132,9 +132,7 @@ def limit(visit: Visit) -> Redirect:
     if wanted not in {"on", "off", "some"}:
         raise InvalidInputError("A limit is either set or lifted. Reload the page and try again.")
     if not group:
-        raise InvalidInputError(
-            "Name the group. The name stays in the ledger for good, so do not put anyone's name in it."
-        )
+        raise InvalidInputError("Name the group to limit, such as a team.")
     if wanted == "some" and not people:
         raise InvalidInputError("Name the people for whom to lift the limit, one per line.")
     entries = workspace.consent.limit(account, switch=switch, group=group, people=people, limited=wanted == "on")
@@ -196,7 +194,7 @@ def groups_of(visit: Visit, choices: Sequence[Choice], limits: Sequence[GroupLim
 
 def _row(visit: Visit, choices: Sequence[Choice], group: GroupLimit) -> GroupRow:
     workspace = visit.workspace
-    held = held_by(workspace.history(), account=account_of(visit), group=group.name, at_us=workspace.now_us)
+    held = held_by(workspace.history(), account=account_of(visit), group=group.key, at_us=workspace.now_us)
     found = [workspace.parties.person_by_pseudonym(party.removeprefix("person:")) for party in held[:_LISTED]]
     names = ["a person who was erased" if person is None else person.name or person.id for person in found]
     more = len(held) - len(names)

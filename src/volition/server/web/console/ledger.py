@@ -165,6 +165,8 @@ def inclusion(visit: Visit) -> Download:
 def line_of(entry: Entry, workspace: Workspace) -> EntryLine:
     """Say an entry in plain words."""
     names = {account.id: account.name for account in workspace.parties.accounts()}
+    if entry.kind == "limit":
+        names |= workspace.parties.groups(entry.body["account"])
     return EntryLine(seq=entry.seq, at_us=entry.at_us, kind=entry.kind, says=_said(entry, names))
 
 
@@ -206,7 +208,7 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "signal":
             return f"{who}'s browser sent an opt-out signal."
         case "limit":
-            whom = "the whole account" if not body["group"] else f"its group {body['group']}"
+            whom = "the whole account" if not body["group"] else f"its group {names.get(body['group'], body['group'])}"
             if body["group"]:
                 whom += f", {words.count(len(body['people']), 'name')}" if body["people"] else ", all of it"
             did = "limited" if body["limited"] else "lifted its limit of"
