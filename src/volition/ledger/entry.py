@@ -25,6 +25,7 @@ KINDS = (
     "signal",
     "limit",
     "sharing",
+    "mapping",
     "notice",
     "snapshot",
     "model",

@@ -28,6 +28,7 @@ people       add accounts and people
 gate         may this be used?
 consent      what parties say, and what stands
 audiences    who may read a conversation, and opening one
+event_mappings   which event is of which category, as the ledger has it
 records      ways in; and what may be used, as a stream
 snapshots    training sets, frozen
 models       train, audit, release; which are at work

@@ -29,6 +29,7 @@ from volition.records.lake import Compacted, Lake, bucket_of
 from volition.records.stream.judge import Judge
 from volition.records.stream.rows import BATCH_ROWS, Rows, judged
 from volition.workspace.audiences import Audiences
+from volition.workspace.event_mappings import EventMappings
 from volition.workspace.gate import GateQuestions, check_purpose
 from volition.workspace.opened import Opened, read_bytes
 
@@ -54,6 +55,7 @@ class Records:
         self._opened = opened
         self._gate = gate
         self._audiences = audiences
+        self._mappings = EventMappings(opened)
 
     def collect_webvtt(  # noqa: PLR0913 - what a transcript does not say about itself
         self,
@@ -229,11 +231,12 @@ class Records:
     def collect_otlp(self, path: Path, *, account: str | None = None, progress: Progress = silent) -> Collected:
         """Collect OTLP logs (JSON lines or protobuf); each record names its account unless `account` is given."""
         require_extra("google", "opentelemetry", what="Collecting OTLP")
-        from volition.records.ingest.otlp import read_otlp  # noqa: PLC0415 - it loads protobuf
+        from volition.records.ingest.otlp import AttributeNames, read_otlp  # noqa: PLC0415 - it loads protobuf
 
         if account is not None:
             self._opened.parties.account(account)
-        return self.take_in(read_otlp(path, account=account), account, progress)
+        names = AttributeNames(mapping=self._mappings.in_force())
+        return self.take_in(read_otlp(path, account=account, names=names), account, progress)
 
     def collect_otlp_request(
         self, data: bytes, *, encoding: Literal["json", "protobuf"], signal: Literal["logs", "traces"], source: str
@@ -244,11 +247,12 @@ class Records:
             InvalidInputError: It cannot be parsed; nothing was stored.
         """
         require_extra("google", "opentelemetry", what="Collecting OTLP")
-        from volition.records.ingest.otlp import read_message  # noqa: PLC0415 - as above
+        from volition.records.ingest.otlp import AttributeNames, read_message  # noqa: PLC0415 - as above
         from volition.records.ingest.otlp_traces import read_traces  # noqa: PLC0415
 
         read = read_message if signal == "logs" else read_traces
-        return self.take_in(read(data, encoding=encoding, source=source), None, silent)
+        names = AttributeNames(mapping=self._mappings.in_force())
+        return self.take_in(read(data, encoding=encoding, source=source, names=names), None, silent)
 
     def collect_zoom_event(self, delivery: Mapping[str, Any], *, account: str) -> Collected:
         """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""

@@ -19,6 +19,7 @@ from volition.learning.audit.bounds import Bound, read_bounds
 from volition.learning.audit.defaults import DEFAULT_BOUNDS
 from volition.learning.families.installed import BUILT_IN, find_family, settings_table
 from volition.learning.families.spec import FamilySpec
+from volition.records.ingest.mapping import NO_MAPPING, EventMapping
 
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
@@ -77,6 +78,14 @@ lease_ms = 100
 # [adapter]
 # base = "models/SmolLM2-135M"
 
+# Of which category each event of OpenTelemetry is, where its records do not say so or say it wrongly; and attributes in
+# which prose is no sign that somebody wrote it (docs/telemetry.md). Each change is an entry of the ledger.
+# [otlp]
+# allowed = ["ui.label"]
+# [otlp.events]
+# "search.*" = "service/usage"
+# "chat.sent" = "content/chat"
+
 # What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
 {bounds}"""
 
@@ -105,6 +114,7 @@ class Settings:
         lease_ms: For how many milliseconds a process may answer from memory.
         bounds: What each audit's figure is held against, by the audit's name.
         endpoint: A language model elsewhere; none if none is configured.
+        mapping: Which event of OpenTelemetry is of which category.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
     """
 
@@ -114,6 +124,7 @@ class Settings:
     lease_ms: int
     bounds: Mapping[str, Bound]
     endpoint: EndpointSettings | None
+    mapping: EventMapping
     families: Mapping[str, object]
     _document: Document = field(compare=False, repr=False)
 
@@ -150,7 +161,7 @@ def read_settings(folder: Path) -> Settings:
     document = read_toml(path)
     with name_lines(document):
         families = _family_tables(document)
-        required, optional = {"origin", "due_days"}, {"engine", "lease_ms", "audit", "endpoint", "families"}
+        required, optional = {"origin", "due_days"}, {"engine", "lease_ms", "audit", "endpoint", "families", "otlp"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -166,6 +177,7 @@ def read_settings(folder: Path) -> Settings:
             lease_ms=lease_ms,
             bounds=_table(top, "audit", partial(read_bounds, defaults=DEFAULT_BOUNDS)) or DEFAULT_BOUNDS,
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
+            mapping=_table(top, "otlp", EventMapping.from_toml) or NO_MAPPING,
             families=families,
             _document=document,
         )

@@ -21,6 +21,8 @@ messages     chat that people write on our own pages
 slack_zip    the zip of a Slack export, read in place
 slack        Slack exports
 files        plain text and Markdown
+prose        does a text look like what somebody wrote?
+mapping      which event is of which category
 otlp_wire    OTLP as it comes over the wire, taken apart piece by piece
 otlp         OTLP logs
 otlp_traces  OTLP traces, as logs

@@ -4,7 +4,9 @@ Promises:
 
 - A record without an account, a category or a time is rejected, never guessed; so is one that cannot be read, or whose
   time lies before the year 2000, which it would in another unit. The records around it are kept.
-- Only service-generated data comes this way: a category outside `service/` is rejected.
+- Only service-generated data comes this way: a category outside `service/` is rejected, unless the mapping of the
+  settings says that an event is what people wrote (`mapping`).
+- What looks like prose under a service category is rejected with a question (`prose`), never stored as service data.
 - A record that is sent again has the same key, in protobuf as in JSON.
 - A usage event whose item is a person (`volition.item` = "person/ID") concerns that person, too.
 - No message is unpacked beyond `MESSAGE_BYTES`.
@@ -52,6 +54,7 @@ from volition.records.ingest import (
     raw_text,
     read_capped,
 )
+from volition.records.ingest.mapping import NO_MAPPING, WRITTEN, EventMapping
 from volition.records.ingest.otlp_wire import (
     LOGS,
     Unreadable,
@@ -61,6 +64,7 @@ from volition.records.ingest.otlp_wire import (
     parsed_json,
     protobuf_records,
 )
+from volition.records.ingest.prose import looks_written
 
 MESSAGE_BYTES = 64 << 20  # the OTLP/HTTP limit that we announce, before and after unpacking
 SERVICE_CATEGORIES = leaves(["service"], CATEGORIES)
@@ -84,12 +88,14 @@ class AttributeNames:
         person: Names of the attribute that holds the id of the person who acted, or a list of several ids.
         category: Names of the attribute that holds the category.
         default_category: Category of records that name none; None rejects them.
+        mapping: Which event is of which category, whatever the record says; and where prose is allowed.
     """
 
     account: tuple[str, ...] = ("volition.account",)
     person: tuple[str, ...] = ("volition.person", "enduser.id", "user.id")
     category: tuple[str, ...] = ("volition.category",)
     default_category: str | None = None
+    mapping: EventMapping = NO_MAPPING
 
 
 _NAMES = AttributeNames()
@@ -268,11 +274,8 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
     account = account or named
     if not isinstance(account, str):
         raise InvalidInputError(f"The record names no account as text. Set the attribute {names.account[0]!r}.")
-    category = first(names.category) or names.default_category
-    if category is None:
-        raise InvalidInputError(f"The record names no category. Set the attribute {names.category[0]!r}.")
-    if category not in SERVICE_CATEGORIES:
-        raise InvalidInputError(f"Category {category!r} does not come by OTLP, only {', '.join(SERVICE_CATEGORIES)}.")
+    name = _event_name(record, own)
+    category = _category(name, first(names.category), names)
     time_ns = record.time_unix_nano or record.observed_time_unix_nano
     if not time_ns:
         raise InvalidInputError("The record has no time. Set time_unix_nano or observed_time_unix_nano.")
@@ -281,13 +284,14 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
         msg = f"Its time {time_ns} is {as_text} if it counts nanoseconds. Does it count milliseconds or seconds? Send "
         raise InvalidInputError(msg + "nanoseconds since 1970.")
     people = _people(named_person(own, inherited, names.person))
-    name = record.event_name or own.get("event.name") or ""
     payload = {
-        "kind": "event",
-        "name": name if isinstance(name, str) else str(name),
+        "kind": "event" if category in SERVICE_CATEGORIES else "written",  # which no feature takes for a message
+        "name": name,
         "attributes": {key: value for key, value in own.items() if key not in whose},
         "body": _value(record.body),
     }
+    if category in SERVICE_CATEGORIES:
+        _check_no_prose(payload, category, names.mapping)
     identity = {
         **payload,
         "account": account,
@@ -305,6 +309,56 @@ def _draft(record: LogRecord, resource: Resource, account: str | None, names: At
         at_us=time_ns // 1000,
         payload=payload,
     )
+
+
+def _event_name(record: LogRecord, own: Mapping[str, Any]) -> str:
+    name = record.event_name or own.get("event.name") or ""
+    return name if isinstance(name, str) else str(name)
+
+
+def _category(event: str, named: Any, names: AttributeNames) -> str:  # noqa: ANN401 - any attribute
+    """Return the category of a record: what the settings say of its event, else what it says itself."""
+    mapped = names.mapping.category_of(event)
+    if mapped is not None:
+        return mapped
+    category = named or names.default_category
+    if category is None:
+        raise InvalidInputError(
+            f"The record names no category. Set the attribute {names.category[0]!r}, or name its event in "
+            "[otlp.events] of volition.toml."
+        )
+    if category not in SERVICE_CATEGORIES:
+        raise InvalidInputError(f"Category {category!r} does not come by OTLP, only {', '.join(SERVICE_CATEGORIES)}.")
+    return str(category)
+
+
+def _check_no_prose(payload: Mapping[str, Any], category: str, mapping: EventMapping) -> None:
+    """Refuse an event that holds what somebody wrote, saying which attribute it is and what can be done about it."""
+    event = payload["name"]
+    reports = category == "service/diagnostics" or not event  # a log line is no event, and has no name
+    for attribute, value in (*payload["attributes"].items(), ("body", payload["body"])):
+        if mapping.allows(event, attribute):
+            continue
+        for name, text in _texts(attribute, value):
+            if looks_written(name, text, is_report=reports):
+                raise InvalidInputError(
+                    f"{attribute!r} of the event {event!r} looks like what somebody said or wrote, and comes as "
+                    f"{category}. If somebody did, name the event in [otlp.events] of volition.toml as {WRITTEN!r}. "
+                    f"If not, list {f'{event}:{attribute}'!r} under allowed in [otlp]. Then collect it again."
+                )
+
+
+def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any JSON value
+    """Yield every text in a value, by the name that it stands under, however deep."""
+    left = [(name, value)]
+    while left:
+        under, part = left.pop()
+        if isinstance(part, str):
+            yield under, part
+        elif isinstance(part, list):
+            left += [(under, inner) for inner in part]
+        elif isinstance(part, dict):
+            left += [(f"{under}.{key}", inner) for key, inner in part.items()]
 
 
 def named_person(own: Mapping[str, Any], inherited: Mapping[str, Any], keys: Sequence[str]) -> Any:  # noqa: ANN401

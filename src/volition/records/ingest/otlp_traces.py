@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from volition.errors import InvalidInputError
 from volition.records.ingest import Draft, Reject
-from volition.records.ingest.otlp import drafts_of
+from volition.records.ingest.otlp import AttributeNames, drafts_of
 from volition.records.ingest.otlp_wire import (
     SPANS,
     Unreadable,
@@ -28,18 +28,22 @@ from volition.records.ingest.otlp_wire import (
 )
 
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
+_NAMES = AttributeNames()
 _STATUSES = ("unset", "ok", "error")
 
 _Spans = Iterable[tuple[Span, Resource] | Unreadable]
 
 
-def read_traces(data: bytes, *, encoding: Literal["json", "protobuf"], source: str) -> Iterator[Draft | Reject]:
+def read_traces(
+    data: bytes, *, encoding: Literal["json", "protobuf"], source: str, names: AttributeNames = _NAMES
+) -> Iterator[Draft | Reject]:
     """Read the spans of one request.
 
     Args:
         data: The request, unpacked.
         encoding: `json` or `protobuf`.
         source: Name of the endpoint, for messages.
+        names: Which attributes say whose a span is, and which span is of which category.
 
     Returns:
         A draft or a reject for each span.
@@ -49,7 +53,7 @@ def read_traces(data: bytes, *, encoding: Literal["json", "protobuf"], source: s
     """
     spans = _protobuf_spans(data, source) if encoding == "protobuf" else _json_spans(data, source)
     records = (item if isinstance(item, Unreadable) else (_record(item[0]), item[1]) for item in spans)
-    return drafts_of(records, source=source)
+    return drafts_of(records, source=source, names=names)
 
 
 def _protobuf_spans(data: bytes, source: str) -> _Spans:

@@ -213,6 +213,9 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
                 whom += f", {words.count(len(body['people']), 'name')}" if body["people"] else ", all of it"
             did = "limited" if body["limited"] else "lifted its limit of"
             return f"{account} {did} {_named(body['purpose'])}, with {_named(body['data'])}, for {whom}."
+        case "mapping":
+            names_mapped = words.count(len(body["mapping"]["events"]), "name")
+            return f"Collecting began to use another mapping of events to kinds of data, with {names_mapped}."
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":
