@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from simulator import START_US, Clock
 from volition.errors import InvalidInputError, RefusedError
+from volition.ledger.entry import NewEntry
 from volition.records.audience import CATEGORY, ConversationKind
 from volition.records.ingest import Draft, PersonRef
 from volition.records.lake import record_id, source_id
@@ -320,13 +321,50 @@ def test_who_opened_it_is_an_entry_that_names_nobody_and_no_conversation(house):
     assert entry.body == {
         "account": "acme",
         "conversation": "meeting",
-        "source": source_id("acme", "layoffs"),
+        "source": house.workspace.parties.keyed_digest("acme", source_id("acme", "layoffs")),
         "with": [f"person:{pseudonyms['bo']}"],
         "shared": True,
         "by": f"person:{pseudonyms['ada']}",
     }
     again = house.workspace.audiences.share("layoffs", kind=MEETING, account="acme", people=["bo"], by="ada")
     assert again is None
+
+
+def test_nobody_guesses_a_name_from_the_ledger_and_the_key_goes_with_the_account(house):
+    house.collect("acme", MEETING, "layoffs", ["ada"], False)
+    house.collect("brill", MEETING, "layoffs", ["dee"], False)
+    for account in ("acme", "brill"):
+        house.workspace.audiences.share("layoffs", kind=MEETING, account=account, with_account=True)
+    sharings = [entry for entry in house.workspace.entries() if entry.kind == "sharing"]
+    assert len({entry.body["source"] for entry in sharings}) == 2
+    plain = [source_id(account, "layoffs").encode() for account in ("acme", "brill")]
+    assert not [one for one in plain for entry in sharings if one in entry.leaf_bytes]
+
+    house.workspace.forgetting.erase("account:acme")
+
+    with pytest.raises(RefusedError, match="erased"):
+        house.workspace.parties.keyed_digest("acme", source_id("acme", "layoffs"))
+    size = house.workspace.ledger.size
+    house.workspace.audiences.note_source("acme", CHANNEL, {"general": True})
+    assert house.workspace.ledger.size == size
+
+
+def test_what_an_earlier_version_opened_under_a_plain_digest_stands_and_is_closed_like_any_other(house):
+    said = house.collect("acme", MEETING, "one", ["ada"], False)
+    about = {"account": "acme", "conversation": "meeting", "source": source_id("acme", "one"), "by": "operator"}
+    house.workspace.ledger.append(NewEntry(kind="sharing", body={**about, "with": ["account:acme"], "shared": True}))
+    assert searched(house.workspace, "bo") == {said.id}
+
+    audiences = house.workspace.audiences
+    assert audiences.share("one", kind=MEETING, account="acme", with_account=True) is None
+    audiences.share("one", kind=MEETING, account="acme", people=["cy"], by="ada")
+    audiences.unshare("one", kind=MEETING, account="acme", with_account=True)
+    assert [searched(house.workspace, one) for one in ("bo", "cy")] == [set(), {said.id}]
+    audiences.unshare("one", kind=MEETING, account="acme", people=["cy"])
+    assert searched(house.workspace, "cy") == set()
+    entry = audiences.share("one", kind=MEETING, account="acme", people=["cy"])
+    assert entry.body["source"] != about["source"]
+    assert searched(house.workspace, "cy") == {said.id}
 
 
 def test_what_an_erased_person_opened_is_closed(house):

@@ -16,10 +16,10 @@ audience is its members, and whoever it was opened to:
     >>> [row for row in rows if audience.admits(row)]                                     # doctest: +SKIP
 """
 
-from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from volition.consent.history import OPERATOR, SOURCE, History
@@ -56,7 +56,7 @@ _KINDS: Final = {
 _source = lru_cache(maxsize=100_000)(source_id)
 
 Grants = Mapping[tuple[str, str], Collection[str]]
-"""Conversations, by kind and digest, and who opened each."""
+"""Conversations, by kind and digest as entries have it, and who opened each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +68,14 @@ class Audience:
         pseudonym: The person.
         is_guest: Whether they are no user of the account; what is opened to others is then not for them.
         grants: What was opened to them, themselves or as a user of the account; see `audience_of`.
+        known_as: What entries call a conversation, by its kind and plain digest; see `Sharings.known_as`.
     """
 
     account: str
     pseudonym: str
     is_guest: bool
     grants: Grants
+    known_as: Callable[[tuple[str, str]], tuple[str, str]] = field(compare=False)
 
     def admits(self, row: Row) -> bool:
         """Return whether the person may read a record. Records of no conversation are for those whom they concern."""
@@ -85,7 +87,7 @@ class Audience:
         if kind is None or self.is_guest or not self.grants:
             return False
         name = row.payload.get(kind.value)
-        openers = self.grants.get((kind.value, _source(row.account, name)), ()) if isinstance(name, str) else ()
+        openers = self._openers(kind, name) if isinstance(name, str) else ()
         return any(_opens(by, row) for by in openers)
 
     def names(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
@@ -99,8 +101,11 @@ class Audience:
         peoples = list(peoples)
         if any(f"person:{self.pseudonym}" in people for people in peoples):
             return True
-        openers = () if self.is_guest else self.grants.get((kind.value, _source(self.account, name)), ())
+        openers = () if self.is_guest else self._openers(kind, name)
         return any(by in {OPERATOR, SOURCE} or any(by in people for people in peoples) for by in openers)
+
+    def _openers(self, kind: ConversationKind, name: str) -> Collection[str]:
+        return self.grants.get(self.known_as((kind.value, _source(self.account, name))), ())
 
 
 def was_there(pseudonym: str, row: Row) -> bool:
@@ -127,7 +132,8 @@ def audience_of(history: History, *, account: str, person: Person) -> Audience:
         for conversation, openers in history.sharings.of(account, party).items():
             standing = [by for by in openers if history.erased_us(by) is None]
             grants[conversation] = (*grants.get(conversation, ()), *standing)
-    return Audience(account=account, pseudonym=person.pseudonym, is_guest=is_guest, grants=grants)
+    known_as = lru_cache(maxsize=10_000)(partial(history.sharings.known_as, account))
+    return Audience(account=account, pseudonym=person.pseudonym, is_guest=is_guest, grants=grants, known_as=known_as)
 
 
 def is_open(history: History, account: str, kind: ConversationKind, name: str) -> bool:

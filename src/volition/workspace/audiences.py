@@ -72,7 +72,7 @@ class Audiences:
         new = [party for party in to if opener not in openers.get(party, ())]
         if not new:
             return None
-        return self._opened.ledger.append(_entry(account, conversation, to=new, shared=True, by=opener))[0]
+        return self._opened.ledger.append(self._entry(account, conversation, to=new, shared=True, by=opener))[0]
 
     def unshare(  # noqa: PLR0913 - as `share`
         self,
@@ -94,7 +94,7 @@ class Audiences:
         known = [party for party in to if party in openers]
         if not known:
             return None
-        return self._opened.ledger.append(_entry(account, conversation, to=known, shared=False, by=closer))[0]
+        return self._opened.ledger.append(self._entry(account, conversation, to=known, shared=False, by=closer))[0]
 
     def note_source(self, account: str, kind: ConversationKind, is_open: Mapping[str, bool]) -> None:
         """Note which conversations their source opens to all of the account, by name, and which it does not any more.
@@ -102,12 +102,14 @@ class Audiences:
         What a member or the operator opened stays as it is. Where the source calls it private, what was open because of
         an earlier word of the source is closed.
         """
+        if account in self._opened.parties.erased_accounts():
+            return
         to = f"account:{account}"
         sharings, new = self._opened.history().sharings, []
         for name, opens in sorted(is_open.items()):
             conversation = (kind.value, source_id(account, name))
             if opens != (SOURCE in sharings.openers(account, conversation).get(to, ())):
-                new.append(_entry(account, conversation, to=[to], shared=opens, by=SOURCE))
+                new.append(self._entry(account, conversation, to=[to], shared=opens, by=SOURCE))
         self._opened.ledger.append(*new)
 
     def _is_there(self, name: str, kind: ConversationKind, account: str) -> bool:
@@ -151,8 +153,9 @@ class Audiences:
             raise InvalidInputError(f"There is no {kind.value} {name!r} that {by} was in, so nothing can be opened.")
         return person
 
-
-def _entry(account: str, conversation: tuple[str, str], *, to: Sequence[str], shared: bool, by: str) -> NewEntry:
-    kind, source = conversation
-    body = {"account": account, "conversation": kind, "source": source, "with": list(to), "shared": shared, "by": by}
-    return NewEntry(kind="sharing", body=body)
+    def _entry(
+        self, account: str, conversation: tuple[str, str], *, to: Sequence[str], shared: bool, by: str
+    ) -> NewEntry:
+        kind, source = self._opened.history().sharings.known_as(account, conversation)
+        about = {"account": account, "conversation": kind, "source": source}
+        return NewEntry(kind="sharing", body={**about, "with": list(to), "shared": shared, "by": by})

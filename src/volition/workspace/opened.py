@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from volition import canonical
 from volition.consent.history import History, extend_history, find_saved_history, save_history
 from volition.consent.lease import Leases
-from volition.consent.parties import Parties, read_secret
+from volition.consent.parties import ErasedError, Parties, read_secret
 from volition.errors import InvalidInputError
 from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry
@@ -107,6 +107,7 @@ class Opened:
 
     def history(self) -> History:
         """Return what the gate must know, up to the ledger's head; once it was long to read, it is kept."""
+        self._history.sharings.keyed = self._keyed
         if self.ledger.size == self._history.size:  # the head is read and verified; what lies below it was before
             return self._history
         for entry in self.ledger.entries(self._history.size):
@@ -119,6 +120,12 @@ class Opened:
                 _log.warning("The history could not be kept in %s; it will be read anew.", self.folder / "history")
             self._kept_size = self._history.size
         return self._history
+
+    def _keyed(self, account: str, source: str) -> str | None:
+        try:
+            return self.parties.keyed_digest(account, source)
+        except (ErasedError, InvalidInputError):  # nobody finds anything of it any more
+            return None
 
     @property
     def history_size(self) -> int:

@@ -1,12 +1,15 @@
 """Sharings: which conversations were opened to whom, and by whom (grants of an access control list).
 
-A conversation is named by its account, its kind and the digest that the lake knows it by. It is opened to a person, or
-to the account: everybody who is one of its users. By whom matters, since nobody opens more than what is theirs to open;
-`records.audience` decides that.
+A conversation is named by its account, its kind and a digest. Entries have a digest under a key of the account's own:
+nobody confirms the guess of a name by the ledger, and nobody finds it once the account is erased. Those of earlier
+versions have the plain digest that the lake knows it by. Who asks gives the plain one, and finds either.
+
+It is opened to a person, or to the account: everybody who is one of its users. By whom matters, since nobody opens more
+than what is theirs to open; `records.audience` decides that.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 OPERATOR: Final = "operator"
@@ -16,14 +19,22 @@ SOURCE: Final = "source"
 """It is open where it came from: a public channel."""
 
 _Conversation = tuple[str, str]  # its kind, its digest
+Keyed = Callable[[str, str], str | None]
+"""From an account and a plain digest, the digest under the account's key; none where that is not there."""
 _Grants = dict[_Conversation, tuple[str, ...]]  # by whom each was opened
 
 
 class Sharings:
-    """Who opened what to whom, as it stands. Nobody who opened something is listed twice."""
+    """Who opened what to whom, as it stands. Nobody who opened something is listed twice.
+
+    Attributes:
+        keyed: What makes a plain digest the one that entries have. A workspace, which has the keys, sets it; without it
+            what was shared under a key is not found, and so is closed.
+    """
 
     def __init__(self) -> None:
         """Start with nothing shared."""
+        self.keyed: Keyed = lambda _account, _source: None
         # account -> to whom -> conversation -> by whom
         self._grants: dict[str, dict[str, _Grants]] = defaultdict(lambda: defaultdict(dict))
 
@@ -46,12 +57,21 @@ class Sharings:
         return self._grants[account][party] if party in self._grants.get(account, ()) else {}
 
     def openers(self, account: str, conversation: _Conversation) -> Mapping[str, tuple[str, ...]]:
-        """Return to whom a conversation was opened: party -> by whom."""
+        """Return to whom a conversation, by its plain digest, was opened: party -> by whom."""
+        known_as = self.known_as(account, conversation)
         return {
-            party: grants[conversation]
-            for party, grants in self._grants.get(account, {}).items()
-            if conversation in grants
+            party: grants[known_as] for party, grants in self._grants.get(account, {}).items() if known_as in grants
         }
+
+    def known_as(self, account: str, conversation: _Conversation) -> _Conversation:
+        """Return what entries call a conversation, by its plain digest: under the key.
+
+        As long as something stands that an earlier version opened under the plain digest, it stays with that.
+        """
+        kind, source = conversation
+        if any(conversation in grants for grants in self._grants.get(account, {}).values()):
+            return conversation
+        return kind, self.keyed(account, source) or source
 
     def to_json(self) -> list[Any]:
         """Return the sharings as JSON; `from_json` reads them back unchanged."""

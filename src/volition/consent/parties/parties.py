@@ -168,6 +168,10 @@ class Parties:
         """Decrypt (associated, encrypted) pairs; see `KeyVault.decrypt_many`."""
         return self.vault.decrypt_many(account, contents)
 
+    def keyed_digest(self, account: str, text: str) -> str:
+        """Return a digest of a text under an account's key; see `KeyVault.keyed_digest`."""
+        return self.vault.keyed_digest(account, text)
+
     def erased_accounts(self) -> frozenset[str]:
         """Return the accounts whose key was destroyed."""
         return self.vault.erased_accounts()

@@ -43,15 +43,17 @@ def new_key_check(master: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _DataKeys:
-    """An account's keys in memory: one encrypts, one makes nonces. Both come from the one data key that is stored."""
+    """An account's keys in memory: to encrypt, for nonces, for names. All come from the one data key that is stored."""
 
     cipher: AESGCM
     nonce_key: bytes
+    name_key: bytes
 
     @classmethod
     def of(cls, data_key: bytes) -> Self:
-        derived = [hmac.digest(data_key, purpose, "sha256") for purpose in (b"volition/seal/1", b"volition/nonce/1")]
-        return cls(AESGCM(derived[0]), derived[1])
+        purposes = (b"volition/seal/1", b"volition/nonce/1", b"volition/name/1")
+        seal, nonce, name = [hmac.digest(data_key, purpose, "sha256") for purpose in purposes]
+        return cls(AESGCM(seal), nonce, name)
 
     def encrypt(self, associated: bytes, plaintext: bytes) -> bytes:
         length = len(associated).to_bytes(8, "big")
@@ -111,6 +113,15 @@ class KeyVault:
         """
         keys = self._keys_of(account)
         return [keys.decrypt(associated, encrypted) for associated, encrypted in contents]
+
+    def keyed_digest(self, account: str, text: str) -> str:
+        """Return a digest of a text under an account's key, 32 hexadecimal characters: without the key no guess fits.
+
+        Raises:
+            InvalidInputError: There is no such account.
+            ErasedError: Its key was destroyed.
+        """
+        return hmac.digest(self._keys_of(account).name_key, text.encode(), "sha256").hex()[:_PSEUDONYM_LENGTH]
 
     def new_account_key(self) -> bytes:
         """Make a data key; return it wrapped."""
