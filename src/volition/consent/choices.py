@@ -49,6 +49,21 @@ class PartyAnswer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What a record asks besides where somebody of another region is among those whom it concerns.
+
+    Attributes:
+        regions: The regions, as the rule names them; empty for all that no rule names.
+        asks: Whose yes the rule there asks for, of `terms.PARTY_WORDS`.
+        is_never: Whether it is forbidden there.
+    """
+
+    regions: tuple[str, ...]
+    asks: tuple[str, ...]
+    is_never: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceLine:
     """One kind of data under one purpose of a choice, for the party as it is now.
 
@@ -61,6 +76,7 @@ class ChoiceLine:
         of_account: The account's; the same as `own` where the party is the account.
         asks: Whose yes the rule asks for, of `terms.PARTY_WORDS`; empty where it asks for none.
         max_age_us: Age beyond which nothing is used; none for no limit.
+        elsewhere: Rules of other regions that ask more: where somebody from there is concerned, they count as well.
     """
 
     category: str
@@ -71,10 +87,14 @@ class ChoiceLine:
     of_account: Permit | Refusal
     asks: tuple[str, ...]
     max_age_us: int | None
+    elsewhere: tuple[Elsewhere, ...] = ()
 
     @property
     def stands(self) -> bool:
-        """Whether the use is allowed as far as this party and its account go; others in a record may still refuse."""
+        """Whether the use is allowed as far as this party and its account go; others in a record may still refuse.
+
+        With somebody of a region in `elsewhere` beside them, this party or its account may refuse, too.
+        """
         return isinstance(self.own, Permit) and isinstance(self.of_account, Permit)
 
     @property
@@ -242,7 +262,10 @@ class _Asking:
 
     def _line(self, category: str, purpose: str, rule: Rule) -> ChoiceLine:
         role = PartyRole.ACCOUNT if self.party.startswith("account:") else PartyRole.FIRST
-        use = Use(account=self.account, party=self.party, role=role, category=category, purpose=purpose)
+        beside = self.history.located(
+            () if role is PartyRole.ACCOUNT else (self.party,)
+        )  # theirs counts for the account
+        use = Use(account=self.account, party=self.party, role=role, category=category, purpose=purpose, beside=beside)
         own = self.permit_of(use)
         whole = Use(
             account=self.account,
@@ -250,6 +273,7 @@ class _Asking:
             role=PartyRole.ACCOUNT,
             category=category,
             purpose=purpose,
+            beside=beside,
         )
         return ChoiceLine(
             category=category,
@@ -260,7 +284,18 @@ class _Asking:
             of_account=own if role is PartyRole.ACCOUNT else self.permit_of(whole),
             asks=rule.asks,
             max_age_us=rule.max_age_us,
+            elsewhere=tuple(self._elsewhere(category, purpose, rule)),
         )
+
+    def _elsewhere(self, category: str, purpose: str, rule: Rule) -> Iterator[Elsewhere]:
+        """Yield the rules of other regions that ask more than the party's and the account's rules do."""
+        region = _region(self.history, self.account, f"account:{self.account}", self.at_us)
+        here = [one for one in (rule, self.terms.rule_for(category, purpose, region)) if one is not None]
+        for other in self.terms.rules_anywhere(category, purpose):
+            if other is None or other.basis is Basis.NEVER:
+                yield Elsewhere(regions=() if other is None else other.region, asks=(), is_never=True)
+            elif _asks_more(other, here):
+                yield Elsewhere(regions=other.region, asks=other.asks, is_never=False)
 
     def _answer(self, use: Use, own: Permit | Refusal) -> PartyAnswer:
         """Return what the party said last about a use; a signal that the terms count is a no."""
@@ -275,6 +310,16 @@ class _Asking:
             if concerns and decision.at_us <= self.at_us:
                 return PartyAnswer.YES if decision.yes else PartyAnswer.NO
         return PartyAnswer.NOTHING
+
+
+def _asks_more(other: Rule, here: Sequence[Rule]) -> bool:
+    """Say whether a rule may refuse what others permit: by whom it asks, whose no it counts, or how old data may be."""
+    asked = {word for rule in here for word in rule.asks}
+    heard = asked | {word for rule in here for word in rule.refusable_by}
+    is_older = other.max_age_us is not None and any(
+        rule.max_age_us is None or other.max_age_us < rule.max_age_us for rule in here
+    )
+    return is_older or not asked.issuperset(other.asks) or not heard.issuperset(other.refusable_by)
 
 
 def _usable(rule: Rule | None) -> bool:

@@ -101,7 +101,9 @@ class Consent:
         permits_of = cache(self._gate.permits_now(history, now_us))
 
         def permit_of(use: Use) -> Permit | Refusal:
-            return permits_of(use.purpose).of(use.account, use.party, use.role, use.category)
+            permits = permits_of(use.purpose)
+            company = permits.company(use.account, use.beside)
+            return permits.of(use.account, use.party, use.role, use.category, company=company)
 
         found = choices(history, account=account, party=ledger_name, at_us=now_us, permit_of=permit_of)
         binding_us = history.bindings.next_binding_us(after_us=now_us)

@@ -249,6 +249,10 @@ class Terms:
             msg = f"{category!r} for {purpose!r} is no use: name a leaf of CATEGORIES and a leaf of PURPOSES."
             raise InvalidInputError(msg) from None
 
+    def rules_anywhere(self, category: str, purpose: str) -> tuple[Rule | None, ...]:
+        """Return each rule that judges a use in some region, once; none among them where some region has no rule."""
+        return tuple(dict.fromkeys(table[category, purpose] for table in self._tables.values()))
+
     @property
     def digest(self) -> str:
         """SHA-256 of the machine part, which holds the digest of the prose."""

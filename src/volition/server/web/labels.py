@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.canonical import us_to_datetime
-from volition.consent.choices import Choice
+from volition.consent.choices import Choice, ChoiceLine
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import Reason
 from volition.consent.terms.model import CATEGORIES, covers, leaves
@@ -247,6 +247,32 @@ def purposes(names: Iterable[str]) -> str:
 def asks(names: Sequence[str]) -> str:
     """Say whose yes is asked for in words; empty for nobody's."""
     return listed([_ASKS[name] for name in names])
+
+
+def elsewhere(lines: Iterable[ChoiceLine]) -> str:
+    """Say what is asked besides where somebody of another region is concerned, too; empty where nothing is."""
+    told = {}
+    for one in (found for line in lines for found in line.elsewhere):
+        where = f"With people from {_places(one.regions)} in it, "
+        if one.is_never:
+            told[one] = f"{where}it is not used at all."
+        elif one.asks:
+            told[one] = f"{where}their rule counts as well and asks for a yes: {asks(one.asks)}."
+        else:
+            told[one] = f"{where}their rule counts as well: more people can say no, or data is used for less long."
+    return " ".join(dict.fromkeys(told.values()))
+
+
+def more_elsewhere(line: ChoiceLine) -> str:
+    """Say in a few words that more is asked with people of other regions; empty where it is not, or nothing stands."""
+    if not line.stands or not line.elsewhere:
+        return ""
+    return f"; more is asked with people from {listed([_places(one.regions) for one in line.elsewhere])}"
+
+
+def _places(regions: Sequence[str]) -> str:
+    named = ["the European Economic Area" if one == "EEA" else one for one in regions]
+    return ", ".join(named[:-1]) + (" or " if named[1:] else "") + named[-1] if named else "other regions"
 
 
 def count(number: int, thing: str) -> str:

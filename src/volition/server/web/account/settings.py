@@ -225,6 +225,7 @@ def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> Acc
     no.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
     everyone = {word for line in choice.lines for word in line.asks} & {"everyone", "person"}
     others = "The people concerned must say yes too." if everyone else "Each person can still say no."
+    others = f"{others} {words.elsewhere(choice.lines)}".strip()
     return AccountCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
@@ -266,7 +267,7 @@ def _kind(line: ChoiceLine, *, single: bool) -> CategoryRow:
     why = (
         words.REASON[line.own.reason]
         if isinstance(line.own, Refusal)
-        else f"collected since {words.day(line.own.since_us)}"
+        else f"collected since {words.day(line.own.since_us)}{words.more_elsewhere(line)}"
     )
     return CategoryRow(
         category=named[0].upper() + named[1:] if single else f"{words.PURPOSES[line.purpose].title}: {named}",

@@ -127,4 +127,4 @@ def _why(line: ChoiceLine, organisation: str) -> str:
                     return f"{organisation} has not accepted any terms."
                 case _:
                     return f"{words.REASON[answer.reason].capitalize()}."
-    return f"{organisation} and you allow it."
+    return f"{organisation} and you allow it{words.more_elsewhere(line)}."

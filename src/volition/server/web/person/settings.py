@@ -276,8 +276,9 @@ def _is_limit(found: Permit | Refusal) -> bool:
 
 def _others(choice: Choice, organisation: str) -> str:
     asked = {word for line in choice.lines for word in line.asks}
+    elsewhere = words.elsewhere(choice.lines)
     if not asked:
-        return ""
+        return elsewhere
     account = [line.of_account for line in choice.lines if "account" in line.asks]
     missing = any(isinstance(found, Refusal) and not _is_limit(found) for found in account)
     detail = []
@@ -287,7 +288,8 @@ def _others(choice: Choice, organisation: str) -> str:
         )
     if "everyone" in asked:
         detail.append("For a meeting or conversation, everyone in it must say yes.")
-    return f"Your yes alone is not enough. {' '.join(detail)}" if detail else ""
+    here = f"Your yes alone is not enough. {' '.join(detail)}" if detail else ""
+    return f"{here} {elsewhere}".strip()
 
 
 def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
@@ -295,7 +297,7 @@ def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
     return CategoryRow(
         category=name[0].upper() + name[1:] if single else f"{words.PURPOSES[line.purpose].title}: {name}",
         state=Badge(word="Used" if line.stands else "Not used", is_on=line.stands),
-        why=_why(line, organisation),
+        why=_why(line, organisation) + words.more_elsewhere(line),
     )
 
 

@@ -245,6 +245,8 @@ def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool)
             for detail, categories in alike.items()
         ]
         yield f"{who}: {'; '.join(said)}."
+    if any(line.stands for line in lines) and (more := words.elsewhere(lines)):
+        yield more
 
 
 def _why(answer: Refusal) -> str:
