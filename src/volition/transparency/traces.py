@@ -14,23 +14,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from volition.canonical import text_to_us
 from volition.consent.gate import concerned
 from volition.consent.history import History
 from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rule, permit
+from volition.consent.references import PartyRef
 from volition.learning.forget import DAY_US, RefusalTimes
 from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
 
-if TYPE_CHECKING:
-    from volition.consent.references import PartyRef
+_Place = tuple[PartyRef, str, PartyRole, str, tuple[str, ...]]  # party, account, role, category, people beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """The rows of a snapshot in which one party has one role.
+    """The rows of a snapshot in which one party has one role, beside the same people of regions of their own.
 
     Attributes:
         account: Id of the account that the rows belong to.
@@ -38,6 +37,7 @@ class Share:
         category: Their category.
         collected_us: When each was collected, oldest first, microseconds since the Unix epoch, UTC.
         people: Pseudonyms of everyone whom they concern.
+        beside: The people among them whose region is known: what the rule there asks for is asked of this party, too.
     """
 
     account: str
@@ -45,6 +45,7 @@ class Share:
     category: str
     collected_us: Sequence[int]
     people: frozenset[str]
+    beside: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,35 +76,44 @@ class Trace:
 
 
 @lru_cache(maxsize=64)
-def _shares(folder: Path) -> Mapping[str, tuple[Share, ...]]:
-    """Count a snapshot's rows by whom they concern; a folder is named by its digest, so its rows never change."""
-    collected: dict[tuple[PartyRef, str, PartyRole, str], list[int]] = {}
-    people: dict[tuple[PartyRef, str, PartyRole, str], set[str]] = {}
+def _people_in(folder: Path) -> tuple[str, ...]:
+    """Return every party of a snapshot's rows; a folder is named by its digest, so its rows never change."""
+    return tuple({party: None for key in Snapshot.open(folder).keys for party in key.question().people})
+
+
+@lru_cache(maxsize=64)
+def _shares(folder: Path, located: frozenset[str]) -> Mapping[str, tuple[Share, ...]]:
+    """Count a snapshot's rows by whom they concern, and by which people there have a region of their own."""
+    collected: dict[_Place, list[int]] = {}
+    people: dict[_Place, set[str]] = {}
     for key in Snapshot.open(folder).keys:
         seen = set()
+        beside = tuple(sorted(located.intersection(key.question().people))) if located else ()
         for role, party in concerned(key.account, key.question().people):
             if party not in seen:  # a party named twice has the role that comes first
                 seen.add(party)
-                place = (party, key.account, role, key.category)
+                place: _Place = (party, key.account, role, key.category, beside)
                 collected.setdefault(place, []).append(key.collected_us)
                 people.setdefault(place, set()).update(key.people)
     found: dict[str, list[Share]] = {}
     for place, instants_us in collected.items():
-        party, account, role, category = place
+        party, account, role, category, beside = place
         share = Share(
             account=account,
             role=role,
             category=category,
             collected_us=tuple(sorted(instants_us)),
             people=frozenset(people[place]),
+            beside=beside,
         )
         found.setdefault(party, []).append(share)
     return {party: tuple(several) for party, several in found.items()}
 
 
-def shares(snapshot: Snapshot, party: str) -> Sequence[Share]:
+def shares(snapshot: Snapshot, party: str, history: History) -> Sequence[Share]:
     """Return the rows of a snapshot that concern a party, "account:ID" or "person:PSEUDONYM"."""
-    return _shares(snapshot.folder).get(party, ())
+    located = frozenset(history.located(_people_in(snapshot.folder)))
+    return _shares(snapshot.folder, located).get(party, ())
 
 
 def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) -> Sequence[Share]:
@@ -117,7 +127,7 @@ def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) ->
     """
     return [
         share
-        for share in shares(snapshot, party)
+        for share in shares(snapshot, party, history)
         if governing_rule(history, _use(share, party, snapshot.purpose), at_us, asked_us=at_us).say is not Say.NONE
     ]
 
@@ -145,7 +155,7 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
         at_work: Whether it is at work.
         forgot: The parties because of whom it was forgotten; empty if it was not.
     """
-    own = shares(snapshot, party)
+    own = shares(snapshot, party, history)
     refused, since_us = 0, at_us
     if model.forgotten_us is None:
         answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
@@ -178,4 +188,11 @@ def _gone(share: Share, use: Use, history: History, at_us: int) -> int:
 
 
 def _use(share: Share, party: str, purpose: str) -> Use:
-    return Use(account=share.account, party=party, role=share.role, category=share.category, purpose=purpose)
+    return Use(
+        account=share.account,
+        party=party,
+        role=share.role,
+        category=share.category,
+        purpose=purpose,
+        beside=share.beside,
+    )

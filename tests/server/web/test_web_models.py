@@ -12,12 +12,15 @@ from starlette.testclient import TestClient
 from crafts import Clock, build, set_bounds
 from volition.cli import main
 from volition.consent.gate import concerned
+from volition.consent.gate.effective import uses
+from volition.consent.permits import Permit, permit
 from volition.consent.terms.model import CATEGORIES
 from volition.learning.card import EXTRACT
+from volition.ledger.entry import NewEntry
 from volition.server.app import Server
 from volition.server.auth import Access, Role, Scope
 from volition.transparency.figures import WHEN_ASKED
-from volition.transparency.traces import at_stake, shares
+from volition.transparency.traces import at_stake, shares, trace
 from volition.transparency.weigh import refusable
 from volition.workspace import Workspace
 
@@ -183,8 +186,12 @@ def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
 # --- models that learned ---
 
 
-def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server):
+@pytest.mark.parametrize("moved", [[], ["orchard-0", "dairy-0"]], ids=["nobody moved", "some moved"])
+def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server, moved):
     with server.workspaces.borrow() as workspace:
+        for person in moved:
+            body = {"party": workspace.party(f"person:{person}"), "region": "DE"}
+            workspace.ledger.append(NewEntry(kind="region", body=body))
         history, at_us = workspace.history(), workspace.now_us
         [state] = workspace.models.states().values()
         snapshot = workspace.snapshots.open(state.snapshot)
@@ -194,7 +201,23 @@ def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server):
             gone = [key.collected_us for key in snapshot.keys if would(key.account, key.people, key.category)]
             found = at_stake(snapshot, party, history, at_us=at_us)
             assert sorted(instant for share in found for instant in share.collected_us) == sorted(gone)
-            assert {share.category for share in shares(snapshot, party)} <= set(CATEGORIES)
+            assert {share.category for share in shares(snapshot, party, history)} <= set(CATEGORIES)
+            about = {"at_us": at_us, "due_days": 30, "at_work": True, "forgot": ()}
+            assert trace(state, snapshot, party, history, **about).refused == refused_rows(
+                history, snapshot, party, at_us
+            )
+
+
+def refused_rows(history, snapshot, party, at_us):
+    """Count the rows that a party's permit does not hold, asking for each with everybody whom it concerns."""
+    refused = 0
+    for key in snapshot.keys:
+        question = key.question()
+        for use in uses(history, question.account, question.people, question.category, snapshot.purpose):
+            answer = permit(history, use, at_us)
+            holds = isinstance(answer, Permit) and key.collected_us >= answer.since_us
+            refused += use.party == party and not holds
+    return refused
 
 
 def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
