@@ -60,6 +60,34 @@ Grants = Mapping[tuple[str, str], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Something that was opened.
+
+    Attributes:
+        to: To whom, "account:ID" or "person:PSEUDONYM".
+        by: By whom, "person:PSEUDONYM", `OPERATOR` or `SOURCE`.
+        since_us: Since when, microseconds since the Unix epoch, UTC; 0 if that is not known any more.
+    """
+
+    to: str
+    by: str
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readership:
+    """Who can open a conversation, as far as somebody who was there may know.
+
+    Attributes:
+        members: Pseudonyms of those who were there together with them, in the order of speaking.
+        grants: To whom anything was opened of what was said while they were there, in no order.
+    """
+
+    members: tuple[str, ...]
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
     """What one person may read of one account.
 
@@ -106,6 +134,31 @@ class Audience:
 def was_there(pseudonym: str, row: Row) -> bool:
     """Return whether somebody said what was recorded, or was there when it was said."""
     return pseudonym in row.people and pseudonym not in row.payload.get(MENTIONS, ())
+
+
+def readership_of(
+    rows: Iterable[Row], *, pseudonym: str, openers: Mapping[str, Mapping[str, int]]
+) -> Readership | None:
+    """Return who can open a conversation, as far as one person may know; none if they were not in it.
+
+    Of two meetings of one name they learn nothing about the other: neither who was there nor who opened it.
+
+    Args:
+        rows: Its records, or those of them that concern the person.
+        pseudonym: Who asks.
+        openers: To whom it was opened, by whom and since when; see `Sharings.openers`.
+    """
+    there = [row for row in rows if was_there(pseudonym, row)]
+    if not there:
+        return None
+    members = dict.fromkeys(one for row in there for one in row.people if was_there(one, row))
+    grants = [
+        Grant(to=to, by=by, since_us=since_us)
+        for to, found in openers.items()
+        for by, since_us in found.items()
+        if any(_opens(by, row) for row in there)
+    ]
+    return Readership(members=tuple(members), grants=tuple(grants))
 
 
 def reading_class(row: Row) -> Hashable:

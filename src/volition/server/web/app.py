@@ -46,7 +46,7 @@ from volition.server.web.account import limits as account_limits
 from volition.server.web.account import settings as account_settings
 from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import models as console_models
-from volition.server.web.features import chat, meetings, recommendations, search
+from volition.server.web.features import chat, meetings, recommendations, search, sharing
 from volition.server.web.page import (
     AREAS,
     NOBODY,
@@ -85,6 +85,7 @@ MODULES: Final = (
     forgettings,
     account_settings,
     account_limits,
+    sharing,
     meetings,
     chat,
     search,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.canonical import canonical_json
+from volition.consent.history import OPERATOR, SOURCE
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
@@ -211,6 +212,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
                 whom += f", {words.count(len(body['people']), 'name')}" if body["people"] else ", all of it"
             did = "limited" if body["limited"] else "lifted its limit of"
             return f"{account} {did} {_named(body['purpose'])}, with {_named(body['data'])}, for {whom}."
+        case "sharing":
+            return _shared(body, account)
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":
@@ -226,6 +229,16 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "erasure":
             return f"{who} was erased."
     return entry.kind
+
+
+def _shared(body: Mapping[str, Any], account: str) -> str:
+    did = "opened" if body["shared"] else "closed"
+    by = f"The {body['by']}" if body["by"] in {OPERATOR, SOURCE} else "A person who was in it"
+    people = sum(party.startswith(_PERSON) for party in body["with"])
+    whom = [f"everyone at {account}"] if len(body["with"]) > people else []
+    if people:
+        whom.append("a person" if people == 1 else f"{people:,} people")
+    return f"{by} {did} a {body['conversation']} of {account} to {words.listed(whom)}."
 
 
 def _named(names: list[str]) -> str:
