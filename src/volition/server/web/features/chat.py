@@ -141,7 +141,7 @@ class ChatPage:
     sharing: Sharing | None
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320))
 def list_chats(visit: Visit) -> ChatPage:
     """List the conversations, and offer the composer."""
     return _page(visit)
