@@ -116,17 +116,16 @@ class Audience:
         openers = self.grants.get((kind.value, _source(row.account, name)), ()) if isinstance(name, str) else ()
         return any(_opens(by, row) for by in openers)
 
-    def names(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
-        """Return whether the person may know of a conversation: they may read something of it, or its source opened it.
+    def is_opened(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
+        """Return whether a conversation was opened to the person, so that they may know of it.
 
         Args:
             kind: What it is.
             name: What it is called.
-            peoples: Whom its records concern, as the gate names them; see `Lake.people_by_source`.
+            peoples: Whom its records concern, as the gate names them; see `Lake.people_by_source`. Those whom a message
+                merely mentions are among them, so this does not say who was there.
         """
         peoples = list(peoples)
-        if any(f"person:{self.pseudonym}" in people for people in peoples):
-            return True
         openers = () if self.is_guest else self.grants.get((kind.value, _source(self.account, name)), ())
         return any(by in {OPERATOR, SOURCE} or any(by in people for people in peoples) for by in openers)
 

@@ -98,7 +98,7 @@ class Audiences:
             names = tuple(one.name for one in members if one is not None)
             return Readers(was_there=True, members=names, openings=openings)
         peoples = self._opened.lake.people_by_source(account, category=CATEGORY[kind]).get(source, ())
-        if not peoples or not self.of(known, account).names(kind, name, peoples):
+        if not peoples or not self.of(known, account).is_opened(kind, name, peoples):
             raise InvalidInputError(f"There is no {kind.value} {name!r} that {person} may read.")
         own = (f"account:{account}", f"person:{known.pseudonym}")
         grants = [

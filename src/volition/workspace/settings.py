@@ -23,6 +23,9 @@ from volition.learning.families.spec import FamilySpec
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
 
+PUBLIC_ITEMS: Final = ("feature",)
+"""Kinds of items whose names are nobody's: what the product itself offers."""
+
 _Read = TypeVar("_Read")
 
 
@@ -65,6 +68,10 @@ engine = "arrow"
 # For how many milliseconds a process may answer from memory; while one does, a no takes that long to be acknowledged.
 lease_ms = 100
 
+# Kinds of items whose names every user of an account may be shown in recommendations: what a name begins with, as in
+# "document/plan". Other names are shown to those who used the thing, or who may read the meeting, channel or file.
+public_items = {public_items}
+
 # A language model behind an OpenAI-compatible API, for prose, drafts and tone. What people said, where they permitted
 # the feature, is sent to this host. The key stands in the variable that key_env names, never here.
 # [endpoint]
@@ -106,6 +113,7 @@ class Settings:
         bounds: What each audit's figure is held against, by the audit's name.
         endpoint: A language model elsewhere; none if none is configured.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
+        public_items: Kinds of items whose names every user of an account may know.
     """
 
     origin: str
@@ -115,6 +123,7 @@ class Settings:
     bounds: Mapping[str, Bound]
     endpoint: EndpointSettings | None
     families: Mapping[str, object]
+    public_items: frozenset[str]
     _document: Document = field(compare=False, repr=False)
 
     def of_family(self, spec: FamilySpec) -> object | None:
@@ -150,7 +159,8 @@ def read_settings(folder: Path) -> Settings:
     document = read_toml(path)
     with name_lines(document):
         families = _family_tables(document)
-        required, optional = {"origin", "due_days"}, {"engine", "lease_ms", "audit", "endpoint", "families"}
+        required = {"origin", "due_days"}
+        optional = {"engine", "lease_ms", "audit", "endpoint", "families", "public_items"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -167,6 +177,7 @@ def read_settings(folder: Path) -> Settings:
             bounds=_table(top, "audit", partial(read_bounds, defaults=DEFAULT_BOUNDS)) or DEFAULT_BOUNDS,
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
             families=families,
+            public_items=frozenset(top.words("public_items") if "public_items" in top.value else PUBLIC_ITEMS),
             _document=document,
         )
     for name in families.keys() & set(BUILT_IN):
