@@ -3,6 +3,7 @@
 import json
 import re
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -228,6 +229,30 @@ def test_a_guest_opens_nothing_and_sees_no_reader(server):
     assert client.post("/v1/sharings", json={"kind": "meeting", "name": "standup"}).status_code == 403
     with server.workspaces.borrow() as workspace, pytest.raises(RefusedError):
         workspace.audiences.readers("standup", kind=MEETING, account="acme", person=guest)
+
+
+def test_a_no_of_somebody_else_reads_like_data_from_before_a_yes(server):
+    ada, uses = come_in(server, "ada"), {"data": ["service", "content"], "purpose": ["train", "feature"]}
+
+    def off():
+        return ada.get("/meetings/talk").text.split('id="off-title"')[1].split("</section>")[0]
+
+    line = other_standup("bo", 0, "We decided to order the brochure.")
+    people, payload = (PersonRef(id="bo"), PersonRef(id="ada")), {**line.payload, "meeting": "talk"}
+    with server.workspaces.borrow() as workspace:
+        workspace.records.take_in([replace(line, people=people, payload=payload)], "acme", lambda *_: None)
+        for party in ("account:acme", "person:ada", "person:bo"):
+            workspace.consent.decide(party, yes=False, **uses)
+            workspace.consent.decide(party, yes=True, **uses)
+    before = off()
+    with server.workspaces.borrow() as workspace:
+        for party in ("account:acme", "person:ada", "person:bo"):
+            workspace.consent.decide(party, yes=True, **uses, covers="past")
+    assert 'id="off-title"' not in ada.get("/meetings/talk").text
+    with server.workspaces.borrow() as workspace:
+        workspace.consent.decide("person:bo", yes=False, **uses)
+    assert off() == before
+    assert "Nothing here may be used for it now." in before
 
 
 # What the console says of each kind of entry
