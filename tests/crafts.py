@@ -53,7 +53,9 @@ def write_usage(folder, account, people, at, *, items=16, each=7, seed=5, extra=
 
 def build(folder, clock, *, accounts, profile="granular"):
     """Make a workspace in which everybody said yes and worked for a day; accounts: id -> number of people."""
-    workspace = Workspace.create(folder, origin="log.example/crafts", clock=clock, profile=profile)
+    workspace = Workspace.create(
+        folder, origin="log.example/crafts", clock=clock, profile=profile, public_items=("feature", "document")
+    )
     for account, size in accounts.items():
         workspace.people.add_account(account, account.title(), region="US")
         for number in range(size):

@@ -102,7 +102,9 @@ def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR091
     clock = Clock(MONDAY)
     exports = tmp_path / "exports"
     exports.mkdir()
-    with Workspace.create(tmp_path / "workspace", origin="log.example/story", clock=clock) as workspace:
+    with Workspace.create(
+        tmp_path / "workspace", origin="log.example/story", clock=clock, public_items=("feature", "document")
+    ) as workspace:
         # Five customers. Four accept the terms; the theatre has not read them yet.
         for customer, region in CUSTOMERS.items():
             workspace.people.add_account(customer, customer.title(), region=region)

@@ -75,7 +75,11 @@ def build(folder, clock, *, who=None, terms=None):
     """Make a workspace in which everybody said yes and worked for a day."""
     who = EVERYBODY if who is None else who
     workspace = Workspace.create(
-        folder, origin="log.example/forget", clock=clock, profile=None if terms else "granular"
+        folder,
+        origin="log.example/forget",
+        clock=clock,
+        profile=None if terms else "granular",
+        public_items=("feature", "document"),
     )
     if terms:
         workspace.terms.publish(terms)

@@ -1,6 +1,7 @@
 """People as recommendations: whoever said no, or cannot be told for sure, is suggested to nobody."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,8 @@ from volition.errors import InvalidInputError
 from volition.learning.families.family import NoParts
 from volition.learning.families.recommend.family import RecommendFamily
 from volition.progress import silent
+from volition.records.audience import ConversationKind
+from volition.records.ingest import Draft, PersonRef
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -62,7 +65,7 @@ def opened(account="acme"):
     return json.dumps({"resourceLogs": [{"resource": {}, "scopeLogs": [{"logRecords": records}]}]})
 
 
-def build(folder, *, terms=None):
+def build(folder, *, terms=None, public=("feature", "document", "channel")):
     """Make a workspace with a model at work; everybody is known by the id that their events carry."""
     now = [datetime_to_us(MONDAY)]
 
@@ -70,7 +73,8 @@ def build(folder, *, terms=None):
         now[0] += 1_000_000
         return now[0]
 
-    workspace = Workspace.create(folder / "ws", clock=clock, profile=None if terms else "granular")
+    profile = None if terms else "granular"
+    workspace = Workspace.create(folder / "ws", clock=clock, profile=profile, public_items=public)
     if terms:
         workspace.terms.publish(terms)
     workspace.people.add_account("acme", "Acme")
@@ -180,3 +184,42 @@ def test_nothing_left_to_subtract_from_leaves_no_model(tmp_path):
         assert done.successor is None
         with pytest.raises(InvalidInputError):
             made.models.train("recommend")
+
+
+def test_a_name_that_may_be_private_is_suggested_to_nobody_who_did_not_use_it(tmp_path):
+    with build(tmp_path, public=("feature",)) as made:
+        assert set(suggested(made, "flo")) == {"person/bo", "person/cy", "feature/polls"}
+        assert "document/plan" not in suggested(made, "eli")
+        assert set(suggested(made, "bo")) == {"person/cy", "feature/polls"}, "nor to somebody who has used nothing"
+        made.consent.decide("account:acme", yes=False, data=SERVICE, purpose=TRAIN)
+        made.forgetting.forget()
+        made.consent.decide("account:acme", yes=True, data=SERVICE, purpose=TRAIN, covers="past")
+        assert set(suggested(made, "ann")) == set(USED["ann"]), "what they used themselves they know"
+        assert set(suggested(made, "flo")) == {"channel/general"}
+
+
+def test_a_channel_that_was_collected_is_suggested_to_those_who_may_read_it_and_mentions_open_nothing(tmp_path):
+    with build(tmp_path) as made:
+        said = Draft(
+            key="m:1",
+            account="acme",
+            people=(PersonRef(id="bo"), PersonRef(id="ann"), PersonRef(id="cy")),
+            category="content/chat",
+            at_us=datetime_to_us(MONDAY) - 3_600_000_000,
+            payload={"kind": "message", "channel": "general", "ts": "1.0", "author": "bo", "text": "not @cy"},
+        )
+        mentioning = replace(said, payload={**said.payload, "mentions": [made.parties.person("cy").pseudonym]})
+        made.records.take_in([mentioning], "acme", silent)
+        assert "channel/general" in suggested(made, "bo")
+        assert "channel/general" not in suggested(made, "cy")
+        made.audiences.share("general", kind=ConversationKind.CHANNEL, account="acme", people=["cy"], by="bo")
+        assert "channel/general" in suggested(made, "cy")
+
+
+def test_another_account_is_suggested_nothing_of_this_one(tmp_path):
+    with build(tmp_path) as made:
+        made.people.add_account("brill", "Brill")
+        made.people.add_person("zed", account="brill")
+        made.terms.accept("brill")
+        made.consent.decide("account:brill", yes=True, data=SERVICE, purpose=[*TRAIN, *FEATURE], covers="past")
+        assert suggested(made, "zed") == {}

@@ -56,11 +56,13 @@ def template(tmp_path_factory):
         meeting = folder.parent / "standup.vtt"
         meeting.write_text(MEETING)
         workspace.records.collect_webvtt(meeting, account="acme", started=datetime(2025, 6, 2, 9, tzinfo=UTC))
+        guest = workspace.parties.guest("acme", "Zoe Guest").id
     access = Access.open(folder)
     for role in Role:
-        account = {"person": "acme", "administrator": "acme"}.get(role)
-        person = "ada" if role is Role.PERSON else None
+        account = "acme" if role in {Role.PERSON, Role.GUEST, Role.ADMINISTRATOR} else None
+        person = {Role.PERSON: "ada", Role.GUEST: guest}.get(role)
         access.users.add(f"demo-{role}", roles=[role], name=f"Some {role}", account=account, person=person)
+    access.users.add("demo-stranger", roles=[Role.PERSON], name="Some stranger", account="brill", person="cy")
     access.close()
     return folder
 

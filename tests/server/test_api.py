@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from starlette.testclient import TestClient
 
 import volition
+from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.server.api.security import Requirement
 from volition.server.api.webhooks import Cursor, sign
@@ -95,7 +96,7 @@ def test_the_walk_over_the_routes_leaves_none_out(server, api):
 def test_the_documentation_lists_every_route_with_whom_it_is_for(server):
     text = (Path(volition.__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
     told = dict(re.findall(r"^\| `([A-Z]+ /v1/[^`]*)` \| ([^|]+) \|", text, re.MULTILINE))
-    order = [Role.PERSON, Role.ADMINISTRATOR, Role.ENGINEER, Role.AUDITOR, Role.OPERATOR]
+    order = [Role.PERSON, Role.GUEST, Role.ADMINISTRATOR, Role.ENGINEER, Role.AUDITOR, Role.OPERATOR]
     there = {"POST /v1/may": "engineer, auditor, operator"}
     for route, found in routes(server):
         roles = sorted(found[0].roles, key=order.index) if found else []
@@ -109,9 +110,32 @@ def test_every_route_says_what_it_requires(server):
         assert len(found) == (route.path not in OPEN), route.path
 
 
+OPERATIONS = {"/healthz", "/readyz", "/metrics", "/.well-known/gpc.json"}
+"""Open to everybody, and about nobody."""
+
+
+def test_every_route_of_the_application_is_walked_or_is_about_nobody(server):
+    left, paths = list(server.api.app.routes), set()
+    while left:
+        route = left.pop(0)
+        inner = getattr(getattr(route, "original_router", None), "routes", [])
+        left += inner
+        paths |= set() if inner else {route.path}
+    assert paths - {route.path for route, _ in routes(server)} == OPERATIONS
+
+
+def coming(server, who):
+    """Return a client of a role: with a token, and a guest, who has none, with the session that a link began."""
+    if who is not Role.GUEST:
+        return asking(server, who)
+    client = TestClient(server, base_url="http://api.example", headers={"sec-fetch-site": "same-origin"})
+    client.cookies.set("volition", server.access.sessions.begin("demo-guest"))
+    return client
+
+
 @pytest.mark.parametrize("role", [None, *Role])
 def test_all_routes_by_all_roles(server, role):
-    client = TestClient(server, base_url="http://api.example") if role is None else asking(server, role)
+    client = TestClient(server, base_url="http://api.example") if role is None else coming(server, role)
     for route, found in routes(server):
         for needed in found:
             for method in route.methods:
@@ -130,13 +154,48 @@ def test_all_routes_by_all_roles(server, role):
 def test_a_token_without_the_scope_is_refused_everywhere(server):
     for route, found in routes(server):
         for needed in found:
-            role = min(needed.roles)
+            role = min(needed.roles - {Role.GUEST})
             client = asking(server, role, [scope for scope in ALL if scope is not needed.scope])
             for method in route.methods:
                 answer = client.request(method, route.path.replace("{seq}", "0"), content=b"{}")
                 assert answer.status_code == 403, route.path
     assert asking(server, Role.OPERATOR, [Scope.READ]).post("/v1/may", json={}).status_code == 403
     assert asking(server, Role.PERSON, ALL).post("/v1/may", json={}).status_code == 403
+
+
+@pytest.mark.parametrize("who", [Role.GUEST, "stranger"])
+def test_a_guest_and_a_person_of_another_account_get_nothing_of_anybody_else(server, who):
+    with server.workspaces.borrow() as workspace:
+        pseudonyms = [workspace.parties.person(one).pseudonym for one in ("ada", "bo")]
+        guest = workspace.parties.guest("acme", "Zoe Guest").id
+    if who == "stranger":
+        _, secret = server.access.tokens.issue("demo-stranger", name="t", roles=[Role.PERSON], scopes=ALL)
+        client = TestClient(server, base_url="http://api.example", headers={"authorization": f"Bearer {secret}"})
+    else:
+        client = coming(server, who)
+    own, of_others = (guest if who is Role.GUEST else "cy"), ("ada", "bo")
+    for route, found in routes(server):
+        if not found or not found[0].roles & {Role.GUEST if who is Role.GUEST else Role.PERSON}:
+            continue
+        for person in (own, *of_others):
+            path = route.path.replace("{seq}", "0").replace("{person}", person)
+            params = {"kind": "meeting", "name": "standup", "party": f"person:{person}", "purpose": "train/search"}
+            for method in route.methods:
+                answer = client.request(method, path, params=params, content=b"{}")
+                told = [one for one in ("Ada Byron", "Bo Berg", "launch", *pseudonyms) if one in answer.text]
+                assert told == [], (method, path)
+                if person in of_others and ("{person}" in route.path or route.path == "/v1/weigh"):
+                    assert answer.status_code == 403, (method, path)
+    for party in ("person:ada", "account:acme", "account:brill"):
+        body = {"party": party, "answer": "no", "data": ["content"], "purpose": ["train"]}
+        assert client.post("/v1/decisions", json=body).status_code == 403
+    answer = client.post("/v1/decisions", json={**body, "party": f"person:{own}"})
+    assert answer.status_code == 201
+
+
+def test_a_guest_has_no_token(server):
+    with pytest.raises(InvalidInputError, match="comes in by a link"):
+        server.access.tokens.issue("demo-guest", name="t", roles=[Role.GUEST], scopes=ALL)
 
 
 def test_nobody_speaks_for_another(server):

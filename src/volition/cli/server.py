@@ -18,10 +18,11 @@ from volition.cli.help import group
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from volition.server.auth import Access, Role
+    from volition.server.auth import Access, GuestLink, Role
     from volition.workspace import Workspace
 
 PANEL = "Serve"
+_DAY_US = 24 * 3600 * 1_000_000
 
 Roles = Annotated[
     list[str], typer.Option("--role", metavar="ROLE", help="As what; person, administrator and so on. Repeatable.")
@@ -40,6 +41,8 @@ def register(app: typer.Typer) -> None:
     command(user, "password", example="volition user password olga")(user_password)
     command(user, "remove", example="volition user remove olga")(user_remove)
     command(user, "link", example="volition user link zoe --account helio")(user_link)
+    command(user, "links", example="volition user links --account helio")(user_links)
+    command(user, "unlink", example="volition user unlink 3f9a1c2b4d5e")(user_unlink)
     command(token, "issue", example="volition token issue olga --role operator --scope read")(token_issue)
     command(token, "list", example="volition token list")(token_list)
     command(token, "end", example="volition token end 3f9a1c2b4d5e")(token_end)
@@ -108,6 +111,7 @@ def user_add(
 
     With --subject they sign in through the OpenID provider, and no password is asked for.
     """
+    roles = _roles(role)
     with _access(call) as (workspace, access):
         if account is not None:
             workspace.parties.account(account)
@@ -117,7 +121,7 @@ def user_add(
                 raise InvalidInputError(f"{person} is a person of {known.account}. Name that account.")
         password = _password() if subject is None else None
         who = access.users.add(
-            user, roles=_roles(role), name=name, password=password, account=account, person=person, subject=subject
+            user, roles=roles, name=name, password=password, account=account, person=person, subject=subject
         )
     value = {"user": who.user, "name": who.name, "roles": sorted(who.roles), "account": account, "person": person}
     return Result(value=value, view=_user_view)
@@ -147,8 +151,11 @@ def user_password(call: Call, user: Annotated[str, typer.Argument(metavar="ID", 
 
 
 def user_remove(call: Call, user: Annotated[str, typer.Argument(metavar="ID", help="Whom.")]) -> Result:
-    """Let somebody sign in no more; their sessions and tokens end at once."""
+    """Let somebody sign in no more; their sessions and tokens end at once, and a guest's links, too."""
     with _access(call) as (_, access):
+        known = access.users.find(user)
+        if known is not None and known.is_guest and known.person is not None and known.account is not None:
+            access.links.revoke_all(known.person, account=known.account)
         access.users.remove(user)
     return Result(value={"user": user, "removed": True}, view=_changed_view)
 
@@ -157,13 +164,54 @@ def user_link(
     call: Call,
     person: Annotated[str, typer.Argument(metavar="PERSON", help="The person, such as a guest of a meeting.")],
     account: Annotated[str, typer.Option(metavar="ACCOUNT", help="The account whose guest they were.")],
+    days: Annotated[int, typer.Option(metavar="DAYS", help="How long it lasts.")] = 30,
 ) -> Result:
     """Print the path of a signed link by which a guest comes in without an account; it lasts 30 days."""
+    from volition.server.auth import LINK_US
+
+    if not 1 <= days <= LINK_US // _DAY_US:
+        raise InvalidInputError(f"A link lasts 1 to {LINK_US // _DAY_US} days.")
     with _access(call) as (workspace, access):
         link = access.links.make_guest_link(
-            person=workspace.parties.person(person).id, account=workspace.parties.account(account).id
+            person=workspace.parties.person(person).id,
+            account=workspace.parties.account(account).id,
+            lasts_us=days * _DAY_US,
         )
     return Result(value={"person": person, "account": account, "path": f"/guest/{link}"}, view=_link_view)
+
+
+def user_links(
+    call: Call,
+    account: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="Only of its guests.")] = None,
+) -> Result:
+    """List the links by which guests come in, the newest first, with those that work no more."""
+    with _access(call) as (workspace, access):
+        if account is not None:
+            workspace.parties.account(account)
+        found, now_us = access.links.guest_links(account), access.database.clock()
+    return Result(value={"links": [_link(link, now_us) for link in found]}, view=_links_view)
+
+
+def user_unlink(
+    call: Call,
+    link: Annotated[str | None, typer.Argument(metavar="ID", help="Which link.")] = None,
+    person: Annotated[
+        str | None, typer.Option(metavar="PERSON", help="In place of an id: every link of this guest of --account.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="The account whose guest they were.")] = None,
+) -> Result:
+    """Revoke a guest's link, or all of a guest: it lets nobody in any more, and the sessions that it began end."""
+    if (link is None) == (person is None) or (person is None) != (account is None):
+        raise InvalidInputError("Name either the id of a link, or a guest with --person and --account.")
+    with _access(call) as (workspace, access):
+        if person is not None and account is not None:
+            ended = access.links.revoke_all(
+                workspace.parties.person(person).id, account=workspace.parties.account(account).id
+            )
+        else:
+            ended = [access.links.revoke(link or "")]
+        now_us = access.database.clock()
+    return Result(value={"links": [_link(one, now_us) for one in ended]}, view=_links_view)
 
 
 def token_issue(
@@ -232,6 +280,30 @@ def _link_view(value: Value) -> Iterator[Block]:
     yield Line(text=f"Put the server's address before it: {value['path']}")
 
 
+def _link(link: "GuestLink", now_us: int) -> dict[str, object]:
+    used, revoked = (None if at_us is None else us_to_text(at_us) for at_us in (link.used_us, link.revoked_us))
+    return {
+        "id": link.id,
+        "person": link.person,
+        "account": link.account,
+        "made": us_to_text(link.made_us),
+        "ends": us_to_text(link.ends_us),
+        "revoked": revoked,
+        "used": used,
+        "works": link.works(now_us),
+    }
+
+
+def _links_view(value: Value) -> Iterator[Block]:
+    rows = tuple(
+        (*_cells(row, "id", "person", "account", "ends"), "works" if row["works"] else "ended", row["used"] or "never")
+        for row in value["links"]
+    )
+    yield Grid(columns=("id", "person", "account", "ends", "state", "last used"), rows=rows)
+    if not rows:
+        yield Line(text="There is no link. Make one: volition user link PERSON --account ACCOUNT")
+
+
 def _token_view(value: Value) -> Iterator[Block]:
     yield Line(
         text=f"Token {value['token']} of {value['user']}, until {value['ends']}. Keep it now; it is shown this once:"
@@ -252,7 +324,11 @@ def _cells(row: Mapping[str, object], *names: str) -> tuple[object, ...]:
 def _roles(names: list[str]) -> "list[Role]":
     from volition.server.auth import Role
 
+    if Role.GUEST in names:
+        raise InvalidInputError("A guest comes in by a link: make one with `volition user link`.")
     unknown = [name for name in names if name not in set(Role)]
     if unknown:
-        raise InvalidInputError(f"There is no role {unknown[0]!r}. There are: {', '.join(Role)}.")
+        raise InvalidInputError(
+            f"There is no role {unknown[0]!r}. There are: {', '.join(one for one in Role if one is not Role.GUEST)}."
+        )
     return [Role(name) for name in names]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from volition.consent.gate import Participant
 from volition.consent.permits import Permits
-from volition.records.audience import CATEGORY, MENTIONS, Audience, ConversationKind
+from volition.records.audience import CATEGORY, MENTIONS, Audience, ConversationKind, was_there
 from volition.records.lake import Lake, Row, source_id
 
 __all__ = ["SHOWN_BY", "Conversation", "ConversationKind", "ConversationLine", "conversations"]
@@ -139,7 +139,7 @@ def conversations(  # noqa: PLR0913 - who reads what, and what shows it
             name=title,
             kind=kind,
             lines=_in_order(rows, reader),
-            was_there=any(row.record_id in heard for row in rows),
+            was_there=any(was_there(reader.pseudonym, row) for row in rows),
         )
         for title, rows in lines.items()
     ]

@@ -2,16 +2,20 @@
 
 A colleague is suggested, or named as a reason, only if their own usage may be used for recommendations and for training
 them. A colleague who said no to either, or who cannot be identified for certain, is shown to nobody. The name of a
-conversation that was collected is shown to its audience alone.
+conversation is shown to its audience alone. Of anything else a name is shown only where it cannot be private: where the
+person used it themself, or where all of its kind may be named to every user of the account, as the product's own
+features are (`public_items` of the settings).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
+from volition.consent.gate import Participant
 from volition.consent.parties import Person
 from volition.consent.permits import PartyRole, Permits, Refusal
 from volition.features.request import USAGE, FeatureRequest, check_feature, own_rows
+from volition.learning.families.recommend.counts import item_of
 from volition.learning.families.recommend.recommender import Suggestion, recommend
 from volition.records.audience import CATEGORY, ConversationKind
 from volition.records.ingest import PERSON_ITEM
@@ -27,7 +31,12 @@ _CONVERSATIONS: Final = {
 
 
 def run_recommend(
-    request: FeatureRequest, *, train: Permits, find: Callable[[str, str], Person | None], limit: int
+    request: FeatureRequest,
+    *,
+    train: Permits,
+    find: Callable[[str, str], Person | None],
+    public: Collection[str],
+    limit: int,
 ) -> tuple[Suggestion, ...]:
     """Recommend what the requesting person may like to open next.
 
@@ -35,25 +44,39 @@ def run_recommend(
         request: Who asks.
         train: The permits of `train/recommend`, now.
         find: Returns the person whom an account knows by an id that its sources use; none if nobody, or several.
+        public: Kinds of items whose names every user of the account may know; a kind is what a name begins with.
         limit: Most suggestions.
 
     Raises:
         RefusedError: The account's switch for this feature is off.
     """
     check_feature(request.permits, request.account, USAGE)
+    own = own_rows(request, USAGE)
+    used = {item_of(row) for row in own}
 
     @cache
     def collected(kind: ConversationKind) -> dict[str, set[tuple[str, ...]]]:
         return request.lake.people_by_source(request.account, category=CATEGORY[kind])
 
+    def reads(kind: ConversationKind, name: str, peoples: Collection[Collection[str]]) -> bool:
+        if request.audience.is_opened(kind, name, peoples):
+            return True
+        if not any(f"person:{request.person.pseudonym}" in people for people in peoples):
+            return False
+        reader = Participant(pseudonym=request.person.pseudonym, account=request.account, at_us=request.permits.at_us)
+        source = source_id(request.account, name)
+        rows = request.lake.heard_rows(reader, categories=[CATEGORY[kind]], source=source)
+        return any(map(request.audience.admits, rows))  # it may be that a message merely mentions them
+
     def hidden(item: str) -> bool:
-        what, _, name = item.partition("/")
+        what, slash, name = item.partition("/")
         if what in _CONVERSATIONS:
             kind = _CONVERSATIONS[what]
             peoples = collected(kind).get(source_id(request.account, name))
-            return peoples is not None and not request.audience.names(kind, name, peoples)
+            if peoples is not None:
+                return not reads(kind, name, peoples)
         if not item.startswith(PERSON_ITEM):
-            return False
+            return item not in used and not (slash and what in public)
         named = find(request.account, item.removeprefix(PERSON_ITEM).strip())
         if named is None or named.pseudonym == request.person.pseudonym:
             return True
@@ -63,6 +86,5 @@ def run_recommend(
         ]
         return any(isinstance(answer, Refusal) for answer in answers)
 
-    own = own_rows(request, USAGE)
     request.note(own)
     return recommend(request.model, own, account=request.account, limit=limit, hidden=hidden)

@@ -29,14 +29,15 @@ def card_markdown(card: _Card) -> str:
     return "\n".join([*_opening(card), *form(card), *_evidence(card)])
 
 
-def card_for_people(card: _Card, *, withheld: Callable[[Finding], bool]) -> dict[str, Any]:
+def card_for_people(card: _Card, *, own: Mapping[str, int], withheld: Callable[[Finding], bool]) -> dict[str, Any]:
     """Return a card for a reader who is neither its auditor nor its operator.
 
-    It names no other customer: how many accounts there were and not which, and of each finding the figure of everybody
-    without its details.
+    It says nothing of other customers: of what the model learned from, this reader's own records alone, since the
+    others' counts say how many refused; and of each finding the figure of everybody without its details.
 
     Args:
         card: The card as it was released.
+        own: How many of the reader's records the model learned from, by category.
         withheld: Says whether a finding's figure, too, would reveal too much to this reader.
     """
     learned = card["learned_from"]
@@ -48,17 +49,17 @@ def card_for_people(card: _Card, *, withheld: Callable[[Finding], bool]) -> dict
         "format": EXTRACT,
         "extract_of": digest(canonical_json(card)),
         "withheld": _WITHHELD if has_findings else _OLD,
-        "learned_from": {**learned, "accounts": len(learned["accounts"])},
+        "learned_from": {**{name: learned[name] for name in ("snapshot", "manifest", "at")}, "own_rows": dict(own)},
         "findings": [{**found.to_json(), "detail": {}} for found in shown],
         "override": card.get("override"),
     }
 
 
-EXTRACT: Final = "volition/card-extract/1"
+EXTRACT: Final = "volition/card-extract/2"
 """The form of a card for one reader; `extract_of` is the digest of the whole card, which the ledger names."""
 
 _FEW: Final = "The figure is withheld here: beside your own it would tell about a handful of people."
-_WITHHELD: Final = "Other customers are not named here, nor are their figures; an auditor sees the whole card."
+_WITHHELD: Final = "Other customers are left out here, with their records and figures; an auditor sees the whole card."
 _OLD: Final = "The card is of an early form; an auditor sees what was measured."
 
 

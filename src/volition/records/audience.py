@@ -60,6 +60,34 @@ Grants = Mapping[tuple[str, str], Collection[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Something that was opened.
+
+    Attributes:
+        to: To whom, "account:ID" or "person:PSEUDONYM".
+        by: By whom, "person:PSEUDONYM", `OPERATOR` or `SOURCE`.
+        since_us: Since when, microseconds since the Unix epoch, UTC; 0 if that is not known any more.
+    """
+
+    to: str
+    by: str
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readership:
+    """Who can open a conversation, as far as somebody who was there may know.
+
+    Attributes:
+        members: Pseudonyms of those who were there together with them, in the order of speaking.
+        grants: To whom anything was opened of what was said while they were there, in no order.
+    """
+
+    members: tuple[str, ...]
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
     """What one person may read of one account.
 
@@ -90,17 +118,16 @@ class Audience:
         openers = self._openers(kind, name) if isinstance(name, str) else ()
         return any(_opens(by, row) for by in openers)
 
-    def names(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
-        """Return whether the person may know of a conversation: they may read something of it, or its source opened it.
+    def is_opened(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
+        """Return whether a conversation was opened to the person, so that they may know of it.
 
         Args:
             kind: What it is.
             name: What it is called.
-            peoples: Whom its records concern, as the gate names them; see `Lake.people_by_source`.
+            peoples: Whom its records concern, as the gate names them; see `Lake.people_by_source`. Those whom a message
+                merely mentions are among them, so this does not say who was there.
         """
         peoples = list(peoples)
-        if any(f"person:{self.pseudonym}" in people for people in peoples):
-            return True
         openers = () if self.is_guest else self._openers(kind, name)
         return any(by in {OPERATOR, SOURCE} or any(by in people for people in peoples) for by in openers)
 
@@ -111,6 +138,31 @@ class Audience:
 def was_there(pseudonym: str, row: Row) -> bool:
     """Return whether somebody said what was recorded, or was there when it was said."""
     return pseudonym in row.people and pseudonym not in row.payload.get(MENTIONS, ())
+
+
+def readership_of(
+    rows: Iterable[Row], *, pseudonym: str, openers: Mapping[str, Mapping[str, int]]
+) -> Readership | None:
+    """Return who can open a conversation, as far as one person may know; none if they were not in it.
+
+    Of two meetings of one name they learn nothing about the other: neither who was there nor who opened it.
+
+    Args:
+        rows: Its records, or those of them that concern the person.
+        pseudonym: Who asks.
+        openers: To whom it was opened, by whom and since when; see `Sharings.openers`.
+    """
+    there = [row for row in rows if was_there(pseudonym, row)]
+    if not there:
+        return None
+    members = dict.fromkeys(one for row in there for one in row.people if was_there(one, row))
+    grants = [
+        Grant(to=to, by=by, since_us=since_us)
+        for to, found in openers.items()
+        for by, since_us in found.items()
+        if any(_opens(by, row) for row in there)
+    ]
+    return Readership(members=tuple(members), grants=tuple(grants))
 
 
 def reading_class(row: Row) -> Hashable:

@@ -4,16 +4,55 @@ A conversation (a meeting, a channel, a file) is its members' alone until one of
 it. Who opened it is an entry of the ledger, by pseudonym. `records.audience` decides who reads.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from volition.consent.gate import Participant
 from volition.consent.history import OPERATOR, SOURCE
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
-from volition.records.audience import CATEGORY, Audience, ConversationKind, audience_of, was_there
-from volition.records.lake import source_id
+from volition.records.audience import CATEGORY, Audience, ConversationKind, Grant, audience_of, readership_of, was_there
+from volition.records.lake import Row, source_id
 from volition.workspace.opened import Opened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Somebody, as pages and commands name them: "account:ID" or "person:ID", and a name."""
+
+    party: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """To whom a conversation was opened, by whom, and since when.
+
+    Attributes:
+        to: To whom.
+        by: By whom; `OPERATOR` and `SOURCE` are parties of their own.
+        since_us: Since when, microseconds since the Unix epoch, UTC; 0 if that is not known any more.
+    """
+
+    to: Reader
+    by: Reader
+    since_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """Who can open a conversation, as one of its readers may know.
+
+    Attributes:
+        was_there: Whether that reader was in it, and so may open it to others.
+        members: Everyone who was there with them, by name; nobody where they were not there themselves.
+        openings: To whom it was opened: everyone, for somebody who was there; otherwise this reader alone.
+    """
+
+    was_there: bool
+    members: tuple[str, ...]
+    openings: tuple[Opening, ...]
 
 
 class Audiences:
@@ -35,6 +74,41 @@ class Audiences:
         self._opened.parties.account(account)
         return tuple(kind for kind in ConversationKind if self._is_there(name, kind, account))
 
+    def readers(self, name: str, *, kind: ConversationKind, account: str, person: str) -> Readers:
+        """Return who can open a conversation, as far as one of its readers may know.
+
+        Somebody who was there sees who was there with them, and to whom any of that was opened. Somebody to whom it was
+        opened sees who opened it to them. To anybody else it is as if there were no such conversation.
+
+        Raises:
+            InvalidInputError: There is no such conversation, or none that they may know of.
+            RefusedError: A guest asks, or somebody of another account.
+        """
+        known = self._user(account, person)
+        source = source_id(account, name)
+        openers = self._opened.history().sharings.openers(account, (kind.value, source))
+        found = readership_of(
+            self._heard(known, account, kind, source),
+            pseudonym=known.pseudonym,
+            openers={party: self._standing(openers[party]) for party in openers},
+        )
+        if found is not None:
+            members = (self._named(f"person:{one}") for one in found.members)
+            openings = self._openings(account, found.grants)
+            names = tuple(one.name for one in members if one is not None)
+            return Readers(was_there=True, members=names, openings=openings)
+        peoples = self._opened.lake.people_by_source(account, category=CATEGORY[kind]).get(source, ())
+        if not peoples or not self.of(known, account).is_opened(kind, name, peoples):
+            raise InvalidInputError(f"There is no {kind.value} {name!r} that {person} may read.")
+        own = (f"account:{account}", f"person:{known.pseudonym}")
+        grants = [
+            Grant(to=party, by=by, since_us=since_us)
+            for party in own
+            for by, since_us in self._standing(openers.get(party, {})).items()
+            if by in {OPERATOR, SOURCE} or any(by in people for people in peoples)
+        ]
+        return Readers(was_there=False, members=(), openings=self._openings(account, grants))
+
     def share(  # noqa: PLR0913 - what is opened, to whom, by whom
         self,
         name: str,
@@ -54,7 +128,7 @@ class Audiences:
             name: What it is called.
             kind: What it is.
             account: Whose it is.
-            people: To whom, by id; users of the account, no guests.
+            people: To whom, by id, or by a name or address that is theirs alone; users of the account, no guests.
             with_account: Whether to open it to all users of the account.
             by: Who opens it, by id; none for the operator.
 
@@ -62,8 +136,8 @@ class Audiences:
             The ledger's entry; none if it was open to all of them already, by the same.
 
         Raises:
-            InvalidInputError: There is no such conversation, or, for a person, none in which they were; or it was said
-                to whom to open it neither by name nor by account; or somebody named is no user of the account.
+            InvalidInputError: There is no such conversation, or, for a person, none in which they were; or nobody was
+                named; or somebody who was is no user of the account.
             RefusedError: A guest asks, or somebody of another account.
         """
         opener, to = self._told(name, kind, account, people, with_account=with_account, by=by)
@@ -86,12 +160,14 @@ class Audiences:
     ) -> Entry | None:
         """Close a conversation again to those named, whoever opened it to them; members read on. Raises as `share`.
 
-        Closed to the account, it stays open to people to whom it was opened by name.
+        Closed to the account, it stays open to people to whom it was opened by name. Where nothing was open that this
+        person knows of, nothing is closed: of two meetings of one name they do not learn who opened the other.
         """
         closer, to = self._told(name, kind, account, people, with_account=with_account, by=by)
         conversation = (kind.value, source_id(account, name))
         openers = self._opened.history().sharings.openers(account, conversation)
-        known = [party for party in to if party in openers]
+        shown = set(openers) if by is None else self._shown_to(closer, account, kind, conversation[1], openers)
+        known = [party for party in to if party in shown]
         if not known:
             return None
         return self._opened.ledger.append(self._entry(account, conversation, to=known, shared=False, by=closer))[0]
@@ -131,24 +207,41 @@ class Audiences:
         if by is None and not self._is_there(name, kind, account):
             raise InvalidInputError(f"The account {account} has no {kind.value} {name!r}.")
         to = [f"account:{account}"] if with_account else []
-        for one in people:
-            person = self._opened.parties.person(one)
-            if person.account != account or person.is_guest:
-                raise InvalidInputError(
-                    f"{one} is no user of the account {account}; it can be opened to its users only."
-                )
-            to.append(f"person:{person.pseudonym}")
+        to += [f"person:{self._colleague(one, account).pseudonym}" for one in people]
         if not to:
-            raise InvalidInputError("Say to whom: to people by their ids, or to the account.")
+            raise InvalidInputError("Say to whom: to people by their ids or names, or to the account.")
         return opener, list(dict.fromkeys(to))
+
+    def _colleague(self, named: str, account: str) -> Person:
+        """Return a user of an account. Of anybody else it is not said whether there is such a person."""
+        try:
+            found: Person | None = self._opened.parties.person(named)
+        except (InvalidInputError, RefusedError):
+            found = None
+        if found is None or found.account != account:
+            found = self._opened.parties.find_person(account, named)
+        if found is None or found.is_guest:
+            raise InvalidInputError(
+                f"{named!r} is no user of the account {account}, or could be several. It can be opened to its users "
+                "only: name one by id, e-mail address or full name."
+            )
+        return found
+
+    def _user(self, account: str, person: str) -> Person:
+        known = self._opened.parties.person(person)
+        if known.is_guest or known.account != account:
+            msg = f"{person} is no user of the account {account}, and its conversations are for its users alone."
+            raise RefusedError(msg)
+        return known
+
+    def _heard(self, person: Person, account: str, kind: ConversationKind, source: str) -> Iterator[Row]:
+        reader = Participant(pseudonym=person.pseudonym, account=account, at_us=self._opened.now_us)
+        return self._opened.lake.heard_rows(reader, categories=[CATEGORY[kind]], source=source)
 
     def _member(self, name: str, kind: ConversationKind, account: str, by: str) -> Person:
         """Return who opens or closes a conversation, if they were in it; otherwise whether it exists is not said."""
-        person = self._opened.parties.person(by)
-        if person.is_guest or person.account != account:
-            raise RefusedError(f"{by} is no user of the account {account}, and only its users open its conversations.")
-        reader = Participant(pseudonym=person.pseudonym, account=account, at_us=self._opened.now_us)
-        rows = self._opened.lake.heard_rows(reader, categories=[CATEGORY[kind]], source=source_id(account, name))
+        person = self._user(account, by)
+        rows = self._heard(person, account, kind, source_id(account, name))
         if not any(was_there(person.pseudonym, row) for row in rows):
             raise InvalidInputError(f"There is no {kind.value} {name!r} that {by} was in, so nothing can be opened.")
         return person
@@ -159,3 +252,38 @@ class Audiences:
         kind, source = self._opened.history().sharings.known_as(account, conversation)
         about = {"account": account, "conversation": kind, "source": source}
         return NewEntry(kind="sharing", body={**about, "with": list(to), "shared": shared, "by": by})
+
+    def _shown_to(
+        self, closer: str, account: str, kind: ConversationKind, source: str, openers: Mapping[str, Mapping[str, int]]
+    ) -> set[str]:
+        """Return to whom it was opened, as far as somebody who was there knows."""
+        person = self._opened.parties.person_by_pseudonym(closer.removeprefix("person:"))
+        rows = () if person is None else self._heard(person, account, kind, source)
+        found = readership_of(rows, pseudonym=closer.removeprefix("person:"), openers=openers)
+        return set() if found is None else {grant.to for grant in found.grants}
+
+    def _standing(self, openers: Mapping[str, int]) -> dict[str, int]:
+        """Leave out who was erased since: what they opened is closed."""
+        history = self._opened.history()
+        return {by: since_us for by, since_us in openers.items() if history.erased_us(by) is None}
+
+    def _openings(self, account: str, grants: Iterable[Grant]) -> tuple[Opening, ...]:
+        """Name the parties, the account first; whoever is no user of the account any more can open nothing."""
+        found = []
+        for grant in grants:
+            to, by = self._named(grant.to), self._named(grant.by)
+            if to is not None and by is not None and self._is_of(account, to):
+                found.append(Opening(to=to, by=by, since_us=grant.since_us))
+        return tuple(sorted(found, key=lambda one: (one.to.party.startswith("person:"), one.to.name, one.since_us)))
+
+    def _is_of(self, account: str, reader: Reader) -> bool:
+        kind, _, name = reader.party.partition(":")
+        return kind == "account" or self._opened.parties.person(name).account == account
+
+    def _named(self, party: str) -> Reader | None:
+        if party in {OPERATOR, SOURCE}:
+            return Reader(party=party, name=f"the {party}")
+        if party.startswith("account:"):
+            return Reader(party=party, name=self._opened.parties.account(party.removeprefix("account:")).name)
+        person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:"))
+        return None if person is None else Reader(party=f"person:{person.id}", name=person.name or person.id)

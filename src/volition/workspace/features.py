@@ -136,7 +136,11 @@ class Features:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
         asking = self._asking(person, family="recommend")
         return run_recommend(
-            asking, train=self._gate.permits("train/recommend"), find=self._opened.parties.find_person, limit=limit
+            asking,
+            train=self._gate.permits("train/recommend"),
+            find=self._opened.parties.find_person,
+            public=self._opened.settings.public_items,
+            limit=limit,
         )
 
     def diagnose(self, person: str, *, session: str | None = None, limit: int = 10) -> Diagnosed:

@@ -9,6 +9,7 @@ which nobody answers is not released. What a model owes has a due day; past that
 
 import json
 import shutil
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -329,9 +330,14 @@ class Models:
     def card_for(self, person: str, model: str) -> dict[str, Any]:
         """Return a card as a person may read it: without other customers' names and figures. Raises as `card` does."""
         from volition.transparency.figures import tells_of_few
+        from volition.transparency.traces import shares
 
-        account = self._opened.parties.person(person).account
-        return card_for_people(self.card(model), withheld=lambda found: tells_of_few(found, account))
+        known, card = self._opened.parties.person(person), self.card(model)
+        own: Counter[str] = Counter()
+        snapshot = self._snapshots.open(card["learned_from"]["snapshot"])
+        for share in shares(snapshot, f"person:{known.pseudonym}", self._opened.history()):
+            own[share.category] += len(share.collected_us)
+        return card_for_people(card, own=own, withheld=lambda found: tells_of_few(found, known.account))
 
     def owed(self) -> list[Owed]:
         """Return every forgetting that a model owes now, the earliest due first."""

@@ -24,6 +24,9 @@ from volition.records.ingest.mapping import NO_MAPPING, EventMapping
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
 
+PUBLIC_ITEMS: Final = ("feature",)
+"""Kinds of items whose names are nobody's: what the product itself offers."""
+
 _Read = TypeVar("_Read")
 
 
@@ -65,6 +68,10 @@ engine = "arrow"
 
 # For how many milliseconds a process may answer from memory; while one does, a no takes that long to be acknowledged.
 lease_ms = 100
+
+# Kinds of items whose names every user of an account may be shown in recommendations: what a name begins with, as in
+# "document/plan". Other names are shown to those who used the thing, or who may read the meeting, channel or file.
+public_items = {public_items}
 
 # A language model behind an OpenAI-compatible API, for prose, drafts and tone. What people said, where they permitted
 # the feature, is sent to this host. The key stands in the variable that key_env names, never here.
@@ -116,6 +123,7 @@ class Settings:
         endpoint: A language model elsewhere; none if none is configured.
         mapping: Which event of OpenTelemetry is of which category.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
+        public_items: Kinds of items whose names every user of an account may know.
     """
 
     origin: str
@@ -126,6 +134,7 @@ class Settings:
     endpoint: EndpointSettings | None
     mapping: EventMapping
     families: Mapping[str, object]
+    public_items: frozenset[str]
     _document: Document = field(compare=False, repr=False)
 
     def of_family(self, spec: FamilySpec) -> object | None:
@@ -161,7 +170,8 @@ def read_settings(folder: Path) -> Settings:
     document = read_toml(path)
     with name_lines(document):
         families = _family_tables(document)
-        required, optional = {"origin", "due_days"}, {"engine", "lease_ms", "audit", "endpoint", "families", "otlp"}
+        required = {"origin", "due_days"}
+        optional = {"engine", "lease_ms", "audit", "endpoint", "families", "otlp", "public_items"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -179,6 +189,7 @@ def read_settings(folder: Path) -> Settings:
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
             mapping=_table(top, "otlp", EventMapping.from_toml) or NO_MAPPING,
             families=families,
+            public_items=frozenset(top.words("public_items") if "public_items" in top.value else PUBLIC_ITEMS),
             _document=document,
         )
     for name in families.keys() & set(BUILT_IN):

@@ -6,6 +6,7 @@ is first asked for: most work needs few of them, and some load packages that tak
 
 # ruff: noqa: PLC0415 - a group is imported when it is asked for
 
+import json
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +28,7 @@ from volition.ledger.signing import VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.workspace.erasing import Erasing, OpenSignIns, no_sign_ins
 from volition.workspace.opened import Opened
-from volition.workspace.settings import SETTINGS, SETTINGS_FILE
+from volition.workspace.settings import PUBLIC_ITEMS, SETTINGS, SETTINGS_FILE
 
 if TYPE_CHECKING:
     from volition.features.search_cache import SearchCache
@@ -83,6 +84,7 @@ class Workspace:
         origin: str = "volition.local/workspace",
         profile: str | None = "granular",
         clock: Callable[[], int] = canonical.now_us,
+        public_items: Sequence[str] = PUBLIC_ITEMS,
     ) -> Self:
         """Make a workspace and publish its first terms.
 
@@ -91,6 +93,7 @@ class Workspace:
             origin: Name of its log, such as "log.example/volition".
             profile: The shipped terms to publish at once; none to publish none.
             clock: Gives the present instant.
+            public_items: Kinds of items whose names every user of an account may be recommended; see the settings.
 
         Raises:
             InvalidInputError: The folder holds something already, the origin names no log, or there is no such profile.
@@ -109,7 +112,9 @@ class Workspace:
         for name in ("snapshots", "models", "releases", "runs"):
             (folder / name).mkdir()
         # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
-        write_file(folder / SETTINGS_FILE, SETTINGS.format(origin=origin, bounds=bounds_text()).encode())
+        named = json.dumps([*public_items])
+        text = SETTINGS.format(origin=origin, bounds=bounds_text(), public_items=named)
+        write_file(folder / SETTINGS_FILE, text.encode())
         workspace = cls(folder, clock=clock)
         if first_terms is not None:
             workspace.terms.publish(first_terms)

@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 import pytest
 from jinja2 import nodes
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from volition.consent.permits import Reason
@@ -20,12 +21,15 @@ from volition.server import web
 from volition.server.app import Server
 from volition.server.auth import Access, Role
 from volition.server.web import labels as words
-from volition.server.web.app import MODULES, PAGES
+from volition.server.web.app import MODULES, PAGES, application
 from volition.server.web.page import Download, Live, Redirect
 
 FOLDER = Path(web.__file__).parent
 TEMPLATES = FOLDER / "templates"
 NOBODY = None
+STRANGER = "stranger"  # a person of another account
+PRIVATE = ("Ada Byron", "Bo Berg", "The launch moves", "brochure")  # what is acme's alone
+THERE = {"meeting:path": "standup", "channel:path": "general", "seq": "1", "version": "2025-01"}
 ENVIRONMENT = jinja2.Environment(autoescape=True)
 
 
@@ -55,20 +59,36 @@ def visitor(server, role, *, address=("testclient", 50000)):
 
 
 def filled(path):
-    """Return a path with its braces filled by something."""
-    return re.sub(r"\{[^}]*\}", "something", path)
+    """Return a path with its braces filled by something, where possible by something that is there."""
+    return re.sub(r"\{([^}]*)\}", lambda braces: THERE.get(braces[1], "something"), path)
 
 
-@pytest.mark.parametrize("role", [NOBODY, *Role])
+def test_the_walk_leaves_no_route_out(server):
+    parts = {"access": server.access, "workspaces": server.workspaces, "jobs": server.jobs}
+    routes = application(**parts, settings=server.settings).routes
+    walked = {(page.method, page.path) for page in PAGES}
+    assert {route.path for route in routes if isinstance(route, Mount)} == {"/static"}
+    there = [route for route in routes if not isinstance(route, Mount)]
+    assert {(method, route.path) for route in there for method in route.methods - {"HEAD"}} == walked
+
+
+def test_a_guest_opens_what_is_about_themselves_and_nothing_else():
+    areas = {page.path.split("/")[1] for page in PAGES if page.roles is not None and Role.GUEST in page.roles}
+    assert areas == {"guest", "settings", "holdings", "receipts", "requests", "terms"}
+
+
+@pytest.mark.parametrize("role", [NOBODY, *Role, STRANGER])
 def test_all_routes_by_all_roles(server, role):
     """Whoever has none of the roles is sent to sign in, or told that it is not for them; the others never are."""
     client = visitor(server, role)
     for page in PAGES:
-        if page.path == "/sign-out":
+        if page.path in {"/sign-out", "/guest/ending"}:
             continue  # it would end the walk
         headers = {"sec-fetch-site": "same-origin"}
         answer = client.request(page.method, filled(page.path), headers=headers)
-        may = page.roles is None or role in page.roles
+        may = page.roles is None or (Role.PERSON if role == STRANGER else role) in page.roles
+        if role in {NOBODY, Role.GUEST, STRANGER}:
+            assert [words for words in PRIVATE if words in answer.text] == [], page.path
         told = f"{page.method} {page.path} as {role}: {answer.status_code}"
         if may:
             assert answer.status_code not in {401, 500}, told
@@ -203,7 +223,7 @@ def test_the_table_of_pages_is_the_pages_there_are():
     text = (FOLDER.parents[3] / "docs" / "web.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(/[^`]*)` \| ([^|]+) \| [^|]+ \| `([\w.]+)` \|$", text, re.MULTILINE)
     told = {path: (who, module) for path, who, module in rows}
-    order = ["person", "administrator", "engineer", "auditor", "operator"]
+    order = ["person", "guest", "administrator", "engineer", "auditor", "operator"]
     assert told == {
         page.path.replace(":path", ""): (
             "everybody" if page.roles is None else ", ".join(sorted(page.roles, key=order.index)),

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from volition.consent.terms.model import PURPOSES
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE, Role
 
 # The composer comes last: its no is undone at the end.
 TRAINING = sorted(
@@ -157,9 +157,9 @@ def test_a_guest_comes_in_by_a_link_and_chooses(served, page):
     assert answer == "no"
 
 
-@pytest.mark.parametrize("role", sorted(set(Role) - {Role.PERSON}))
+@pytest.mark.parametrize("role", sorted(set(Role) - set(PEOPLE)))
 def test_others_are_told_whom_the_page_is_for(served, new_page, sign_in, role):
     page = sign_in(new_page(script=False), role)
     response = page.context.request.get("/settings")
     assert response.status == 403
-    assert "It is for: Person." in response.text()
+    assert "It is for: Guest and Person." in response.text()

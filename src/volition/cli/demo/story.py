@@ -106,7 +106,8 @@ def run_demo(
     start = today - timedelta(days=_STORY_DAYS + today.weekday())  # a Monday: the samples' weekends count from it
     samples = write_samples(folder / "exports", start=start)
     clock = StoryClock(start)
-    with Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock) as workspace:
+    public = ("feature", "document")  # these organisations' documents are open to all of their people
+    with Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock, public_items=public) as workspace:
         story = _Story(folder=folder, workspace=workspace, samples=samples, clock=clock, show=show, progress=progress)
         return story.tell()
 

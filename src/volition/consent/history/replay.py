@@ -80,7 +80,7 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
         case "sharing":
             conversation, to = (str(body["conversation"]), str(body["source"])), [str(party) for party in body["with"]]
             if body["shared"] is True:
-                history.sharings.share(body["account"], conversation, to=to, by=str(body["by"]))
+                history.sharings.share(body["account"], conversation, to=to, by=str(body["by"]), at_us=entry.at_us)
             else:  # whatever else it says, it opens nothing
                 history.sharings.unshare(body["account"], conversation, to=to, by=str(body["by"]))
         case "erasure":

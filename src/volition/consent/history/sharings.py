@@ -21,7 +21,7 @@ SOURCE: Final = "source"
 _Conversation = tuple[str, str]  # its kind, its digest
 Keyed = Callable[[str, str], str | None]
 """From an account and a plain digest, the digest under the account's key; none where that is not there."""
-_Grants = dict[_Conversation, tuple[str, ...]]  # by whom each was opened
+_Grants = dict[_Conversation, dict[str, int]]  # by whom each was opened, and since when
 
 
 class Sharings:
@@ -35,29 +35,28 @@ class Sharings:
     def __init__(self) -> None:
         """Start with nothing shared."""
         self.keyed: Keyed = lambda _account, _source: None
-        # account -> to whom -> conversation -> by whom
+        # account -> to whom -> conversation -> by whom -> since when
         self._grants: dict[str, dict[str, _Grants]] = defaultdict(lambda: defaultdict(dict))
 
-    def share(self, account: str, conversation: _Conversation, *, to: Sequence[str], by: str) -> None:
-        """Someone opened a conversation to parties."""
+    def share(self, account: str, conversation: _Conversation, *, to: Sequence[str], by: str, at_us: int) -> None:
+        """Someone opened a conversation to parties; whoever did so before has opened it since then."""
         for party in to:
-            grants = self._grants[account][party]
-            grants[conversation] = tuple(dict.fromkeys((*grants.get(conversation, ()), by)))
+            self._grants[account][party].setdefault(conversation, {}).setdefault(by, at_us)
 
     def unshare(self, account: str, conversation: _Conversation, *, to: Sequence[str], by: str) -> None:
         """It is closed to parties again, whoever opened it; a source takes back its own word alone."""
         for party in to:
-            openers = self._grants[account][party].pop(conversation, ())
-            left = tuple(one for one in openers if by == SOURCE and one != SOURCE)
+            openers = self._grants[account][party].pop(conversation, {})
+            left = {one: at_us for one, at_us in openers.items() if by == SOURCE and one != SOURCE}
             if left:
                 self._grants[account][party][conversation] = left
 
-    def of(self, account: str, party: str) -> Mapping[_Conversation, tuple[str, ...]]:
-        """Return what of an account was opened to a party: conversation -> by whom. It is to be read, not changed."""
+    def of(self, account: str, party: str) -> Mapping[_Conversation, Mapping[str, int]]:
+        """Return what of an account was opened to a party: conversation -> by whom -> since when. Only to be read."""
         return self._grants[account][party] if party in self._grants.get(account, ()) else {}
 
-    def openers(self, account: str, conversation: _Conversation) -> Mapping[str, tuple[str, ...]]:
-        """Return to whom a conversation, by its plain digest, was opened: party -> by whom."""
+    def openers(self, account: str, conversation: _Conversation) -> Mapping[str, Mapping[str, int]]:
+        """Return to whom a conversation was opened: party -> by whom -> since when (0: it is not known any more)."""
         known_as = self.known_as(account, conversation)
         return {
             party: grants[known_as] for party, grants in self._grants.get(account, {}).items() if known_as in grants
@@ -78,15 +77,15 @@ class Sharings:
         return [list(one) for one in self._listed()]
 
     @classmethod
-    def from_json(cls, listed: Sequence[Sequence[str]]) -> "Sharings":
-        """Read back what `to_json` returned."""
+    def from_json(cls, listed: Sequence[Sequence[Any]]) -> "Sharings":
+        """Read back what `to_json` returned; what an earlier version wrote has no instants."""
         found = cls()
-        for account, party, kind, source, by in listed:
-            found.share(account, (kind, source), to=[party], by=by)
+        for account, party, kind, source, by, *at_us in listed:
+            found.share(account, (kind, source), to=[party], by=by, at_us=at_us[0] if at_us else 0)
         return found
 
-    def _listed(self) -> Iterator[tuple[str, str, str, str, str]]:
+    def _listed(self) -> Iterator[tuple[str, str, str, str, str, int]]:
         for account, parties in self._grants.items():
             for party, grants in parties.items():
                 for (kind, source), openers in grants.items():
-                    yield from ((account, party, kind, source, by) for by in openers)
+                    yield from ((account, party, kind, source, by, at_us) for by, at_us in openers.items())

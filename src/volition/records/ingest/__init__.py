@@ -79,6 +79,7 @@ class Draft:
         payload: The content, as a JSON object.
         version: Of a source whose records change there: larger for a newer form, which then takes the place of an
             older one of the same key. None where what came first stays.
+        mentioned: Those of the people whom it merely mentions: it concerns them, and they were not there.
 
     Raises:
         InvalidInputError: The account is empty, the instant lies outside 1970 to 9999, or a text or number has no
@@ -92,6 +93,7 @@ class Draft:
     at_us: int
     payload: dict[str, Any]
     version: int | None = None
+    mentioned: tuple[PersonRef, ...] = ()
 
     def __post_init__(self) -> None:
         """Check once, so that whatever holds a draft can store it."""

@@ -22,6 +22,7 @@ from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import PURPOSES
 from volition.errors import InvalidInputError
 from volition.progress import Progress
+from volition.records.audience import MENTIONS
 from volition.records.ingest import Complete, Draft, Note, PersonRef, Reject, Skipped
 from volition.records.lake import Lake, NewRecord, record_id, source_id
 
@@ -272,6 +273,10 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
     if objection is not None:
         return objection
     people = directory.pseudonyms(draft.account, draft.people)
+    mentions: list[str] = []
+    if draft.mentioned:
+        there = directory.pseudonyms(draft.account, [one for one in draft.people if one not in draft.mentioned])
+        mentions = [one for one in directory.pseudonyms(draft.account, draft.mentioned) if one not in there]
     group = draft.payload.get("meeting") or draft.payload.get("channel") or draft.payload.get("file")
     return gate.objection(draft.account, people, draft.category) or NewRecord(
         record_id=record_id(draft.account, draft.key),
@@ -280,7 +285,7 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
         category=draft.category,
         collected_us=min(draft.at_us, now_us),
         source=source_id(draft.account, group) if isinstance(group, str) else "",
-        payload=draft.payload,
+        payload={**draft.payload, MENTIONS: mentions} if mentions else draft.payload,
         version=draft.version,
         origin="" if draft.version is None else f"{draft.account}:{_origin(draft.key)}",
     )

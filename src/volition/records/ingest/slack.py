@@ -310,6 +310,7 @@ class _Export:
         if not text.strip():
             return "message without words"
         people = self._people(message, author, text, conversation)
+        mentioned = _merely_mentioned(message, author, people, conversation)
         return Draft(
             key=f"slack:{conversation.id}:{ts}",
             account=self._account,
@@ -325,7 +326,8 @@ class _Export:
                 "text": _ESCAPE.sub(self._written_out, text),
                 **({"private": True} if conversation.private else {}),
             },
-            version=_version(message, people, private=conversation.private),
+            version=_version(message, people, private=conversation.private, mentions=bool(mentioned)),
+            mentioned=mentioned,
         )
 
     def _nobodys_words(self, message: Mapping[str, Any]) -> str | None:
@@ -417,14 +419,27 @@ def _mentioned(value: object) -> list[str]:
     return list(dict.fromkeys(reversed(found)))
 
 
-def _version(message: Mapping[str, Any], people: Sequence[PersonRef], *, private: bool) -> int:
+def _merely_mentioned(
+    message: Mapping[str, Any], author: str, people: Sequence[PersonRef], conversation: _Conversation
+) -> tuple[PersonRef, ...]:
+    """Return those whom a private message concerns only since it mentions them: they cannot open it."""
+    if not conversation.private:
+        return ()
+    reacted = (user for reaction in message.get("reactions") or () for user in reaction.get("users", ()))
+    there = {author, *conversation.members, *reacted}
+    return tuple(person for person in people if person.id is not None and person.id not in there)
+
+
+def _version(message: Mapping[str, Any], people: Sequence[PersonRef], *, private: bool, mentions: bool) -> int:
     """Return a number that is larger for a newer form of a message: private, then edited later, then of more people.
 
-    A private form stays private, however the exports are collected; a mention or a reaction more is not forgotten.
+    A private form stays private, however the exports are collected; a mention or a reaction more is not forgotten. A
+    form that says who is merely mentioned takes the place of one of an earlier version, which did not say so.
     """
     edited = message.get("edited")
     match = _TS.fullmatch(str(edited.get("ts"))) if isinstance(edited, dict) else None
-    return int(private) << 60 | (int(match[1]) & _EDITED_BITS if match else 0) << 12 | min(len(people), 0xFFF)
+    edited_s = int(match[1]) & _EDITED_BITS if match else 0
+    return int(private) << 60 | edited_s << 12 | int(mentions) << 11 | min(len(people), 0x7FF)
 
 
 def _unlisted(folder: str) -> str:

@@ -7,14 +7,14 @@ from fastapi import APIRouter
 from volition.server.api.ledger import entry_out
 from volition.server.api.schemas import Cursor, DecisionIn, EntryOut, Limit, Listing, paged
 from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.auth import PEOPLE, Principal, Role, Scope
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.post("/decisions", tags=["decisions"], status_code=201)
 def decide(
-    who: Annotated[Principal, requires(Scope.DECIDE, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.DECIDE, *PEOPLE, Role.ADMINISTRATOR, Role.OPERATOR)],
     workspace: WorkspaceDep,
     body: DecisionIn,
 ) -> EntryOut:
@@ -32,13 +32,13 @@ def decide(
 
 @routes.get("/decisions", tags=["decisions"])
 def list_decisions(
-    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR)],
+    who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.ADMINISTRATOR)],
     workspace: WorkspaceDep,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Listing[EntryOut]:
     """List one's own decisions, oldest first: a person's, or the account's."""
-    own = f"person:{who.person}" if Role.PERSON in who.roles else f"account:{who.account}"
+    own = f"person:{who.person}" if who.is_any(PEOPLE) else f"account:{who.account}"
     party = workspace.party(own)
     found = [entry for entry in workspace.entries() if entry.kind == "decision" and entry.body["party"] == party]
     page, following = paged(found, lambda entry: f"{entry.seq:020d}", cursor, limit)

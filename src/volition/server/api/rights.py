@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from volition.server.api.schemas import PathId
 from volition.server.api.security import ALL_ROLES, WorkspaceDep, check_is_person, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.auth import PEOPLE, Principal, Role, Scope
 from volition.transparency.holdings import pieces
 
 routes = APIRouter(prefix="/v1/people/{person}", tags=["rights"])
@@ -17,7 +17,7 @@ routes = APIRouter(prefix="/v1/people/{person}", tags=["rights"])
 
 @routes.get("/holdings")
 def show_holdings(
-    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
+    who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
 ) -> dict[str, Any]:
     """Count what is held about a person by day and category, with what it was used for."""
     check_is_person(who, person)
@@ -30,7 +30,7 @@ def show_holdings(
     responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def export(
-    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
+    who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
 ) -> StreamingResponse:
     """Return everything held about a person, as a zip file of JSON and Parquet."""
     check_is_person(who, person)
@@ -56,7 +56,7 @@ def prove(
 
 @routes.get("/requests")
 def list_requests(
-    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
+    who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId
 ) -> list[dict[str, Any]]:
     """List every no of a person, the newest first, with the models that must forget for it, and by when."""
     check_is_person(who, person)

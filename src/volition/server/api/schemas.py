@@ -130,6 +130,39 @@ class GroupOut(BaseModel):
     limited: list[LimitedOut]
 
 
+class SharingIn(Schema):
+    """Opening a meeting, channel or file to people of its account or to all of it, or closing it again."""
+
+    kind: Literal["meeting", "channel", "file"]
+    name: Annotated[str, Field(min_length=1, max_length=1000)]
+    account: Id | None = Field(default=None, description="Whose it is; an operator names it.")
+    people: Annotated[list[Id], Field(max_length=1000, description="To whom, by id, e-mail address or full name.")] = []
+    with_account: bool = Field(default=False, description="To all users of the account, but no guest.")
+    shared: bool = Field(default=True, description="True to open it, false to close it.")
+
+
+class OpeningOut(BaseModel):
+    """To whom a conversation was opened, by whom ("operator" and "source" are nobody's ids), and since when."""
+
+    to: str
+    by: str
+    since: str | None
+
+
+class ReadersOut(BaseModel):
+    """Who can open a conversation; members are named to those who were there themselves."""
+
+    was_there: bool
+    members: list[str]
+    openings: list[OpeningOut]
+
+
+class SharedOut(BaseModel):
+    """The number of the ledger entry by which something was opened or closed; null where it was so already."""
+
+    entry: int | None
+
+
 class EntryOut(BaseModel):
     """One entry of the ledger."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
-from volition.server.auth import Principal, Role, Scope
+from volition.server.auth import PEOPLE, Principal, Role, Scope
 from volition.server.http_errors import FORBIDDEN, UNAUTHORIZED, HttpError
 from volition.server.jobs import Jobs
 from volition.workspace import Workspace
@@ -58,7 +58,7 @@ def check_speaks_for(who: Principal, party: str) -> None:
     Raises:
         HttpError: They may not.
     """
-    own = {f"person:{who.person}"} if Role.PERSON in who.roles else set()
+    own = {f"person:{who.person}"} if who.is_any(PEOPLE) else set()
     if Role.ADMINISTRATOR in who.roles:
         own.add(f"account:{who.account}")
     if Role.OPERATOR not in who.roles and party not in own:

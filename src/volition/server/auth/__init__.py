@@ -7,7 +7,8 @@ What it guarantees:
 - Of sessions and tokens only SHA-256 digests are stored, so reading the file lets nobody in. Each of them expires; a
   session also expires when it has not been used for a while.
 - A token has roles and scopes of its own, never more than its owner has at the moment of use.
-- A guest comes in by a signed link, for one person and one account, without a user set up beforehand.
+- A guest comes in by a signed link, for one person and one account, without a user set up beforehand. With the link
+  end the sessions that it began: when it expires, is revoked, or the person is erased.
 
 What may be done with data is decided by the gate alone; this package only says who is asking, and each route says
 which roles it is for (authorization).
@@ -25,17 +26,19 @@ access      `Access`: opens the file and hands it to each of them
 """
 
 from volition.server.auth.access import Access
-from volition.server.auth.links import LINK_US
-from volition.server.auth.principal import Principal, Role, Scope
+from volition.server.auth.links import LINK_US, GuestLink
+from volition.server.auth.principal import PEOPLE, Principal, Role, Scope
 from volition.server.auth.sessions import LONGEST_SESSION_US, SESSION_US
 from volition.server.auth.tokens import TOKEN_DAYS, Token
 
 __all__ = [
     "LINK_US",
     "LONGEST_SESSION_US",
+    "PEOPLE",
     "SESSION_US",
     "TOKEN_DAYS",
     "Access",
+    "GuestLink",
     "Principal",
     "Role",
     "Scope",

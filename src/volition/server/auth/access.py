@@ -41,7 +41,7 @@ class Access:
         self.users = Users(
             self.database, passwords=Passwords(self.database), sessions=self.sessions, tokens=self.tokens
         )
-        self.links = Links(self.database, users=self.users)
+        self.links = Links(self.database, users=self.users, sessions=self.sessions)
 
     @classmethod
     def open(cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> Self:
@@ -57,7 +57,7 @@ class Access:
         """
         with self.database.writing():
             self.users.remove_person(person)
-            self.links.revoke(person)
+            self.links.forget(person)
             for forget in self.database.forgetters:
                 forget({person, *names})
         self.database.wipe()

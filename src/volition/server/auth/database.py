@@ -60,6 +60,17 @@ class WebDatabase:
             except sqlite3.Error as error:
                 raise BackendError(f"{self._path} cannot be written: {error}. Free space, then try again.") from error
 
+    def add_column(self, table: str, column: str) -> None:
+        """Add a column to a table that an earlier version made without it.
+
+        Raises:
+            BackendError: The file cannot be written.
+        """
+        name = column.partition(" ")[0]
+        with self.writing() as db:  # one process at a time looks and adds
+            if name not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Lend the connection inside a transaction, which is undone where the block fails; inside another, join it.

@@ -17,13 +17,18 @@ COLUMNS: Final = "users.id, users.name, users.roles, users.account, users.person
 
 
 class Role(StrEnum):
-    """What a user acts as."""
+    """What a user acts as. A guest is nobody else: they came by a link, and see what concerns themselves alone."""
 
     PERSON = "person"
+    GUEST = "guest"
     ADMINISTRATOR = "administrator"
     ENGINEER = "engineer"
     AUDITOR = "auditor"
     OPERATOR = "operator"
+
+
+PEOPLE: Final = (Role.PERSON, Role.GUEST)
+"""Those who see and decide what concerns themselves: a user of an account, or a guest who came by a link."""
 
 
 class Scope(StrEnum):
@@ -60,7 +65,7 @@ class Principal:
     @property
     def is_guest(self) -> bool:
         """Whether they came by a guest's link, without a user of their own before."""
-        return self.user.startswith(GUEST)
+        return Role.GUEST in self.roles
 
     def is_any(self, roles: Iterable[Role]) -> bool:
         """Say whether they have at least one of these roles."""
@@ -70,9 +75,10 @@ class Principal:
 def principal_of(row: Sequence[Any]) -> Principal:
     """Return the user of a row of `COLUMNS`."""
     user, name, roles, account, person = row
-    return Principal(
-        user=user, name=name, roles=frozenset(map(Role, json.loads(roles))), account=account, person=person
-    )
+    held = frozenset(map(Role, json.loads(roles)))
+    if user.startswith(GUEST):  # before there was the role, a guest was kept as a person
+        held = frozenset({Role.GUEST})
+    return Principal(user=user, name=name, roles=held, account=account, person=person)
 
 
 def find_user(database: WebDatabase, user: str) -> Principal | None:

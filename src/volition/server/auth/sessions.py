@@ -24,6 +24,7 @@ _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS sessions (hash BLOB PRIMARY KEY, user TEXT NOT NULL, began_us INTEGER NOT NULL,
                                      seen_us INTEGER NOT NULL, notice TEXT) STRICT;
 """
+_ADDED: Final = ("link TEXT", "until_us INTEGER")  # of a guest: by which link they came, and until when it works
 
 
 class Sessions:
@@ -33,29 +34,41 @@ class Sessions:
         """Keep them in `database`."""
         self._database = database
         database.create(_SCHEMA)
+        for column in _ADDED:
+            database.add_column("sessions", column)
 
-    def begin(self, user: str) -> str:
-        """Begin a session of a user; return its secret, for the cookie."""
+    def begin(self, user: str, *, link: str | None = None, until_us: int | None = None) -> str:
+        """Begin a session of a user; return its secret, for the cookie.
+
+        Args:
+            user: Whose.
+            link: Id of the guest's link by which they came; the session ends with it.
+            until_us: When it ends at the latest, not included.
+        """
         secret = secrets.token_urlsafe(32)
         now_us = self._database.clock()
         with self._database.writing() as db:
             oldest_us = now_us - LONGEST_SESSION_US
             db.execute("DELETE FROM sessions WHERE began_us < ? OR seen_us < ?", (oldest_us, now_us - SESSION_US))
-            db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, NULL)", (digest(secret), user, now_us, now_us))
+            db.execute(
+                "INSERT INTO sessions (hash, user, began_us, seen_us, link, until_us) VALUES (?, ?, ?, ?, ?, ?)",
+                (digest(secret), user, now_us, now_us, link, until_us),
+            )
         return secret
 
     def find(self, secret: str) -> Principal | None:
         """Return whose session this is; none if it has expired or there is no such session."""
         found = self._database.rows(
-            f"SELECT {COLUMNS}, began_us, seen_us FROM sessions "  # noqa: S608 - a constant
+            f"SELECT {COLUMNS}, began_us, seen_us, until_us FROM sessions "  # noqa: S608 - a constant
             "JOIN users ON users.id = sessions.user WHERE hash = ?",
             digest(secret),
         )
         if not found:
             return None
-        began_us, seen_us = found[0][5:]
+        began_us, seen_us, until_us = found[0][5:]
         now_us = self._database.clock()
-        if now_us - began_us > LONGEST_SESSION_US or now_us - seen_us > SESSION_US:
+        is_over = until_us is not None and now_us >= until_us
+        if is_over or now_us - began_us > LONGEST_SESSION_US or now_us - seen_us > SESSION_US:
             self.end(secret)
             return None
         if now_us - seen_us > _SEEN_EVERY_US:
@@ -72,6 +85,16 @@ class Sessions:
         """End every session of a user."""
         with self._database.writing() as db:
             db.execute("DELETE FROM sessions WHERE user = ?", (user,))
+
+    def end_link(self, link: str, *, user: str) -> None:
+        """End every session that a guest's link began, and those of its user of which the link is not known."""
+        with self._database.writing() as db:
+            db.execute("DELETE FROM sessions WHERE link = ? OR (user = ? AND link IS NULL)", (link, user))
+
+    def link_of(self, secret: str) -> str | None:
+        """Return the id of the guest's link that began a session; none if none did, or it is not known."""
+        found = self._database.rows("SELECT link FROM sessions WHERE hash = ?", digest(secret))
+        return found[0][0] if found else None
 
     def leave_notice(self, secret: str, notice: Any) -> None:  # noqa: ANN401 - any JSON value
         """Leave a notice for the session's next page."""

@@ -70,6 +70,8 @@ class Tokens:
         owner = find_user(self._database, user)
         if owner is None:
             raise unknown_user(user)
+        if Role.GUEST in owner.roles:
+            raise InvalidInputError("A guest comes in by a link, and has no tokens.")
         if not roles or not scopes or not frozenset(roles) <= owner.roles:
             raise InvalidInputError(
                 f"A token of {user} needs a scope, and roles among: {', '.join(sorted(owner.roles))}."

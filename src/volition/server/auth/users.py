@@ -10,7 +10,7 @@ from typing import Final
 from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.server.auth.database import WebDatabase
 from volition.server.auth.passwords import Passwords
-from volition.server.auth.principal import COLUMNS, Principal, Role, find_user, principal_of, unknown_user
+from volition.server.auth.principal import COLUMNS, PEOPLE, Principal, Role, find_user, principal_of, unknown_user
 from volition.server.auth.sessions import Sessions
 from volition.server.auth.tokens import Tokens
 
@@ -131,7 +131,9 @@ def _check(user: str, roles: frozenset[Role], *, account: str | None, person: st
         raise InvalidInputError(f"A user's id is up to {_LONGEST_ID} printable characters.")
     if not roles:
         raise InvalidInputError(f"{user} has no role. Name at least one of: {', '.join(Role)}.")
-    if Role.PERSON in roles and (person is None or account is None):
-        raise InvalidInputError("A user with the role person stands for somebody: name the account and the person.")
+    if not roles.isdisjoint(PEOPLE) and (person is None or account is None):
+        raise InvalidInputError("A person and a guest stand for somebody: name the account and the person.")
+    if Role.GUEST in roles and len(roles) > 1:
+        raise InvalidInputError("A guest has no other role.")
     if Role.ADMINISTRATOR in roles and account is None:
         raise InvalidInputError("An administrator needs an account to administer. Name it.")

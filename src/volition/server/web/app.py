@@ -45,8 +45,9 @@ from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
 from volition.server.web.account import settings as account_settings
 from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
+from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
-from volition.server.web.features import chat, meetings, recommendations, search
+from volition.server.web.features import chat, meetings, recommendations, search, sharing
 from volition.server.web.page import (
     AREAS,
     NOBODY,
@@ -83,8 +84,10 @@ MODULES: Final = (
     runs,
     console_models,
     forgettings,
+    console_guests,
     account_settings,
     account_limits,
+    sharing,
     meetings,
     chat,
     search,
@@ -343,8 +346,7 @@ def _depth(page: PageRoute) -> int:
 
 
 def _may_see(page: PageRoute, who: Principal) -> bool:
-    is_shown = page.nav is None or page.nav.for_guests in {None, who.is_guest}
-    return page.roles is not None and who.is_any(page.roles) and is_shown
+    return page.roles is not None and who.is_any(page.roles)
 
 
 async def _body(request: Request) -> str | None:

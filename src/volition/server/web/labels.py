@@ -130,6 +130,7 @@ REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: detail for reason, det
 
 ROLE: Final[Mapping[Role, str]] = {
     Role.PERSON: "Person",
+    Role.GUEST: "Guest",
     Role.ADMINISTRATOR: "Administrator",
     Role.ENGINEER: "Engineer",
     Role.AUDITOR: "Auditor",

@@ -182,12 +182,10 @@ class Nav:
     Attributes:
         label: What it is called there.
         place: Its order; low comes first. Its hundreds say in which of `AREAS` it is.
-        for_guests: True for those alone who came by a guest's link, false for all but them; none for both.
     """
 
     label: str
     place: int
-    for_guests: bool | None = None
 
 
 AREAS: Final[Mapping[int, str]] = {0: "Your data and AI", 1: "Account", 2: "Console", 3: "Meetings and chat"}

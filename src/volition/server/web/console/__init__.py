@@ -9,5 +9,6 @@ snapshots     what was kept and dropped, by reason
 runs          background jobs, live
 models        audits, cards, releases
 forgettings   what is due
+guests        guests' links
 home          the first page
 """

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.canonical import canonical_json
+from volition.consent.history import OPERATOR, SOURCE
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
@@ -216,6 +217,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "mapping":
             names_mapped = words.count(len(body["mapping"]["events"]), "name")
             return f"Collecting began to use another mapping of events to kinds of data, with {names_mapped}."
+        case "sharing":
+            return _shared(body, account)
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":
@@ -231,6 +234,16 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "erasure":
             return f"{who} was erased."
     return entry.kind
+
+
+def _shared(body: Mapping[str, Any], account: str) -> str:
+    did = "opened" if body["shared"] else "closed"
+    by = f"The {body['by']}" if body["by"] in {OPERATOR, SOURCE} else "A person who was in it"
+    people = sum(party.startswith(_PERSON) for party in body["with"])
+    whom = [f"everyone at {account}"] if len(body["with"]) > people else []
+    if people:
+        whom.append("a person" if people == 1 else f"{people:,} people")
+    return f"{by} {did} a {body['conversation']} of {account} to {words.listed(whom)}."
 
 
 def _named(names: list[str]) -> str:

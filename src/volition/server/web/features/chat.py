@@ -17,6 +17,7 @@ from volition.features.conversations import Conversation, ConversationKind, Conv
 from volition.features.drafts import TONES
 from volition.server.auth import Role
 from volition.server.web import labels as words
+from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
 
@@ -117,6 +118,7 @@ class ChatPage:
         detail: The outcome of what was asked; empty before.
         edits: Ways to rewrite by rule.
         tones: Ways to rewrite by a language model; none where none is configured.
+        sharing: Who can open the conversation; none where none is open.
     """
 
     title: str
@@ -136,9 +138,10 @@ class ChatPage:
     detail: str
     edits: tuple[Way, ...]
     tones: tuple[Way, ...]
+    sharing: Sharing | None
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320))
 def list_chats(visit: Visit) -> ChatPage:
     """List the conversations, and offer the composer."""
     return _page(visit)
@@ -283,6 +286,7 @@ def _page(
         detail=detail,
         edits=() if is_off else tuple(Way(name=f"edit:{name}", label=label) for name, label in _EDITS.items()),
         tones=tuple(Way(name=f"tone:{name}", label=_TONES.get(name, name)) for name in TONES) if has_model else (),
+        sharing=None if here is None else sharing_of(visit, ConversationKind.CHANNEL, channel),
     )
 
 

@@ -18,6 +18,7 @@ from volition.learning.families.summary.sentences import Moment
 from volition.learning.families.summary.summary import Summary
 from volition.server.auth import Role
 from volition.server.web import labels as words
+from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Pages, Visit
 
@@ -135,6 +136,7 @@ class MeetingPage:
         search: Where a search within it is sent.
         name: Its name, as that search sends it.
         action: Where this page's form is sent.
+        sharing: Who can open it.
     """
 
     title: str
@@ -153,16 +155,17 @@ class MeetingPage:
     search: str
     name: str
     action: str
+    sharing: Sharing
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310))
 def list_meetings(visit: Visit) -> MeetingsPage:
     """List the meetings that the visitor may read."""
     person, _ = member(visit)
     found = visit.workspace.features.conversations(ConversationKind.MEETING, person=person)
     return MeetingsPage(
         title="Meetings",
-        lead="The meetings you were in, and other meetings of your organisation that search or summaries may show you.",
+        lead="The meetings you were in, and those that were opened to you.",
         meetings=tuple(
             MeetingLink(
                 name=meeting.name,
@@ -238,6 +241,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         search="/search",
         name=name,
         action=address(name),
+        sharing=sharing_of(visit, ConversationKind.MEETING, name),
     )
 
 
@@ -257,7 +261,7 @@ def _summed_up(
 def _details(meeting: Conversation) -> str:
     if meeting.was_there:
         return "You were in this meeting, so you can read all of it, whichever switches are on."
-    return "You were not in this meeting, so you see only what search and summaries may show you."
+    return "You were not in this meeting; it was opened to you. You see what search and summaries may show you of it."
 
 
 def _topics(summary: Summary | None) -> tuple[TopicLink, ...]:

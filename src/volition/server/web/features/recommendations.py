@@ -45,9 +45,7 @@ class RecommendationsPage:
     uses: tuple[UseState, ...]
 
 
-@pages.get(
-    PATH, roles=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340, for_guests=False)
-)
+@pages.get(PATH, roles=[Role.PERSON], template="recommendations.html", nav=Nav(label="For you", place=340))
 def show(visit: Visit) -> RecommendationsPage:
     """Show what the visitor might want to open next."""
     person, _ = member(visit)

@@ -76,7 +76,7 @@ class SearchPage:
     opening: str
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="search.html", nav=Nav(label="Search", place=330, for_guests=False))
+@pages.get(PATH, roles=[Role.PERSON], template="search.html", nav=Nav(label="Search", place=330))
 def show(visit: Visit) -> SearchPage:
     """Search, or offer to."""
     person, _ = member(visit)

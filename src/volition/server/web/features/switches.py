@@ -99,7 +99,7 @@ def off(visit: Visit, purpose: str, category: str, *, works: str) -> FeatureOff:
     elif isinstance(line.own, Refusal):
         detail = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
     else:
-        detail = "Someone whom this concerns has not allowed it. We do not say who; only they can turn it on."
+        detail = "Nothing here may be used for it now. What others allow, and since when, is theirs to say."
     return FeatureOff(
         title=f"{title}: off here", detail=detail, works=works, href=f"{PATH}#{switch}" if switch else PATH
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 from volition.consent.history import Decision
 from volition.errors import InvalidInputError
-from volition.server.auth import Role
+from volition.server.auth import GuestLink, Role
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Download, Nav, Pages, Redirect, Visit
 from volition.server.web.person.settings import SwitchCard, card_of, party_of, take_answer
@@ -20,6 +20,7 @@ pages = Pages()
 PATH: Final = "/guest"
 _ANSWERS: Final = "/guest/answers"
 _RECEIPTS: Final = "/guest/receipts"
+_ENDING: Final = "/guest/ending"
 _LISTED: Final = 10
 RECEIPT: Final = "volition/receipt/1"
 
@@ -75,6 +76,8 @@ class GuestMeetingsPage:
         meetings: The newest first.
         cards: What they can answer.
         answers: What they have answered, the newest first.
+        link: Until when the link works by which they came, in a sentence; empty where that is not known.
+        ending: Where they end it.
     """
 
     title: str
@@ -83,11 +86,11 @@ class GuestMeetingsPage:
     meetings: tuple[MeetingCard, ...]
     cards: tuple[SwitchCard, ...]
     answers: tuple[AnswerLine, ...]
+    link: str
+    ending: str
 
 
-@pages.get(
-    PATH, roles=[Role.PERSON], template="guest-meetings.html", nav=Nav(label="My meetings", place=5, for_guests=True)
-)
+@pages.get(PATH, roles=[Role.GUEST], template="guest-meetings.html", nav=Nav(label="My meetings", place=5))
 def show(visit: Visit) -> GuestMeetingsPage:
     """Show the meetings, and what can be answered."""
     party, account = party_of(visit)
@@ -108,7 +111,10 @@ def show(visit: Visit) -> GuestMeetingsPage:
         else f"There is no meeting or conversation of {organisation} here that concerns you. Your answers apply to "
         "future ones.",
         meetings=tuple(_meeting(number, place) for number, place in enumerate(places)),
-        cards=tuple(card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS) for choice in content),
+        cards=tuple(
+            card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS, is_guest=True)
+            for choice in content
+        ),
         answers=tuple(
             AnswerLine(
                 said=_said(one),
@@ -117,16 +123,28 @@ def show(visit: Visit) -> GuestMeetingsPage:
             )
             for one in said[: -_LISTED - 1 : -1]
         ),
+        link="" if (link := _link(visit)) is None else f"Your link works until {words.moment(link.ends_us)}.",
+        ending=_ENDING,
     )
 
 
-@pages.post(f"{_ANSWERS}/{{switch}}", roles=[Role.PERSON])
+@pages.post(_ENDING, roles=[Role.GUEST])
+def end_link(visit: Visit) -> Redirect:
+    """End the link by which the guest came, with every session that it began."""
+    link = _link(visit)
+    if link is None:
+        raise InvalidInputError("It is not known by which link you came. Open your link again, then end it.")
+    visit.access.links.revoke(link.id)
+    return Redirect(to="/sign-in", session="")
+
+
+@pages.post(f"{_ANSWERS}/{{switch}}", roles=[Role.GUEST])
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
     return take_answer(visit, page=PATH, path=_ANSWERS)
 
 
-@pages.get(f"{_RECEIPTS}/{{seq}}", roles=[Role.PERSON])
+@pages.get(f"{_RECEIPTS}/{{seq}}", roles=[Role.GUEST])
 def receipt(visit: Visit) -> Download:
     """Give the receipt of an answer of one's own: its ledger entry, and the proof that it is there."""
     party, _ = party_of(visit)
@@ -148,6 +166,11 @@ def receipt(visit: Visit) -> Download:
     }
     data = (json.dumps(detail, ensure_ascii=False, indent=2) + "\n").encode()
     return Download(name=f"receipt-{seq}.json", data=data, media_type="application/json")
+
+
+def _link(visit: Visit) -> GuestLink | None:
+    link = None if visit.session is None else visit.access.sessions.link_of(visit.session)
+    return None if link is None else visit.access.links.guest_link(link)
 
 
 def _said(decision: Decision) -> str:

@@ -9,7 +9,7 @@ from typing import IO, Final
 
 from volition.canonical import datetime_to_us, us_to_datetime
 from volition.consent.terms.model import CATEGORIES
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.charts.days import DayChart
 from volition.server.web.page import Download, Nav, Pages, Visit
@@ -98,7 +98,7 @@ class HoldingsPage:
     export: str
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="holdings.html", nav=Nav(label="What we hold", place=30))
+@pages.get(PATH, roles=PEOPLE, template="holdings.html", nav=Nav(label="What we hold", place=30))
 def show(visit: Visit) -> HoldingsPage:
     """Show what is held about the visitor."""
     party, _ = party_of(visit)
@@ -129,7 +129,7 @@ def show(visit: Visit) -> HoldingsPage:
     )
 
 
-@pages.get(f"{PATH}/export", roles=[Role.PERSON])
+@pages.get(f"{PATH}/export", roles=PEOPLE)
 def export(visit: Visit) -> Download:
     """Give everything as a zip of JSON and Parquet."""
     party, _ = party_of(visit)

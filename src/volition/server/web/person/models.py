@@ -86,12 +86,10 @@ class LearnedPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardRow:
-    """One kind of data that a model was offered: how many records were read and kept, and why others were not."""
+    """One kind of the visitor's data that a model learned from, and how many records of it."""
 
     category: str
-    read: int
-    kept: int
-    dropped: str
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +120,7 @@ class CardPage:
         yours: Whether it learned from the visitor, in a sentence.
         learned: What it learned from, in a sentence.
         bounded: What limits how much an adapter keeps of one person; empty for other models.
-        rows: The same by kind of data.
+        rows: What of the visitor's it learned from, by kind of data.
         override: Who decided on a release beyond the bounds, and why; empty where all were met.
         found: What was measured.
         withheld: What is left out here, in a sentence.
@@ -185,10 +183,10 @@ def show_card(visit: Visit) -> CardPage:
         download=f"{PATH}/{name}/card.json",
         proof=f"{PATH}/{name}/proof.json",
         yours=" ".join(_details(trace)),
-        learned=f"Frozen on {words.day(text_to_us(learned['at']))}, from {learned['people']:,} people in "
-        f"{learned['accounts']:,} organisations; everyone whose yes the terms ask for had said yes.",
+        learned=f"Its training set was frozen on {words.day(text_to_us(learned['at']))}; everyone whose yes the terms "
+        "ask for had said yes. What it learned from others is not shown here.",
         bounded=words.bounded(card),
-        rows=tuple(_kept(category, rows) for category, rows in learned["rows"].items()),
+        rows=tuple(_kept(category, rows) for category, rows in learned["own_rows"].items()),
         override="" if override is None else f"Released beyond its bounds by {override['by']}: {override['why']}",
         found=tuple(_found(finding) for finding in card["findings"]),
         withheld=card["withheld"],
@@ -263,13 +261,9 @@ def _details(trace: Trace) -> Iterator[str]:
         yield "It never saw any data of yours."
     yield f"Trained on {words.day(model.trained_us)}."
     if model.forgotten_us is not None:
-        why = (
-            "because of your answer, and perhaps those of others"
-            if trace.forgot
-            else "because of other people's answers"
-        )
+        why = " because of your answer" if trace.forgot else ""  # whether others refused is theirs
         after = f"{model.successor} replaced it." if model.successor else "No model replaced it."
-        yield f"It was forgotten on {words.day(model.forgotten_us)} {why}, and its files are erased. {after}"
+        yield f"It was forgotten on {words.day(model.forgotten_us)}{why}, and its files are erased. {after}"
 
 
 def _records(rows: int) -> str:
@@ -290,12 +284,9 @@ def _working(traces: list[Trace]) -> Iterator[AtWork]:
             yield AtWork(title=title, detail=released, model=trace.model.id, card=f"{PATH}/{trace.model.id}")
 
 
-def _kept(category: str, rows: Mapping[str, Any]) -> CardRow:
-    dropped = [f"{words.REASON_BY_NAME[reason]}: {total:,}" for reason, total in rows["dropped"].items()]
+def _kept(category: str, rows: int) -> CardRow:
     name = words.CATEGORY[category]
-    return CardRow(
-        category=name[0].upper() + name[1:], read=rows["read"], kept=rows["kept"], dropped="; ".join(dropped) or "none"
-    )
+    return CardRow(category=name[0].upper() + name[1:], rows=rows)
 
 
 def _found(finding: Mapping[str, Any]) -> CardFinding:

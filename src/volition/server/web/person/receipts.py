@@ -11,7 +11,7 @@ from typing import Final
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Download, Nav, Pages, Visit
 
@@ -72,7 +72,7 @@ class ReceiptsPage:
     command: str
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="receipts.html", nav=Nav(label="Receipts", place=50))
+@pages.get(PATH, roles=PEOPLE, template="receipts.html", nav=Nav(label="Receipts", place=50))
 def show(visit: Visit) -> ReceiptsPage:
     """Show the answers of a person, each with its receipt."""
     workspace, person = visit.workspace, _person(visit)
@@ -106,13 +106,13 @@ def show(visit: Visit) -> ReceiptsPage:
     )
 
 
-@pages.get(f"{PATH}/proofs.json", roles=[Role.PERSON])
+@pages.get(f"{PATH}/proofs.json", roles=PEOPLE)
 def download_bundle(visit: Visit) -> Download:
     """Give the person's proof bundle."""
     return _json("proofs.json", visit.workspace.proofs.evidence(_person(visit)))
 
 
-@pages.get(f"{PATH}/{{seq}}", roles=[Role.PERSON])
+@pages.get(f"{PATH}/{{seq}}", roles=PEOPLE)
 def download(visit: Visit) -> Download:
     """Give one receipt."""
     seq = visit.path["seq"]

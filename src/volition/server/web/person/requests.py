@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.errors import ConflictError, InvalidInputError
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.page import EVERYBODY, Badge, Nav, Notice, Pages, Redirect, Visit
 from volition.server.web.person.settings import party_of
@@ -117,7 +117,7 @@ class ErasedPage:
     ends: str
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="requests.html", nav=Nav(label="Requests", place=60))
+@pages.get(PATH, roles=PEOPLE, template="requests.html", nav=Nav(label="Requests", place=60))
 def show(visit: Visit) -> RequestsPage:
     """List what was asked for."""
     party, _ = party_of(visit)
@@ -133,7 +133,7 @@ def show(visit: Visit) -> RequestsPage:
     )
 
 
-@pages.get(f"{PATH}/erase", roles=[Role.PERSON], template="erase.html")
+@pages.get(f"{PATH}/erase", roles=PEOPLE, template="erase.html")
 def ask(visit: Visit) -> ErasePage:
     """Say what an erasure does."""
     party, _ = party_of(visit)
@@ -167,7 +167,7 @@ def ask(visit: Visit) -> ErasePage:
     )
 
 
-@pages.post(f"{PATH}/erase", roles=[Role.PERSON])
+@pages.post(f"{PATH}/erase", roles=PEOPLE)
 def erase(visit: Visit) -> Redirect:
     """Erase the visitor, if they have confirmed it, and lead them to where they can follow it."""
     party, _ = party_of(visit)

@@ -12,7 +12,7 @@ from volition.consent.choices import Choice, ChoiceLine, Choices, Never, PartyAn
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Link, Nav, Notice, Pages, Redirect, Undo, Visit
 
@@ -115,13 +115,15 @@ class SettingsPage:
     terms: str
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
+@pages.get(PATH, roles=PEOPLE, template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
 def show(visit: Visit) -> SettingsPage:
     """Show every switch and whether it is on."""
     party, account = party_of(visit)
     found = visit.workspace.consent.choices(party, account=account)
     organisation = visit.workspace.parties.account(account).name
-    cards = [card_of(choice, organisation, due_days=visit.workspace.due_days) for choice in found.choices]
+    is_guest = visit.who.is_guest
+    due_days = visit.workspace.due_days
+    cards = [card_of(choice, organisation, due_days=due_days, is_guest=is_guest) for choice in found.choices]
     trains = [
         card
         for card, choice in zip(cards, found.choices, strict=True)
@@ -143,7 +145,7 @@ def show(visit: Visit) -> SettingsPage:
     )
 
 
-@pages.post(f"{PATH}/{{switch}}", roles=[Role.PERSON])
+@pages.post(f"{PATH}/{{switch}}", roles=PEOPLE)
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
     return take_answer(visit, page=PATH, path=PATH)
@@ -196,8 +198,10 @@ def _why_empty(found: Choices, organisation: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PATH) -> SwitchCard:
-    """Show one switch; answers to it are sent to `path` with its name."""
+def card_of(
+    choice: Choice, organisation: str, *, due_days: int, path: str = PATH, is_guest: bool = False
+) -> SwitchCard:
+    """Show one switch; answers to it are sent to `path` with its name. The figures to weigh are for no guest."""
     purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     single = len(choice.purposes) == 1
@@ -229,7 +233,7 @@ def card_of(choice: Choice, organisation: str, *, due_days: int, path: str = PAT
         kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{path}/{choice.switch.name}",
-        weighs=weighs_of(choice),
+        weighs=() if is_guest else weighs_of(choice),
     )
 
 

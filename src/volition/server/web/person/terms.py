@@ -9,7 +9,7 @@ from volition.consent.history import History
 from volition.consent.terms.diff import Change, diff
 from volition.consent.terms.model import Terms
 from volition.errors import InvalidInputError
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.markdown import to_html
 from volition.server.web.page import Badge, Nav, Pages, Visit
@@ -75,13 +75,13 @@ class TermsPage:
     versions: tuple[Version, ...]
 
 
-@pages.get(PATH, roles=[Role.PERSON], template="terms.html", nav=Nav(label="Terms", place=70))
+@pages.get(PATH, roles=PEOPLE, template="terms.html", nav=Nav(label="Terms", place=70))
 def show(visit: Visit) -> TermsPage:
     """Show the terms in force; the newest where none are."""
     return _page(visit, None)
 
 
-@pages.get(f"{PATH}/{{version}}", roles=[Role.PERSON], template="terms.html")
+@pages.get(f"{PATH}/{{version}}", roles=PEOPLE, template="terms.html")
 def show_version(visit: Visit) -> TermsPage:
     """Show one version."""
     return _page(visit, visit.path["version"])

@@ -10,7 +10,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from volition.errors import RefusedError
-from volition.server.auth import Principal, Role
+from volition.server.auth import GuestLink, Principal, Role
 from volition.server.http_errors import REFUSED, TOO_MANY
 from volition.server.web import labels as words
 from volition.server.web.page import EVERYBODY, NOBODY, Notice, Pages, Redirect, Visit
@@ -19,6 +19,7 @@ pages = Pages()
 
 _HOME: Final = {
     Role.PERSON: "/settings",
+    Role.GUEST: "/guest",
     Role.ADMINISTRATOR: "/account",
     Role.ENGINEER: "/console",
     Role.AUDITOR: "/console",
@@ -85,11 +86,13 @@ class GuestPage:
         title: The page's heading.
         organisation: Whose meeting or conversation it was.
         action: Where the button leads.
+        ends: Until when the link works.
     """
 
     title: str
     organisation: str
     action: str
+    ends: str
 
 
 @pages.get("/", roles=EVERYBODY, template="welcome.html")
@@ -146,24 +149,31 @@ def sign_out(visit: Visit) -> Redirect:
 @pages.get("/guest/{link}", roles=EVERYBODY, template="guest.html")
 def guest(visit: Visit) -> GuestPage:
     """Greet a guest; nothing happens before they click, even if a mail scanner opened the link first."""
-    who = visit.access.links.find_guest(visit.path["link"])
-    organisation = visit.workspace.parties.account(who.account or "").name
+    link = visit.access.links.open_guest_link(visit.path["link"])
+    organisation = visit.workspace.parties.account(link.account).name
     return GuestPage(
-        title=f"You were a guest of {organisation}", organisation=organisation, action=f"/guest/{visit.path['link']}"
+        title=f"You were a guest of {organisation}",
+        organisation=organisation,
+        action=f"/guest/{visit.path['link']}",
+        ends=words.moment(link.ends_us),
     )
 
 
 @pages.post("/guest/{link}", roles=EVERYBODY)
 def come_in_as_guest(visit: Visit) -> Redirect:
     """Begin a guest's session."""
-    return come_in(visit, visit.access.links.find_guest(visit.path["link"]), to="/guest")
+    link = visit.access.links.open_guest_link(visit.path["link"])
+    return come_in(visit, visit.access.links.find_guest(visit.path["link"]), to="/guest", link=link)
 
 
-def come_in(visit: Visit, who: Principal, *, to: str = "") -> Redirect:
-    """Begin a session of a user who has shown who they are, and lead them on to a path of ours."""
+def come_in(visit: Visit, who: Principal, *, to: str = "", link: GuestLink | None = None) -> Redirect:
+    """Begin a session of a user who has shown who they are, and lead them on to a path of ours; `link` ends it."""
     if visit.session is not None:
         visit.access.sessions.end(visit.session)
-    session = visit.access.sessions.begin(who.user)
+    if link is None:
+        session = visit.access.sessions.begin(who.user)
+    else:
+        session = visit.access.sessions.begin(who.user, link=link.id, until_us=link.ends_us)
     notice = Notice(text=f"You are signed in as {who.name}.")
     return Redirect(to=ours(to), session=session, notice=notice)
 
