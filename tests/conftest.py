@@ -7,7 +7,7 @@ import os
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from volition.errors import BackendError
 from volition.records.engines.spark import check_installed, own_session
@@ -16,6 +16,15 @@ _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthC
 
 settings.register_profile("quick", deadline=None, max_examples=30, suppress_health_check=_UNHURRIED)
 settings.register_profile("thorough", deadline=None, max_examples=400, suppress_health_check=_UNHURRIED)
+settings.register_profile(  # one failure is enough there, and the same inputs for each mutant
+    "mutants",
+    deadline=None,
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=_UNHURRIED,
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

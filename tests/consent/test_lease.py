@@ -4,6 +4,7 @@ import fcntl
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from bench.lease import change_and_ask, count_stale
 from simulator import SIGNER, START_US, TERMS, Clock
 from volition.canonical import us_to_text
 from volition.consent.gate import Record
+from volition.consent.history import read_history
 from volition.consent.lease import LENGTH_MS, LONGEST_MS, Held, Leases, narrows
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.ledger.entry import KINDS, Entry, NewEntry
@@ -129,7 +131,7 @@ def test_what_cannot_be_renewed_is_stale_until_it_can(house, error):
         assert held.decide(RECORD).permitted
         house.monotonic.now_ns += LENGTH_MS * MS
         verdict = held.decide(RECORD)
-        assert reason(verdict) == "stale"
+        assert (reason(verdict), verdict.party) == ("stale", "account:acme")
         assert verdict.remedy
         house.store.error = None
         assert held.decide(RECORD).permitted
@@ -203,6 +205,60 @@ def test_closed_it_answers_stale_and_nobody_waits_for_it(house):
     assert reason(held.decide(RECORD)) == "stale"
     house.say("no")
     assert house.monotonic.slept_ns == 0
+    os.fstat(1)  # closing twice closes nothing else
+
+
+@pytest.fixture
+def free_input():
+    """Make 0, the standard input's descriptor, the next to be given out."""
+    kept = os.dup(0)
+    os.close(0)
+    yield
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+def test_a_daemon_without_standard_input_holds_and_lets_go_as_others_do(house, free_input):
+    house.say("yes")
+    with house.hold() as held:
+        assert held.decide(RECORD).permitted
+    house.say("no")
+    assert house.monotonic.slept_ns == 0
+
+
+def test_a_clock_that_was_set_back_takes_back_no_answer(house):
+    house.say("yes")
+    began_us = house.clock.now_us
+    house.clock.now_us += 10**9
+    with house.hold() as held:
+        assert held.decide(RECORD).permitted
+        house.clock.now_us = began_us
+        house.monotonic.now_ns += LENGTH_MS * MS
+        assert held.may("acme", (PERSON,), "service/usage", began_us + 5 * 10**8).permitted
+
+
+def test_what_was_said_before_the_clock_was_set_back_counts(house):
+    house.say("yes")
+    began_us = house.clock.now_us
+    house.clock.now_us += 10**9
+    house.say("no")
+    house.clock.now_us = began_us
+    with house.hold() as held:
+        assert reason(held.decide(RECORD)) == "withdrawn"
+
+
+def test_what_was_read_of_the_ledger_already_is_not_read_again(house, monkeypatch):
+    house.say("yes")
+    known = read_history(house.ledger.entries())
+    size = known.size
+    house.say("no")
+    read_from, entries = [], house.ledger.entries
+    monkeypatch.setattr(house.ledger, "entries", lambda start: read_from.append(start) or entries(start))
+    with Held(
+        house.folder, house.ledger, purpose=PURPOSE, history=known, clock=house.clock, clock_ns=house.monotonic
+    ) as held:
+        assert reason(held.decide(RECORD)) == "withdrawn"
+    assert read_from == [size]
 
 
 def test_a_question_about_the_future_is_an_error_and_not_an_answer(house):
@@ -226,6 +282,22 @@ def test_terms_that_come_to_bind_while_nothing_is_appended_are_known(house):
 def test_a_lease_has_a_sensible_length(house, length_ms):
     with pytest.raises(InvalidInputError, match="milliseconds"):
         house.hold(length_ms)
+
+
+@pytest.mark.parametrize("length_ms", [1, LONGEST_MS])
+def test_the_shortest_and_the_longest_lease_can_be_had(house, length_ms):
+    house.say("yes")
+    with house.hold(length_ms) as held:
+        assert held.decide(RECORD).permitted
+
+
+def test_any_user_of_the_folder_may_look_whether_a_lease_is_held(house):
+    umask = os.umask(0)
+    try:
+        house.hold().close()
+    finally:
+        os.umask(umask)
+    assert stat.S_IMODE((house.folder / str(LENGTH_MS)).stat().st_mode) == 0o666
 
 
 def test_once_its_file_is_removed_nothing_is_answered_after_the_lease(house):
@@ -288,6 +360,7 @@ def test_if_it_cannot_be_seen_who_holds_a_no_is_not_acknowledged(house):
         house.say("no")
     with pytest.raises(BackendError, match="lease"):
         house.hold()
+    os.fstat(1)  # and nothing is closed that was not opened
 
 
 def test_whoever_blocks_the_leases_is_told_of(house, monkeypatch):
@@ -297,6 +370,40 @@ def test_whoever_blocks_the_leases_is_told_of(house, monkeypatch):
         fcntl.flock(blocked, fcntl.LOCK_EX)
         with pytest.raises(ConflictError, match="blocks"):
             house.hold()
+
+
+def test_whoever_is_refused_a_lease_keeps_no_file_open(house, monkeypatch, free_input):
+    monkeypatch.setattr("volition.consent.lease._PATIENCE_S", 0.01)
+    blocked = os.open(house.folder.parent, os.O_RDONLY)  # takes 0, and is not what is looked at
+    house.hold().close()
+    with (house.folder / str(LENGTH_MS)).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.close(blocked)
+        with pytest.raises(ConflictError, match="blocks"):
+            house.hold()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(0)
+
+
+def test_a_writer_who_only_looks_keeps_nobody_from_a_lease(house):
+    house.hold().close()
+    with (house.folder / str(LENGTH_MS)).open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        timer = threading.Timer(0.02, fcntl.flock, (looking, fcntl.LOCK_UN))
+        timer.start()
+        house.hold().close()
+        timer.join()
+
+
+def test_a_wait_that_is_cut_short_goes_on(house):
+    def half(seconds):
+        house.monotonic.sleep(max(1, round(seconds * 1e9) // 2) / 1e9)
+
+    house.leases._sleep = half
+    with house.hold():
+        house.say("no")
+    assert house.monotonic.now_ns > LENGTH_MS * MS
+    assert house.monotonic.now_ns % MS == 0, "to the last nanosecond"
 
 
 # Any order of things
@@ -423,6 +530,7 @@ from pathlib import Path
 from volition.consent.lease import Leases
 from volition.workspace import Workspace
 from volition.consent.gate import Record
+from volition.consent.history import read_history
 with Workspace.open(Path(sys.argv[1])) as workspace:
     people = (workspace.party("person:ada"),)
     record = Record(account="acme", people=people, category="service/usage", collected_us=0)

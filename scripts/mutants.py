@@ -1,0 +1,281 @@
+"""Do the tests notice? Changes the heart of Volition in one place at a time and counts the changes that no test saw.
+
+    python scripts/mutants.py                    # every group, every mutant; goes on where it was stopped
+    python scripts/mutants.py permits gate       # these groups alone
+    python scripts/mutants.py --sample 150       # of each group 150 mutants, drawn by a seed
+    python scripts/mutants.py --again            # those once more that survived: after tests were added
+    python scripts/mutants.py --figures          # only the figures so far, and what nobody has explained
+
+Mutation testing, by mutmut, in one process. A group is some modules and the quick tests that watch over them; of these
+mutmut runs, for each mutant, those that reach the changed function, the shortest first, until one fails. What has been
+tried stands in `.mutants/`, and is tried anew when the function changes.
+
+A survivor that behaves like the original has a line in `tests/mutants/equal.toml` that says why. The others are
+printed: they want a test. The figures go into `docs/mutants.md` once every group has some.
+"""
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from math import sqrt
+from pathlib import Path
+from typing import Final
+
+from mutmut import configuration
+from mutmut.__main__ import copy_also_copy_files, copy_src_dir, create_mutants
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import walk_mutatable_files
+from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+EXPLAINED: Final = PROJECT / "tests" / "mutants" / "equal.toml"
+PAGE: Final = PROJECT / "docs" / "mutants.md"
+SEED: Final = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Modules, and what watches over them.
+
+    Attributes:
+        modules: Names or patterns below src/volition.
+        tests: Files below tests.
+        long: Words in the names of tests that take seconds: only what survives the others, unexplained, meets them.
+        more: Further files of such tests.
+    """
+
+    modules: str
+    tests: str
+    long: str = ""
+    more: str = ""
+
+
+_EXHAUSTIVE: Final = "two_events or two_limits or short_history or ties_are or foresee or hundred_thousand or engine"
+
+QUIET: Final = {"HYPOTHESIS_PROFILE": "mutants", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+GROUPS: Final = {
+    "permits": Group(
+        "consent/permits/*.py",
+        "consent/test_permits.py consent/test_gate_point.py consent/test_batch.py",
+        _EXHAUSTIVE,
+        "consent/test_gate.py consent/test_meetings.py",
+    ),
+    "gate": Group(
+        "consent/gate/*.py",
+        "consent/test_gate.py consent/test_gate_point.py consent/test_batch.py",
+        _EXHAUSTIVE,
+        "consent/test_meetings.py consent/test_permits.py",
+    ),
+    "history": Group(
+        "consent/history/*.py",
+        "consent/test_history.py consent/test_permits.py",
+        _EXHAUSTIVE,
+        "consent/test_limits.py consent/test_choices.py consent/test_gate.py",
+    ),
+    "lease": Group("consent/lease.py", "consent/test_lease.py"),
+    "lake": Group(
+        "records/lake/columns.py records/lake/encryption.py records/lake/forms.py records/lake/index.py"
+        " records/lake/interning.py records/lake/lake.py records/lake/reader.py records/lake/records.py",
+        "records/test_lake.py records/test_second_tenant.py records/test_stream.py consent/test_gate.py",
+        "foresee",
+    ),
+    "snapshot": Group(
+        "records/snapshot.py records/freeze.py",
+        "records/test_snapshot.py records/test_stream.py records/test_second_tenant.py",
+    ),
+    "forget": Group("learning/forget.py", "learning/test_forget.py"),
+    "release": Group("learning/release.py", "learning/test_release.py learning/test_forget.py"),
+    "prove": Group("transparency/prove.py", "transparency/test_prove.py"),
+    "auth": Group("server/auth/*.py", "server/test_auth.py server/test_erased_sign_in.py server/test_http_errors.py"),
+    "middleware": Group("server/middleware.py", "server/test_http_errors.py server/test_api.py"),
+}
+
+SETTINGS: Final = """
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = {modules}
+pytest_add_cli_args = ["-m", "not slow", "-k", "{quick}"]
+pytest_add_cli_args_test_selection = {tests}
+also_copy = ["docs", "bench"]
+do_not_mutate_patterns = ['raise \\w+\\(', '\\bcast\\(', 'TypeVar\\('] # the words of messages, and what only mypy reads
+timeout_multiplier = 4.0
+timeout_constant = 5.0
+track_dependencies = false
+use_git_change_detection = false
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mutant:
+    """One change, and what became of it.
+
+    Attributes:
+        name: As mutmut knows it.
+        path: The module's file.
+        function: Dotted name of the changed function or method.
+        status: As mutmut says: "killed", "survived", "timeout", "no tests", "not checked".
+        change: The lines taken out ("- ...") and put in ("+ ..."), of a survivor.
+    """
+
+    name: str
+    path: Path
+    function: str
+    status: str
+    change: tuple[str, ...] = ()
+
+    @property
+    def survived(self) -> bool:
+        """Whether no test failed: none saw it, or none went there."""
+        return self.status in {"survived", "no tests"}
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        """By what `equal.toml` knows it."""
+        return self.function, self.change
+
+
+def prepare(group: str) -> None:
+    """Go into a group's folder, and write its mutants there beside what they need."""
+    folder = PROJECT / ".mutants" / group
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("src", "tests", "docs", "bench"):
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(PROJECT / name)
+    settings = SETTINGS.format(
+        modules=[f"src/volition/{one}" for one in GROUPS[group].modules.split()],
+        tests=[f"tests/{one}" for one in GROUPS[group].tests.split()],
+        quick=f"not ({GROUPS[group].long})" if GROUPS[group].long else "",
+    )
+    (folder / "pyproject.toml").write_text((PROJECT / "pyproject.toml").read_text() + settings)
+    os.chdir(folder)
+    configuration.reset_config()
+    Path("mutants").mkdir(exist_ok=True)
+    with redirect_stdout(StringIO()):
+        copy_src_dir()
+        copy_also_copy_files()
+        create_mutants(1)
+
+
+def mutants() -> Iterator[Mutant]:
+    """Yield the mutants of the group in whose folder we are, in order."""
+    for path in sorted(walk_mutatable_files()):
+        data = SourceFileMutationData(path=path)
+        data.load()
+        for name, code in data.exit_code_by_key.items():
+            status = status_by_exit_code[code]
+            function, owner = orig_function_and_class_names_from_key(name)
+            dotted = ".".join(filter(None, [name.rpartition(".")[0], owner, function]))
+            change: list[str] = []
+            if status in {"survived", "no tests"}:
+                lines = get_diff_for_mutant(name, path=path).splitlines()[2:]
+                change = [f"{line[0]} {line[1:].strip()}" for line in lines if line[0] in "-+"]
+            yield Mutant(name=name, path=path, function=dotted, status=status, change=tuple(change))
+
+
+def drawn(found: Sequence[Mutant], sample: int | None) -> list[Mutant]:
+    """Return the mutants to try: all, or some drawn by the seed, the same at every call."""
+    if sample is None or sample >= len(found):
+        return list(found)
+    return random.Random(SEED).sample(found, sample)  # noqa: S311 - a sample, not a secret
+
+
+def try_out(group: str, *, sample: int | None, again: bool) -> None:
+    """Let mutmut try those mutants of a group that have not been tried, or also those that survived."""
+    waiting = [one for one in drawn(list(mutants()), sample) if one.status == "not checked" or (again and one.survived)]
+    print(f"{group}: {len(waiting)} to try", flush=True)
+    if waiting:
+        command = [Path(sys.executable).parent / "mutmut", "run", "--max-children", "1"]
+        done = subprocess.run([*command, *(one.name for one in waiting)], env=os.environ | QUIET, check=False)
+        if done.returncode:
+            sys.exit(f"{group}: mutmut stopped. Started again, it goes on where it was.")
+    if GROUPS[group].long:
+        try_long(group, {one.name for one in waiting})
+
+
+def try_long(group: str, names: Collection[str]) -> None:
+    """Let the long tests try what survived the others and nobody has explained."""
+    explained = explanations()
+    left = [one for one in mutants() if one.survived and one.name in names and one.key not in explained]
+    tests = [f"tests/{one}" for one in [*GROUPS[group].tests.split(), *GROUPS[group].more.split()]]
+    for number, one in enumerate(left, start=1):
+        command = [sys.executable, "-m", "pytest", "-qx", "-m", "not slow", *tests]
+        env = os.environ | QUIET | {"MUTANT_UNDER_TEST": one.name, "PYTHONPATH": "src"}
+        done = subprocess.run(command, cwd="mutants", env=env, check=False, capture_output=True, timeout=900)
+        print(f"{group}: {number} of {len(left)} by the long tests: {done.returncode}", flush=True)
+        if done.returncode == 1:
+            data = SourceFileMutationData(path=one.path)
+            data.load()
+            data.exit_code_by_key[one.name] = 1
+            data.save()
+
+
+def explanations() -> set[tuple[str, tuple[str, ...]]]:
+    """Return the function and the change of each survivor of which `equal.toml` says why it is like the original."""
+    told = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))["equal"]
+    return {(one["function"], tuple(change)) for one in told for change in one["changes"]}
+
+
+def figures(group: str, found: Sequence[Mutant], explained: Collection[tuple[str, tuple[str, ...]]]) -> str:
+    """Return a group's line of the table, and print the survivors that nobody has explained."""
+    tried = [one for one in found if one.status != "not checked"]
+    counts = Counter(one.status for one in tried)
+    survivors = [one for one in tried if one.survived]
+    unexplained = [one for one in survivors if one.key not in explained]
+    for one in unexplained:
+        print(
+            f'\n[[equal]] # {one.status}\nfunction = "{one.function}"\nchanges = [{json.dumps(one.change)}]\nwhy = ""'
+        )
+    equal = len(survivors) - len(unexplained)
+    noticed, able = counts["killed"] + counts["timeout"], max(1, len(tried) - equal)
+    low, high = interval(noticed, able)
+    share = f"{noticed / able:.1%}" + ("" if len(tried) == len(found) else f" ({low:.1%} to {high:.1%})")
+    return (
+        f"| {group} | {len(found)} | {len(tried)} | {counts['killed']} | {counts['timeout']} | {equal}"
+        f" | {len(unexplained)} | {share} |"
+    )
+
+
+def interval(hits: int, total: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share."""
+    z, share = 1.96, hits / total
+    middle, half = share + z * z / (2 * total), z * sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return tuple((middle + sign * half) / (1 + z * z / total) for sign in (-1, 1))
+
+
+def main() -> None:
+    """Try, count, print."""
+    parser = argparse.ArgumentParser(description="Do the tests notice? See the head of this file.")
+    parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help="groups of modules; all by default")
+    parser.add_argument("--sample", type=int, help="how many mutants of each group, drawn by a seed")
+    parser.add_argument("--again", action="store_true", help="those that survived, too")
+    parser.add_argument("--figures", action="store_true", help="try nothing, print the figures")
+    asked = parser.parse_args()
+    table = []
+    for group in asked.groups or GROUPS:
+        prepare(group)
+        if not asked.figures:
+            try_out(group, sample=asked.sample, again=asked.again)
+        table.append(figures(group, list(mutants()), explanations()))
+    head = "| group | changes | tried | killed | time-outs | equal | unexplained | noticed |\n|---|" + "---:|" * 7
+    figures_of_all = "\n".join([head, *table])
+    print(f"\n{figures_of_all}")
+    if not asked.groups:
+        before, start, rest = PAGE.read_text(encoding="utf-8").partition("<!-- figures -->\n")
+        end = "<!-- end of figures -->"
+        PAGE.write_text(f"{before}{start}\n{figures_of_all}\n\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
