@@ -4,6 +4,7 @@
     python scripts/mutants.py permits gate       # these groups alone
     python scripts/mutants.py --sample 150       # of each group 150 mutants, drawn by a seed
     python scripts/mutants.py --again            # those once more that survived: after tests were added
+    python scripts/mutants.py --quick            # without the tests that take seconds
     python scripts/mutants.py --figures          # only the figures so far, and what nobody has explained
 
 Mutation testing, by mutmut, in one process. A group is some modules and the quick tests that watch over them; of these
@@ -18,6 +19,7 @@ import argparse
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tomllib
@@ -140,11 +142,6 @@ class Mutant:
         """Whether no test failed: none saw it, or none went there."""
         return self.status in {"survived", "no tests"}
 
-    @property
-    def key(self) -> tuple[str, tuple[str, ...]]:
-        """By what `equal.toml` knows it."""
-        return self.function, self.change
-
 
 def prepare(group: str) -> None:
     """Go into a group's folder, and write its mutants there beside what they need."""
@@ -191,23 +188,28 @@ def drawn(found: Sequence[Mutant], sample: int | None) -> list[Mutant]:
     return random.Random(SEED).sample(found, sample)  # noqa: S311 - a sample, not a secret
 
 
-def try_out(group: str, *, sample: int | None, again: bool) -> None:
-    """Let mutmut try those mutants of a group that have not been tried, or also those that survived."""
-    waiting = [one for one in drawn(list(mutants()), sample) if one.status == "not checked" or (again and one.survived)]
+def try_out(group: str, *, sample: int | None, again: bool, quick: bool) -> None:
+    """Let mutmut try those mutants of a group that have not been tried, or also those that survived unexplained."""
+    explained = Explanations.read()
+    waiting = [
+        one
+        for one in drawn(list(mutants()), sample)
+        if one.status == "not checked" or (again and one.survived and not explained.cover(one))
+    ]
     print(f"{group}: {len(waiting)} to try", flush=True)
     if waiting:
         command = [Path(sys.executable).parent / "mutmut", "run", "--max-children", "1"]
         done = subprocess.run([*command, *(one.name for one in waiting)], env=os.environ | QUIET, check=False)
         if done.returncode:
             sys.exit(f"{group}: mutmut stopped. Started again, it goes on where it was.")
-    if GROUPS[group].long:
-        try_long(group, {one.name for one in waiting})
+    if GROUPS[group].long and not quick:
+        try_long(group)
 
 
-def try_long(group: str, names: Collection[str]) -> None:
+def try_long(group: str) -> None:
     """Let the long tests try what survived the others and nobody has explained."""
-    explained = explanations()
-    left = [one for one in mutants() if one.survived and one.name in names and one.key not in explained]
+    explained = Explanations.read()
+    left = [one for one in mutants() if one.survived and not explained.cover(one)]
     tests = [f"tests/{one}" for one in [*GROUPS[group].tests.split(), *GROUPS[group].more.split()]]
     for number, one in enumerate(left, start=1):
         command = [sys.executable, "-m", "pytest", "-qx", "-m", "not slow", *tests]
@@ -221,18 +223,39 @@ def try_long(group: str, names: Collection[str]) -> None:
             data.save()
 
 
-def explanations() -> set[tuple[str, tuple[str, ...]]]:
-    """Return the function and the change of each survivor of which `equal.toml` says why it is like the original."""
-    told = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))["equal"]
-    return {(one["function"], tuple(change)) for one in told for change in one["changes"]}
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """What `equal.toml` says: which changes no test can see.
+
+    Attributes:
+        changes: By function and change.
+        kinds: Patterns; a change inside what one matches is explained wherever it is.
+    """
+
+    changes: frozenset[tuple[str, tuple[str, ...]]]
+    kinds: tuple[re.Pattern[str], ...]
+
+    @classmethod
+    def read(cls) -> "Explanations":
+        """Read the file."""
+        told = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))
+        changes = {(one["function"], tuple(change)) for one in told["equal"] for change in one["changes"]}
+        return cls(frozenset(changes), tuple(re.compile(one["pattern"]) for one in told["kind"]))
+
+    def cover(self, mutant: Mutant) -> bool:
+        """Return whether a survivor is explained."""
+        if (mutant.function, mutant.change) in self.changes:
+            return True
+        before, after = (" ".join(line[2:] for line in mutant.change if line[0] == sign) for sign in "-+")
+        return any(kind.sub("", before) == kind.sub("", after) for kind in self.kinds)
 
 
-def figures(group: str, found: Sequence[Mutant], explained: Collection[tuple[str, tuple[str, ...]]]) -> str:
+def figures(group: str, found: Sequence[Mutant], explained: Explanations) -> str:
     """Return a group's line of the table, and print the survivors that nobody has explained."""
     tried = [one for one in found if one.status != "not checked"]
     counts = Counter(one.status for one in tried)
     survivors = [one for one in tried if one.survived]
-    unexplained = [one for one in survivors if one.key not in explained]
+    unexplained = [one for one in survivors if not explained.cover(one)]
     for one in unexplained:
         print(
             f'\n[[equal]] # {one.status}\nfunction = "{one.function}"\nchanges = [{json.dumps(one.change)}]\nwhy = ""'
@@ -260,14 +283,15 @@ def main() -> None:
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help="groups of modules; all by default")
     parser.add_argument("--sample", type=int, help="how many mutants of each group, drawn by a seed")
     parser.add_argument("--again", action="store_true", help="those that survived, too")
+    parser.add_argument("--quick", action="store_true", help="leave the long tests out")
     parser.add_argument("--figures", action="store_true", help="try nothing, print the figures")
     asked = parser.parse_args()
     table = []
     for group in asked.groups or GROUPS:
         prepare(group)
         if not asked.figures:
-            try_out(group, sample=asked.sample, again=asked.again)
-        table.append(figures(group, list(mutants()), explanations()))
+            try_out(group, sample=asked.sample, again=asked.again, quick=asked.quick)
+        table.append(figures(group, list(mutants()), Explanations.read()))
     head = "| group | changes | tried | killed | time-outs | equal | unexplained | noticed |\n|---|" + "---:|" * 7
     figures_of_all = "\n".join([head, *table])
     print(f"\n{figures_of_all}")

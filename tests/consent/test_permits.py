@@ -30,6 +30,7 @@ from volition.consent.permits import (
     Refusal,
     Use,
     allowed,
+    changes,
     evidence,
     permit,
 )
@@ -621,12 +622,29 @@ def test_a_lift_that_names_nobody_is_learned_by_all_of_the_group():
     assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Permit(since_us=12)
 
 
-def test_one_person_changes_nobody_elses_answer():
+@pytest.mark.parametrize(
+    "heard", [answer(PERSON, "yes"), OF_PERSON[-2], OF_PERSON[-1], MOVES_TO_DE[PERSON]], ids=lambda event: event[0]
+)
+def test_one_person_changes_nobody_elses_answer(heard):
     history = history_of(CONSENTED)
     held = Permits(history, purpose=PURPOSE, at_us=START)
-    [entry] = entries_of([(START + 1, answer(PERSON, "yes"))])
+    [entry] = entries_of([(START + 1, heard)])
     extend_history(history, entry)
     assert held.learn([entry], at_us=START + 1) == {PERSON}
+
+
+def test_what_people_add_to_their_record_is_where_they_are_and_their_account_is_not():
+    told = [(START, publish("v", "regional", binds=START)), (START, accept("v"))]
+    told += [(START, ("acceptance", {"account": "other", "terms": "v"}))]
+    told += [(11, MOVES_TO_DE[ACCOUNT]), (11, MOVES_TO_DE[PERSON]), (12, MOVES_TO_US[OTHER])]
+    permits = Permits(history_of(told), purpose=PURPOSE, at_us=ASKED)
+    for _ in range(2):  # from memory, too
+        assert permits.company("acme", [PERSON]) == NO_COMPANY
+        assert permits.company("acme", [PERSON, OTHER]) == {((11, "DE"), (12, "US"))}
+        assert permits.company("other", [PERSON]) == {((11, "DE"),)}
+    assert Permits(history_of(told), purpose=PURPOSE, at_us=11).company("acme", [OTHER]) == NO_COMPANY
+    elsewhere = [(START, publish("v", "speaker", binds=START)), *told[1:]]  # in which no rule speaks of a region
+    assert Permits(history_of(elsewhere), purpose=PURPOSE, at_us=ASKED).company("acme", [OTHER]) == NO_COMPANY
 
 
 # --- consequences of the definition, each a sentence of the design ----------------------------------------------------
@@ -885,3 +903,136 @@ def test_a_version_published_later_is_not_replaced_by_an_earlier_one_that_binds_
         (12, publish("quick", "never", binds=12)),
     ]
     assert permit_of(events) == Refusal(reason=Reason.NEVER)
+
+
+def test_what_several_said_over_years_is_judged_at_any_instant_as_one_at_a_time():
+    """Instants as the world has them, and more questions at once than a processor's cache holds."""
+    day_us, rng = 86_400_000_000, np.random.default_rng(3)
+    start_us, asked_us = 20_000 * day_us, 21_500 * day_us
+    parties = [f"person:p{number}" for number in range(12)]
+    told = [(start_us, publish("old", "contract", binds=start_us)), (start_us, accept("old"))]
+    told += [(start_us + 700 * day_us, publish("new", "consent", binds=start_us + 700 * day_us))]
+    for party in parties[1:]:
+        for at in sorted(rng.integers(start_us, asked_us, int(rng.integers(0, 9))).tolist()):
+            covers = [None, "past", at - 30 * day_us][int(rng.integers(3))]
+            told.append((at, answer(party, "yes", covers) if rng.integers(2) else answer(party, "no")))
+    told.append((start_us + 1100 * day_us, ("erasure", {"party": parties[-1]})))
+    told += [(asked_us, answer(parties[1], "no")), (asked_us, ("erasure", {"party": parties[2]}))]
+    history = read_history(entries_of(sorted(told, key=lambda event: event[0])))
+    permits = Permits(history, purpose=PURPOSE, at_us=asked_us)
+    asked = Panel(permits, ["acme"], np.zeros(len(parties), np.int32), parties)
+    moments = sorted({at + near for at, _ in told for near in (-1, 0, 1)} | {0, asked_us})
+    pair = np.repeat(np.arange(len(parties)), len(moments))
+    when = np.tile(np.array(moments), len(parties))
+
+    found = asked.stretches(PartyRole.FIRST, CATEGORY).at(np.tile(pair, 20), np.tile(when, 20))
+
+    assert len(found) > 1 << 14
+    expected = [
+        allowed(
+            history,
+            Use(account="acme", party=party, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE),
+            moment,
+            asked_us=asked_us,
+        )
+        is None
+        for party in parties
+        for moment in moments
+    ]
+    assert {True, False} == set(expected)
+    assert found.tolist() == expected * 20
+    table = asked.of(PartyRole.FIRST, CATEGORY)
+    for position, party in enumerate(parties):
+        use = Use(account="acme", party=party, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE)
+        assert row(table, position) == permit(history, use, asked_us)
+
+
+def test_each_of_an_accounts_people_has_the_limits_and_the_region_that_are_theirs():
+    told = [(START, publish("v", "regional", binds=START)), (START, accept("v"))]
+    people = [f"person:{name}" for name in ("limited", "lifted", "both", "german", "german-limited", "plain", "moved")]
+    limited, lifted, both, german, german_limited, _, moved = people
+    told += [(11, limit("g", [limited, both, german_limited, lifted])), (12, limit("h", [both]))]
+    told += [(13, limit("g", [lifted], limited=False))]
+    told += [(12, ("region", {"party": party, "region": "DE"})) for party in (german, german_limited, moved)]
+    told += [(14, ("region", {"party": moved, "region": "US"})), (14, answer(german, "yes", "past"))]
+    history = read_history(entries_of(told))
+    permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    asked = Panel(permits, ["acme"], np.zeros(len(people) + 1, np.int32), [*people, ACCOUNT])
+    for role in PartyRole:
+        table, stretches = asked.of(role, CATEGORY), asked.stretches(role, CATEGORY)
+        for position, party in enumerate([*people, ACCOUNT]):
+            if (party == ACCOUNT) is (role is PartyRole.ACCOUNT):
+                use = Use(account="acme", party=party, role=role, category=CATEGORY, purpose=PURPOSE)
+                assert row(table, position) == permit(history, use, ASKED), (party, role)
+                assert permits.of("acme", party, role, CATEGORY) == permit(history, use, ASKED), (party, role)
+                for when in range(START, ASKED + 1):
+                    then = stretches.at(np.array([position]), np.array([when]))
+                    assert then == [allowed(history, use, when, asked_us=ASKED) is None], (party, role, when)
+
+
+def test_content_is_scrubbed_unless_the_rule_that_binds_the_account_says_not_to():
+    permits = Permits(history_of([]), purpose=PURPOSE, at_us=ASKED)
+    assert permits.scrubs("acme", CATEGORY)
+    for scrub in (True, False):
+        unscrubbed = replace(terms("v", kind="consent"), rules=(replace(CONSENT, scrub=scrub),))
+        history = History()
+        history.bindings.publish(unscrubbed, binds_us=START)
+        history.bindings.accept("acme", "v", at_us=START)
+        permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+        assert permits.scrubs("acme", CATEGORY) is scrub
+        assert permits.scrubs("other", CATEGORY), "which has accepted nothing"
+        assert permits.scrubs("acme", "service/usage"), "of which no rule speaks"
+        assert Permits(history, purpose="train/diagnose", at_us=ASKED).scrubs("acme", CATEGORY) is scrub
+        assert Permits(history, purpose="feature/search", at_us=ASKED).scrubs("acme", CATEGORY)
+
+
+def test_every_instant_at_which_something_changed_is_told_the_first_left_out():
+    history = history_of(
+        [
+            *CONSENTED,
+            (11, answer(PERSON, "yes")),
+            (12, limit("g", [PERSON])),
+            (12, ("limit", {**limit("g", [PERSON])[1], "account": "other"})),
+            (13, MOVES_TO_DE[ACCOUNT]),
+            (14, answer(OTHER, "yes")),
+            (14, ("signal", {"party": PERSON, "signal": "gpc"})),
+            (15, ("erasure", {"party": PERSON})),
+        ]
+    )
+    use = use_of(history, PartyRole.FIRST)
+    assert changes(history, use, after_us=BEGINNING_US, until_us=ASKED) == [START, 11, 12, 13, 14, 15]
+    assert changes(history, use, after_us=11, until_us=13) == [12, 13]
+    assert changes(history, use, after_us=ASKED, until_us=ASKED) == []
+
+
+def test_an_answer_rests_on_the_newest_that_was_said_by_then_about_the_question():
+    signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    elsewhere = ("decision", {**answer(PERSON, "no")[1], "data": ["service"]})
+    told = [
+        *signalled,
+        (11, answer(PERSON, "no")),
+        (12, ("signal", {"party": PERSON, "signal": "gpc"})),
+        (13, answer(PERSON, "yes")),
+        (13, elsewhere),
+        (14, ("signal", {"party": PERSON, "signal": "gpc"})),
+        (15, ("erasure", {"party": PERSON})),
+    ]
+    history = read_history(entries_of(told))
+    use = Use(account="acme", party=PERSON, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE)
+    found = {at: evidence(history, use, at) for at in range(START, ASKED + 1)}
+    assert found == {10: (0,), 11: (0, 2), 12: (0, 2, 3), 13: (0, 3, 4), 14: (0, 4, 6), 15: (0, 4, 6, 7)}
+    permits = Permits(history, purpose=PURPOSE, at_us=14)
+    assert permits.evidence("acme", PERSON, PartyRole.FIRST, CATEGORY) == found[14]
+    assert permits.evidence("acme", PERSON, PartyRole.FIRST, "service/usage") == (0, 5, 6)
+
+
+def test_a_limit_is_evidence_where_the_rule_of_somebody_beside_gives_the_account_a_say():
+    own, abroad = rule(Basis.CONTRACT, refusable_by=("everyone",)), rule(asks=("account", "person"), region=("EEA",))
+    history = History()
+    history.bindings.publish(replace(terms("v", kind="consent"), rules=(own, abroad)), binds_us=START)
+    history.bindings.accept("acme", "v", at_us=START)
+    for entry in entries_of([(START, MOVES_TO_DE[OTHER]), (11, limit("g", [PERSON]))]):
+        extend_history(history, entry)
+    permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    assert permits.evidence("acme", PERSON, PartyRole.FIRST, CATEGORY, people=[PERSON]) == ()
+    assert permits.evidence("acme", PERSON, PartyRole.FIRST, CATEGORY, people=[PERSON, OTHER]) == (1,)

@@ -172,10 +172,6 @@ class TermsBindings:
         """Return the number of the ledger entry that published a version; -1 if none did."""
         return self._published[terms_id].seq
 
-    def next_change_us(self, account: str, *, after_us: int) -> int | None:
-        """Return when terms already known will next bind this account anew, or none."""
-        return min((start_us for start_us, _ in self.terms_of(account) if start_us > after_us), default=None)
-
     def next_binding_us(self, *, after_us: int) -> int | None:
         """Return the first instant after one at which terms already known may bind any account anew, or none."""
         place = bisect_right(self._starts, after_us)

@@ -127,10 +127,6 @@ class Permits:
         """What these permits follow from."""
         return self._history
 
-    def good_until_us(self, account: str) -> int | None:
-        """Return when terms that are already known bind the account anew (not included), or none."""
-        return self._history.bindings.next_change_us(account, after_us=self.at_us)
-
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> set[str] | None:
         """Move on to a later instant, and past the entries by which the history has grown since.
 
