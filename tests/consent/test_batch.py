@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_gate import ASKED, CATEGORY, PEOPLE, PURPOSE, answers, entries
 
 from volition.consent.gate import decide, question_of, refused
-from volition.consent.gate.batch import ANSWERS, MOST_NAMED, QUESTIONS, judge_batch
+from volition.consent.gate.batch import ANSWERS, MOST_NAMED, QUESTIONS, judge_batch, judged_as
 from volition.consent.gate.verdict import Verdict
 from volition.consent.history import read_history
 from volition.consent.names import Unnamed
@@ -103,12 +103,56 @@ GOOD = ("acme", ("person:ada",), CATEGORY, 15)
         ((*GOOD[:2], "content", 15), ("never", "account:acme")),
         ((*GOOD[:3], None), ("unknown-party", "account:acme")),
         ((*GOOD[:3], ASKED + 1), ("stale", "account:acme")),
+        (("nobody", *GOOD[1:3], ASKED + 1), ("unknown-party", "account:nobody")),
+        (("acme", ("person:stranger",), CATEGORY, ASKED + 1), ("unknown-party", "person:stranger")),
+        (("acme", ("person:stranger",), CATEGORY, None), ("unknown-party", "person:stranger")),
     ],
 )
 def test_a_row_that_cannot_be_answered_is_refused_and_no_other(permits, row, told):
     found = judge_batch(permits, NAMES, asked([GOOD, row, GOOD])).to_pylist()
     assert [one["permitted"] for one in found] == [True, False, True]
     assert (found[1]["reason"], found[1]["party"], found[1]["since"]) == (*told, None)
+
+
+def test_rows_that_differ_in_one_thing_are_told_apart(permits):
+    rows = [
+        (account, people, category, collected)
+        for account in ("acme", "other", "x", "y", "z", None)
+        for people in (("person:ada",), ("person:ada", "person:bob"), ("person:bob", "person:ada"), ("person:cy",))
+        for category in (CATEGORY, "gossip")
+        for collected in (15, 1)
+    ]
+    found = judge_batch(permits, NAMES, asked(rows)).to_pylist()
+    expected = [one_at_a_time(permits, row) for row in rows]
+    assert [(one["reason"], one["party"]) for one in found] == [(one.reason, one.party) for one in expected]
+
+
+def test_as_many_may_be_named_as_is_said(permits):
+    row = ("acme", ("person:ada",) * MOST_NAMED, CATEGORY, 15)
+    assert judge_batch(permits, NAMES, asked([row, GOOD])).num_rows == 2
+
+
+def test_questions_are_answered_in_the_form_in_which_they_came(permits):
+    batch, other = asked([GOOD, (None, *GOOD[1:])]), asked([("other", *GOOD[1:])])
+    expected = [*judge_batch(permits, NAMES, batch).to_pylist(), *judge_batch(permits, NAMES, other).to_pylist()]
+
+    def judged(one):
+        return judge_batch(permits, NAMES, one)
+
+    assert isinstance(judged_as(batch, judged), pa.RecordBatch)
+    assert judged_as(batch, judged).to_pylist() == expected[:2]
+    reader = judged_as(pa.RecordBatchReader.from_batches(QUESTIONS, [batch, other]), judged)
+    assert isinstance(reader, pa.RecordBatchReader)
+    assert reader.schema == ANSWERS
+    assert reader.read_all().to_pylist() == expected
+    for table in (pa.Table.from_batches([batch, other]), {name: batch[name] for name in QUESTIONS.names}):
+        found = judged_as(table, judged)
+        assert isinstance(found, pa.Table)
+        assert found.schema == ANSWERS
+        assert found.to_pylist() == expected[: found.num_rows]
+    assert judged_as(QUESTIONS.empty_table(), judged) == ANSWERS.empty_table()
+    with pytest.raises(InvalidInputError, match="no Arrow"):
+        judged_as(7, judged)
 
 
 LISTS = {

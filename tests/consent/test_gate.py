@@ -1,6 +1,7 @@
 """The gate: one record, aloud, and a table at a time give one answer."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import accumulate, product
 
 import numpy as np
@@ -22,7 +23,8 @@ from volition.consent.gate import (
     permitted_sql,
     remedy,
 )
-from volition.consent.history import read_history
+from volition.consent.gate.table import check_source
+from volition.consent.history import History, extend_history, read_history
 from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
 from volition.consent.terms.model import PURPOSES, Basis, Rule, Terms
 from volition.errors import BackendError, InvalidInputError
@@ -244,8 +246,90 @@ def test_a_broken_file_is_told_by_name(tmp_path, engine):
 
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_a_remedy_in_words(reason):
-    assert remedy(reason, "account:acme", since_us=5)
-    assert remedy(reason, "person:ada", since_us=5)
+    of_account, of_person = remedy(reason, "account:acme", since_us=5), remedy(reason, "person:ada", since_us=5)
+    assert of_account
+    assert of_person
+    if reason in {Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.BEFORE_YES}:
+        assert of_account == of_person.replace("This person", "The account's administrator") != of_person
+    assert ("under AI settings" in of_person) is (
+        reason in {Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.LIMITED}
+    )
+    if reason is Reason.LIMITED:
+        assert "; its administrator can" in of_account
+        assert "; the account's administrator can" in of_person
+    if reason is Reason.BEFORE_YES:
+        assert "1970-01-01T00:00:00.000005Z" in of_person
+        assert "the beginning" in remedy(reason, "person:ada", since_us=BEGINNING_US)
+
+
+def test_a_verdict_and_its_explanation_are_written_as_json():
+    told = [(2, "account:acme", "yes"), (3, "person:ada", "yes")]
+    history = read_history(entries(told))
+    record = Record(account="acme", people=("person:ada", "person:bob"), category=CATEGORY, collected_us=15)
+    alone = Record(account="acme", people=("person:ada",), category=CATEGORY, collected_us=15)
+    permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    assert decide(permits, alone).to_json() == {
+        "permitted": True,
+        "reason": None,
+        "party": "person:ada",
+        "since": "1970-01-01T00:00:00.000003Z",
+        "remedy": "",
+        "evidence": [0, 3, 4],
+    }
+    refusal = decide(permits, record)
+    assert refusal.to_json() == {
+        "permitted": False,
+        "reason": "not-asked",
+        "party": "person:bob",
+        "since": None,
+        "remedy": refusal.remedy,
+        "evidence": [0],
+    }
+    lines = [line.to_json() for line in explain(history, record, purpose=PURPOSE, at_us=ASKED)]
+    rule = {"data": ["content"], "purpose": ["train"], "region": [], "basis": "consent"}
+    common = {"terms": "v", "rule": rule, "say": "asked"}
+    assert lines == [
+        {"party": "account:acme", "role": "account", "since": us_to_text(2), "reason": None, "remedy": "", **common},
+        {"party": "person:ada", "role": "first", "since": us_to_text(3), "reason": None, "remedy": "", **common},
+        {
+            "party": "person:bob",
+            "role": "other",
+            "since": None,
+            "reason": "not-asked",
+            "remedy": refusal.remedy,
+            **common,
+        },
+    ]
+    [stranger, _] = explain(history, replace(alone, account="nobody"), purpose=PURPOSE, at_us=ASKED)
+    assert (stranger.to_json()["terms"], stranger.to_json()["rule"]) == (None, None)
+    assert [line.remedy for line in explain(history, alone, purpose=PURPOSE, at_us=ASKED)] == ["", ""]
+
+
+def test_a_source_that_is_no_identity_is_told():
+    with pytest.raises(InvalidInputError, match="no identity"):
+        check_source("x' OR 1=1 --")
+    assert check_source("00ff") == "00ff"
+
+
+def test_a_record_is_not_kept_where_the_rule_of_somebodys_region_gives_the_refusing_account_a_say():
+    """A US account has no say over its people; it has over a German employee's records, and over those beside them."""
+    own, abroad = (
+        Rule(data=("content",), purpose=("train",), basis=Basis.CONTRACT, refusable_by=("everyone",)),
+        Rule(data=("content",), purpose=("train",), basis=Basis.CONSENT, asks=("account",), region=("EEA",)),
+    )
+    history = History()
+    history.bindings.publish(replace(TERMS, rules=(own, abroad)), binds_us=1)
+    history.bindings.accept("acme", "v", at_us=1)
+    no = {"party": "account:acme", "answer": "no", "data": ["content"], "purpose": ["train"], "covers": None}
+    for entry in (
+        Entry(seq=0, at_us=2, kind="region", body={"party": "person:zoe", "region": "DE"}),
+        Entry(seq=1, at_us=3, kind="decision", body=no),
+    ):
+        extend_history(history, entry)
+    permits = [Permits(history, purpose=PURPOSE, at_us=ASKED)]
+    of_ada = Record(account="acme", people=("person:ada",), category=CATEGORY, collected_us=15)
+    assert keepable(permits, of_ada) is None
+    assert keepable(permits, replace(of_ada, people=("person:ada", "person:zoe"))) is Reason.SAID_NO
 
 
 # --- files as the lake writes them, and worse: every engine gives what the SQL gives in DuckDB ---

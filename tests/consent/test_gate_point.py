@@ -78,6 +78,20 @@ def test_terms_that_were_announced_count_from_their_instant_on():
     assert asked == [None, Reason.NEVER]
 
 
+def test_terms_that_are_announced_to_an_open_gate_count_from_their_instant_on():
+    told = entries([(2, party, "yes") for party in ("account:acme", "person:ada")])
+    history = read_history(told)
+    gate = Gate(Permits(history, purpose=PURPOSE, at_us=ASKED))
+    terms = told[0].body["terms"] | {"id": "w", "rule": [NEVER]}
+    announced = type(told[0])(
+        seq=9, at_us=21, kind="terms", body={"terms": terms, "binds": "1970-01-01T00:00:00.000023Z"}
+    )
+    extend_history(history, announced)
+    gate.learn([announced], at_us=21)
+    asked = [gate.may("acme", ("person:ada",), CATEGORY, 20, at_us=at).reason for at in (21, 22, 23)]
+    assert asked == [None, None, Reason.NEVER]
+
+
 def test_the_evidence_names_the_entries_that_decide():
     told = [(2, "account:acme", "yes"), (3, "person:ada", "yes"), (4, "person:bob", "yes"), (9, "person:bob", "no")]
     kinds = [(entry.kind, entry.body.get("party"), entry.body.get("answer")) for entry in entries(told)]
@@ -140,3 +154,14 @@ def test_records_from_after_the_instant_asked_about_are_a_mistake():
     )
     with pytest.raises(InvalidInputError, match="later"):
         judge(effective_permits, np.zeros(1, np.int32), np.array([ASKED + 1]))
+
+
+def test_a_row_of_an_unknown_party_set_changes_no_other_and_a_yes_counts_from_its_own_instant():
+    told = [(15, party, "yes") for party in ("account:acme", "person:ada")]
+    permits = Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED)
+    effective_permits = fold(permits, party_sets_of([("acme", ("person:ada",))]), CATEGORY)
+    unknown, early = REASON_CODES[Reason.UNKNOWN_PARTY], REASON_CODES[Reason.BEFORE_YES]
+    rows = [(0, 15), (-1, 15), (0, 16), (1, 15), (0, 14), (0, 15)]
+    codes = judge(effective_permits, np.array([one for one, _ in rows]), np.array([when for _, when in rows]))
+    assert codes.tolist() == [0, unknown, 0, unknown, early, 0]
+    assert judge(effective_permits, np.array([], np.int32), np.array([], np.int64)).tolist() == []

@@ -802,7 +802,7 @@ def test_the_shipped_terms_ask_a_us_account_for_what_its_german_employees_rule_a
 def test_a_signal_refuses_what_the_terms_name_and_a_later_yes_lifts_it():
     signalled = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
     seen = [(12, ("signal", {"party": PERSON, "signal": "gpc"}))]
-    assert permit_of(signalled + seen) == Refusal(reason=Reason.SAID_NO)
+    assert permit_of(signalled + seen) == permit_of(signalled + seen, at=12) == Refusal(reason=Reason.SAID_NO)
     assert permit_of(signalled + seen + [(13, answer(PERSON, "yes"))]) == Permit(since_us=13)
 
 
@@ -912,12 +912,20 @@ def test_what_several_said_over_years_is_judged_at_any_instant_as_one_at_a_time(
     parties = [f"person:p{number}" for number in range(12)]
     told = [(start_us, publish("old", "contract", binds=start_us)), (start_us, accept("old"))]
     told += [(start_us + 700 * day_us, publish("new", "consent", binds=start_us + 700 * day_us))]
-    for party in parties[1:]:
+    for party in parties[5:]:
         for at in sorted(rng.integers(start_us, asked_us, int(rng.integers(0, 9))).tolist()):
             covers = [None, "past", at - 30 * day_us][int(rng.integers(3))]
             told.append((at, answer(party, "yes", covers) if rng.integers(2) else answer(party, "no")))
-    told.append((start_us + 1100 * day_us, ("erasure", {"party": parties[-1]})))
-    told += [(asked_us, answer(parties[1], "no")), (asked_us, ("erasure", {"party": parties[2]}))]
+    told += [
+        (start_us + 1100 * day_us, ("erasure", {"party": parties[-1]})),
+        (asked_us, answer(parties[1], "yes")),  # the first says nothing
+        (start_us + 800 * day_us, answer(parties[2], "yes")),
+        (asked_us, ("erasure", {"party": parties[2]})),
+        (start_us + 800 * day_us, answer(parties[3], "yes")),
+        (start_us + 100 * day_us, answer(parties[4], "yes", "past")),
+        (start_us + 200 * day_us, answer(parties[4], "no")),
+        (start_us + 300 * day_us, answer(parties[4], "yes")),
+    ]
     history = read_history(entries_of(sorted(told, key=lambda event: event[0])))
     permits = Permits(history, purpose=PURPOSE, at_us=asked_us)
     asked = Panel(permits, ["acme"], np.zeros(len(parties), np.int32), parties)
