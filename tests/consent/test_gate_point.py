@@ -1,5 +1,7 @@
 """Point decisions: the gate with its answers kept in memory, and many records judged at once, against one at a time."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from volition.consent.gate import (
 )
 from volition.consent.history import History, extend_history, read_history
 from volition.consent.permits import Permits, Reason
+from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 
 NEVER = {"data": ["content"], "purpose": ["train"], "basis": "never"}
@@ -165,3 +168,50 @@ def test_a_row_of_an_unknown_party_set_changes_no_other_and_a_yes_counts_from_it
     codes = judge(effective_permits, np.array([one for one, _ in rows]), np.array([when for _, when in rows]))
     assert codes.tolist() == [0, unknown, 0, unknown, early, 0]
     assert judge(effective_permits, np.array([], np.int32), np.array([], np.int64)).tolist() == []
+
+
+def test_a_gate_answers_about_each_category_by_itself():
+    history = read_history(entries([(2, party, "yes") for party in ("account:acme", "person:ada")]))
+    permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    gate = Gate(permits)
+    for _ in range(2):  # from memory, too
+        for people in (("person:ada",), ("person:bob",)):
+            for category in CATEGORIES:
+                record = Record(account="acme", people=people, category=category, collected_us=15)
+                assert gate.decide(record) == decide(permits, record), category
+
+
+REGIONAL = [
+    {"data": ["content"], "purpose": ["train"], "basis": "contract", "refusable_by": ["everyone"]},
+    {"data": ["content"], "purpose": ["train"], "basis": "consent", "asks": ["account", "person"], "region": ["EEA"]},
+]
+
+
+def test_what_the_region_of_one_asks_for_is_asked_in_their_records_and_in_no_others():
+    first, *rest = entries([])
+    terms = first.body["terms"] | {"rule": REGIONAL}
+    told = [type(first)(seq=0, at_us=1, kind="terms", body=first.body | {"terms": terms}), *rest]
+    moves = [("account:other", "FR"), ("person:zoe", "DE"), ("person:yan", "US"), ("person:vic", "FR")]
+    for at, (party, region) in enumerate(moves, start=2):
+        told.append(type(first)(seq=at, at_us=at, kind="region", body={"party": party, "region": region}))
+    told += entries([(9, "person:zoe", "yes"), (9, "account:other", "yes"), (9, "person:ada", "no")])[3:]
+    permits = Permits(read_history(told), purpose=PURPOSE, at_us=ASKED)
+    names = [f"person:{name}" for name in ("ada", "bob", "vic", "yan", "zoe")]
+    pairs = [(account, people) for account in ACCOUNTS for size in range(4) for people in permutations(names, size)]
+    sets = PartySets(
+        accounts=ACCOUNTS,
+        people=names,
+        account=np.array([ACCOUNTS.index(account) for account, _ in pairs], np.int32),
+        offsets=np.cumsum([0, *(len(people) for _, people in pairs)], dtype=np.int64),
+        members=np.array([names.index(person) for _, people in pairs for person in people], np.int32),
+    )
+    found = fold(permits, sets, CATEGORY)
+    expected = [effective_permit_of(permits, account, people, CATEGORY) for account, people in pairs]
+    assert found.since_us.tolist() == [one.since_us for one in expected]
+    assert found.reason.tolist() == [REASON_CODES[one.reason] if one.reason else 0 for one in expected]
+    assert {None, Reason.NOT_ASKED, Reason.SAID_NO, Reason.UNKNOWN_PARTY} <= {one.reason for one in expected}
+    for number in range(0, len(pairs), 7):  # and by the definition
+        account, people = pairs[number]
+        record = Record(account=account, people=people, category=CATEGORY, collected_us=15)
+        lines = explain(permits.history, record, purpose=PURPOSE, at_us=ASKED)
+        assert (found.reason[number] == 0) == (bool(people) and not any(line.reason for line in lines))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from test_permits import (
     ACCOUNT,
     ASKED,
     CATEGORY,
+    OTHER,
     PERSON,
     PURPOSE,
     ROLES,
@@ -19,6 +21,7 @@ from test_permits import (
     answer,
     entries_of,
     history_of,
+    limit,
     long_histories,
     publish,
 )
@@ -36,6 +39,7 @@ from volition.consent.history import (
     read_history,
     save_history,
 )
+from volition.consent.history.bindings import TermsBindings
 from volition.consent.permits import PartyRole, Permits, Use, permit
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
@@ -262,3 +266,128 @@ def test_events_of_the_world_are_remembered(tmp_path):
         assert history.is_silent("person:stranger")
         assert list(history.bindings.accounts()) == list(world.accounts)
         assert accept("v1")[1]["terms"] == history.bindings.published()[0].id
+
+
+def test_the_first_answer_of_all_is_found_whoever_asks_and_nobody_asks_for_nobody():
+    history = History()
+    for at in range(40):
+        history.answers.decide(f"person:{at % 20}", decision(at, (0, True, None, [CATEGORY])))
+    for asked in ([0], [0, 0], [3, 0], list(range(20))):
+        found = history.answers.of(history.answers.numbers(f"person:{number}" for number in asked))
+        told = [found.at_us[found.key == position].tolist() for position in range(len(asked))]
+        assert told == [[number, number + 20] for number in asked]
+    assert len(history.answers.of(history.answers.numbers([])).key) == 0
+    assert len(History().answers.of(np.array([], np.int32)).key) == 0
+
+
+def test_hundreds_of_decisions_added_at_once_keep_their_order():
+    rng = np.random.default_rng(1)
+    said = [(int(rng.integers(3)), bool(rng.integers(2)), None, ("content/chat",)) for _ in range(2000)]
+    history = History()
+    scopes = [AnswerScope(yes=yes, categories=frozenset([CATEGORY]), purposes=frozenset([PURPOSE])) for yes in (0, 1)]
+    history.answers.decide_all(
+        history.answers.numbers(f"person:{one[0]}" for one in said),
+        scopes,
+        np.array([int(one[1]) for one in said], np.int16),
+        np.arange(2000),
+        np.full(2000, NOT_BACK_US),
+        np.arange(2000),
+    )
+    for party in range(3):
+        found = [one.at_us for one in history.party(f"person:{party}").decisions]
+        assert found == [at for at, one in enumerate(said) if one[0] == party]
+
+
+def test_what_nobody_did_is_nothing():
+    history = History()
+    assert history.erased_us(PERSON) is None
+    assert history.members("acme", "g") == []
+    assert history.bindings.accepted("acme") is None
+    assert history.bindings.terms_of("acme") == []
+    history.erase(PERSON, at_us=7)
+    assert history.erased_us(PERSON) == 7
+
+
+def test_the_groups_of_an_account_are_its_own_and_its_lock_is_none():
+    told = [(START, limit()), (START, limit("g", [PERSON])), (START, limit("h", [OTHER, PERSON]))]
+    told += [(START, ("limit", {**limit("g", [OTHER])[1], "account": "other"}))]
+    told += [(START, limit("h", [OTHER], limited=False))]
+    history = history_of(told)
+    assert history.groups("acme") == {"g": [PERSON], "h": [OTHER, PERSON]}
+    assert history.groups("other") == {"g": [OTHER]}
+    assert history.members("acme", "h") == [OTHER, PERSON]
+    assert history.members("acme", "") == [ACCOUNT]
+
+
+def test_what_was_shared_is_saved_and_what_was_saved_before_there_were_sharings_has_none():
+    history = History()
+    history.sharings.share("acme", ("meeting", "5c"), to=[PERSON], by="operator")
+    files = {name: bytes(data) for name, data in history.to_files().items()}
+    found = History()
+    found.load(files)
+    assert found.sharings.of("acme", PERSON) == {("meeting", "5c"): ("operator",)}
+    rare = json.loads(files["rare.json"])
+    del rare["sharings"]
+    older = History()
+    older.load(files | {"rare.json": json.dumps(rare).encode()})
+    assert older.sharings.to_json() == []
+
+
+def test_of_several_that_were_saved_the_newest_is_found(tmp_path, ledger):
+    older = save(tmp_path, ledger, 4)
+    shutil.copytree(older, tmp_path / "aside")
+    save(tmp_path, ledger)
+    (tmp_path / "aside").rename(older)
+    assert find_saved_history(tmp_path, ledger, SIGNER.key).size == 6
+
+
+# --- which terms bind ---
+
+
+def bound(*happened):
+    """Return which terms bind acme from when on, after versions were published and accepted."""
+    bindings = TermsBindings()
+    for word, name, at, *effective in happened:
+        if word == "publish":
+            bindings.publish(replace(TERMS, id=name, effective_us=effective[0] if effective else 0), binds_us=at)
+        elif word == "publish explicitly":
+            bindings.publish(replace(TERMS, id=name, acceptance="explicit"), binds_us=at)
+        else:
+            bindings.accept("acme", name, at_us=at)
+    return [(at, terms.id) for at, terms in bindings.terms_of("acme")]
+
+
+@pytest.mark.parametrize(
+    ("happened", "binds"),
+    [
+        ([("publish", "v0", 10), ("accept", "v0", 12)], [(12, "v0")]),
+        ([("publish", "v0", 10), ("accept", "v0", 12), ("accept", "v0", 12)], [(12, "v0")]),
+        ([("publish", "v0", 30), ("accept", "v0", 12)], [(12, "v0")]),  # once, though by use it would bind later, too
+        ([("publish", "v0", 10), ("accept", "v0", 12), ("publish", "v1", 20)], [(12, "v0"), (20, "v1")]),
+        ([("publish", "v0", 10), ("accept", "v0", 12), ("publish explicitly", "v1", 20)], [(12, "v0")]),
+        ([("publish", "v0", 10), ("publish", "v1", 12), ("accept", "v0", 12)], [(12, "v0")]),
+        ([("publish", "v0", 10), ("publish", "v1", 20), ("accept", "v0", 12), ("accept", "v0", 20)],
+         [(12, "v0"), (20, "v1")]),
+        ([("publish", "v0", 5), ("publish", "v1", 6), ("accept", "v1", 10), ("accept", "v0", 15)],
+         [(10, "v1"), (15, "v0")]),
+        ([("publish", "v0", 5, 20), ("publish", "v1", 15), ("accept", "v0", 10)], [(15, "v1"), (20, "v0")]),
+        ([("publish", "v0", 5), ("accept", "v0", 10), ("publish", "v1", 20), ("publish", "v2", 20)],
+         [(10, "v0"), (20, "v2")]),
+        ([("publish", "v0", 5), ("accept", "v0", 10), ("publish", "v1", 30), ("publish", "v2", 20)],
+         [(10, "v0"), (20, "v2")]),
+    ],
+)  # fmt: skip
+def test_which_terms_bind_follows_from_what_was_published_and_accepted(happened, binds):
+    assert bound(*happened) == binds
+
+
+def test_the_version_accepted_last_is_told_with_its_instant():
+    bindings = TermsBindings()
+    for name in ("v0", "v1"):
+        bindings.publish(replace(TERMS, id=name), binds_us=5)
+    for name, at in (("v1", 10), ("v0", 12), ("v1", 14)):
+        bindings.accept("acme", name, at_us=at)
+    at_us, terms = bindings.accepted("acme")
+    assert (at_us, terms.id) == (14, "v1")
+    assert bindings.next_binding_us(after_us=4) == 5
+    assert bindings.next_binding_us(after_us=5) is None
