@@ -182,10 +182,10 @@ def mutants() -> Iterator[Mutant]:
 
 
 def drawn(found: Sequence[Mutant], sample: int | None) -> list[Mutant]:
-    """Return the mutants to try: all, or some drawn by the seed, the same at every call."""
-    if sample is None or sample >= len(found):
-        return list(found)
-    return random.Random(SEED).sample(found, sample)  # noqa: S311 - a sample, not a secret
+    """Return the mutants to try: all, or some drawn by the seed; a larger sample has the smaller one in it."""
+    order = list(found)
+    random.Random(SEED).shuffle(order)  # noqa: S311 - a sample, not a secret
+    return order[:sample]
 
 
 def try_out(group: str, *, sample: int | None, again: bool, quick: bool) -> None:

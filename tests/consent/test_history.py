@@ -298,6 +298,15 @@ def test_hundreds_of_decisions_added_at_once_keep_their_order():
         assert found == [at for at, one in enumerate(said) if one[0] == party]
 
 
+def test_what_somebody_said_since_they_were_last_asked_about_is_added_to_what_they_had_said():
+    history = History()
+    for at in range(3):
+        history.answers.decide(PERSON, decision(at, (0, True, None, [CATEGORY])))
+        history.answers.signal(PERSON, "gpc", at_us=at)
+        assert [one.at_us for one in history.party(PERSON).decisions] == list(range(at + 1))
+        assert [one[0] for one in history.party(PERSON).signals] == list(range(at + 1))
+
+
 def test_what_nobody_did_is_nothing():
     history = History()
     assert history.erased_us(PERSON) is None
@@ -322,10 +331,12 @@ def test_the_groups_of_an_account_are_its_own_and_its_lock_is_none():
 def test_what_was_shared_is_saved_and_what_was_saved_before_there_were_sharings_has_none():
     history = History()
     history.sharings.share("acme", ("meeting", "5c"), to=[PERSON], by="operator")
+    history.answers.number("person:asked-about-and-silent")
     files = {name: bytes(data) for name, data in history.to_files().items()}
     found = History()
     found.load(files)
     assert found.sharings.of("acme", PERSON) == {("meeting", "5c"): ("operator",)}
+    assert found.is_silent("person:asked-about-and-silent")
     rare = json.loads(files["rare.json"])
     del rare["sharings"]
     older = History()
