@@ -100,8 +100,8 @@ GROUPS: Final = {
     "forget": Group("learning/forget.py", "learning/test_forget.py"),
     "release": Group("learning/release.py", "learning/test_release.py learning/test_forget.py"),
     "prove": Group("transparency/prove.py", "transparency/test_prove.py"),
-    "auth": Group("server/auth/*.py", "server/test_auth.py server/test_erased_sign_in.py server/test_http_errors.py"),
-    "middleware": Group("server/middleware.py", "server/test_http_errors.py server/test_api.py"),
+    "auth": Group("server/auth/*.py", "server/test_auth.py server/test_erased_sign_in.py"),
+    "middleware": Group("server/middleware.py", "server/test_middleware.py"),
 }
 
 SETTINGS: Final = """

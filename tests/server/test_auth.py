@@ -2,11 +2,13 @@
 
 import hashlib
 import sqlite3
+import stat
 
 import pytest
 
-from volition.errors import ConflictError, InvalidInputError, RefusedError
+from volition.errors import BackendError, ConflictError, InvalidInputError, RefusedError
 from volition.server.auth import LINK_US, LONGEST_SESSION_US, SESSION_US, Access, Role, Scope
+from volition.server.auth.passwords import SHORTEST_PASSWORD
 
 PASSWORD = "correct horse battery"
 DAY_US = 24 * 3600 * 1_000_000
@@ -263,3 +265,200 @@ def test_a_notice_is_told_once(access):
     access.sessions.leave_notice(session, {"text": "done"})
     assert access.sessions.take_notice(session) == {"text": "done"}
     assert access.sessions.take_notice(session) is None
+
+
+def test_a_user_is_found_by_id_and_by_what_their_provider_calls_them(access):
+    ada = access.users.add("ada", roles=[Role.PERSON], name="Ada Byron", account="acme", person="p1", subject="i 1")
+    olga = access.users.add("Olga", roles=[Role.OPERATOR, Role.AUDITOR])
+    assert access.users.find("ada") == access.users.find_subject("i 1") == ada
+    assert (ada.name, ada.account, ada.person, ada.is_guest) == ("Ada Byron", "acme", "p1", False)
+    assert (olga.name, olga.account, olga.person) == ("Olga", None, None)
+    assert access.users.all() == [olga, ada]
+    for nobody in ("bo", "p1", ""):
+        assert access.users.find(nobody) is None
+        assert access.users.find_subject(nobody) is None
+    with pytest.raises(ConflictError):
+        access.users.add("other", roles=[Role.OPERATOR], subject="i 1")
+    assert olga.is_any([Role.AUDITOR, Role.PERSON])
+    assert not olga.is_any([Role.PERSON])
+
+
+@pytest.mark.parametrize("user", ["x" * 201, "line\nbreak", "\x00"])
+def test_a_user_needs_an_id_that_can_be_shown(access, user):
+    with pytest.raises(InvalidInputError, match="200 printable"):
+        access.users.add(user, roles=[Role.OPERATOR])
+    access.users.add("x" * 200, roles=[Role.OPERATOR])
+
+
+def test_a_password_has_a_sensible_length(access):
+    access.users.add("short", roles=[Role.OPERATOR], password="x" * SHORTEST_PASSWORD)
+    access.users.add("long", roles=[Role.OPERATOR], password="x" * 1024)
+    assert access.users.check_password("long", "x" * 1024).user == "long"
+    for wrong in ("x" * (SHORTEST_PASSWORD - 1), "x" * 1025):
+        with pytest.raises(InvalidInputError, match="characters"):
+            access.users.set_password("short", wrong)
+    assert access.users.check_password("short", "x" * SHORTEST_PASSWORD).user == "short"
+
+
+def test_nobody_can_be_changed_who_is_not_there(access):
+    for change in (
+        lambda: access.users.remove("x"),
+        lambda: access.users.set_password("x", PASSWORD),
+        lambda: access.tokens.issue("x", name="t", roles=[Role.OPERATOR], scopes=[Scope.READ]),
+        lambda: access.tokens.end("x"),
+    ):
+        with pytest.raises(InvalidInputError, match="There is no"):
+            change()
+
+
+def test_what_ends_for_one_user_goes_on_for_the_others(access):
+    for user in ("olga", "otto"):
+        access.users.add(user, roles=[Role.OPERATOR], password=PASSWORD)
+    issued = {
+        user: access.tokens.issue(user, name="t", roles=[Role.OPERATOR], scopes=[Scope.READ])
+        for user in ("olga", "otto")
+    }
+    sessions = {user: access.sessions.begin(user) for user in issued}
+    second = access.sessions.begin("otto")
+    with pytest.raises(InvalidInputError, match="no token"):
+        access.tokens.end(issued["otto"][0].id, user="olga")
+    assert access.tokens.all("otto") == [issued["otto"][0]]
+    assert {token.user for token in access.tokens.all()} == {"olga", "otto"}
+    access.users.set_password("olga", "another long password")
+    assert access.sessions.find(sessions["otto"]).user == "otto"
+    assert access.tokens.find(issued["olga"][1]).user == "olga", "a token is no session"
+    access.users.remove("olga")
+    assert access.tokens.find(issued["otto"][1]).user == "otto"
+    assert access.users.find("otto").user == "otto"
+    access.sessions.end(second)
+    assert access.sessions.find(second) is None
+    assert access.sessions.find(sessions["otto"]).user == "otto"
+    access.tokens.end(issued["otto"][0].id, user="otto")
+    assert access.tokens.find(issued["otto"][1]) is None
+
+
+@pytest.mark.parametrize("days", [1, 366])
+def test_a_token_lasts_for_whole_days(access, clock, days):
+    access.users.add("eva", roles=[Role.ENGINEER])
+    token, secret = access.tokens.issue("eva", name="mine", roles=[Role.ENGINEER], scopes=[Scope.TRAIN], days=days)
+    assert secret.startswith("vol_")
+    assert (token.name, token.user, token.roles, token.scopes) == ("mine", "eva", (Role.ENGINEER,), (Scope.TRAIN,))
+    assert token.ends_us == clock.now_us + days * DAY_US
+    assert access.tokens.all() == [token]
+    clock.now_us = token.ends_us - 1
+    assert access.tokens.find(secret).scopes == {Scope.TRAIN}
+    assert access.tokens.all() == [token]
+    clock.now_us += 1
+    assert access.tokens.find(secret) is None
+    assert access.tokens.all() == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"days": 0}, {"days": 367}, {"roles": []}, {"scopes": []}, {"roles": [Role.ENGINEER, Role.OPERATOR]}]
+)
+def test_a_token_that_makes_no_sense_is_not_issued(access, wrong):
+    access.users.add("eva", roles=[Role.ENGINEER])
+    with pytest.raises(InvalidInputError, match="token"):
+        access.tokens.issue("eva", **({"name": "t", "roles": [Role.ENGINEER], "scopes": [Scope.READ]} | wrong))
+    assert access.tokens.all() == []
+
+
+def test_a_token_lasts_ninety_days_where_nobody_says_otherwise_and_tokens_are_listed_oldest_first(access, clock):
+    access.users.add("eva", roles=[Role.ENGINEER])
+    issued = []
+    for _ in range(6):
+        issued.append(access.tokens.issue("eva", name="t", roles=[Role.ENGINEER], scopes=[Scope.READ])[0])
+        clock.now_us += 1
+    assert issued[0].ends_us == clock.now_us - 6 + 90 * DAY_US
+    assert access.tokens.all() == issued
+
+
+def test_another_process_takes_a_token_and_this_one_knows_at_once(access, clock, tmp_path):
+    access.users.add("eva", roles=[Role.ENGINEER])
+    token, secret = access.tokens.issue("eva", name="t", roles=[Role.ENGINEER], scopes=[Scope.READ])
+    assert access.tokens.find(secret).user == access.tokens.find(secret).user == "eva"
+    other = Access.open(tmp_path, clock=clock)
+    other.tokens.end(token.id)
+    other.close()
+    assert access.tokens.find(secret) is None
+
+
+def test_a_session_that_is_over_is_cleared_away_and_a_living_one_is_not(access, clock):
+    access.users.add("olga", roles=[Role.OPERATOR])
+    unused = access.sessions.begin("olga")
+    clock.now_us += SESSION_US
+    edge = access.sessions.begin("olga")
+    assert access.database.rows("SELECT COUNT(*) FROM sessions")[0][0] == 2, "to the last microsecond"
+    clock.now_us += 1
+    kept = access.sessions.begin("olga")
+    assert access.database.rows("SELECT COUNT(*) FROM sessions")[0][0] == 2
+    assert [access.sessions.find(one) is None for one in (unused, edge, kept)] == [True, False, False]
+    clock.now_us += SESSION_US + 1
+    assert access.sessions.find(edge) is None
+    assert access.database.rows("SELECT COUNT(*) FROM sessions")[0][0] == 1, "found to be over, it is gone"
+
+
+def test_a_notice_is_for_one_session_alone(access):
+    access.users.add("olga", roles=[Role.OPERATOR])
+    first, second = access.sessions.begin("olga"), access.sessions.begin("olga")
+    access.sessions.leave_notice(first, ["é"])
+    assert access.sessions.take_notice(second) is None
+    assert access.sessions.take_notice("no session") is None
+    assert access.sessions.take_notice(first) == ["é"]
+
+
+def test_a_signed_text_is_good_for_one_use_until_its_last_microsecond_also_after_a_restart(access, clock, tmp_path):
+    text = access.links.sign("one use", {"a": 1}, lasts_us=10)
+    assert access.links.read("one use", text) == {"a": 1, "what": "one use", "ends": clock.now_us + 10}
+    reopened = Access.open(tmp_path, clock=clock)
+    clock.now_us += 10
+    assert reopened.links.read("one use", text)["a"] == 1
+    for use, wrong in (("another", text), ("one use", ""), ("one use", text.partition(".")[0]), ("one use", "x.y")):
+        with pytest.raises(RefusedError, match="changed"):
+            reopened.links.read(use, wrong)
+    clock.now_us += 1
+    with pytest.raises(RefusedError, match="expired"):
+        reopened.links.read("one use", text)
+    reopened.close()
+
+
+def test_who_was_erased_is_gone_with_all_users_of_theirs_and_nobody_else(access):
+    for user, person in (("ada", "p1"), ("ada-too", "p1"), ("bo", "p2")):
+        access.users.add(user, roles=[Role.PERSON], account="acme", person=person)
+    forgotten = []
+    access.database.forgetters.append(forgotten.append)
+    access.erase_person("p1", ["Ada Byron"])
+    assert [user.user for user in access.users.all()] == ["bo"]
+    assert forgotten == [{"p1", "Ada Byron"}]
+
+
+def test_the_file_is_its_owners_alone_and_one_that_cannot_be_opened_is_told(access, tmp_path):
+    assert stat.S_IMODE((tmp_path / "web.db").stat().st_mode) == 0o600
+    for call in (lambda: access.database.rows("SELECT * FROM nothing"), lambda: access.database.create("nonsense")):
+        with pytest.raises(BackendError, match=r"web\.db cannot be"):
+            call()
+    with pytest.raises(BackendError, match="cannot be opened"):
+        Access.open(tmp_path / "none")
+
+
+def test_a_change_that_fails_is_undone_whole(access):
+    def add_and_fail():
+        with access.database.writing():
+            access.users.add("olga", roles=[Role.OPERATOR])
+            raise ConflictError("somebody was first")
+
+    with pytest.raises(ConflictError, match="first"):
+        add_and_fail()
+    assert access.users.all() == []
+    access.users.add("olga", roles=[Role.OPERATOR])
+    with pytest.raises(BackendError, match="cannot be written"), access.database.writing() as db:
+        db.execute("INSERT INTO nothing VALUES (1)")
+    assert [user.user for user in access.users.all()] == ["olga"]
+
+
+def test_a_value_is_kept_under_its_name(access):
+    assert access.database.state("a") is None
+    assert access.database.add_state("a", b"1") == b"1"
+    assert access.database.add_state("a", b"2") == b"1"
+    access.database.set_state("a", b"3")
+    assert (access.database.state("a"), access.database.state("b")) == (b"3", None)
