@@ -168,6 +168,8 @@ def test_a_row_of_an_unknown_party_set_changes_no_other_and_a_yes_counts_from_it
     codes = judge(effective_permits, np.array([one for one, _ in rows]), np.array([when for _, when in rows]))
     assert codes.tolist() == [0, unknown, 0, unknown, early, 0]
     assert judge(effective_permits, np.array([], np.int32), np.array([], np.int64)).tolist() == []
+    gate = Gate(permits)
+    assert [gate.may("acme", ("person:ada",), CATEGORY, at).reason for at in (14, 15)] == [Reason.BEFORE_YES, None]
 
 
 def test_a_gate_answers_about_each_category_by_itself():

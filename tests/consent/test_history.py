@@ -270,12 +270,12 @@ def test_events_of_the_world_are_remembered(tmp_path):
 
 def test_the_first_answer_of_all_is_found_whoever_asks_and_nobody_asks_for_nobody():
     history = History()
-    for at in range(40):
-        history.answers.decide(f"person:{at % 20}", decision(at, (0, True, None, [CATEGORY])))
-    for asked in ([0], [0, 0], [3, 0], list(range(20))):
+    for at in range(400):
+        history.answers.decide(f"person:{at % 200}", decision(at, (0, True, None, [CATEGORY])))
+    for asked in ([0], [0, 0], [3, 0], list(range(200))):
         found = history.answers.of(history.answers.numbers(f"person:{number}" for number in asked))
         told = [found.at_us[found.key == position].tolist() for position in range(len(asked))]
-        assert told == [[number, number + 20] for number in asked]
+        assert told == [[number, number + 200] for number in asked]
     assert len(history.answers.of(history.answers.numbers([])).key) == 0
     assert len(History().answers.of(np.array([], np.int32)).key) == 0
 
@@ -342,6 +342,23 @@ def test_what_was_shared_is_saved_and_what_was_saved_before_there_were_sharings_
     older = History()
     older.load(files | {"rare.json": json.dumps(rare).encode()})
     assert older.sharings.to_json() == []
+
+
+def test_a_conversation_is_opened_by_an_entry_that_says_so_and_by_no_other():
+    def sharing(shared):
+        body = {"account": "acme", "conversation": "meeting", "source": "5c", "with": [PERSON, OTHER], "by": "operator"}
+        return ("sharing", body | {"shared": shared})
+
+    opened = {("meeting", "5c"): ("operator",)}
+    for said, expected in (
+        ([True], opened),
+        ([True, False], {}),
+        (["yes"], {}),
+        ([True, 1], {}),
+        ([False, True], opened),
+    ):
+        history = read_history(entries_of([(START, sharing(shared)) for shared in said]))
+        assert history.sharings.of("acme", PERSON) == history.sharings.of("acme", OTHER) == expected, said
 
 
 def test_of_several_that_were_saved_the_newest_is_found(tmp_path, ledger):

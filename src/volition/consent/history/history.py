@@ -101,7 +101,6 @@ class History:
             if len(self._arranged) >= _ARRANGED:
                 self._arranged.clear()
             self._arranged[party] = (row, arranged)
-        arranged.regions = self._regions.get(party, [])
         arranged.erased_us, arranged.erased_seq = self._erased.get(party, (None, -1))
         return arranged
 

@@ -90,7 +90,6 @@ class PartyHistory:
     """Everything that one party did, each list in the ledger's order, so by time."""
 
     decisions: list[Decision] = field(default_factory=list)
-    regions: list[tuple[int, str]] = field(default_factory=list)
     signals: list[tuple[int, str, int]] = field(default_factory=list)  # instant, name, ledger entry
     erased_us: int | None = None
     erased_seq: int = -1
