@@ -361,6 +361,25 @@ def test_a_conversation_is_opened_by_an_entry_that_says_so_and_by_no_other():
         assert history.sharings.of("acme", PERSON) == history.sharings.of("acme", OTHER) == expected, said
 
 
+def test_an_entry_says_by_whom_a_conversation_is_opened_and_closed():
+    def sharing(by, *, shared=True, account="acme"):
+        body = {"account": account, "conversation": "channel", "source": "ab", "with": [PERSON], "shared": shared}
+        return (START, ("sharing", body | {"by": by}))
+
+    told = [sharing("operator"), sharing("source"), sharing("operator", account="other")]
+    told.append(sharing("source", shared=False))
+    history = read_history(entries_of(told))
+    assert history.sharings.openers("acme", ("channel", "ab")) == {PERSON: ("operator",)}
+    assert history.sharings.openers("other", ("channel", "ab")) == {PERSON: ("operator",)}
+
+
+def test_what_was_done_with_data_is_remembered_and_reports_are_not():
+    kinds = ["snapshot", "notice", "model", "release", "forgetting"]
+    history = read_history(entries_of([(START, (kind, {})) for kind in kinds]))
+    assert [entry.kind for entry in history.events] == ["snapshot", "model", "release", "forgetting"]
+    assert (history.size, history.last_us) == (5, START)
+
+
 def test_of_several_that_were_saved_the_newest_is_found(tmp_path, ledger):
     older = save(tmp_path, ledger, 4)
     shutil.copytree(older, tmp_path / "aside")

@@ -408,6 +408,7 @@ def test_a_notice_is_for_one_session_alone(access):
 
 
 def test_a_signed_text_is_good_for_one_use_until_its_last_microsecond_also_after_a_restart(access, clock, tmp_path):
+    assert not any("=" in access.links.sign("one use", {"a": "x" * size}, lasts_us=10) for size in range(3))
     text = access.links.sign("one use", {"a": 1}, lasts_us=10)
     assert access.links.read("one use", text) == {"a": 1, "what": "one use", "ends": clock.now_us + 10}
     reopened = Access.open(tmp_path, clock=clock)
