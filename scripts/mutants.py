@@ -264,6 +264,9 @@ def figures(group: str, found: Sequence[Mutant], explained: Explanations) -> str
     noticed, able = counts["killed"] + counts["timeout"], max(1, len(tried) - equal)
     low, high = interval(noticed, able)
     share = f"{noticed / able:.1%}" + ("" if len(tried) == len(found) else f" ({low:.1%} to {high:.1%})")
+    for function, change in sorted(explained.changes - {(one.function, one.change) for one in survivors}):
+        if any(one.function == function for one in tried):
+            print(f"\n{function}: explained, but there is no such survivor: {json.dumps(change)}")
     return (
         f"| {group} | {len(found)} | {len(tried)} | {counts['killed']} | {counts['timeout']} | {equal}"
         f" | {len(unexplained)} | {share} |"

@@ -412,7 +412,7 @@ def test_a_signed_text_is_good_for_one_use_until_its_last_microsecond_also_after
     text = access.links.sign("one use", {"a": 1}, lasts_us=10)
     assert access.links.read("one use", text) == {"a": 1, "what": "one use", "ends": clock.now_us + 10}
     reopened = Access.open(tmp_path, clock=clock)
-    clock.now_us += 10
+    clock.now_us += 9
     assert reopened.links.read("one use", text)["a"] == 1
     for use, wrong in (("another", text), ("one use", ""), ("one use", text.partition(".")[0]), ("one use", "x.y")):
         with pytest.raises(RefusedError, match="changed"):
