@@ -25,7 +25,7 @@ def test_every_explanation_is_of_a_change_of_a_function_that_there_is():
 
 def test_every_explanation_says_why_in_a_sentence():
     for one in TOLD["equal"] + TOLD["kind"]:
-        assert re.fullmatch(r"[A-Z].*\.", one["why"]), one
+        assert re.fullmatch(r".+\.", one["why"]), one
 
 
 def test_no_change_is_explained_twice():
