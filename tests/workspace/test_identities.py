@@ -1,13 +1,18 @@
 """Which identities are one person: merge, alias, rename, move, leave, and what follows from each for permission."""
 
 import json
+import zipfile
 from datetime import UTC, datetime
 
 import pytest
 
+from volition.canonical import datetime_to_us
 from volition.consent.identity import Handle, Identities
 from volition.consent.parties import ErasedError
 from volition.errors import ConflictError, InvalidInputError, RefusedError
+from volition.features.conversations import ConversationKind
+from volition.progress import silent
+from volition.records.ingest import Draft, PersonRef
 from volition.workspace import Workspace
 
 STARTED = datetime(2024, 11, 3, 9, tzinfo=UTC)
@@ -393,3 +398,93 @@ def test_whoever_is_erased_is_erased_with_every_identity(workspace, ann):
     assert permitted(workspace, "feature/search") == ["fine"]
     assert whom(workspace, name="Ann Lee") == ["?"]
     assert workspace.parties.people("acme") == [workspace.parties.person("bo")]
+
+
+# --- rights ---
+
+
+def test_what_is_held_and_exported_is_of_every_identity_and_counts_a_record_once(workspace, ann, tmp_path):
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    assert [(day.own, day.concerning) for day in workspace.rights.holdings("ann").days] == [(1, 0)]
+    assert workspace.rights.holdings("ann").may_be == 1
+    workspace.people.merge(ann, into="ann")
+    collect(workspace, "Ann Lee: lion", "Bo Berg: oh", name="third")
+    held = workspace.rights.holdings("ann")
+    assert sum(day.own for day in held.days) == 3
+    assert sum(day.concerning for day in held.days) == 1
+    assert held.may_be == 0
+    with (tmp_path / "export.zip").open("wb+") as sink:
+        done = workspace.rights.export(ann, sink)
+    assert (done.own, done.concerning) == (3, 1)
+    with zipfile.ZipFile(tmp_path / "export.zip") as archive:
+        about = json.loads(archive.read("about.json"))
+        records = json.loads(archive.read("records.json"))
+    assert [one["person"] for one in about["identities"]] == ["ann", ann]
+    assert sorted((one["payload"]["text"], one["others"]) for one in records) == [
+        ("giraffe", 0),
+        ("lion", 1),
+        ("zebra", 0),
+    ]
+
+
+def test_an_export_says_how_many_may_be_the_person_and_not_who(workspace, ann, tmp_path):
+    with (tmp_path / "export.zip").open("wb+") as sink:
+        workspace.rights.export("ann", sink)
+    with zipfile.ZipFile(tmp_path / "export.zip") as archive:
+        assert "1 who were heard in meetings may be you" in archive.read("README.txt").decode()
+        assert ann not in archive.read("about.json").decode()
+
+
+def test_a_person_reads_again_what_they_heard_under_any_identity(workspace, ann):
+    assert workspace.features.conversations(ConversationKind.MEETING, person="ann") == ()
+    workspace.people.merge(ann, into="ann")
+    [kickoff] = workspace.features.conversations(ConversationKind.MEETING, person="ann")
+    assert kickoff.name == "kickoff"
+
+
+def test_a_no_is_one_request_and_an_erasure_is_one_for_all_identities(workspace, ann):
+    workspace.people.merge(ann, into="ann")
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    party = workspace.party("person:ann")
+    no = say(workspace, "person:ann", yes=False)
+    [request] = workspace.rights.requests(party)
+    assert (request.kind, request.seq) == ("refusal", no.seq)
+    workspace.forgetting.erase(f"person:{ann}")
+    kinds = [one.kind for one in workspace.rights.requests(party)]
+    assert kinds == ["erasure", "refusal"]
+
+
+def test_a_proof_speaks_of_each_identity(workspace, ann):
+    for party in ("person:ann", f"person:{ann}"):
+        say(workspace, party, yes=True)
+    old = workspace.parties.person(ann).pseudonym
+    drafts = [
+        Draft(
+            key=f"{who}-{number}",
+            account="acme",
+            people=(PersonRef(name=who),),
+            category="content/chat",
+            at_us=datetime_to_us(STARTED) + number,
+            payload={"kind": "message", "text": f"the launch is on friday and we ship {number}", "channel": "news"},
+        )
+        for who in ("Bo Berg", "Annie", "Cy Clark", "Di Dahl", "Ed Eng", "Flo Frank")
+        for number in range(20)
+    ]
+    workspace.records.take_in(iter(drafts), "acme", silent)
+    annie = heard(workspace, "Annie")
+    for person in workspace.parties.people():
+        say(workspace, f"person:{person.id}", yes=True)
+    model = workspace.models.train("compose")
+    workspace.people.merge(annie, into="ann")
+    workspace.people.merge(ann, into="ann")
+    proofs = {proof["pseudonym"]: proof["rows"] for proof in workspace.proofs.person("ann")}
+    assert len(proofs) == 3
+    assert sorted(proofs.values()) == [0, 0, 20]
+    assert old in proofs
+    [trace] = workspace.proofs.traces("ann")
+    assert (trace.model.id, trace.rows, trace.refused) == (model.id, 20, 0)
+    workspace.consent.decide("person:ann", yes=False, data=["content"], purpose=["train"])
+    [trace] = workspace.proofs.traces("ann")
+    assert trace.refused == 20
+    [request] = workspace.rights.requests(workspace.party("person:ann"))
+    assert [(one.model, one.rows) for one in request.models] == [(model.id, 20)]

@@ -157,7 +157,7 @@ def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[ConversationLin
             at_us=row.collected_us,
             speaker=str(row.payload.get("speaker", row.payload.get("author", ""))),
             text=str(row.payload["text"]),
-            is_own=row.people[:1] == (reader.pseudonym,),
+            is_own=row.people[0] in reader.pseudonyms,
             concerns=row.people,
             members=tuple(one for one in row.people if one not in row.payload.get(MENTIONS, ())),
             is_private=bool(row.payload.get("private")),

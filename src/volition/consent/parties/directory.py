@@ -193,7 +193,7 @@ class Directory:
         Raises:
             InvalidInputError: The name is broken text.
         """
-        _check_text(name)
+        check_text(name)
         with self._database.writing() as connection:
             known = connection.execute(
                 "SELECT id FROM groups WHERE account = ? AND name = ?", (account, name)
