@@ -23,6 +23,7 @@ ledger; nothing here remembers anything else.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import chain
 from typing import Final
 
@@ -61,6 +62,15 @@ class Handle:
     name: str | None = None
     id: str | None = None
     email: str | None = None
+
+
+class Likeness(StrEnum):
+    """Why somebody heard may be somebody registered."""
+
+    ADDRESS = "address"  # the same, or the same but for a tag
+    NAME = "name"  # the same, or only spelt or decorated differently
+    PART = "part of a name"
+    IDENTIFIER = "identifier"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +247,15 @@ class Identities:
         registered = [one for one in near if not one.is_heard]
         return registered if len(registered) == 1 else []
 
+    def candidates(self, heard: Person) -> list[tuple[Person, Likeness]]:
+        """Return which registered people somebody heard may be, and why; by part of a name only to ask somebody."""
+        index = self._index(heard.account or "")
+        near = [one for one in self._near(index, heard) if not one.is_heard]
+        partly = {one.id: one for name in _names(*heard.identities) for one in index.short_for(name)}
+        known = {one.id for one in near}
+        parts = [(one, Likeness.PART) for one in partly.values() if one.id not in known and not one.is_heard]
+        return [*((one, _likeness(heard, one)) for one in near), *parts]
+
     def _near(self, index: _Index, person: Person) -> list[Person]:
         alike = {found for name in _names(person) for found in index.sure.get(sure_key(name), ())}
         alike |= {found for name in _names(person) for key in likely_keys(name) for found in index.likely.get(key, ())}
@@ -304,6 +323,18 @@ class Identities:
         for person in self._parties.people():
             index.add(person)
         return index
+
+
+def _likeness(heard: Person, person: Person) -> Likeness:
+    """Return what is most telling of what somebody heard and somebody registered have in common."""
+    if not {main_address(one) for one in heard.addresses}.isdisjoint(main_address(one) for one in person.addresses):
+        return Likeness.ADDRESS
+    own, others = ({key for name in _names(*one.identities) for key in _keys(name)} for one in (heard, person))
+    return Likeness.NAME if own & others else Likeness.IDENTIFIER
+
+
+def _keys(name: str) -> set[str]:
+    return {sure_key(name), *likely_keys(name)}
 
 
 def _sorted(account: str, people: Iterable[Person]) -> tuple[list[Person], list[Person], list[Person]]:

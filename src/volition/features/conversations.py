@@ -139,7 +139,7 @@ def conversations(  # noqa: PLR0913 - who reads what, and what shows it
             name=title,
             kind=kind,
             lines=_in_order(rows, reader),
-            was_there=any(was_there(reader.pseudonym, row) for row in rows),
+            was_there=any(was_there(pseudonym, row) for row in rows for pseudonym in reader.pseudonyms),
         )
         for title, rows in lines.items()
     ]

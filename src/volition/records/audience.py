@@ -22,6 +22,7 @@ from enum import StrEnum
 from functools import lru_cache, partial
 from typing import Final
 
+from volition.consent.gate import Participant
 from volition.consent.history import OPERATOR, SOURCE, History
 from volition.consent.parties import Person
 from volition.records.lake import Row, source_id
@@ -133,6 +134,12 @@ class Audience:
 
     def _openers(self, kind: ConversationKind, name: str) -> Collection[str]:
         return self.grants.get(self.known_as((kind.value, _source(self.account, name))), ())
+
+
+def participant(person: Person, account: str, at_us: int) -> Participant:
+    """Return a person as somebody who reads again what was said while they were there, under whichever identity."""
+    pseudonym, *merged = person.pseudonyms
+    return Participant(pseudonym=pseudonym, account=account, at_us=at_us, merged=tuple(merged))
 
 
 def was_there(pseudonym: str, row: Row) -> bool:

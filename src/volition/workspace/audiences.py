@@ -7,12 +7,20 @@ it. Who opened it is an entry of the ledger, by pseudonym. `records.audience` de
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from volition.consent.gate import Participant
 from volition.consent.history import OPERATOR, SOURCE
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
-from volition.records.audience import CATEGORY, Audience, ConversationKind, Grant, audience_of, readership_of, was_there
+from volition.records.audience import (
+    CATEGORY,
+    Audience,
+    ConversationKind,
+    Grant,
+    audience_of,
+    participant,
+    readership_of,
+    was_there,
+)
 from volition.records.lake import Row, source_id
 from volition.workspace.opened import Opened
 
@@ -287,9 +295,3 @@ class Audiences:
             return Reader(party=party, name=self._opened.parties.account(party.removeprefix("account:")).name)
         person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:"))
         return None if person is None else Reader(party=f"person:{person.id}", name=person.name or person.id)
-
-
-def participant(person: Person, account: str, at_us: int) -> Participant:
-    """Return a person as somebody who reads again what was said while they were there, under whichever identity."""
-    pseudonym, *merged = person.pseudonyms
-    return Participant(pseudonym=pseudonym, account=account, at_us=at_us, merged=tuple(merged))

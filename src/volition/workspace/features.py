@@ -39,11 +39,11 @@ from volition.learning.families.search.ranking import Found
 from volition.learning.families.summary.minutes import Minutes
 from volition.learning.families.summary.summary import Summary
 from volition.progress import Progress, silent
-from volition.records.audience import CATEGORY, ConversationKind, is_open
+from volition.records.audience import CATEGORY, ConversationKind, is_open, participant
 from volition.records.ingest.intake import OTHER, Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
-from volition.workspace.audiences import Audiences, participant
+from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened

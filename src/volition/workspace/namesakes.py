@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 from volition.consent.history import PartyHistory
-from volition.consent.identity import Identities
+from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
 from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import CATEGORIES
@@ -35,10 +35,17 @@ class Namesakes:
 
     def of(self, person: Person) -> list[Person]:
         """Return who may be the same person: somebody heard for one registered, or the other way round."""
+        return self._current().namesakes(person)
+
+    def candidates(self, heard: Person) -> list[tuple[Person, Likeness]]:
+        """Return which registered people somebody heard may be, and why."""
+        return self._current().candidates(heard)
+
+    def _current(self) -> Identities:
         version = self._opened.parties.version()
         if self._identities is None or self._identities[0] != version:
             self._identities = version, Identities(self._opened.parties)
-        return self._identities[1].namesakes(person)
+        return self._identities[1]
 
     def copies(self, party: str, body: dict[str, Any], *, kind: str) -> Iterator[NewEntry]:
         """Yield the entries that an answer takes for the other identities of its party, as the ledger has them.

@@ -12,9 +12,12 @@ what was written into the ledger stays there.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from volition.consent.gate import Subject
 from volition.consent.history import OPERATOR
+from volition.consent.identity import Likeness
 from volition.consent.limits import limits_among
 from volition.consent.parties import Account, Person
 from volition.consent.references import PersonId, Pseudonym, person_ref
@@ -26,6 +29,15 @@ from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 
 _NOBODY: Final = Pseudonym("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Somebody heard who may be somebody registered, and why."""
+
+    heard: Person
+    person: Person
+    likeness: Likeness
 
 
 class People:
@@ -83,18 +95,16 @@ class People:
 
     def heard_before(
         self,
-        account: str | None,
+        person: str,
         *,
+        account: str | None = None,
         name: str | None = None,
         aliases: Sequence[str] = (),
         emails: Sequence[str] = (),
     ) -> tuple[list[Person], list[str]]:
         """Return who was heard and may be somebody who is to be added, and which of the names an erased person had."""
-        about = _person("", account, name, aliases, emails)
-        erased = [
-            text for text in (*about.names, *about.addresses) if self._opened.parties.is_erased(account or "", text)
-        ]
-        return self._namesakes.of(about), erased
+        about = _person(person, account, name, aliases, emails)
+        return self._namesakes.of(about), self._erased(about)
 
     def namesakes(self, person: str) -> list[Person]:
         """Return who may be the same person: somebody heard in the data for one registered, or the other way round.
@@ -106,20 +116,29 @@ class People:
         """
         return self._namesakes.of(self._opened.parties.person(person))
 
-    def pairs(self, account: str | None = None) -> list[tuple[Person, Person]]:
-        """Return who was heard (first) and may be somebody registered (second), but for those said to be two people.
+    def pairs(self, account: str | None = None) -> list[Pair]:
+        """Return who was heard and may be somebody registered, but for those said to be two people; by id.
 
         Args:
-            account: Only of this account, and only its own users and guests; none for all.
+            account: Only who was heard in this account and may be one of its own people; none for all.
         """
         apart = self._opened.parties.changes.kept_apart()
-        registered = [one for one in self._opened.parties.people(account) if not one.is_heard]
         return [
-            (heard, person)
-            for person in registered
-            for heard in self._namesakes.of(person)
-            if (heard.id, person.id) not in apart and account in {None, heard.account}
+            Pair(heard=heard, person=person, likeness=likeness)
+            for heard in self._opened.parties.people(account)
+            if heard.is_heard
+            for person, likeness in self._namesakes.candidates(heard)
+            if (heard.id, person.id) not in apart and account in {None, person.account}
         ]
+
+    def records_of(self, person: Person) -> int:
+        """Count the records that concern a person, under every identity."""
+        asking = Subject(pseudonym=person.pseudonym, at_us=self._opened.now_us, merged=person.pseudonyms[1:])
+        return sum(1 for _ in self._opened.lake.held(asking))
+
+    def region(self, person: Person) -> str | None:
+        """Return the region that is on record for a person; none if their account's holds for them."""
+        return self._region_of(person_ref(person.pseudonym))
 
     def names(self, person: str) -> list[str]:
         """Return every name, alias and address by which a person is known, under any identity of theirs.
@@ -133,8 +152,11 @@ class People:
 
     def erased_names(self, person: str) -> list[str]:
         """Return the names and addresses of a person by which somebody was known who was erased."""
-        found = self._opened.parties.person(person)
-        return [text for text in self.names(person) if self._opened.parties.is_erased(found.account or "", text)]
+        return self._erased(self._opened.parties.person(person))
+
+    def _erased(self, person: Person) -> list[str]:
+        account, parties = person.account or "", self._opened.parties
+        return [text for text in (*person.names, *person.addresses) if parties.is_erased(account, text)]
 
     # --- what changes people ---
 
