@@ -15,7 +15,9 @@ from volition.errors import RefusedError
 from volition.server.auth import Access, Role
 from volition.workspace import Workspace
 
-VTT = "WEBVTT\n\n1\n00:00:01.000 --> 00:00:01.900\nAnn Lee: zebra\n\n2\n00:00:02.000 --> 00:00:02.900\nA. Lee: giraffe\n"
+VTT = (
+    "WEBVTT\n\n1\n00:00:01.000 --> 00:00:01.900\nAnn Lee: zebra\n\n2\n00:00:02.000 --> 00:00:02.900\nA. Lee: giraffe\n"
+)
 
 
 @pytest.fixture

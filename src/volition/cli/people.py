@@ -109,9 +109,9 @@ def add_person(
         for one in same:
             end_guest(workspace, one)
         added = workspace.people.add_person(person, **handles, region=region, same_as=same)
-        for one in heard:
-            if one.id not in same:
-                workspace.people.keep_apart(one.id, added.id)
+        for other in heard:
+            if other.id not in same:
+                workspace.people.keep_apart(other.id, added.id)
         namesakes = [one.id for one in workspace.people.namesakes(added.id)]
     value = {
         "person": added.id,

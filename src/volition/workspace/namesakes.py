@@ -18,7 +18,7 @@ from volition.consent.history import PartyHistory
 from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
 from volition.consent.references import Pseudonym, person_ref
-from volition.consent.terms.model import CATEGORIES
+from volition.consent.terms.model import CATEGORIES, leaves
 from volition.ledger.entry import NewEntry
 from volition.workspace.opened import Opened
 
@@ -63,12 +63,31 @@ class Namesakes:
         for other in self.of(person):
             for pseudonym in other.pseudonyms:
                 yield NewEntry(kind=kind, body={**body, "party": person_ref(pseudonym), "namesake": party})
+        about = _about_content(body)
+        if about is None:
+            return
+        for other in self._opened.parties.changes.verified_as(person.id):
+            for pseudonym in other.pseudonyms:
+                yield NewEntry(kind=kind, body={**about, "party": person_ref(pseudonym), "namesake": party})
 
     def refusals_for(self, person: Person) -> Iterator[NewEntry]:
         """Yield the entries by which what namesakes have refused, and refuse still, counts for a person, too."""
         theirs = [pseudonym for other in self.of(person) for pseudonym in other.pseudonyms]
         for pseudonym in person.pseudonyms:
             yield from self._refused(pseudonym, theirs, link="namesake")
+
+    def content_refusals_for(self, person: Person) -> Iterator[NewEntry]:
+        """Yield the entries by which what a person has refused about content elsewhere counts here, too.
+
+        Elsewhere is where somebody has shown the same address to be theirs, so they are surely the same person.
+        """
+        verified = self._opened.parties.changes.verified_as(person.id)
+        theirs = [pseudonym for other in verified for pseudonym in other.pseudonyms]
+        for pseudonym in person.pseudonyms:
+            for draft in self._refused(pseudonym, theirs, link="namesake"):
+                about = _about_content(draft.body)
+                if about is not None:
+                    yield NewEntry(kind=draft.kind, body=about)
 
     def refusals_among(self, pseudonyms: Sequence[Pseudonym]) -> Iterator[NewEntry]:
         """Yield the entries by which what one identity of a person refuses counts for each, where it does not yet."""
@@ -105,6 +124,14 @@ class Namesakes:
         counted = [set(terms.signals.get(name, ())) for terms in self._opened.history().bindings.published()]
         purposes = set().union(*counted)
         return not purposes or not set(product(CATEGORIES, purposes)) <= yeses
+
+
+def _about_content(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an answer as far as it is about content; none if it is not. A signal is about all that the terms name."""
+    if "signal" in body:
+        return body
+    data = [category for category in leaves(body["data"], CATEGORIES) if category.startswith("content/")]
+    return {**body, "data": data} if data else None
 
 
 def _last(known: PartyHistory) -> dict[_Use, bool]:

@@ -203,7 +203,7 @@ class People:
             person: Whom to merge, by id: somebody heard, or somebody registered.
             into: Into whom, by id.
             region: Which region holds for both; needed where the two have different ones.
-            by: Who says so, by id; none for the operator.
+            by: Who says so: the id of a person, or "account:ID" for its administrator; none for the operator.
 
         Raises:
             InvalidInputError: One of them is not there, they are one already, or the region is none.
@@ -234,6 +234,24 @@ class People:
         entry = self._note("apart", [other, one], by=by)
         self._opened.parties.changes.keep_apart(one.id, other.id)
         return entry
+
+    def verify_address(self, person: str, email: str) -> None:
+        """Note that a person has shown an address of theirs to be theirs, as whoever lets them sign in knows.
+
+        Whoever has shown the same one elsewhere is surely the same person: the no of each about content holds for both.
+        """
+        changes = self._opened.parties.changes
+        if changes.verify(person, email):
+            known = self._opened.parties.person(person)
+            drafts = [*self._namesakes.content_refusals_for(known)]
+            for other in changes.verified_as(known.id):
+                drafts += self._namesakes.content_refusals_for(other)
+            self._opened.ledger.append(*drafts)
+
+    def verified_at(self, person: str) -> list[str]:
+        """Return the other accounts at which a person has shown the same address to be theirs."""
+        others = self._opened.parties.changes.verified_as(person)
+        return sorted({other.account for other in others if other.account is not None})
 
     def move(self, person: str, *, to: str, by: str | None = None) -> Person:
         """Make a person a user of another account.
@@ -273,7 +291,9 @@ class People:
         self, act: str, people: Sequence[Person], *, by: str | None, accounts: Sequence[str | None] = ()
     ) -> NewEntry:
         """Return the entry that says what was done to whom, without a name; the one who is kept comes first."""
-        who = OPERATOR if by is None else person_ref(self._opened.parties.person(by).pseudonym)
+        if by is not None and not by.startswith("account:"):
+            by = person_ref(self._opened.parties.person(by).pseudonym)
+        who = by or OPERATOR
         body = {"act": act, "people": [person_ref(one.pseudonym) for one in people], "by": who}
         return NewEntry(kind="identity", body=body | ({"accounts": list(accounts)} if accounts else {}))
 

@@ -159,12 +159,15 @@ class Changes:
             connection.execute("INSERT OR IGNORE INTO former VALUES (?, ?)", (known.account, known.id))
         return self._directory.person(known.id)
 
-    def verify(self, person: str, email: str) -> None:
-        """Note that a person has shown an address to be theirs; only one of their own addresses is noted."""
-        known = self._directory.person(person)
-        if fold(email) in map(fold, known.addresses):
-            with self._database.writing() as connection:
-                connection.execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (fold(email), known.id))
+    def verify(self, person: str, email: str) -> bool:
+        """Note that a person has shown an address to be theirs; only one of their own. Return whether that is new."""
+        known, folded = self._directory.person(person), fold(email)
+        is_noted = self._database.one("SELECT 1 FROM verified WHERE email = ? AND person = ?", folded, known.id)
+        if is_noted is not None or folded not in map(fold, known.addresses):
+            return False
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO verified VALUES (?, ?)", (folded, known.id))
+        return True
 
     def verified_as(self, person: str) -> list[Person]:
         """Return who else has shown one of the addresses to be theirs that this person has shown: by id."""
@@ -175,11 +178,6 @@ class Changes:
             known.id,
         )
         return [self._directory.person(one) for (one,) in found]
-
-    def has_verified(self, person: str) -> bool:
-        """Return whether a person has shown an address to be theirs."""
-        known = self._directory.person(person)
-        return self._database.one("SELECT 1 FROM verified WHERE person = ?", known.id) is not None
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
