@@ -308,6 +308,45 @@ def test_somebody_else_is_offered_no_more_and_the_no_of_each_still_counts_for_bo
     assert identity_entries(workspace)[-1]["act"] == "apart"
 
 
+def features(workspace):
+    return permitted(workspace, "feature/search")
+
+
+def test_the_no_of_somebody_heard_holds_in_records_of_both_though_a_second_of_the_name_is_registered(workspace, ann):
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    assert features(workspace) == ["fine", "giraffe", "zebra"]
+    workspace.people.add_person("ann2", account="acme", name="Ann Lee")
+    assert workspace.people.namesakes(ann) == [], "nobody can say whose namesake"
+    say(workspace, f"person:{ann}", yes=False)
+    assert features(workspace) == ["fine"]
+
+
+@pytest.mark.parametrize("how", ["rename", "remove", "move"])
+def test_the_no_of_somebody_heard_holds_in_records_of_both_however_the_other_is_called_since(workspace, how):
+    collect(workspace, "Annie: zebra", name="kickoff")
+    workspace.people.add_person("ann", account="acme", name="Ann Lee", aliases=["Annie"])
+    collect(workspace, "Annie: giraffe", name="retro")
+    annie = heard(workspace, "Annie")
+    if how == "move":
+        workspace.people.move("ann", to="brill")
+    elif how == "remove":
+        workspace.people.remove_alias("ann", "Annie")
+    else:
+        workspace.people.rename("ann", "Annie")
+        workspace.people.rename("ann", "Ann Day", forget_old=True)
+    say(workspace, f"person:{annie}", yes=False)
+    assert features(workspace) == ["fine"]
+
+
+def test_what_somebody_heard_refused_holds_in_records_in_which_another_of_the_name_stands_first(workspace):
+    collect(workspace, "Zoe Zander (Guest): zebra", name="kickoff")
+    guest = heard(workspace, "Zoe Zander (Guest)")
+    say(workspace, f"person:{guest}", yes=False)
+    collect(workspace, "Zoe Zander: giraffe", name="retro")
+    collect(workspace, "Zoe Zander (Guest): lion", name="third")
+    assert "lion" not in features(workspace)
+
+
 # --- accounts ---
 
 
@@ -376,7 +415,7 @@ def test_every_id_and_pseudonym_of_a_person_names_that_identity_to_the_gate(work
 def test_an_older_directory_opens_and_merges(workspace, ann):
     folder = workspace.folder
     workspace.parties.directory._database._connection.executescript(
-        "DROP TABLE merged; DROP TABLE former; DROP TABLE apart; DROP TABLE verified;"
+        "DROP TABLE merged; DROP TABLE former; DROP TABLE apart; DROP TABLE verified; DROP TABLE linked;"
     )
     workspace.close()
     with Workspace.open(folder) as again:

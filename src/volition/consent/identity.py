@@ -21,7 +21,7 @@ ledger; nothing here remembers anything else.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
@@ -138,9 +138,17 @@ def _handles(person: Person) -> tuple[str, ...]:
 class Identities:
     """Says whom handles mean, by the directory of people; whoever is new becomes a guest of the account."""
 
-    def __init__(self, parties: Parties) -> None:
-        """Take the directory of accounts and people."""
+    def __init__(self, parties: Parties, *, on_link: Callable[[Person, Person], None] | None = None) -> None:
+        """Take the directory of accounts and people.
+
+        Args:
+            parties: The directory.
+            on_link: Called when two people are first concerned together, since either may be meant: the one who stands
+                first in records, and the other. A rule may ask whoever stands first alone, so the no of the other has
+                to count for them, however either is called later.
+        """
         self._parties = parties
+        self._on_link = on_link
         self._indices: dict[str, _Index] = {}
         self._known: dict[tuple[str, Handle], Resolved] = {}
 
@@ -153,8 +161,20 @@ class Identities:
         """
         key = (account, handle)
         if key not in self._known:
-            self._known[key] = self._resolve(account, handle)
+            resolved = self._resolve(account, handle)
+            self._link(resolved.people)
+            self._known[key] = resolved
         return self._known[key]
+
+    def _link(self, pseudonyms: Sequence[str]) -> None:
+        """Note whom records concern together; where nobody knows who stands first, they are refused as it is."""
+        people = [self._parties.person_by_pseudonym(one) for one in pseudonyms]
+        if self._on_link is None or people[0] is None:
+            return
+        for other in people[1:]:
+            if other is not None and not self._parties.changes.is_linked(people[0].id, other.id):
+                self._on_link(people[0], other)
+                self._parties.changes.link(people[0].id, other.id)  # last: killed before it, it is all done again
 
     def _resolve(self, account: str, handle: Handle) -> Resolved:
         identifier, email, name = (_filled(text) for text in (handle.id, handle.email, handle.name))

@@ -37,6 +37,26 @@ class Namesakes:
         """Return who may be the same person: somebody heard for one registered, or the other way round."""
         return self._current().namesakes(person)
 
+    def sharing(self, person: Person) -> list[Person]:
+        """Return for whom a person's no counts, too: who may be the same, or was when records concerned both."""
+        others = {one.id: one for one in (*self.of(person), *self._opened.parties.changes.linked_with(person))}
+        return [one for one in others.values() if one.id != person.id]
+
+    def linked(self, first: Person, other: Person) -> None:
+        """Record for each of two whom records concern together what the other has refused, and refuses still."""
+        drafts = [
+            draft
+            for one, its_other in ((first, other), (other, first))
+            for pseudonym in one.pseudonyms
+            for draft in self._refused(pseudonym, its_other.pseudonyms, link="namesake")
+        ]
+        self._opened.ledger.append(*drafts)
+
+    def keep(self, person: Person) -> None:
+        """Note who may be the same person now, so that the no of each counts for both however they are called later."""
+        for other in self.of(person):
+            self._opened.parties.changes.link(person.id, other.id)
+
     def candidates(self, heard: Person) -> list[tuple[Person, Likeness]]:
         """Return which registered people somebody heard may be, and why."""
         return self._current().candidates(heard)
@@ -60,7 +80,7 @@ class Namesakes:
                 yield NewEntry(kind=kind, body={**body, "party": person_ref(pseudonym), "same_as": party})
         if body.get("answer") == "yes":
             return
-        for other in self.of(person):
+        for other in self.sharing(person):
             for pseudonym in other.pseudonyms:
                 yield NewEntry(kind=kind, body={**body, "party": person_ref(pseudonym), "namesake": party})
         about = _about_content(body)
@@ -72,7 +92,7 @@ class Namesakes:
 
     def refusals_for(self, person: Person) -> Iterator[NewEntry]:
         """Yield the entries by which what namesakes have refused, and refuse still, counts for a person, too."""
-        theirs = [pseudonym for other in self.of(person) for pseudonym in other.pseudonyms]
+        theirs = [pseudonym for other in self.sharing(person) for pseudonym in other.pseudonyms]
         for pseudonym in person.pseudonyms:
             yield from self._refused(pseudonym, theirs, link="namesake")
 

@@ -85,6 +85,8 @@ class People:
             about = _person(person, account, name, aliases, emails)
             self._check_merge(heard, about)
             self._regions(about, heard, region)
+        for heard in self._namesakes.of(_person(person, account, name, aliases, emails)):
+            self._namesakes.keep(heard)  # with whoever they may be until then
         added = parties.add_person(person, account=account, name=name, aliases=aliases, emails=emails)
         if region is not None:
             self._opened.ledger.append(_region(person_ref(added.pseudonym), region))
@@ -173,7 +175,10 @@ class People:
         """
         if not aliases and not emails:
             raise InvalidInputError("Say which: a name or an identifier, or an address with --email.")
-        self._note("alias", [self._opened.parties.person(person)], by=by)
+        before = self._opened.parties.person(person)
+        self._note("alias", [before], by=by)
+        for heard in self._namesakes.of(_person("", before.account, None, aliases, emails)):
+            self._namesakes.keep(heard)  # with whoever they may be until then
         known = self._opened.parties.changes.add_handles(person, aliases=aliases, emails=emails)
         self._settle(known)
         return known
@@ -182,6 +187,7 @@ class People:
         """Take a name, an identifier or an address from a person. Raises as `Changes.remove_handle` does."""
         known = self._opened.parties.person(person)
         self._note("alias", [known], by=by)
+        self._namesakes.keep(known)
         return self._opened.parties.changes.remove_handle(person, handle)
 
     def rename(self, person: str, name: str, *, forget_old: bool = False, by: str | None = None) -> Person:
@@ -189,7 +195,9 @@ class People:
 
         Raises as `Changes.rename` does.
         """
-        self._note("rename", [self._opened.parties.person(person)], by=by)
+        before = self._opened.parties.person(person)
+        self._note("rename", [before], by=by)
+        self._namesakes.keep(before)
         known = self._opened.parties.changes.rename(person, name, forget_old=forget_old)
         self._settle(known)
         return known
@@ -267,6 +275,7 @@ class People:
             raise ConflictError(f"{msg}`volition person add ID --account {to}`.")
         self._opened.parties.account(to)
         self._note("move", [known], by=by, accounts=[known.account, to])
+        self._namesakes.keep(known)
         moved = self._opened.parties.changes.move(known.id, to)
         self._settle(moved)
         return moved
@@ -281,6 +290,7 @@ class People:
         if known.is_guest or known.is_heard:
             raise InvalidInputError(f"{known.id} is no user of an account, so they cannot leave one.")
         self._note("leave", [known], by=by, accounts=[known.account])
+        self._namesakes.keep(known)
         left = self._opened.parties.changes.leave(known.id)
         self._settle(left)
         return left
@@ -313,7 +323,7 @@ class People:
             *limits_among(history, [person_ref(one) for one in person.pseudonyms]),
             *self._namesakes.refusals_for(person),
         ]
-        for other in self._namesakes.of(person):
+        for other in self._namesakes.sharing(person):
             drafts += self._namesakes.refusals_for(other)
         if drafts:
             self._opened.ledger.append(*drafts)

@@ -119,6 +119,28 @@ class Changes:
         """Return the pairs of somebody heard and somebody registered that were said to be two."""
         return frozenset((heard, person) for heard, person in self._database.all("SELECT heard, person FROM apart"))
 
+    def link(self, first: str, other: str) -> None:
+        """Note that records concern two people where either may be meant, by their ids."""
+        with self._database.writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO linked VALUES (?, ?)", (first, other))
+
+    def is_linked(self, first: str, other: str) -> bool:
+        """Return whether that was noted."""
+        known = "SELECT 1 FROM linked WHERE first = ? AND other = ?"
+        return self._database.one(known, first, other) is not None
+
+    def linked_with(self, person: Person) -> list[Person]:
+        """Return with whom records concern a person where either may be meant, by id."""
+        ids = {
+            found
+            for one in person.ids
+            for (found,) in self._database.all(
+                "SELECT other FROM linked WHERE first = ?1 UNION SELECT first FROM linked WHERE other = ?1", one
+            )
+        }
+        others = {other.id: other for other in map(self._directory.person, sorted(ids))}
+        return [other for other in others.values() if other.id != person.id]
+
     def move(self, person: str, account: str) -> Person:
         """Make a person a user of another account. They stay known by their handles where they were.
 

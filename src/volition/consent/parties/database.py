@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS former (account TEXT NOT NULL, person TEXT NOT NULL,
                                    PRIMARY KEY (account, person)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS apart (heard TEXT NOT NULL, person TEXT NOT NULL,
                                   PRIMARY KEY (heard, person)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS linked (first TEXT NOT NULL, other TEXT NOT NULL, PRIMARY KEY (first, other)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS linked_by_other ON linked (other);
 CREATE TABLE IF NOT EXISTS verified (email TEXT NOT NULL, person TEXT NOT NULL,
                                      PRIMARY KEY (email, person)) WITHOUT ROWID;
 """

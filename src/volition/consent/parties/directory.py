@@ -391,6 +391,7 @@ class Directory:
                 for table in ("handles", "merged", "former", "apart", "verified"):
                     connection.execute(f"DELETE FROM {table} WHERE person = ?", (identity,))  # noqa: S608 - our own
                 connection.execute("DELETE FROM apart WHERE heard = ?", (identity,))
+                connection.execute("DELETE FROM linked WHERE ? IN (first, other)", (identity,))
                 connection.execute("DELETE FROM people WHERE id = ?", (identity,))
             connection.executemany("INSERT OR IGNORE INTO destroyed VALUES (?)", ((mark,) for mark in sorted(marks)))
 
