@@ -119,5 +119,6 @@ class Erasing:
 
     def _erase_sign_in(self, person: Person) -> None:
         with self._open_sign_ins() as sign_ins:
-            for identity in person.ids if sign_ins is not None else ():
-                sign_ins.erase_person(identity, (*person.names, *person.addresses))
+            if sign_ins is not None:
+                for identity in person.ids:
+                    sign_ins.erase_person(identity, (*person.names, *person.addresses))

@@ -26,12 +26,12 @@ def world(world):
     """Let somebody speak at each of two accounts who is registered afterwards, and somebody by a part of a name."""
     with Workspace.open(world) as workspace:
         workspace.terms.accept("brill")
-        for account, names in (("acme", ("Zoe Zander", "A. Byron")), ("brill", ("Yan Young", "Cy Clark (Guest)"))):
+        for account, names in (("acme", ("Quinn Quill", "A. Byron")), ("brill", ("Yan Young", "Cy Clark (Guest)"))):
             path = world.parent / f"{account}.vtt"
             path.write_text(MEETING.format(*names))
             workspace.consent.decide(f"account:{account}", yes=True, data=["content"], purpose=["feature"])
             workspace.records.collect_webvtt(path, account=account, started=datetime(2025, 6, 3, 9, tzinfo=UTC))
-        workspace.people.add_person("zoe", account="acme", name="Zoe Zander")
+        workspace.people.add_person("quinn", account="acme", name="Quinn Quill")
         workspace.people.add_person("yan", account="brill", name="Yan Young")
     return world
 
@@ -66,8 +66,8 @@ def pairs(page):
 
 def test_the_operator_sees_each_pair_with_why_and_an_administrator_only_those_of_the_account(come):
     console, account = come(Role.OPERATOR).get("/console/people"), come(Role.ADMINISTRATOR).get("/account/people")
-    assert sorted(person for _, person in pairs(console)) == ["ada", "cy", "yan", "zoe"]
-    assert sorted(person for _, person in pairs(account)) == ["ada", "zoe"]
+    assert sorted(person for _, person in pairs(console)) == ["ada", "cy", "quinn", "yan"]
+    assert sorted(person for _, person in pairs(account)) == ["ada", "quinn"]
     assert "Only a part of the name" in account.text
     assert re.findall(r"Heard at Acme Ltd, in (\d) records?\.", account.text) == ["1", "1"]
     assert "Brill" not in account.text
@@ -79,13 +79,13 @@ def test_the_operator_sees_each_pair_with_why_and_an_administrator_only_those_of
 def test_the_same_person_is_merged_and_somebody_else_is_offered_no_more(come, server, role, path):
     client = come(role)
     heard = {person: one for one, person in pairs(client.get(path))}
-    same = client.post(path, data={"heard": heard["zoe"], "person": "zoe", "answer": "same"})
-    assert "Zoe Zander and Zoe Zander are one person from now on." in same.text
+    same = client.post(path, data={"heard": heard["quinn"], "person": "quinn", "answer": "same"})
+    assert "Quinn Quill and Quinn Quill are one person from now on." in same.text
     other = client.post(path, data={"heard": heard["ada"], "person": "ada", "answer": "other"})
     assert "somebody else than Ada Byron" in html.unescape(other.text)
-    assert not {"zoe", "ada"} & {person for _, person in pairs(client.get(path))}
+    assert not {"quinn", "ada"} & {person for _, person in pairs(client.get(path))}
     with server.workspaces.borrow() as workspace:
-        assert workspace.parties.person("zoe").ids == ("zoe", heard["zoe"])
+        assert workspace.parties.person("quinn").ids == ("quinn", heard["quinn"])
         acts = [entry.body for entry in workspace.entries() if entry.kind == "identity"]
     assert [body["act"] for body in acts] == ["merge", "apart"]
     assert {body["by"] for body in acts} == {"operator" if role is Role.OPERATOR else "account:acme"}
@@ -96,7 +96,7 @@ def test_a_pair_of_another_account_is_not_there_for_an_administrator(come, serve
     client = come(Role.ADMINISTRATOR)
     answers = [
         client.post("/account/people", data={"heard": one, "person": person, "answer": "same"})
-        for one, person in [(heard["yan"], "yan"), ("brill:guest:none", "nobody"), (heard["zoe"], "ada"), ("", "")]
+        for one, person in [(heard["yan"], "yan"), ("brill:guest:none", "nobody"), (heard["quinn"], "ada"), ("", "")]
     ]
     assert [answer.status_code for answer in answers] == [404] * 4
     assert len({re.sub(r"\s+", " ", answer.text) for answer in answers}) == 1
@@ -112,7 +112,7 @@ def test_nobody_else_sees_or_answers(come, server):
     for client in (come(Role.PERSON), come(Role.AUDITOR), come(Role.ENGINEER), come(session=session)):
         for path in ("/console/people", "/account/people"):
             assert client.get(path).status_code == 403
-            assert client.post(path, data={"heard": guest, "person": "zoe", "answer": "same"}).status_code == 403
+            assert client.post(path, data={"heard": guest, "person": "quinn", "answer": "same"}).status_code == 403
     stranger = come()
     stranger.follow_redirects = False
     assert stranger.get("/account/people").headers["location"].startswith("/sign-in")
@@ -124,10 +124,10 @@ def test_nobody_else_sees_or_answers(come, server):
 def test_a_guests_link_of_whoever_turns_out_to_be_a_user_leads_nowhere(come, server):
     client = come(Role.OPERATOR)
     heard = {person: one for one, person in pairs(client.get("/console/people"))}
-    link = server.access.links.make_guest_link(person=heard["zoe"], account="acme")
+    link = server.access.links.make_guest_link(person=heard["quinn"], account="acme")
     session = server.access.sessions.begin(server.access.links.find_guest(link).user)
     assert come(session=session).get("/guest").status_code == 200
-    client.post("/console/people", data={"heard": heard["zoe"], "person": "zoe", "answer": "same"})
+    client.post("/console/people", data={"heard": heard["quinn"], "person": "quinn", "answer": "same"})
     assert "/sign-in" in str(come(session=session).get("/guest").url)
     assert come().get(f"/guest/{link}").status_code == 403
 
@@ -135,24 +135,24 @@ def test_a_guests_link_of_whoever_turns_out_to_be_a_user_leads_nowhere(come, ser
 def test_the_ledger_says_what_was_done_and_names_nobody(come, server):
     client = come(Role.OPERATOR)
     heard = {person: one for one, person in pairs(client.get("/console/people"))}
-    client.post("/console/people", data={"heard": heard["zoe"], "person": "zoe", "answer": "same"})
+    client.post("/console/people", data={"heard": heard["quinn"], "person": "quinn", "answer": "same"})
     text = come(Role.AUDITOR).get("/console/ledger").text
     assert "Two identities turned out to be one person" in text
     with server.workspaces.borrow() as workspace:
         [seq] = [entry.seq for entry in workspace.entries() if entry.kind == "identity"]
-        pseudonym = workspace.parties.person("zoe").pseudonym
+        pseudonym = workspace.parties.person("quinn").pseudonym
     entry = come(Role.AUDITOR).get(f"/console/ledger/{seq}").text
     assert pseudonym not in entry
-    assert "Zoe" not in entry
+    assert "Quinn" not in entry
 
 
 def test_what_we_hold_says_how_many_names_may_be_the_visitor_and_no_name(come, server):
     with server.workspaces.borrow() as workspace:
-        workspace.people.alias("ada", aliases=["Zoe Zander"])
+        workspace.people.alias("ada", aliases=["Quinn Quill"])
         assert len(workspace.people.namesakes("ada")) == 1
     client = come(Role.PERSON)
     assert "1 name that was heard in meetings may be you" in client.get("/holdings").text
-    assert "Zander" not in client.get("/holdings").text
+    assert "Quill" not in client.get("/holdings").text
     assert "not erased with yours" in client.get("/requests/erase").text
 
 
@@ -218,5 +218,5 @@ def test_the_page_is_for_everybody_and_works_without_javascript(new_page, sign_i
         check_access(page)
     still = sign_in(new_page(script=False), role)
     still.goto(path)
-    still.get_by_role("button", name="Zoe Zander and Zoe Zander are the same person").click()
+    still.get_by_role("button", name="Quinn Quill and Quinn Quill are the same person").click()
     assert "are one person from now on" in still.content()

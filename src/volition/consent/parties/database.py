@@ -8,6 +8,7 @@
   then dropped.
 """
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -80,7 +81,10 @@ class Database:
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA temp_store = MEMORY")  # writing the file anew must leave no copy elsewhere
             found = self._connection.execute("SELECT value FROM state WHERE name = ?", (_KEY_CHECK,)).fetchone()
-            if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'verified'").fetchone():
+            there = {
+                name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            if not set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", _LATER)) <= there:  # it takes the write lock
                 self._connection.executescript(f"BEGIN IMMEDIATE; {_LATER} COMMIT;")
         except sqlite3.Error as error:
             self.close()

@@ -79,7 +79,7 @@ class Access:
         with self.database.writing():
             for person in people:
                 self.users.remove_guests_of(person)
-                self.links.revoke(person)
+                self.links.forget(person)
 
     def close(self) -> None:
         """Close the file."""
