@@ -47,7 +47,8 @@ def paths(command, path=()):
 COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
-    init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; collect webvtt;
+    init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; person list; person show;
+    person alias; person merge; person rename; person move; person leave; collect webvtt;
     collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; share;
     unshare; weigh; snapshot; base; families; train; audit; release; search;
     opened; summarize; draft; rewrite;
@@ -64,6 +65,13 @@ EXAMPLES = {
     "account add": "account add lantern --name Lantern --region US-CA",
     "account accept": "account accept helio",
     "person add": "person add zoe --account helio --name Zoe --alias Zed --email zoe@helio.example --region NL",
+    "person list": "person list --account helio --only heard",
+    "person show": "person show mara",
+    "person alias": "person alias mara Marama --email marama@helio.example",
+    "person merge": "person merge {heard} --into mara",
+    "person rename": "person rename mara Marama --forget-old-name",
+    "person move": "person move mara --to copper",
+    "person leave": "person leave mara",
     "collect webvtt": "collect webvtt {meeting} --account helio --started 2025-06-03T09:00:00Z --meeting other",
     "collect file": "collect file {plan} --account helio --author mara --written 2025-06-03T09:00:00Z --shared",
     "collect zoom-chat": "collect zoom-chat {saved_chat} --account helio --started 2025-06-03T09:00:00Z",
@@ -173,6 +181,7 @@ def ready(tmp_path_factory):
     saved_chat.write_text(f"09:01:10 From {mara.name} to Everyone:\n\tShall we begin?\n")
     with Workspace.open(base / "ws") as workspace:
         record = workspace.features.search("wheels", person="mara").hits[0].record_id
+        heard = next(person.id for person in workspace.parties.people("helio") if person.is_heard)
     return {
         "base": base,
         "model": model,
@@ -182,6 +191,7 @@ def ready(tmp_path_factory):
         "plan": plan,
         "saved_chat": saved_chat,
         "record": record,
+        "heard": heard,
         "slack": helio.slack,
         "usage": usage[0],
         "summaries": summaries,

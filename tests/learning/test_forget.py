@@ -171,6 +171,22 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     assert workspace.status()["models"][-1]["state"] == "at work"
 
 
+def test_what_a_merge_newly_refuses_is_forgotten_like_a_no(released, tmp_path):
+    workspace, _, old = released
+    workspace.people.add_person("orchard-robin", account="orchard", name="Robin")
+    say_no(workspace, "person:orchard-robin")
+    assert workspace.models.owed() == []
+    workspace.people.merge("orchard-ann", into="orchard-robin")
+    [owed] = workspace.models.owed()
+    assert (owed.model, set(owed.parties.values())) == (old, {"said-no"})
+    assert {workspace.party_name(party) for party in owed.parties} == {"person:orchard-robin"}
+    [forgotten] = workspace.forgetting.forget()
+    with build(tmp_path / "never", Clock(), who=without("person:orchard-ann")) as never:
+        assert workspace.models.open(forgotten.successor).model.files() == never.models.train("recommend").model.files()
+    workspace.proofs.bundle(tmp_path / "evidence.zip")
+    assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
+
+
 def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
     workspace, _, _ = released
     workspace.consent.limit("orchard", switch="train-recommend", group="works council", people=["orchard-ann"])

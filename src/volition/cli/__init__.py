@@ -16,6 +16,7 @@ plugins     commands of other packages
 owed        what models must forget, as commands name it
 workspace   init, status
 terms       publish terms, read them, compare them
+identities  who is who: list, show, alias, merge, rename, move, leave
 people      accounts and people
 records     collect, compact
 consent     decide

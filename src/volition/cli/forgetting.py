@@ -82,8 +82,11 @@ def erase(
         workspace.party(party)  # a mistyped name is refused before the question, not after
         if not call.json and sys.stdin.isatty() and sys.stderr.isatty():
             typer.confirm(f"Erase {party} for good? Nothing brings it back.", abort=True, err=True)
+        kind, _, person = party.partition(":")
+        may_be = [one.id for one in workspace.people.namesakes(person)] if kind == "person" else []
         erased = workspace.forgetting.erase(party)
-        value = {"party": party, "records": erased.records, "set_aside": erased.set_aside, "owed": owed_json(workspace)}
+        value = {"party": party, "records": erased.records, "set_aside": erased.set_aside, "may_be": may_be}
+        value["owed"] = owed_json(workspace)
     return Result(value=value, view=_erased_view)
 
 
@@ -91,4 +94,8 @@ def _erased_view(value: Value) -> Iterator[Block]:
     """Show an erasure."""
     aside = f" and {value['set_aside']:,} pieces of input that had been set aside" if value["set_aside"] else ""
     yield paragraph(f"{value['party']} is erased, with {value['records']:,} records{aside}.")
+    for one in value["may_be"]:
+        yield paragraph(
+            f"{one} may be the same person, and is not erased. To do so: volition erase --party person:{one}"
+        )
     yield from must_forget(value)

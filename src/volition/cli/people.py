@@ -1,15 +1,23 @@
 """Commands for accounts and people: add them, and let accounts accept terms."""
 
-# ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
+# ruff: noqa: FBT002, PLR0913, PLR0917 - a function has a parameter for each option of its command
 
-from collections.abc import Iterator
-from typing import Annotated
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from volition.cli.blocks import Block, Value, paragraph, short_instant
+from volition.cli import identities
+from volition.cli.blocks import Block, Value, counted, paragraph, short_instant
 from volition.cli.call import Call, Result, command, recorded
 from volition.cli.help import group
+from volition.cli.identities import end_guest
+from volition.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from volition.consent.parties import Person
+    from volition.workspace import Workspace
 
 PANEL = "Set up"
 
@@ -22,12 +30,13 @@ Region = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     account = group("Add accounts and let them accept terms.")
-    person = group("Add people.")
+    person = group("Add people, and say who is who.")
     app.add_typer(account, name="account", rich_help_panel=PANEL)
     app.add_typer(person, name="person", rich_help_panel=PANEL)
     command(account, "add", example='volition account add helio --name "Helio Bikes" --region DE')(add_account)
     command(account, "accept", example="volition account accept helio")(accept)
     command(person, "add", example='volition person add ada --account helio --name "Ada Byron"')(add_person)
+    identities.register(person)
 
 
 def add_account(
@@ -78,17 +87,32 @@ def add_person(
     ] = None,
     email: Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="An e-mail address. Repeatable.")] = None,
     region: Region = None,
+    same_as: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HEARD", help="Who was heard before and is the same person, by id. Repeatable."),
+    ] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="Whoever was heard or erased under one of the names is somebody else.")
+    ] = False,
 ) -> Result:
     """Add a person: a user of an account, or a guest.
 
-    From then on, anyone whom a source calls by one of these names, addresses or ids is this person.
+    From then on, anyone whom a source calls by one of these names, addresses or ids is this person. Where somebody was
+    heard before under one of them, or was erased, it asks; without a terminal, --same-as or --apart says which.
     """
+    handles: dict[str, Any] = {"account": account, "name": name, "aliases": alias or (), "emails": email or ()}
     with call.workspace() as workspace:
-        added = workspace.people.add_person(
-            person, account=account, name=name, aliases=alias or (), emails=email or (), region=region
-        )
+        same = list(same_as or ())
+        heard, erased = workspace.people.heard_before(person, **handles)
+        if (heard or erased) and not same and not apart:
+            same = _asked(call, workspace, person, heard, erased)
+        for one in same:
+            end_guest(workspace, one)
+        added = workspace.people.add_person(person, **handles, region=region, same_as=same)
+        for other in heard:
+            if other.id not in same:
+                workspace.people.keep_apart(other.id, added.id)
         namesakes = [one.id for one in workspace.people.namesakes(added.id)]
-        erased = workspace.people.erased_names(added.id)
     value = {
         "person": added.id,
         "account": added.account,
@@ -98,14 +122,37 @@ def add_person(
         "region": region,
         "pseudonym": added.pseudonym,
         "may_be": namesakes,
+        "same_as": same,
     }
-    warnings = [
-        f"{one} was heard in the data before, and may be the same person. Until the two are joined both are asked, and "
-        "the no of each counts for both."
+    warnings = tuple(
+        f"{one} stays somebody else. What is collected under the same name may still be of either, so both are asked, "
+        f"and the no of each counts for both. Were they the same: volition person merge {one} --into {added.id}"
         for one in namesakes
+    )
+    return Result(value=value, view=_person_view, warnings=warnings)
+
+
+def _asked(
+    call: Call, workspace: "Workspace", person: str, heard: "Sequence[Person]", erased: Sequence[str]
+) -> list[str]:
+    """Ask whether those heard before are the same person, on a terminal; otherwise say which options answer it."""
+    if call.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        said = [f"{one.id} was heard in the data before" for one in heard]
+        said += [f"somebody who went by {one!r} was erased" for one in erased]
+        ways = [f"--same-as {one.id}" for one in heard]
+        raise InvalidInputError(
+            f"{'; '.join(said)}. Is {person} the same person? Say {' or '.join([*ways, '--apart'])}; nobody was added."
+        )
+    for one in erased:
+        typer.confirm(f"Somebody who went by {one!r} was erased. Is {person} somebody else?", abort=True, err=True)
+    return [
+        one.id
+        for one in heard
+        if typer.confirm(
+            f"{one.id} was heard in {counted(workspace.people.records_of(one), 'record')} before. Is that {person}?",
+            err=True,
+        )
     ]
-    warnings += [f"Somebody who went by {one!r} was erased. Is this somebody else?" for one in erased]
-    return Result(value=value, view=_person_view, warnings=tuple(warnings))
 
 
 def _person_view(value: Value) -> Iterator[Block]:

@@ -19,7 +19,7 @@ erased. Entries of an earlier version have the name in the place of the id, and 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import groupby, product
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -206,6 +206,24 @@ def limiting(  # noqa: PLR0913 - whom, what, and which way
     named = sorted(set(people))
     starts = range(0, max(len(named), 1), _AT_A_TIME)
     return [NewEntry(kind="limit", body={**body, "people": named[start : start + _AT_A_TIME]}) for start in starts]
+
+
+def limits_among(history: History, parties: Sequence[str]) -> Iterator[NewEntry]:
+    """Yield the entries by which the limits of groups that apply to one identity of a person apply to each.
+
+    Args:
+        history: What was limited.
+        parties: The person's identities, "person:PSEUDONYM".
+    """
+    groups = sorted({(one.account, one.group) for party in parties for one in history.limits(party).said if one.group})
+    for account, group in groups:
+        limited = {party: _in_force(history.limits(party), account, group, lambda _: True) for party in parties}
+        for party in parties:
+            missing = sorted({leaf for uses in limited.values() for leaf in uses} - limited[party].keys(), key=_place)
+            for purpose, leaves_of in groupby(missing, key=lambda leaf: leaf[1]):
+                data = [category for category, _ in leaves_of]
+                about = {"data": data, "purpose": [purpose], "limited": True, "people": [party]}
+                yield NewEntry(kind="limit", body={"account": account, "group": group, **about})
 
 
 def people_named(parties: Parties, account: str, names: Sequence[str]) -> list[Person]:

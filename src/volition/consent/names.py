@@ -4,7 +4,7 @@ A question names a person as a registered id or as a pseudonym, and says which:
 
 - `ada` and `person:ada`: the person registered as "ada", in this very spelling;
 - `pseudonym:31d0...`: whoever the ledger, the lake and snapshots call so. `person:31d0...`, as verdicts have it, is
-  taken as well;
+  taken as well. Of a person with several identities, each id and each pseudonym names that identity, as records do;
 
 and an account as `acme` or `account:acme`. A text that could be two of these, or is none, names nobody: the question is
 refused (`unknown-party`, or `erased` for an id whose person was), never answered as if nobody had said anything.
@@ -104,10 +104,10 @@ class Names:
             found = self._by_id(identity)
             is_erased |= found is Reason.ERASED
             if isinstance(found, Person):
-                meant.add(found.pseudonym)
+                meant.add(found.pseudonym_of(identity))
         by_pseudonym = self._parties.person_by_pseudonym(said) if said != name else None
         if by_pseudonym is not None:
-            meant.add(by_pseudonym.pseudonym)
+            meant.add(Pseudonym(said))
         if is_erased and not meant:
             return Unnamed(reason=Reason.ERASED, party=as_given)
         return person_ref(meant.pop()) if len(meant) == 1 and not is_erased else unknown

@@ -139,7 +139,7 @@ def conversations(  # noqa: PLR0913 - who reads what, and what shows it
             name=title,
             kind=kind,
             lines=_in_order(rows, reader),
-            was_there=any(was_there(reader.pseudonym, row) for row in rows),
+            was_there=any(was_there(pseudonym, row) for row in rows for pseudonym in reader.pseudonyms),
         )
         for title, rows in lines.items()
     ]
@@ -157,7 +157,7 @@ def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[ConversationLin
             at_us=row.collected_us,
             speaker=str(row.payload.get("speaker", row.payload.get("author", ""))),
             text=str(row.payload["text"]),
-            is_own=row.people[:1] == (reader.pseudonym,),
+            is_own=row.people[0] in reader.pseudonyms,
             concerns=row.people,
             members=tuple(one for one in row.people if one not in row.payload.get(MENTIONS, ())),
             is_private=bool(row.payload.get("private")),

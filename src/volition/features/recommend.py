@@ -11,13 +11,12 @@ from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
-from volition.consent.gate import Participant
 from volition.consent.parties import Person
 from volition.consent.permits import PartyRole, Permits, Refusal
 from volition.features.request import USAGE, FeatureRequest, check_feature, own_rows
 from volition.learning.families.recommend.counts import item_of
 from volition.learning.families.recommend.recommender import Suggestion, recommend
-from volition.records.audience import CATEGORY, ConversationKind
+from volition.records.audience import CATEGORY, ConversationKind, participant
 from volition.records.ingest import PERSON_ITEM
 from volition.records.lake import source_id
 
@@ -61,9 +60,10 @@ def run_recommend(
     def reads(kind: ConversationKind, name: str, peoples: Collection[Collection[str]]) -> bool:
         if request.audience.is_opened(kind, name, peoples):
             return True
-        if not any(f"person:{request.person.pseudonym}" in people for people in peoples):
+        own = {f"person:{pseudonym}" for pseudonym in request.person.pseudonyms}
+        if all(own.isdisjoint(people) for people in peoples):
             return False
-        reader = Participant(pseudonym=request.person.pseudonym, account=request.account, at_us=request.permits.at_us)
+        reader = participant(request.person, request.account, request.permits.at_us)
         source = source_id(request.account, name)
         rows = request.lake.heard_rows(reader, categories=[CATEGORY[kind]], source=source)
         return any(map(request.audience.admits, rows))  # it may be that a message merely mentions them

@@ -86,7 +86,7 @@ def visible_rows(request: FeatureRequest, categories: Sequence[str], *, source: 
 
 def own_rows(request: FeatureRequest, categories: Sequence[str]) -> list[Row]:
     """Return the permitted rows of what the requesting person did, said or wrote, in canonical order."""
-    return [row for row in visible_rows(request, categories) if row.people[0] == request.person.pseudonym]
+    return [row for row in visible_rows(request, categories) if row.people[0] in request.person.pseudonyms]
 
 
 def nothing_there(what: str) -> str:

@@ -164,6 +164,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
         return family.forget(model, before=later, after=after.rows(parties), parts=NoParts(), progress=progress)
     left = {key.record_id for key in after.keys}
     changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}
+    changed |= before.rewritten_in(after)  # what was scrubbed by names that somebody did not have then, or has no more
     rows_before = before.rows(parties, without=erased, of=changed)
     rows_after = after.rows(parties, of=changed)
     accounts = after.manifest["accounts"]

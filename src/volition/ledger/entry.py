@@ -22,6 +22,7 @@ KINDS = (
     "acceptance",
     "decision",
     "region",
+    "identity",
     "signal",
     "limit",
     "sharing",

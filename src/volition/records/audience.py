@@ -22,6 +22,7 @@ from enum import StrEnum
 from functools import lru_cache, partial
 from typing import Final
 
+from volition.consent.gate import Participant
 from volition.consent.history import OPERATOR, SOURCE, History
 from volition.consent.parties import Person
 from volition.records.lake import Row, source_id
@@ -93,14 +94,14 @@ class Audience:
 
     Attributes:
         account: The account.
-        pseudonym: The person.
+        pseudonyms: The person, under every identity of theirs.
         is_guest: Whether they are no user of the account; what is opened to others is then not for them.
         grants: What was opened to them, themselves or as a user of the account; see `audience_of`.
         known_as: What entries call a conversation, by its kind and plain digest; see `Sharings.known_as`.
     """
 
     account: str
-    pseudonym: str
+    pseudonyms: tuple[str, ...]
     is_guest: bool
     grants: Grants
     known_as: Callable[[tuple[str, str]], tuple[str, str]] = field(compare=False)
@@ -109,7 +110,7 @@ class Audience:
         """Return whether the person may read a record. Records of no conversation are for those whom they concern."""
         if row.account != self.account:
             return False
-        if was_there(self.pseudonym, row):
+        if any(was_there(pseudonym, row) for pseudonym in self.pseudonyms):
             return True
         kind = _KINDS.get(str(row.payload.get("kind")))
         if kind is None or self.is_guest or not self.grants:
@@ -133,6 +134,12 @@ class Audience:
 
     def _openers(self, kind: ConversationKind, name: str) -> Collection[str]:
         return self.grants.get(self.known_as((kind.value, _source(self.account, name))), ())
+
+
+def participant(person: Person, account: str, at_us: int) -> Participant:
+    """Return a person as somebody who reads again what was said while they were there, under whichever identity."""
+    pseudonym, *merged = person.pseudonyms
+    return Participant(pseudonym=pseudonym, account=account, at_us=at_us, merged=tuple(merged))
 
 
 def was_there(pseudonym: str, row: Row) -> bool:
@@ -180,12 +187,13 @@ def audience_of(history: History, *, account: str, person: Person) -> Audience:
     """
     is_guest = person.is_guest or person.account != account
     grants: dict[tuple[str, str], tuple[str, ...]] = {}
-    for party in () if is_guest else (f"account:{account}", f"person:{person.pseudonym}"):
+    parties = (f"account:{account}", *(f"person:{pseudonym}" for pseudonym in person.pseudonyms))
+    for party in () if is_guest else parties:
         for conversation, openers in history.sharings.of(account, party).items():
             standing = [by for by in openers if history.erased_us(by) is None]
             grants[conversation] = (*grants.get(conversation, ()), *standing)
     known_as = lru_cache(maxsize=10_000)(partial(history.sharings.known_as, account))
-    return Audience(account=account, pseudonym=person.pseudonym, is_guest=is_guest, grants=grants, known_as=known_as)
+    return Audience(account=account, pseudonyms=person.pseudonyms, is_guest=is_guest, grants=grants, known_as=known_as)
 
 
 def is_open(history: History, account: str, kind: ConversationKind, name: str) -> bool:

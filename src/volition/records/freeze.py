@@ -226,7 +226,7 @@ def _names(people: Sequence[str], parties: Parties) -> dict[str, list[str]]:
     for pseudonym in people:
         person = parties.person_by_pseudonym(pseudonym)
         if person is not None:
-            names[_label(pseudonym)] = [name for name in (person.name, *person.aliases) if name]
+            names[_label(pseudonym)] = list(person.names)
     return names
 
 

@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, overload
 
@@ -211,6 +212,29 @@ class Snapshot:
             embeddings += columns["embedding"]
             first += len(batch)
         return payloads, embeddings
+
+    def rewritten_in(self, later: "Snapshot") -> set[tuple[str, tuple[str, ...]]]:
+        """Return whose rows a later snapshot within this one holds with other content, such as another name scrubbed.
+
+        Nothing is decrypted: the same content is encrypted to the same bytes.
+
+        Returns:
+            An account and the first of a row's people, for each such row.
+        """
+        before, after = self.content_digests(), later.content_digests()
+        return {
+            (key.account, key.people[:1])
+            for key in self.keys
+            if after.get(key.record_id, before[key.record_id]) != before[key.record_id]
+        }
+
+    def content_digests(self) -> dict[str, bytes]:
+        """Return a digest of each row's content as it is stored, by record; nothing is decrypted."""
+        found: dict[str, bytes] = {}
+        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
+            for record, *content in zip(*batch.to_pydict().values(), strict=True):
+                found[record] = sha256(b"\0".join(part or b"" for part in content)).digest()
+        return found
 
     def stale(self, permits: Permits) -> list[StaleRow]:
         """Return every row that the gate would no longer let through, with its verdict, in the snapshot's order.

@@ -8,7 +8,7 @@ A request is found by the party's name in the ledger, so the progress of an eras
 shows any more who that person was.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -110,8 +110,28 @@ class DataRequest:
         }
 
 
+@dataclass(slots=True, kw_only=True)
+class _Asked:
+    """A no or an erasure, under each identity of the person whose it is: entries that were appended together."""
+
+    kind: RequestKind
+    seq: int
+    at_us: int
+    categories: frozenset[str]
+    purposes: frozenset[str]
+    parties: list[str]
+
+    def takes(self, other: "_Asked") -> bool:
+        """Add the same of another identity, if it is that."""
+        fits = other.seq == self.seq + len(self.parties) and other.parties[0] not in self.parties
+        alike = (other.kind, other.categories, other.purposes) == (self.kind, self.categories, self.purposes)
+        if fits and alike:
+            self.parties += other.parties
+        return fits and alike
+
+
 def data_requests_of(
-    party: str,
+    parties: Sequence[str],
     *,
     history: History,
     models: Iterable[ModelState],
@@ -121,32 +141,22 @@ def data_requests_of(
     """Return what a person asked for, the newest first.
 
     Args:
-        party: "person:PSEUDONYM".
+        parties: The person, "person:PSEUDONYM", under each of their identities.
         history: What everybody decided.
         models: Every model that was ever trained.
         owed: Every forgetting that is owed now.
         open_snapshot: Opens the snapshot that a model learned from, by its id.
     """
     due = {one.model: one.due_us for one in owed}
-    learned = _Learned(party.removeprefix(_PERSON), models, open_snapshot)
-    known = history.party(party)
-    asked = [
-        (RequestKind.REFUSAL, said.seq, said.at_us, said.categories, said.purposes)
-        for said in known.decisions
-        if not said.yes
-    ]
-    if known.erased_us is not None:
-        asked.append(
-            (RequestKind.ERASURE, known.erased_seq, known.erased_us, frozenset(CATEGORIES), frozenset(PURPOSES))
-        )
+    learned = _Learned(models, open_snapshot)
     return tuple(
         DataRequest(
-            kind=kind,
-            seq=seq,
-            at_us=at_us,
-            categories=tuple(name for name in CATEGORIES if name in categories),
-            purposes=tuple(name for name in PURPOSES if name in purposes),
-            until_us=_until_us(seq, categories, purposes, known.decisions),
+            kind=one.kind,
+            seq=one.seq,
+            at_us=one.at_us,
+            categories=tuple(name for name in CATEGORIES if name in one.categories),
+            purposes=tuple(name for name in PURPOSES if name in one.purposes),
+            until_us=_until_us(one.seq, one.categories, one.purposes, history.party(one.parties[0]).decisions),
             models=tuple(
                 AffectedModel(
                     model=model.id,
@@ -156,12 +166,47 @@ def data_requests_of(
                     forgotten_us=model.forgotten_us,
                     successor=model.successor,
                 )
-                for model, rows in learned.affected(at_us, categories, purposes)
+                for model, rows in learned.affected(one)
                 if model.forgotten_us is not None or model.id in due
             ),
         )
-        for kind, seq, at_us, categories, purposes in reversed(asked)
+        for one in reversed(_asked(parties, history))
     )
+
+
+def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
+    """Return each no and each erasure of a person once, the oldest first; an erasure is last."""
+    noes, erasures = [], []
+    for party in parties:
+        known = history.party(party)
+        noes += [
+            _Asked(
+                kind=RequestKind.REFUSAL,
+                seq=said.seq,
+                at_us=said.at_us,
+                categories=said.categories,
+                purposes=said.purposes,
+                parties=[party],
+            )
+            for said in known.decisions
+            if not said.yes
+        ]
+        if known.erased_us is not None:
+            erasures.append(
+                _Asked(
+                    kind=RequestKind.ERASURE,
+                    seq=known.erased_seq,
+                    at_us=known.erased_us,
+                    categories=frozenset(CATEGORIES),
+                    purposes=frozenset(PURPOSES),
+                    parties=[party],
+                )
+            )
+    found: list[_Asked] = []
+    for one in (*sorted(noes, key=lambda one: one.seq), *sorted(erasures, key=lambda one: one.seq)):
+        if not found or not found[-1].takes(one):
+            found.append(one)
+    return found
 
 
 def _until_us(
@@ -175,32 +220,30 @@ def _until_us(
 
 
 class _Learned:
-    """How many rows of a person each model learned from, by category; each snapshot is read once."""
+    """How many rows of a person each model learned from, by category; each snapshot is counted once for a party."""
 
-    def __init__(self, pseudonym: str, models: Iterable[ModelState], open_snapshot: Callable[[str], Snapshot]) -> None:
+    def __init__(self, models: Iterable[ModelState], open_snapshot: Callable[[str], Snapshot]) -> None:
         self._models = list(models)
-        self._pseudonym = pseudonym
         self._open = open_snapshot
-        self._rows: dict[str, tuple[str, Mapping[str, int]]] = {}
+        self._rows: dict[tuple[str, tuple[str, ...]], tuple[str, Mapping[str, int]]] = {}
 
-    def affected(
-        self, at_us: int, categories: frozenset[str], purposes: frozenset[str]
-    ) -> Iterable[tuple[ModelState, int]]:
+    def affected(self, asked: _Asked) -> Iterable[tuple[ModelState, int]]:
         """Yield the models that a no at an instant affects, with how many rows that it covers."""
         for model in self._models:
-            if model.trained_us > at_us or (model.forgotten_us is not None and model.forgotten_us < at_us):
+            if model.trained_us > asked.at_us or (model.forgotten_us is not None and model.forgotten_us < asked.at_us):
                 continue
-            purpose, rows = self._of(model.snapshot)
-            total = sum(number for category, number in rows.items() if category in categories)
-            if purpose in purposes and total:
+            purpose, rows = self._of(model.snapshot, tuple(asked.parties))
+            total = sum(number for category, number in rows.items() if category in asked.categories)
+            if purpose in asked.purposes and total:
                 yield model, total
 
-    def _of(self, name: str) -> tuple[str, Mapping[str, int]]:
-        if name not in self._rows:
+    def _of(self, name: str, parties: tuple[str, ...]) -> tuple[str, Mapping[str, int]]:
+        if (name, parties) not in self._rows:
             snapshot = self._open(name)
+            pseudonyms = {party.removeprefix(_PERSON) for party in parties}
             rows: dict[str, int] = {}
             for key in snapshot.keys:
-                if self._pseudonym in key.people:
+                if not pseudonyms.isdisjoint(key.people):
                     rows[key.category] = rows.get(key.category, 0) + 1
-            self._rows[name] = snapshot.purpose, rows
-        return self._rows[name]
+            self._rows[name, parties] = snapshot.purpose, rows
+        return self._rows[name, parties]

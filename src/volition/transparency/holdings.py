@@ -18,7 +18,7 @@ import json
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import IO, Any, Final, Self
@@ -48,10 +48,15 @@ concerning.json, concerning.parquet  {concerning:,} records of what others said 
                                      are theirs, so they are not in here.
 decisions.json                       every yes and no of yours, with its number in the ledger.
 uses.json                            how often features used your records, by day, and every training set you are in.
-about.json                           under which names you are known, and your pseudonym in the ledger.
-
+about.json                           under which names you are known, and your pseudonyms in the ledger.
+{may_be}
 Times are UTC. Numbers that were computed from your records (for search) are kept beside them; they are left out, since
 they say nothing that the records do not say. Uses by features are counted, record by record; who asked is not kept.
+"""
+
+_MAY_BE: Final = """
+{count:,} who were heard in meetings may be you, or somebody else of a similar name. Their records are not in here:
+nothing but their name says whose they are. Your no counts for them, too; ask the operator if they are you.
 """
 
 _PLACE: Final = [
@@ -111,12 +116,14 @@ class Holdings:
         days: Counts by day and category, the newest day first.
         uses: Uses by features, the newest day first.
         training_sets: The training sets that the person is in, the newest first.
+        may_be: How many who were heard in meetings may be the person; their records are not counted here.
     """
 
     at_us: int
     days: tuple[DayCount, ...]
     uses: tuple[UsageCount, ...]
     training_sets: tuple[TrainingSet, ...]
+    may_be: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the holdings as a JSON object with instants as text."""
@@ -127,6 +134,7 @@ class Holdings:
                 for day in self.days
             ],
             **uses_json(self.uses, self.training_sets),
+            "may_be": self.may_be,
         }
 
 
@@ -262,14 +270,15 @@ def count_days(lake: Lake, subject: Subject) -> tuple[DayCount, ...]:
     return tuple(sorted(days, key=lambda one: one.day, reverse=True))
 
 
-def training_sets_of(pseudonym: str, snapshots: Iterable[tuple[int, Snapshot]]) -> tuple[TrainingSet, ...]:
-    """Return which of some snapshots a person is in, the newest first; each comes with its instant."""
+def training_sets_of(pseudonyms: Collection[str], snapshots: Iterable[tuple[int, Snapshot]]) -> tuple[TrainingSet, ...]:
+    """Return which of some snapshots a person is in, under any pseudonym; the newest first; each with its instant."""
+    known = frozenset(pseudonyms)
     training_sets = [
         TrainingSet(
             snapshot=snapshot.id,
             purpose=snapshot.purpose,
             at_us=at_us,
-            rows=sum(pseudonym in key.people for key in snapshot.keys),
+            rows=sum(not known.isdisjoint(key.people) for key in snapshot.keys),
         )
         for at_us, snapshot in snapshots
     ]
@@ -300,19 +309,21 @@ def write_export(  # noqa: PLR0913 - what an export is made of
         OSError: The sink cannot be written.
     """
     with _Zip(sink, at_us=subject.at_us) as archive:
-        own = archive.table("records", OWN, (_own(row) for row in lake.own_rows(subject)))
+        own = archive.table("records", OWN, (_own(row, subject) for row in lake.own_rows(subject)))
         others = (held for held in lake.held(subject) if not held.is_own)
         concerning = archive.table("concerning", CONCERNING, map(_concerning, others))
         archive.text("decisions.json", _pretty(decisions))
         archive.text("uses.json", _pretty(uses))
         archive.text("about.json", _pretty({**about, "records": own, "concerning": concerning}))
         named = {name: about[name] for name in ("origin", "person", "at")}
+        named["may_be"] = _MAY_BE.format(count=about["may_be"]) if about.get("may_be") else ""
         archive.text("README.txt", _README.format(**named, own=own, concerning=concerning))
     return Exported(own=own, concerning=concerning)
 
 
-def _own(row: Row) -> dict[str, Any]:
-    return {**_place(row, others=len(row.people) - 1), "payload": row.payload}
+def _own(row: Row, subject: Subject) -> dict[str, Any]:
+    others = sum(f"person:{one}" not in subject.parties for one in row.people)
+    return {**_place(row, others=others), "payload": row.payload}
 
 
 def _concerning(held: HeldRecord) -> dict[str, Any]:

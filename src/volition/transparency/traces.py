@@ -135,7 +135,7 @@ def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) ->
 def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
     model: ModelState,
     snapshot: Snapshot,
-    party: str,
+    parties: Sequence[str],
     history: History,
     *,
     at_us: int,
@@ -148,18 +148,22 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
     Args:
         model: The model; it may have been forgotten.
         snapshot: What it learned from.
-        party: "account:ID" or "person:PSEUDONYM".
+        parties: The party, "account:ID" or "person:PSEUDONYM"; a person under each of their identities.
         history: What the gate must know.
         at_us: The present instant.
         due_days: Days from a refusal to the day by which the model must have forgotten.
         at_work: Whether it is at work.
         forgot: The parties because of whom it was forgotten; empty if it was not.
     """
-    own = shares(snapshot, party, history)
+    own = [(party, share) for party in parties for share in shares(snapshot, party, history)]
+    rows = sum(len(share.collected_us) for _, share in own)
+    if len(parties) > 1:  # a record may concern two identities of one person
+        known = {party.removeprefix("person:") for party in parties}
+        rows = sum(not known.isdisjoint(key.people) for key in snapshot.keys)
     refused, since_us = 0, at_us
     if model.forgotten_us is None:
         answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
-        for share in own:
+        for party, share in own:
             use = _use(share, party, snapshot.purpose)
             gone = _gone(share, use, history, at_us)
             ended_us = answers.ended_us(use, share.collected_us[0]) if gone else None
@@ -169,12 +173,12 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
         model=model,
         purpose=snapshot.purpose,
         at_work=at_work,
-        categories=tuple(dict.fromkeys(share.category for share in own)),
-        rows=sum(len(share.collected_us) for share in own),
-        refused=refused,
+        categories=tuple(dict.fromkeys(share.category for _, share in own)),
+        rows=rows,
+        refused=min(refused, rows),
         refused_us=since_us if refused else None,
         due_us=since_us + due_days * DAY_US if refused else None,
-        forgot=party in forgot,
+        forgot=not set(parties).isdisjoint(forgot),
     )
 
 

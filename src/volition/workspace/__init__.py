@@ -22,9 +22,9 @@ handed the opened folder and the groups that it needs, so the modules can be rea
 
 settings     what volition.toml may say
 opened       the folder, opened, and what is known now
-namesakes    two identities that may be one person: the no of each counts for both
+namesakes    identities that are or may be one person: the no of each counts for all
 terms        publish terms, accept them
-people       add accounts and people
+people       add accounts and people; which identities are one person
 gate         may this be used?
 consent      what parties say, and what stands
 audiences    who may read a conversation, and opening one

@@ -7,12 +7,20 @@ it. Who opened it is an entry of the ledger, by pseudonym. `records.audience` de
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from volition.consent.gate import Participant
 from volition.consent.history import OPERATOR, SOURCE
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
-from volition.records.audience import CATEGORY, Audience, ConversationKind, Grant, audience_of, readership_of, was_there
+from volition.records.audience import (
+    CATEGORY,
+    Audience,
+    ConversationKind,
+    Grant,
+    audience_of,
+    participant,
+    readership_of,
+    was_there,
+)
 from volition.records.lake import Row, source_id
 from volition.workspace.opened import Opened
 
@@ -220,7 +228,7 @@ class Audiences:
             found = None
         if found is None or found.account != account:
             found = self._opened.parties.find_person(account, named)
-        if found is None or found.is_guest:
+        if found is None or found.is_guest or found.account != account:
             raise InvalidInputError(
                 f"{named!r} is no user of the account {account}, or could be several. It can be opened to its users "
                 "only: name one by id, e-mail address or full name."
@@ -235,14 +243,14 @@ class Audiences:
         return known
 
     def _heard(self, person: Person, account: str, kind: ConversationKind, source: str) -> Iterator[Row]:
-        reader = Participant(pseudonym=person.pseudonym, account=account, at_us=self._opened.now_us)
+        reader = participant(person, account, self._opened.now_us)
         return self._opened.lake.heard_rows(reader, categories=[CATEGORY[kind]], source=source)
 
     def _member(self, name: str, kind: ConversationKind, account: str, by: str) -> Person:
         """Return who opens or closes a conversation, if they were in it; otherwise whether it exists is not said."""
         person = self._user(account, by)
         rows = self._heard(person, account, kind, source_id(account, name))
-        if not any(was_there(person.pseudonym, row) for row in rows):
+        if not any(was_there(pseudonym, row) for row in rows for pseudonym in person.pseudonyms):
             raise InvalidInputError(f"There is no {kind.value} {name!r} that {by} was in, so nothing can be opened.")
         return person
 

@@ -7,8 +7,8 @@ back: undoing says what makes things stand as they did before.
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import product
-from typing import Final
+from itertools import islice, product
+from typing import Any, Final
 
 from volition.canonical import text_to_us, us_to_text
 from volition.consent.choices import Choices, choices, saying, undoing
@@ -23,8 +23,9 @@ from volition.consent.limits import (
     reversing,
 )
 from volition.consent.permits import NO_PERMIT_US, Permit, Refusal, Use
+from volition.consent.references import person_ref
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
-from volition.errors import InvalidInputError
+from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.gate import GateQuestions
 from volition.workspace.namesakes import Namesakes
@@ -55,7 +56,8 @@ class Consent:
     ) -> Entry:
         """Record a party's yes or no. Once this returns, every later answer knows a no, and within a lease a yes.
 
-        A person's no is recorded for those, too, who may be the same person (`namesakes`).
+        A person's answer is recorded for every identity of theirs, and a no for those, too, who may be the same person
+        (`namesakes`).
 
         Args:
             party: "account:ID" or "person:ID".
@@ -78,20 +80,30 @@ class Consent:
                     msg = f"A yes cannot cover only from {covers} on: that lies in the future. Decide then."
                     raise InvalidInputError(msg)
                 covers = us_to_text(covers_us)
-        body = {
-            "party": self._opened.party(party),
-            "answer": "yes" if yes else "no",
-            "data": sorted(set(data)),
-            "purpose": sorted(set(purpose)),
-            "covers": covers,
-        }
-        too = [] if yes else self._namesakes.refused_too(str(body["party"]), body)
-        return self._opened.ledger.append(NewEntry(kind="decision", body=body), *too)[0]
+        body = _body(self._opened.party(party), yes=yes, data=data, purpose=purpose, covers=covers)
+        return self._say("decision", body)
+
+    def _say(self, kind: str, body: dict[str, Any]) -> Entry:
+        """Record what a party says, for each identity that it has; a no for namesakes, too."""
+        party, parties = str(body["party"]), self._opened.parties
+        if not party.startswith("person:"):
+            return self._opened.ledger.append(NewEntry(kind=kind, body=body))[0]
+        version = parties.version()
+        drafts = [NewEntry(kind=kind, body=body), *self._namesakes.copies(party, body, kind=kind)]
+        entry = self._opened.ledger.append(*drafts)[0]
+        if parties.version() != version:  # somebody may have been merged into them meanwhile, who has not said it yet
+            said = {draft.body["party"] for draft in drafts}
+            late = self._namesakes.copies(party, body, kind=kind)
+            self._opened.ledger.append(*(draft for draft in late if draft.body["party"] not in said))
+        return entry
 
     def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
         """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
-        account = self._opened.parties.account(account).id
-        history, ledger_name = self._opened.history(), self._opened.party(party)
+        return self._choices(self._opened.party(party), self._opened.parties.account(account).id, at_us)
+
+    def _choices(self, ledger_name: str, account: str, at_us: int | None) -> Choices:
+        """Return what a party can choose, by its name in the ledger."""
+        history = self._opened.history()
         if at_us is not None:
             return choices(history, account=account, party=ledger_name, at_us=at_us)
         now_us = max(self._opened.clock(), history.last_us)
@@ -137,20 +149,44 @@ class Consent:
 
         Raises:
             InvalidInputError: That entry is no answer of this party, or the terms have no such switch.
+            RefusedError: Somebody was merged into the person since, so nothing may stand as it did before.
         """
+        [ledger_name, *others] = self._opened.identities(self._opened.party(party))
         [answer, *_] = (
             [*self._opened.ledger.entries(seq, seq + 1)] if 0 <= seq < self._opened.history().size else [None]
         )
-        if answer is None or answer.kind != "decision" or answer.body["party"] != self._opened.party(party):
+        if answer is None or answer.kind != "decision" or answer.body["party"] != ledger_name:
             raise InvalidInputError(f"Entry {seq} is no answer of {party}, so it cannot be undone.")
-        before = self.choices(party, account=account, at_us=answer.at_us - 1).of(switch)
-        now = self.choices(party, account=account).of(switch)
-        if before is None or now is None:
-            raise InvalidInputError(f"There is no switch {switch!r} any more. Open the settings anew.")
-        return [
-            self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
-            for said in undoing(before, now)
-        ]
+        if others and self._is_merged_after(seq, ledger_name):
+            raise RefusedError(
+                "Since this answer somebody was recognised as the same person, and the stricter answer of the two "
+                "stands. Answer anew instead."
+            )
+        drafts: list[NewEntry] = []
+        for name in (ledger_name, *others):
+            before = self._choices(name, account, answer.at_us - 1).of(switch)
+            now = self._choices(name, account, None).of(switch)
+            if before is None or now is None:
+                raise InvalidInputError(f"There is no switch {switch!r} any more. Open the settings anew.")
+            for said in undoing(before, now):
+                body = _body(name, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+                drafts.append(
+                    NewEntry(kind="decision", body=body if name == ledger_name else {**body, "same_as": ledger_name})
+                )
+                if name == ledger_name and not said.yes and name.startswith("person:"):
+                    drafts += [
+                        one for one in self._namesakes.copies(name, body, kind="decision") if "namesake" in one.body
+                    ]
+        return [entry for entry in self._opened.ledger.append(*drafts) if entry.body["party"] == ledger_name]
+
+    def _is_merged_after(self, seq: int, party: str) -> bool:
+        return any(
+            entry.kind == "identity"
+            and entry.seq > seq
+            and entry.body["act"] == "merge"
+            and party in entry.body["people"]
+            for entry in self._opened.history().events
+        )
 
     def limit(  # noqa: PLR0913 - whom, what, and which way
         self,
@@ -190,7 +226,8 @@ class Consent:
         check_group_name(group)
         if not limited and not any(one.name == group and uses.intersection(one.uses) for one in self.limits(account)):
             raise InvalidInputError(f"{group or 'The lock'} limits nothing of this, so there is nothing to lift.")
-        named = [f"person:{one.pseudonym}" for one in people_named(self._opened.parties, account, people)]
+        found = people_named(self._opened.parties, account, people)
+        named = [person_ref(pseudonym) for one in found for pseudonym in one.pseudonyms]
         if group and limited and not named:
             raise InvalidInputError(f"Name the people of {group!r} to whom the limit is to apply.")
         key = self._group_key(account, group)
@@ -240,19 +277,34 @@ class Consent:
         if any(known == name for _, known, _ in self._opened.history().party(party).signals):
             self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
             return None
-        body = {"party": party, "signal": name}
-        too = self._namesakes.refused_too(party, body)
-        return self._opened.ledger.append(NewEntry(kind="signal", body=body), *too)[0]
+        return self._say("signal", {"party": party, "signal": name})
 
     def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
         """Return the entries in which a person said something, the newest first: decisions and signals.
+
+        What was said under one identity of theirs is listed once, and not for each.
 
         Args:
             person: Their id.
             before: Only entries with a lower number than this; none for all.
             limit: How many at most; none for all.
         """
-        known = self._opened.history().party(self._opened.party(f"person:{person}"))
-        numbers = {decision.seq for decision in known.decisions} | {seq for _, _, seq in known.signals}
-        chosen = sorted((seq for seq in numbers if before is None or seq < before), reverse=True)[:limit]
-        return [entry for seq in chosen for entry in self._opened.ledger.entries(seq, seq + 1)]
+        names = self._opened.identities(self._opened.party(f"person:{person}"))
+        numbers: set[int] = set()
+        for known in map(self._opened.history().party, names):
+            numbers |= {decision.seq for decision in known.decisions} | {seq for _, _, seq in known.signals}
+        newest_first = sorted((seq for seq in numbers if before is None or seq < before), reverse=True)
+        entries = (entry for seq in newest_first for entry in self._opened.ledger.entries(seq, seq + 1))
+        said = (one for one in entries if not {one.body.get("same_as"), one.body.get("namesake")}.intersection(names))
+        return [*islice(said, limit)]
+
+
+def _body(party: str, *, yes: bool, data: Sequence[str], purpose: Sequence[str], covers: str | None) -> dict[str, Any]:
+    """Return what a decision's entry says."""
+    return {
+        "party": party,
+        "answer": "yes" if yes else "no",
+        "data": sorted(set(data)),
+        "purpose": sorted(set(purpose)),
+        "covers": covers,
+    }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from volition.consent.parties import Person
+from volition.consent.references import person_ref
 from volition.ledger.entry import NewEntry
 from volition.workspace.opened import Opened
 
@@ -60,9 +61,7 @@ class Erasing:
     def erase(self, party: str) -> Erased:
         """Erase an account or a person for good; see `Forgetting.erase`."""
         ledger_name = self._opened.party(party)
-        if self._opened.history().party(ledger_name).erased_us is None:
-            self._opened.ledger.append(NewEntry(kind="erasure", body={"party": ledger_name}))
-        else:
+        if not self._note(ledger_name):
             self._opened.leases.wait()  # the process that began it may have been killed before it was acknowledged
         return self.finish()
 
@@ -82,12 +81,23 @@ class Erasing:
             set_aside += lake.erase_set_aside_account(account)
             parties.destroy_account_key(account)
         for person in people:
+            self._note(person_ref(person.pseudonym))  # somebody may have been merged into them since
             self._erase_sign_in(person)
-            records += lake.erase_person(person.pseudonym)
+            for pseudonym in person.pseudonyms:
+                records += lake.erase_person(pseudonym)
+                self._opened.uses.erase(pseudonym)
             set_aside += lake.erase_set_aside_person(person)
-            self._opened.uses.erase(person.pseudonym)
             parties.destroy_person(person.id)
         return Erased(records=records, set_aside=set_aside)
+
+    def _note(self, party: str) -> bool:
+        """Record that a party is erased, under every name that the ledger has for it; return whether that was new."""
+        [first, *others] = self._opened.identities(party)
+        history = self._opened.history()
+        bodies = [{"party": first}, *({"party": name, "same_as": first} for name in others)]
+        new = [NewEntry(kind="erasure", body=body) for body in bodies if history.erased_us(body["party"]) is None]
+        self._opened.ledger.append(*new)
+        return bool(new)
 
     @property
     def is_finished(self) -> bool:
@@ -97,17 +107,18 @@ class Erasing:
     def _unfinished(self) -> tuple[list[str], list[Person]]:
         """Return the accounts and the people who are erased, as the ledger has it, and whose keys are there."""
         parties = self._opened.parties
-        accounts, people = [], []
+        accounts: list[str] = []
+        people: dict[str, Person] = {}  # by id: each once, with every identity of theirs
         for party in [entry.body["party"] for entry in self._opened.history().events if entry.kind == "erasure"]:
             kind, _, name = party.partition(":")
             if kind == "account" and name not in parties.erased_accounts():
                 accounts.append(name)
             elif kind == "person" and (person := parties.person_by_pseudonym(name)) is not None:
-                people.append(person)
-        return accounts, people
+                people[person.id] = person
+        return accounts, list(people.values())
 
     def _erase_sign_in(self, person: Person) -> None:
-        names = [text for text in (person.name, *person.aliases, *person.emails) if text]
         with self._open_sign_ins() as sign_ins:
             if sign_ins is not None:
-                sign_ins.erase_person(person.id, names)
+                for identity in person.ids:
+                    sign_ins.erase_person(identity, (*person.names, *person.addresses))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from functools import partial
 
-from volition.consent.gate import Participant, Subject
+from volition.consent.gate import Subject
 from volition.consent.parties import Person
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.compose import (
@@ -39,7 +39,7 @@ from volition.learning.families.search.ranking import Found
 from volition.learning.families.summary.minutes import Minutes
 from volition.learning.families.summary.summary import Summary
 from volition.progress import Progress, silent
-from volition.records.audience import CATEGORY, ConversationKind, is_open
+from volition.records.audience import CATEGORY, ConversationKind, is_open, participant
 from volition.records.ingest.intake import OTHER, Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
@@ -190,20 +190,21 @@ class Features:
             return self._attended(known, name)
         known, account = self._member(person)
         shown_by = [self._gate.permits(purpose) for purpose in SHOWN_BY[kind]]
-        reader = Participant(pseudonym=known.pseudonym, account=account, at_us=self._opened.now_us)
+        reader = participant(known, account, self._opened.now_us)
         audience = self._audiences.of(known, account)
         return conversations(self._opened.lake, reader, audience, kind, shown_by=shown_by, name=name)
 
     def _attended(self, guest: Person, name: str | None) -> tuple[Conversation, ...]:
         """Return the meetings that a guest was in; no AI has a part in it, so no purpose shows them more."""
         lake, kind, now_us = self._opened.lake, ConversationKind.MEETING, self._opened.now_us
-        held = lake.held(Subject(pseudonym=guest.pseudonym, at_us=now_us), categories=[CATEGORY[kind]])
+        asking = Subject(pseudonym=guest.pseudonym, at_us=now_us, merged=guest.pseudonyms[1:])
+        held = lake.held(asking, categories=[CATEGORY[kind]])
         found = [
             one
             for account in sorted({record.account for record in held})
             for one in conversations(
                 lake,
-                Participant(pseudonym=guest.pseudonym, account=account, at_us=now_us),
+                participant(guest, account, now_us),
                 self._audiences.of(guest, account),
                 kind,
                 shown_by=(),

@@ -60,6 +60,8 @@ class Forgetting:
     def erase(self, party: str) -> Erased:
         """Erase an account or a person for good: the ledger's entry, sign-in, records, what was set aside, the keys.
 
+        A person is erased with every identity of theirs.
+
         Models that learned from it owe a forgetting from then on. Killed half-way, it is finished by the next `erase`
         or `forget`, and by a server that is started; the gate refuses from the ledger's entry on.
 

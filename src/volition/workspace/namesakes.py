@@ -1,22 +1,32 @@
-"""Two identities that may be one person: until they are joined, the no of each counts for both.
+"""Identities that are, or may be, one person: what is said under one counts for the others.
 
 Somebody is heard in a meeting and becomes a guest; later they are registered under the same name, as a person of their
 own. Which of the two a no was meant for nobody can tell, so it is recorded for both, as an entry of each that names the
 other as `namesake`. A yes is never shared.
+
+Once the two are merged they are one person, and every answer is recorded for each identity of theirs, the copies naming
+as `same_as` the one under which it was said. What was said before the merge stays as it was, but for what either had
+refused and refused still: that becomes a no of both.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
-from volition.consent.identity import Identities
+from volition.consent.history import PartyHistory
+from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
+from volition.consent.references import Pseudonym, person_ref
+from volition.consent.terms.model import CATEGORIES, leaves
 from volition.ledger.entry import NewEntry
 from volition.workspace.opened import Opened
 
+_Use = tuple[str, str]  # a category and a purpose
+
 
 class Namesakes:
-    """Finds who may be the same person, and what each has refused."""
+    """Finds who is or may be the same person, and what each has refused."""
 
     def __init__(self, opened: Opened) -> None:
         """Take the opened folder."""
@@ -25,37 +35,144 @@ class Namesakes:
 
     def of(self, person: Person) -> list[Person]:
         """Return who may be the same person: somebody heard for one registered, or the other way round."""
+        return self._current().namesakes(person)
+
+    def sharing(self, person: Person) -> list[Person]:
+        """Return for whom a person's no counts, too: who may be the same, or was when records concerned both."""
+        others = {one.id: one for one in (*self.of(person), *self._opened.parties.changes.linked_with(person))}
+        return [one for one in others.values() if one.id != person.id]
+
+    def linked(self, first: Person, other: Person) -> None:
+        """Record for each of two whom records concern together what the other has refused, and refuses still."""
+        drafts = [
+            draft
+            for one, its_other in ((first, other), (other, first))
+            for pseudonym in one.pseudonyms
+            for draft in self._refused(pseudonym, its_other.pseudonyms, link="namesake")
+        ]
+        self._opened.ledger.append(*drafts)
+
+    def keep(self, person: Person) -> None:
+        """Note who may be the same person now, so that the no of each counts for both however they are called later."""
+        for other in self.of(person):
+            self._opened.parties.changes.link(person.id, other.id)
+
+    def candidates(self, heard: Person) -> list[tuple[Person, Likeness]]:
+        """Return which registered people somebody heard may be, and why."""
+        return self._current().candidates(heard)
+
+    def _current(self) -> Identities:
         version = self._opened.parties.version()
         if self._identities is None or self._identities[0] != version:
             self._identities = version, Identities(self._opened.parties)
-        return self._identities[1].namesakes(person)
+        return self._identities[1]
 
-    def refused_too(self, party: str, body: dict[str, Any]) -> Iterator[NewEntry]:
-        """Yield the entries that a no (a decision or signal, as the ledger has it) takes for namesakes of its party."""
+    def copies(self, party: str, body: dict[str, Any], *, kind: str) -> Iterator[NewEntry]:
+        """Yield the entries that an answer takes for the other identities of its party, as the ledger has them.
+
+        A no is taken for namesakes, too.
+        """
         person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:"))
-        kind = "signal" if "signal" in body else "decision"
-        for other in [] if person is None else self.of(person):
-            yield NewEntry(kind=kind, body={**body, "party": f"person:{other.pseudonym}", "namesake": party})
+        if person is None:
+            return
+        for pseudonym in person.pseudonyms:
+            if person_ref(pseudonym) != party:
+                yield NewEntry(kind=kind, body={**body, "party": person_ref(pseudonym), "same_as": party})
+        if body.get("answer") == "yes":
+            return
+        for other in self.sharing(person):
+            for pseudonym in other.pseudonyms:
+                yield NewEntry(kind=kind, body={**body, "party": person_ref(pseudonym), "namesake": party})
+        about = _about_content(body)
+        if about is None:
+            return
+        for other in self._opened.parties.changes.verified_as(person.id):
+            for pseudonym in other.pseudonyms:
+                yield NewEntry(kind=kind, body={**about, "party": person_ref(pseudonym), "namesake": party})
 
     def refusals_for(self, person: Person) -> Iterator[NewEntry]:
         """Yield the entries by which what namesakes have refused, and refuse still, counts for a person, too."""
-        party = f"person:{person.pseudonym}"
-        history = self._opened.history()
-        for other in self.of(person):
-            theirs = f"person:{other.pseudonym}"
-            last: dict[tuple[str, str], bool] = {}
-            known = history.party(theirs)
-            for said in known.decisions:
-                last |= dict.fromkeys(((data, use) for data in said.categories for use in said.purposes), said.yes)
-            refused: dict[str, set[str]] = defaultdict(set)
-            for (data, use), yes in last.items():
-                if not yes:
-                    refused[use].add(data)
-            alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
-            for use, categories in refused.items():
-                alike[tuple(sorted(categories))].append(use)
-            for alike_data, uses in sorted(alike.items()):
-                about = {"data": list(alike_data), "purpose": sorted(uses), "covers": None}
-                yield NewEntry(kind="decision", body={"party": party, "answer": "no", **about, "namesake": theirs})
-            for _, name, _ in known.signals:
-                yield NewEntry(kind="signal", body={"party": party, "signal": name, "namesake": theirs})
+        theirs = [pseudonym for other in self.sharing(person) for pseudonym in other.pseudonyms]
+        for pseudonym in person.pseudonyms:
+            yield from self._refused(pseudonym, theirs, link="namesake")
+
+    def content_refusals_for(self, person: Person) -> Iterator[NewEntry]:
+        """Yield the entries by which what a person has refused about content elsewhere counts here, too.
+
+        Elsewhere is where somebody has shown the same address to be theirs, so they are surely the same person.
+        """
+        verified = self._opened.parties.changes.verified_as(person.id)
+        theirs = [pseudonym for other in verified for pseudonym in other.pseudonyms]
+        for pseudonym in person.pseudonyms:
+            for draft in self._refused(pseudonym, theirs, link="namesake"):
+                about = _about_content(draft.body)
+                if about is not None:
+                    yield NewEntry(kind=draft.kind, body=about)
+
+    def refusals_among(self, pseudonyms: Sequence[Pseudonym]) -> Iterator[NewEntry]:
+        """Yield the entries by which what one identity of a person refuses counts for each, where it does not yet."""
+        for pseudonym in pseudonyms:
+            yield from self._refused(pseudonym, [one for one in pseudonyms if one != pseudonym], link="same_as")
+
+    def _refused(self, whose: Pseudonym, others: Iterable[Pseudonym], *, link: str) -> Iterator[NewEntry]:
+        """Yield a no and a signal for `whose` of each that others have given, and that does not stand for it yet."""
+        party, history = person_ref(whose), self._opened.history()
+        own = history.party(party)
+        refused = {use for use, yes in _last(own).items() if not yes}
+        signalled = {name for name in _signals(own) if self._stands(own, name)}
+        for other in others:
+            known = history.party(person_ref(other))
+            new = {use for use, yes in _last(known).items() if not yes} - refused
+            for data, uses in _together(new):
+                about = {"data": data, "purpose": uses, "covers": None}
+                yield NewEntry(kind="decision", body={"party": party, "answer": "no", **about, link: person_ref(other)})
+            refused |= new
+            for name in _signals(known):
+                if name not in signalled and self._stands(known, name):
+                    yield NewEntry(kind="signal", body={"party": party, "signal": name, link: person_ref(other)})
+                    signalled.add(name)
+
+    def _stands(self, known: PartyHistory, name: str) -> bool:
+        """Return whether a signal refuses anything still; one that no terms mention yet may do so under later ones."""
+        seen_us = max(at_us for at_us, signal, _ in known.signals if signal == name)
+        yeses = {
+            use
+            for said in known.decisions
+            if said.yes and said.at_us > seen_us
+            for use in product(said.categories, said.purposes)
+        }
+        counted = [set(terms.signals.get(name, ())) for terms in self._opened.history().bindings.published()]
+        purposes = set().union(*counted)
+        return not purposes or not set(product(CATEGORIES, purposes)) <= yeses
+
+
+def _about_content(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return an answer as far as it is about content; none if it is not. A signal is about all that the terms name."""
+    if "signal" in body:
+        return body
+    data = [category for category in leaves(body["data"], CATEGORIES) if category.startswith("content/")]
+    return {**body, "data": data} if data else None
+
+
+def _last(known: PartyHistory) -> dict[_Use, bool]:
+    """Return what a party said last about each use: whether it was a yes."""
+    last: dict[_Use, bool] = {}
+    for said in known.decisions:
+        last |= dict.fromkeys(product(said.categories, said.purposes), said.yes)
+    return last
+
+
+def _signals(known: PartyHistory) -> list[str]:
+    return sorted({name for _, name, _ in known.signals})
+
+
+def _together(uses: Iterable[_Use]) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield uses as few pairs of categories and purposes."""
+    categories: dict[str, set[str]] = defaultdict(set)
+    for data, purpose in uses:
+        categories[purpose].add(data)
+    alike: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for purpose, data_of in categories.items():
+        alike[tuple(sorted(data_of))].append(purpose)
+    for data_alike, purposes in sorted(alike.items()):
+        yield list(data_alike), sorted(purposes)

@@ -19,6 +19,7 @@ from volition import canonical
 from volition.consent.history import History, extend_history, find_saved_history, save_history
 from volition.consent.lease import Leases
 from volition.consent.parties import ErasedError, Parties, read_secret
+from volition.consent.references import person_ref
 from volition.errors import InvalidInputError
 from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry
@@ -149,6 +150,12 @@ class Opened:
             return f"person:{self.parties.person(name).pseudonym}"
         msg = f"{text!r} is no party. Write account:ID or person:ID."
         raise InvalidInputError(msg)
+
+    def identities(self, party: str) -> tuple[str, ...]:
+        """Return every name that the ledger has for whom it calls `party`: of a person one for each identity."""
+        kind, _, name = party.partition(":")
+        person = self.parties.person_by_pseudonym(name) if kind == "person" else None
+        return (party,) if person is None else tuple(map(person_ref, person.pseudonyms))
 
     def party_name(self, party: str) -> str:
         """Return a party of the ledger in a form for people: "account:ID", "person:ID", or the bare pseudonym."""

@@ -37,13 +37,13 @@ class Proofs:
     def traces(self, person: str) -> list[Trace]:
         """Return what every model that was ever trained learned from a person, oldest first."""
         history, at_us, models = self._opened.history(), self._opened.now_us, self._opened.models()
-        party = self._opened.party(f"person:{person}")
+        parties = self._opened.identities(self._opened.party(f"person:{person}"))
         forgot = {entry.body["model"]: entry.body["parties"] for entry in history.events if entry.kind == "forgetting"}
         return [
             trace(
                 state,
                 self._snapshots.open(state.snapshot),
-                party,
+                parties,
                 history,
                 at_us=at_us,
                 due_days=self._opened.due_days,
@@ -72,8 +72,11 @@ class Proofs:
         )
 
     def person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
-        """Prove for each model (or one) whether it learned from a person; forgotten models included."""
-        pseudonym = self._opened.parties.person(person).pseudonym
+        """Prove for each model (or one) whether it learned from a person; forgotten models included.
+
+        There is a proof for each identity of theirs, since a training set names each by a pseudonym of its own.
+        """
+        pseudonyms = self._opened.parties.person(person).pseudonyms
         models = self._opened.models()
         if model is not None and model not in models:
             msg = f"There is no model {model!r}. `volition status` lists them."
@@ -82,6 +85,7 @@ class Proofs:
             prove_person(self._opened.ledger, self._snapshots.open(state.snapshot), model=state.id, pseudonym=pseudonym)
             for state in models.values()
             if model is None or state.id == model
+            for pseudonym in pseudonyms
         ]
 
     def evidence(self, person: str, *, model: str | None = None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from volition.records.stream.rows import BATCH_ROWS, Rows, judged
 from volition.workspace.audiences import Audiences
 from volition.workspace.event_mappings import EventMappings
 from volition.workspace.gate import GateQuestions, check_purpose
+from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened, read_bytes
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Records:
         self._gate = gate
         self._audiences = audiences
         self._mappings = EventMappings(opened)
+        self._namesakes = Namesakes(opened)
 
     def collect_webvtt(  # noqa: PLR0913 - what a transcript does not say about itself
         self,
@@ -272,6 +274,7 @@ class Records:
             history=self._opened.history(),
             now_us=self._opened.now_us,
             progress=progress,
+            on_link=self._namesakes.linked,
         )
 
     def stock(self) -> Stock:

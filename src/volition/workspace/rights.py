@@ -4,10 +4,13 @@ A person's own records need nobody's yes to be shown to that person, and nobody 
 answers for who asks.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import IO
 
 from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
+from volition.consent.parties import Person
 from volition.consent.terms.model import PURPOSES
 from volition.learning.families.installed import read_for
 from volition.transparency.data_requests import DataRequest, data_requests_of
@@ -21,9 +24,11 @@ from volition.transparency.holdings import (
     uses_json,
     write_export,
 )
+from volition.transparency.usage import UsageCount
 from volition.workspace.consent import Consent
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
+from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 from volition.workspace.snapshots import Snapshots
 
@@ -40,6 +45,7 @@ class Rights:
         self._consent = consent
         self._snapshots = snapshots
         self._models = models
+        self._namesakes = Namesakes(opened)
 
     def holdings(self, person: str) -> Holdings:
         """Return what is held of a person and what it was used for. The caller answers for who asks.
@@ -48,14 +54,16 @@ class Rights:
             InvalidInputError: The person is not known.
             RefusedError: The person was erased.
         """
-        subject = Subject(pseudonym=self._opened.parties.person(person).pseudonym, at_us=self._opened.now_us)
+        known = self._opened.parties.person(person)
+        subject = _subject(known, self._opened.now_us)
         frozen = [entry for entry in self._opened.history().events if entry.kind == "snapshot"]
         snapshots = ((entry.at_us, self._snapshots.open(entry.body["snapshot"])) for entry in frozen)
         return Holdings(
             at_us=subject.at_us,
             days=count_days(self._opened.lake, subject),
-            uses=self._opened.uses.of(subject.pseudonym),
-            training_sets=training_sets_of(subject.pseudonym, snapshots),
+            uses=_added(use for pseudonym in known.pseudonyms for use in self._opened.uses.of(pseudonym)),
+            training_sets=training_sets_of(known.pseudonyms, snapshots),
+            may_be=len(self._namesakes.of(known)),
         )
 
     def places(self, person: str, *, account: str) -> tuple[Place, ...]:
@@ -63,7 +71,7 @@ class Rights:
 
         Raises as `holdings` does.
         """
-        subject = Subject(pseudonym=self._opened.parties.person(person).pseudonym, at_us=self._opened.now_us)
+        subject = _subject(self._opened.parties.person(person), self._opened.now_us)
         gates = {one: (Gate(self._gate.permits(one)), read_for(one)) for one in PURPOSES}
         return places_of(self._opened.lake, subject, account=account, gates=gates)
 
@@ -80,16 +88,18 @@ class Rights:
             "person": known.id,
             "account": known.account,
             "name": known.name,
-            "aliases": list(known.aliases),
-            "emails": list(known.emails),
+            "aliases": [name for name in known.names if name != known.name],
+            "emails": list(known.addresses),
             "pseudonym": known.pseudonym,
+            "identities": [{"person": one.id, "pseudonym": one.pseudonym} for one in known.identities],
+            "may_be": found.may_be,
             "at": us_to_text(found.at_us),
             "checkpoint": self._opened.ledger.checkpoint(),
         }
         return write_export(
             sink,
             lake=self._opened.lake,
-            subject=Subject(pseudonym=known.pseudonym, at_us=found.at_us),
+            subject=_subject(known, found.at_us),
             about=about,
             decisions=[
                 {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body}
@@ -102,12 +112,35 @@ class Rights:
         """Return what a person asked for and how far it is, the newest first.
 
         Args:
-            party: As the ledger names them, "person:PSEUDONYM": an erased person has no other name.
+            party: As the ledger names them, "person:PSEUDONYM": an erased person has no other name. What was asked for
+                under other identities of theirs is among it.
         """
+        history = self._opened.history()
+        parties = self._opened.identities(party)
+        if history.erased_us(party) is not None:  # then the ledger alone says who was one
+            erased = [entry.body for entry in history.events if entry.kind == "erasure"]
+            parties = (party, *(body["party"] for body in erased if body.get("same_as") == party))
         return data_requests_of(
-            party,
-            history=self._opened.history(),
+            parties,
+            history=history,
             models=self._opened.models().values(),
             owed=self._models.owed(),
             open_snapshot=self._snapshots.open,
         )
+
+
+def _subject(person: Person, at_us: int) -> Subject:
+    pseudonym, *merged = person.pseudonyms
+    return Subject(pseudonym=pseudonym, at_us=at_us, merged=tuple(merged))
+
+
+def _added(uses: Iterable[UsageCount]) -> tuple[UsageCount, ...]:
+    """Return the counts of several identities as one person's, the newest day first."""
+    times: Counter[tuple[str, str, str]] = Counter()
+    for use in uses:
+        times[use.day, use.purpose, use.category] += use.times
+    counts = [
+        UsageCount(day=day, purpose=purpose, category=category, times=number)
+        for (day, purpose, category), number in sorted(times.items())
+    ]
+    return tuple(sorted(counts, key=lambda one: one.day, reverse=True))

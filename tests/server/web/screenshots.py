@@ -47,6 +47,8 @@ SHOTS = [  # name, role, path; {model}, {released}, {snapshot}, {run}, {meeting}
     ("recommendations", Role.PERSON, "/recommendations"),
     ("guest", None, "{guest}"),
     ("account", Role.ADMINISTRATOR, "/account"),
+    ("account-people", Role.ADMINISTRATOR, "/account/people"),
+    ("people", Role.OPERATOR, "/console/people"),
     ("console", Role.OPERATOR, "/console"),
     ("ledger", Role.OPERATOR, "/console/ledger"),
     ("lake", Role.OPERATOR, "/console/lake"),

@@ -21,19 +21,25 @@ class Subject:
     Attributes:
         pseudonym: Whose records are asked for, by the person or by someone who acts for them.
         at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
+        merged: Pseudonyms of other identities of theirs.
     """
 
     pseudonym: str
     at_us: int
+    merged: tuple[str, ...] = ()
+
+    @property
+    def parties(self) -> frozenset[str]:
+        """The person as records have them: one name for each identity."""
+        return frozenset(f"person:{one}" for one in (self.pseudonym, *self.merged))
 
 
 def own(subject: Subject, party_sets: PartySets) -> EffectivePermits:
     """Return effective permits that let through what the subject said, wrote or did, and nothing of anyone else's."""
-    party = f"person:{subject.pseudonym}"
     there = np.diff(party_sets.offsets) > 0
     first = np.zeros(len(party_sets), np.int64)
     first[there] = party_sets.members[party_sets.offsets[:-1][there]]
-    is_subject = np.array([person == party for person in party_sets.people], bool)
+    is_subject = np.array([person in subject.parties for person in party_sets.people], bool)
     mine = there & (is_subject[first] if len(is_subject) else False)
     return _alone(mine, party_sets, subject.at_us)
 
@@ -49,16 +55,24 @@ class Participant:
         pseudonym: Who reads.
         account: Whose records; nothing of another is read.
         at_us: Instant of asking, microseconds since the Unix epoch, UTC; what was collected later is left out.
+        merged: Pseudonyms of other identities of theirs.
     """
 
     pseudonym: str
     account: str
     at_us: int
+    merged: tuple[str, ...] = ()
+
+    @property
+    def pseudonyms(self) -> tuple[str, ...]:
+        """Every pseudonym of theirs."""
+        return (self.pseudonym, *self.merged)
 
 
 def heard(participant: Participant, party_sets: PartySets) -> EffectivePermits:
     """Return effective permits that let through what concerns the participant in their account, and nothing else."""
-    numbers = [number for number, name in enumerate(party_sets.people) if name == f"person:{participant.pseudonym}"]
+    parties = {f"person:{pseudonym}" for pseudonym in participant.pseudonyms}
+    numbers = [number for number, name in enumerate(party_sets.people) if name in parties]
     accounts = [number for number, name in enumerate(party_sets.accounts) if name == participant.account]
     places = np.flatnonzero(np.isin(party_sets.members, numbers))
     there = np.zeros(len(party_sets), bool)

@@ -29,7 +29,8 @@ class History:
         sharings: Which conversations were opened to whom. It bears on who reads, not on permission.
         size: How many ledger entries were read.
         last_us: The last one's instant.
-        events: What was done with data: the entries of mappings, snapshots, models, releases, forgettings and erasures.
+        events: What was done with data and people: the entries of mappings, snapshots, models, releases, forgettings,
+            erasures, and identities.
     """
 
     def __init__(self) -> None:

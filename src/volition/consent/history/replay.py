@@ -86,5 +86,5 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
             history.events.append(entry)
-        case "mapping" | "snapshot" | "model" | "release" | "forgetting":
+        case "mapping" | "snapshot" | "model" | "release" | "forgetting" | "identity":
             history.events.append(entry)

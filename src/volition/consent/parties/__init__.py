@@ -9,12 +9,13 @@ secret_file   a secret of 32 bytes in a file that only its owner can read
 database      parties.db, the SQLite file in which all of it lies, and how erased bytes are wiped from it
 vault         the key vault: data keys of accounts, keys of people; encryption and crypto-shredding
 directory     the directory: who the accounts and people are, and by which handles sources call them
+changes       what changes people in the directory: names, two who are one, another account
 parties       directory and vault, put together: what a workspace opens
 """
 
-from volition.consent.parties.directory import Account, Person
+from volition.consent.parties.directory import Account, Identity, Person
 from volition.consent.parties.parties import Parties
 from volition.consent.parties.secret_file import read_secret, write_secret
 from volition.consent.parties.vault import ErasedError
 
-__all__ = ["Account", "ErasedError", "Parties", "Person", "read_secret", "write_secret"]
+__all__ = ["Account", "ErasedError", "Identity", "Parties", "Person", "read_secret", "write_secret"]

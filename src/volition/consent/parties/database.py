@@ -8,6 +8,7 @@
   then dropped.
 """
 
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,15 @@ CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 _LATER: Final = """
 CREATE TABLE IF NOT EXISTS groups (id TEXT PRIMARY KEY, account TEXT NOT NULL, name TEXT NOT NULL,
                                    UNIQUE (account, name));
+CREATE TABLE IF NOT EXISTS merged (person TEXT PRIMARY KEY, kept TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS former (account TEXT NOT NULL, person TEXT NOT NULL,
+                                   PRIMARY KEY (account, person)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS apart (heard TEXT NOT NULL, person TEXT NOT NULL,
+                                  PRIMARY KEY (heard, person)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS linked (first TEXT NOT NULL, other TEXT NOT NULL, PRIMARY KEY (first, other)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS linked_by_other ON linked (other);
+CREATE TABLE IF NOT EXISTS verified (email TEXT NOT NULL, person TEXT NOT NULL,
+                                     PRIMARY KEY (email, person)) WITHOUT ROWID;
 """
 """What a file of an earlier version has not; it is made when that is opened."""
 
@@ -70,8 +80,12 @@ class Database:
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA secure_delete = ON")
             self._connection.execute("PRAGMA temp_store = MEMORY")  # writing the file anew must leave no copy elsewhere
-            self._connection.execute(_LATER)
             found = self._connection.execute("SELECT value FROM state WHERE name = ?", (_KEY_CHECK,)).fetchone()
+            there = {
+                name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            }
+            if not set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", _LATER)) <= there:  # it takes the write lock
+                self._connection.executescript(f"BEGIN IMMEDIATE; {_LATER} COMMIT;")
         except sqlite3.Error as error:
             self.close()
             raise self._unopened(error) from error

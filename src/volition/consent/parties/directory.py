@@ -4,6 +4,9 @@
   unlinkable, while the log still verifies.
 - A handle (a name, alias, address or id as a source writes it) means a person of an account only if one alone goes by
   it. Handles are compared whatever their case, their composed accents and their spaces.
+- A person may have several identities: somebody heard who was merged into them keeps the id and the pseudonym under
+  which older records lie. Whoever asks for one of them gets the person.
+- Somebody who moved to another account, or left theirs, is still known there by their handles.
 - No id and no handle of an erased person makes a guest of them anew.
 
 Source: canonical caseless matching, Unicode 3.13, D145.
@@ -13,15 +16,20 @@ import json
 import secrets
 import sqlite3
 import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from itertools import chain, count
+from typing import Any, Final
 
 from volition.consent.parties.database import Database, Remembered
 from volition.consent.parties.vault import ErasedError, KeyVault
 from volition.consent.references import PersonId, Pseudonym
 from volition.errors import ConflictError, InvalidInputError
+
+_COLUMNS: Final = "people.id, people.account, people.name, people.pseudonym, people.aliases, people.emails"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +41,12 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A user of an account, or a guest.
+class Identity:
+    """One id and pseudonym of a person, with the handles that came with it.
 
     Attributes:
         id: Identity within the workspace.
-        account: Id of the account; none for a guest of no account.
+        account: Id of the account in whose data the handles mean the person; none for all.
         name: Name as shown to people; none if unknown.
         aliases: Other names and identifiers under which sources know the person.
         emails: E-mail addresses.
@@ -52,10 +60,76 @@ class Person:
     emails: tuple[str, ...]
     pseudonym: Pseudonym
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user of an account, or a guest.
+
+    Attributes:
+        id: Identity within the workspace.
+        account: Id of the account; none for a guest of no account.
+        name: Name as shown to people; none if unknown.
+        aliases: Other names and identifiers under which sources know the person.
+        emails: E-mail addresses.
+        pseudonym: The name in ledger, lake and snapshots: 32 hexadecimal characters.
+        merged: Other identities of the same person, by id, each with the handles that came with it.
+        former: Accounts that the person is no user of any more; their own, if they left it for no other. An empty text
+            is for a guest of no account who became a user of one.
+    """
+
+    id: PersonId
+    account: str | None
+    name: str | None
+    aliases: tuple[str, ...]
+    emails: tuple[str, ...]
+    pseudonym: Pseudonym
+    merged: tuple[Identity, ...] = ()
+    former: tuple[str, ...] = ()
+
     @property
     def is_guest(self) -> bool:
-        """Whether they are no user of an account: of none, or known only by a name in an account's data."""
-        return self.account is None or self.id.startswith(_guest_prefix(self.account))
+        """Whether they are no user of an account: of none, of one they left, or known only by a name in its data."""
+        if self.account is None or self.has_left(self.account):
+            return True
+        return self.id.startswith(_guest_prefix(self.account))
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether they were made while collecting, under a source's handle, and not registered by anybody."""
+        return self.account is not None and self.id.startswith(f"{self.account}:")
+
+    @property
+    def identities(self) -> "tuple[Identity | Person, ...]":
+        """Themselves and who was merged into them, each with the handles that are its own."""
+        return (self, *self.merged)
+
+    @property
+    def pseudonyms(self) -> tuple[Pseudonym, ...]:
+        """Every name of theirs in ledger, lake and snapshots, their own first."""
+        return tuple(one.pseudonym for one in self.identities)
+
+    @property
+    def ids(self) -> tuple[PersonId, ...]:
+        """Every id of theirs, their own first."""
+        return tuple(one.id for one in self.identities)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name and alias of theirs, under whichever identity, the name that they are shown by first."""
+        return tuple(dict.fromkeys(name for one in self.identities for name in (one.name, *one.aliases) if name))
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every e-mail address of theirs, under whichever identity."""
+        return tuple(dict.fromkeys(email for one in self.identities for email in one.emails))
+
+    def has_left(self, account: str) -> bool:
+        """Return whether they are no user of an account any more in whose data they were known."""
+        return account in self.former or ("" in self.former and account != self.account)
+
+    def pseudonym_of(self, identity: str) -> Pseudonym:
+        """Return the pseudonym that belongs to one of their ids."""
+        return next((one.pseudonym for one in self.merged if one.id == identity), self.pseudonym)
 
 
 class Directory:
@@ -119,7 +193,7 @@ class Directory:
         Raises:
             InvalidInputError: The name is broken text.
         """
-        _check_text(name)
+        check_text(name)
         with self._database.writing() as connection:
             known = connection.execute(
                 "SELECT id FROM groups WHERE account = ? AND name = ?", (account, name)
@@ -158,7 +232,7 @@ class Directory:
         """
         _check_id(person, "person")
         for text in (name, *aliases, *emails):
-            _check_text(text or "")
+            check_text(text or "")
         if account is not None:
             self.account(account)
         wrapped, pseudonym = self._vault.new_person_key(person)
@@ -179,14 +253,14 @@ class Directory:
                 "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (person, account, name, wrapped, pseudonym, json.dumps(added.aliases), json.dumps(added.emails)),
             )
-            handles = {_fold(handle) for handle in (person, name, *aliases, *emails) if handle} - {""}
+            handles = {fold(handle) for handle in (person, name, *aliases, *emails) if handle} - {""}
             connection.executemany(
                 "INSERT INTO handles VALUES (?, ?, ?)", ((account or "", handle, person) for handle in sorted(handles))
             )
         return added
 
     def person(self, person: str) -> Person:
-        """Return a person by their id.
+        """Return a person by their id, or by the id of somebody who was merged into them.
 
         Raises:
             InvalidInputError: There is none.
@@ -196,7 +270,7 @@ class Directory:
             self._remembered.refresh()
             found = self._by_id.get(person)
             if found is None:
-                found = self._person("SELECT * FROM people WHERE id = ?", person)
+                found = self._person("id", person)
                 if found is not None:
                     self._by_id[person] = found
         if found is None:
@@ -213,49 +287,54 @@ class Directory:
             self._remembered.refresh()
             found = self._by_pseudonym.get(pseudonym)
             if found is None:
-                found = self._person("SELECT * FROM people WHERE pseudonym = ?", pseudonym)
+                found = self._person("pseudonym", pseudonym)
                 if found is not None:
                     self._by_pseudonym[pseudonym] = found
         return found
 
     def people(self, account: str | None = None) -> list[Person]:
-        """Return the people of an account, or everyone, by id."""
-        where, values = ("WHERE account = ?", (account,)) if account is not None else ("", ())
-        return [_to_person(found) for found in self._database.all(f"SELECT * FROM people {where} ORDER BY id", *values)]  # noqa: S608
+        """Return the people of an account, or everyone, by id; each person once, however many identities they have."""
+        where, values = ("account = ?", (account,)) if account is not None else ("TRUE", ())
+        return self._people(where, *values)
 
     def find_person(self, account: str, handle: str) -> Person | None:
         """Return the one person of an account who goes by a name, alias, address or id, whatever the case.
 
         None if nobody does, or more than one: a record must not be attributed to the wrong person.
         """
-        named = self._named(account, handle)
-        return _to_person(named[0]) if len(named) == 1 else None
+        named = self.named(account, handle)
+        return named[0] if len(named) == 1 else None
 
     def named(self, account: str, handle: str) -> list[Person]:
         """Return everyone who goes by a name, alias, address or id in an account (of none: ""), whatever the case."""
-        return [_to_person(found) for found in self._named(account, handle)]
+        found = self._database.all(
+            "SELECT DISTINCT coalesce(merged.kept, handles.person) AS whose FROM handles"
+            " LEFT JOIN merged ON merged.person = handles.person"
+            " WHERE handles.account = ? AND handles.handle = ? ORDER BY whose",
+            account,
+            fold(handle),
+        )
+        people = []
+        for (whose,) in found:
+            with suppress(InvalidInputError, ErasedError):  # erased between the two questions
+                people.append(self.person(whose))
+        return people
 
     def people_without_account(self) -> list[Person]:
         """Return the guests who were registered without an account, by id."""
-        return [
-            _to_person(found) for found in self._database.all("SELECT * FROM people WHERE account IS NULL ORDER BY id")
-        ]
+        return self._people("account IS NULL")
+
+    def people_gone_from(self, account: str) -> list[Person]:
+        """Return who was a user of an account (a guest of none: "") and is one of another now, by id."""
+        return self._people("account IS NOT ?1 AND id IN (SELECT person FROM former WHERE account = ?1)", account)
 
     def is_shared(self, account: str, handle: str) -> bool:
         """Return whether several people of an account go by a handle, so that it identifies none of them."""
-        return len(self._named(account, handle)) > 1
+        return len(self.named(account, handle)) > 1
 
     def is_erased(self, account: str, handle: str) -> bool:
         """Return whether an erased person of an account went by a handle."""
-        return self._is_marked(self._vault.mark_of_handle(account, _fold(handle)))
-
-    def _named(self, account: str, handle: str) -> list[Any]:
-        return self._database.all(
-            "SELECT people.* FROM handles JOIN people ON people.id = handles.person"
-            " WHERE handles.account = ? AND handles.handle = ?",
-            account,
-            _fold(handle),
-        )
+        return self._is_marked(self._vault.mark_of_handle(account, fold(handle)))
 
     def guest(self, account: str, name: str) -> Person:
         """Return the guest of that name in an account's data, making one if there is none yet.
@@ -267,14 +346,17 @@ class Directory:
             ConflictError: A person of that name was erased, or several people of the account go by it. Each of them may
                 have said no, which the yes of a guest would hide.
         """
-        identity = f"{_guest_prefix(account)}{sha256(_fold(name).encode()).hexdigest()[:12]}"
         with self._database.lock:
-            others = "SELECT count(*) FROM handles WHERE account = ? AND handle = ? AND person <> ?"
-            if self._database.one(others, account, _fold(name), identity)[0] > 1:
+            identity = self._guest_id(account, name)
+            others = (
+                "SELECT count(DISTINCT coalesce(merged.kept, handles.person)) FROM handles LEFT JOIN merged"
+                " ON merged.person = handles.person WHERE account = ? AND handle = ? AND handles.person <> ?"
+            )
+            if self._database.one(others, account, fold(name), identity)[0] > 1:
                 msg = f"Several people of {account} go by the name {name!r}, so it is unknown whose data this is. "
                 msg += "Tell them apart by an identifier or an e-mail address in the source."
                 raise ConflictError(msg)
-            known = self._person("SELECT * FROM people WHERE id = ?", identity)
+            known = self._person("id", identity)
             if known is not None:
                 return known
             if self.is_erased(account, name):
@@ -283,27 +365,67 @@ class Directory:
             try:
                 return self.add_person(identity, account=account, name=name)
             except ConflictError:
-                known = self._person("SELECT * FROM people WHERE id = ?", identity)
+                known = self._person("id", identity)
                 if known is None:  # not another process that was quicker: the guest was erased
                     raise
                 return known
 
+    def _guest_id(self, account: str, name: str) -> str:
+        """Return the id of a guest: from their name, and counted on where whoever had it does not go by it any more."""
+        first = f"{_guest_prefix(account)}{sha256(fold(name).encode()).hexdigest()[:12]}"
+        for identity in chain([first], (f"{first}-{number}" for number in count(2))):
+            there = self._database.one("SELECT 1 FROM people WHERE id = ?", identity)
+            goes = "SELECT 1 FROM handles WHERE account = ? AND handle = ? AND person = ?"
+            if there is None or self._database.one(goes, account, fold(name), identity):
+                return identity
+        raise AssertionError  # the numbers never end
+
     def remove_person(self, person: str) -> None:
-        """Remove a person with their key, names and handles, and mark these so that no guest takes them."""
+        """Remove a person with their identities, keys, names and handles; mark these so that no guest takes them."""
+        ids = self.person(person).ids
         with self._database.writing() as connection:
-            handles = connection.execute("SELECT account, handle FROM handles WHERE person = ?", (person,)).fetchall()
-            marks = [self._vault.mark_of_person(person), *(self._vault.mark_of_handle(*handle) for handle in handles)]
-            connection.execute("DELETE FROM people WHERE id = ?", (person,))
-            connection.execute("DELETE FROM handles WHERE person = ?", (person,))
+            marks = {self._vault.mark_of_person(identity) for identity in ids}
+            for identity in ids:
+                handles = connection.execute("SELECT account, handle FROM handles WHERE person = ?", (identity,))
+                marks |= {self._vault.mark_of_handle(*handle) for handle in handles.fetchall()}
+                for table in ("handles", "merged", "former", "apart", "verified"):
+                    connection.execute(f"DELETE FROM {table} WHERE person = ?", (identity,))  # noqa: S608 - our own
+                connection.execute("DELETE FROM apart WHERE heard = ?", (identity,))
+                connection.execute("DELETE FROM linked WHERE ? IN (first, other)", (identity,))
+                connection.execute("DELETE FROM people WHERE id = ?", (identity,))
             connection.executemany("INSERT OR IGNORE INTO destroyed VALUES (?)", ((mark,) for mark in sorted(marks)))
 
     def drop_memory(self) -> None:
         """Drop who is held in memory."""
         self._remembered.drop()
 
-    def _person(self, sql: str, *values: str) -> Person | None:
-        found = self._database.one(sql, *values)
-        return None if found is None else _to_person(found)
+    def _person(self, column: str, value: str) -> Person | None:
+        kept = "SELECT coalesce(merged.kept, people.id) FROM people LEFT JOIN merged ON merged.person = people.id"
+        found = self._database.one(f"{kept} WHERE people.{column} = ?", value)
+        return None if found is None else next(iter(self._people("id = ?", found[0])), None)
+
+    def _people(self, where: str, *values: str) -> list[Person]:
+        """Return people whose own row fits, by id, with what was merged into them."""
+        chosen = f"people WHERE {where} AND NOT EXISTS (SELECT 1 FROM merged WHERE merged.person = people.id)"  # noqa: S608
+        with self._database.lock:
+            own = self._database.all(f"SELECT {_COLUMNS} FROM {chosen} ORDER BY people.id", *values)  # noqa: S608
+            chosen = f"SELECT people.id FROM {chosen}"  # noqa: S608
+            more = self._database.all(
+                f"SELECT merged.kept, {_COLUMNS} FROM merged JOIN people ON people.id = merged.person"  # noqa: S608
+                f" WHERE merged.kept IN ({chosen}) ORDER BY people.id",
+                *values,
+            )
+            gone = self._database.all(
+                f"SELECT person, account FROM former WHERE person IN ({chosen}) ORDER BY account",  # noqa: S608
+                *values,
+            )
+        merged: dict[str, list[Identity]] = defaultdict(list)
+        for kept, *row in more:
+            merged[kept].append(_to_identity(row))
+        former: dict[str, list[str]] = defaultdict(list)
+        for person, account in gone:
+            former[person].append(account)
+        return [_to_person(_to_identity(row), merged.get(row[0], ()), former.get(row[0], ())) for row in own]
 
     def _is_marked(self, mark: str) -> bool:
         return self._database.one("SELECT 1 FROM destroyed WHERE party = ?", mark) is not None
@@ -315,9 +437,9 @@ def _refuse_known(connection: sqlite3.Connection, table: str, identity: str) -> 
         raise ConflictError(msg)
 
 
-def _to_person(found: Sequence[Any]) -> Person:
-    identity, account, name, _, pseudonym, aliases, emails = found
-    return Person(
+def _to_identity(row: Sequence[Any]) -> Identity:
+    identity, account, name, pseudonym, aliases, emails = row
+    return Identity(
         id=identity,
         account=account,
         name=name,
@@ -327,25 +449,39 @@ def _to_person(found: Sequence[Any]) -> Person:
     )
 
 
+def _to_person(own: Identity, merged: Sequence[Identity], former: Sequence[str]) -> Person:
+    return Person(
+        id=own.id,
+        account=own.account,
+        name=own.name,
+        aliases=own.aliases,
+        emails=own.emails,
+        pseudonym=own.pseudonym,
+        merged=tuple(merged),
+        former=tuple(former),
+    )
+
+
 def _guest_prefix(account: str) -> str:
     return f"{account}:guest:"
 
 
-def _fold(handle: str) -> str:
+def fold(handle: str) -> str:
     """Make one form of a handle: whatever its case, however its accents are composed, however its words are spaced."""
-    _check_text(handle)
+    check_text(handle)
     folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", handle).casefold())
     return " ".join(folded.split())
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Raise InvalidInputError for text with half a character in it."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         msg = f"{text!r} holds half of a character, so it cannot be stored as text. Correct it in the source."
         raise InvalidInputError(msg)
 
 
 def _check_id(identity: str, what: str) -> None:
-    _check_text(identity)
+    check_text(identity)
     if not identity.strip() or identity != identity.strip() or any(ord(character) < ord(" ") for character in identity):
         msg = f"{identity!r} cannot be the id of a {what}: it is empty, or has control characters or spaces around it."
         raise InvalidInputError(msg)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from volition.consent.parties.changes import Changes
 from volition.consent.parties.database import Database
 from volition.consent.parties.directory import Account, Directory, Person
 from volition.consent.parties.secret_file import read_secret, write_secret
@@ -23,6 +24,7 @@ class Parties:
 
     Attributes:
         directory: Who they are.
+        changes: What changes them.
         vault: Their keys.
     """
 
@@ -37,6 +39,7 @@ class Parties:
         try:
             self.vault = KeyVault(self._database, master)
             self.directory = Directory(self._database, self.vault)
+            self.changes = Changes(self._database, self.directory)
             self._database.finish_wiping()
         except BackendError:
             self._database.close()
@@ -137,6 +140,10 @@ class Parties:
     def people_without_account(self) -> list[Person]:
         """Return the guests who were registered without an account, by id."""
         return self.directory.people_without_account()
+
+    def people_gone_from(self, account: str) -> list[Person]:
+        """Return who was known in an account (everywhere: "") and is a user of another now, by id."""
+        return self.directory.people_gone_from(account)
 
     def is_shared(self, account: str, handle: str) -> bool:
         """Return whether several people of an account go by a handle."""

@@ -7,7 +7,7 @@ one after the other, each whole; a killed collection is simply run again, and st
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -16,7 +16,7 @@ from volition.canonical import canonical_json, us_to_text
 from volition.consent.gate import Record, keepable
 from volition.consent.history import History
 from volition.consent.identity import UNKNOWN, Handle, Identities
-from volition.consent.parties import Parties
+from volition.consent.parties import Parties, Person
 from volition.consent.permits import Permits, Reason
 from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import PURPOSES
@@ -107,6 +107,7 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
     history: History,
     now_us: int,
     progress: Progress,
+    on_link: Callable[[Person, Person], None] | None = None,
 ) -> Collected:
     """Store what may be kept of a read input.
 
@@ -118,12 +119,13 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
         history: What the gate must know, as of now.
         now_us: The present instant.
         progress: Told after each batch how many pieces are done (the total is not known: 0).
+        on_link: Told of two people whom records concern together, before the first is stored; see `Identities`.
 
     Raises:
         BackendError: The disk is full or cannot be written. Batches before are stored; collect again for the rest.
     """
     gate = _Gate([Permits(history, purpose=purpose, at_us=now_us) for purpose in PURPOSES])
-    intake = _Intake(account, parties, lake, gate, now_us)
+    intake = _Intake(account, _Directory(parties, on_link), lake, gate, now_us)
     stream = iter(pieces)
     done = 0
     while batch := list(islice(stream, BATCH)):
@@ -155,14 +157,14 @@ def _bare_record(draft: Draft) -> NewRecord:
 class _Intake:
     """Takes batches of pieces, and counts what becomes of them."""
 
-    def __init__(self, account: str | None, parties: Parties, lake: Lake, gate: "_Gate", now_us: int) -> None:
+    def __init__(self, account: str | None, directory: "_Directory", lake: Lake, gate: "_Gate", now_us: int) -> None:
         self._account = account
-        self._parties = parties
+        self._parties = directory.parties
         self._lake = lake
         self._gate = gate
         self._now_us = now_us
-        self._directory = _Directory(parties)
-        self._erased = parties.erased_accounts()
+        self._directory = directory
+        self._erased = self._parties.erased_accounts()
         self._outcome = Collected()
         # What sources that number their forms gave, by account and conversation.
         self._present: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -330,15 +332,15 @@ def _by_owner(rejects: Sequence[tuple[str | None, Reject]]) -> Iterator[tuple[st
 class _Directory:
     """Finds whom a record concerns, and remembers of whom that is not certain."""
 
-    def __init__(self, parties: Parties) -> None:
-        self._parties = parties
-        self._identities = Identities(parties)
+    def __init__(self, parties: Parties, on_link: Callable[[Person, Person], None] | None) -> None:
+        self.parties = parties
+        self._identities = Identities(parties, on_link=on_link)
         self._accounts: dict[str, bool] = {}
         self.doubts: dict[str, None] = {}
 
     def has_account(self, account: str) -> bool:
         if account not in self._accounts:
-            self._accounts[account] = self._parties.has_account(account)
+            self._accounts[account] = self.parties.has_account(account)
         return self._accounts[account]
 
     def pseudonyms(self, account: str, people: Sequence[PersonRef]) -> tuple[str, ...]:

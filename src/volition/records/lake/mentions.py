@@ -41,9 +41,9 @@ class Mentions:
             person: Their id, pseudonym, name, aliases and addresses are what names them.
             by_address_only: Whether nothing but an address surely means them: in the data of another account.
         """
-        self._addresses = {main_address(one) for one in person.emails}
-        handles = () if by_address_only else (person.id, person.pseudonym, person.name or "", *person.aliases)
-        self._literals = {_letters(text).strip() for text in (*handles, *person.emails)} - {""}
+        self._addresses = {main_address(one) for one in person.addresses}
+        handles = () if by_address_only else (*person.ids, *person.pseudonyms, *person.names)
+        self._literals = {_letters(text).strip() for text in (*handles, *person.addresses)} - {""}
         names = (_words(plain(text)) for text in handles)
         self._names = {frozenset(words) for words in names if len(words) > 1}
         self._sought = [

@@ -22,7 +22,7 @@ from volition.errors import BackendError
 from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.index import LakeIndex
-from volition.records.lake.records import DERIVED_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
+from volition.records.lake.records import DERIVED_IN, HeldRecord, Row, bucket_of, is_derived
 
 
 class Reader:
@@ -123,19 +123,19 @@ class Reader:
 
     def _buckets_of(self, subject: Subject, category: str) -> list[int]:
         """Return the buckets that have records of a category and may have some that concern a person."""
-        there = {bucket for bucket, _ in self._index.numbers_of_person(subject.pseudonym)}
+        pseudonyms = (subject.pseudonym, *subject.merged)
+        there = {bucket for one in pseudonyms for bucket, _ in self._index.numbers_of_person(one)}
         return [bucket for bucket in self._index.buckets(category) if bucket in there]
 
     def held(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[HeldRecord]:
         """Yield every record that concerns a person, without its content: by category, otherwise in no order."""
-        party = PERSON + subject.pseudonym
         for category in categories:
             derived: set[str] = set()
             if category in DERIVED_IN:
                 derived = {row.record_id for row in self._first_rows(subject, category) if is_derived(row)}
             for bucket in self._buckets_of(subject, category):
                 party_sets = self._index.party_sets(bucket)
-                numbers = [number for number, person in enumerate(party_sets.people) if person == party]
+                numbers = [number for number, person in enumerate(party_sets.people) if person in subject.parties]
                 places = np.flatnonzero(np.isin(party_sets.members, numbers))
                 chosen = np.unique(np.searchsorted(party_sets.offsets, places, side="right") - 1)
                 people = {party_set: party_sets.people_of(party_set) for party_set in chosen.tolist()}
@@ -149,8 +149,8 @@ class Reader:
                             category=category,
                             collected_us=key["collected_us"],
                             source=key["source"],
-                            is_own=people[key["circle"]][0] == party and key["record_id"] not in derived,
-                            others=len(people[key["circle"]]) - 1,
+                            is_own=people[key["circle"]][0] in subject.parties and key["record_id"] not in derived,
+                            others=len(set(people[key["circle"]]) - subject.parties),
                         )
 
     def heard_rows(

@@ -62,6 +62,25 @@ class Access:
                 forget({person, *names})
         self.database.wipe()
 
+    def move_person(self, people: Collection[str], account: str) -> None:
+        """Let who signs in as a person, by any of their ids, belong to another account, without administering it."""
+        with self.database.writing():
+            for person in people:
+                self.users.move_person(person, account)
+
+    def end_person(self, people: Collection[str]) -> None:
+        """End the sign-in, the sessions and the tokens of a person, by any of their ids; guests' links stay."""
+        with self.database.writing():
+            for person in people:
+                self.users.remove_users_of(person)
+
+    def end_guest(self, people: Collection[str]) -> None:
+        """End guests' links and sessions for somebody, by any of their ids: for when they turn out to be a user."""
+        with self.database.writing():
+            for person in people:
+                self.users.remove_guests_of(person)
+                self.links.forget(person)
+
     def close(self) -> None:
         """Close the file."""
         self.database.close()

@@ -86,6 +86,32 @@ class Users:
             if known.person == person:
                 self.remove(known.user)
 
+    def move_person(self, person: str, account: str) -> None:
+        """Let every user who is a person belong to another account; they administer nothing there until told to.
+
+        Their sessions and tokens end. Whoever came by a guest's link stays a guest of the account that they came to.
+        """
+        with self._database.writing() as db:
+            for known in self._who_are(person):
+                roles = json.dumps(sorted(known.roles - {Role.ADMINISTRATOR} or {Role.PERSON}))
+                db.execute("UPDATE users SET account = ?, roles = ? WHERE id = ?", (account, roles, known.user))
+                self._sessions.end_all(known.user)
+                self._tokens.end_all(known.user)
+
+    def remove_users_of(self, person: str) -> None:
+        """Remove every user who is a person, but for those who came by a guest's link: for when they left."""
+        for known in self._who_are(person):
+            self.remove(known.user)
+
+    def remove_guests_of(self, person: str) -> None:
+        """Remove every user who came by a guest's link for a person, and end their sessions."""
+        for known in self.all():
+            if known.person == person and known.is_guest:
+                self.remove(known.user)
+
+    def _who_are(self, person: str) -> list[Principal]:
+        return [known for known in self.all() if known.person == person and not known.is_guest]
+
     def set_password(self, user: str, password: str) -> None:
         """Change a user's password, and end their sessions.
 

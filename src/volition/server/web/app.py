@@ -43,10 +43,12 @@ from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, Refuse, Requ
 from volition.server.settings import ServerSettings
 from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
+from volition.server.web.account import people as account_people
 from volition.server.web.account import settings as account_settings
 from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
+from volition.server.web.console import people as console_people
 from volition.server.web.features import chat, meetings, recommendations, search, sharing
 from volition.server.web.page import (
     AREAS,
@@ -79,6 +81,7 @@ MODULES: Final = (
     guests,
     home,
     ledger,
+    console_people,
     lake,
     snapshots,
     runs,
@@ -87,6 +90,7 @@ MODULES: Final = (
     console_guests,
     account_settings,
     account_limits,
+    account_people,
     sharing,
     meetings,
     chat,

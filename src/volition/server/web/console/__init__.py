@@ -4,6 +4,7 @@ Each module knows only those before it:
 
 first_steps   the first steps in a new workspace
 ledger        entries, checkpoints, proofs
+people        names heard that may be somebody registered
 lake          records in counts, and what was set aside
 snapshots     what was kept and dropped, by reason
 runs          background jobs, live

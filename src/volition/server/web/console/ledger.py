@@ -206,6 +206,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "region":
             where = "" if kind == "person" else f": {body['region']}"
             return f"{who} has a region on record{where}."
+        case "identity":
+            return _IDENTITY[body["act"]]
         case "signal":
             return f"{who}'s browser sent an opt-out signal."
         case "limit":
@@ -244,6 +246,17 @@ def _shared(body: Mapping[str, Any], account: str) -> str:
     if people:
         whom.append("a person" if people == 1 else f"{people:,} people")
     return f"{by} {did} a {body['conversation']} of {account} to {words.listed(whom)}."
+
+
+_IDENTITY: Final[Mapping[str, str]] = {
+    "merge": "Two identities turned out to be one person; what either had refused is refused for both.",
+    "apart": "Somebody heard and somebody registered were said to be two people.",
+    "alias": "A person is known by other names or addresses.",
+    "rename": "A person is shown by another name.",
+    "move": "A person moved to another account.",
+    "leave": "A person left their account.",
+}
+"""What each entry about identities says, by what was done."""
 
 
 def _named(names: list[str]) -> str:

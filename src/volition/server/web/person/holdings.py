@@ -84,6 +84,7 @@ class HoldingsPage:
         uses: What features used, by feature and category.
         lessons: Training sets, the newest first.
         export: Where all of it is to be had.
+        may_be: That there may be more under names that may be theirs, in a sentence; empty where there is not.
     """
 
     title: str
@@ -96,6 +97,7 @@ class HoldingsPage:
     uses: tuple[FeatureUse, ...]
     lessons: tuple[LessonLine, ...]
     export: str
+    may_be: str
 
 
 @pages.get(PATH, roles=PEOPLE, template="holdings.html", nav=Nav(label="What we hold", place=30))
@@ -126,6 +128,19 @@ def show(visit: Visit) -> HoldingsPage:
             for one in held.training_sets
         ),
         export=f"{PATH}/export",
+        may_be=may_be(held.may_be),
+    )
+
+
+def may_be(number: int) -> str:
+    """Say that some who were heard may be the visitor, and nothing else of them; empty where nobody is."""
+    if not number:
+        return ""
+    whose = "1 name that was heard in meetings may be you" if number == 1 else f"{number:,} names that were heard in "
+    whose += "" if number == 1 else "meetings may be you"
+    return (
+        f"{whose}, or somebody else of a similar name. Their records are not counted here; your no counts for them, "
+        "too. If you spoke before you were registered here, ask whoever runs this service to recognise you."
     )
 
 

@@ -11,6 +11,7 @@ from volition.errors import ConflictError, InvalidInputError
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.page import EVERYBODY, Badge, Nav, Notice, Pages, Redirect, Visit
+from volition.server.web.person.holdings import may_be
 from volition.server.web.person.settings import party_of
 from volition.transparency.data_requests import AffectedModel, DataRequest, RequestKind
 from volition.workspace import Workspace
@@ -159,6 +160,7 @@ def ask(visit: Visit) -> ErasePage:
         stays=(
             f"What others said or did that concerns you is theirs, so it stays ({words.count(concerning, 'record')}).",
             "Wherever your yes is needed or your no counts, it is no longer used.",
+            *([may_be(held.may_be).replace("counted here", "erased with yours")] if held.may_be else ()),
             "The ledger keeps the fact that somebody said yes or no, under a pseudonym that no longer leads to anyone.",
         ),
         action=f"{PATH}/erase",

@@ -102,6 +102,7 @@ class SettingsPage:
         features: Cards of the others.
         never: What is never done.
         terms: Title of the terms whose rules these are; empty where there are none.
+        holds_at: At which organisations a no holds, in a sentence.
     """
 
     title: str
@@ -113,6 +114,7 @@ class SettingsPage:
     features: tuple[SwitchCard, ...]
     never: tuple[Forbidden, ...]
     terms: str
+    holds_at: str
 
 
 @pages.get(PATH, roles=PEOPLE, template="settings.html", nav=Nav(label="AI settings", place=10), is_kept=True)
@@ -142,6 +144,23 @@ def show(visit: Visit) -> SettingsPage:
         features=tuple(card for card in cards if card not in trains),
         never=tuple(_forbidden(never) for never in found.never),
         terms="" if found.terms is None else found.terms.title,
+        holds_at=_holds_at(visit, party.removeprefix("person:"), account),
+    )
+
+
+def _holds_at(visit: Visit, person: str, account: str) -> str:
+    """Say where a no holds: here, and where the visitor has shown the same address; of other places nothing."""
+    parties = visit.workspace.parties
+    others = [parties.account(one).name for one in visit.workspace.people.verified_at(person) if one != account]
+    organisation = parties.account(account).name
+    if others:
+        return (
+            f"You have shown that the same e-mail address is yours at {organisation} and at {words.listed(others)}, so "
+            "a no about what you say, write or share holds at all of them. A yes is given at each by itself."
+        )
+    return (
+        f"Your answers hold at {organisation}. If you meet people of other organisations that use this service, say it "
+        "there as well: we do not look for you there."
     )
 
 

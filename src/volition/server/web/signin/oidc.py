@@ -77,6 +77,8 @@ def come_back(visit: Visit) -> Redirect:
     who = visit.access.users.find_subject(f"{oidc.issuer} {claims['sub']}")
     if who is None:
         raise RefusedError("There is no user here for this sign-in. Ask the operator to add you.")
+    if who.person is not None and claims.get("email_verified") is True and isinstance(claims.get("email"), str):
+        visit.workspace.people.verify_address(who.person, claims["email"])
     done = come_in(visit, who, to=ours(str(sent["next"])))
     return Redirect(to=done.to, notice=done.notice, session=done.session, oidc_state="")
 
@@ -92,7 +94,7 @@ def _client(visit: Visit, oidc: Oidc) -> OAuth2Client:
     return OAuth2Client(
         client_id=oidc.client_id,
         client_secret=oidc.client_secret,
-        scope="openid",
+        scope="openid email",
         redirect_uri=f"{base}/sign-in/oidc/back",
         code_challenge_method="S256",
         timeout=_PATIENCE_S,
