@@ -207,12 +207,12 @@ def _end_us(yeses: list[Decision], here: GoverningRule) -> int | None:
 
 
 def yes_end_us(history: History, use: Use, at_us: int) -> int | None:
-    """Return when a party's yes will end (not included) if nothing else is said and the terms stay; none if it won't.
+    """Return when a party's yes ends (not included) if nothing else is said and the terms stay, or when it ended.
 
-    Where the use is refused already, or no yes of the party bears on it, nothing ends.
+    None where it has no end, and where the party's newest answer to the question is not a yes.
     """
     here = governing_rule(history, use, at_us, asked_us=at_us)
-    if here.say is Say.NONE or allowed(history, use, at_us, asked_us=at_us) is not None:
+    if here.terms is None or here.say is Say.NONE or answered(history, use, at_us, here) not in {None, Reason.EXPIRED}:
         return None
     decisions = history.party(use.party).decisions
     return _end_us([one for one in decisions if one.yes and one.at_us <= at_us and _concerns(one, use)], here)
