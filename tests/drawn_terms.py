@@ -31,6 +31,7 @@ def rules(draw):
         asks=draw(some_of(PARTY_WORDS, least=1)) if basis is Basis.CONSENT else (),
         refusable_by=() if basis is Basis.NEVER else draw(some_of(PARTY_WORDS)),
         max_age_us=draw(st.none() | st.sampled_from([1, DAY_US, 365 * DAY_US])),
+        max_yes_age_us=draw(st.none() | st.sampled_from([1, DAY_US, 365 * DAY_US])) if basis is Basis.CONSENT else None,
         scrub=draw(st.booleans()),
     )
 

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 import zipfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
@@ -382,6 +382,8 @@ FAILURES = [
     ("decide yes --party account:helio --data contents --purpose train", 2, "contents"),
     ("decide no --party account:helio --data content --purpose train --covers past", 2, "covers"),
     ("decide yes --party account:helio --data content --purpose train --covers 2026-01-01T09:00", 2, "time zone"),
+    ("decide yes --party account:helio --data content --purpose train --until 2020-01-01", 2, "past"),
+    ("decide no --party account:helio --data content --purpose train --until 2099-01-01", 2, "no end"),
     ("status --workspace nowhere", 2, "volition init"),
     ("init {base}", 2, "not empty"),
     ("collect webvtt {meeting} --account helio --started 2025-06-03T09:00", 2, "time zone"),
@@ -503,6 +505,16 @@ def test_may_at_an_earlier_instant_answers_as_it_would_have_then(here, volition)
     before = datetime.fromisoformat(at).timestamp() - 0.001
     earlier = datetime.fromtimestamp(before, UTC).isoformat()
     assert volition(*split(f"{MAY} --person mara --at {earlier}", here))[0] == 0
+
+
+def test_a_yes_says_when_it_ends_and_status_names_it_before(here, volition):
+    until = (datetime.now(UTC) + timedelta(days=9)).strftime("%Y-%m-%d")
+    said = f"decide yes --party person:mara --data content/chat --purpose train/search --until {until}"
+    told = volition(*split(said, here))[1]
+    assert f"until {until}" in told
+    [ending] = json.loads(volition("status", "--json")[1])["ending"]
+    assert (ending["party"], ending["until"][:10]) == ("person:mara", until)
+    assert "person:mara" in volition("status")[1].partition("end within 30 days")[2]
 
 
 def test_a_no_names_the_models_that_must_forget_and_forgetting_settles_it(here, volition):

@@ -47,7 +47,7 @@ def test_whatever_is_shown_at_least_five_might_have_answered_otherwise(people):
 def test_of_few_people_nothing_is_counted(people):
     history = world([[]] * people)
     choice = choices(history, account="acme", party="account:acme", at_us=AT_US).of("train-search")
-    assert count(history, [f"person:{number}" for number in range(people)], choice) is None
+    assert count(history, [f"person:{number}" for number in range(people)], choice, account="acme", at_us=AT_US) is None
 
 
 CATEGORIES = st.sampled_from([frozenset({"content/chat"}), frozenset({"service/usage"}), frozenset({"content/files"})])
@@ -67,4 +67,6 @@ def test_what_is_counted_is_what_each_persons_own_page_says(said):
         no = sum(PartyAnswer.NO in answers for answers in heard)
         yes = sum(PartyAnswer.YES in answers and PartyAnswer.NO not in answers for answers in heard)
         expected = shown(len(said), yes, no)
-        assert count(history, parties, account) == Counted(yes=expected[0], no=expected[1], nothing=expected[2])
+        assert count(history, parties, account, account="acme", at_us=AT_US) == Counted(
+            yes=expected[0], no=expected[1], nothing=expected[2]
+        )

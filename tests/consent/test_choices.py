@@ -12,6 +12,12 @@ from volition.errors import InvalidInputError
 from volition.workspace import Workspace
 
 SWITCHES = ("train-search", "train-summary", "feature-summary")
+ANSWERS = st.tuples(
+    st.booleans(),
+    st.sampled_from(SWITCHES),
+    st.sampled_from([None, "past"]),
+    st.sampled_from([None, "2027-02-01T00:00:00.000000Z", "2027-03-01T00:00:00.000000Z"]),
+)
 
 
 class Clock:
@@ -23,8 +29,8 @@ class Clock:
         return self.now_us
 
 
-def make(folder, profile="granular"):
-    workspace = Workspace.create(folder, profile=profile, clock=Clock())
+def make(folder, profile="granular", clock=None):
+    workspace = Workspace.create(folder, profile=profile, clock=clock or Clock())
     workspace.people.add_account("acme", "Acme", region="US")
     workspace.people.add_person("ada", account="acme", name="Ada")
     workspace.terms.accept("acme")
@@ -34,7 +40,7 @@ def make(folder, profile="granular"):
 def permits(workspace, switch):
     choice = workspace.consent.choices("person:ada", account="acme").of(switch)
     return {
-        (line.category, line.purpose): line.own.since_us if isinstance(line.own, Permit) else None
+        (line.category, line.purpose): (line.own.since_us, line.end_us) if isinstance(line.own, Permit) else None
         for line in choice.lines
     }
 
@@ -42,18 +48,18 @@ def permits(workspace, switch):
 @pytest.mark.slow
 @settings(max_examples=8)
 @given(
-    said=st.lists(st.tuples(st.booleans(), st.sampled_from(SWITCHES), st.sampled_from([None, "past"])), max_size=5),
-    last=st.tuples(st.booleans(), st.sampled_from(SWITCHES), st.sampled_from([None, "past"])),
+    said=st.lists(ANSWERS, max_size=5),
+    last=ANSWERS,
 )
 def test_undoing_restores_every_permit_to_the_instant_it_had(tmp_path_factory, said, last):
     with make(tmp_path_factory.mktemp("w") / "w") as workspace:
-        for yes, switch, covers in said:
-            workspace.consent.choose("person:ada", switch, account="acme", yes=yes, covers=covers if yes else None)
-        yes, switch, covers = last
+        for yes, switch, covers, until in said:
+            reach = {"covers": covers, "until": until} if yes else {}
+            workspace.consent.choose("person:ada", switch, account="acme", yes=yes, **reach)
+        yes, switch, covers, until = last
         before = {name: permits(workspace, name) for name in SWITCHES}
-        entry, can_undo = workspace.consent.choose(
-            "person:ada", switch, account="acme", yes=yes, covers=covers if yes else None
-        )
+        reach = {"covers": covers, "until": until} if yes else {}
+        entry, can_undo = workspace.consent.choose("person:ada", switch, account="acme", yes=yes, **reach)
         undone = workspace.consent.undo_choice("person:ada", switch, account="acme", seq=entry.seq)
         after = {name: permits(workspace, name) for name in SWITCHES}
         assert bool(undone) == can_undo
@@ -144,3 +150,57 @@ def test_a_yes_after_a_no_counts_though_a_clock_was_an_hour_ahead_at_the_no(tmp_
             "train/search", account="acme", people=["ada"], category="content/chat"
         ).verdict.permitted
         assert workspace.ledger.verify().size == len(workspace.entries())
+
+
+def test_a_yes_that_ended_says_so_and_is_not_brought_back_by_undoing_the_next_answer(tmp_path):
+    clock = Clock()
+    with make(tmp_path / "w", clock=clock) as workspace:
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["train"])
+        workspace.consent.choose("person:ada", "train-search", account="acme", yes=True, until="2027-02-01")
+
+        def choice():
+            return workspace.consent.choices("person:ada", account="acme").of("train-search")
+
+        assert (choice().answer, choice().stands) == (PartyAnswer.YES, True)
+        clock.now_us = choice().end_us
+        assert (choice().answer, choice().stands) == (PartyAnswer.ENDED, False)
+        entry, can_undo = workspace.consent.choose("person:ada", "train-search", account="acme", yes=False)
+        assert not can_undo
+        assert workspace.consent.undo_choice("person:ada", "train-search", account="acme", seq=entry.seq) == []
+
+
+def test_undoing_a_no_brings_back_a_yes_with_the_end_that_it_had(tmp_path):
+    with make(tmp_path / "w") as workspace:
+        workspace.consent.choose("person:ada", "train-search", account="acme", yes=True, until="2027-02-01")
+        entry, _ = workspace.consent.choose("person:ada", "train-search", account="acme", yes=False)
+        undone = workspace.consent.undo_choice("person:ada", "train-search", account="acme", seq=entry.seq)
+        assert {one.body["until"] for one in undone} == {"2027-02-01T00:00:00.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("yes", "until", "words"),
+    [(True, "2027-01-01", "past"), (False, "2027-02-01", "no end"), (True, "soon", "not an instant")],
+)
+def test_an_end_that_makes_no_sense_is_refused(tmp_path, yes, until, words):
+    with make(tmp_path / "w") as workspace:
+        with pytest.raises(InvalidInputError, match=words):
+            workspace.consent.decide("person:ada", yes=yes, data=["content"], purpose=["train"], until=until)
+        entry = workspace.consent.decide("person:ada", yes=True, data=["content"], purpose=["train"])
+        assert "until" not in entry.body
+
+
+def test_whose_yes_ends_soon_is_named_and_nobody_elses(tmp_path):
+    with make(tmp_path / "w") as workspace:
+        workspace.people.add_person("bob", account="acme")
+        content = {"data": ["content/chat"], "purpose": ["train"]}
+        workspace.consent.decide("account:acme", yes=True, **content, until="2027-02-10")
+        workspace.consent.decide("person:ada", yes=True, **content, until="2027-02-01")
+        workspace.consent.decide("person:bob", yes=True, **content, until="2027-02-01")
+        workspace.consent.decide("person:bob", yes=True, **content, until="2027-12-01")  # said anew
+        ada, acme = workspace.consent.ending(within_days=30)
+        assert (ada.party, ada.account, ada.data) == (workspace.party("person:ada"), "acme", ("content/chat",))
+        assert all(purpose.startswith("train/") for purpose in ada.purposes)
+        assert (acme.party, acme.to_json()["until"]) == ("account:acme", "2027-02-10T00:00:00.000000Z")
+        assert [one.party for one in workspace.consent.ending(within_days=20)] == [ada.party]
+        workspace.consent.decide("person:ada", yes=False, **content)
+        assert [one.party for one in workspace.consent.ending(within_days=20)] == []

@@ -35,6 +35,7 @@ from volition.records.engines.duckdb import DuckDBEngine
 
 PURPOSE, CATEGORY = "train/search", "content/chat"
 ASKED = 20
+ENDS = 15  # when what was said for now ends
 ENGINES = {"arrow": ArrowEngine(), "duckdb": DuckDBEngine()}
 
 TERMS = Terms(
@@ -66,8 +67,10 @@ def entries(answers, accepted=("acme", "other")):
                 (at, "limit", {**body, "limited": word == "limit", "data": ["content"], "purpose": ["train"]})
             )
         else:
-            covers = "past" if word == "past" else None
+            covers = "past" if word.startswith("past") else None
             body = {"party": party, "answer": "no" if word == "no" else "yes", "covers": covers}
+            if word.endswith(" for now"):
+                body["until"] = us_to_text(ENDS)
             drafts.append((at, "decision", {**body, "data": ["content"], "purpose": ["train"]}))
     return [Entry(seq=number, at_us=at, kind=kind, body=body) for number, (at, kind, body) in enumerate(drafts)]
 
@@ -94,7 +97,7 @@ def party_sets_of(pairs):
 answers = st.tuples(
     st.integers(2, ASKED),
     st.sampled_from(PARTIES),
-    st.sampled_from(["yes", "yes", "past", "no", "erase", "limit", "lift"]),
+    st.sampled_from(["yes", "yes", "yes for now", "past", "past for now", "no", "erase", "limit", "lift"]),
 )
 
 

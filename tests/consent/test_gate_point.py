@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_gate import ASKED, CATEGORY, PEOPLE, PURPOSE, answers, entries
+from test_gate import ASKED, CATEGORY, ENDS, PEOPLE, PURPOSE, answers, entries
 
 from volition.consent.gate import (
     REASON_CODES,
@@ -93,6 +93,16 @@ def test_terms_that_are_announced_to_an_open_gate_count_from_their_instant_on():
     gate.learn([announced], at_us=21)
     asked = [gate.may("acme", ("person:ada",), CATEGORY, 20, at_us=at).reason for at in (21, 22, 23)]
     assert asked == [None, None, Reason.NEVER]
+
+
+def test_a_yes_ends_though_nothing_is_appended():
+    told = [(2, "account:acme", "yes"), (3, "person:ada", "yes for now"), (3, "person:bob", "yes")]
+    gate = Gate(Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ENDS - 2))
+    for person, then in (("person:ada", Reason.EXPIRED), ("person:bob", None)):
+        for at, reason in ((ENDS - 1, None), (ENDS, then)):
+            verdict = gate.may("acme", (person,), CATEGORY, ENDS - 2, at_us=at)
+            assert verdict.reason == reason
+        gate = Gate(Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ENDS - 2))
 
 
 def test_the_evidence_names_the_entries_that_decide():

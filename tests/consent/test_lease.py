@@ -278,6 +278,16 @@ def test_terms_that_come_to_bind_while_nothing_is_appended_are_known(house):
         assert reason(held.decide(RECORD)) == "never"
 
 
+def test_a_yes_that_ends_while_nothing_is_appended_is_known(house):
+    until_us = house.clock.now_us + 10**9
+    body = {"party": "account:acme", "answer": "yes", "data": ["service"], "purpose": ["feature"], "covers": "past"}
+    house.ledger.append(NewEntry(kind="decision", body={**body, "until": us_to_text(until_us)}))
+    with house.hold() as held:
+        assert held.decide(RECORD).permitted
+        house.clock.now_us = until_us
+        assert reason(held.decide(RECORD)) == "expired"
+
+
 @pytest.mark.parametrize("length_ms", [0, -1, LONGEST_MS + 1])
 def test_a_lease_has_a_sensible_length(house, length_ms):
     with pytest.raises(InvalidInputError, match="milliseconds"):
@@ -321,6 +331,7 @@ def test_what_may_narrow_waits_and_nothing_else():
     assert waiting == {"terms", "acceptance", "decision", "region", "signal", "limit", "erasure"}
     assert not narrows(entry("decision", answer="yes"))
     assert narrows(entry("decision", answer="perhaps"))
+    assert narrows(entry("decision", answer="yes", until=us_to_text(0)))  # in place of one without an end
     assert narrows(entry("limit", limited=True))
     assert not narrows(entry("limit", limited=False))
 

@@ -33,6 +33,7 @@ from volition.consent.permits import (
     changes,
     evidence,
     permit,
+    yes_end_us,
 )
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.consent.terms.terms_file import load_profile
@@ -65,7 +66,10 @@ RULES = {
     "regional": ((CONTRACT, rule(asks=("account", "person"), region=("EEA",))), {}),
     "signalled": ((rule(Basis.CONTRACT, refusable_by=("everyone",)),), {"gpc": ("train",)}),  # the account has no say
     "aged": ((rule(asks=("account",), refusable_by=("everyone",), max_age_us=2),), {}),
+    "lasting": ((rule(asks=("account", "person"), refusable_by=("everyone",), max_yes_age_us=2),), {}),
+    "lasting-abroad": ((CONSENT, rule(asks=("account", "person"), max_yes_age_us=2, region=("EEA",))), {}),
 }
+KINDS = [kind for kind in RULES if not kind.startswith("lasting")]  # in which no yes ends by its age
 
 
 @cache
@@ -95,10 +99,10 @@ def accept(name):
     return ("acceptance", {"account": "acme", "terms": name})
 
 
-def answer(party, word, covers=None):
+def answer(party, word, covers=None, *, until=None):
     covers = us_to_text(covers) if isinstance(covers, int) else covers
     body = {"party": party, "answer": word, "data": ["content"], "purpose": ["train"], "covers": covers}
-    return ("decision", body)
+    return ("decision", body if until is None else {**body, "until": us_to_text(until)})
 
 
 def limit(group="", people=(), *, limited=True, data="content"):
@@ -182,12 +186,15 @@ def allowed_at(events, role, instant, bound):
         "speaker": {"account", "first"},
         "regional": {"account", "first"} if True in wins else set(),
         "aged": {"account"},
+        "lasting": {"account", "first"},
+        "lasting-abroad": {"account", "first"} | ({"other"} if False in wins else set()),
     }.get(kind_of_terms, set())
     may_refuse = {
         "contract": {"account", "first"},
         "regional": {"account", "first"} if False in wins else set(),
         "signalled": {"first", "other"},
         "aged": {"first", "other"},
+        "lasting": {"first", "other"},
     }.get(kind_of_terms, set())
     if kind_of_terms == "never":
         return False
@@ -202,7 +209,14 @@ def allowed_at(events, role, instant, bound):
         answers += [(at, True) for at, kind, body in happened if kind == "signal" and body["party"] == party]
     if not answers:
         return role.value not in asked_of
-    return not max(answers)[1]  # the last answer; at one instant a no (True) beats a yes
+    if max(answers)[1]:  # the last answer; at one instant a no (True) beats a yes
+        return False
+    ages = {"lasting": True, "lasting-abroad": True in wins}.get(kind_of_terms, False) and role is not PartyRole.OTHER
+    return not any(
+        (body.get("until") is not None and us_of(body["until"]) <= instant) or (ages and at + 2 <= instant)
+        for at, kind, body in happened
+        if kind == "decision" and body["party"] == party and body["answer"] == "yes" and at == max(answers)[0]
+    )
 
 
 def is_limited(happened, party):
@@ -270,6 +284,14 @@ def answers_of(party):
     return [answer(party, "yes"), answer(party, "yes", "past"), answer(party, "yes", START + 1), answer(party, "no")]
 
 
+def ends_of(party):
+    return [
+        answer(party, "yes", until=START + 2),
+        answer(party, "yes", until=START + 4),
+        answer(party, "yes", "past", until=START + 4),
+    ]
+
+
 MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON, OTHER)}
 MOVES_TO_US = {party: ("region", {"party": party, "region": "US"}) for party in (ACCOUNT, PERSON, OTHER)}
 OF_ACCOUNT = [
@@ -293,6 +315,10 @@ OF_PERSON = [
 ]
 
 
+ENDS_OF_ACCOUNT = [*ends_of(ACCOUNT), answer(ACCOUNT, "yes"), answer(ACCOUNT, "no"), MOVES_TO_DE[PERSON]]
+ENDS_OF_PERSON = [*ends_of(PERSON), answer(PERSON, "yes"), answer(PERSON, "no"), MOVES_TO_DE[OTHER]]
+
+
 def histories(alphabet, length):
     """Yield every sequence of up to `length` events, each at one of the instants, times never running backwards."""
     moments = list(product(INSTANTS, alphabet))
@@ -302,8 +328,8 @@ def histories(alphabet, length):
                 yield list(sequence)
 
 
-@pytest.mark.parametrize("new", RULES)
-@pytest.mark.parametrize("old", RULES)
+@pytest.mark.parametrize("new", KINDS)
+@pytest.mark.parametrize("old", KINDS)
 def test_every_short_history_agrees_with_the_definition(old, new):
     start = [
         (START, publish("old", old, binds=START)),
@@ -313,6 +339,41 @@ def test_every_short_history_agrees_with_the_definition(old, new):
     for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER])):
         for events in histories(alphabet, 1):
             check(sorted(start + events, key=lambda event: event[0]), roles)
+
+
+UNDER_WHICH_A_YES_ENDS = ["contract", "speaker", "lasting", "lasting-abroad"]
+
+
+@pytest.mark.parametrize("new", UNDER_WHICH_A_YES_ENDS)
+@pytest.mark.parametrize("old", UNDER_WHICH_A_YES_ENDS)
+def test_every_yes_that_ends_agrees_with_the_definition(old, new):
+    for party, alphabet, roles in (
+        (ACCOUNT, ENDS_OF_ACCOUNT, [PartyRole.ACCOUNT]),
+        (PERSON, ENDS_OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER]),
+    ):
+        before = [(START, answer(party, "yes", "past"))]
+        for events in histories(alphabet, 1):
+            check(sorted(lasting_start(old, new) + before + events, key=lambda event: event[0]), roles)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("new", UNDER_WHICH_A_YES_ENDS)
+@pytest.mark.parametrize("old", UNDER_WHICH_A_YES_ENDS)
+def test_every_two_yeses_that_end_agree_with_the_definition(old, new):
+    for alphabet, roles in (
+        (ENDS_OF_ACCOUNT, [PartyRole.ACCOUNT]),
+        (ENDS_OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER]),
+    ):
+        for events in histories(alphabet, 2):
+            check(sorted(lasting_start(old, new) + events, key=lambda event: event[0]), roles)
+
+
+def lasting_start(old, new):
+    return [
+        (START, publish("old", old, binds=START)),
+        (START, publish("new", new, binds=START + 3)),
+        (START, accept("old")),
+    ]
 
 
 @pytest.mark.slow
@@ -388,7 +449,12 @@ versions = st.builds(
     acceptance=st.sampled_from(["continued-use", "explicit"]),
 )
 events_at = st.tuples(
-    st.sampled_from(list(INSTANTS)), st.one_of(versions, st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON + MORE_LIMITS))
+    st.sampled_from(list(INSTANTS)),
+    st.one_of(
+        versions,
+        st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON + MORE_LIMITS),
+        st.sampled_from(ENDS_OF_ACCOUNT + ENDS_OF_PERSON),
+    ),
 )
 
 
@@ -504,8 +570,8 @@ def row(table, position):
     return Permit(since_us=int(table.since_us[position]), max_age_us=age_us)
 
 
-@pytest.mark.parametrize("new", RULES)
-@pytest.mark.parametrize("old", RULES)
+@pytest.mark.parametrize("new", KINDS)
+@pytest.mark.parametrize("old", KINDS)
 def test_every_short_history_is_the_same_among_many(old, new):
     start = [(START, publish("old", old, binds=START)), (START, publish("new", new, binds=START + 3))]
     short = [events for alphabet in (OF_ACCOUNT, OF_PERSON) for events in histories(alphabet, 1)]
@@ -528,6 +594,19 @@ def test_every_history_of_two_events_is_the_same_among_many(kind):
         for name in [f"n{number}x"]
     ]
     check_together(start, named)
+
+
+@pytest.mark.parametrize("new", UNDER_WHICH_A_YES_ENDS)
+@pytest.mark.parametrize("old", UNDER_WHICH_A_YES_ENDS)
+def test_every_two_yeses_that_end_are_the_same_among_many(old, new):
+    [publication, announcement, acceptance] = lasting_start(old, new)
+    short = [*histories(ENDS_OF_ACCOUNT, 1), *histories(ENDS_OF_PERSON, 2)]
+    named = [
+        (name, sorted(rename([acceptance, *events], name), key=lambda event: event[0]))
+        for number, events in enumerate(short)
+        for name in [f"n{number}x"]
+    ]
+    check_together([publication, announcement], named)
 
 
 @given(st.lists(long_histories(), min_size=1, max_size=4))
@@ -579,8 +658,8 @@ TIES = [  # what one and the same instant, a change of terms after it, and an ea
 ]
 
 
-@pytest.mark.parametrize("new", RULES)
-@pytest.mark.parametrize("old", RULES)
+@pytest.mark.parametrize("new", KINDS)
+@pytest.mark.parametrize("old", KINDS)
 def test_ties_are_the_same_among_many(old, new):
     start = [(START, publish("old", old, binds=START)), (START, publish("new", new, binds=START + 3))]
     named = [
@@ -697,6 +776,63 @@ def test_stretches_break_when_new_terms_ask_for_more():
     assert permit_of(changed, at=START + 1) == Permit(since_us=BEGINNING_US)
     assert permit_of(changed) == Refusal(reason=Reason.NOT_ASKED)
     assert permit_of([*changed, (14, answer(PERSON, "yes"))]) == Permit(since_us=14)
+
+
+def test_a_yes_ends_on_its_date_which_is_not_included():
+    told = [*CONSENTED, (11, answer(PERSON, "yes", until=13))]
+    assert permit_of(told, at=12) == Permit(since_us=11)
+    assert permit_of(told, at=13) == Refusal(reason=Reason.EXPIRED)
+
+
+def test_a_yes_said_anew_in_time_goes_on_and_one_said_late_begins_anew():
+    told = [*CONSENTED, (11, answer(PERSON, "yes", until=13))]
+    assert permit_of([*told, (12, answer(PERSON, "yes"))]) == Permit(since_us=11)
+    assert permit_of([*told, (13, answer(PERSON, "yes"))]) == Permit(since_us=11)
+    assert permit_of([*told, (14, answer(PERSON, "yes"))]) == Permit(since_us=14)
+    assert permit_of([*told, (14, answer(PERSON, "yes", 12))]) == Permit(since_us=12)
+
+
+def test_the_newest_yes_says_when_it_ends():
+    told = [*CONSENTED, (11, answer(PERSON, "yes")), (12, answer(PERSON, "yes", until=14))]
+    assert permit_of(told) == Refusal(reason=Reason.EXPIRED)
+    longer = [*CONSENTED, (11, answer(PERSON, "yes", until=13)), (12, answer(PERSON, "yes", until=20))]
+    assert permit_of(longer) == Permit(since_us=11)
+
+
+def test_a_no_is_no_yes_that_ended():
+    told = [*CONSENTED, (11, answer(PERSON, "yes", until=14)), (12, answer(PERSON, "no"))]
+    assert permit_of(told) == Refusal(reason=Reason.WITHDRAWN)
+    after = [*CONSENTED, (11, answer(PERSON, "yes", until=12)), (13, answer(PERSON, "no"))]
+    assert permit_of(after) == Refusal(reason=Reason.WITHDRAWN)
+
+
+def test_a_yes_with_an_end_ends_where_silence_would_do_too():
+    told = [(START, publish("v", "contract", binds=START)), (START, accept("v"))]
+    assert permit_of([*told, (11, answer(PERSON, "yes", until=14))]) == Refusal(reason=Reason.EXPIRED)
+
+
+def test_a_rule_that_asks_says_how_long_a_yes_lasts():
+    told = [(START, publish("v", "lasting", binds=START)), (START, accept("v")), (11, answer(PERSON, "yes"))]
+    assert permit_of(told, at=12) == Permit(since_us=11)
+    assert permit_of(told, at=13) == Refusal(reason=Reason.EXPIRED)
+    assert permit_of(told, PartyRole.OTHER) == Permit(since_us=BEGINNING_US)  # who is not asked need not say it anew
+
+
+def test_two_yeses_of_one_instant_end_when_the_first_of_them_does():
+    told = [*CONSENTED, (11, answer(PERSON, "yes", until=13)), (11, answer(PERSON, "yes"))]
+    assert permit_of(told) == Refusal(reason=Reason.EXPIRED)
+
+
+def test_when_a_yes_will_end_is_known_before():
+    def end_of(events, at):
+        history = history_of([*CONSENTED, *events])
+        return yes_end_us(history, use_of(history, PartyRole.FIRST), at)
+
+    told = [(11, answer(PERSON, "yes", until=14))]
+    assert [end_of(told, at) for at in (10, 11, 13, 14)] == [None, 14, 14, None]
+    assert end_of([*told, (12, answer(PERSON, "yes"))], 13) is None
+    lasting = [(11, publish("w", "lasting", binds=11)), *told]
+    assert end_of([*lasting, (11, accept("w"))], 12) == 13
 
 
 def test_no_terms_means_no():

@@ -108,6 +108,11 @@ def changed(**parts):
             "Records usable up to 1 day old (before: at any age): all content for training AI.",
             False,
         ),
+        (
+            [changed(max_yes_age_us=365 * DAY_US)],
+            "A yes lasts 365 days (before: until it is withdrawn): all content for training AI.",
+            False,
+        ),
         ([changed(scrub=False)], "Personal identifiers no longer scrubbed: all content for training AI.", True),
         (
             [changed(data=("content/chat", "content/files"))],
@@ -202,7 +207,7 @@ def test_settings_and_binding_are_reported_too():
 ANSWERS = ("yes", "silent", "no", "yes, then signal", "signal")
 
 
-def permits(rule, signalled, answers, age_us):
+def permits(rule, signalled, answers, age_us, yes_age_us):
     """Say whether a use is permitted, from the words of the design: every yes asked for is there, no no stands."""
     if rule is None or rule.basis is Basis.NEVER or (rule.max_age_us is not None and age_us > rule.max_age_us):
         return False
@@ -210,6 +215,8 @@ def permits(rule, signalled, answers, age_us):
         words = {"account": {"account"}, "first": {"person", "everyone"}, "other": {"everyone"}}[role]
         refused = answer == "no" or ("signal" in answer and signalled)
         if words & {*rule.asks} and (refused or not answer.startswith("yes")):
+            return False
+        if words & {*rule.asks} and rule.max_yes_age_us is not None and yes_age_us >= rule.max_yes_age_us:
             return False
         if words & {*rule.refusable_by} and refused:
             return False
@@ -229,11 +236,11 @@ def really_newly_allows(old, new):
         for region in SOME_REGIONS
     }
     for was, now, was_signalled, now_signalled in cases:
-        for answers, age_us in itertools.product(
-            itertools.product(ANSWERS, repeat=3), [1, 2, DAY_US + 1, 366 * DAY_US]
+        for answers, *ages_us in itertools.product(
+            itertools.product(ANSWERS, repeat=3), [1, 2, DAY_US + 1, 366 * DAY_US], [0, DAY_US, 365 * DAY_US]
         ):
-            if permits(now, now_signalled, answers, age_us):
-                if not permits(was, was_signalled, answers, age_us):
+            if permits(now, now_signalled, answers, *ages_us):
+                if not permits(was, was_signalled, answers, *ages_us):
                     return True
                 if was.scrub and not now.scrub:
                     return True
@@ -246,11 +253,21 @@ def revisions(draw):
     old = draw(versions())
     rule, other = draw(st.sampled_from(old.rules)), draw(rules())
     names = draw(
-        st.sampled_from([("basis", "asks", "refusable_by"), ("max_age_us",), ("scrub",), ("data",), ("purpose",), ()])
+        st.sampled_from(
+            [
+                ("basis", "asks", "refusable_by", "max_yes_age_us"),
+                ("max_yes_age_us",),
+                ("max_age_us",),
+                ("scrub",),
+                ("data",),
+                ("purpose",),
+                (),
+            ]
+        )
     )
-    revised = replace(rule, **{name: getattr(other, name) for name in names})
     signals = draw(st.just(old.signals) | st.sampled_from([{}, {"gpc": ("train",)}]))
     try:
+        revised = replace(rule, **{name: getattr(other, name) for name in names})
         return old, build([revised if known is rule else known for known in old.rules], signals=signals)
     except InvalidInputError:
         reject()
@@ -280,7 +297,7 @@ def test_a_diff_names_every_use_whose_rule_changed_and_no_other(old, new):
             for words in ({"account"}, {"person", "everyone"}, {"everyone"})
         )
         signals = purpose in terms.signals.get("gpc", ()) if says != ("none",) * 3 else None
-        return says, signals, rule.max_age_us, rule.scrub
+        return says, signals, rule.max_age_us, rule.max_yes_age_us, rule.scrub
 
     expected = {
         (*use, region)

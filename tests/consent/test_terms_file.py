@@ -92,6 +92,14 @@ def test_a_terms_file_means_what_it_says(tmp_path):
     assert terms.text == "Prose.\n"
 
 
+def test_how_long_a_yes_lasts_is_read_and_written_again(tmp_path):
+    terms = read_terms(write(tmp_path, FILE.replace("scrub = false", 'max_yes_age = "365d"')))
+
+    assert [rule.max_yes_age_us for rule in terms.rules] == [None, 365 * DAY_US]
+    assert [rule.get("max_yes_age") for rule in terms.to_json()["rule"]] == [None, "365d"]
+    assert Terms.from_json(terms.to_json()).rules == terms.rules
+
+
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path):
     windows = b"\xef\xbb\xbf" + FILE.replace("\n", "\r\n").encode()
     plain = read_terms(write(tmp_path, FILE))
@@ -312,6 +320,18 @@ FAULTS = {
             "this rule and rule 2 are equally specific for content/audio and train/search in IS. "
             "Merge them, or give one a longer category or purpose."
         ),
+    ),
+    "a yes that ages where none is asked": (
+        'max_age = "365d"',
+        'max_yes_age = "365d"',
+        17,
+        "only a yes that is asked for can age. Name whose in asks.",
+    ),
+    "a yes that lasts for ages": (
+        "scrub = false",
+        'max_yes_age = "36501d"',
+        25,
+        "a yes lasts more than nothing and at most 36500d, a hundred years.",
     ),
     "a rule that never applies": (
         RULE_1,

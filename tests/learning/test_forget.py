@@ -384,6 +384,20 @@ def test_retention_that_runs_out_is_owed_since_it_ran_out(tmp_path):
             assert owed.since_us == oldest_us + ten_days_us + 1
 
 
+def test_a_yes_that_ends_is_owed_since_it_ended(released):
+    workspace, clock, _ = released
+    until = clock.now + timedelta(days=9)
+    workspace.consent.decide(
+        "account:orchard", yes=True, data=USAGE, purpose=TRAINING, until=until.isoformat().replace("+00:00", "Z")
+    )
+    clock.wait(days=8)
+    assert workspace.models.owed() == []
+    clock.wait(days=4)
+    [owed] = workspace.models.owed()
+    assert owed.parties == {"account:orchard": "expired"}
+    assert owed.since_us == datetime_to_us(until)
+
+
 def test_an_overdue_model_works_no_more(released):
     workspace, clock, _ = released
     trained = [suggestion.item for suggestion in workspace.features.recommend("orchard-ann")]

@@ -47,6 +47,10 @@ def decide(
         str | None,
         typer.Option(metavar="past|DATE", help="How far back a yes reaches; by default it does not reach back."),
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="When a yes ends, not included; by default when it is withdrawn."),
+    ] = None,
 ) -> Result:
     """Record a party's yes or no.
 
@@ -54,7 +58,9 @@ def decide(
     by which it must have forgotten.
     """
     with call.workspace() as workspace:
-        entry = workspace.consent.decide(party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers)
+        entry = workspace.consent.decide(
+            party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers, until=until
+        )
         value = recorded(entry) | {"party": party, "owed": []}
         try:
             value["owed"] = owed_json(workspace)
@@ -67,8 +73,9 @@ def decide(
 def _decision_view(value: Value) -> Iterator[Block]:
     """Show a decision, and what it obliges to."""
     covers = "" if value["covers"] is None else f", covering {short_instant(value['covers'])}"
+    until = "" if value.get("until") is None else f", until {short_instant(value['until'])}"
     yield paragraph(
         f"Recorded at {short_instant(value['at'])} (entry {value['seq']}): {value['party']} says {value['answer']} to "
-        f"{listed(value['data'])} for {listed(value['purpose'])}{covers}."
+        f"{listed(value['data'])} for {listed(value['purpose'])}{covers}{until}."
     )
     yield from must_forget(value)

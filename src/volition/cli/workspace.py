@@ -70,6 +70,8 @@ def status(call: Call) -> Result:
         value: dict[str, Any] = {"workspace": str(workspace.folder), **workspace.status()}
         for owed in value["owed"]:
             owed["parties"] = {workspace.party_name(party): reason for party, reason in owed["parties"].items()}
+        for ending in value["ending"]:
+            ending["party"] = workspace.party_name(ending["party"])
     return Result(value=value, view=_status_view)
 
 
@@ -105,3 +107,18 @@ def _status_view(value: Value) -> Iterator[Block]:
     if value["owed"]:
         yield heading("Owed")
         yield from owed_view(value)
+    if value["ending"]:
+        yield heading("Yeses that end within 30 days")
+        yield Grid(
+            columns=("ends", "party", "account", "data", "purpose"),
+            rows=[
+                (
+                    short_instant(one["until"]),
+                    one["party"],
+                    one["account"],
+                    listed(one["data"]),
+                    listed(one["purpose"]),
+                )
+                for one in value["ending"]
+            ],
+        )

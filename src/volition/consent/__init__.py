@@ -18,6 +18,7 @@ names        who is meant: what a question calls someone, resolved in one place
 gate         may this be used? For one record, many, a table
 limits       what an account has limited, for itself or for groups of its people
 choices      what one party can say, and what is in effect
+endings      whose yes ends soon, so that it can be said anew in time
 aggregates   how many people said what, in groups too large to reveal anyone (k-anonymity)
 lease        answers from memory for a moment; a no waits until every such moment is over
 """

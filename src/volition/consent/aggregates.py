@@ -18,10 +18,12 @@ knows the answers of all the others can see a number pass a multiple of five.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from volition.consent.choices import Choice, PartyAnswer
 from volition.consent.history import History
+from volition.consent.permits import PartyRole, Use, yes_end_us
 
 FEWEST: Final = 5
 """The k of k-anonymity: fewer people than this are shown as none, and at least so many remain undisclosed."""
@@ -34,7 +36,7 @@ class Counted:
     Attributes:
         yes: Said yes, and no to nothing of it.
         no: Said no to at least a part.
-        nothing: Have not answered.
+        nothing: Have not answered, or said a yes that has ended.
     """
 
     yes: int
@@ -47,19 +49,21 @@ def banded(count: int, *, of: int) -> int:
     return max(0, min(count, of - FEWEST)) // FEWEST * FEWEST
 
 
-def count(history: History, parties: Iterable[str], choice: Choice) -> Counted | None:
+def count(history: History, parties: Iterable[str], choice: Choice, *, account: str, at_us: int) -> Counted | None:
     """Count what people have said last about a switch.
 
     Args:
         history: What was said.
         parties: The account's people, "person:PSEUDONYM" each, none twice.
         choice: The account's choice for the switch; its lines say which data and purposes it is about.
+        account: Id of the account.
+        at_us: The instant, microseconds since the Unix epoch, UTC.
 
     Returns:
         The counts; none if there are too few people to count any.
     """
     leaves = [(line.category, line.purpose) for line in choice.lines]
-    answers = Counter(_answer(history, party, leaves) for party in parties)
+    answers = Counter(_answer(history, party, leaves, account=account, at_us=at_us) for party in parties)
     people = answers.total()
     if people < 2 * FEWEST:
         return None
@@ -70,13 +74,23 @@ def count(history: History, parties: Iterable[str], choice: Choice) -> Counted |
     )
 
 
-def _answer(history: History, party: str, leaves: Iterable[tuple[str, str]]) -> PartyAnswer:
+def _answer(
+    history: History, party: str, leaves: Iterable[tuple[str, str]], *, account: str, at_us: int
+) -> PartyAnswer:
     last = {
-        (category, purpose): decision.yes
+        (category, purpose): decision
         for decision in sorted(history.party(party).decisions, key=lambda said: (said.at_us, not said.yes))
         for category, purpose in leaves
         if category in decision.categories and purpose in decision.purposes
     }
-    if not last:
-        return PartyAnswer.NOTHING
-    return PartyAnswer.YES if all(last.values()) else PartyAnswer.NO
+    if not all(decision.yes for decision in last.values()):
+        return PartyAnswer.NO
+    use = partial(Use, account=account, party=party, role=PartyRole.FIRST, beside=history.located((party,)))
+    may_end = {
+        (category, purpose)
+        for (category, purpose), decision in last.items()
+        if decision.until_us is not None or history.bindings.yes_ages_us(purpose)
+    }
+    ends_us = [yes_end_us(history, use(category=category, purpose=purpose), at_us) for category, purpose in may_end]
+    ended = [end_us for end_us in ends_us if end_us is not None and end_us <= at_us]
+    return PartyAnswer.YES if len(ended) < len(last) else PartyAnswer.NOTHING

@@ -35,6 +35,7 @@ from volition.consent.permits import (
     governing_rule,
     permit,
     say_of,
+    yes_end_us,
 )
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
 
@@ -45,6 +46,7 @@ class PartyAnswer(StrEnum):
     YES = "yes"
     NO = "no"
     NOTHING = "nothing"
+    ENDED = "ended"  # a yes that has ended
     MIXED = "mixed"  # not the same for every kind of data or purpose
 
 
@@ -77,6 +79,7 @@ class ChoiceLine:
         asks: Whose yes the rule asks for, of `terms.PARTY_WORDS`; empty where it asks for none.
         max_age_us: Age beyond which nothing is used; none for no limit.
         elsewhere: Rules of other regions that ask more: where somebody from there is concerned, they count as well.
+        end_us: When the party's yes ends, or ended (not included); none where it does not end, or there is none.
     """
 
     category: str
@@ -88,6 +91,7 @@ class ChoiceLine:
     asks: tuple[str, ...]
     max_age_us: int | None
     elsewhere: tuple[Elsewhere, ...] = ()
+    end_us: int | None = None
 
     @property
     def stands(self) -> bool:
@@ -142,6 +146,11 @@ class Choice:
     def since_us(self) -> int | None:
         """The earliest instant that the party's own permits reach back to; none where it allows nothing."""
         return min((line.own.since_us for line in self.lines if isinstance(line.own, Permit)), default=None)
+
+    @property
+    def end_us(self) -> int | None:
+        """The first instant at which the party's yes to any line ends, or ended; none where none does."""
+        return min((line.end_us for line in self.lines if line.end_us is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +294,14 @@ class _Asking:
             asks=rule.asks,
             max_age_us=rule.max_age_us,
             elsewhere=tuple(self._elsewhere(category, purpose, rule)),
+            end_us=yes_end_us(self.history, use, self.at_us) if self._may_end(purpose) else None,
+        )
+
+    def _may_end(self, purpose: str) -> bool:
+        """Return whether any yes of the party may end: mostly none does, and then no line need be asked."""
+        decisions = self.history.party(self.party).decisions
+        return any(decision.until_us is not None for decision in decisions) or bool(
+            decisions and self.history.bindings.yes_ages_us(purpose)
         )
 
     def _elsewhere(self, category: str, purpose: str, rule: Rule) -> Iterator[Elsewhere]:
@@ -305,6 +322,8 @@ class _Asking:
             reason = None if here.say is Say.NONE else answered(self.history, use, self.at_us, here)
         if reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
             return PartyAnswer.NO
+        if reason is Reason.EXPIRED:
+            return PartyAnswer.ENDED
         for decision in reversed(self.history.party(self.party).decisions):
             concerns = use.category in decision.categories and use.purpose in decision.purposes
             if concerns and decision.at_us <= self.at_us:
@@ -313,13 +332,16 @@ class _Asking:
 
 
 def _asks_more(other: Rule, here: Sequence[Rule]) -> bool:
-    """Say whether a rule may refuse what others permit: by whom it asks, whose no it counts, or how old data may be."""
+    """Say whether a rule may refuse what others permit: whom it asks and how often, whose no counts, what is old."""
     asked = {word for rule in here for word in rule.asks}
     heard = asked | {word for rule in here for word in rule.refusable_by}
-    is_older = other.max_age_us is not None and any(
-        rule.max_age_us is None or other.max_age_us < rule.max_age_us for rule in here
-    )
-    return is_older or not asked.issuperset(other.asks) or not heard.issuperset(other.refusable_by)
+    is_older = any(_is_shorter(other.max_age_us, rule.max_age_us) for rule in here)
+    is_sooner = any(_is_shorter(other.max_yes_age_us, rule.max_yes_age_us) for rule in here)
+    return is_older or is_sooner or not asked.issuperset(other.asks) or not heard.issuperset(other.refusable_by)
+
+
+def _is_shorter(age_us: int | None, than_us: int | None) -> bool:
+    return age_us is not None and (than_us is None or age_us < than_us)
 
 
 def _usable(rule: Rule | None) -> bool:
@@ -369,36 +391,42 @@ class Saying:
     data: tuple[str, ...]
     purpose: tuple[str, ...]
     covers: str | None = None
+    until: str | None = None
 
 
-def saying(choice: Choice, *, yes: bool, covers: str | None = None) -> Saying:
+def saying(choice: Choice, *, yes: bool, covers: str | None = None, until: str | None = None) -> Saying:
     """Return what answering a choice says. A yes is to what the page shows and nothing more; a no is to everything."""
     data = tuple(dict.fromkeys(line.category for line in choice.lines if line.say is not Say.NONE))
-    return Saying(
-        yes=yes, data=data if yes else ("service", "content"), purpose=choice.purposes, covers=covers if yes else None
-    )
+    if not yes:
+        return Saying(yes=False, data=("service", "content"), purpose=choice.purposes)
+    return Saying(yes=True, data=data, purpose=choice.purposes, covers=covers, until=until)
 
 
-def undoing(before: Choice, now: Choice) -> tuple[Saying, ...]:
-    """Return what must be said to restore a choice as it was before, reaching back exactly as far.
+def undoing(before: Choice, now: Choice, *, at_us: int) -> tuple[Saying, ...]:
+    """Return what must be said to restore a choice as it was before, reaching back and lasting exactly as far.
 
     Nothing need be said where nothing was allowed before and nothing is now: a no that followed no yes is not undone
-    by a yes.
+    by a yes. A yes that would have ended by now (`at_us`) is not said anew.
     """
-    stood = {(line.category, line.purpose): line.own for line in before.lines if line.say is not Say.NONE}
-    noes: dict[tuple[str, str | None], list[str]] = {}
-    yeses: dict[tuple[str, str | None], list[str]] = {}
+    stood = {(line.category, line.purpose): line for line in before.lines if line.say is not Say.NONE}
+    noes: dict[tuple[str, str | None, str | None], list[str]] = {}
+    yeses: dict[tuple[str, str | None, str | None], list[str]] = {}
     for line in now.lines:
-        was = stood.get((line.category, line.purpose))
-        if was is None or was == line.own or (isinstance(was, Refusal) and isinstance(line.own, Refusal)):
+        known = stood.get((line.category, line.purpose))
+        was = None if known is None else known.own
+        if known is None or was is None or (isinstance(was, Refusal) and isinstance(line.own, Refusal)):
+            continue
+        has_ended = known.end_us is not None and known.end_us <= at_us
+        if (was, known.end_us) == (line.own, line.end_us) or (has_ended and isinstance(line.own, Refusal)):
             continue
         reaches_further = isinstance(was, Permit) and isinstance(line.own, Permit) and line.own.since_us < was.since_us
-        if isinstance(was, Refusal) or reaches_further:
-            noes.setdefault((line.purpose, None), []).append(line.category)
-        if isinstance(was, Permit):
-            yeses.setdefault((line.purpose, reaches_back(was.since_us)), []).append(line.category)
+        if isinstance(was, Refusal) or reaches_further or has_ended:
+            noes.setdefault((line.purpose, None, None), []).append(line.category)
+        if isinstance(was, Permit) and not has_ended:
+            until = None if known.end_us is None else us_to_text(known.end_us)
+            yeses.setdefault((line.purpose, reaches_back(was.since_us), until), []).append(line.category)
     return tuple(
-        Saying(yes=yes, data=tuple(data), purpose=(purpose,), covers=covers)
+        Saying(yes=yes, data=tuple(data), purpose=(purpose,), covers=covers, until=until)
         for yes, said in ((False, noes), (True, yeses))  # what reaches too far back is cut off first, then said anew
-        for (purpose, covers), data in said.items()
+        for (purpose, covers, until), data in said.items()
     )

@@ -60,10 +60,13 @@ _WIDENING: Final = frozenset({"notice", "identity", "sharing", "mapping", "snaps
 
 
 def narrows(entry: Entry) -> bool:
-    """Tell whether an entry may turn an answer to a refusal: all may, but a yes, a lifted limit and mere reports."""
+    """Tell whether an entry may turn an answer to a refusal: all may, but a yes, a lifted limit and mere reports.
+
+    A yes with an end may, too: it may stand in for one that ends later, or never.
+    """
     match entry.kind:
         case "decision":
-            return entry.body.get("answer") != "yes"
+            return entry.body.get("answer") != "yes" or entry.body.get("until") is not None
         case "limit":
             return entry.body.get("limited") is not False
         case kind:

@@ -108,6 +108,11 @@ def _record(entry: Entry, terms: Entry | None, origin: str) -> dict[str, Any]:
         },
         "dpv:hasConsentControl": {"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": {"@id": "/settings"}},
     }
+    if said.get("until") is not None:
+        record["dpv:hasConsentStatus"]["dpv:hasDuration"] = {
+            "@type": "dpv:UntilTimeDuration",
+            "rdf:value": {"@type": "xsd:dateTime", "@value": said["until"]},
+        }
     if not is_signal:
         record["dct:temporal"] = "from then on" if said["covers"] is None else f"since {said['covers']}"
         record["dpv:hasProcess"] = {

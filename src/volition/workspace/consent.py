@@ -11,7 +11,8 @@ from itertools import islice, product
 from typing import Any, Final
 
 from volition.canonical import text_to_us, us_to_text
-from volition.consent.choices import Choices, choices, saying, undoing
+from volition.consent.choices import Choices, Saying, choices, saying, undoing
+from volition.consent.endings import Ending, endings
 from volition.consent.limits import (
     EVERYTHING,
     GroupLimit,
@@ -22,7 +23,7 @@ from volition.consent.limits import (
     people_named,
     reversing,
 )
-from volition.consent.permits import NO_PERMIT_US, Permit, Refusal, Use
+from volition.consent.permits import Permit, Refusal, Use
 from volition.consent.references import person_ref
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
@@ -32,6 +33,7 @@ from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 
 _CHOSEN: Final = 4096  # parties whose choices are remembered
+_DAY_US: Final = 86_400_000_000
 
 
 class Consent:
@@ -42,10 +44,11 @@ class Consent:
         self._opened = opened
         self._gate = gate
         self._namesakes = Namesakes(opened)
-        # What each party could choose: as long as nothing was written to the ledger and no terms begin to bind.
+        # What each party could choose: as long as nothing is written to the ledger, no terms begin to bind and no yes
+        # ends.
         self._chosen: dict[tuple[str, str], tuple[int, int, Choices | None]] = {}
 
-    def decide(
+    def decide(  # noqa: PLR0913 - whose answer, and all that it says
         self,
         party: str,
         *,
@@ -53,6 +56,7 @@ class Consent:
         data: Sequence[str],
         purpose: Sequence[str],
         covers: str | None = None,
+        until: str | None = None,
     ) -> Entry:
         """Record a party's yes or no. Once this returns, every later answer knows a no, and within a lease a yes.
 
@@ -65,9 +69,10 @@ class Consent:
             data: Categories; a name covers all below it.
             purpose: Purposes, likewise.
             covers: How far a yes reaches back: "past", or an instant as text; none: from now on.
+            until: When a yes ends (not included), an instant as text; none: by no date.
 
         Raises:
-            InvalidInputError: The party, a category or a purpose is not known, or `covers` makes no sense.
+            InvalidInputError: The party, a category or a purpose is not known, or `covers` or `until` makes no sense.
         """
         leaves(data, CATEGORIES)
         leaves(purpose, PURPOSES)
@@ -81,9 +86,11 @@ class Consent:
                     raise InvalidInputError(msg)
                 covers = us_to_text(covers_us)
         body = _body(self._opened.party(party), yes=yes, data=data, purpose=purpose, covers=covers)
-        return self._say("decision", body)
+        if until is not None:  # an entry says so only where there is an end: earlier ones are read as they always were
+            body["until"] = self._end(until, yes=yes)
+        return self._record("decision", body)
 
-    def _say(self, kind: str, body: dict[str, Any]) -> Entry:
+    def _record(self, kind: str, body: dict[str, Any]) -> Entry:
         """Record what a party says, for each identity that it has; a no for namesakes, too."""
         party, parties = str(body["party"]), self._opened.parties
         if not party.startswith("person:"):
@@ -96,6 +103,33 @@ class Consent:
             late = self._namesakes.copies(party, body, kind=kind)
             self._opened.ledger.append(*(draft for draft in late if draft.body["party"] not in said))
         return entry
+
+    def _end(self, until: str, *, yes: bool) -> str:
+        if not yes:
+            raise InvalidInputError("A no has no end: it holds until a yes is said. `until` goes with a yes only.")
+        until_us = text_to_us(until)
+        if until_us <= self._opened.now_us:
+            raise InvalidInputError(f"A yes cannot end at {until}: that is past. Name a later date, or say no.")
+        return us_to_text(until_us)
+
+    def ending(self, *, within_days: int = 30) -> list[Ending]:
+        """Return the yeses that stand now and will end within some days: who is to be reminded, the first end first.
+
+        Parties are named as in the ledger. A person's yes is named for their account; a guest's, for each account that
+        has accepted terms.
+        """
+        history, at_us = self._opened.history(), self._opened.now_us
+
+        def accounts_of(party: str) -> Sequence[str]:
+            kind, _, name = party.partition(":")
+            if kind == "account":
+                return [name]
+            person = self._opened.parties.person_by_pseudonym(name)
+            if person is None:
+                return []
+            return history.bindings.accounts() if person.account is None else [person.account]
+
+        return endings(history, at_us=at_us, until_us=at_us + within_days * _DAY_US, accounts_of=accounts_of)
 
     def choices(self, party: str, *, account: str, at_us: int | None = None) -> Choices:
         """Return what a party ("account:ID" or "person:ID") can choose about an account's data, now or as it stood."""
@@ -118,16 +152,23 @@ class Consent:
             return permits.of(use.account, use.party, use.role, use.category, company=company)
 
         found = choices(history, account=account, party=ledger_name, at_us=now_us, permit_of=permit_of)
-        binding_us = history.bindings.next_binding_us(after_us=now_us)
+        changes_us = [permits_of(purpose).good_until_us() for purpose in PURPOSES]
         if len(self._chosen) >= _CHOSEN:
             self._chosen.clear()
-        self._chosen[ledger_name, account] = history.size, NO_PERMIT_US if binding_us is None else binding_us, found
+        self._chosen[ledger_name, account] = history.size, min(changes_us), found
         return found
 
-    def choose(
-        self, party: str, switch: str, *, account: str, yes: bool, covers: str | None = None
+    def choose(  # noqa: PLR0913 - a switch, whose, and all that an answer says
+        self,
+        party: str,
+        switch: str,
+        *,
+        account: str,
+        yes: bool,
+        covers: str | None = None,
+        until: str | None = None,
     ) -> tuple[Entry, bool]:
-        """Answer a switch of the terms with yes or no; `covers` as with `decide`.
+        """Answer a switch of the terms with yes or no; `covers` and `until` as with `decide`.
 
         Returns:
             The entry, and whether `undo_choice` would change anything.
@@ -139,10 +180,14 @@ class Consent:
         if before is None or not before.has_say:
             msg = f"There is no switch {switch!r} on which {party} has a say. Open the settings anew."
             raise InvalidInputError(msg)
-        said = saying(before, yes=yes, covers=covers)
-        entry = self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+        entry = self._say(party, saying(before, yes=yes, covers=covers, until=until))
         after = self.choices(party, account=account).of(switch)
-        return entry, after is not None and bool(undoing(before, after))
+        return entry, after is not None and bool(undoing(before, after, at_us=self._opened.now_us))
+
+    def _say(self, party: str, said: Saying) -> Entry:
+        return self.decide(
+            party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers, until=said.until
+        )
 
     def undo_choice(self, party: str, switch: str, *, account: str, seq: int) -> list[Entry]:
         """Say what makes a switch stand as it did before an answer of this party, by its ledger entry's number.
@@ -168,8 +213,10 @@ class Consent:
             now = self._choices(name, account, None).of(switch)
             if before is None or now is None:
                 raise InvalidInputError(f"There is no switch {switch!r} any more. Open the settings anew.")
-            for said in undoing(before, now):
+            for said in undoing(before, now, at_us=self._opened.now_us):
                 body = _body(name, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
+                if said.until is not None:
+                    body["until"] = said.until
                 drafts.append(
                     NewEntry(kind="decision", body=body if name == ledger_name else {**body, "same_as": ledger_name})
                 )
@@ -261,10 +308,7 @@ class Consent:
         entries = [*self._opened.ledger.append(*reversing(self._opened.history(), done))]
         now = self.choices(party, account=account).of(switch)
         if entries and before is not None and now is not None and done[0].body["group"] == "":
-            entries += [
-                self.decide(party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
-                for said in undoing(before, now)
-            ]
+            entries += [self._say(party, said) for said in undoing(before, now, at_us=self._opened.now_us)]
         return entries
 
     def signal(self, person: str, name: str = "gpc") -> Entry | None:
@@ -277,7 +321,7 @@ class Consent:
         if any(known == name for _, known, _ in self._opened.history().party(party).signals):
             self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
             return None
-        return self._say("signal", {"party": party, "signal": name})
+        return self._record("signal", {"party": party, "signal": name})
 
     def answers(self, person: str, *, before: int | None = None, limit: int | None = None) -> list[Entry]:
         """Return the entries in which a person said something, the newest first: decisions and signals.

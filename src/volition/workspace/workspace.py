@@ -348,6 +348,7 @@ class Workspace:
                 if (why := self.models.blocked(name))
             },
             "owed": [owed.to_json() for owed in self.models.owed()],
+            "ending": [ending.to_json() for ending in self.consent.ending()],
             "encoder": "there" if self._opened.has_encoder else "missing: search and summary work without it",
         }
 

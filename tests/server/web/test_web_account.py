@@ -47,6 +47,17 @@ def test_a_yes_and_a_no_count_at_once_and_are_undone(served, client):
     assert not permitted(served)
 
 
+def test_the_page_says_when_a_yes_ends(served, client):
+    page = client.post(
+        "/account/switches/train-summary", data={"answer": "yes", "covers": "past", "until": "2099-02-01"}
+    )
+    assert "It ends on 1 February 2099." in page.text
+    assert permitted(served)
+    page = client.post("/account/switches/train-summary", data={"answer": "yes", "until": "2020-02-01"})
+    assert (page.status_code, "that is past" in page.text) == (400, True)
+    assert permitted(served)
+
+
 def test_an_accounts_no_stands_whatever_its_people_say_and_under_new_terms(served, client):
     client.post("/account/switches/train-search", data={"answer": "no"})
     with served.workspaces.borrow() as workspace:

@@ -302,12 +302,12 @@ class _Story:
     def _answers(self) -> Iterator[str]:
         """Let everybody answer; yield what each party said: "yes", "no" (to a part), or "nothing"."""
         workspace = self._workspace
-        everything = {"data": _ALL_DATA, "purpose": ("train", "feature")}
+        uses = ("train", "feature")
         refusals = {NO_TO_SUMMARY_TRAINING[0]: "train/summary", NO_TO_BEING_QUOTED[0]: "feature/summary"}
         late = us_to_text(datetime_to_us(self._samples.start + timedelta(days=LATE[1])))
         for account in self._samples.accounts:
             covers = late if account.id == LATE[0] else "past"
-            workspace.consent.decide(f"account:{account.id}", yes=True, **everything, covers=covers)
+            workspace.consent.decide(f"account:{account.id}", yes=True, data=_ALL_DATA, purpose=uses, covers=covers)
             yield "yes"
             for person in account.people:
                 party, refused = f"person:{person.id}", refusals.get(person.id)

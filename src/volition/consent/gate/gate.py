@@ -1,7 +1,8 @@
 """One record at a time, with earlier answers cached in memory.
 
 A cached answer is the one that the permits give at that instant: an entry of the ledger invalidates the answers that it
-may have changed, and all of them where terms are published, accepted or come to bind.
+may have changed, and all of them where terms are published, accepted or come to bind. So does the end of a yes, which
+no entry announces.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from volition.canonical import us_to_text
 from volition.consent.gate.effective import concerned, effective_permit_of
 from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.history import BEGINNING_US
-from volition.consent.permits import NO_PERMIT_US, Permits, Reason
+from volition.consent.permits import Permits, Reason
 from volition.consent.references import PartyRef
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
@@ -59,12 +60,12 @@ class Gate:
         self._permits = permits
         self._accounts: dict[str, _Account] = {}
         self._with: dict[str, list[tuple[_Account, tuple[PartyRef, ...]]]] = {}  # the party sets that a person is in
-        self._good_until_us = self._next_binding_us()
+        self._good_until_us = permits.good_until_us()
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
         """Move on to a later instant, past the entries by which the permits' history has grown since."""
         changed = self._permits.learn(entries, at_us=at_us)
-        self._good_until_us = self._next_binding_us()
+        self._good_until_us = self._permits.good_until_us()
         if changed is None:
             self._accounts.clear()
             self._with.clear()
@@ -118,10 +119,6 @@ class Gate:
         if known.max_age_us is not None and collected_us < at_us - known.max_age_us:
             return known.old
         return known.permitted
-
-    def _next_binding_us(self) -> int:
-        binding_us = self._permits.history.bindings.next_binding_us(after_us=self._permits.at_us)
-        return NO_PERMIT_US if binding_us is None else binding_us
 
     def _look_up(self, account: str, people: tuple[PartyRef, ...], category: str) -> _Known:
         """Ask the permits, and cache the answer."""

@@ -91,6 +91,9 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
         case Reason.WITHDRAWN:
             withdrew = f"{who} withdrew a yes and can allow this anew {where}"
             return f"{withdrew}; earlier data stays out unless that yes covers it."
+        case Reason.EXPIRED:
+            ended = f"{who} said a yes that has ended, and can say it anew {where}"
+            return f"{ended}; what was collected before stays out unless that yes covers it."
         case Reason.BEFORE_YES:
             return f"Only data from {instant_text(since_us)} on is covered. {who} can say a yes that covers the past."
         case Reason.TOO_OLD:

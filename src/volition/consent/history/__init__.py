@@ -32,6 +32,7 @@ from volition.consent.history.saved import LedgerRoots, find_saved_history, save
 from volition.consent.history.sharings import OPERATOR, SOURCE, Sharings
 from volition.consent.history.values import (
     BEGINNING_US,
+    NO_END_US,
     NO_LIMITS,
     NOT_BACK_US,
     AnswerColumns,
@@ -45,6 +46,7 @@ from volition.consent.history.values import (
 __all__ = [
     "BEGINNING_US",
     "NOT_BACK_US",
+    "NO_END_US",
     "NO_LIMITS",
     "OPERATOR",
     "SOURCE",

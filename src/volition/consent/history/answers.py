@@ -5,6 +5,7 @@ it (a linked list), so one party's answers are found without reading the others'
 """
 
 import json
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -12,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.consent.history.columns import Columns
-from volition.consent.history.values import NOT_BACK_US, AnswerColumns, AnswerScope, Decision
+from volition.consent.history.values import NO_END_US, NOT_BACK_US, AnswerColumns, AnswerScope, Decision
 
 ANSWER_COLUMNS: Final[Mapping[str, str]] = {
     "party": "<i4",
     "at_us": "<i8",
     "covers_us": "<i8",
+    "until_us": "<i8",
     "scope": "<i2",
     "before": "<i4",
     "seq": "<i8",
@@ -36,8 +38,10 @@ class AnswerLog:
         self.scopes: list[AnswerScope] = []
         self._scope_numbers: dict[AnswerScope, int] = {}
         self._numbers: dict[str, int] = {}
+        self._names: list[str] = []  # by number
         self._columns = Columns(**ANSWER_COLUMNS)
         self._newest = Columns(answer="<i4")  # by party: the row of its newest answer, -1 for none
+        self._ends: list[tuple[int, int]] = []  # when each yes ends by its own words, and whose it is, by instant
 
     # What happened, in order:
 
@@ -45,18 +49,23 @@ class AnswerLog:
         """A party says yes or no."""
         scope = AnswerScope(yes=decision.yes, categories=decision.categories, purposes=decision.purposes)
         covers_us = NOT_BACK_US if decision.covers_us is None else decision.covers_us
-        self._answer(party, scope, decision.at_us, covers_us, decision.seq)
+        until_us = NO_END_US if decision.until_us is None or not decision.yes else decision.until_us
+        self._answer(party, scope, decision.at_us, covers_us=covers_us, until_us=until_us, seq=decision.seq)
 
     def signal(self, party: str, name: str, *, at_us: int, seq: int = -1) -> None:
         """A lasting signal such as Global Privacy Control is received from a party."""
-        self._answer(party, AnswerScope(signal=name), at_us, NOT_BACK_US, seq)
+        self._answer(party, AnswerScope(signal=name), at_us, covers_us=NOT_BACK_US, until_us=NO_END_US, seq=seq)
 
-    def _answer(self, party: str, scope: AnswerScope, at_us: int, covers_us: int, seq: int) -> None:
+    def _answer(  # noqa: PLR0913 - a column each
+        self, party: str, scope: AnswerScope, at_us: int, *, covers_us: int, until_us: int, seq: int
+    ) -> None:
         number = self.number(party)
         before = self._newest["answer"]
         before[number] = self._columns.append(
-            number, at_us, covers_us, self._scope_number(scope), int(before[number]), seq
+            number, at_us, covers_us, until_us, self._scope_number(scope), int(before[number]), seq
         )
+        if until_us != NO_END_US:
+            insort(self._ends, (until_us, number))
 
     def _scope_number(self, scope: AnswerScope) -> int:
         number = self._scope_numbers.get(scope)
@@ -73,6 +82,7 @@ class AnswerLog:
         at_us: NDArray[np.int64],
         covers_us: NDArray[np.int64],
         seq: NDArray[np.int64],
+        until_us: NDArray[np.int64] | None = None,
     ) -> None:
         """Add many decisions at once, in order of time: columns of equal length (m,).
 
@@ -83,7 +93,9 @@ class AnswerLog:
             at_us: When each was said, never running backwards.
             covers_us: How far back each reaches, `NOT_BACK_US` for not before itself.
             seq: Number of each ledger entry.
+            until_us: When each yes ends by its own words, `NO_END_US` for never; by default none does.
         """
+        until_us = np.full(len(parties), NO_END_US) if until_us is None else until_us
         known = np.array([self._scope_number(one) for one in scopes], np.int16)
         rows = np.arange(self._columns.size, self._columns.size + len(parties), dtype=np.int32)
         order = np.argsort(parties, kind="stable")
@@ -99,11 +111,53 @@ class AnswerLog:
                 "party": parties,
                 "at_us": at_us,
                 "covers_us": covers_us,
+                "until_us": until_us,
                 "scope": known[scope],
                 "before": before,
                 "seq": seq,
             }
         )
+        self._note_ends(parties, until_us)
+
+    def _note_ends(self, parties: NDArray[np.int32], until_us: NDArray[np.int64]) -> None:
+        ending = np.flatnonzero(until_us != NO_END_US)
+        self._ends.extend(zip(until_us[ending].tolist(), parties[ending].tolist(), strict=True))
+        self._ends.sort()
+
+    # Who answered when, and whose yes ends when:
+
+    def next_end_us(self, *, after_us: int, ages_us: Iterable[int] = ()) -> int | None:
+        """Return the first instant after one at which a yes may end, or none.
+
+        Args:
+            after_us: The instant.
+            ages_us: The ages at which any terms end a yes. That an answer is no yes, or is not under those terms, is
+                not looked at: the instant may be too early, never too late.
+        """
+        place = bisect_right(self._ends, after_us, key=_first)
+        found = [self._ends[place][0]] if place < len(self._ends) else []
+        said_us = self._columns["at_us"]
+        for age_us in ages_us:
+            row = int(np.searchsorted(said_us, after_us - age_us, side="right"))
+            if row < len(said_us):
+                found.append(int(said_us[row]) + age_us)
+        return min(found, default=None)
+
+    def ended(self, *, after_us: int, until_us: int, ages_us: Iterable[int] = ()) -> set[str]:
+        """Return every party of whom a yes may have ended between one instant (not included) and another (included).
+
+        Args:
+            after_us: The one instant.
+            until_us: The other.
+            ages_us: The ages at which any terms end a yes.
+        """
+        first, last = (bisect_right(self._ends, at_us, key=_first) for at_us in (after_us, until_us))
+        numbers = {number for _, number in self._ends[first:last]}
+        said_us = self._columns["at_us"]
+        for age_us in ages_us:
+            rows = slice(*np.searchsorted(said_us, [after_us - age_us, until_us - age_us], side="right").tolist())
+            numbers.update(self._columns["party"][rows].tolist())
+        return {self._names[number] for number in numbers}
 
     # One party:
 
@@ -122,7 +176,7 @@ class AnswerLog:
         Returns:
             The decisions, and the signals as (instant, name, ledger entry).
         """
-        _, at, covers, scopes, before, seqs = (self._columns[name] for name in ANSWER_COLUMNS)
+        _, at, covers, until, scopes, before, seqs = (self._columns[name] for name in ANSWER_COLUMNS)
         rows = []
         while newer_row != older_row:
             rows.append(newer_row)
@@ -131,7 +185,7 @@ class AnswerLog:
         signals: list[tuple[int, str, int]] = []
         for row in reversed(rows):
             scope = self.scopes[scopes.item(row)]
-            at_us, covers_us, seq = at.item(row), covers.item(row), seqs.item(row)
+            at_us, covers_us, until_us, seq = at.item(row), covers.item(row), until.item(row), seqs.item(row)
             if scope.signal:
                 signals.append((at_us, scope.signal, seq))
             else:
@@ -141,6 +195,7 @@ class AnswerLog:
                     purposes=scope.purposes,
                     at_us=at_us,
                     covers_us=None if covers_us == NOT_BACK_US else covers_us,
+                    until_us=None if until_us == NO_END_US else until_us,
                     seq=seq,
                 )
                 decisions.append(decision)
@@ -153,6 +208,7 @@ class AnswerLog:
         number = self._numbers.get(party)
         if number is None:
             number = self._numbers[party] = self._newest.append(-1)
+            self._names.append(party)
         return number
 
     def numbers(self, parties: Iterable[str]) -> NDArray[np.int32]:
@@ -178,6 +234,7 @@ class AnswerLog:
                     key=position[columns["party"]],
                     at_us=columns["at_us"],
                     covers_us=columns["covers_us"],
+                    until_us=columns["until_us"],
                     scope=columns["scope"],
                 )
         key, row = np.arange(len(parties), dtype=np.int32), newest[parties]
@@ -194,6 +251,7 @@ class AnswerLog:
             key=keys,
             at_us=columns["at_us"][rows],
             covers_us=columns["covers_us"][rows],
+            until_us=columns["until_us"][rows],
             scope=columns["scope"][rows],
         )
 
@@ -206,7 +264,7 @@ class AnswerLog:
             for name, kind in ANSWER_COLUMNS.items()
             if self._columns.size
         }
-        files["parties.json"] = json.dumps(list(self._numbers), ensure_ascii=False).encode()
+        files["parties.json"] = json.dumps(self._names, ensure_ascii=False).encode()
         return files
 
     def scopes_to_json(self) -> list[Any]:
@@ -219,10 +277,16 @@ class AnswerLog:
             self._scope_number(
                 AnswerScope(signal=signal, yes=yes, categories=frozenset(categories), purposes=frozenset(purposes))
             )
-        self._numbers = {party: number for number, party in enumerate(json.loads(files["parties.json"]))}
+        self._names = json.loads(files["parties.json"])
+        self._numbers = {party: number for number, party in enumerate(self._names)}
         newest = np.full(len(self._numbers), -1, np.int32)
         if "party.i4" in files:
             columns = {name: np.frombuffer(files[f"{name}.{kind[1:]}"], kind) for name, kind in ANSWER_COLUMNS.items()}
             self._columns.extend(columns)
             newest[columns["party"]] = np.arange(len(columns["party"]), dtype=np.int32)
+            self._note_ends(columns["party"], columns["until_us"])
         self._newest.extend({"answer": newest})
+
+
+def _first(end: tuple[int, int]) -> int:
+    return end[0]

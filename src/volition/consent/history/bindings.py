@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from volition.consent.terms.model import Terms
+from volition.consent.terms.model import Terms, covers
 from volition.errors import InvalidInputError
 
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
@@ -51,6 +51,7 @@ class TermsBindings:
         self._accepted: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
         self._bindings: dict[str, list[tuple[int, Terms]]] = {}
         self._loosens: dict[tuple[str | None, str], bool] = {}
+        self._yes_ages: dict[str, frozenset[int]] = {}
         self._starts: list[int] = []  # when any account may be bound anew, in order; maybe some when none is
 
     # What happened, in order:
@@ -72,6 +73,7 @@ class TermsBindings:
         version = _Published(terms, max(binds_us, at_us), at_us, len(self._published), seq)
         self._published[terms.id] = version
         self._bindings.clear()
+        self._yes_ages.clear()
         notices = {known.terms.notice_days for known in self._published.values()}
         known_us = at_us - WRITING_US
         for start_us in {version.binds_us, terms.effective_us, *(known_us + days * _DAY_US for days in notices)}:
@@ -176,6 +178,17 @@ class TermsBindings:
         """Return the first instant after one at which terms already known may bind any account anew, or none."""
         place = bisect_right(self._starts, after_us)
         return self._starts[place] if place < len(self._starts) else None
+
+    def yes_ages_us(self, purpose: str) -> frozenset[int]:
+        """Return the ages at which any rule, of any terms published, ends a yes to a purpose."""
+        if purpose not in self._yes_ages:
+            self._yes_ages[purpose] = frozenset(
+                rule.max_yes_age_us
+                for version in self._published.values()
+                for rule in version.terms.rules
+                if rule.max_yes_age_us is not None and any(covers(name, purpose) for name in rule.purpose)
+            )
+        return self._yes_ages[purpose]
 
     def earliest_us(self, terms: Terms, *, binds_us: int, at_us: int) -> int:
         """Return the earliest instant that may bind every account to a new version, if it is published at an instant.

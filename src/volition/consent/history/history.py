@@ -134,6 +134,15 @@ class History:
         """Return everyone ever named as a member of a group; for the group without a name, the account itself."""
         return list(self._groups.get((account, group), ()))
 
+    def next_end_us(self, purpose: str, *, after_us: int) -> int | None:
+        """Return the first instant after one at which a yes to a purpose may end, by its date or its age; or none."""
+        return self.answers.next_end_us(after_us=after_us, ages_us=self.bindings.yes_ages_us(purpose))
+
+    def ended(self, purpose: str, *, after_us: int, until_us: int) -> set[str]:
+        """Return every party of whom a yes to a purpose may have ended after an instant, up to another (included)."""
+        ages_us = self.bindings.yes_ages_us(purpose)
+        return self.answers.ended(after_us=after_us, until_us=until_us, ages_us=ages_us)
+
     def erased_us(self, party: str) -> int | None:
         """Return when a party was erased; none if it was not."""
         return self._erased.get(party, (None, -1))[0]

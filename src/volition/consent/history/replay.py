@@ -47,7 +47,7 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
         case "acceptance":
             history.bindings.accept(body["account"], body["terms"], at_us=entry.at_us, seq=entry.seq)
         case "decision":
-            covers = body["covers"]
+            covers, until = body["covers"], body.get("until")  # an entry says `until` only where there is an end
             history.answers.decide(
                 body["party"],
                 Decision(
@@ -56,6 +56,7 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
                     purposes=frozenset(leaves(body["purpose"], PURPOSES)),
                     at_us=entry.at_us,
                     covers_us=None if covers is None else BEGINNING_US if covers == "past" else text_to_us(covers),
+                    until_us=None if until is None else text_to_us(until),
                     seq=entry.seq,
                 ),
             )

@@ -12,6 +12,9 @@ BEGINNING_US: Final = -(2**62)
 NOT_BACK_US: Final = 2**62
 """As `covers_us` in a column: the answer does not reach back before itself."""
 
+NO_END_US: Final = 2**62
+"""As `until_us` in a column: the answer ends by no date of its own."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
@@ -23,6 +26,7 @@ class Decision:
         purposes: Which purposes, as leaves.
         at_us: When it was said, microseconds since the Unix epoch, UTC.
         covers_us: How far back a yes reaches by its own words; none: not before itself.
+        until_us: When a yes ends by its own words (not included); none: by no date. A no has no end.
         seq: Number of its ledger entry; -1 if it came from none.
     """
 
@@ -31,6 +35,7 @@ class Decision:
     purposes: frozenset[str]
     at_us: int
     covers_us: int | None = None
+    until_us: int | None = None
     seq: int = -1
 
 
@@ -103,10 +108,12 @@ class AnswerColumns:
         key: Position of the party among those asked for, int32, (m,); -1 for an answer of another party.
         at_us: Instant of each answer, int64, (m,).
         covers_us: How far back it reaches, int64, (m,); `NOT_BACK_US` for not before itself.
+        until_us: When it ends by its own words (not included), int64, (m,); `NO_END_US` for never.
         scope: Position in `AnswerLog.scopes`, int16, (m,).
     """
 
     key: NDArray[np.int32]
     at_us: NDArray[np.int64]
     covers_us: NDArray[np.int64]
+    until_us: NDArray[np.int64]
     scope: NDArray[np.int16]

@@ -22,6 +22,8 @@ What it guarantees:
 - A yes reaches back before itself only if it says so (`covers`), and only in the stretch in which it was given.
 - Withdrawing and agreeing again does not bring back the data from before the withdrawal.
 - A stretch breaks where new terms ask for a yes that is not there.
+- A yes ends where it says so (`until`), or where the rule that asks for it says how long one lasts (`max_yes_age`). The
+  stretch goes on if the yes is said anew by then; a later one begins a new stretch.
 - A limit of the account only narrows: no answer, no acceptance and no new terms override it. Only lifting it allows the
   use again, and the stretch then starts anew. It counts where the rule gives the account a say.
 - Only entries up to T matter: asking again later about T gives the same answer.
@@ -65,7 +67,9 @@ from volition.consent.permits.reference import (
     governing_rule,
     permit,
     say_of,
+    shortest_yes_age,
     strictest,
+    yes_end_us,
 )
 
 __all__ = [
@@ -92,5 +96,7 @@ __all__ = [
     "governing_rule",
     "permit",
     "say_of",
+    "shortest_yes_age",
     "strictest",
+    "yes_end_us",
 ]

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.history import BEGINNING_US, NOT_BACK_US, AnswerColumns
+from volition.consent.history import BEGINNING_US, NO_END_US, NOT_BACK_US, AnswerColumns
 from volition.consent.permits.compiled import NO_COMPANY, NOBODY, Company, Permits, RuleContext, Step
 from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, PartyRole, Reason, Say
 from volition.consent.terms.model import SIGNALS
@@ -169,6 +169,7 @@ class _Window:
     asked: NDArray[np.bool_]
     free: NDArray[np.bool_]
     counts: list[NDArray[np.bool_]]  # by signal
+    yes_age_us: NDArray[np.int64]
 
     @classmethod
     def of(cls, timelines: Sequence[Sequence[Step]], number: NDArray[np.int32], step: int) -> "_Window":
@@ -188,7 +189,55 @@ class _Window:
             asked=np.array([one.say is Say.ASKED for one in steps])[number],
             free=np.array([one.say is Say.NONE for one in steps])[number],
             counts=[np.array([name in one.signals for one in steps])[number] for name in SIGNALS],
+            yes_age_us=np.array([_yes_age_us(one) for one in steps], np.int64)[number],
         )
+
+
+def _yes_age_us(step: Step) -> int:
+    return NO_END_US if step.max_yes_age_us is None else step.max_yes_age_us
+
+
+@dataclass(frozen=True, slots=True)
+class _Yeses:
+    """Every pair's yeses and when they end, as columns: by pair and instant, one row for all of one instant.
+
+    Attributes:
+        key: Which pair said it.
+        said_us: When.
+        until_us: When it ends by its own words, the first of those said at one instant.
+        next_us: When the pair said yes anew, so that this one counts no more; `_NEVER_YET` if it did not.
+    """
+
+    key: NDArray[np.int32]
+    said_us: NDArray[np.int64]
+    until_us: NDArray[np.int64]
+    next_us: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, key: NDArray[np.int32], said_us: NDArray[np.int64], until_us: NDArray[np.int64]) -> "_Yeses":
+        """Arrange yeses that are given from each pair's oldest to its newest, else in no order."""
+        order = np.argsort(key, kind="stable")
+        key, said_us, until_us = key[order], said_us[order], until_us[order]
+        first = np.ones(len(key), np.bool_)
+        first[1:] = (key[1:] != key[:-1]) | (said_us[1:] != said_us[:-1])
+        rows = np.flatnonzero(first)
+        if len(rows):
+            until_us = np.minimum.reduceat(until_us, rows)
+        key, said_us = key[rows], said_us[rows]
+        next_us = np.full(len(key), _NEVER_YET)
+        next_us[:-1] = np.where(key[1:] == key[:-1], said_us[1:], _NEVER_YET)
+        return cls(key, said_us, until_us, next_us)
+
+    def lapsed(self, size: int, window: _Window, at_us: int) -> NDArray[np.int64]:
+        """Return the last instant of each pair's window from which on no yes held, since it had ended; or `_LONG_AGO`.
+
+        What ended before the window and was not said anew lapses where the window starts: how long a yes lasts, its
+        rule says.
+        """
+        end_us = np.maximum(np.minimum(self.until_us, self.said_us + window.yes_age_us[self.key]), self.said_us)
+        lapsed_us = np.maximum(end_us, window.start_us[self.key])
+        there = (lapsed_us < np.minimum(self.next_us, window.end_us[self.key])) & (lapsed_us <= at_us)
+        return _last(size, self.key[there], lapsed_us[there])
 
 
 def _sweep(
@@ -200,13 +249,15 @@ def _sweep(
 ) -> PermitTable:
     """Carry every pair forward through time, one step of the governing rule after the other.
 
-    Inside a step the rule is the same, so of all answers only these matter: the last no, the first yes after it, and
-    how far back the yeses after it reach. Cost: a few passes over the answers for each step, O(answers x steps).
+    Inside a step the rule is the same, so of all answers only these matter: the last no or end of a yes, the first yes
+    after it, and how far back the yeses after it reach. Cost: a few passes over the answers for each step,
+    O(answers x steps).
     """
     size = len(number)
     code = codes[answers.scope] if len(codes) else np.empty(0, np.int8)
     heard = np.flatnonzero((code > 0) & (answers.key >= 0) & (answers.at_us <= at_us))
     key, said_us, code = answers.key[heard], answers.at_us[heard], code[heard]
+    yeses = _ending(answers, heard[code == _YES], timelines)
 
     since = np.full(size, _NEVER_YET)
     last_yes = np.full(size, _LONG_AGO)
@@ -225,7 +276,10 @@ def _sweep(
         is_no, is_yes = what == _NO, what == _YES
         newest_no = _last(size, of[is_no], at[is_no])
         signals = [_last(size, of[what == _SIGNAL + name], at[what == _SIGNAL + name]) for name in range(len(SIGNALS))]
-        broken_us = np.where(window.free, _LONG_AGO, _with_signals(newest_no, signals, window))
+        broken_us = _with_signals(newest_no, signals, window)
+        if yeses is not None:
+            broken_us = np.maximum(broken_us, yeses.lapsed(size, window, at_us))
+        broken_us = np.where(window.free, _LONG_AGO, broken_us)
 
         yes_of, yes_us, yes_reach = of[is_yes], at[is_yes], answers.covers_us[where[is_yes]]
         newest_yes = _last(size, yes_of, yes_us)
@@ -251,6 +305,15 @@ def _sweep(
     return _conclude(since, first_yes, last_yes, (last_no, last_signal), timelines, number, at_us)
 
 
+def _ending(answers: AnswerColumns, said: NDArray[np.int64], timelines: Sequence[Sequence[Step]]) -> _Yeses | None:
+    """Return the yeses in some rows of the answers, if any may end; mostly none does."""
+    until_us = answers.until_us[said]
+    ages = any(step.max_yes_age_us is not None for timeline in timelines for step in timeline)
+    if not ages and not (until_us < NO_END_US).any():
+        return None
+    return _Yeses.of(answers.key[said], answers.at_us[said], until_us)
+
+
 def _conclude(  # noqa: PLR0913, PLR0917 - what was answered, and under which rules
     since: NDArray[np.int64],
     first_yes: NDArray[np.int64],
@@ -264,7 +327,8 @@ def _conclude(  # noqa: PLR0913, PLR0917 - what was answered, and under which ru
     window = _Window.of([timeline[-1:] for timeline in timelines], number, 0)
     last_no = _with_signals(*noes, window)
     said_no = (last_no > _LONG_AGO) & (last_no >= last_yes)
-    reason = np.where(said_no, REASON_CODES[Reason.SAID_NO], REASON_CODES[Reason.NOT_ASKED])
+    silent = np.where(last_yes > _LONG_AGO, REASON_CODES[Reason.EXPIRED], REASON_CODES[Reason.NOT_ASKED])
+    reason = np.where(said_no, REASON_CODES[Reason.SAID_NO], silent)
     reason = np.where(said_no & (first_yes < last_no), REASON_CODES[Reason.WITHDRAWN], reason)
     reason = np.where(window.refusal > 0, window.refusal, reason)
     allowed = since < _NEVER_YET
@@ -417,14 +481,18 @@ def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, under which rules, and 
     ]
     steps = [step for timeline in timelines for step in timeline]
     gone = np.flatnonzero(gone_us <= at_us)
-    key = np.concatenate([answers.key[heard], *(pairs for pairs, _, _ in laid), gone])
-    when = np.concatenate([answers.at_us[heard], *(start for _, start, _ in laid), gone_us[gone]])
+    ends_of, ends_us = _ends(answers, heard[code[heard] == _YES], steps, at_us)
+    key = np.concatenate([answers.key[heard], *(pairs for pairs, _, _ in laid), gone, ends_of])
+    when = np.concatenate([answers.at_us[heard], *(start for _, start, _ in laid), gone_us[gone], ends_us])
     what = np.zeros(len(key), np.int8)
     what[: len(heard)] = code[heard]
+    until = np.full(len(key), NO_END_US)
+    until[: len(heard)] = answers.until_us[heard]
     step_of = np.full(len(key), -1, np.int32)
-    step_of[len(heard) : len(key) - len(gone)] = np.concatenate([np.empty(0, np.int32), *(at for _, _, at in laid)])
-    order = np.lexsort((when, key))
-    key, when, what, step_of = key[order], when[order], what[order], step_of[order]
+    placed = [np.empty(0, np.int32), *(at for _, _, at in laid)]
+    step_of[len(heard) : len(key) - len(gone) - len(ends_of)] = np.concatenate(placed)
+    order = np.lexsort((-until, when, key))  # of several yeses of one instant, the one that ends first comes last
+    key, when, what, step_of, until = key[order], when[order], what[order], step_of[order], until[order]
 
     rows = np.arange(len(key))
     opens = np.searchsorted(key, np.arange(size))  # each pair's first row: its first step, from the beginning
@@ -440,14 +508,30 @@ def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, under which rules, and 
         counts = np.array([name in one.signals for one in steps], np.bool_)[step]
         last_no = np.maximum(last_no, np.where(counts, newest(what == _SIGNAL + signal), _LONG_AGO))
     no_stands = (last_no > _LONG_AGO) & (last_no >= last_yes)
+    newest_yes = np.maximum.accumulate(np.where(what == _YES, rows, -1))
+    until = np.where(newest_yes >= opens[key], until[np.maximum(newest_yes, 0)], NO_END_US)
+    age = np.array([_yes_age_us(one) for one in steps], np.int64)[step]
+    lapsed = (last_yes > _LONG_AGO) & (np.minimum(until, last_yes + age) <= when)
     asked, free, open_ = (
         np.array(flags, np.bool_)[step]
         for flags in zip(
             *((one.say is Say.ASKED, one.say is Say.NONE, one.refusal is None) for one in steps), strict=True
         )
     )
-    allowed = open_ & (free | (~no_stands & (~asked | (last_yes > _LONG_AGO)))) & (when < gone_us[key])
+    says_yes = ~no_stands & ~lapsed & (~asked | (last_yes > _LONG_AGO))
+    allowed = open_ & (free | says_yes) & (when < gone_us[key])
     return _changes_only(size, key, when, allowed)
+
+
+def _ends(
+    answers: AnswerColumns, said: NDArray[np.int64], steps: Sequence[Step], at_us: int
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return, for the yeses in some rows of the answers, whose may end when: by its date, or by the age of any step."""
+    ages_us = {step.max_yes_age_us for step in steps if step.max_yes_age_us is not None}
+    whose = np.tile(answers.key[said], 1 + len(ages_us))
+    ends_us = np.concatenate([answers.until_us[said], *(answers.at_us[said] + age_us for age_us in ages_us)])
+    there = ends_us <= at_us
+    return whose[there], ends_us[there]
 
 
 def _changes_only(size: int, key: NDArray[np.int32], when: NDArray[np.int64], allowed: NDArray[np.bool_]) -> Stretches:

@@ -6,11 +6,12 @@ account, so only exceptions are cached; `learn` invalidates only what a new entr
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from volition.consent.history import BEGINNING_US, Decision, History, Limit, PartyLimits
+from volition.consent.history import BEGINNING_US, NO_END_US, Decision, History, Limit, PartyLimits
 from volition.consent.permits.reference import (
+    NO_PERMIT_US,
     UNKNOWN_PERSON,
     PartyRole,
     Permit,
@@ -20,6 +21,7 @@ from volition.consent.permits.reference import (
     Use,
     evidence,
     governing_rule,
+    shortest_yes_age,
     strictest,
 )
 from volition.consent.terms.model import Basis
@@ -41,22 +43,18 @@ NOBODY: Final = "nobody"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """From `start_us` on: a flat refusal, or what say the rule gives and which signals it counts as a no."""
+    """From `start_us` on: a flat refusal, or what say the rule gives, what counts as a no, and how long a yes lasts."""
 
     start_us: int
     refusal: Reason | None = None
     say: Say = Say.NONE
     signals: frozenset[str] = frozenset()
     max_age_us: int | None = None
+    max_yes_age_us: int | None = None
 
     def goes_on(self, before: "Step") -> bool:
         """Return whether this step differs from the one before in its date only."""
-        return (self.refusal, self.say, self.signals, self.max_age_us) == (
-            before.refusal,
-            before.say,
-            before.signals,
-            before.max_age_us,
-        )
+        return replace(self, start_us=before.start_us) == before
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,32 +82,38 @@ class _Heard:
     first_yes_us: int | None = None
     last_yes_us: int | None = None
     last_no_us: int | None = None
+    until_us: int = NO_END_US
 
     def hear(self, decision: Decision) -> int:
         """Take in one more answer; return how far back it reaches."""
         if not decision.yes:
             self.last_no_us = decision.at_us
             return decision.at_us
+        until_us = NO_END_US if decision.until_us is None else decision.until_us
+        self.until_us = min(self.until_us, until_us) if self.last_yes_us == decision.at_us else until_us
         self.last_yes_us = decision.at_us
         if self.first_yes_us is None:
             self.first_yes_us = decision.at_us
         return decision.at_us if decision.covers_us is None else decision.covers_us
 
-    def refusal(self, step: Step, signals_us: Sequence[int]) -> Reason | None:
-        """Return why the use is refused under a step, counting the signals that are a no under it; none if allowed."""
+    def refusal(self, step: Step, signals_us: Sequence[int], at_us: int) -> Reason | None:
+        """Return why the use is refused at an instant of a step, counting what signals it heeds; none if allowed."""
         noes_us = [*signals_us] if self.last_no_us is None else [*signals_us, self.last_no_us]
         if noes_us and (self.last_yes_us is None or max(noes_us) >= self.last_yes_us):
             follows_yes = self.first_yes_us is not None and self.first_yes_us < max(noes_us)
             return Reason.WITHDRAWN if follows_yes else Reason.SAID_NO
-        return Reason.NOT_ASKED if step.say is Say.ASKED and self.last_yes_us is None else None
+        if self.last_yes_us is None:
+            return Reason.NOT_ASKED if step.say is Say.ASKED else None
+        age_us = NO_END_US if step.max_yes_age_us is None else step.max_yes_age_us
+        return Reason.EXPIRED if min(self.until_us, self.last_yes_us + age_us) <= at_us else None
 
 
 class Permits:
     """The permits of every party for one purpose at one instant, compiled on first use and cached.
 
     A party that never did anything has the answer of every other silent party of its account, so only
-    exceptions are stored. Holds for every later instant too, until the ledger grows or terms that are known come to
-    bind: `learn` moves on past both, and invalidates only what they may have changed.
+    exceptions are stored. Holds for every later instant too, until the ledger grows, terms that are known come to bind
+    or a yes ends (`good_until_us`): `learn` moves on past these, and invalidates only what they may have changed.
     """
 
     def __init__(self, history: History, *, purpose: str, at_us: int) -> None:
@@ -127,6 +131,18 @@ class Permits:
         """What these permits follow from."""
         return self._history
 
+    def good_until_us(self) -> int:
+        """Return the next instant at which time alone may change an answer (not included); `NO_PERMIT_US` for never.
+
+        Terms that are already known may bind an account anew, or a yes may end.
+        """
+        history = self._history
+        found = (
+            history.bindings.next_binding_us(after_us=self.at_us),
+            history.next_end_us(self.purpose, after_us=self.at_us),
+        )
+        return min((instant_us for instant_us in found if instant_us is not None), default=NO_PERMIT_US)
+
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> set[str] | None:
         """Move on to a later instant, and past the entries by which the history has grown since.
 
@@ -139,7 +155,7 @@ class Permits:
         Returns:
             The parties whose answers may have changed; none: everyone's.
         """
-        changed: set[str] | None = set()
+        changed: set[str] | None = self._history.ended(self.purpose, after_us=self.at_us, until_us=at_us)
         binding_us = self._history.bindings.next_binding_us(after_us=self.at_us)
         if binding_us is not None and binding_us <= at_us:
             changed = None
@@ -236,6 +252,7 @@ class Permits:
         instants = {step.start_us for step in steps}
         instants.update(decision.at_us for decision in decisions)
         instants.update(signal_us for signal_us, _, _ in signals)
+        instants |= self._ends(decisions, steps)
 
         heard = _Heard()
         since_us: int | None = None
@@ -255,12 +272,20 @@ class Permits:
                 reason = Reason.UNKNOWN_PARTY
             else:
                 seen_us = [at_us for at_us, signal, _ in signals if at_us <= instant_us and signal in step.signals]
-                reason = heard.refusal(step, seen_us)
+                reason = heard.refusal(step, seen_us, instant_us)
             since_us = None if reason is not None else min(reach_us, instant_us if since_us is None else since_us)
 
         if since_us is None:
             return Refusal(reason=reason or Reason.NO_TERMS)
         return Permit(since_us=since_us, max_age_us=steps[step_number].max_age_us)
+
+    def _ends(self, decisions: Iterable[Decision], steps: Iterable[Step]) -> set[int]:
+        """Return the instants up to now at which any of some yeses may end, by its date or by an age of any step."""
+        ages_us = {step.max_yes_age_us for step in steps if step.max_yes_age_us is not None}
+        yeses = [decision for decision in decisions if decision.yes]
+        ends = {decision.until_us for decision in yeses if decision.until_us is not None}
+        ends.update(decision.at_us + age_us for decision in yeses for age_us in ages_us)
+        return {end_us for end_us in ends if end_us <= self.at_us}
 
     def context(self, account: str, party: str, *, is_account: bool, company: Company = NO_COMPANY) -> RuleContext:
         """Return the context of a party: the same for all without a region of their own and limits.
@@ -343,6 +368,7 @@ class Permits:
                 say=strictest((rule, *others), role),
                 signals=frozenset(name for name, purposes in terms.signals.items() if self.purpose in purposes),
                 max_age_us=None if rule is None else rule.max_age_us,
+                max_yes_age_us=shortest_yes_age((rule, *others), role),
             )
             if step.start_us == steps[-1].start_us:
                 steps.pop()

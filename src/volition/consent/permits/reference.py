@@ -35,6 +35,7 @@ class Reason(StrEnum):
     UNKNOWN_PARTY = "unknown-party"
     STALE = "stale"
     LIMITED = "limited"
+    EXPIRED = "expired"
 
 
 REASON_CODES: Final[Mapping[Reason, int]] = {reason: code for code, reason in enumerate(Reason, start=1)}
@@ -110,12 +111,14 @@ class GoverningRule:
         rule: The rule that wins in the party's own region; none if no rule mentions the use.
         others: The rules that win in the regions of the others concerned: the account, and the people beside.
         say: The most that any of these rules asks of the party's role.
+        max_yes_age_us: The age at which the party's yes ends: the shortest of those rules that ask for it.
     """
 
     terms: Terms | None
     rule: Rule | None
     others: tuple[Rule | None, ...]
     say: Say
+    max_yes_age_us: int | None = None
 
     @property
     def account_has_say(self) -> bool:
@@ -136,7 +139,13 @@ def governing_rule(history: History, use: Use, at_us: int, *, asked_us: int) -> 
         for party in (use.party, f"account:{use.account}", *use.beside)
     )
     say = strictest((rule, *others), use.role)
-    return GoverningRule(terms=binding[-1], rule=rule, others=tuple(others), say=say)
+    return GoverningRule(
+        terms=binding[-1],
+        rule=rule,
+        others=tuple(others),
+        say=say,
+        max_yes_age_us=shortest_yes_age((rule, *others), use.role),
+    )
 
 
 def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason | None:
@@ -181,7 +190,32 @@ def answered(history: History, use: Use, at_us: int, here: GoverningRule) -> Rea
         return Reason.WITHDRAWN if yeses and min(yeses) < max(noes) else Reason.SAID_NO
     if here.say is Say.ASKED and not yeses:
         return Reason.NOT_ASKED
-    return None
+    end_us = _end_us([decision for decision in heard if decision.yes], here)
+    return Reason.EXPIRED if end_us is not None and end_us <= at_us else None
+
+
+def _end_us(yeses: list[Decision], here: GoverningRule) -> int | None:
+    """Return when the newest of some yeses ends, by its own date or by its age; none if it does not, or none was said.
+
+    Of several said at the same instant, the first end counts.
+    """
+    said_us = max((decision.at_us for decision in yeses), default=0)
+    ends = [decision.until_us for decision in yeses if decision.at_us == said_us and decision.until_us is not None]
+    if yeses and here.max_yes_age_us is not None:
+        ends.append(said_us + here.max_yes_age_us)
+    return min(ends, default=None)
+
+
+def yes_end_us(history: History, use: Use, at_us: int) -> int | None:
+    """Return when a party's yes ends (not included) if nothing else is said and the terms stay, or when it ended.
+
+    None where it has no end, and where the party's newest answer to the question is not a yes.
+    """
+    here = governing_rule(history, use, at_us, asked_us=at_us)
+    if here.terms is None or here.say is Say.NONE or answered(history, use, at_us, here) not in {None, Reason.EXPIRED}:
+        return None
+    decisions = history.party(use.party).decisions
+    return _end_us([one for one in decisions if one.yes and one.at_us <= at_us and _concerns(one, use)], here)
 
 
 def permit(history: History, use: Use, at_us: int) -> Permit | Refusal:
@@ -239,6 +273,9 @@ def _instants(history: History, use: Use, at_us: int) -> list[int]:
     instants = {BEGINNING_US}
     instants.update(start_us for start_us, _ in history.bindings.terms_of(use.account))
     instants.update(decision.at_us for decision in party.decisions)
+    instants.update(decision.until_us for decision in party.decisions if decision.until_us is not None)
+    ages_us = history.bindings.yes_ages_us(use.purpose)
+    instants.update(decision.at_us + age_us for decision in party.decisions if decision.yes for age_us in ages_us)
     instants.update(signal_us for signal_us, _, _ in party.signals)
     for whose in (use.party, f"account:{use.account}", *use.beside):
         instants.update(changed_us for changed_us, _ in history.regions(whose))
@@ -289,3 +326,15 @@ def strictest(rules: Iterable[Rule | None], role: PartyRole) -> Say:
     """Return the most that any of some rules asks of a role: a yes, or else that its no counts, or else nothing."""
     says = {say_of(rule, role) for rule in rules}
     return next((say for say in (Say.ASKED, Say.MAY_REFUSE) if say in says), Say.NONE)
+
+
+def shortest_yes_age(rules: Iterable[Rule | None], role: PartyRole) -> int | None:
+    """Return the age at which a role's yes ends: the shortest of the rules that ask for it; none if it does not age."""
+    return min(
+        (
+            rule.max_yes_age_us
+            for rule in rules
+            if rule is not None and rule.max_yes_age_us is not None and say_of(rule, role) is Say.ASKED
+        ),
+        default=None,
+    )

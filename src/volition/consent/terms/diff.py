@@ -47,6 +47,8 @@ class ChangeKind(StrEnum):
     MAY_NO_LONGER_REFUSE = "may-no-longer-refuse"
     KEPT_LONGER = "kept-longer"
     KEPT_SHORTER = "kept-shorter"
+    YES_LASTS_LONGER = "yes-lasts-longer"
+    YES_LASTS_SHORTER = "yes-lasts-shorter"
     NO_LONGER_SCRUBBED = "no-longer-scrubbed"
     SCRUBBED = "scrubbed"
     SIGNAL_IGNORED = "signal-ignored"
@@ -61,6 +63,7 @@ LOOSENING: Final = frozenset(
         ChangeKind.NO_LONGER_ASKED,
         ChangeKind.MAY_NO_LONGER_REFUSE,
         ChangeKind.KEPT_LONGER,
+        ChangeKind.YES_LASTS_LONGER,
         ChangeKind.NO_LONGER_SCRUBBED,
         ChangeKind.SIGNAL_IGNORED,
     }
@@ -214,6 +217,12 @@ def _facets(old: Rule | None, new: Rule | None) -> Iterator[_Facet]:
     if old.max_age_us != new.max_age_us:
         longer = new.max_age_us is None or (old.max_age_us is not None and old.max_age_us < new.max_age_us)
         yield ChangeKind.KEPT_LONGER if longer else ChangeKind.KEPT_SHORTER, (old.max_age_us, new.max_age_us)
+    if old.max_yes_age_us != new.max_yes_age_us and any(
+        before[role] == after[role] == _ASKED for role in _ROLES
+    ):  # of whom no yes was asked, or none is any more, the change of the asking says all
+        lasts_us = (old.max_yes_age_us, new.max_yes_age_us)
+        longer = lasts_us[1] is None or (lasts_us[0] is not None and lasts_us[0] < lasts_us[1])
+        yield ChangeKind.YES_LASTS_LONGER if longer else ChangeKind.YES_LASTS_SHORTER, lasts_us
     if old.scrub != new.scrub:
         yield ChangeKind.SCRUBBED if new.scrub else ChangeKind.NO_LONGER_SCRUBBED, ()
 
@@ -371,6 +380,8 @@ def _sentence(kind: ChangeKind, detail: tuple[Any, ...], where: str, use: str) -
             head += f" refusable by {_say_roles(detail[0])}"
         case ChangeKind.KEPT_LONGER | ChangeKind.KEPT_SHORTER:
             head = f"Records usable {_say_age(detail[1])} (before: {_say_age(detail[0])})"
+        case ChangeKind.YES_LASTS_LONGER | ChangeKind.YES_LASTS_SHORTER:
+            head = f"A yes lasts {_say_lasting(detail[1])} (before: {_say_lasting(detail[0])})"
         case ChangeKind.SCRUBBED | ChangeKind.NO_LONGER_SCRUBBED:
             head = f"Personal identifiers {'now' if kind is ChangeKind.SCRUBBED else 'no longer'} scrubbed"
         case _:
@@ -417,6 +428,13 @@ def _say_age(age_us: int | None) -> str:
         return "at any age"
     days = age_us / _DAY_US
     return "up to 1 day old" if days == 1 else f"up to {days:g} days old"
+
+
+def _say_lasting(age_us: int | None) -> str:
+    if age_us is None:
+        return "until it is withdrawn"
+    days = age_us / _DAY_US
+    return "1 day" if days == 1 else f"{days:g} days"
 
 
 def _join(words: Sequence[str]) -> str:

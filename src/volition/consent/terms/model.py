@@ -73,6 +73,7 @@ _SWITCH_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_TITLE: Final = 200
 _MAX_NOTICE_DAYS: Final = 3650
 _DAY_US: Final = 86_400_000_000
+_LONGEST_YES_US: Final = 36_500 * _DAY_US
 _AGE: Final = re.compile(r"([1-9][0-9]{0,17})(d|us)")
 _END_OF_TIME_US: Final = 253_402_300_800_000_000  # the year 10000
 
@@ -97,6 +98,8 @@ class Rule:
         asks: Whose yes it takes, of `PARTY_WORDS`.
         refusable_by: Whose no counts although no yes is asked of them, of `PARTY_WORDS`.
         max_age_us: Age beyond which a record is not permitted, in microseconds; none means no limit.
+        max_yes_age_us: Age at which a yes that the rule asks for ends, so that it must be said anew, in microseconds;
+            none means that it does not age.
         scrub: Whether personal identifiers inside content are scrubbed from training sets.
     """
 
@@ -107,6 +110,7 @@ class Rule:
     asks: tuple[str, ...] = ()
     refusable_by: tuple[str, ...] = ()
     max_age_us: int | None = None
+    max_yes_age_us: int | None = None
     scrub: bool = True
 
     def __post_init__(self) -> None:
@@ -133,6 +137,11 @@ class Rule:
             raise FaultError(("refusable_by",), 'basis "never" leaves nothing to refuse. Remove refusable_by.')
         if self.max_age_us is not None and self.max_age_us <= 0:
             raise FaultError(("max_age",), "a largest age must be more than nothing.")
+        if self.max_yes_age_us is not None:
+            if not self.asks:
+                raise FaultError(("max_yes_age",), "only a yes that is asked for can age. Name whose in asks.")
+            if not 0 < self.max_yes_age_us <= _LONGEST_YES_US:
+                raise FaultError(("max_yes_age",), "a yes lasts more than nothing and at most 36500d, a hundred years.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -410,12 +419,12 @@ def build_terms(top: Section, *, effective_us: int, text: str, text_digest: str)
 
 
 _RULE_REQUIRED: Final = {"data", "purpose", "basis"}
-_RULE_OPTIONAL: Final = {"region", "asks", "refusable_by", "max_age", "scrub"}
+_RULE_OPTIONAL: Final = {"region", "asks", "refusable_by", "max_age", "max_yes_age", "scrub"}
 
 
 def _rule(section: Section) -> Rule:
     basis = section.text("basis")
-    age = section.text("max_age") if "max_age" in section.value else None
+    ages = {key: section.text(key) for key in ("max_age", "max_yes_age") if key in section.value}
     if "region" in section.value and not section.words("region"):
         raise FaultError(
             (*section.path, "region"), "no region is named. Remove the key for a rule that holds everywhere."
@@ -424,18 +433,27 @@ def _rule(section: Section) -> Rule:
     scrub = section.boolean("scrub", default=True)
     with at(*section.path):
         check_words([basis], list(Basis), "basis", what="basis")
-        with at("max_age"):
-            max_age_us = None if age is None else _age_us(age)
-        return Rule(basis=Basis(basis), max_age_us=max_age_us, scrub=scrub, **words)
+        ages_us = {}
+        for key, age in ages.items():
+            with at(key):
+                ages_us[f"{key}_us"] = _age_us(age)
+        return Rule(
+            basis=Basis(basis),
+            max_age_us=ages_us.get("max_age_us"),
+            max_yes_age_us=ages_us.get("max_yes_age_us"),
+            scrub=scrub,
+            **words,
+        )
 
 
 def _rule_to_json(rule: Rule) -> dict[str, Any]:
     """Write a rule as in the file: what is left out there is left out here."""
     value: dict[str, Any] = {"data": list(rule.data), "purpose": list(rule.purpose), "basis": str(rule.basis)}
     value.update((key, list(words)) for key in ("region", "asks", "refusable_by") if (words := getattr(rule, key)))
-    if rule.max_age_us is not None:
-        days, rest_us = divmod(rule.max_age_us, _DAY_US)
-        value["max_age"] = f"{rule.max_age_us}us" if rest_us else f"{days}d"
+    for key, age_us in (("max_age", rule.max_age_us), ("max_yes_age", rule.max_yes_age_us)):
+        if age_us is not None:
+            days, rest_us = divmod(age_us, _DAY_US)
+            value[key] = f"{age_us}us" if rest_us else f"{days}d"
     if not rule.scrub:
         value["scrub"] = False
     return value

@@ -26,6 +26,7 @@ def decide(
         data=body.data,
         purpose=body.purpose,
         covers=body.covers,
+        until=body.until,
     )
     return entry_out(entry)
 

@@ -92,6 +92,7 @@ class DecisionIn(Schema):
     data: Annotated[list[str], Field(min_length=1, max_length=20)]
     purpose: Annotated[list[str], Field(min_length=1, max_length=20)]
     covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
+    until: str | None = Field(default=None, description="When a yes ends (not included): an instant. By default never.")
 
 
 class LimitIn(Schema):

@@ -7,7 +7,7 @@ from typing import Any, Final
 from volition.canonical import us_to_datetime
 from volition.consent.choices import Choice, ChoiceLine
 from volition.consent.history import BEGINNING_US
-from volition.consent.permits import Reason
+from volition.consent.permits import Reason, Refusal, Say
 from volition.consent.terms.model import CATEGORIES, covers, leaves
 from volition.learning.families.installed import installed_families
 from volition.learning.families.spec import FamilyWords
@@ -124,6 +124,7 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.UNKNOWN_PARTY: "it is not known whom it concerns",
     Reason.STALE: "the latest answers could not be read",
     Reason.LIMITED: "the account limits it",
+    Reason.EXPIRED: "a yes has ended",
 }
 
 REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: detail for reason, detail in REASON.items()}
@@ -308,6 +309,19 @@ def spoken_data(names: Iterable[str]) -> str:
 def listed(words: Sequence[str]) -> str:
     """Join words as a sentence does."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+YES_ENDS: Final = "It holds until you say no, or until the start (in UTC) of the day on which you let it end."
+
+
+def end_of(choice: Choice) -> str:
+    """Say when a party's yes to a switch ends, or ended: a sentence after another one; empty where it does not end."""
+    ends_us = {line.end_us for line in choice.lines if line.say is not Say.NONE}
+    if choice.end_us is None:
+        return ""
+    what = "It" if len(ends_us) == 1 else "A part of it"
+    has_ended = any(isinstance(line.own, Refusal) and line.own.reason is Reason.EXPIRED for line in choice.lines)
+    return f" {what} {'ended' if has_ended else 'ends'} on {day(choice.end_us)}."
 
 
 def day(at_us: int) -> str:

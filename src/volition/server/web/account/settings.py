@@ -109,7 +109,7 @@ def show(visit: Visit) -> AccountPage:
     )
     history = workspace.history()
     people = [f"person:{person.pseudonym}" for person in workspace.parties.people(account)]
-    counted = [count(history, people, choice) for choice in found.choices]
+    counted = [count(history, people, choice, account=account, at_us=workspace.now_us) for choice in found.choices]
     trains = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
     return AccountPage(
         title=f"AI settings of {name}",
@@ -154,7 +154,10 @@ def answer(visit: Visit) -> Redirect:
     if said not in {"yes", "no"}:
         raise InvalidInputError("An answer is either yes or no. Reload the page and try again.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
-    entry, can_undo = workspace.consent.choose(party, switch, account=account, yes=said == "yes", covers=covers)
+    until = (visit.form.get("until") or None) if said == "yes" else None
+    entry, can_undo = workspace.consent.choose(
+        party, switch, account=account, yes=said == "yes", covers=covers, until=until
+    )
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
     after = workspace.consent.choices(party, account=account).of(switch)
     waits = said == "yes" and after is not None and any(line.is_limited for line in after.lines)
@@ -209,7 +212,10 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
 def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
-    yes = ["It covers data collected from now on. Earlier data stays out, unless you include it."]
+    yes = [
+        "It covers data collected from now on. Earlier data stays out, unless you include it.",
+        words.YES_ENDS,
+    ]
     if lock is not None and lock.is_locked:
         yes = ["It is recorded, and takes effect once the switch is unlocked, for data collected from then on."]
     no = ["It applies until an administrator says yes, whatever the people of the account say."]
@@ -249,9 +255,11 @@ def _answered(choice: Choice, name: str) -> str:
         return "The terms do not let the account choose here."
     match choice.answer:
         case PartyAnswer.YES:
-            return f"{name} said yes."
+            return f"{name} said yes.{words.end_of(choice)}"
         case PartyAnswer.NO:
             return f"{name} said no."
+        case PartyAnswer.ENDED:
+            return f"{name} said yes.{words.end_of(choice)} Since then this counts as a no, until it says yes again."
         case PartyAnswer.MIXED:
             return "The answers differ between kinds of data; see below."
         case PartyAnswer.NOTHING:

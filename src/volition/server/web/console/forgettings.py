@@ -20,6 +20,7 @@ _WHY: Final = {
     Reason.WITHDRAWN: "a withdrawn yes",
     Reason.ERASED: "an erasure",
     Reason.LIMITED: "a limit set by the account",
+    Reason.EXPIRED: "a yes that ended",
     Reason.TOO_OLD: "records past their retention period",
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from volition.canonical import canonical_json
+from volition.canonical import canonical_json, text_to_us
 from volition.consent.history import OPERATOR, SOURCE
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
@@ -202,7 +202,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "decision" if kind == "person":
             return "A person gave an answer. Only that person can see it."
         case "decision":
-            return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}."
+            until = f", until {words.day(text_to_us(body['until']))}" if body.get("until") else ""
+            return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}{until}."
         case "region":
             where = "" if kind == "person" else f": {body['region']}"
             return f"{who} has a region on record{where}."

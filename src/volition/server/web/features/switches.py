@@ -123,6 +123,8 @@ def _why(line: ChoiceLine, organisation: str) -> str:
                     return f"{who} said no."
                 case "withdrawn":
                     return f"{who} withdrew the yes."
+                case "expired":
+                    return f"{who} said a yes that has ended."
                 case "no-terms":
                     return f"{organisation} has not accepted any terms."
                 case _:

@@ -145,12 +145,13 @@ def _answered(entry: Entry) -> Answered:
         )
     said = entry.body
     covers = {None: "data from then on", "past": "also data collected before"}.get(said["covers"])
+    until = f", until {words.day(text_to_us(said['until']))}" if said.get("until") else ""
     return Answered(
         seq=entry.seq,
         at_us=entry.at_us,
         said=Badge(word="Yes" if said["answer"] == "yes" else "No", is_on=said["answer"] == "yes"),
         purposes=words.spoken(said["purpose"]),
         data=words.spoken_data(said["data"]),
-        covers=covers or f"data collected since {words.day(text_to_us(said['covers']))}",
+        covers=(covers or f"data collected since {words.day(text_to_us(said['covers']))}") + until,
         href=href,
     )

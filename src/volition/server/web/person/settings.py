@@ -186,7 +186,10 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
     if said not in {"yes", "no"}:
         raise InvalidInputError("An answer is either yes or no. Reload the page and try again.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
-    entry, can_undo = workspace.consent.choose(party, switch, account=account, yes=said == "yes", covers=covers)
+    until = (visit.form.get("until") or None) if said == "yes" else None
+    entry, can_undo = workspace.consent.choose(
+        party, switch, account=account, yes=said == "yes", covers=covers, until=until
+    )
     undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
     text = f"{title}: your {said} counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{page}#{switch}", notice=Notice(text=text, undo=undo))
@@ -225,7 +228,10 @@ def card_of(
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     single = len(choice.purposes) == 1
     besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
-    yes = ["It covers data collected from now on. Earlier data stays out, unless you include it."]
+    yes = [
+        "It covers data collected from now on. Earlier data stays out, unless you include it.",
+        words.YES_ENDS,
+    ]
     no = [purpose.without for purpose in purposes]
     if trains:
         yes.append(
@@ -270,9 +276,11 @@ def _answered(choice: Choice) -> str:
     match choice.answer:
         case PartyAnswer.YES:
             used = "" if choice.stands else " It is still not used: see below what is missing."
-            return f"You said yes.{used}"
+            return f"You said yes.{words.end_of(choice)}{used}"
         case PartyAnswer.NO:
             return "You said no."
+        case PartyAnswer.ENDED:
+            return f"You said yes.{words.end_of(choice)} Since then this counts as a no, until you say yes again."
         case PartyAnswer.MIXED:
             return "Your answers differ between kinds of data; see below."
         case PartyAnswer.NOTHING:
@@ -342,6 +350,7 @@ def _because(refusal: Refusal, who: str) -> str:
         "not-asked": "{who} have not answered" if who == "you" else "{who} has not answered",
         "said-no": "{who} said no",
         "withdrawn": "{who} withdrew the yes",
+        "expired": "{who} said a yes that has ended",
     }.get(refusal.reason.value)
     return words.REASON[refusal.reason] if detail is None else detail.format(who=who)
 
