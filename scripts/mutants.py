@@ -84,7 +84,7 @@ GROUPS: Final = {
         "consent/history/*.py",
         "consent/test_history.py consent/test_permits.py",
         _EXHAUSTIVE,
-        "consent/test_limits.py consent/test_choices.py consent/test_gate.py",
+        "consent/test_notice.py consent/test_limits.py consent/test_choices.py consent/test_gate.py",
     ),
     "lease": Group("consent/lease.py", "consent/test_lease.py"),
     "lake": Group(
@@ -261,9 +261,11 @@ def figures(group: str, found: Sequence[Mutant], explained: Explanations) -> str
             f'\n[[equal]] # {one.status}\nfunction = "{one.function}"\nchanges = [{json.dumps(one.change)}]\nwhy = ""'
         )
     equal = len(survivors) - len(unexplained)
-    noticed, able = counts["killed"] + counts["timeout"], max(1, len(tried) - equal)
-    low, high = interval(noticed, able)
-    share = f"{noticed / able:.1%}" + ("" if len(tried) == len(found) else f" ({low:.1%} to {high:.1%})")
+    noticed, able = counts["killed"] + counts["timeout"], len(tried) - equal
+    share = f"{noticed / able:.1%}" if able else "not tried"
+    if able and len(tried) < len(found):
+        low, high = interval(noticed, able)
+        share += f" ({low:.1%} to {high:.1%})"
     for function, change in sorted(explained.changes - {(one.function, one.change) for one in survivors}):
         if any(one.function == function for one in tried):
             print(f"\n{function}: explained, but there is no such survivor: {json.dumps(change)}")
