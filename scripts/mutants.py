@@ -46,63 +46,8 @@ PAGE: Final = PROJECT / "docs" / "mutants.md"
 SEED: Final = 14
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Modules, and what watches over them.
-
-    Attributes:
-        modules: Names or patterns below src/volition.
-        tests: Files below tests.
-        long: Words in the names of tests that take seconds: only what survives the others, unexplained, meets them.
-        more: Further files of such tests.
-    """
-
-    modules: str
-    tests: str
-    long: str = ""
-    more: str = ""
-
-
-_EXHAUSTIVE: Final = "two_events or two_limits or short_history or ties_are or foresee or hundred_thousand or engine"
-
 QUIET: Final = {"HYPOTHESIS_PROFILE": "mutants", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-GROUPS: Final = {
-    "permits": Group(
-        "consent/permits/*.py",
-        "consent/test_permits.py consent/test_gate_point.py consent/test_batch.py",
-        _EXHAUSTIVE,
-        "consent/test_gate.py consent/test_meetings.py",
-    ),
-    "gate": Group(
-        "consent/gate/*.py",
-        "consent/test_gate.py consent/test_gate_point.py consent/test_batch.py",
-        _EXHAUSTIVE,
-        "consent/test_meetings.py consent/test_permits.py",
-    ),
-    "history": Group(
-        "consent/history/*.py",
-        "consent/test_history.py consent/test_permits.py",
-        _EXHAUSTIVE,
-        "consent/test_limits.py consent/test_choices.py consent/test_gate.py",
-    ),
-    "lease": Group("consent/lease.py", "consent/test_lease.py"),
-    "lake": Group(
-        "records/lake/columns.py records/lake/encryption.py records/lake/forms.py records/lake/index.py"
-        " records/lake/interning.py records/lake/lake.py records/lake/reader.py records/lake/records.py",
-        "records/test_lake.py records/test_second_tenant.py records/test_stream.py consent/test_gate.py",
-        "foresee",
-    ),
-    "snapshot": Group(
-        "records/snapshot.py records/freeze.py",
-        "records/test_snapshot.py records/test_stream.py records/test_second_tenant.py",
-    ),
-    "forget": Group("learning/forget.py", "learning/test_forget.py"),
-    "release": Group("learning/release.py", "learning/test_release.py learning/test_forget.py"),
-    "prove": Group("transparency/prove.py", "transparency/test_prove.py"),
-    "auth": Group("server/auth/*.py", "server/test_auth.py server/test_erased_sign_in.py"),
-    "middleware": Group("server/middleware.py", "server/test_middleware.py"),
-}
+GROUPS: Final = tomllib.loads((PROJECT / "tests" / "mutants" / "groups.toml").read_text(encoding="utf-8"))
 
 SETTINGS: Final = """
 [tool.mutmut]
@@ -151,9 +96,9 @@ def prepare(group: str) -> None:
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(PROJECT / name)
     settings = SETTINGS.format(
-        modules=[f"src/volition/{one}" for one in GROUPS[group].modules.split()],
-        tests=[f"tests/{one}" for one in GROUPS[group].tests.split()],
-        quick=f"not ({GROUPS[group].long})" if GROUPS[group].long else "",
+        modules=[f"src/volition/{one}" for one in GROUPS[group]["modules"]],
+        tests=[f"tests/{one}" for one in GROUPS[group]["tests"]],
+        quick=f"not ({GROUPS[group]['long']})" if "long" in GROUPS[group] else "",
     )
     (folder / "pyproject.toml").write_text((PROJECT / "pyproject.toml").read_text() + settings)
     os.chdir(folder)
@@ -202,7 +147,7 @@ def try_out(group: str, *, sample: int | None, again: bool, quick: bool) -> None
         done = subprocess.run([*command, *(one.name for one in waiting)], env=os.environ | QUIET, check=False)
         if done.returncode:
             sys.exit(f"{group}: mutmut stopped. Started again, it goes on where it was.")
-    if GROUPS[group].long and not quick:
+    if "long" in GROUPS[group] and not quick:
         try_long(group)
 
 
@@ -210,7 +155,7 @@ def try_long(group: str) -> None:
     """Let the long tests try what survived the others and nobody has explained."""
     explained = Explanations.read()
     left = [one for one in mutants() if one.survived and not explained.cover(one)]
-    tests = [f"tests/{one}" for one in [*GROUPS[group].tests.split(), *GROUPS[group].more.split()]]
+    tests = [f"tests/{one}" for one in [*GROUPS[group]["tests"], *GROUPS[group].get("more", [])]]
     for number, one in enumerate(left, start=1):
         command = [sys.executable, "-m", "pytest", "-qx", "-m", "not slow", *tests]
         env = os.environ | QUIET | {"MUTANT_UNDER_TEST": one.name, "PYTHONPATH": "src"}
@@ -261,9 +206,11 @@ def figures(group: str, found: Sequence[Mutant], explained: Explanations) -> str
             f'\n[[equal]] # {one.status}\nfunction = "{one.function}"\nchanges = [{json.dumps(one.change)}]\nwhy = ""'
         )
     equal = len(survivors) - len(unexplained)
-    noticed, able = counts["killed"] + counts["timeout"], max(1, len(tried) - equal)
-    low, high = interval(noticed, able)
-    share = f"{noticed / able:.1%}" + ("" if len(tried) == len(found) else f" ({low:.1%} to {high:.1%})")
+    noticed, able = counts["killed"] + counts["timeout"], len(tried) - equal
+    share = f"{noticed / able:.1%}" if able else "not tried"
+    if able and len(tried) < len(found):
+        low, high = interval(noticed, able)
+        share += f" ({low:.1%} to {high:.1%})"
     for function, change in sorted(explained.changes - {(one.function, one.change) for one in survivors}):
         if any(one.function == function for one in tried):
             print(f"\n{function}: explained, but there is no such survivor: {json.dumps(change)}")

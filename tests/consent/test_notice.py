@@ -1,5 +1,6 @@
 """New terms never take effect silently: every use that turns from no to yes was accepted, or announced long enough."""
 
+from dataclasses import replace
 from itertools import pairwise, permutations, product
 
 import pytest
@@ -154,6 +155,25 @@ def test_a_customer_who_comes_in_the_middle_of_a_notice_has_all_of_it():
 
 
 # --- the log of somebody else --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [(30, 1), (1, 30), (10, 10), (0, 0)])
+def test_the_longer_notice_of_the_two_versions_counts(days):
+    older, newer = next((old, new) for old, new in permutations(VERSIONS, 2) if turns_to_yes(old, new))
+    common = {"acceptance": "continued-use", "effective_us": 0}
+    old, new = (
+        replace(VERSIONS[name], notice_days=notice_days, **common)
+        for name, notice_days in zip((older, newer), days, strict=True)
+    )
+    bindings, at_us = History().bindings, START_US + 100 * DAY_US
+    bindings.publish(old, binds_us=START_US, at_us=START_US)
+    bindings.accept("acme", older, at_us=START_US)
+    earliest_us = bindings.earliest_us(new, binds_us=at_us, at_us=at_us)
+    assert earliest_us == at_us + max(days) * DAY_US
+    bindings.publish(new, binds_us=at_us, at_us=at_us)
+    [_, (binds_us, terms)] = bindings.terms_of("acme")
+    assert terms.id == newer
+    assert max(at_us, earliest_us - WRITING_US) <= binds_us <= earliest_us
 
 
 def published(name, at_us, binds_us):

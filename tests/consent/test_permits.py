@@ -676,8 +676,15 @@ def test_ties_are_the_same_among_many(old, new):
         ([(START, publish("old", "contract", binds=START)), (START, publish("new", "never", binds=12))], []),
         ([(START, publish("old", "regional", binds=START))], [(12, MOVES_TO_DE[ACCOUNT])]),
         ([(START, publish("old", "contract", binds=START))], [(12, publish("new", "never", binds=12))]),
+        (
+            [
+                (START, publish("old", "contract", binds=START)),
+                (START, publish("new", "never", binds=START, acceptance="explicit")),
+            ],
+            [(12, accept("new"))],
+        ),
     ],
-    ids=["terms that were announced come to bind", "an account moves", "new terms"],
+    ids=["terms that were announced come to bind", "an account moves", "new terms", "an acceptance"],
 )
 def test_what_concerns_everybody_is_learned_by_everybody(start, heard):
     events = [*start, (START, accept("old"))]
@@ -1180,3 +1187,32 @@ def test_a_limit_is_evidence_where_the_rule_of_somebody_beside_gives_the_account
     permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
     assert permits.evidence("acme", PERSON, PartyRole.FIRST, CATEGORY, people=[PERSON]) == ()
     assert permits.evidence("acme", PERSON, PartyRole.FIRST, CATEGORY, people=[PERSON, OTHER]) == (1,)
+
+
+def test_a_no_without_a_say_and_a_no_at_the_instant_of_a_yes_are_the_same_among_many():
+    """A few of the exhaustive cases, for those who have no time for all."""
+    start = [(START, publish("old", "contract", binds=START)), (START, publish("new", "signalled", binds=START + 3))]
+    told = [
+        *TIES,
+        [(11, answer(ACCOUNT, "no"))],
+        [(START + 3, answer(ACCOUNT, "no"))],
+        [(START + 4, answer(ACCOUNT, "no"))],
+    ]
+    told += [[(START + 4, answer(PERSON, "yes")), (START + 4, answer(PERSON, "no"))]]
+    named = [
+        (f"n{number}x", rename([(START, accept("old")), *events], f"n{number}x")) for number, events in enumerate(told)
+    ]
+    check_together(start, named)
+
+
+def test_people_without_a_region_of_their_own_are_judged_by_their_accounts():
+    own, abroad = rule(Basis.CONTRACT, refusable_by=("person",)), rule(Basis.NEVER, region=("EEA",))
+    history = History()
+    history.bindings.publish(replace(terms("v", kind="consent"), rules=(own, abroad)), binds_us=START)
+    history.bindings.accept("acme", "v", at_us=START)
+    history.locate(ACCOUNT, "DE", at_us=12)
+    history.locate(OTHER, "US", at_us=13)
+    permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
+    for party, expected in ((PERSON, Refusal(reason=Reason.NEVER)), (OTHER, Permit(since_us=13))):
+        use = Use(account="acme", party=party, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE)
+        assert permit(history, use, ASKED) == permits.of("acme", party, PartyRole.FIRST, CATEGORY) == expected

@@ -31,3 +31,11 @@ def test_every_explanation_says_why_in_a_sentence():
 def test_no_change_is_explained_twice():
     told = [(one["function"], tuple(change)) for one in TOLD["equal"] for change in one["changes"]]
     assert len(told) == len(set(told))
+
+
+def test_what_is_changed_and_what_watches_over_it_is_there():
+    tests = Path(__file__).parents[1]
+    groups = tomllib.loads((tests / "mutants" / "groups.toml").read_text(encoding="utf-8"))
+    for group in groups.values():
+        assert all(list((tests.parent / "src" / "volition").glob(pattern)) for pattern in group["modules"])
+        assert all((tests / name).is_file() for name in group["tests"] + group.get("more", []))
