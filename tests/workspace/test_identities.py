@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from volition.canonical import datetime_to_us
+from volition.canonical import datetime_to_us, us_to_text
 from volition.consent.identity import Handle, Identities
 from volition.consent.parties import ErasedError
 from volition.errors import ConflictError, InvalidInputError, RefusedError
@@ -118,6 +118,27 @@ def test_the_stricter_answer_stands(workspace, who):
     workspace.people.merge(annie, into="ann")
     assert permitted(workspace) == ["fine"]
     assert len(permitted(workspace, "train/summary")) == 3, "what is refused no more is no no"
+
+
+def test_a_yes_that_has_ended_by_its_own_date_refuses_for_both(tmp_path):
+    now_us = [datetime_to_us(STARTED) + 86_400_000_000]
+
+    def clock():
+        now_us[0] += 1_000_000
+        return now_us[0]
+
+    with Workspace.create(tmp_path / "w", origin="log.example/ended", clock=clock) as workspace:
+        workspace.people.add_account("acme", "Acme")
+        workspace.terms.accept("acme", "granular")
+        say(workspace, "account:acme", yes=True)
+        collect(workspace, "Annie: zebra", name="kickoff")
+        workspace.people.add_person("ann", account="acme", name="Ann Lee")
+        about = {"data": ["content"], "purpose": ["feature/search"]}
+        workspace.consent.decide("person:ann", yes=True, until=us_to_text(now_us[0] + 3_600_000_000), **about)
+        now_us[0] += 7_200_000_000
+        assert permitted(workspace, "feature/search") == ["zebra"]
+        workspace.people.merge(heard(workspace, "Annie"), into="ann")
+        assert permitted(workspace, "feature/search") == []
 
 
 @pytest.mark.parametrize("who", ["guest", "ann"])

@@ -116,13 +116,13 @@ class Namesakes:
 
     def _refused(self, whose: Pseudonym, others: Iterable[Pseudonym], *, link: str) -> Iterator[NewEntry]:
         """Yield a no and a signal for `whose` of each that others have given, and that does not stand for it yet."""
-        party, history = person_ref(whose), self._opened.history()
+        party, history, now_us = person_ref(whose), self._opened.history(), self._opened.now_us
         own = history.party(party)
-        refused = {use for use, yes in _last(own).items() if not yes}
+        refused = {use for use, yes in _last(own, now_us).items() if not yes}
         signalled = {name for name in _signals(own) if self._stands(own, name)}
         for other in others:
             known = history.party(person_ref(other))
-            new = {use for use, yes in _last(known).items() if not yes} - refused
+            new = {use for use, yes in _last(known, now_us).items() if not yes} - refused
             for data, uses in _together(new):
                 about = {"data": data, "purpose": uses, "covers": None}
                 yield NewEntry(kind="decision", body={"party": party, "answer": "no", **about, link: person_ref(other)})
@@ -154,11 +154,12 @@ def _about_content(body: dict[str, Any]) -> dict[str, Any] | None:
     return {**body, "data": data} if data else None
 
 
-def _last(known: PartyHistory) -> dict[_Use, bool]:
-    """Return what a party said last about each use: whether it was a yes."""
+def _last(known: PartyHistory, at_us: int) -> dict[_Use, bool]:
+    """Return what a party said last about each use: whether it was a yes, and has not ended by its own date."""
     last: dict[_Use, bool] = {}
     for said in known.decisions:
-        last |= dict.fromkeys(product(said.categories, said.purposes), said.yes)
+        stands = said.yes and (said.until_us is None or at_us < said.until_us)
+        last |= dict.fromkeys(product(said.categories, said.purposes), stands)
     return last
 
 
