@@ -53,7 +53,7 @@ PROMISED = """
     unshare; weigh; snapshot; base; families; train; audit; release; search;
     opened; summarize; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
-    serve; user add; user list; user password; user remove; user link; token issue; token list; token end
+    serve; user add; user list; user password; user remove; user link; user links; user unlink; token issue; token list; token end
 """
 
 EXAMPLES = {
@@ -118,6 +118,8 @@ EXAMPLES = {
     "user password": "user password olga",
     "user remove": "user remove olga",
     "user link": "user link stranger --account helio",
+    "user links": "user links --account helio",
+    "user unlink": "user unlink --person stranger --account helio",
     "token issue": "token issue olga --role operator --scope read --scope may",
     "token list": "token list",
     "token end": "token end {token}",

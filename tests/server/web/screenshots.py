@@ -22,8 +22,8 @@ from urllib.parse import quote
 
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
-
 from small_png import small_png
+
 from volition.cli.demo.story import GUEST_WHO_WAS_NOT_ASKED, let_in
 from volition.features.conversations import ConversationKind
 from volition.server.app import Server
@@ -49,6 +49,7 @@ SHOTS = [  # name, role, path; {model}, {released}, {snapshot}, {run}, {meeting}
     ("account", Role.ADMINISTRATOR, "/account"),
     ("account-people", Role.ADMINISTRATOR, "/account/people"),
     ("people", Role.OPERATOR, "/console/people"),
+    ("guest-links", Role.OPERATOR, "/console/guests"),
     ("console", Role.OPERATOR, "/console"),
     ("ledger", Role.OPERATOR, "/console/ledger"),
     ("lake", Role.OPERATOR, "/console/lake"),
@@ -94,7 +95,10 @@ def named(server: Server) -> dict[str, str]:
         sys.exit("The workspace is none of the demo's: nobody there is the person who looks.")
     with server.workspaces.borrow() as workspace:
         working = [model["id"] for model in workspace.status()["models"] if model["state"] == "at work"]
-        meetings, channels = (workspace.features.conversations(kind, person=person.person) for kind in ConversationKind)
+        meetings, channels = (
+            workspace.features.conversations(kind, person=person.person)
+            for kind in (ConversationKind.MEETING, ConversationKind.CHANNEL)
+        )
         learned = [trace.model.id for trace in workspace.proofs.traces(person.person) if trace.at_work and trace.rows]
         snapshot = next(one for one in reversed(workspace.snapshots.ids()) if one.startswith("train-summary"))
         organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED

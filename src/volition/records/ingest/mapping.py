@@ -23,6 +23,9 @@ from volition.consent.terms.toml_file import FaultError, Section, check_repeats,
 WRITTEN: Final = "content/chat"
 """The category of events that are what people wrote."""
 
+EXPECTED: Final = frozenset({"search.query"})
+"""Attributes that hold what somebody typed and are usage all the same: search learns from events that have them."""
+
 KNOWN: Final = (*leaves(["service"], CATEGORIES), WRITTEN)
 """The categories that an event may be of."""
 
@@ -72,7 +75,7 @@ class EventMapping:
 
     def allows(self, event: str, attribute: str) -> bool:
         """Return whether an attribute of an event may hold prose and still be service-generated data."""
-        return attribute in self.allowed or f"{event}:{attribute}" in self.allowed
+        return attribute in EXPECTED or attribute in self.allowed or f"{event}:{attribute}" in self.allowed
 
     def to_json(self) -> dict[str, Any]:
         """Return the mapping as a JSON object, as the ledger has it."""
