@@ -16,13 +16,19 @@ AT_US = TERMS.effective_us + 1_000_000
 
 
 def world(said):
-    """Return a history in which people ("person:N") have said things: (yes, categories, purposes) in order."""
+    """Return a history in which people ("person:N") have said things: (yes, categories, purposes, until) in order."""
     history = History()
     history.bindings.publish(TERMS, binds_us=TERMS.effective_us)
     history.bindings.accept("acme", TERMS.id, at_us=TERMS.effective_us)
     for number, answers in enumerate(said):
-        for later, (yes, categories, purposes) in enumerate(answers):
-            decision = Decision(yes=yes, categories=categories, purposes=purposes, at_us=TERMS.effective_us + later)
+        for later, (yes, categories, purposes, until_us) in enumerate(answers):
+            decision = Decision(
+                yes=yes,
+                categories=categories,
+                purposes=purposes,
+                at_us=TERMS.effective_us + later,
+                until_us=until_us if yes else None,
+            )
             history.answers.decide(f"person:{number}", decision)
     return history
 
@@ -54,9 +60,12 @@ CATEGORIES = st.sampled_from([frozenset({"content/chat"}), frozenset({"service/u
 PURPOSES = st.sampled_from([frozenset({"train/search"}), frozenset({"train/summary", "train/search"})])
 
 
+UNTIL = st.sampled_from([None, AT_US, AT_US + 1])
+
+
 @pytest.mark.slow
 @settings(max_examples=40)
-@given(st.lists(st.lists(st.tuples(st.booleans(), CATEGORIES, PURPOSES), max_size=3), min_size=10, max_size=20))
+@given(st.lists(st.lists(st.tuples(st.booleans(), CATEGORIES, PURPOSES, UNTIL), max_size=3), min_size=10, max_size=20))
 def test_what_is_counted_is_what_each_persons_own_page_says(said):
     history = world(said)
     parties = [f"person:{number}" for number in range(len(said))]

@@ -708,6 +708,21 @@ def test_a_lift_that_names_nobody_is_learned_by_all_of_the_group():
     assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Permit(since_us=12)
 
 
+def test_a_yes_that_ends_is_learned_at_its_instant_by_no_entry():
+    told = [(START, publish("v", "lasting", binds=START)), (START, accept("v")), (11, answer(PERSON, "yes"))]
+    for events, end_us in ((told, 13), ([*told, (12, answer(PERSON, "yes", until=14))], 14)):
+        held = Permits(history_of(events), purpose=PURPOSE, at_us=12)
+        assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Permit(since_us=11)
+        assert held.good_until_us() == 13  # whether the first yes still counts is not looked at
+        while held.at_us < end_us - 1:
+            held.learn([], at_us=held.at_us + 1)
+            assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Permit(since_us=11)
+        assert held.learn([], at_us=end_us) == {PERSON}
+        assert held.of("acme", PERSON, PartyRole.FIRST, CATEGORY) == Refusal(reason=Reason.EXPIRED)
+        assert held.learn([], at_us=20) <= {PERSON}
+        assert held.good_until_us() == NO_PERMIT_US
+
+
 @pytest.mark.parametrize(
     "heard", [answer(PERSON, "yes"), OF_PERSON[-2], OF_PERSON[-1], MOVES_TO_DE[PERSON]], ids=lambda event: event[0]
 )

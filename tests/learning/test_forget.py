@@ -469,6 +469,22 @@ def test_a_no_while_a_training_runs_leaves_no_model_and_the_next_forgetting_eras
     assert list((workspace.folder / "runs").iterdir()) == []
 
 
+def test_a_yes_that_ends_while_a_training_runs_leaves_no_model(released):
+    workspace, clock, working = released
+    until = (clock.now + timedelta(days=1)).isoformat().replace("+00:00", "Z")
+    workspace.consent.decide("account:orchard", yes=True, data=USAGE, purpose=TRAINING, until=until)
+    frozen = workspace.snapshots.create("train/recommend")
+    waited = []
+
+    def a_day_goes_by(_stage, _done, _total):
+        if not waited:
+            waited.append(clock.wait(days=2))
+
+    with pytest.raises(RefusedError, match="stale"):
+        workspace.models.train("recommend", frozen.id, progress=a_day_goes_by)
+    assert [entry.body["model"] for entry in workspace.entries() if entry.kind == "model"] == [working]
+
+
 def test_a_snapshot_that_the_ledger_does_not_name_is_not_learnt_from(released):
     workspace, _, old = released
     snapshot = workspace.models.states()[old].snapshot

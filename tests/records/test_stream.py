@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from volition.canonical import now_us, us_to_text
 from volition.errors import BackendError, InvalidInputError
 from volition.records.stream.rows import SCHEMA
 from volition.workspace import Workspace
 
 LINES = 40
+DAY_US = 86_400_000_000
 VTT = "WEBVTT\n\n" + "".join(
     f"00:{second:02d}.000 --> 00:{second:02d}.900\n{'Ada Byron' if second % 2 else 'Bo Berg'}: line {second}\n\n"
     for second in range(LINES)
@@ -20,9 +22,15 @@ VTT = "WEBVTT\n\n" + "".join(
 
 
 @pytest.fixture
-def workspace(tmp_path):
+def ahead():
+    """How far the workspace's clock is ahead, microseconds: a list of one, to be changed."""
+    return [0]
+
+
+@pytest.fixture
+def workspace(tmp_path, ahead):
     file = tmp_path / "standup.vtt"
-    with Workspace.create(tmp_path / "w") as workspace:
+    with Workspace.create(tmp_path / "w", clock=lambda: now_us() + ahead[0]) as workspace:
         for account in ("acme", "brill", "cress"):
             workspace.people.add_account(account, account.title())
             for person, name in (("ada", "Ada Byron"), ("bo", "Bo Berg")):
@@ -71,6 +79,20 @@ def test_whoever_says_no_while_it_is_read_is_in_no_later_batch(workspace):
     late = texts(stream)
     assert all(other != account for other, _ in late)  # bo was in the meeting: nothing of it is left
     assert len(late) == 2 * LINES
+
+
+def test_whose_yes_ends_while_it_is_read_is_in_no_later_batch(workspace, ahead):
+    until = us_to_text(workspace.now_us + DAY_US)
+    for account in ("acme", "brill"):
+        party = f"person:{account}-bo"
+        workspace.consent.decide(party, yes=True, data=["content"], purpose=["train"], until=until)
+    stream = iter(workspace.records.rows("train/summary", batch_rows=5))
+    early = next(stream)
+    assert early.num_rows == 5
+    ahead[0] += DAY_US
+    late = texts(stream)  # nothing was appended, and bo was in the meetings of both accounts
+    assert {account for account, _ in late} == {"cress"}
+    assert len(late) >= LINES - 5
 
 
 @pytest.mark.slow

@@ -332,7 +332,7 @@ class _Asking:
 
 
 def _asks_more(other: Rule, here: Sequence[Rule]) -> bool:
-    """Say whether a rule may refuse what others permit: whom it asks and how often, whose no counts, what is old."""
+    """Say whether a rule may refuse what others permit: by whom it asks, how often, whose no it counts, what is old."""
     asked = {word for rule in here for word in rule.asks}
     heard = asked | {word for rule in here for word in rule.refusable_by}
     is_older = any(_is_shorter(other.max_age_us, rule.max_age_us) for rule in here)
