@@ -235,6 +235,7 @@ def broken_text(batch):
         (lambda batch: batch.drop_columns(["people"]), "no column 'people'"),
         (lambda batch: batch.append_column("people", batch["people"]), "2 column 'people'"),
         (lambda batch: batch.set_column(0, "account", pa.array([b"acme"])), "'account' must be string"),
+        (lambda batch: batch.set_column(2, "category", pa.array([1])), "'category' must be string"),
         (lambda batch: batch.set_column(1, "people", pa.array(["person:ada"])), "'people' must be list"),
         (lambda batch: batch.set_column(1, "people", pa.array([[1]])), "'people' must be list"),
         (lambda batch: batch.set_column(1, "people", pa.array([[["a"]]])), "'people' must be list"),

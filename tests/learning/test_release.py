@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from crafts import Clock, build, set_bounds
-from volition.errors import InvalidInputError, RefusedError
+from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.learning.card import card_markdown
-from volition.learning.release import Override, write_release
+from volition.learning.release import Override, read_card, write_release
 from volition.ledger.entry import NewEntry
 from volition.transparency.prove import verify_bundle
 from volition.workspace import Workspace
@@ -72,6 +72,18 @@ def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measur
     assert unmeasured
     assert all(f"({metric})" in markdown.partition("- Not measured: ")[2] for metric in unmeasured)
     assert proven(workspace, tmp_path).holds
+
+    state, releases = workspace.models.states()[model], workspace.folder / "releases"
+    assert read_card(releases, state, model) == card
+    with pytest.raises(InvalidInputError, match="no released model 'x'"):
+        read_card(releases, None, "x")
+    path = releases / model / "card.json"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ProofError, match="not the one"):
+        read_card(releases, state, model)
+    path.unlink()
+    with pytest.raises(BackendError, match="cannot be read"):
+        read_card(releases, state, model)
 
 
 def test_a_missed_bound_refuses_and_says_which_by_how_much_and_what_to_do(opened):
