@@ -252,10 +252,10 @@ def test_every_reason_has_a_remedy_in_words(reason):
     of_account, of_person = remedy(reason, "account:acme", since_us=5), remedy(reason, "person:ada", since_us=5)
     assert of_account
     assert of_person
-    if reason in {Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.BEFORE_YES}:
+    if reason in {Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.EXPIRED, Reason.BEFORE_YES}:
         assert of_account == of_person.replace("This person", "The account's administrator") != of_person
     assert ("under AI settings" in of_person) is (
-        reason in {Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.LIMITED}
+        reason in {Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.EXPIRED, Reason.LIMITED}
     )
     if reason is Reason.LIMITED:
         assert "; its administrator can" in of_account

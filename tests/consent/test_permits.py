@@ -845,13 +845,13 @@ def test_two_yeses_of_one_instant_end_when_the_first_of_them_does():
     assert permit_of(told) == Refusal(reason=Reason.EXPIRED)
 
 
-def test_when_a_yes_will_end_is_known_before():
+def test_when_a_yes_will_end_is_known_before_and_when_it_ended_afterwards():
     def end_of(events, at):
         history = history_of([*CONSENTED, *events])
         return yes_end_us(history, use_of(history, PartyRole.FIRST), at)
 
     told = [(11, answer(PERSON, "yes", until=14))]
-    assert [end_of(told, at) for at in (10, 11, 13, 14)] == [None, 14, 14, None]
+    assert [end_of(told, at) for at in (10, 11, 13, 14)] == [None, 14, 14, 14]
     assert end_of([*told, (12, answer(PERSON, "yes"))], 13) is None
     lasting = [(11, publish("w", "lasting", binds=11)), *told]
     assert end_of([*lasting, (11, accept("w"))], 12) == 13
