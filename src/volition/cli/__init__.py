@@ -31,6 +31,7 @@ rights      what a person may ask for
 proofs      prove, verify, key
 demo        the story in the terminal, with invented customers
 server      serve, users, tokens
+mail        mail status, mail test
 reference   writes docs/cli.md from the commands' own help
 """
 
@@ -49,6 +50,7 @@ from volition.cli import (
     forgetting,
     gate,
     limits,
+    mail,
     models,
     output,
     people,
@@ -101,6 +103,7 @@ for _module in (forgetting, rights, proofs):
 workspace.register_status(app)
 demo.register(app)
 server.register(app)
+mail.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     command(terms, "list", example="volition terms list")(list_published)
     command(terms, "show", example="volition terms show granular")(show)
     command(terms, "diff", example="volition terms diff 2023-07-27 2023-08-11")(compare)
+    command(terms, "deliveries", example="volition terms deliveries --account helio")(list_deliveries)
 
 
 def publish(
@@ -36,7 +37,8 @@ def publish(
 ) -> Result:
     """Publish a terms version.
 
-    What newly allows something is announced to every account and binds only after its notice period.
+    Every account that has accepted terms gets a notice, in the ledger; what newly allows something binds only after its
+    notice period. Whom the notice reaches is another thing: volition terms deliveries.
     """
     from volition.consent.terms.diff import diff
 
@@ -46,6 +48,7 @@ def publish(
         changes = diff(published[-1] if published else None, new)
         entry = workspace.terms.publish(new)
         notices = sum(later.kind == "notice" for later in workspace.ledger.entries(entry.seq + 1))
+        has_mail = workspace.mail is not None
     value = {
         "terms": new.id,
         "title": new.title,
@@ -55,6 +58,7 @@ def publish(
         "newly_allows": changes.newly_allows,
         "changes": list(changes.lines()),
         "notices": notices,
+        "mail": has_mail,
     }
     return Result(value=value, view=_published_view)
 
@@ -69,7 +73,10 @@ def _published_view(value: Value) -> Iterator[Block]:
     else:
         yield paragraph(f"It binds from {short_instant(value['binds'])} on.")
     if value["notices"]:
-        yield paragraph(f"Announced to {counted(value['notices'], 'account')}.")
+        reach = "The server shows it on the first page that one of their people opens"
+        reach += ", and mails it to those whose address is known." if value["mail"] else "; no mail is sent."
+        noted = f"A notice to {counted(value['notices'], 'account')} is in the ledger, and was delivered to nobody yet."
+        yield paragraph(f"{noted} {reach}")
 
 
 def list_published(call: Call) -> Result:
@@ -105,6 +112,40 @@ def _list_view(value: Value) -> Iterator[Block]:
         for terms in value["terms"]
     ]
     yield Grid(columns=("id", "title", "acceptance", "published", "binds from"), rows=rows)
+
+
+def list_deliveries(
+    call: Call,
+    account: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="One account; by default all.")] = None,
+) -> Result:
+    """Say to how many people each notice of new terms was shown and mailed, the newest version first.
+
+    Shown means that a page with it was sent to somebody who was signed in; mailed, that the mail server took it.
+    """
+    from volition.server.auth import Access
+    from volition.server.notices.deliveries import deliveries
+    from volition.server.notices.outbox import Outbox
+    from volition.server.notices.shown import ShownNotices
+
+    with call.workspace() as workspace:
+        accounts = None if account is None else [workspace.parties.account(account).id]
+        access = Access.open(workspace.folder)
+        try:
+            found = deliveries(workspace, ShownNotices(access.database), Outbox(access.database), accounts)
+        finally:
+            access.close()
+    return Result(value={"deliveries": [one.to_json() for one in found]}, view=_deliveries_view)
+
+
+def _deliveries_view(value: Value) -> Iterator[Block]:
+    """Show how far each notice has come."""
+    if not value["deliveries"]:
+        yield paragraph("No notice was due: nothing was published after what the accounts accepted.")
+        return
+    rows = [
+        (one["terms"], one["account"], short_instant(one["published"]), one["sentence"]) for one in value["deliveries"]
+    ]
+    yield Grid(columns=("terms", "account", "published", "delivered"), rows=rows)
 
 
 def show(

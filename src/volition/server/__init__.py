@@ -10,9 +10,11 @@ jobs          background jobs
 asgi          the protocol between a web server and an application
 http_errors   how a request fails: status, identifier, title
 middleware    before any route: authentication, CSRF, body limits, security headers
+notices       which new terms people have to know of, and what was delivered to whom
 api           `/v1`, for machines
 sign_ins      what an erasure takes of them
 web           the pages
+mail          what is mailed, to whom, and how it gets there
 app           both behind one port
 """
 

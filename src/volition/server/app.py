@@ -23,7 +23,10 @@ from volition.errors import BackendError, ConflictError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
 from volition.server.jobs import Jobs
+from volition.server.mail.courier import Courier
 from volition.server.middleware import SecurityMiddleware
+from volition.server.notices.outbox import Outbox
+from volition.server.notices.shown import ShownNotices
 from volition.server.settings import ServerSettings, read_settings
 from volition.server.sign_ins import end_sign_ins_of_erased
 from volition.server.web.app import application as web_application
@@ -49,8 +52,18 @@ class Server:
         self.access = Access.open(folder)
         self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
         self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
-        web = web_application(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
+        self.shown = ShownNotices(self.access.database)
+        self.outbox = Outbox(self.access.database)
+        web = web_application(
+            access=self.access,
+            shown=self.shown,
+            outbox=self.outbox,
+            workspaces=self.workspaces,
+            jobs=self.jobs,
+            settings=self.settings,
+        )
         self._finish_erasures()
+        self._courier = self._send_mails(folder)
         self._api = SecurityMiddleware(self.api, self.access)
         self._web = SecurityMiddleware(web, self.access, refuse=problem_page(self.settings))
 
@@ -60,6 +73,23 @@ class Server:
             with contextlib.suppress(ConflictError):  # done, but for old bytes that another process still reads
                 workspace.finish_erasures()
             end_sign_ins_of_erased(self.access, workspace.parties)
+
+    def _send_mails(self, folder: Path) -> Courier | None:
+        with self.workspaces.borrow() as workspace:
+            mail = workspace.mail
+        if mail is None:
+            return None
+        if self.settings.url is None:
+            msg = "volition.toml has [mail], and each mail links to a page here: write url under [site] of server.toml."
+            raise InvalidInputError(msg)
+        return Courier(
+            mail,
+            folder=folder,
+            access=self.access,
+            outbox=self.outbox,
+            workspaces=self.workspaces,
+            server=self.settings,
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""
@@ -72,6 +102,8 @@ class Server:
     def close(self) -> None:
         """Close the workspace and the file of users."""
         self.api.close()
+        if self._courier is not None:
+            self._courier.close()
         self.jobs.close()
         self.access.close()
         self.workspaces.close()

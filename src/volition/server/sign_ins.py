@@ -8,6 +8,8 @@ from volition.consent.parties import ErasedError, Parties
 from volition.errors import InvalidInputError
 from volition.server.api.idempotency import StoredAnswers
 from volition.server.auth import Access
+from volition.server.notices.outbox import Outbox
+from volition.server.notices.shown import ShownNotices
 
 
 @contextmanager
@@ -22,7 +24,8 @@ def open_sign_ins(folder: Path) -> Iterator[Access | None]:
         return
     access = Access.open(folder)
     try:
-        StoredAnswers(access.database)  # which forgets whom they name
+        for keeper in (StoredAnswers, ShownNotices, Outbox):
+            keeper(access.database)  # which forgets whoever is erased
         yield access
     finally:
         access.close()

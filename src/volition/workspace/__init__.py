@@ -20,6 +20,7 @@ snapshots/ models/ releases/ runs/
 The use cases stand in groups, each an object in a module of its own, and each an attribute of `Workspace`. A group is
 handed the opened folder and the groups that it needs, so the modules can be read in this order:
 
+mail_settings   what its table [mail] may say
 settings     what volition.toml may say
 opened       the folder, opened, and what is known now
 namesakes    identities that are or may be one person: the no of each counts for all

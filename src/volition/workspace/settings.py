@@ -20,6 +20,7 @@ from volition.learning.audit.defaults import DEFAULT_BOUNDS
 from volition.learning.families.installed import BUILT_IN, find_family, settings_table
 from volition.learning.families.spec import FamilySpec
 from volition.records.ingest.mapping import NO_MAPPING, EventMapping
+from volition.workspace.mail_settings import MailSettings
 
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
@@ -81,6 +82,14 @@ public_items = {public_items}
 # key_env = "LLM_KEY"
 # timeout_s = 60
 
+# The mail server that tells people of new terms and of what became of a no; without it no mail is sent, and pages tell.
+# The password stands in a file or a variable, never here (docs/how-to/operator.md).
+# [mail]
+# host = "smtp.example"
+# from = "Privacy centre <privacy@example>"
+# user = "privacy"
+# password_file = "mail.secret"
+
 # The language model whose adapters are trained: a folder (pip install 'volition[train]'; docs/adapter.md).
 # [adapter]
 # base = "models/SmolLM2-135M"
@@ -122,6 +131,7 @@ class Settings:
         bounds: What each audit's figure is held against, by the audit's name.
         endpoint: A language model elsewhere; none if none is configured.
         mapping: Which event of OpenTelemetry is of which category.
+        mail: The mail server; none where no mail is sent.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
         public_items: Kinds of items whose names every user of an account may know.
     """
@@ -133,6 +143,7 @@ class Settings:
     bounds: Mapping[str, Bound]
     endpoint: EndpointSettings | None
     mapping: EventMapping
+    mail: MailSettings | None
     families: Mapping[str, object]
     public_items: frozenset[str]
     _document: Document = field(compare=False, repr=False)
@@ -171,7 +182,7 @@ def read_settings(folder: Path) -> Settings:
     with name_lines(document):
         families = _family_tables(document)
         required = {"origin", "due_days"}
-        optional = {"engine", "lease_ms", "audit", "endpoint", "families", "otlp", "public_items"}
+        optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -188,6 +199,7 @@ def read_settings(folder: Path) -> Settings:
             bounds=_table(top, "audit", partial(read_bounds, defaults=DEFAULT_BOUNDS)) or DEFAULT_BOUNDS,
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
             mapping=_table(top, "otlp", EventMapping.from_toml) or NO_MAPPING,
+            mail=_table(top, "mail", MailSettings.from_toml),
             families=families,
             public_items=frozenset(top.words("public_items") if "public_items" in top.value else PUBLIC_ITEMS),
             _document=document,

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from volition.workspace.features import Features
     from volition.workspace.forgetting import Forgetting
     from volition.workspace.gate import GateQuestions
+    from volition.workspace.mail_settings import MailSettings
     from volition.workspace.models import Models
     from volition.workspace.people import People
     from volition.workspace.proofs import Proofs
@@ -303,6 +304,11 @@ class Workspace:
     def party_name(self, party: str) -> str:
         """Return a party of the ledger in a form for people: "account:ID", "person:ID", or the bare pseudonym."""
         return self._opened.party_name(party)
+
+    @property
+    def mail(self) -> "MailSettings | None":
+        """The mail server that people are told by; none where no mail is sent."""
+        return self._opened.settings.mail
 
     def encoder(self) -> "Encoder | None":
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""

@@ -162,6 +162,18 @@ class TermsBindings:
         at_us, terms_id, _ = self._accepted[account][-1]
         return at_us, self._published[terms_id].terms
 
+    def noticed(self, account: str) -> Sequence[tuple[int, Terms]]:
+        """Return what was published after the version that an account accepted first, which it must have notice of.
+
+        Returns:
+            The instant of each publication, and the version; oldest first.
+        """
+        accepted = self._accepted.get(account)
+        if not accepted:
+            return []
+        first = self._published[accepted[0][1]].order
+        return [(version.at_us, version.terms) for version in self._published.values() if version.order > first]
+
     def published(self) -> Sequence[Terms]:
         """Return every terms version, oldest publication first."""
         return [version.terms for version in self._published.values()]

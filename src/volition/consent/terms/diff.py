@@ -148,7 +148,7 @@ class Diff:
 
 def diff(old: Terms | None, new: Terms) -> Diff:
     """Compare two terms versions; none as the old one means no terms at all, under which nothing is allowed."""
-    changes = [*_use_changes(old, new)]
+    changes = [*_use_changes(old, new, regions=_regions(old, new))]
     if old is not None:
         changes += [*_switch_changes(old.switches, new.switches), *_binding_changes(old, new)]
     else:
@@ -161,9 +161,14 @@ def diff(old: Terms | None, new: Terms) -> Diff:
     )
 
 
+def changes_in(old: Terms | None, new: Terms, region: str | None) -> tuple[Change, ...]:
+    """Compare what two versions allow and ask in one region, as it concerns somebody there; settings are left out."""
+    return tuple(_use_changes(old, new, regions=(region,)))
+
+
 def newly_allows(old: Terms | None, new: Terms) -> bool:
     """Return whether, under `new`, anything may be done that could not be done under `old`."""
-    return any(kind in LOOSENING for _, (kind, _) in _changed_uses(old, new))
+    return any(kind in LOOSENING for _, (kind, _) in _changed_uses(old, new, _regions(old, new)))
 
 
 # --- one use, before and after -------------------------------------------------------------------------------------
@@ -246,9 +251,11 @@ def _regions(old: Terms | None, new: Terms) -> Sequence[str | None]:
     return distinct_regions([*([] if old is None else old.rules), *new.rules])
 
 
-def _changed_uses(old: Terms | None, new: Terms) -> Iterator[tuple[tuple[str, str, str | None], _Facet]]:
+def _changed_uses(
+    old: Terms | None, new: Terms, regions: Sequence[str | None]
+) -> Iterator[tuple[tuple[str, str, str | None], _Facet]]:
     """Judge every use under both versions; yield each (category, purpose, region) and a way in which it changed."""
-    for category, purpose, region in product(CATEGORIES, PURPOSES, _regions(old, new)):
+    for category, purpose, region in product(CATEGORIES, PURPOSES, regions):
         before = None if old is None else _unless_forbidden(old.rule_for(category, purpose, region))
         after = _unless_forbidden(new.rule_for(category, purpose, region))
         facets = [] if before == after else [*_facets(before, after)]
@@ -258,11 +265,10 @@ def _changed_uses(old: Terms | None, new: Terms) -> Iterator[tuple[tuple[str, st
         yield from (((category, purpose, region), facet) for facet in facets)
 
 
-def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
-    """Gather the uses that changed in the same way."""
-    regions = _regions(old, new)
+def _use_changes(old: Terms | None, new: Terms, *, regions: Sequence[str | None]) -> list[Change]:
+    """Gather the uses that changed in the same way; where one region is asked about, it is not named."""
     places: dict[_Facet, dict[tuple[str, str], set[str | None]]] = defaultdict(lambda: defaultdict(set))
-    for (category, purpose, region), facet in _changed_uses(old, new):
+    for (category, purpose, region), facet in _changed_uses(old, new, regions):
         places[facet][category, purpose].add(region)
 
     changes = []
@@ -271,7 +277,7 @@ def _use_changes(old: Terms | None, new: Terms) -> list[Change]:
         for use, found in uses.items():
             by_regions[frozenset(found)].add(use)
         for inside, changed in by_regions.items():
-            where = _where(inside, regions)
+            where = "" if len(regions) == 1 else _where(inside, regions)
             for categories, purposes in _rectangles(changed):
                 data, purpose_names = _shorten(categories, CATEGORIES), _shorten(purposes, PURPOSES)
                 text = _sentence(kind, detail, where, f"{_say_data(data)} for {_say_purposes(purpose_names)}")

@@ -15,5 +15,6 @@ signin     sign-in and sign-out
 console    the operator's pages
 account    an account's pages, for its administrator
 features   meetings, chat, search, recommendations
+announced  the notice of new terms, on top of every page
 app        from a request to a page
 """

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache, lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,7 @@ from urllib.parse import parse_qsl, quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -40,15 +42,20 @@ from volition.server.http_errors import (
 )
 from volition.server.jobs import Jobs
 from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, Refuse, RequestContext
+from volition.server.notices.outbox import Outbox
+from volition.server.notices.shown import ShownNotices
 from volition.server.settings import ServerSettings
+from volition.server.web import announced
 from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
 from volition.server.web.account import people as account_people
 from volition.server.web.account import settings as account_settings
+from volition.server.web.account import terms as account_terms
 from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
 from volition.server.web.console import people as console_people
+from volition.server.web.console import terms as console_terms
 from volition.server.web.features import chat, meetings, recommendations, search, sharing
 from volition.server.web.page import (
     AREAS,
@@ -69,6 +76,7 @@ from volition.server.web.signin import oidc, password
 from volition.workspace.pool import MOST, Workspaces
 
 MODULES: Final = (
+    announced,
     password,
     oidc,
     settings,
@@ -92,6 +100,8 @@ MODULES: Final = (
     account_limits,
     account_people,
     sharing,
+    console_terms,
+    account_terms,
     meetings,
     chat,
     search,
@@ -112,9 +122,17 @@ _OIDC_S: Final = 600
 _log = logging.getLogger(__name__)
 
 
-def application(*, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> Starlette:
+def application(  # noqa: PLR0913 - what pages are made from
+    *,
+    access: Access,
+    shown: ShownNotices,
+    outbox: Outbox,
+    workspaces: Workspaces,
+    jobs: Jobs,
+    settings: ServerSettings,
+) -> Starlette:
     """Return the pages as an ASGI application; `middleware.SecurityMiddleware` stands before it."""
-    site = _Site(access=access, workspaces=workspaces, jobs=jobs, settings=settings)
+    site = _Site(access=access, shown=shown, outbox=outbox, workspaces=workspaces, jobs=jobs, settings=settings)
     routes = [
         Route(page.path, partial(site.serve, page), methods=["GET", "HEAD"] if page.method == "GET" else ["POST"])
         for page in sorted(PAGES, key=lambda page: "{" in page.path)
@@ -135,6 +153,7 @@ def problem_page(settings: ServerSettings) -> Refuse:
         areas=(),
         nav=(),
         notice=None,
+        new_terms=(),
         is_demo=settings.is_demo,
         path="",
     )
@@ -155,8 +174,19 @@ def _problem_of(failure: Failure, detail: str) -> ProblemPage:
 
 
 class _Site:
-    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> None:
+    def __init__(  # noqa: PLR0913 - what pages are made from
+        self,
+        *,
+        access: Access,
+        shown: ShownNotices,
+        outbox: Outbox,
+        workspaces: Workspaces,
+        jobs: Jobs,
+        settings: ServerSettings,
+    ) -> None:
         self._access = access
+        self._shown = shown
+        self._outbox = outbox
         self._jobs = jobs
         self._signalled: set[str] = set()  # people whose Global Privacy Control signal is in the ledger
         self._workspaces = workspaces
@@ -182,8 +212,12 @@ class _Site:
             form = dict(parse_qsl(sent, keep_blank_values=True))
         visit = self._visit(request, form)
         has_gpc = request.headers.get("sec-gpc") == "1"  # exactly: anything else is no signal
-        answer = partial(self._answer, page, visit, request.url.path, has_gpc=has_gpc)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+        is_read = request.method == "GET" and not {"sec-purpose", "purpose", "x-moz"} & set(request.headers.keys())
+        answer = partial(self._answer, page, visit, request.url.path, has_gpc=has_gpc, is_read=is_read)
+        response: Response = await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+        if response.background is not None and await _has_left(request):
+            response.background = None  # what nobody receives was not shown
+        return response
 
     def _signal(self, visit: Visit) -> None:
         """Record Global Privacy Control, once a person."""
@@ -202,6 +236,8 @@ class _Site:
             query=dict(request.query_params),
             form=form,
             access=self._access,
+            shown=self._shown,
+            outbox=self._outbox,
             settings=self._settings,
             session=context.session,
             oidc_state=context.oidc_state,
@@ -212,7 +248,7 @@ class _Site:
             workspaces=self._workspaces,
         )
 
-    def _answer(self, page: PageRoute, visit: Visit, path: str, *, has_gpc: bool) -> Response:
+    def _answer(self, page: PageRoute, visit: Visit, path: str, *, has_gpc: bool, is_read: bool) -> Response:
         try:
             if has_gpc:
                 self._signal(visit)
@@ -230,13 +266,22 @@ class _Site:
                     )
             if page.template is None:
                 raise TypeError(f"{page.path} has no template, and answered with {type(result).__name__}.")
-            chrome = self._chrome(visit, path, has_notice=not page.is_part)
-            html = (_kept if page.is_kept and chrome.notice is None else _rendered)(page.template, result, chrome)
-            return HTMLResponse(html, status_code=_status(result))
+            chrome = self._chrome(visit, path, is_whole=not page.is_part)
+            is_plain = chrome.notice is None and not chrome.new_terms
+            html = (_kept if page.is_kept and is_plain else _rendered)(page.template, result, chrome)
+            return HTMLResponse(
+                html, status_code=_status(result), background=self._noting(visit, chrome) if is_read else None
+            )
         except VolitionError as error:
             return self._details(failure_of(error), str(error), visit, path)
         finally:
             visit.close()
+
+    def _noting(self, visit: Visit, chrome: Chrome) -> BackgroundTask | None:
+        """Return what notes that the page's notice of new terms was shown, to be done once the page was sent."""
+        if not chrome.new_terms:
+            return None
+        return BackgroundTask(self._shown.note, visit.who, [one.terms for one in chrome.new_terms])
 
     def _redirect(self, visit: Visit, result: Redirect) -> Response:
         response = RedirectResponse(result.to, status_code=303)
@@ -274,9 +319,9 @@ class _Site:
             )
         return response
 
-    def _chrome(self, visit: Visit, path: str, *, has_notice: bool = True) -> Chrome:
+    def _chrome(self, visit: Visit, path: str, *, is_whole: bool = True) -> Chrome:
         who = visit.who if visit.who is not NOBODY else None
-        left = None if visit.session is None or not has_notice else self._access.sessions.take_notice(visit.session)
+        left = None if visit.session is None or not is_whole else self._access.sessions.take_notice(visit.session)
         shown = visit.navigation
         here = max((page for page in shown if f"{path}/".startswith(f"{page.path}/")), key=_depth, default=None)
         areas = {_area(page): page for page in reversed(shown)}  # each with its first page
@@ -299,13 +344,15 @@ class _Site:
                 if page.nav is not None and _area(page) == area
             ),
             notice=None if left is None else _notice(left),
+            new_terms=announced.notices_for(visit) if is_whole else (),
             is_demo=self._settings.is_demo,
             path=path,
         )
 
     def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
         problem = _problem_of(failure, detail)
-        return HTMLResponse(_rendered("problem.html", problem, self._chrome(visit, path)), status_code=failure.status)
+        chrome = replace(self._chrome(visit, path), new_terms=())  # one thing at a time
+        return HTMLResponse(_rendered("problem.html", problem, chrome), status_code=failure.status)
 
     async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:
         visit = self._visit(request, {})
@@ -329,6 +376,12 @@ class _Site:
             UNEXPECTED,
             "The server failed, and nothing of yours was lost. The operator finds the reason in the log.",
         )
+
+
+async def _has_left(request: Request) -> bool:
+    """Say whether the client closed the connection while its page was made."""
+    await request.is_disconnected()  # takes the end of the request's own body, if nobody has
+    return await request.is_disconnected()
 
 
 class _Static(StaticFiles):

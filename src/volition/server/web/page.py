@@ -20,6 +20,8 @@ from typing import Any, Final, Protocol
 
 from volition.server.auth import Access, Principal, Role
 from volition.server.jobs import Jobs
+from volition.server.notices.outbox import Outbox
+from volition.server.notices.shown import ShownNotices
 from volition.server.settings import ServerSettings
 from volition.workspace import Workspace
 from volition.workspace.pool import Workspaces
@@ -123,6 +125,8 @@ class Visit:
         query: The address's query; of repeated names the last.
         form: What a form sent, likewise.
         access: Who can sign in.
+        shown: To whom notices of new terms were shown.
+        outbox: The mails, sent and to be sent.
         settings: How the server is set up.
         session: The session's secret; none without one.
         oidc_state: What was kept in the browser while it was at an OpenID provider; none otherwise.
@@ -139,6 +143,8 @@ class Visit:
     query: Mapping[str, str]
     form: Mapping[str, str]
     access: Access
+    shown: ShownNotices
+    outbox: Outbox
     settings: ServerSettings
     session: str | None
     oidc_state: str | None
@@ -291,6 +297,29 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TermsNotice:
+    """The notice of new terms, on top of every page until it is put away.
+
+    Attributes:
+        terms: Their id.
+        heading: What is new, and from when on.
+        binding: How they come to be in force, in a sentence.
+        allowed: What they newly allow, a sentence each.
+        asked: Whose yes they newly ask for, likewise.
+        more: What else there is to read, in a sentence; empty where nothing is.
+        links: What can be done.
+    """
+
+    terms: str
+    heading: str
+    binding: str
+    allowed: tuple[str, ...]
+    asked: tuple[str, ...]
+    more: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chrome:
     """What surrounds every page.
 
@@ -302,6 +331,7 @@ class Chrome:
         areas: The areas that they may see, each with its first page.
         nav: The pages of the area that this page is in; of the first area where it is in none.
         notice: What is shown once.
+        new_terms: New terms that the visitor has to know of.
         is_demo: Whether anyone on this machine may sign in with a click.
         path: The path of this page.
     """
@@ -313,5 +343,6 @@ class Chrome:
     areas: Sequence[Link]
     nav: Sequence[Link]
     notice: Notice | None
+    new_terms: Sequence[TermsNotice]
     is_demo: bool
     path: str

@@ -11,5 +11,6 @@ runs          background jobs, live
 models        audits, cards, releases
 forgettings   what is due
 guests        guests' links
+terms         what was published, and how far the notice of each has come
 home          the first page
 """

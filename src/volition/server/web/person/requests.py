@@ -128,7 +128,7 @@ def show(visit: Visit) -> RequestsPage:
         lead="Each no of yours and its progress, and how to be erased. A no is in force at once; models that "
         "learned from "
         f"your data before must forget it within {visit.workspace.due_days} days.",
-        requests=tuple(_card(request, visit.workspace.now_us) for request in found[:_SHOWN]),
+        requests=tuple(request_card(request, visit.workspace.now_us) for request in found[:_SHOWN]),
         more=max(0, len(found) - _SHOWN),
         erase=f"{PATH}/erase",
     )
@@ -196,7 +196,7 @@ def follow(visit: Visit) -> ErasedPage:
     return ErasedPage(
         title="Your erasure",
         lead="Keep the address of this page to follow the progress without signing in. The address does not name you.",
-        request=_card(_erasure(visit.workspace, detail["seq"]), visit.workspace.now_us),
+        request=request_card(_erasure(visit.workspace, detail["seq"]), visit.workspace.now_us),
         ends=words.day(detail["ends"]),
     )
 
@@ -209,7 +209,8 @@ def _erasure(workspace: Workspace, seq: int) -> DataRequest:
     return found[0]
 
 
-def _card(request: DataRequest, now_us: int) -> RequestCard:
+def request_card(request: DataRequest, now_us: int) -> RequestCard:
+    """Return a request in words, as the pages and the mails about it say it."""
     erased = request.kind is RequestKind.ERASURE
     done = sum(model.forgotten_us is not None for model in request.models)
     return RequestCard(

@@ -111,7 +111,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
         raise InvalidInputError(f"No terms {wanted!r} were published. Choose one from the list of versions.")
     compared, changes = _changes(history, account, shown, organisation)
     versions = [
-        _version(terms, history, account, organisation, now_us=now_us, shown=shown) for terms in reversed(published)
+        version_of(terms, history, account, organisation, now_us=now_us, shown=shown) for terms in reversed(published)
     ]
     here = next(version for version in versions if version.is_here)
     return TermsPage(
@@ -143,9 +143,10 @@ def _changes(history: History, account: str, shown: Terms, organisation: str) ->
     return f"What is different in {new.id} from {since}:", found.changes
 
 
-def _version(  # noqa: PLR0913 - a version, and how it stands for whom
+def version_of(  # noqa: PLR0913 - a version, and how it stands for whom
     terms: Terms, history: History, account: str, organisation: str, *, now_us: int, shown: Terms
 ) -> Version:
+    """Return how a version stands for an account."""
     steps = [(start_us, one) for start_us, one in history.bindings.terms_of(account) if one.id == terms.id]
     binding = [one.id for start_us, one in history.bindings.terms_of(account) if start_us <= now_us][-1:]
     accepted = history.bindings.accepted(account)
@@ -155,7 +156,7 @@ def _version(  # noqa: PLR0913 - a version, and how it stands for whom
             f"In force for {organisation} since {words.day(steps[-1][0])}.",
         )
     elif steps and steps[-1][0] > now_us:
-        state, when = Badge(word="Announced", is_on=False), f"It takes effect on {words.day(steps[-1][0])}."
+        state, when = Badge(word="To come", is_on=False), f"It takes effect on {words.day(steps[-1][0])}."
     elif steps:
         state, when = Badge(word="Replaced", is_on=False), "A newer version replaced it."
     elif accepted is None and terms.id == history.bindings.published()[-1].id:
