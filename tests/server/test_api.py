@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from starlette.testclient import TestClient
 
 import volition
+from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.server.api.security import Requirement
@@ -662,6 +663,33 @@ def test_a_webhook_is_told_in_order_signed_and_again_until_it_listens(world):
         assert headers == headers | sign("s3cret", headers["webhook-id"], int(headers["webhook-timestamp"]), body)
     seqs = [json.loads(body)["data"]["seq"] for _, body in listening.heard]
     assert seqs == sorted(seqs)
+
+
+@pytest.mark.slow
+def test_a_webhook_is_told_that_an_account_was_given_notice(world):
+    listening = HTTPServer(("127.0.0.1", 0), Hook)
+    listening.heard, listening.failing = [], False
+    Thread(target=listening.serve_forever, daemon=True).start()
+    (world / "hook.secret").write_text("s3cret")
+    (world / "hook.secret").chmod(0o600)
+    (world / "server.toml").write_text(
+        f'[[webhook]]\nurl = "http://127.0.0.1:{listening.server_port}/"\nsecret_file = "hook.secret"\nkinds = ["notice"]\n'
+    )
+    server = Server(world)
+    try:
+        until(lambda: Cursor(server.access.database, server.settings.webhooks[0].url).read() is not None)
+        with server.workspaces.borrow() as workspace:
+            accounts = workspace.history().bindings.accounts()
+            workspace.terms.publish(load_profile("bundled"))
+        until(lambda: len(listening.heard) == len(accounts))
+    finally:
+        server.close()
+        listening.shutdown()
+        listening.server_close()
+    told = [json.loads(body) for _, body in listening.heard]
+    assert {one["type"] for one in told} == {"notice"}
+    assert {(one["data"]["account"], one["data"]["terms"]) for one in told} == {(one, "bundled") for one in accounts}
+    assert all(set(one["data"]) == {"seq", "account", "terms", "ends"} for one in told)
 
 
 def until(holds):

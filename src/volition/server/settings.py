@@ -18,7 +18,7 @@ Everything in the file is optional, and so is the file:
     [[webhook]]
     url = "https://acme.example/hooks/volition"
     secret_file = "webhook.secret"
-    kinds = ["decision", "terms", "forgetting"]
+    kinds = ["decision", "terms", "notice", "forgetting"]
 
 An unknown key is an error, as is a secret that others can read; an error names the line.
 """
@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 from volition.consent.terms.toml_file import FaultError, Section, at, check_words, name_lines, read_toml
 
 FILE: Final = "server.toml"
-WEBHOOK_KINDS: Final = ("decision", "terms", "forgetting")
+WEBHOOK_KINDS: Final = ("decision", "terms", "notice", "forgetting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

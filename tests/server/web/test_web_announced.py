@@ -98,20 +98,20 @@ def test_a_notice_stays_until_it_is_put_away_without_script(server):
     assert "Looser terms" in client.get("/requests").text
     assert "Looser terms" in client.get("/settings").text
 
-    answer = client.post("/notices/looser", headers=SAME, data={"back": "/requests"})
+    answer = client.post("/notices", headers=SAME, data={"terms:looser": "1", "back": "/requests"})
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/requests")
     assert "Looser terms" not in client.get("/settings").text
     assert "Looser terms" in client.get("/terms").text  # where they stay to be read
     assert "New terms for" not in client.get("/terms").text
-    away = client.post("/notices/looser", headers=SAME, data={"back": "//elsewhere.example"})
+    away = client.post("/notices", headers=SAME, data={"terms:looser": "1", "back": "//elsewhere.example"})
     assert away.headers["location"] == "/"
 
 
 def test_what_was_never_shown_cannot_be_put_away(server):
     publish(server)
     client = visitor(server, "demo-person")
-    client.post("/notices/looser", headers=SAME)
+    client.post("/notices", headers=SAME, data={"terms:looser": "1"})
     assert "New terms for" in client.get("/settings").text
 
 

@@ -1,4 +1,7 @@
-"""Outgoing webhooks: each address in `server.toml` is notified of decisions, terms and forgettings, signed.
+"""Outgoing webhooks: each address in `server.toml` is notified of new ledger entries, signed.
+
+Of which kinds, the settings say: decisions, terms, notices of new terms to an account, forgettings. A notice says that
+an account was given notice; whom it reached is another thing (`notices.deliveries`).
 
 Deliveries follow the Standard Webhooks form: `webhook-id`, `webhook-timestamp` and `webhook-signature` ("v1," and the
 base64 HMAC-SHA256 of "ID.TIMESTAMP.BODY" under the secret). The id is the log's origin and the entry's number, so a

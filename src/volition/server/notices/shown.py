@@ -43,12 +43,13 @@ class ShownNotices:
             if db.execute("SELECT 1 FROM users WHERE id = ?", (who.user,)).fetchone():
                 db.executemany("INSERT OR IGNORE INTO shown_notices VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
 
-    def dismiss(self, who: Principal, terms: str) -> None:
-        """Put the notice of a version away for somebody to whom it was shown."""
+    def dismiss(self, who: Principal, terms: Sequence[str]) -> None:
+        """Put the notice of some versions away for somebody to whom they were shown; of others nothing is noted."""
+        now_us = self._database.clock()
         with self._database.writing() as db:
-            db.execute(
+            db.executemany(
                 "UPDATE shown_notices SET dismissed_us = ? WHERE user = ? AND terms = ?",
-                (self._database.clock(), who.user, terms),
+                [(now_us, who.user, one) for one in terms],
             )
 
     def of(self, user: str) -> Mapping[str, int | None]:

@@ -10,7 +10,7 @@ from volition.errors import VolitionError
 from volition.server.auth import Role
 from volition.server.notices.announcements import Announced, TermsChanges, announced_to, changes_for, region_of
 from volition.server.web import labels as words
-from volition.server.web.page import Link, Pages, Redirect, TermsNotice, Visit
+from volition.server.web.page import Link, NewVersion, Pages, Redirect, TermsNotice, Visit
 from volition.server.web.signin.password import ours
 
 pages = Pages()
@@ -18,45 +18,52 @@ pages = Pages()
 _LISTED = 4
 
 
-@pages.post("/notices/{terms}", roles=[Role.PERSON, Role.ADMINISTRATOR])
+_NAMED = "terms:"
+
+
+@pages.post("/notices", roles=[Role.PERSON, Role.ADMINISTRATOR])
 def dismiss(visit: Visit) -> Redirect:
-    """Put a notice away; the terms stay where they are to be read."""
-    visit.shown.dismiss(visit.who, visit.path["terms"])
+    """Put the notice of some terms away; they stay where they are to be read."""
+    named = [name.removeprefix(_NAMED) for name in visit.form if name.startswith(_NAMED)]
+    visit.shown.dismiss(visit.who, named)
     return Redirect(to=ours(visit.form.get("back", "")))
 
 
-def notices_for(visit: Visit) -> tuple[TermsNotice, ...]:
-    """Return the notices that a visitor has to see: of the account that they belong to, or whose guest they are."""
+def notice_for(visit: Visit) -> TermsNotice | None:
+    """Return the notice that a visitor has to see, of the account that they belong to or whose guest they are."""
     who = visit.who
     if who.account is None or not who.is_any([Role.PERSON, Role.ADMINISTRATOR]):
-        return ()
+        return None
     workspace = visit.workspace
     history, now_us = workspace.history(), workspace.now_us
     found = announced_to(history, who.account, now_us=now_us)
     if not found:
-        return ()
+        return None
     seen = visit.shown.of(who.user)
     try:
         organisation = workspace.parties.account(who.account).name
         party = f"account:{who.account}" if who.person is None else workspace.party(f"person:{who.person}")
     except VolitionError:  # the account or the person is not there any more: there is nobody to tell
-        return ()
+        return None
     region = region_of(history, party, who.account)
-    return tuple(
-        _notice(visit, one, changes_for(one, region), organisation) for one in found if seen.get(one.terms.id) is None
+    is_person = Role.PERSON in who.roles and who.person is not None
+    versions = tuple(
+        _version(one, changes_for(one, region), organisation, is_person=is_person)
+        for one in reversed(found)
+        if seen.get(one.terms.id) is None
     )
+    return TermsNotice(versions=versions, links=tuple(_links(visit))) if versions else None
 
 
-def _notice(visit: Visit, one: Announced, changes: TermsChanges, organisation: str) -> TermsNotice:
-    allowed, asked = changes.allowed[:_LISTED], changes.asked[:_LISTED]
-    return TermsNotice(
+def _version(one: Announced, changes: TermsChanges, organisation: str, *, is_person: bool) -> NewVersion:
+    listed = (*changes.allowed, *changes.asked)[:_LISTED]
+    return NewVersion(
         terms=one.terms.id,
         heading=heading_of(one, organisation),
         binding=binding_of(one, organisation),
-        allowed=allowed,
-        asked=asked,
-        more=more_of(changes, listed=len(allowed) + len(asked)),
-        links=tuple(_links(visit, one)),
+        changes=listed,
+        more=more_of(changes, listed=len(listed)),
+        read=f"/terms/{one.terms.id}" if is_person else f"/account/terms#{one.terms.id}",
     )
 
 
@@ -88,11 +95,9 @@ def more_of(changes: TermsChanges, *, listed: int) -> str:
     return f"{words.count(left, 'more change')} {'is' if left == 1 else 'are'} listed with the text." if left else ""
 
 
-def _links(visit: Visit, one: Announced) -> Iterator[Link]:
+def _links(visit: Visit) -> Iterator[Link]:
     who = visit.who
     if Role.PERSON in who.roles and who.person is not None:
-        yield Link(label="Read them", href=f"/terms/{one.terms.id}", is_here=False)
         yield Link(label="Say no or yes", href="/guest" if who.is_guest else "/settings", is_here=False)
     if Role.ADMINISTRATOR in who.roles:
-        yield Link(label="Read them as administrator", href=f"/account/terms#{one.terms.id}", is_here=False)
         yield Link(label="Accept, or say no for the account", href="/account", is_here=False)

@@ -153,7 +153,7 @@ def problem_page(settings: ServerSettings) -> Refuse:
         areas=(),
         nav=(),
         notice=None,
-        new_terms=(),
+        new_terms=None,
         is_demo=settings.is_demo,
         path="",
     )
@@ -267,7 +267,7 @@ class _Site:
             if page.template is None:
                 raise TypeError(f"{page.path} has no template, and answered with {type(result).__name__}.")
             chrome = self._chrome(visit, path, is_whole=not page.is_part)
-            is_plain = chrome.notice is None and not chrome.new_terms
+            is_plain = chrome.notice is None and chrome.new_terms is None
             html = (_kept if page.is_kept and is_plain else _rendered)(page.template, result, chrome)
             return HTMLResponse(
                 html, status_code=_status(result), background=self._noting(visit, chrome) if is_read else None
@@ -279,9 +279,9 @@ class _Site:
 
     def _noting(self, visit: Visit, chrome: Chrome) -> BackgroundTask | None:
         """Return what notes that the page's notice of new terms was shown, to be done once the page was sent."""
-        if not chrome.new_terms:
+        if chrome.new_terms is None:
             return None
-        return BackgroundTask(self._shown.note, visit.who, [one.terms for one in chrome.new_terms])
+        return BackgroundTask(self._shown.note, visit.who, [one.terms for one in chrome.new_terms.versions])
 
     def _redirect(self, visit: Visit, result: Redirect) -> Response:
         response = RedirectResponse(result.to, status_code=303)
@@ -344,14 +344,14 @@ class _Site:
                 if page.nav is not None and _area(page) == area
             ),
             notice=None if left is None else _notice(left),
-            new_terms=announced.notices_for(visit) if is_whole else (),
+            new_terms=announced.notice_for(visit) if is_whole else None,
             is_demo=self._settings.is_demo,
             path=path,
         )
 
     def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
         problem = _problem_of(failure, detail)
-        chrome = replace(self._chrome(visit, path), new_terms=())  # one thing at a time
+        chrome = replace(self._chrome(visit, path), new_terms=None)  # one thing at a time
         return HTMLResponse(_rendered("problem.html", problem, chrome), status_code=failure.status)
 
     async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:

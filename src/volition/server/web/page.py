@@ -297,25 +297,36 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TermsNotice:
-    """The notice of new terms, on top of every page until it is put away.
+class NewVersion:
+    """New terms, as the notice on top of every page tells of them.
 
     Attributes:
         terms: Their id.
         heading: What is new, and from when on.
         binding: How they come to be in force, in a sentence.
-        allowed: What they newly allow, a sentence each.
-        asked: Whose yes they newly ask for, likewise.
+        changes: What they newly allow or ask, a sentence each.
         more: What else there is to read, in a sentence; empty where nothing is.
-        links: What can be done.
+        read: Where they are read.
     """
 
     terms: str
     heading: str
     binding: str
-    allowed: tuple[str, ...]
-    asked: tuple[str, ...]
+    changes: tuple[str, ...]
     more: str
+    read: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermsNotice:
+    """The notice of new terms, on top of every page until it is put away.
+
+    Attributes:
+        versions: What is new, the version that comes last on top.
+        links: What can be done.
+    """
+
+    versions: tuple[NewVersion, ...]
     links: tuple[Link, ...]
 
 
@@ -331,7 +342,7 @@ class Chrome:
         areas: The areas that they may see, each with its first page.
         nav: The pages of the area that this page is in; of the first area where it is in none.
         notice: What is shown once.
-        new_terms: New terms that the visitor has to know of.
+        new_terms: New terms that the visitor has to know of; none where there are none.
         is_demo: Whether anyone on this machine may sign in with a click.
         path: The path of this page.
     """
@@ -343,6 +354,6 @@ class Chrome:
     areas: Sequence[Link]
     nav: Sequence[Link]
     notice: Notice | None
-    new_terms: Sequence[TermsNotice]
+    new_terms: TermsNotice | None
     is_demo: bool
     path: str
