@@ -76,7 +76,7 @@ def test_the_first_page_shows_new_terms_and_only_then_are_they_shown(server, cap
     client = visitor(server, "demo-person")
     assert client.head("/holdings").status_code == 200
     assert client.get("/holdings", headers={"sec-purpose": "prefetch"}).status_code == 200
-    assert client.get("/guest/receipts/nothing").status_code == 400
+    assert client.get("/receipts/nothing").status_code == 400
     assert server.shown.counts() == {}
 
     page = client.get("/holdings").text
@@ -89,7 +89,7 @@ def test_the_first_page_shows_new_terms_and_only_then_are_they_shown(server, cap
     assert (key, people, administrators) == (("acme", "looser"), 1, 0)
     assert 0 <= time.time() * 1e6 - first_us < 60e6
     assert last_us == first_us
-    assert "Shown to 1 of 2 people." in told(capsys, server.folder, "--account", "acme")
+    assert "Shown to 1 of 3 people." in told(capsys, server.folder, "--account", "acme")
 
 
 def test_a_notice_stays_until_it_is_put_away_without_script(server):
@@ -122,7 +122,7 @@ def test_an_administrator_sees_what_can_be_done_before(server):
     assert "New terms for Acme Ltd take effect on" in page
     assert "Accept, or say no for the account" in page
     terms = client.get("/account/terms").text
-    assert "Not shown to anyone yet, of 2 people; shown to 1 administrator." in terms
+    assert "Not shown to anyone yet, of 3 people; shown to 1 administrator." in terms
     assert "No mail is sent" in terms
     console = visitor(server, "demo-operator").get("/console/terms").text
     assert "shown to 1 administrator" in console

@@ -64,7 +64,7 @@ def filled(path):
 
 
 def test_the_walk_leaves_no_route_out(server):
-    parts = {"access": server.access, "workspaces": server.workspaces, "jobs": server.jobs}
+    parts = {name: getattr(server, name) for name in ("access", "shown", "outbox", "workspaces", "jobs")}
     routes = application(**parts, settings=server.settings).routes
     walked = {(page.method, page.path) for page in PAGES}
     assert {route.path for route in routes if isinstance(route, Mount)} == {"/static"}
@@ -74,7 +74,7 @@ def test_the_walk_leaves_no_route_out(server):
 
 def test_a_guest_opens_what_is_about_themselves_and_nothing_else():
     areas = {page.path.split("/")[1] for page in PAGES if page.roles is not None and Role.GUEST in page.roles}
-    assert areas == {"guest", "settings", "holdings", "receipts", "requests", "terms"}
+    assert areas == {"guest", "settings", "holdings", "receipts", "requests", "terms", "notices"}
 
 
 @pytest.mark.parametrize("role", [NOBODY, *Role, STRANGER])

@@ -7,7 +7,7 @@ to agree; an administrator what they can do for the account before. That it was 
 from collections.abc import Iterator
 
 from volition.errors import VolitionError
-from volition.server.auth import Role
+from volition.server.auth import PEOPLE, Role
 from volition.server.notices.announcements import Announced, TermsChanges, announced_to, changes_for, region_of
 from volition.server.web import labels as words
 from volition.server.web.page import Link, NewVersion, Pages, Redirect, TermsNotice, Visit
@@ -21,7 +21,7 @@ _LISTED = 4
 _NAMED = "terms:"
 
 
-@pages.post("/notices", roles=[Role.PERSON, Role.ADMINISTRATOR])
+@pages.post("/notices", roles=[*PEOPLE, Role.ADMINISTRATOR])
 def dismiss(visit: Visit) -> Redirect:
     """Put the notice of some terms away; they stay where they are to be read."""
     named = [name.removeprefix(_NAMED) for name in visit.form if name.startswith(_NAMED)]
@@ -32,7 +32,7 @@ def dismiss(visit: Visit) -> Redirect:
 def notice_for(visit: Visit) -> TermsNotice | None:
     """Return the notice that a visitor has to see, of the account that they belong to or whose guest they are."""
     who = visit.who
-    if who.account is None or not who.is_any([Role.PERSON, Role.ADMINISTRATOR]):
+    if who.account is None or not who.is_any([*PEOPLE, Role.ADMINISTRATOR]):
         return None
     workspace = visit.workspace
     history, now_us = workspace.history(), workspace.now_us
@@ -46,7 +46,7 @@ def notice_for(visit: Visit) -> TermsNotice | None:
     except VolitionError:  # the account or the person is not there any more: there is nobody to tell
         return None
     region = region_of(history, party, who.account)
-    is_person = Role.PERSON in who.roles and who.person is not None
+    is_person = who.is_any(PEOPLE) and who.person is not None
     versions = tuple(
         _version(one, changes_for(one, region), organisation, is_person=is_person)
         for one in reversed(found)
@@ -97,7 +97,7 @@ def more_of(changes: TermsChanges, *, listed: int) -> str:
 
 def _links(visit: Visit) -> Iterator[Link]:
     who = visit.who
-    if Role.PERSON in who.roles and who.person is not None:
+    if who.is_any(PEOPLE) and who.person is not None:
         yield Link(label="Say no or yes", href="/guest" if who.is_guest else "/settings", is_here=False)
     if Role.ADMINISTRATOR in who.roles:
         yield Link(label="Accept, or say no for the account", href="/account", is_here=False)
