@@ -62,7 +62,7 @@ def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_i
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("everything is as it was before").wait_for()
     said = states(page, "train-compose")
-    assert (said["card"], said["glance"], said["standing"]) == ("Used", "Used", "Your data trains AI")
+    assert (said["card"], said["glance"], said["standing"]) == ("Used", "Used", "Your data may train AI")
     assert states(page, "train-search")["card"] == "Not used"
 
 
@@ -116,7 +116,7 @@ def test_it_works_without_javascript(served, new_page, sign_in):
         "card": "Not used",
         "glance": "Not used",
         "kinds": {"Not used"},
-        "standing": "Your data trains AI",
+        "standing": "Your data may train AI",
     }
     page.get_by_role("button", name="Undo").click()
     assert states(page, "train-search")["card"] == "Used"

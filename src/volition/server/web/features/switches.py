@@ -7,12 +7,13 @@ the page is about.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from volition.consent.choices import ChoiceLine, Choices
-from volition.consent.permits import Refusal
+from volition.consent.choices import ChoiceLine, Choices, PartyAnswer
+from volition.consent.permits import Refusal, Say
 from volition.errors import RefusedError
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Visit
 from volition.server.web.person.settings import PATH
+from volition.server.web.standing import line_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +76,8 @@ def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[UseState
                 UseState(
                     name=purpose.replace("/", "-"),
                     title=words.PURPOSES[purpose].title,
-                    state=Badge(word="Used" if line.stands else "Not used", is_on=line.stands),
-                    why=_why(line, organisation),
+                    state=line_state(line),
+                    why=why_it_stands(line, organisation),
                     href=f"{PATH}#{switch}",
                 )
             )
@@ -93,11 +94,11 @@ def off(visit: Visit, purpose: str, category: str, *, works: str) -> FeatureOff:
     if line is None:
         detail = "The terms do not allow it, so nobody can turn it on here."
     elif isinstance(line.of_account, Refusal):
-        detail = f"{_why(line, organisation)} An administrator of {organisation} can turn it on."
+        detail = f"{why_it_stands(line, organisation)} An administrator of {organisation} can turn it on."
     elif line.is_limited:
         detail = f"{organisation} limits this for you. An administrator of {organisation} can lift the limit."
     elif isinstance(line.own, Refusal):
-        detail = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
+        detail = f"{why_it_stands(line, organisation)} You can turn it on yourself, under AI settings."
     else:
         detail = "Nothing here may be used for it now. What others allow, and since when, is theirs to say."
     return FeatureOff(
@@ -113,7 +114,8 @@ def _line(found: Choices, purpose: str, category: str) -> tuple[str, ChoiceLine 
     return "", None
 
 
-def _why(line: ChoiceLine, organisation: str) -> str:
+def why_it_stands(line: ChoiceLine, organisation: str) -> str:
+    """Say of a use who allows it, by saying so or by not refusing; or who does not, or what else is in the way."""
     for answer, who, has in ((line.of_account, organisation, "has"), (line.own, "You", "have")):
         if isinstance(answer, Refusal):
             match answer.reason.value:
@@ -129,4 +131,14 @@ def _why(line: ChoiceLine, organisation: str) -> str:
                     return f"{organisation} has not accepted any terms."
                 case _:
                     return f"{words.REASON[answer.reason].capitalize()}."
-    return f"{organisation} and you allow it{words.more_elsewhere(line)}."
+    account = {
+        Say.ASKED: f"{organisation} said yes",
+        Say.MAY_REFUSE: f"{organisation} does not refuse it",
+        Say.NONE: f"the terms do not ask {organisation}",
+    }[line.account_say]
+    own = {
+        Say.ASKED: "you said yes",
+        Say.MAY_REFUSE: "you said yes" if line.answer is PartyAnswer.YES else "you have not refused it",
+        Say.NONE: "the terms do not ask you",
+    }[line.say]
+    return f"Allowed: {account}, and {own}{words.more_elsewhere(line)}."
