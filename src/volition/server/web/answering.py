@@ -5,12 +5,15 @@ of data, so that a page does not promise what the gate will not do.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from volition.consent.choices import Choice, ChoiceLine, PartyAnswer, Standing
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import covers
+from volition.errors import InvalidInputError
 from volition.server.web import labels as words
+from volition.server.web.page import Notice, Redirect, Undo, Visit
 
 _HEARD: Final = (Say.ASKED, Say.MAY_REFUSE)
 
@@ -155,6 +158,43 @@ def when_it_counts(choice: Choice | None, *, yes: bool, is_account: bool = False
     instants = {waits.get(line.own.reason) if isinstance(line.own, Refusal) else None for line in heard}
     instant = instants.pop() if yes and len(instants) == 1 else None
     return f"counts {instant or 'from now on'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseAll:
+    """One click that says no to every switch: where it is sent, and what it does, in a sentence or two."""
+
+    action: str
+    detail: str
+
+
+def refusing_all(found: Sequence[Choice], *, action: str) -> RefuseAll | None:
+    """Offer a no to every switch on which the party has a say; none where that is fewer than two."""
+    heard = [choice for choice in found if choice.has_say]
+    if len(heard) <= 1:
+        return None
+    rest = len(found) - len(heard)
+    without = f" It does not reach {words.count(rest, 'use')} on which the terms give no say." if rest else ""
+    detail = f"One click says no to all {len(heard)} switches on this page at once, and can be undone.{without}"
+    return RefuseAll(action=action, detail=detail)
+
+
+def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and goes
+    visit: Visit, *, party: str, account: str, page: str, action: str, whose: str
+) -> Redirect:
+    """Take a no to everything, or undo one, and go back to the page that shows it; `whose` begins "Everything: ..."."""
+    consent, undone = visit.workspace.consent, visit.form.get("undo")
+    if undone is not None:
+        if not undone.isdecimal():
+            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
+        consent.undo_refusal(party, account=account, seq=int(undone))
+        return Redirect(to=page, notice=Notice(text="Everything is as it was before."))
+    if visit.form.get("answer") != "no":
+        raise InvalidInputError("This form says no to everything. Reload the page and try again.")
+    entry, can_undo = consent.refuse_all(party, account=account)
+    undo = Undo(action=action, fields={"undo": str(entry.seq)}) if can_undo else None
+    text = f"Everything: {whose} no counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
+    return Redirect(to=page, notice=Notice(text=text, undo=undo))
 
 
 def _since(lines: Iterable[ChoiceLine]) -> str:

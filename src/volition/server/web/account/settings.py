@@ -19,13 +19,23 @@ from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
-from volition.server.web.answering import named, what_a_no_does, what_a_yes_does, what_was_answered, when_it_counts
+from volition.server.web.answering import (
+    RefuseAll,
+    named,
+    refusing_all,
+    take_refusal,
+    what_a_no_does,
+    what_a_yes_does,
+    what_was_answered,
+    when_it_counts,
+)
 from volition.server.web.console.first_steps import FirstStep, first_steps
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, weighs_of
 from volition.server.web.standing import allowed_state, beside, training_state
 
 pages = Pages()
+_EVERYTHING: Final = f"{PATH}/refuse/everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,7 @@ class AccountPage:
         empty: Why there is nothing to choose; empty where there is.
         steps: How to begin; empty once it was begun.
         training: Whether the account lets any of its data train AI.
+        refusal: One click that says no to everything; none where there is nothing to say no to.
         new_terms: Terms that can be accepted; none if the newest bind.
         glances: Every switch, in the order of the cards.
         cards: A card for each switch.
@@ -90,6 +101,7 @@ class AccountPage:
     empty: str
     steps: tuple[FirstStep, ...]
     training: Badge
+    refusal: RefuseAll | None
     new_terms: NewTerms | None
     glances: tuple[SwitchGlance, ...]
     cards: tuple[AccountCard, ...]
@@ -129,6 +141,7 @@ def show(visit: Visit) -> AccountPage:
             on="Data may train AI",
             off="No data trains AI",
         ),
+        refusal=refusing_all(found.choices, action=_EVERYTHING),
         new_terms=_new_terms(visit, account),
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         cards=cards,
@@ -140,6 +153,15 @@ def show(visit: Visit) -> AccountPage:
         f"{2 * FEWEST} "
         "people no counts are shown.",
         terms="" if found.terms is None else found.terms.title,
+    )
+
+
+@pages.post(_EVERYTHING, roles=[Role.ADMINISTRATOR])
+def refuse_everything(visit: Visit) -> Redirect:
+    """Take the account's no to everything, or undo one."""
+    account = account_of(visit)
+    return take_refusal(
+        visit, party=f"account:{account}", account=account, page=PATH, action=_EVERYTHING, whose="the account's"
     )
 
 

@@ -14,12 +14,21 @@ from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
-from volition.server.web.answering import what_a_no_does, what_a_yes_does, what_was_answered, when_it_counts
+from volition.server.web.answering import (
+    RefuseAll,
+    refusing_all,
+    take_refusal,
+    what_a_no_does,
+    what_a_yes_does,
+    what_was_answered,
+    when_it_counts,
+)
 from volition.server.web.page import Badge, Link, Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.server.web.standing import beside, line_state, training_state, use_state
 
 pages = Pages()
 PATH: Final = "/settings"
+EVERYTHING: Final = "/refuse/everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +110,7 @@ class SettingsPage:
         lead: What can be done here, in a sentence.
         empty: Why there is nothing to choose; empty where there is.
         training: Whether any of their data trains AI.
+        refusal: One click that says no to everything; none where there is nothing to say no to.
         glances: Every switch, in the order of the cards.
         trains: Cards of switches that let data train AI.
         features: Cards of the others.
@@ -113,6 +123,7 @@ class SettingsPage:
     lead: str
     empty: str
     training: Badge
+    refusal: RefuseAll | None
     glances: tuple[SwitchGlance, ...]
     trains: tuple[SwitchCard, ...]
     features: tuple[SwitchCard, ...]
@@ -146,6 +157,7 @@ def show(visit: Visit) -> SettingsPage:
             on="Your data may train AI",
             off="Your data does not train AI",
         ),
+        refusal=refusing_all(found.choices, action=EVERYTHING),
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         trains=tuple(trains),
         features=tuple(card for card in cards if card not in trains),
@@ -169,6 +181,13 @@ def _holds_at(visit: Visit, person: str, account: str) -> str:
         f"Your answers hold at {organisation}. If you meet people of other organisations that use this service, say it "
         "there as well: we do not look for you there."
     )
+
+
+@pages.post(EVERYTHING, roles=PEOPLE)
+def refuse_everything(visit: Visit) -> Redirect:
+    """Take a no to everything, or undo one."""
+    party, account = party_of(visit)
+    return take_refusal(visit, party=party, account=account, page=PATH, action=EVERYTHING, whose="your")
 
 
 @pages.post(f"{PATH}/{{switch}}", roles=PEOPLE)
