@@ -31,6 +31,7 @@ from volition.server.web.standing import is_used_here
 DAY_US = 86_400_000_000
 BEGAN_US = 1_800_000_000_000_000
 NOW_US = BEGAN_US + 90 * DAY_US
+ENDED_US = NOW_US - DAY_US
 PERSON, ACCOUNT = "person:ada", "account:acme"
 ANSWERS = {
     "silent": (),
@@ -40,6 +41,7 @@ ANSWERS = {
     "withdrawn": (("yes", "past"), ("no", None)),
     "yes again": (("yes", "past"), ("no", None), ("yes", None)),
     "yes to chat": (("chat", None),),
+    "a yes that ended": (("until", "past"),),
 }
 REGIONS = {
     "nowhere": (),
@@ -93,7 +95,8 @@ def events_of(state):
     for party, said in ((ACCOUNT, account), (PERSON, person)):
         for word, covers in ANSWERS[said]:
             data = ["content/chat"] if word == "chat" else ["service", "content"]
-            yield decision(party, word != "no", data, ["train", "feature", "advertising", "tracking"], covers)
+            event, body = decision(party, word != "no", data, ["train", "feature", "advertising", "tracking"], covers)
+            yield event, body | ({"until": us_to_text(ENDED_US)} if word == "until" else {})
     if LIMITS[limit] is not None:
         group, people, purpose = LIMITS[limit]
         body = {"account": "acme", "group": group, "people": list(people), "limited": True}
@@ -185,16 +188,17 @@ def check_answered(choice, card):
         for line in choice.lines:
             if line.say is not Say.NONE:
                 assert isinstance(line.own, Permit) == (line.say is Say.MAY_REFUSE), line
-    if "The terms allow this without" in card.answered:
-        assert own == {True}, card.answered
-    elif "no answer is not a yes" in card.answered and "The terms allow without" not in card.answered:
-        assert own == {False}, card.answered
-    elif "The terms allow without" in card.answered:
-        assert own == {True, False}, card.answered
-    elif "It is still not used" in card.answered:
-        assert not any(line.stands for line in choice.lines)
-    elif "Part of it is still not used" in card.answered:
-        assert {line.stands for line in choice.lines} == {True, False}
+    told = card.answered
+    claims = {
+        "The terms allow this without": own == {True},
+        "The terms allow without": own == {True, False},
+        "It is still not used": not any(line.stands for line in choice.lines),
+        "Part of it is still not used": {line.stands for line in choice.lines} == {True, False},
+        "Since then this counts as a no": own == {False},
+        "not answered, and no answer is not a yes": own == {False},
+    }
+    for claim, holds in claims.items():
+        assert holds or claim not in told, told
 
 
 def check_yes(world, party, choice, card):
