@@ -28,7 +28,7 @@ from volition.server.web.standing import beside, line_state, training_state, use
 
 pages = Pages()
 PATH: Final = "/settings"
-EVERYTHING: Final = "/refuse/everything"
+EVERYTHING: Final = f"{PATH}/refuse/everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
