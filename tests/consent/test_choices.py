@@ -102,10 +102,10 @@ def test_a_yes_is_to_what_was_shown_and_a_no_to_everything(tmp_path):
 
 def test_the_bundled_switch_says_all_that_it_turns_off(tmp_path):
     with make(tmp_path / "w", "bundled") as workspace:
-        [choice] = workspace.consent.choices("account:acme", account="acme").choices
+        choice = workspace.consent.choices("account:acme", account="acme").of("generative-ai")
         assert set(choice.switch.disables) <= set(choice.purposes)
         workspace.consent.choose("account:acme", choice.switch.name, account="acme", yes=False)
-        [choice] = workspace.consent.choices("account:acme", account="acme").choices
+        choice = workspace.consent.choices("account:acme", account="acme").of("generative-ai")
         assert choice.answer is PartyAnswer.NO
         assert not choice.stands
 

@@ -115,6 +115,24 @@ def test_a_yes_that_followed_is_told_and_the_forgetting_stays_owed(learned):
     assert not request.is_done
 
 
+def test_a_no_that_was_undone_says_which_models_need_not_forget_and_does_not_come_back_with_the_next(learned):
+    workspace, clock, model = learned
+    no(workspace)
+    clock.wait(days=1)
+    workspace.consent.decide("person:ann", yes=True, data=["service", "content"], purpose=["train"], covers="past")
+    [undone] = asked(workspace)
+    assert (undone.models, undone.spared, undone.is_done) == ((), 1, True)
+    clock.wait(days=1)
+    no(workspace)
+    newest, undone = asked(workspace)
+    assert [one.model for one in newest.models] == [model]
+    assert (newest.spared, newest.is_done) == (0, False)
+    assert (undone.models, undone.spared, undone.is_done) == ((), 1, True)
+    workspace.forgetting.forget()
+    newest, undone = asked(workspace)
+    assert ([one.model for one in newest.models], undone.models, undone.spared) == ([model], (), 1)
+
+
 def test_an_erasure_can_be_followed_though_nobody_knows_any_more_whose_it_was(learned):
     workspace, _, model = learned
     party = workspace.party("person:ann")

@@ -1,12 +1,14 @@
 """Choices: what one party can say about each use that the terms mention, and what is in effect now; decides nothing.
 
 It is the model behind a preference center (privacy settings: opt-in, opt-out, withdrawal of consent). A page of
-settings is made of *choices*, one for each switch of the terms that bind (where the terms have none, one for each
-purpose that they do not forbid). A choice says, by the gate's own reference:
+settings is made of *choices*, one for each switch of the terms that bind, and one for each purpose that they do not
+forbid and that none of their switches names. A choice says, by the gate's own reference:
 
-- what the party has said, and whether silence counts as a yes for it;
-- whether the use is allowed: by this party, by the account, and whose yes is needed besides;
-- what the party's no refuses, and what it turns off with it.
+- what the party has said, and for which kinds of data its silence is enough;
+- whether the use is allowed, for all kinds of data, for some or for none: by this party, by the account, and whose yes
+  is needed besides;
+- what the party's no refuses, and what it turns off with it;
+- what a yes would change.
 
 What the terms never allow is listed separately, with the rule that forbids it.
 
@@ -15,8 +17,8 @@ What the terms never allow is listed separately, with the rule that forbids it.
     True
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
@@ -34,7 +36,7 @@ from volition.consent.permits import (
     answered,
     governing_rule,
     permit,
-    say_of,
+    strictest,
     yes_end_us,
 )
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
@@ -48,6 +50,20 @@ class PartyAnswer(StrEnum):
     NOTHING = "nothing"
     ENDED = "ended"  # a yes that has ended
     MIXED = "mixed"  # not the same for every kind of data or purpose
+
+
+class Standing(StrEnum):
+    """For how much of what is asked about a use is allowed."""
+
+    ALL = "all"
+    PART = "part"
+    NONE = "none"
+
+
+def standing_of(allowed: Iterable[bool]) -> Standing:
+    """Return whether all, some or none of several answers are yes; none where there is nothing to answer."""
+    answers = set(allowed)
+    return Standing.NONE if True not in answers else Standing.PART if False in answers else Standing.ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +88,13 @@ class ChoiceLine:
     Attributes:
         category: A leaf of `terms.CATEGORIES`.
         purpose: A leaf of `terms.PURPOSES`.
-        say: What say the rule gives this party.
+        say: What say the rules give this party: the most that the rule of any region concerned asks of it.
+        account_say: What say they give the account.
         answer: What the party has said last.
         own: The party's permit or refusal.
         of_account: The account's; the same as `own` where the party is the account.
-        asks: Whose yes the rule asks for, of `terms.PARTY_WORDS`; empty where it asks for none.
+        asks: Whose yes the rules ask for, of `terms.PARTY_WORDS`; empty where they ask for none.
+        refusable_by: Whose no counts besides, of `terms.PARTY_WORDS`.
         max_age_us: Age beyond which nothing is used; none for no limit.
         elsewhere: Rules of other regions that ask more: where somebody from there is concerned, they count as well.
         end_us: When the party's yes ends, or ended (not included); none where it does not end, or there is none.
@@ -85,10 +103,12 @@ class ChoiceLine:
     category: str
     purpose: str
     say: Say
+    account_say: Say
     answer: PartyAnswer
     own: Permit | Refusal
     of_account: Permit | Refusal
     asks: tuple[str, ...]
+    refusable_by: tuple[str, ...]
     max_age_us: int | None
     elsewhere: tuple[Elsewhere, ...] = ()
     end_us: int | None = None
@@ -105,6 +125,19 @@ class ChoiceLine:
     def is_limited(self) -> bool:
         """Whether the account limits the use: for itself as a whole, or for this party."""
         return any(isinstance(one, Refusal) and one.reason is Reason.LIMITED for one in (self.own, self.of_account))
+
+    @property
+    def people_can_refuse(self) -> bool:
+        """Whether a no of a person whom the data concerns counts, whatever the account says."""
+        return bool({"person", "everyone"} & {*self.asks, *self.refusable_by})
+
+    @property
+    def opens_with_yes(self) -> bool:
+        """Whether a yes of this party is what is missing on its own side; others may still refuse."""
+        return isinstance(self.own, Refusal) and self.own.reason in _ENDED_BY_YES
+
+
+_ENDED_BY_YES: Final = frozenset({Reason.NOT_ASKED, Reason.SAID_NO, Reason.WITHDRAWN, Reason.EXPIRED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,10 +170,28 @@ class Choice:
         """Whether at least one kind of data may be used, as far as the party and its account go."""
         return any(line.stands for line in self.lines)
 
+    def standing(self, categories: Collection[str] = CATEGORIES) -> Standing:
+        """Return for how much of what the switch speaks of the use is allowed, as far as the party and its account go.
+
+        Args:
+            categories: Only these kinds of data count, such as those that are collected at all.
+        """
+        return standing_of(line.stands for line in self.lines if line.category in categories)
+
     @property
     def has_say(self) -> bool:
         """Whether the terms give this party a say at all."""
         return any(line.say is not Say.NONE for line in self.lines)
+
+    def with_say(self, *says: Say) -> tuple[ChoiceLine, ...]:
+        """Return the lines for which the terms give the party one of some kinds of say."""
+        return tuple(line for line in self.lines if line.say in says)
+
+    @property
+    def can_reach_back(self) -> bool:
+        """Whether a yes that covers the past would allow more than one that does not, as far as this party goes."""
+        heard = [line.own for line in self.lines if line.say is not Say.NONE]
+        return any(isinstance(own, Refusal) or own.since_us > BEGINNING_US for own in heard)
 
     @property
     def since_us(self) -> int | None:
@@ -218,35 +269,47 @@ def choices(
     if terms is None:
         return NOTHING
     known = history.party(party)
-    region = _region(history, account, party, at_us)
+    regions = tuple(dict.fromkeys(_region(history, whose, account, at_us) for whose in (party, f"account:{account}")))
     asking = _Asking(
         history=history,
         account=account,
         party=party,
         at_us=at_us,
         terms=terms,
-        region=region,
+        regions=regions,
         permit_of=permit_of or partial(permit, history, at_us=at_us),
     )
     return Choices(
         terms=terms,
         accepted=bool(binding),
         erased=known.erased_us is not None and known.erased_us <= at_us,
-        choices=tuple(choice for switch in switches_of(terms, region) if (choice := asking.choice(switch)).lines),
-        never=tuple(_never(terms, region)),
+        choices=tuple(choice for switch in switches_of(terms, *regions) if (choice := asking.choice(switch)).lines),
+        never=tuple(_never(terms, regions)),
     )
 
 
-def switches_of(terms: Terms, region: str | None = None) -> Sequence[Switch]:
-    """Return the switches of terms; where they have none, one for each purpose that they do not forbid everywhere."""
-    if terms.switches:
-        return terms.switches
-    usable = [
-        purpose
-        for purpose in PURPOSES
-        if any(_usable(terms.rule_for(category, purpose, region)) for category in CATEGORIES)
-    ]
-    return [Switch(name=purpose.replace("/", "-"), title=purpose, refuses=(purpose,)) for purpose in usable]
+def switches_of(terms: Terms, *regions: str | None) -> Sequence[Switch]:
+    """Return the switches of terms, and one for each purpose that none of them names and that is not forbidden.
+
+    Without the second kind, what the terms allow could be neither seen nor answered where they have no switch for it.
+
+    Args:
+        terms: The terms.
+        regions: Those whose rules count.
+    """
+    named = set(leaves((name for switch in terms.switches for name in (*switch.refuses, *switch.disables)), PURPOSES))
+    taken = {switch.name for switch in terms.switches}
+    added = []
+    for purpose in PURPOSES:
+        if purpose not in named and any(
+            _rules(terms, category, purpose, regions or (None,)) for category in CATEGORIES
+        ):
+            name = purpose.replace("/", "-")
+            while name in taken:
+                name = f"{name}-only"
+            taken.add(name)
+            added.append(Switch(name=name, title=purpose, refuses=(purpose,)))
+    return (*terms.switches, *added)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,44 +319,38 @@ class _Asking:
     party: str
     at_us: int
     terms: Terms
-    region: str | None
+    regions: tuple[str | None, ...]
     permit_of: Callable[[Use], Permit | Refusal]
 
     def choice(self, switch: Switch) -> Choice:
         purposes = leaves([*switch.refuses, *switch.disables], PURPOSES)
         lines = [
-            self._line(category, purpose, rule)
+            self._line(category, purpose, rules)
             for purpose in purposes
             for category in CATEGORIES
-            if _usable(rule := self.terms.rule_for(category, purpose, self.region)) and rule is not None
+            if (rules := _rules(self.terms, category, purpose, self.regions))
         ]
         return Choice(switch=switch, purposes=purposes, lines=tuple(lines))
 
-    def _line(self, category: str, purpose: str, rule: Rule) -> ChoiceLine:
-        role = PartyRole.ACCOUNT if self.party.startswith("account:") else PartyRole.FIRST
-        beside = self.history.located(
-            () if role is PartyRole.ACCOUNT else (self.party,)
-        )  # theirs counts for the account
+    def _line(self, category: str, purpose: str, rules: Sequence[Rule]) -> ChoiceLine:
+        is_account = self.party.startswith("account:")
+        role = PartyRole.ACCOUNT if is_account else PartyRole.FIRST
+        beside = () if is_account else self.history.located([self.party])
         use = Use(account=self.account, party=self.party, role=role, category=category, purpose=purpose, beside=beside)
         own = self.permit_of(use)
-        whole = Use(
-            account=self.account,
-            party=f"account:{self.account}",
-            role=PartyRole.ACCOUNT,
-            category=category,
-            purpose=purpose,
-            beside=beside,
-        )
+        whole = replace(use, party=f"account:{self.account}", role=PartyRole.ACCOUNT)
         return ChoiceLine(
             category=category,
             purpose=purpose,
-            say=say_of(rule, role),  # also of terms that do not bind yet, so that a no can be said before
+            say=strictest(rules, role),  # also of terms that do not bind yet, so that a no can be said before
+            account_say=strictest(rules, PartyRole.ACCOUNT),
             answer=self._answer(use, own),
             own=own,
-            of_account=own if role is PartyRole.ACCOUNT else self.permit_of(whole),
-            asks=rule.asks,
-            max_age_us=rule.max_age_us,
-            elsewhere=tuple(self._elsewhere(category, purpose, rule)),
+            of_account=own if is_account else self.permit_of(whole),
+            asks=tuple(dict.fromkeys(word for rule in rules for word in rule.asks)),
+            refusable_by=tuple(dict.fromkeys(word for rule in rules for word in rule.refusable_by)),
+            max_age_us=min((rule.max_age_us for rule in rules if rule.max_age_us is not None), default=None),
+            elsewhere=tuple(self._elsewhere(category, purpose, rules)),
             end_us=yes_end_us(self.history, use, self.at_us) if self._may_end(purpose) else None,
         )
 
@@ -304,10 +361,8 @@ class _Asking:
             decisions and self.history.bindings.yes_ages_us(purpose)
         )
 
-    def _elsewhere(self, category: str, purpose: str, rule: Rule) -> Iterator[Elsewhere]:
+    def _elsewhere(self, category: str, purpose: str, here: Sequence[Rule]) -> Iterator[Elsewhere]:
         """Yield the rules of other regions that ask more than the party's and the account's rules do."""
-        region = _region(self.history, self.account, f"account:{self.account}", self.at_us)
-        here = [one for one in (rule, self.terms.rule_for(category, purpose, region)) if one is not None]
         for other in self.terms.rules_anywhere(category, purpose):
             if other is None or other.basis is Basis.NEVER:
                 yield Elsewhere(regions=() if other is None else other.region, asks=(), is_never=True)
@@ -344,11 +399,14 @@ def _is_shorter(age_us: int | None, than_us: int | None) -> bool:
     return age_us is not None and (than_us is None or age_us < than_us)
 
 
-def _usable(rule: Rule | None) -> bool:
-    return rule is not None and rule.basis is not Basis.NEVER
+def _rules(terms: Terms, category: str, purpose: str, regions: Sequence[str | None]) -> tuple[Rule, ...]:
+    """Return the rules of all regions concerned; none at all where the rule of any of them forbids the use."""
+    found = [terms.rule_for(category, purpose, region) for region in regions]
+    usable = tuple(rule for rule in found if rule is not None and rule.basis is not Basis.NEVER)
+    return usable if len(usable) == len(found) else ()
 
 
-def _region(history: History, account: str, party: str, at_us: int) -> str | None:
+def _region(history: History, party: str, account: str, at_us: int) -> str | None:
     for whose in (party, f"account:{account}"):
         known = [region for since_us, region in history.regions(whose) if since_us <= at_us]
         if known:
@@ -356,10 +414,11 @@ def _region(history: History, account: str, party: str, at_us: int) -> str | Non
     return None
 
 
-def _never(terms: Terms, region: str | None) -> Iterator[Never]:
+def _never(terms: Terms, regions: Sequence[str | None]) -> Iterator[Never]:
     for purpose in PURPOSES:
-        judged = [(category, terms.rule_for(category, purpose, region)) for category in CATEGORIES]
-        forbidden = [(category, rule) for category, rule in judged if not _usable(rule)]
+        judged = ((name, terms.rule_for(name, purpose, region)) for name in CATEGORIES for region in regions)
+        forbidding = [(name, rule) for name, rule in judged if rule is None or rule.basis is Basis.NEVER]
+        forbidden = list(dict(reversed(forbidding)).items())  # each kind of data once, by the first region's rule
         for number, group in groupby(
             sorted(forbidden, key=lambda found: (_number(terms, found[1]), CATEGORIES.index(found[0]))),
             key=lambda found: _number(terms, found[1]),

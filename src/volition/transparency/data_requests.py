@@ -75,6 +75,8 @@ class DataRequest:
         until_us: When a later yes covered some or all of it, so that it is no longer in force as a whole; none if there
             was none. The models that it affects must forget all the same.
         models: The models that it affects, the oldest first.
+        spared: How many more had learned from what it covers and need not forget: a later yes reached back to all of
+            it. What a later no asks of them is asked by that no alone.
     """
 
     kind: RequestKind
@@ -84,6 +86,7 @@ class DataRequest:
     purposes: tuple[str, ...]
     until_us: int | None
     models: tuple[AffectedModel, ...]
+    spared: int = 0
 
     @property
     def due_us(self) -> int | None:
@@ -107,6 +110,7 @@ class DataRequest:
             "done": self.is_done,
             "due": None if self.due_us is None else us_to_text(self.due_us),
             "models": [model.to_json() for model in self.models],
+            "spared": self.spared,
         }
 
 
@@ -149,28 +153,50 @@ def data_requests_of(
     """
     due = {one.model: one.due_us for one in owed}
     learned = _Learned(models, open_snapshot)
-    return tuple(
-        DataRequest(
-            kind=one.kind,
-            seq=one.seq,
-            at_us=one.at_us,
-            categories=tuple(name for name in CATEGORIES if name in one.categories),
-            purposes=tuple(name for name in PURPOSES if name in one.purposes),
-            until_us=_until_us(one.seq, one.categories, one.purposes, history.party(one.parties[0]).decisions),
-            models=tuple(
-                AffectedModel(
-                    model=model.id,
-                    family=model.family,
-                    rows=rows,
-                    due_us=None if model.forgotten_us is not None else due[model.id],
-                    forgotten_us=model.forgotten_us,
-                    successor=model.successor,
-                )
-                for model, rows in learned.affected(one)
-                if model.forgotten_us is not None or model.id in due
-            ),
-        )
-        for one in reversed(_asked(parties, history))
+    return tuple(_request(one, history, learned, due) for one in reversed(_asked(parties, history)))
+
+
+def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[str, int]) -> DataRequest:
+    """Return one request with what became of each model that had learned from what it covers."""
+    decisions = history.party(one.parties[0]).decisions
+    had = list(learned.affected(one))
+    spared = {model.id for model, _, rows in had if _is_spared(one, model, rows, learned.purpose(model), decisions)}
+    left = [(model, total) for model, total, _ in had if model.forgotten_us is not None or model.id in due]
+    return DataRequest(
+        kind=one.kind,
+        seq=one.seq,
+        at_us=one.at_us,
+        categories=tuple(name for name in CATEGORIES if name in one.categories),
+        purposes=tuple(name for name in PURPOSES if name in one.purposes),
+        until_us=_until_us(one.seq, one.categories, one.purposes, decisions),
+        models=tuple(
+            AffectedModel(
+                model=model.id,
+                family=model.family,
+                rows=total,
+                due_us=None if model.forgotten_us is not None else due[model.id],
+                forgotten_us=model.forgotten_us,
+                successor=model.successor,
+            )
+            for model, total in left
+            if model.id not in spared
+        ),
+        spared=len(spared | ({model.id for model, _, _ in had} - {model.id for model, _ in left})),
+    )
+
+
+def _is_spared(
+    one: _Asked, model: ModelState, rows: Mapping[str, "_Rows"], purpose: str, decisions: Iterable[Decision]
+) -> bool:
+    """Return whether a later yes, said before the model forgot, reached back to every row that the no covered."""
+    return any(
+        said.yes
+        and said.seq > one.seq
+        and said.covers_us is not None
+        and purpose in said.purposes
+        and (model.forgotten_us is None or said.at_us < model.forgotten_us)
+        and all(category in said.categories and said.covers_us <= held.first_us for category, held in rows.items())
+        for said in decisions
     )
 
 
@@ -219,31 +245,49 @@ def _until_us(
     return None
 
 
+@dataclass(slots=True)
+class _Rows:
+    """How many rows of a category there are, and when the first of them was collected."""
+
+    number: int
+    first_us: int
+
+
 class _Learned:
-    """How many rows of a person each model learned from, by category; each snapshot is counted once for a party."""
+    """What each model learned of a person, by category; each snapshot is counted once for a party."""
 
     def __init__(self, models: Iterable[ModelState], open_snapshot: Callable[[str], Snapshot]) -> None:
         self._models = list(models)
         self._open = open_snapshot
-        self._rows: dict[tuple[str, tuple[str, ...]], tuple[str, Mapping[str, int]]] = {}
+        self._purposes: dict[str, str] = {}
+        self._rows: dict[tuple[str, tuple[str, ...]], dict[str, _Rows]] = {}
 
-    def affected(self, asked: _Asked) -> Iterable[tuple[ModelState, int]]:
-        """Yield the models that a no at an instant affects, with how many rows that it covers."""
+    def affected(self, asked: _Asked) -> Iterable[tuple[ModelState, int, Mapping[str, _Rows]]]:
+        """Yield the models that a no at an instant affects, with how many rows that it covers, and which."""
         for model in self._models:
             if model.trained_us > asked.at_us or (model.forgotten_us is not None and model.forgotten_us < asked.at_us):
                 continue
-            purpose, rows = self._of(model.snapshot, tuple(asked.parties))
-            total = sum(number for category, number in rows.items() if category in asked.categories)
-            if purpose in asked.purposes and total:
-                yield model, total
+            found = self._of(model.snapshot, tuple(asked.parties))
+            rows = {category: held for category, held in found.items() if category in asked.categories}
+            if self.purpose(model) in asked.purposes and rows:
+                yield model, sum(held.number for held in rows.values()), rows
 
-    def _of(self, name: str, parties: tuple[str, ...]) -> tuple[str, Mapping[str, int]]:
+    def purpose(self, model: ModelState) -> str:
+        """Return the purpose for which a model learned."""
+        if model.snapshot not in self._purposes:
+            self._purposes[model.snapshot] = self._open(model.snapshot).purpose
+        return self._purposes[model.snapshot]
+
+    def _of(self, name: str, parties: tuple[str, ...]) -> Mapping[str, _Rows]:
         if (name, parties) not in self._rows:
             snapshot = self._open(name)
+            self._purposes[name] = snapshot.purpose
             pseudonyms = {party.removeprefix(_PERSON) for party in parties}
-            rows: dict[str, int] = {}
+            rows: dict[str, _Rows] = {}
             for key in snapshot.keys:
                 if not pseudonyms.isdisjoint(key.people):
-                    rows[key.category] = rows.get(key.category, 0) + 1
-            self._rows[name, parties] = snapshot.purpose, rows
+                    held = rows.setdefault(key.category, _Rows(0, key.collected_us))
+                    held.number += 1
+                    held.first_us = min(held.first_us, key.collected_us)
+            self._rows[name, parties] = rows
         return self._rows[name, parties]

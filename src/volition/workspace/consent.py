@@ -189,6 +189,34 @@ class Consent:
             party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers, until=said.until
         )
 
+    def refuse_all(self, party: str, *, account: str) -> tuple[Entry, bool]:
+        """Say no to every use on which the terms give a party a say, in one entry.
+
+        Returns:
+            The entry, and whether `undo_refusal` would change anything.
+
+        Raises:
+            InvalidInputError: The terms give the party no say in anything.
+        """
+        before = self.choices(party, account=account).choices
+        named = {purpose for choice in before if choice.has_say for purpose in choice.purposes}
+        if not named:
+            raise InvalidInputError(f"There is nothing on which {party} has a say. Open the settings anew.")
+        purposes = [purpose for purpose in PURPOSES if purpose in named]
+        entry = self.decide(party, yes=False, data=EVERYTHING, purpose=purposes)
+        now = self.choices(party, account=account)
+        changed = ((choice, now.of(choice.switch.name)) for choice in before)
+        now_us = self._opened.now_us
+        return entry, any(one is not None and bool(undoing(choice, one, at_us=now_us)) for choice, one in changed)
+
+    def undo_refusal(self, party: str, *, account: str, seq: int) -> list[Entry]:
+        """Say what makes every switch stand as it did before a party said no to all; raises as `undo_choice` does."""
+        return [
+            entry
+            for choice in self.choices(party, account=account).choices
+            for entry in self.undo_choice(party, choice.switch.name, account=account, seq=seq)
+        ]
+
     def undo_choice(self, party: str, switch: str, *, account: str, seq: int) -> list[Entry]:
         """Say what makes a switch stand as it did before an answer of this party, by its ledger entry's number.
 

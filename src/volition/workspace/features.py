@@ -151,6 +151,10 @@ class Features:
         """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
         return run_complete(self._writing(person), self._opened_composer(), text, limit=limit)
 
+    def can_complete(self) -> bool:
+        """Return whether a composer is at work; where none is, nothing that is typed would be answered."""
+        return self._models.working("compose") is not None
+
     def replies(self, channel: str, ts: str, *, person: str, limit: int = SHOWN) -> tuple[Reply, ...]:
         """Suggest short replies to a chat message.
 

@@ -1,6 +1,7 @@
 """The pages of the features: what is there with them on, with them off, and for whom."""
 
 import dataclasses
+import html
 import json
 import re
 import zipfile
@@ -90,7 +91,7 @@ def test_a_meeting_says_what_it_came_to_and_each_quote_leads_to_its_turn(server)
     client = come_in(server)
     assert 'href="/meetings/planning"' in client.get("/meetings").text
     page = client.get("/meetings/planning").text
-    assert "AI is on in this meeting." in page
+    assert "AI is on for what you say in meetings." in page
     for section, place in (("moments", 1), ("decisions", 0), ("actions", 1)):
         part = page.split(f'id="{section}"')[1].split("</ul>")[0]
         assert f'href="#t-{place}"' in part, section
@@ -105,7 +106,7 @@ def test_a_meeting_is_readable_by_those_who_were_there_with_everything_off_and_b
     assert "off here" in page
     assert "An administrator of Acme Ltd can turn it on." in page
     assert "by Thursday" in page
-    assert "AI is off for what you said" in page
+    assert "AI is off for what you say" in page
     stranger = come_in(server, "di")
     assert "planning" not in stranger.get("/meetings").text
     assert stranger.get("/meetings/planning").status_code == 400
@@ -282,6 +283,39 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     assert chat_records(server) == before
 
 
+def test_a_summary_that_is_off_for_what_came_before_the_yes_says_just_that(server):
+    """Everybody has said yes; it is only that the meeting was before."""
+    with server.workspaces.borrow() as workspace:
+        for party in ("account:acme", "person:ada"):
+            workspace.consent.decide(party, yes=True, data=["content"], purpose=["feature"])
+    page = come_in(server).get("/meetings/planning").text
+    assert "Summaries: off here" in page
+    assert "was collected before the yes that it needs, that of Acme Ltd." in page
+    assert "others whom this concerns" not in page
+
+
+def test_under_terms_without_a_switch_for_it_a_feature_can_be_turned_on_all_the_same(tmp_path, rooms):
+    server = Server(rooms, is_demo=True)
+    with server.workspaces.borrow() as workspace:
+        workspace.terms.publish(load_profile("bundled"))
+        workspace.terms.accept("acme", "bundled")
+    client = come_in(server)
+    page = client.get("/search?q=launch").text
+    assert "nobody can turn it on" not in page
+    assert "An administrator of Acme Ltd can turn it on" in page
+    administrator = come_in(server, "demo-administrator")
+    assert administrator.post("/account/switches/feature-search", data={"answer": "yes"}).status_code == 303
+    assert "Search: off here" not in client.get("/search?q=launch").text
+    server.close()
+
+
+def test_minutes_say_what_was_looked_for_and_that_none_was_found(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    page = html.unescape(come_in(server).get("/meetings/standup").text)
+    assert page.count("We looked for English phrases such as") == 3
+    assert "Nobody explicitly" not in page
+
+
 def test_recommendations_tell_their_reason_or_who_can_turn_them_on(server):
     client = come_in(server)
     assert "Recommendations: off here" in client.get("/recommendations").text
@@ -318,6 +352,29 @@ def put_a_composer_to_work(served, folder):
         model = workspace.models.train("compose").id
         workspace.models.audit(model)
         workspace.models.release(model)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_nothing_is_sent_while_somebody_writes_unless_a_composer_is_at_work(served, new_page, sign_in, tmp_path):
+    """The page says what leaves it and when, and that is what leaves it."""
+    with served.workspaces.borrow() as workspace:
+        for party in ("account:acme", "person:ada"):
+            workspace.consent.decide(party, yes=True, data=["content"], purpose=["feature"], covers="past")
+    page, sent = sign_in(new_page()), []
+    page.on("request", lambda asked: sent.append(asked.url) if asked.method == "POST" else None)
+    page.goto("/chat")
+    assert "the text does not leave this page" in page.locator("#compose-note").inner_text()
+    page.locator("#text").press_sequentially("hello there, who can help?", delay=5)
+    page.wait_for_timeout(600)
+    assert sent == []
+    put_a_composer_to_work(served, tmp_path)
+    page.goto("/chat")
+    assert "goes to this server at each pause" in page.locator("#compose-note").inner_text()
+    page.locator("#text").press_sequentially("hello there", delay=5)
+    page.wait_for_timeout(600)
+    assert sent
+    assert all(url.endswith("/chat/completions") for url in sent)
 
 
 def patient(new_page, **look):

@@ -62,7 +62,7 @@ def test_every_place_agrees_after_a_no_and_after_undoing_it(served, page, sign_i
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("everything is as it was before").wait_for()
     said = states(page, "train-compose")
-    assert (said["card"], said["glance"], said["standing"]) == ("Used", "Used", "Your data trains AI")
+    assert (said["card"], said["glance"], said["standing"]) == ("Used", "Used", "Your data may train AI")
     assert states(page, "train-search")["card"] == "Not used"
 
 
@@ -116,7 +116,7 @@ def test_it_works_without_javascript(served, new_page, sign_in):
         "card": "Not used",
         "glance": "Not used",
         "kinds": {"Not used"},
-        "standing": "Your data trains AI",
+        "standing": "Your data may train AI",
     }
     page.get_by_role("button", name="Undo").click()
     assert states(page, "train-search")["card"] == "Used"
@@ -163,3 +163,49 @@ def test_others_are_told_whom_the_page_is_for(served, new_page, sign_in, role):
     response = page.context.request.get("/settings")
     assert response.status == 403
     assert "It is for: Guest and Person." in response.text()
+
+
+def test_one_click_refuses_everything_and_one_more_undoes_it(served, page, sign_in, check_access):
+    allow(served)
+    sign_in(page).goto("/settings")
+    before = page.locator(".glances .pill").all_text_contents()
+    assert set(before) == {"Used"}
+    page.get_by_role("button", name="Say no to everything").click()
+    page.get_by_role("button", name="Undo").wait_for()
+    assert set(page.locator(".glances .pill").all_text_contents()) == {"Not used"}
+    assert page.locator("#standing").inner_text() == "Your data does not train AI"
+    check_access(page)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Everything is as it was before").wait_for()
+    assert page.locator(".glances .pill").all_text_contents() == before
+    assert page.evaluate("document.activeElement.id") == "everything-title"
+
+
+def test_the_reader_stays_where_they_are_after_an_answer_and_after_its_undoing(served, new_page, sign_in):
+    allow(served)
+    for size in ({"width": 1280, "height": 900}, {"width": 390, "height": 844}):
+        page = sign_in(new_page(viewport=size))
+        page.goto("/settings")
+        button = page.locator("#train-compose-no")
+        button.scroll_into_view_if_needed()
+        above = button.bounding_box()["y"]
+        assert page.evaluate("scrollY") > 300
+        button.click()
+        page.get_by_role("button", name="Undo").wait_for()
+        assert page.evaluate("document.activeElement.id") == "train-compose-no"
+        assert abs(page.locator("#train-compose-no").bounding_box()["y"] - above) < 50
+        assert page.evaluate("scrollY") > 300
+        box = page.get_by_role("button", name="Undo").bounding_box()
+        assert 0 <= box["y"] < size["height"]  # it is in sight, wherever the reader is
+        above = page.locator("#train-compose-no").bounding_box()["y"]
+        page.mouse.click(box["x"] + 5, box["y"] + 5)  # `click` of Playwright would scroll by itself
+        page.get_by_text("everything is as it was before").wait_for()
+        page.wait_for_function("document.activeElement.id === 'train-compose-title'")
+        assert abs(page.locator("#train-compose-no").bounding_box()["y"] - above) < 50
+
+
+def test_each_checkbox_has_a_name_of_its_own(served, page, sign_in):
+    sign_in(page).goto("/settings")
+    names = page.locator("input[type=checkbox]").evaluate_all("all => all.map(one => one.labels[0].textContent.trim())")
+    assert len(names) > 1
+    assert len(set(names)) == len(names)

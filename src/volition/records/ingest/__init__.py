@@ -41,6 +41,19 @@ ITEM = "volition.item"
 PERSON_ITEM = "person/"
 """What the name of an item begins with that is a person, before the id that the source has for them."""
 
+COLLECTED = frozenset(
+    {
+        "service/usage",
+        "service/telemetry",
+        "service/diagnostics",
+        "content/chat",
+        "content/transcript",
+        "content/files",
+    }
+)
+"""The kinds of data for which there is a way in; no record of any other can be made. Pages say of the others that
+nothing of the kind is collected."""
+
 LAST_US = 253_402_300_799_999_999  # the last microsecond of the year 9999: no later instant can be written as text
 
 
@@ -74,7 +87,7 @@ class Draft:
         key: Identity within the account that stays the same when the input is read again.
         account: Id of the account whose terms govern the record.
         people: Everyone concerned, the speaker, author or actor first.
-        category: A leaf of `terms.CATEGORIES`.
+        category: One of `COLLECTED`.
         at_us: Instant of collection, microseconds since the Unix epoch, UTC. It may lie in the future.
         payload: The content, as a JSON object.
         version: Of a source whose records change there: larger for a newer form, which then takes the place of an
@@ -82,8 +95,9 @@ class Draft:
         mentioned: Those of the people whom it merely mentions: it concerns them, and they were not there.
 
     Raises:
-        InvalidInputError: The account is empty, the instant lies outside 1970 to 9999, or a text or number has no
-            JSON form (half a surrogate pair, a NaN), so that the record could be stored nowhere.
+        InvalidInputError: The account is empty, nothing of the category is collected, the instant lies outside 1970 to
+            9999, or a text or number has no JSON form (half a surrogate pair, a NaN), so that the record could be
+            stored nowhere.
     """
 
     key: str
@@ -99,6 +113,9 @@ class Draft:
         """Check once, so that whatever holds a draft can store it."""
         if not self.account:
             raise InvalidInputError("The record names no account. Say whose terms govern it.")
+        if self.category not in COLLECTED:
+            msg = f"Nothing of the category {self.category!r} is collected. The categories are: {sorted(COLLECTED)}."
+            raise InvalidInputError(msg)
         if not 0 <= self.at_us <= LAST_US:
             raise InvalidInputError("The time lies outside the years 1970 to 9999. Correct it at the source.")
         texts = [self.key, self.account, *(text for person in self.people for text in person.order)]

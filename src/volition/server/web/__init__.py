@@ -7,6 +7,8 @@ Each module knows only those before it:
 
 page       what a page is: a visit in, one frozen dataclass out; roles, navigation
 labels     what things are called on pages
+standing   how a use stands, in a word, and whether anything here makes that use at all
+answering  what a yes and a no to a switch would do
 markdown   what the operator wrote as terms, as HTML
 problem    the page for a request that failed
 charts     SVG, with the same figures as a table

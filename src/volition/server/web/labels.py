@@ -33,28 +33,28 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
     "train/search": Purpose(
         title="Train search",
         does="Search learns from the results that people open, so that better results come first.",
-        without="Search does not learn from you. You can still search.",
+        without="Search does not learn from you.",
     ),
     "train/recommend": Purpose(
         title="Train recommendations",
         does="Recommendations learn from what people open and join.",
-        without="Recommendations do not learn from you. You still get recommendations.",
+        without="Recommendations do not learn from you.",
     ),
     "train/summary": Purpose(
         title="Train summaries",
         does="Summaries learn from transcripts, and from people's corrections, which moments of a meeting matter.",
-        without="Summaries do not learn from meetings in which you speak. You still get summaries.",
+        without="Summaries do not learn from what you say in meetings.",
     ),
     "train/compose": Purpose(
         title="Train the composer",
         does="The composer learns from chat messages which words follow which. It suggests only what several "
         "people wrote.",
-        without="The composer does not learn from what you write. You can still use it.",
+        without="The composer does not learn from what you write.",
     ),
     "train/diagnose": Purpose(
         title="Train diagnosis",
         does="Diagnosis learns from measurements of connections and devices which sessions are about to fail, and why.",
-        without="Diagnosis does not learn from your sessions. They run as before.",
+        without="Diagnosis does not learn from your sessions.",
     ),
     "feature/search": Purpose(
         title="Search",

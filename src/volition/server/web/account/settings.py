@@ -9,20 +9,33 @@ never shows whose it was.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from volition.consent.aggregates import FEWEST, Counted, count
-from volition.consent.choices import Choice, ChoiceLine, Choices, PartyAnswer
+from volition.consent.choices import Choice, ChoiceLine, Choices, Standing
 from volition.consent.permits import Refusal
 from volition.consent.terms.diff import diff
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
+from volition.server.web.answering import (
+    RefuseAll,
+    named,
+    refusing_all,
+    take_refusal,
+    what_a_no_does,
+    what_a_yes_does,
+    what_was_answered,
+    when_it_counts,
+)
 from volition.server.web.console.first_steps import FirstStep, first_steps
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, weighs_of
+from volition.server.web.standing import allowed_state, beside, training_state
 
 pages = Pages()
+_EVERYTHING: Final = f"{PATH}/refuse/everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +86,7 @@ class AccountPage:
         empty: Why there is nothing to choose; empty where there is.
         steps: How to begin; empty once it was begun.
         training: Whether the account lets any of its data train AI.
+        refusal: One click that says no to everything; none where there is nothing to say no to.
         new_terms: Terms that can be accepted; none if the newest bind.
         glances: Every switch, in the order of the cards.
         cards: A card for each switch.
@@ -87,6 +101,7 @@ class AccountPage:
     empty: str
     steps: tuple[FirstStep, ...]
     training: Badge
+    refusal: RefuseAll | None
     new_terms: NewTerms | None
     glances: tuple[SwitchGlance, ...]
     cards: tuple[AccountCard, ...]
@@ -105,12 +120,11 @@ def show(visit: Visit) -> AccountPage:
     found = workspace.consent.choices(f"account:{account}", account=account)
     limits = workspace.consent.limits(account)
     cards = tuple(
-        _card(choice, name, lock_of(choice, limits, name), due_days=workspace.due_days) for choice in found.choices
+        card_of(choice, name, lock_of(choice, limits, name), due_days=workspace.due_days) for choice in found.choices
     )
     history = workspace.history()
     people = [f"person:{person.pseudonym}" for person in workspace.parties.people(account)]
     counted = [count(history, people, choice, account=account, at_us=workspace.now_us) for choice in found.choices]
-    trains = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
     return AccountPage(
         title=f"AI settings of {name}",
         lead=f"What AI may do with data of {name}. A no of the account applies whatever its people say; after a yes "
@@ -122,7 +136,12 @@ def show(visit: Visit) -> AccountPage:
             is_decided=bool(history.answers.scopes),
             account=account,
         ),
-        training=Badge(word="Data may train AI" if trains else "No data trains AI", is_on=trains),
+        training=training_state(
+            (line for choice in found.choices for line in choice.lines),
+            on="Data may train AI",
+            off="No data trains AI",
+        ),
+        refusal=refusing_all(found.choices, action=_EVERYTHING),
         new_terms=_new_terms(visit, account),
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         cards=cards,
@@ -134,6 +153,15 @@ def show(visit: Visit) -> AccountPage:
         f"{2 * FEWEST} "
         "people no counts are shown.",
         terms="" if found.terms is None else found.terms.title,
+    )
+
+
+@pages.post(_EVERYTHING, roles=[Role.ADMINISTRATOR])
+def refuse_everything(visit: Visit) -> Redirect:
+    """Take the account's no to everything, or undo one."""
+    account = account_of(visit)
+    return take_refusal(
+        visit, party=f"account:{account}", account=account, page=PATH, action=_EVERYTHING, whose="the account's"
     )
 
 
@@ -159,9 +187,9 @@ def answer(visit: Visit) -> Redirect:
         party, switch, account=account, yes=said == "yes", covers=covers, until=until
     )
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
-    after = workspace.consent.choices(party, account=account).of(switch)
-    waits = said == "yes" and after is not None and any(line.is_limited for line in after.lines)
-    counts = "counts once it is unlocked" if waits else "counts from now on"
+    counts = when_it_counts(
+        workspace.consent.choices(party, account=account).of(switch), yes=said == "yes", is_account=True
+    )
     text = f"{title}: the account's {said} {counts}. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=text, undo=undo))
 
@@ -209,65 +237,52 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
 
 
 @lru_cache(maxsize=1024)
-def _card(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
+def card_of(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
+    """Show one switch of the account, whose name is given."""
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
-    besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
-    yes = [
-        "It covers data collected from now on. Earlier data stays out, unless you include it.",
-        words.YES_ENDS,
-    ]
-    if lock is not None and lock.is_locked:
-        yes = ["It is recorded, and takes effect once the switch is unlocked, for data collected from then on."]
-    no = ["It applies until an administrator says yes, whatever the people of the account say."]
+    yes, no = what_a_yes_does(choice, is_account=True), what_a_no_does(choice, is_account=True)
     if trains:
         yes.append(
-            f"If you say no later, the data leaves every training set at once, and models forget it within {due_days} "
-            "days."
+            "If you say no later, nothing learns from the data from then on, and models that learned from it must "
+            f"forget it within {due_days} days."
         )
-        no.append("Models do not learn from the account's data; what they have learned from it is forgotten.")
+        no.insert(0, f"What models have learned from that data, they must forget within {due_days} days.")
     else:
         yes.append("You can say no later; it works at once.")
-        no.append("Nobody in the account can use it.")
-    no.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
-    everyone = {word for line in choice.lines for word in line.asks} & {"everyone", "person"}
-    others = "The people concerned must say yes too." if everyone else "Each person can still say no."
-    others = f"{others} {words.elsewhere(choice.lines)}".strip()
+    no.insert(0, "It applies until an administrator says yes, whatever the people of the account say.")
     return AccountCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
         does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
         answer=choice.answer,
-        answered=_answered(choice, name),
-        state=Badge(word="Allowed" if choice.stands else "Not allowed", is_on=choice.stands),
+        answered=what_was_answered(choice, you=name, has="has") if choice.has_say else _LEFT_OUT[choice.standing()],
+        state=allowed_state(choice.lines),
         yes=tuple(yes),
         no=tuple(no),
-        others=others,
+        others=f"{_others(choice)} {words.elsewhere(choice.lines)}".strip(),
         kinds=tuple(_kind(line, single=len(choice.purposes) == 1) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{PATH}/switches/{choice.switch.name}",
         weighs=weighs_of(choice),
+        reaches_back=choice.can_reach_back,
         lock=lock,
     )
 
 
-def _answered(choice: Choice, name: str) -> str:
-    if not choice.has_say:
-        return "The terms do not let the account choose here."
-    match choice.answer:
-        case PartyAnswer.YES:
-            return f"{name} said yes.{words.end_of(choice)}"
-        case PartyAnswer.NO:
-            return f"{name} said no."
-        case PartyAnswer.ENDED:
-            return f"{name} said yes.{words.end_of(choice)} Since then this counts as a no, until it says yes again."
-        case PartyAnswer.MIXED:
-            return "The answers differ between kinds of data; see below."
-        case PartyAnswer.NOTHING:
-            if choice.allowed:
-                return (
-                    "Nobody has answered for the account. It is allowed without a yes here, until the account says no."
-                )
-            return "Nobody has answered for the account, and no answer is not a yes."
+_LEFT_OUT: Final = {
+    Standing.ALL: "The terms do not let the account choose here: it is allowed whatever the account says.",
+    Standing.PART: "The terms do not let the account choose here: part of it is allowed whatever the account says.",
+    Standing.NONE: "The terms do not let the account choose here.",
+}
+
+
+def _others(choice: Choice) -> str:
+    """Say what the people of the account decide besides; empty where the terms give them no say."""
+    everyone = {word for line in choice.lines for word in line.asks} & {"everyone", "person"}
+    if everyone:
+        part = [line for line in choice.lines if set(line.asks) & {"everyone", "person"}]
+        return f"For {named(choice, part)}, the people concerned must say yes too."
+    return "Each person can still say no." if any(line.people_can_refuse for line in choice.lines) else ""
 
 
 def _kind(line: ChoiceLine, *, single: bool) -> CategoryRow:
@@ -279,8 +294,8 @@ def _kind(line: ChoiceLine, *, single: bool) -> CategoryRow:
     )
     return CategoryRow(
         category=named[0].upper() + named[1:] if single else f"{words.PURPOSES[line.purpose].title}: {named}",
-        state=Badge(word="Allowed" if line.stands else "Not allowed", is_on=line.stands),
-        why=why,
+        state=allowed_state([line]),
+        why="; ".join(filter(None, (why, beside(line)))),
     )
 
 

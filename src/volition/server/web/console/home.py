@@ -69,7 +69,7 @@ def show(visit: Visit) -> ConsolePage:
     newest = [*workspace.ledger.entries(max(0, head.size - _ENTRIES_SHOWN), head.size)] if reads_ledger else []
     return ConsolePage(
         title="Overview",
-        lead=f"The log is {workspace.origin}, with {head.size:,} entries that anyone can check.",
+        lead=f"The log is {workspace.origin}, with {head.size:,} entries; whoever has its public key can check them.",
         steps=first_steps(
             is_published=bool(status["terms"]),
             is_collected=bool(status["records"]),

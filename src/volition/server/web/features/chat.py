@@ -111,7 +111,9 @@ class ChatPage:
         off: Why there is no composer; none where there is one.
         uses: Whether the visitor's messages are used.
         action: Where the form is sent.
-        completing: Where what is typed is sent for completions.
+        completing: Where what is typed is sent for completions; empty where no composer is at work, so that nothing is
+            sent while somebody types.
+        leaves: What leaves the page, and when, in a sentence or two.
         text: The text in the box.
         form: An idempotency key of this form, so that sending it twice sends once; empty where nothing can be sent.
         suggestions: Continuations or replies, once asked for.
@@ -132,6 +134,7 @@ class ChatPage:
     uses: tuple[UseState, ...]
     action: str
     completing: str
+    leaves: str
     text: str
     form: str
     suggestions: tuple[ComposerSuggestion, ...]
@@ -223,7 +226,7 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[ComposerSugge
     match asked.partition(":"):
         case "suggest", _, _:
             found = _completions(visit, person, text)
-            return text, found, "" if found else "There is nothing to suggest here. Write more, then ask again."
+            return text, found, "" if found else _nothing_to_suggest(visit)
         case "reply", _, ts:
             replies = visit.workspace.features.replies(visit.path.get("channel", ""), ts, person=person)
             found = tuple(
@@ -266,6 +269,7 @@ def _page(
     except RefusedError:
         works = "You can still write here; no AI reads it."
         is_off = off(visit, "feature/compose", _CATEGORY, works=works)
+    completes = is_off is None and workspace.features.can_complete()
     has_model = is_off is None and workspace.features.endpoint() is not None
     latest = () if here is None else here.lines[-_LATEST:]
     return ChatPage(
@@ -275,11 +279,12 @@ def _page(
         channel=channel,
         messages=tuple(_message(line) for line in latest),
         earlier=0 if here is None else len(here.lines) - len(latest),
-        reply_to="" if is_off else next((line.place for line in reversed(latest) if not line.is_own), ""),
+        reply_to="" if not completes else next((line.place for line in reversed(latest) if not line.is_own), ""),
         off=is_off,
         uses=uses(visit, _USES, _CATEGORY),
         action=address(channel) if channel else PATH,
-        completing=f"{PATH}/completions",
+        completing=f"{PATH}/completions" if completes else "",
+        leaves=_leaves(channel if here is not None else "", completes=completes, is_off=is_off is not None),
         text=text,
         form="" if here is None else secrets.token_hex(16),
         suggestions=suggestions,
@@ -288,6 +293,31 @@ def _page(
         tones=tuple(Way(name=f"tone:{name}", label=_TONES.get(name, name)) for name in TONES) if has_model else (),
         sharing=None if here is None else sharing_of(visit, ConversationKind.CHANNEL, channel),
     )
+
+
+def _nothing_to_suggest(visit: Visit) -> str:
+    if not visit.workspace.features.can_complete():
+        return "No composer is at work here, so nothing can be suggested."
+    return "There is nothing to suggest here. Write more, then ask again."
+
+
+def _leaves(channel: str, *, completes: bool, is_off: bool) -> str:
+    """Say what of the text in the box is sent, and when."""
+    sent = (
+        f"It is a message in {channel} only once you press Send: then it is kept like any other, and used only where "
+        "the switches allow it."
+        if channel
+        else "Nothing is sent to anyone from here; to send a message, open a conversation."
+    )
+    if completes:
+        return (
+            "While you write, the text in the box goes to this server at each pause, for suggestions, and is not kept. "
+            f"{sent}"
+        )
+    buttons = "Send" if is_off else "one of the buttons below"
+    if not channel and is_off:
+        return f"The text in the box does not leave this page. {sent}"
+    return f"While you write, the text does not leave this page: it is sent when you press {buttons}. {sent}"
 
 
 def _completions(visit: Visit, person: str, text: str) -> tuple[ComposerSuggestion, ...]:

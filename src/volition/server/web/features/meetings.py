@@ -25,6 +25,7 @@ from volition.server.web.page import Nav, Pages, Visit
 pages = Pages()
 PATH: Final = "/meetings"
 _CATEGORY: Final = "content/transcript"
+LOOKED: Final = "We looked for English phrases such as"
 _USES: Final = ("feature/summary", "feature/search", "train/summary", "train/search")
 
 
@@ -212,7 +213,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
     if not found:
         raise InvalidInputError(f"There is no meeting {name!r} that you may read. Your meetings are listed on {PATH}.")
     [meeting] = found
-    summary, minutes, prose, is_off = _summed_up(visit, person, name, tell=tell)
+    summary, minutes, prose, is_off = _summed_up(visit, person, meeting, tell=tell)
     shown = uses(visit, _USES, _CATEGORY)
     return MeetingPage(
         title=name,
@@ -246,16 +247,21 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
 
 
 def _summed_up(
-    visit: Visit, person: str, name: str, *, tell: bool
+    visit: Visit, person: str, meeting: Conversation, *, tell: bool
 ) -> tuple[Summary | None, Minutes | None, Prose | None, FeatureOff | None]:
-    workspace = visit.workspace
+    workspace, name = visit.workspace, meeting.name
     try:
         summary = workspace.features.summarize(name, person=person)
         prose = workspace.features.prose(summary, person=person) if tell else None
         return summary, workspace.features.minutes(name, person=person), prose, None
     except RefusedError:
         works = "The transcript below is still there."
-        return None, None, None, off(visit, "feature/summary", _CATEGORY, works=works)
+        return (
+            None,
+            None,
+            None,
+            off(visit, "feature/summary", _CATEGORY, works=works, records=[line.record_id for line in meeting.lines]),
+        )
 
 
 def _details(meeting: Conversation) -> str:
@@ -281,14 +287,24 @@ def _sections(summary: Summary, minutes: Minutes) -> tuple[QuoteSection, ...]:
     actions = tuple(_quote(action.moment, _task(action)) for action in minutes.actions)
     return (
         section("moments", "Key moments", summary.moments, "No moment stands out."),
-        section("decisions", "Decisions", minutes.decisions, "Nobody explicitly said that something was decided."),
+        section(
+            "decisions",
+            "Decisions",
+            minutes.decisions,
+            f"{LOOKED} “we decided to” or “we settled on”, and none was found.",
+        ),
         QuoteSection(
             name="actions",
             title="Action items",
             quotes=actions,
-            none="No task was taken by, or given to, anyone by name.",
+            none=f"{LOOKED} “I will send”, “Bo, please check” or “we need to book”, and none was found.",
         ),
-        section("questions", "Open questions", minutes.questions, "No question was clearly left open."),
+        section(
+            "questions",
+            "Open questions",
+            minutes.questions,
+            f"{LOOKED} “still open” or “we do not know whether”, and for unanswered questions; none was found.",
+        ),
     )
 
 

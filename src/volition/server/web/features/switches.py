@@ -6,13 +6,17 @@ the page is about.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from volition.consent.choices import ChoiceLine, Choices
-from volition.consent.permits import Refusal
+from volition.consent.choices import ChoiceLine, Choices, PartyAnswer
+from volition.consent.permits import Reason, Refusal, Say
 from volition.errors import RefusedError
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Visit
 from volition.server.web.person.settings import PATH
+from volition.server.web.standing import line_state
+
+_JUDGED: Final = 20  # records that are asked about one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,34 +79,72 @@ def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[UseState
                 UseState(
                     name=purpose.replace("/", "-"),
                     title=words.PURPOSES[purpose].title,
-                    state=Badge(word="Used" if line.stands else "Not used", is_on=line.stands),
-                    why=_why(line, organisation),
+                    state=line_state(line),
+                    why=why_it_stands(line, organisation),
                     href=f"{PATH}#{switch}",
                 )
             )
     return tuple(shown)
 
 
-def off(visit: Visit, purpose: str, category: str, *, works: str) -> FeatureOff:
-    """Say that a feature is off, why, and who can turn it on."""
+def off(visit: Visit, purpose: str, category: str, *, works: str, records: Sequence[str] = ()) -> FeatureOff:
+    """Say that a feature is off, why, and who can turn it on.
+
+    Args:
+        visit: Whose page it is.
+        purpose: The feature's.
+        category: The kind of data that it reads here.
+        works: What works without it, in a sentence.
+        records: What the visitor can read of what it would read, where it reads single records: their ids.
+    """
     person, account = member(visit)
     found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
     switch, line = _line(found, purpose, category)
     title = words.PURPOSES[purpose].title
     if line is None:
-        detail = "The terms do not allow it, so nobody can turn it on here."
+        detail = _left_out(found, purpose, organisation)
     elif isinstance(line.of_account, Refusal):
-        detail = f"{_why(line, organisation)} An administrator of {organisation} can turn it on."
+        detail = f"{why_it_stands(line, organisation)} An administrator of {organisation} can turn it on."
     elif line.is_limited:
         detail = f"{organisation} limits this for you. An administrator of {organisation} can lift the limit."
     elif isinstance(line.own, Refusal):
-        detail = f"{_why(line, organisation)} You can turn it on yourself, under AI settings."
+        detail = f"{why_it_stands(line, organisation)} You can turn it on yourself, under AI settings."
     else:
-        detail = "Nothing here may be used for it now. What others allow, and since when, is theirs to say."
+        detail = _in_the_way(visit, purpose, records, organisation)
     return FeatureOff(
         title=f"{title}: off here", detail=detail, works=works, href=f"{PATH}#{switch}" if switch else PATH
     )
+
+
+def _left_out(found: Choices, purpose: str, organisation: str) -> str:
+    """Say why there is nothing to choose for a use."""
+    if found.terms is None:
+        return "No terms have been published yet, so nothing is allowed here."
+    if any(never.purpose == purpose for never in found.never):
+        whose = "The terms" if found.accepted else f"The terms that {organisation} could accept"
+        return f"{whose} forbid it, so nobody can turn it on here."
+    return f"There is no switch for it here, for you or for {organisation}."
+
+
+def _in_the_way(visit: Visit, purpose: str, records: Sequence[str], organisation: str) -> str:
+    """Say why what the visitor and their account allow is not used all the same; nothing of what others said."""
+    person, account = member(visit)
+    own = {visit.workspace.party(f"person:{person}"): "yours", f"account:{account}": f"that of {organisation}"}
+    found = [visit.workspace.gate.may(purpose, record=record).verdict for record in records[:_JUDGED]]
+    reasons = {(verdict.reason, own.get(verdict.party)) for verdict in found if not verdict.permitted}
+    if len(reasons) == 1:
+        [(reason, whose)] = reasons
+        if reason is Reason.BEFORE_YES and whose is not None:
+            return (
+                f"What is here was collected before the yes that it needs, {whose}. A yes counts from when it is "
+                "given, unless it includes earlier data, which can be chosen with it."
+            )
+        if reason is Reason.TOO_OLD:
+            return "What is here is older than the terms allow, so it is no longer used."
+        if reason is Reason.UNKNOWN_PARTY:
+            return "It is not known whom what is here concerns, so nobody could be asked, and it is not used."
+    return "Nothing here may be used for it now. What others allow, and since when, is theirs to say."
 
 
 def _line(found: Choices, purpose: str, category: str) -> tuple[str, ChoiceLine | None]:
@@ -113,7 +155,8 @@ def _line(found: Choices, purpose: str, category: str) -> tuple[str, ChoiceLine 
     return "", None
 
 
-def _why(line: ChoiceLine, organisation: str) -> str:
+def why_it_stands(line: ChoiceLine, organisation: str) -> str:
+    """Say of a use who allows it, by saying so or by not refusing; or who does not, or what else is in the way."""
     for answer, who, has in ((line.of_account, organisation, "has"), (line.own, "You", "have")):
         if isinstance(answer, Refusal):
             match answer.reason.value:
@@ -129,4 +172,14 @@ def _why(line: ChoiceLine, organisation: str) -> str:
                     return f"{organisation} has not accepted any terms."
                 case _:
                     return f"{words.REASON[answer.reason].capitalize()}."
-    return f"{organisation} and you allow it{words.more_elsewhere(line)}."
+    account = {
+        Say.ASKED: f"{organisation} said yes",
+        Say.MAY_REFUSE: f"{organisation} does not refuse it",
+        Say.NONE: f"the terms do not ask {organisation}",
+    }[line.account_say]
+    own = {
+        Say.ASKED: "you said yes",
+        Say.MAY_REFUSE: "you said yes" if line.answer is PartyAnswer.YES else "you have not refused it",
+        Say.NONE: "the terms do not ask you",
+    }[line.say]
+    return f"Allowed: {account}, and {own}{words.more_elsewhere(line)}."

@@ -231,8 +231,13 @@ def _details(request: DataRequest, done: int, now_us: int) -> list[str]:
     if request.kind is RequestKind.ERASURE:
         detail = ["In force since then: your data is not used. Your records, names and keys are destroyed."]
     total = len(request.models)
+    if request.spared:
+        had = f"{words.count(request.spared, 'model')} had learned from this data"
+        need = "it need not forget" if request.spared == 1 else "they need not forget"
+        why = "a later yes of yours reached back to all of it" if request.until_us else "it is allowed all the same"
+        detail.append(f"{had}; {need} because of this no: {why}.")
     if not total:
-        return [*detail, "No model had learned from this data."]
+        return detail if request.spared else [*detail, "No model had learned from this data."]
     if request.due_us is None:
         return [*detail, "Every model that had learned from this data has forgotten it."]
     left = total - done

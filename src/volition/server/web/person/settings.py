@@ -8,16 +8,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from volition.consent.choices import Choice, ChoiceLine, Choices, Never, PartyAnswer
+from volition.consent.choices import Choice, ChoiceLine, Choices, Never, PartyAnswer, Standing
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
+from volition.server.web.answering import (
+    RefuseAll,
+    refusing_all,
+    take_refusal,
+    what_a_no_does,
+    what_a_yes_does,
+    what_was_answered,
+    when_it_counts,
+)
 from volition.server.web.page import Badge, Link, Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.server.web.standing import beside, line_state, training_state, use_state
 
 pages = Pages()
 PATH: Final = "/settings"
+EVERYTHING: Final = f"{PATH}/refuse/everything"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +55,7 @@ class SwitchCard:
         title: What it is called.
         does: What it is for, a sentence for each purpose.
         answer: What was answered, of `choices.Answer`.
-        answered: What was answered and what follows from it, in a sentence.
+        answered: What was answered and what follows from it.
         state: Whether it is used.
         yes: What a yes does.
         no: What a no does.
@@ -53,6 +64,7 @@ class SwitchCard:
         has_say: Whether the terms let the visitor answer.
         action: Where the answer is sent.
         weighs: Where each of its purposes is weighed, to read before answering.
+        reaches_back: Whether a yes can include earlier data.
     """
 
     name: str
@@ -68,6 +80,7 @@ class SwitchCard:
     has_say: bool
     action: str
     weighs: tuple[Link, ...]
+    reaches_back: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +110,7 @@ class SettingsPage:
         lead: What can be done here, in a sentence.
         empty: Why there is nothing to choose; empty where there is.
         training: Whether any of their data trains AI.
+        refusal: One click that says no to everything; none where there is nothing to say no to.
         glances: Every switch, in the order of the cards.
         trains: Cards of switches that let data train AI.
         features: Cards of the others.
@@ -109,6 +123,7 @@ class SettingsPage:
     lead: str
     empty: str
     training: Badge
+    refusal: RefuseAll | None
     glances: tuple[SwitchGlance, ...]
     trains: tuple[SwitchCard, ...]
     features: tuple[SwitchCard, ...]
@@ -131,14 +146,18 @@ def show(visit: Visit) -> SettingsPage:
         for card, choice in zip(cards, found.choices, strict=True)
         if any(purpose.startswith("train/") for purpose in choice.purposes)
     ]
-    training = any(line.stands for choice in found.choices for line in choice.lines if line.purpose.startswith("train"))
     return SettingsPage(
         title="AI settings",
         lead=f"What AI may do with your data at {organisation}. Every answer takes effect at once, is "
         "recorded for you, "
         "and can be changed at any time.",
         empty=_why_empty(found, organisation),
-        training=Badge(word="Your data trains AI" if training else "Your data does not train AI", is_on=training),
+        training=training_state(
+            (line for choice in found.choices for line in choice.lines),
+            on="Your data may train AI",
+            off="Your data does not train AI",
+        ),
+        refusal=refusing_all(found.choices, action=EVERYTHING),
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         trains=tuple(trains),
         features=tuple(card for card in cards if card not in trains),
@@ -164,6 +183,13 @@ def _holds_at(visit: Visit, person: str, account: str) -> str:
     )
 
 
+@pages.post(EVERYTHING, roles=PEOPLE)
+def refuse_everything(visit: Visit) -> Redirect:
+    """Take a no to everything, or undo one."""
+    party, account = party_of(visit)
+    return take_refusal(visit, party=party, account=account, page=PATH, action=EVERYTHING, whose="your")
+
+
 @pages.post(f"{PATH}/{{switch}}", roles=PEOPLE)
 def answer(visit: Visit) -> Redirect:
     """Take a yes or a no, or undo one."""
@@ -175,7 +201,7 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
     party, account = party_of(visit)
     workspace, switch = visit.workspace, visit.path["switch"]
     choice = workspace.consent.choices(party, account=account).of(switch)
-    title = switch if choice is None else choice.switch.title
+    title = switch if choice is None else words.switch_title(choice)
     undone = visit.form.get("undo")
     if undone is not None:
         if not undone.isdecimal():
@@ -191,7 +217,8 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
         party, switch, account=account, yes=said == "yes", covers=covers, until=until
     )
     undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
-    text = f"{title}: your {said} counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
+    counts = when_it_counts(workspace.consent.choices(party, account=account).of(switch), yes=said == "yes")
+    text = f"{title}: your {said} {counts}. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=f"{page}#{switch}", notice=Notice(text=text, undo=undo))
 
 
@@ -224,41 +251,31 @@ def card_of(
     choice: Choice, organisation: str, *, due_days: int, path: str = PATH, is_guest: bool = False
 ) -> SwitchCard:
     """Show one switch; answers to it are sent to `path` with its name. The figures to weigh are for no guest."""
-    purposes = [words.PURPOSES[purpose] for purpose in choice.purposes]
-    trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
     single = len(choice.purposes) == 1
-    besides = [words.PURPOSES[purpose].title for purpose in choice.switch.disables]
-    yes = [
-        "It covers data collected from now on. Earlier data stays out, unless you include it.",
-        words.YES_ENDS,
-    ]
-    no = [purpose.without for purpose in purposes]
-    if trains:
+    yes, no = what_a_yes_does(choice), what_a_no_does(choice)
+    if any(purpose.startswith("train/") for purpose in choice.purposes):
         yes.append(
-            f"You can say no later: your data leaves every training set at once, and models that learned from it "
+            "You can say no later: from then on nothing learns from your data, and models that learned from it must "
             f"forget it within {due_days} days."
         )
-        no.append("Models do not learn from your data; what they have learned from it is forgotten.")
+        no.insert(-1, f"What models have learned from that data, they must forget within {due_days} days.")
     else:
         yes.append("You can say no later; it works at once.")
-    if besides:
-        no.append(f"This no also turns off: {words.listed(besides)}.")
-    else:
-        no.append("Nothing else is turned off.")
     return SwitchCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
-        does=tuple(purpose.does for purpose in purposes),
+        does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
         answer=choice.answer,
         answered=f"{_answered(choice)}{_limited(choice, organisation)}",
-        state=Badge(word="Used" if choice.stands else "Not used", is_on=choice.stands),
+        state=use_state(choice.lines),
         yes=tuple(yes),
-        no=tuple(dict.fromkeys(no)),
+        no=tuple(no),
         others=_others(choice, organisation),
         kinds=tuple(_kind(line, organisation, single=single) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{path}/{choice.switch.name}",
         weighs=() if is_guest else weighs_of(choice),
+        reaches_back=choice.can_reach_back,
     )
 
 
@@ -271,22 +288,16 @@ def weighs_of(choice: Choice) -> tuple[Link, ...]:
 
 
 def _answered(choice: Choice) -> str:
-    if not choice.has_say:
-        return "The terms do not let you choose here."
-    match choice.answer:
-        case PartyAnswer.YES:
-            used = "" if choice.stands else " It is still not used: see below what is missing."
-            return f"You said yes.{words.end_of(choice)}{used}"
-        case PartyAnswer.NO:
-            return "You said no."
-        case PartyAnswer.ENDED:
-            return f"You said yes.{words.end_of(choice)} Since then this counts as a no, until you say yes again."
-        case PartyAnswer.MIXED:
-            return "Your answers differ between kinds of data; see below."
-        case PartyAnswer.NOTHING:
-            if choice.allowed:
-                return "You have not answered. This is allowed without your yes, until you say no."
-            return "You have not answered, and no answer is not a yes."
+    if choice.has_say:
+        return what_was_answered(choice, you="You", has="have")
+    return _LEFT_OUT[choice.standing()]
+
+
+_LEFT_OUT: Final = {
+    Standing.ALL: "The terms do not ask you: it is allowed whatever you say.",
+    Standing.PART: "The terms do not ask you: part of it is allowed whatever you say; see below.",
+    Standing.NONE: "The terms do not let you choose here.",
+}
 
 
 def _limited(choice: Choice, organisation: str) -> str:
@@ -306,29 +317,29 @@ def _is_limit(found: Permit | Refusal) -> bool:
 
 
 def _others(choice: Choice, organisation: str) -> str:
+    """Say whose yes is needed besides the visitor's, and whether the account's is there."""
     asked = {word for line in choice.lines for word in line.asks}
-    elsewhere = words.elsewhere(choice.lines)
-    if not asked:
-        return elsewhere
     account = [line.of_account for line in choice.lines if "account" in line.asks]
-    missing = any(isinstance(found, Refusal) and not _is_limit(found) for found in account)
     detail = []
-    if "account" in asked and not any(map(_is_limit, account)):
-        detail.append(
-            f"{organisation} has not said yes to everything here." if missing else f"{organisation} has said yes."
+    if account and not any(map(_is_limit, account)):
+        missing = sum(isinstance(found, Refusal) for found in account)
+        said = (
+            "has said yes" if not missing else "has not said yes" if missing == len(account) else "said yes to a part"
         )
+        detail.append(f"It takes the yes of {organisation}, which {said}.")
     if "everyone" in asked:
-        detail.append("For a meeting or conversation, everyone in it must say yes.")
-    here = f"Your yes alone is not enough. {' '.join(detail)}" if detail else ""
-    return f"{here} {elsewhere}".strip()
+        part = [line for line in choice.lines if "everyone" in line.asks]
+        data = words.categories(line.category for line in part)
+        detail.append(f"For {data}, everyone in the meeting or conversation must say yes, not you alone.")
+    return " ".join(filter(None, [*detail, words.elsewhere(choice.lines)]))
 
 
 def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
     name = words.CATEGORY[line.category]
     return CategoryRow(
         category=name[0].upper() + name[1:] if single else f"{words.PURPOSES[line.purpose].title}: {name}",
-        state=Badge(word="Used" if line.stands else "Not used", is_on=line.stands),
-        why=_why(line, organisation) + words.more_elsewhere(line),
+        state=line_state(line),
+        why="; ".join(filter(None, (_why(line, organisation) + words.more_elsewhere(line), beside(line)))),
     )
 
 

@@ -17,6 +17,7 @@ from volition.server.web import labels as words
 from volition.server.web.charts.bars import Interval, IntervalChart
 from volition.server.web.page import Badge, Link, Nav, Pages, Visit
 from volition.server.web.person import settings
+from volition.server.web.standing import use_state
 from volition.transparency.figures import WHEN_ASKED, MeasuredFigure
 from volition.transparency.weigh import LearnedModel, SwitchEffect, WeighedPurpose
 
@@ -204,13 +205,12 @@ def _card(
     is_account: bool,
 ) -> WeighCard:
     purpose = words.PURPOSES[weighing.purpose]
-    stands = any(line.stands for line in lines)
     here = ACCOUNT_SETTINGS if is_account else settings.PATH
     return WeighCard(
         name=anchor(weighing.purpose),
         title=purpose.title,
         does=purpose.does,
-        state=Badge(word="Used" if stands else "Not used", is_on=stands),
+        state=use_state(lines),
         stands=tuple(_stands(lines, organisation, is_account=is_account)),
         gains=tuple(_measured(weighing, weighing.gains, organisation, is_account=is_account, is_risk=False)),
         costs=tuple(

@@ -1,0 +1,207 @@
+"""What a yes and a no to a switch would do, said before the click, and what was answered, said after it.
+
+The same for a person and for an account: each sentence is computed from the choice as it stands, kind of data by kind
+of data, so that a page does not promise what the gate will not do.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from volition.consent.choices import Choice, ChoiceLine, PartyAnswer, Standing
+from volition.consent.permits import Permit, Reason, Refusal, Say
+from volition.consent.terms.model import covers
+from volition.errors import InvalidInputError
+from volition.server.web import labels as words
+from volition.server.web.page import Notice, Redirect, Undo, Visit
+
+_HEARD: Final = (Say.ASKED, Say.MAY_REFUSE)
+
+
+def spoken(lines: Iterable[ChoiceLine]) -> str:
+    """Say for which kinds of data and which purposes some lines are: "chat messages (search), files (search)"."""
+    by_purpose: dict[str, list[str]] = {}
+    for line in lines:
+        by_purpose.setdefault(line.purpose, []).append(line.category)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for purpose, categories in by_purpose.items():
+        alike.setdefault(tuple(categories), []).append(purpose)
+    return "; ".join(
+        f"{words.categories(categories)} for {words.purposes(purposes)}" for categories, purposes in alike.items()
+    )
+
+
+def named(choice: Choice, lines: Sequence[ChoiceLine]) -> str:
+    """Say which part of a switch some lines are; where it has one purpose, its kinds of data are enough."""
+    if len(choice.purposes) == 1:
+        return words.categories(line.category for line in lines)
+    return spoken(lines)
+
+
+def what_a_yes_does(choice: Choice, *, is_account: bool = False) -> list[str]:
+    """Say which data a yes would reach."""
+    heard = choice.with_say(*_HEARD)
+    opens = [line for line in heard if line.opens_with_yes]
+    holds = [line for line in heard if isinstance(line.own, Permit)]
+    waits = [line for line in heard if isinstance(line.own, Refusal) and not line.opens_with_yes]
+    said = []
+    if opens:
+        part = f"For {named(choice, opens)}: it" if len(opens) < len(heard) else "It"
+        said.append(f"{part} covers data collected from now on. Earlier data stays out, unless you include it.")
+    if holds:
+        part = f"For {named(choice, holds)}, it" if len(holds) < len(heard) else "It"
+        free = "that is allowed without the account's yes" if is_account else "that is allowed without your yes"
+        why = "that was said already" if choice.answer is PartyAnswer.YES else free
+        said.append(f"{part} changes nothing about data collected since {_since(holds)}: {why}.")
+    for reason, instant in _waits(is_account=is_account).items():
+        those = [line for line in waits if isinstance(line.own, Refusal) and line.own.reason is reason]
+        if those:
+            part = f"For {named(choice, those)}, it" if len(those) < len(heard) else "It"
+            said.append(f"{part} is recorded, and takes effect {instant}.")
+    return [*said, words.YES_ENDS] if said else []
+
+
+def _waits(*, is_account: bool) -> dict[Reason, str]:
+    """Return what ends each refusal that a yes alone does not end; nothing ends those that are not here."""
+    return {
+        Reason.LIMITED: f"once {'it is unlocked' if is_account else 'the limit is lifted'}",
+        Reason.NO_TERMS: "as soon as the terms are accepted",
+    }
+
+
+def what_a_no_does(choice: Choice, *, is_account: bool = False) -> list[str]:
+    """Say what a no would stop, purpose by purpose, what it turns off besides, and what it leaves as it is."""
+    said = []
+    for purpose in choice.purposes:
+        lines = [line for line in choice.lines if line.purpose == purpose]
+        heard = [line for line in lines if line.say is not Say.NONE]
+        if len(heard) == len(lines):
+            said.append(_for_all(purpose) if is_account else words.PURPOSES[purpose].without)
+        elif heard:
+            bound = [line.category for line in lines if line.say is Say.NONE]
+            reached = words.categories(line.category for line in heard)
+            said.append(
+                f"{words.PURPOSES[purpose].title}: {reached} will not be used. It does not reach "
+                f"{words.categories(bound)}: the terms give you no say in that."
+            )
+    besides = [words.PURPOSES[purpose].title for purpose in choice.purposes if _is_besides(choice, purpose)]
+    said.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
+    kept = [feature for feature in _features_of(choice.purposes) if feature not in choice.purposes]
+    if kept:
+        said.append(f"It does not turn off {words.listed([words.PURPOSES[name].title.lower() for name in kept])}.")
+    return list(dict.fromkeys(said))
+
+
+def _for_all(purpose: str) -> str:
+    """Say what the no of a whole account stops."""
+    title = words.PURPOSES[purpose].title
+    if purpose.startswith("train/"):
+        return "Models do not learn from the account's data."
+    return f"{title}: nobody in the account can use it." if purpose.startswith("feature/") else f"{title}: stopped."
+
+
+def _is_besides(choice: Choice, purpose: str) -> bool:
+    """Return whether a purpose is turned off by the switch's no without being what the switch is named for."""
+    refuses, disables = choice.switch.refuses, choice.switch.disables
+    return any(covers(name, purpose) for name in disables) and not any(covers(name, purpose) for name in refuses)
+
+
+def _features_of(purposes: Iterable[str]) -> list[str]:
+    features = [f"feature/{purpose.removeprefix('train/')}" for purpose in purposes if purpose.startswith("train/")]
+    return [feature for feature in features if feature in words.PURPOSES]
+
+
+def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
+    """Say what a party has answered, and what follows from that or from its silence.
+
+    Args:
+        choice: The switch.
+        you: Who answers, as a sentence begins: "You", or the account's name.
+        has: "have" or "has".
+    """
+    says = "say" if has == "have" else "says"
+    asked, free = choice.with_say(Say.ASKED), choice.with_say(Say.MAY_REFUSE)
+    bound = [line for line in choice.with_say(Say.NONE) if line.stands]
+    rest = f" {_first(spoken(bound))}: used all the same, since the terms give no say in that." if bound else ""
+    match choice.answer:
+        case PartyAnswer.YES:
+            missing = {
+                Standing.NONE: " It is still not used: see below what is missing.",
+                Standing.PART: " Part of it is still not used: see below what is missing.",
+                Standing.ALL: "",
+            }
+            return f"{you} said yes.{words.end_of(choice)}{missing[choice.standing()]}"
+        case PartyAnswer.ENDED:
+            again = f"{'you say' if you == 'You' else 'it says'} yes again"
+            return f"{you} said yes.{words.end_of(choice)} Since then this counts as a no, until {again}.{rest}"
+        case PartyAnswer.NO:
+            return f"{you} said no.{rest}"
+        case PartyAnswer.MIXED:
+            return f"{you} {has} answered differently for different kinds of data; see below.{rest}"
+    unanswered = f"{you} {has} not answered"
+    if not free:
+        return f"{unanswered}, and no answer is not a yes.{rest}"
+    whose = "your" if you == "You" else "its"
+    until = f"until {'you say' if you == 'You' else f'it {says}'} no"
+    if not asked:
+        return f"{unanswered}. The terms allow this without {whose} yes, {until}.{rest}"
+    return (
+        f"{unanswered}. The terms allow without {whose} yes, {until}: {spoken(free)}. They ask first for: "
+        f"{spoken(asked)}; for that, no answer is not a yes.{rest}"
+    )
+
+
+def when_it_counts(choice: Choice | None, *, yes: bool, is_account: bool = False) -> str:
+    """Say from when on an answer that was just given counts, from the choice as it stands after it."""
+    heard = () if choice is None else choice.with_say(*_HEARD)
+    waits = _waits(is_account=is_account)
+    instants = {waits.get(line.own.reason) if isinstance(line.own, Refusal) else None for line in heard}
+    instant = instants.pop() if yes and len(instants) == 1 else None
+    return f"counts {instant or 'from now on'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefuseAll:
+    """One click that says no to every switch: where it is sent, and what it does, in a sentence or two."""
+
+    action: str
+    detail: str
+
+
+def refusing_all(found: Sequence[Choice], *, action: str) -> RefuseAll | None:
+    """Offer a no to every switch on which the party has a say; none where that is fewer than two."""
+    heard = [choice for choice in found if choice.has_say]
+    if len(heard) <= 1:
+        return None
+    rest = len(found) - len(heard)
+    without = f" It does not reach {words.count(rest, 'use')} on which the terms give no say." if rest else ""
+    detail = f"One click says no to all {len(heard)} switches on this page at once, and can be undone.{without}"
+    return RefuseAll(action=action, detail=detail)
+
+
+def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and goes
+    visit: Visit, *, party: str, account: str, page: str, action: str, whose: str
+) -> Redirect:
+    """Take a no to everything, or undo one, and go back to the page that shows it; `whose` begins "Everything: ..."."""
+    consent, undone = visit.workspace.consent, visit.form.get("undo")
+    if undone is not None:
+        if not undone.isdecimal():
+            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
+        consent.undo_refusal(party, account=account, seq=int(undone))
+        return Redirect(to=page, notice=Notice(text="Everything is as it was before."))
+    if visit.form.get("answer") != "no":
+        raise InvalidInputError("This form says no to everything. Reload the page and try again.")
+    entry, can_undo = consent.refuse_all(party, account=account)
+    undo = Undo(action=action, fields={"undo": str(entry.seq)}) if can_undo else None
+    text = f"Everything: {whose} no counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
+    return Redirect(to=page, notice=Notice(text=text, undo=undo))
+
+
+def _since(lines: Iterable[ChoiceLine]) -> str:
+    return words.listed(
+        list(dict.fromkeys(words.day(line.own.since_us) for line in lines if isinstance(line.own, Permit)))
+    )
+
+
+def _first(text: str) -> str:
+    return text[:1].upper() + text[1:]
