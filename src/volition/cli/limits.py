@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,9 +61,7 @@ def limit(
     shows the limits that stand. What was collected under a limit, or before it, stays out after the lift.
     """
     named = [*(person or ()), *_lines(people)]
-    if switch is not None and (data or purpose):
-        raise InvalidInputError("--switch says which data and which uses already. Name either a switch or those.")
-    if switch is None and not data and not purpose:
+    if not _says_what(switch, [*(data or ()), *(purpose or ())]):
         if lift or named or group:
             raise InvalidInputError("Name what to limit or to lift: --switch, or --data and --purpose.")
         return _shown(call, account)
@@ -78,9 +76,10 @@ def limit(
             limited=not lift,
         )
         whom = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
-        numbers = [entry.seq for entry in entries]
-        value: dict[str, Any] = recorded(entries[0]) | {"people": whom, "entries": numbers, "owed": []}
-        value["group"] = group  # by its name, which the entry does not hold
+        about = {"people": whom, "entries": [entry.seq for entry in entries], "owed": []}
+        value: dict[str, Any] = (
+            recorded(entries[0]) | about | {"group": group}
+        )  # its name, which the entry does not hold
         try:
             value["owed"] = owed_json(workspace)
         except VolitionError as error:
@@ -138,3 +137,10 @@ def _limits_view(value: Value) -> Iterator[Block]:
         for use in one["limited"]
     ]
     yield Grid(columns=("group", "people", "purpose", "data", "since", "entry"), rows=rows)
+
+
+def _says_what(switch: str | None, names: Sequence[str]) -> bool:
+    """Return whether it is named what to limit: a switch, or data and purposes."""
+    if switch is not None and names:
+        raise InvalidInputError("--switch says which data and which uses already. Name either a switch or those.")
+    return switch is not None or bool(names)

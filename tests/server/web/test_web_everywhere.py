@@ -162,7 +162,8 @@ def by_keyboard(page):
       document.activeElement.blur();
       window.scrollTo(0, 0);
     }""")
-    for _ in range(page.evaluate(f"({TABBABLE})().length") + 2):
+    dates = page.evaluate(f"({TABBABLE})().filter((one) => one.type === 'date').length")
+    for _ in range(page.evaluate(f"({TABBABLE})().length") + 3 * dates + 2):  # a date is three fields and a calendar
         page.keyboard.press("Tab")
     missed = page.evaluate(f"({TABBABLE})().filter((one) => !window.reached.has(one)).map((one) => one.outerHTML)")
     assert (missed, page.evaluate("window.unseen")) == ([], []), page.url

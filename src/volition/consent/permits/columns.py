@@ -260,9 +260,7 @@ def _sweep(
     yeses = _ending(answers, heard[code == _YES], timelines)
 
     since = np.full(size, _NEVER_YET)
-    last_yes = np.full(size, _LONG_AGO)
-    last_no = np.full(size, _LONG_AGO)
-    last_signal = [np.full(size, _LONG_AGO) for _ in SIGNALS]
+    last_yes, last_no, *last_signal = (np.full(size, _LONG_AGO) for _ in range(2 + len(SIGNALS)))
     several = max(map(len, timelines), default=0) > 1
     window = None
     for step in range(max(map(len, timelines), default=0)):
@@ -282,7 +280,6 @@ def _sweep(
         broken_us = np.where(window.free, _LONG_AGO, broken_us)
 
         yes_of, yes_us, yes_reach = of[is_yes], at[is_yes], answers.covers_us[where[is_yes]]
-        newest_yes = _last(size, yes_of, yes_us)
         after = yes_us > broken_us[yes_of]
         first_yes = np.full(size, _NEVER_YET)
         first_yes[yes_of[after][::-1]] = yes_us[after][::-1]  # backwards, so that the first one stays
@@ -298,7 +295,7 @@ def _sweep(
         began = np.where(began < _NEVER_YET, np.minimum(began, reached), _NEVER_YET)
         since = np.where(window.there, np.where(window.refusal > 0, _NEVER_YET, began), since)
 
-        last_yes, last_no = np.maximum(last_yes, newest_yes), np.maximum(last_no, newest_no)
+        last_yes, last_no = np.maximum(last_yes, _last(size, yes_of, yes_us)), np.maximum(last_no, newest_no)
         last_signal = [np.maximum(old, new) for old, new in zip(last_signal, signals, strict=True)]
     first_yes = np.full(size, _NEVER_YET)
     first_yes[key[code == _YES][::-1]] = said_us[code == _YES][::-1]
@@ -479,8 +476,7 @@ def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, under which rules, and 
         )
         for pairs in [np.flatnonzero(number == timeline)]
     ]
-    steps = [step for timeline in timelines for step in timeline]
-    gone = np.flatnonzero(gone_us <= at_us)
+    steps, gone = [step for timeline in timelines for step in timeline], np.flatnonzero(gone_us <= at_us)
     ends_of, ends_us = _ends(answers, heard[code[heard] == _YES], steps, at_us)
     key = np.concatenate([answers.key[heard], *(pairs for pairs, _, _ in laid), gone, ends_of])
     when = np.concatenate([answers.at_us[heard], *(start for _, start, _ in laid), gone_us[gone], ends_us])

@@ -15,6 +15,7 @@ Forms: `09:01:10 From Ann Lee to Everyone:` with the text on the lines below or 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -117,13 +118,8 @@ def read_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
     messages = list(_messages(_decoded(data, source), source))
     if not any(isinstance(message, _Message) for message in messages):
         raise InvalidInputError(f"{source} holds no message of a Zoom chat. Save the chat as text, then collect that.")
-    chat = _Chat(
-        [message for message in messages if isinstance(message, _Message)],
-        participants,
-        me,
-    )
-    reactions = 0
-    taken: dict[str, int] = {}
+    chat = _Chat([message for message in messages if isinstance(message, _Message)], participants, me)
+    reactions, taken = 0, Counter[str]()
     for message, after_s in _timed(messages, chat.first_s):
         if isinstance(message, Reject):
             yield message
@@ -133,7 +129,7 @@ def read_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
             continue
         said = digest("\n".join((message.author, message.to or "", message.text)).encode())[:16]
         key = f"zoomchat:{meeting}:{message.at_s}:{said}"
-        taken[key] = taken.get(key, 0) + 1
+        taken[key] += 1
         try:
             yield Draft(
                 key=key if taken[key] == 1 else f"{key}#{taken[key]}",
@@ -144,8 +140,7 @@ def read_zoom_chat(  # noqa: PLR0913 - what a chat does not say about itself
                 payload=_payload(message, chat.channel(meeting, message), start_us, after_s, private=private),
             )
         except InvalidInputError as error:
-            where = f"line {message.line}"
-            author = (PersonRef(name=message.author),)
+            where, author = f"line {message.line}", (PersonRef(name=message.author),)
             yield Reject(source=source, where=where, why=str(error), raw="\n".join(message.lines), people=author)
     if reactions:
         yield Skipped(source=source, why="reaction or message without words", count=reactions)
