@@ -494,7 +494,7 @@ def public(group):
 
 
 def test_the_walk_leaves_no_use_case_out(house):
-    assert public(house.workspace.features) - {"endpoint"} == set(ASKS)
+    assert public(house.workspace.features) - {"endpoint", "can_complete"} == set(ASKS)
     assert public(house.workspace.rights) == set(RIGHTS)
 
 

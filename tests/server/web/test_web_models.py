@@ -205,7 +205,7 @@ def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server, moved
             assert sorted(instant for share in found for instant in share.collected_us) == sorted(gone)
             assert {share.category for share in shares(snapshot, party, history)} <= set(CATEGORIES)
             about = {"at_us": at_us, "due_days": 30, "at_work": True, "forgot": ()}
-            assert trace(state, snapshot, party, history, **about).refused == refused_rows(
+            assert trace(state, snapshot, [party], history, **about).refused == refused_rows(
                 history, snapshot, party, at_us
             )
 

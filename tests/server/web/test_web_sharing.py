@@ -264,6 +264,7 @@ BODIES = {
     "notice": {"account": "acme", "terms": "2025-01", "ends": "2025-01-01T00:00:00.000000Z"},
     "decision": {"party": "account:acme", "answer": "no", **NAMES},
     "region": {"party": "account:acme", "region": "GB"},
+    "identity": {"act": "merge", "people": ["1", "2"], "by": "operator"},
     "signal": {"party": "person:1"},
     "limit": {"account": "acme", "group": "", "people": [], "limited": True, **NAMES},
     "sharing": {"account": "acme", "conversation": "file", "with": ["person:1"], "shared": True, "by": "operator"},

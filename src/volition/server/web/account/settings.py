@@ -201,6 +201,7 @@ def accept(visit: Visit) -> Redirect:
     if not chosen:
         raise InvalidInputError("No terms were named. Reload the page and try again.")
     entry = visit.workspace.terms.accept(account, chosen)
+    visit.shown.dismiss(visit.who, [chosen])  # whoever accepts them need not be told of them again
     return Redirect(to=PATH, notice=Notice(text=f"The terms are accepted, as entry {entry.seq:,} of the ledger."))
 
 
