@@ -242,7 +242,7 @@ def test_after_an_unreadable_cue_nobody_knows_who_goes_on():
     unclosed = cues("<v Ada>One</v>", "<v Bob", "two")
     assert [item.people for item in read(unclosed)] == [(PersonRef(name="Ada"),), (), UNKNOWN]
     untimed = "WEBVTT\n\n00:01.000 --> 00:02.000\nAda: One\n\nAda: Two\nBob: Three\n\n00:03.000 --> 00:04.000\nfour"
-    assert [getattr(item, "people", None) for item in read(untimed)] == [(PersonRef(name="Ada"),), None, UNKNOWN]
+    assert [item.people for item in read(untimed)] == [(PersonRef(name="Ada"),), (), UNKNOWN]
 
 
 def test_a_rejected_cue_still_tells_who_goes_on():
