@@ -98,6 +98,7 @@ def why_not(workspace, person, collected):
     return workspace.gate.may("train/recommend", **usage, collected=collected).verdict.reason
 
 
+@pytest.mark.slow
 def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR0915 - a story is told in one piece
     clock = Clock(MONDAY)
     exports = tmp_path / "exports"

@@ -523,6 +523,7 @@ def test_a_yes_says_when_it_ends_and_status_names_it_before(here, volition):
     assert "person:mara" in volition("status")[1].partition("end within 30 days")[2]
 
 
+@pytest.mark.slow
 def test_a_no_names_the_models_that_must_forget_and_forgetting_settles_it(here, volition):
     told = json.loads(volition(*split(EXAMPLES["decide"], here), "--json")[1])
     (owed,) = told["owed"]
@@ -548,6 +549,7 @@ def test_a_no_names_the_models_that_must_forget_and_forgetting_settles_it(here, 
     assert volition("verify", "after.zip")[0] == 0
 
 
+@pytest.mark.slow
 def test_a_feature_whose_switch_is_off_refuses_and_says_what_would_change_it(here, volition):
     assert volition("summarize", "kickoff", "--as", "mara")[0] == 0
     volition("decide", "no", "--party", "account:helio", "--data", "content", "--purpose", "feature/summary")
@@ -791,6 +793,7 @@ def test_a_terminal_gets_colours_but_no_control_characters_of_the_data(here):
     assert "\x1b]0;" not in shown
 
 
+@pytest.mark.slow
 def test_a_password_comes_from_a_pipe_and_lets_in(here, volition, monkeypatch):
     monkeypatch.setattr(sys, "stdin", StringIO("correct horse battery\n"))
     assert volition("user", "add", "eva", "--role", "engineer")[0] == 0
@@ -826,6 +829,7 @@ def test_a_demo_is_not_served_to_others(here, volition):
 # --- with an end point -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_prose_cites_the_quotes_that_were_sent_and_marks_what_they_do_not_carry(here, volition, endpoint):
     code, out, _ = volition("summarize", "kickoff", "--as", "mara", "--prose", "--json")
     told = json.loads(out)
@@ -837,6 +841,7 @@ def test_prose_cites_the_quotes_that_were_sent_and_marks_what_they_do_not_carry(
     assert sent == "\n".join(f"[{n}] {m['speaker']}: {m['quote']}" for n, m in enumerate(told["moments"], start=1))
 
 
+@pytest.mark.slow
 def test_without_prose_nothing_is_sent(here, volition, endpoint):
     before = len(endpoint[1])
     assert volition("summarize", "kickoff", "--as", "mara")[0] == 0

@@ -81,6 +81,7 @@ def test_status_says_that_the_encoder_is_there_without_loading_it(workspace):
     assert "volition.learning.encoder" not in modules
 
 
+@pytest.mark.slow
 def test_lightgbm_in_a_command_does_not_look_for_what_no_command_hands_it():
     code = """
 import json, sys

@@ -65,6 +65,7 @@ def one_at_a_time(permits, row):
     return refused(Reason.STALE, account_ref(account)) if late else decide(permits, found)
 
 
+@pytest.mark.slow
 @given(st.lists(answers, max_size=12), questions)
 def test_a_batch_is_judged_as_one_at_a_time(answers, rows):
     permits = Permits(read_history(entries(answers)), purpose=PURPOSE, at_us=ASKED)

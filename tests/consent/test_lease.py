@@ -420,6 +420,7 @@ def test_a_wait_that_is_cut_short_goes_on(house):
 # Any order of things
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
 def test_in_any_order_of_things_no_answer_is_older_than_what_was_acknowledged(tmp_path_factory, data):
@@ -565,6 +566,7 @@ with Workspace.open(Path(sys.argv[1])) as workspace:
 """
 
 
+@pytest.mark.slow
 def test_a_forked_child_answers_stale(folder):
     done = subprocess.run(
         [sys.executable, "-c", FORKED, str(folder)],

@@ -301,6 +301,7 @@ def test_of_two_meetings_of_one_name_only_that_is_opened_in_which_they_were(hous
     assert searched(house.workspace, "cy") == {said.id for said in house.said}
 
 
+@pytest.mark.slow
 def test_a_meeting_and_a_channel_of_one_name_are_two(house):
     meeting = house.collect("acme", MEETING, "one", ["ada"], False)
     house.collect("acme", CHANNEL, "one", ["ada"], False)

@@ -57,6 +57,7 @@ def test_what_means_the_same_is_closer_than_what_does_not(encoder):
         assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2] + 0.1, (one, same, other)
 
 
+@pytest.mark.slow
 def test_a_text_has_one_vector_whatever_the_company_the_order_and_the_threads(encoder):
     together = encoder.encode(TEXTS)
     assert np.array_equal(together[::-1], encoder.encode(TEXTS[::-1]))

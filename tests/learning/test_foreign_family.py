@@ -220,6 +220,7 @@ def rows_of(workspace, trained: Trained):
     return workspace.snapshots.open(trained.record["snapshot"]).rows(workspace.parties)
 
 
+@pytest.mark.slow
 def test_a_family_of_another_package_walks_the_whole_road(folder, clock, package):
     with Workspace.open(folder, clock=clock) as workspace:
         assert workspace.models.families()["ticks"] == "train/recommend"
@@ -466,6 +467,7 @@ def test_a_source_tree_without_metadata_has_the_built_in_families(monkeypatch):
     assert tuple(installed_families()) == BUILT_IN
 
 
+@pytest.mark.slow
 def test_a_declaration_names_a_command_that_there_is_and_a_family_that_it_makes(folder, clock):
     commands = {command.name for command in app.registered_commands}
     assert {spec.command for spec in installed_families().values()} <= commands

@@ -170,6 +170,7 @@ def test_findings_held_against_other_bounds_are_measured_again(opened):
     workspace.models.release(model)
 
 
+@pytest.mark.slow
 def test_forgetting_waits_for_no_bound_and_a_successor_that_misses_one_is_not_at_work(opened, tmp_path):
     workspace, model = opened(benefit=UNREACHABLE)
     workspace.models.audit(model)

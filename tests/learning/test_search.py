@@ -319,6 +319,7 @@ def test_a_killed_training_resumes_to_the_same_bytes_without_doing_finished_part
     assert all(parts[name] is finished[name] for name in finished)
 
 
+@pytest.mark.slow
 def test_a_finished_part_of_other_rows_is_not_used():
     parts = Kept()
     fit(ROWS, parts=parts)
@@ -508,6 +509,7 @@ def chat():
     return rows
 
 
+@pytest.mark.slow
 def test_opened_messages_teach_and_messages_are_found():
     rows = chat()
     trained = fit(rows)

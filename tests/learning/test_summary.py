@@ -113,6 +113,7 @@ def model(taught) -> Model:
 # --- what it says ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embed", [True, False])
 def test_a_trained_model_quotes_what_edited_summaries_taught_it_to_quote(model, embed):
     new = meeting(77, embed=embed)
@@ -263,6 +264,7 @@ def test_a_model_of_another_family_is_refused():
 # --- what it learns ---
 
 
+@pytest.mark.slow
 def test_meetings_without_an_edited_summary_or_without_segments_teach_nothing(taught, model):
     silent_meeting = [row for row in meeting(50) if row.payload["kind"] == "segment"]
     orphan = edited("Something was agreed.", meeting="never-held")
@@ -316,6 +318,7 @@ def test_bytes_and_quotes_do_not_depend_on_process_threads_or_row_order(model, t
     assert done.stdout.strip() == f"{model.digest} {summarize(model, meeting(31))!r}"
 
 
+@pytest.mark.slow
 def test_sums_stay_exact_at_the_bounds_of_a_long_meeting():
     # The largest feature is 2^14 in fixed point and the largest label below 2^15: a meeting may have 2^23 sentences.
     rows = [segment("A b c d, yes.", turn) for turn in range(1500)]

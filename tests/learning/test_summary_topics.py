@@ -62,6 +62,7 @@ def test_names_of_speakers_are_no_names_of_topics():
     assert topic.words == ("wheels", "talk")
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 200)), max_size=30), st.randoms())
 def test_topics_follow_one_another_without_gaps_and_the_order_of_rows_does_not_matter(turns, random):

@@ -100,6 +100,7 @@ def test_a_training_killed_for_real_goes_on_where_it_stopped_to_the_same_bytes(f
     assert resumed.id == learn(world, Snapshot.open(snapshot.folder), tmp_path / "again").id
 
 
+@pytest.mark.slow
 def test_a_part_that_was_damaged_is_made_again(frozen, tmp_path):
     world, snapshot = frozen
     parts = FolderParts(tmp_path / "runs" / f"search-{snapshot.id}")

@@ -277,6 +277,7 @@ def test_killed_while_several_threads_append_all_that_was_acknowledged_is_there(
         assert len(mine) - len(acknowledged) <= 16  # at most one a thread was durable and not said, and one on its way
 
 
+@pytest.mark.slow
 def test_a_full_disk_refuses_all_who_wait_and_the_ledger_goes_on_when_there_is_room(tmp_path):
     SqliteStore.create(tmp_path / "ledger.db").close()
 

@@ -813,6 +813,7 @@ def test_while_somebody_holds_the_file_reading_goes_on_and_appending_gives_up_in
         assert ledger.verify().size == SIZE + 1
 
 
+@pytest.mark.slow
 def test_several_processes_append_to_one_file(path):
     with closing(SqliteStore.create(path)) as store:
         workers = [_start(path, name, count=40) for name in "abc"]

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MEETINGS, ids=lambda path: path.stem)
 def test_every_cue_of_a_real_transcript_is_read_as_its_speaker_and_words(path):
     blocks = [block.split("\n") for block in path.read_text("utf-8").split("\n\n")[1:] if block.strip()]

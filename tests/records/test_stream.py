@@ -145,6 +145,7 @@ def test_pandas(workspace):
     assert texts(pa.RecordBatch.from_pandas(frame, schema=SCHEMA) for frame in frames) == ALL
 
 
+@pytest.mark.slow
 def test_polars(workspace):
     pytest.importorskip("polars", reason="polars is not installed: make extras")
     frames = list(workspace.records.rows("train/summary", batch_rows=50).to_polars())

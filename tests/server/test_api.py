@@ -85,6 +85,7 @@ OPEN = {"/v1/openapi.json", "/v1/webhooks/zoom"}  # the document; and what Zoom 
 BY_HAND = {("POST", "/v1/may")}  # judged before the framework is asked, and tested as all others below
 
 
+@pytest.mark.slow
 def test_the_walk_over_the_routes_leaves_none_out(server, api):
     documented = {
         (method.upper(), path) for path, told in api.get("/v1/openapi.json").json()["paths"].items() for method in told
@@ -529,6 +530,7 @@ def test_otlp_in_two_gzip_members_is_read_whole(server, api):
     assert stored(server) == 1
 
 
+@pytest.mark.slow
 def test_a_failure_is_told_to_a_protobuf_client_as_a_status(api):
     headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
     for body, status, code in ((b"no gzip", 400, 3), (gzip.compress(bytes((64 << 20) + 1)), 413, 8)):
@@ -538,6 +540,7 @@ def test_a_failure_is_told_to_a_protobuf_client_as_a_status(api):
         assert (told.code, told.message != "") == (code, True)
 
 
+@pytest.mark.slow
 def test_otlp_comes_packed_or_not_but_whole(api):
     body = gzip.compress(json.dumps({"resourceLogs": []}).encode())
     headers = {"content-type": "application/json", "content-encoding": "gzip"}

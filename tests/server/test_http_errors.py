@@ -106,6 +106,7 @@ def test_who_is_not_known_is_unauthorized_wherever_that_is_noticed(server):
     assert "<h1>Unauthorized</h1>" in page.text
 
 
+@pytest.mark.slow
 def test_what_is_not_for_a_role_is_forbidden_wherever_that_is_noticed(server):
     person = client(server, Role.PERSON)
     told = [

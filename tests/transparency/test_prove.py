@@ -556,6 +556,7 @@ def proofs_of(folder, rows_of, *, asked, size=None):
 NAMES = st.text("0123456789abcdef", min_size=4, max_size=4)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(people=st.dictionaries(NAMES, st.integers(1, 9), max_size=9), others=st.sets(NAMES, max_size=4))
 def test_presence_and_absence_are_proved_wherever_in_the_tree(tmp_path_factory, people, others):
@@ -641,6 +642,7 @@ def test_people_of_a_real_snapshot_are_proved_and_whoever_is_not_in_it_is_not(pr
         assert not any(pseudonym in told for pseudonym in others)
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(
     st.recursive(

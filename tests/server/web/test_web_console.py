@@ -124,6 +124,7 @@ def test_the_lake_shows_counts_and_reasons_and_no_content(server, tmp_path):
     assert "secret slip" not in page
 
 
+@pytest.mark.slow
 def test_a_snapshot_shows_what_it_kept_and_dropped(server):
     with server.workspaces.borrow() as workspace:
         workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["train"], covers="past")

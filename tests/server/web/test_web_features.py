@@ -164,6 +164,7 @@ def test_opening_a_result_leads_to_its_second_and_is_kept_as_usage(server):
         assert client.post("/search/opened", data={**form, "to": to}).status_code == 400
 
 
+@pytest.mark.slow
 def test_search_off_says_who_can_turn_it_on(server):
     page = come_in(server).get("/search", params={"q": "brochure"}).text
     assert "Search: off here" in page

@@ -78,6 +78,7 @@ def test_nobody_becomes_a_user_by_coming(client):
     assert "volition" not in client.cookies
 
 
+@pytest.mark.slow
 def test_another_browsers_answer_is_refused(client, server):
     back = let_in_by(leave(client))
     other = TestClient(server, base_url="http://centre.example", follow_redirects=False)

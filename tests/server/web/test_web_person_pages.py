@@ -131,6 +131,7 @@ def test_a_no_is_listed_with_its_ledger_entry(server, ada):
     assert "No to train the composer, with all content Done" in answer
 
 
+@pytest.mark.slow
 def test_nothing_is_erased_without_the_box_ticked(server, ada):
     answer = ada.post("/requests/erase", data={})
     assert (answer.status_code, answer.headers["location"]) == (303, "/requests/erase")
@@ -162,6 +163,7 @@ def test_an_erasure_ends_the_sign_in_and_is_followed_by_its_link(server, ada):
 # --- terms ---
 
 
+@pytest.mark.slow
 def test_the_terms_are_readable_and_say_what_changed_since_they_were_accepted(ada):
     bound = words(ada.get("/terms"))
     assert "In force for Acme Ltd since" in bound
@@ -173,6 +175,7 @@ def test_the_terms_are_readable_and_say_what_changed_since_they_were_accepted(ad
     assert ada.get("/terms/nothing").status_code == 400
 
 
+@pytest.mark.slow
 def test_a_text_that_was_changed_after_it_was_published_is_not_shown(world, ada):
     for path in (world / "terms").iterdir():
         path.write_text("Everything is allowed.")
