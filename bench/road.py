@@ -39,6 +39,9 @@ Figures = dict[str, Any]
 FAMILIES: Final = ("search", "recommend", "summary")
 """Those that meetings and chat teach something; there are more."""
 
+PUBLIC_ITEMS: Final = ("feature", "conversation")
+"""Kinds of items whose names everybody of an account may know; the chat is public."""
+
 WITHDRAWS: Final = "parliament"
 """The account that says yes, and no once the models are at work."""
 
@@ -445,7 +448,7 @@ def _child(  # noqa: PLR0913, PLR0917 - all that another process must be told
     try:
         place, now = folder / "workspace", clock(name, started_us)
         if not place.exists():
-            Workspace.create(place, origin="bench.example/road", clock=now).close()
+            Workspace.create(place, origin="bench.example/road", clock=now, public_items=PUBLIC_ITEMS).close()
         with Workspace.open(place, clock=now) as workspace:
             open_mb = peak_mb()
             start = time.perf_counter()

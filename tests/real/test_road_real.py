@@ -117,7 +117,9 @@ def test_the_road_over_real_meetings_and_chat_keeps_its_promises(tmp_path):
     assert [customer.id for customer in customers] == ["ami", "icsi", "parliament", CHAT]
     assert sum(len(customer.meetings) for customer in customers) == len(MEETINGS)
     started_us, notes = now_us(), {}
-    Workspace.create(tmp_path / "ws", clock=road.clock(road.EARLY[0], started_us)).close()
+    Workspace.create(
+        tmp_path / "ws", clock=road.clock(road.EARLY[0], started_us), public_items=road.PUBLIC_ITEMS
+    ).close()
 
     def walk(first, last):
         """Take the steps of the road from one to another, each with the workspace opened anew."""

@@ -32,6 +32,7 @@ DAY_US = 86_400_000_000
 BEGAN_US = 1_800_000_000_000_000
 NOW_US = BEGAN_US + 90 * DAY_US
 ENDED_US = NOW_US - DAY_US
+SAID_US = NOW_US - DAY_US // 2
 PERSON, ACCOUNT = "person:ada", "account:acme"
 ANSWERS = {
     "silent": (),
@@ -111,11 +112,13 @@ def decision(party, yes, data, purpose, covers=None):
 class World:
     """What was said, and then one question: of the pages and of the gate."""
 
-    def __init__(self, events):
+    def __init__(self, events, said=()):
+        """Take what happened, one thing a day from the first day on, and what is said in the end."""
         self.events = list(events)
+        timed = [(BEGAN_US + number * DAY_US, event) for number, event in enumerate(self.events)]
+        timed += [(SAID_US, event) for event in said]
         entries = [
-            Entry(seq=number, at_us=BEGAN_US + number * DAY_US, kind=kind, body=body)
-            for number, (kind, body) in enumerate(self.events)
+            Entry(seq=number, at_us=at_us, kind=kind, body=body) for number, (at_us, (kind, body)) in enumerate(timed)
         ]
         self.history = read_history(entries)
         self.now_us = NOW_US
@@ -139,7 +142,7 @@ class World:
         return decide(self.permits(line.purpose), record)
 
     def saying(self, party, said):
-        return World([*self.events, decision(party, said.yes, said.data, said.purpose, said.covers)])
+        return World(self.events, [decision(party, said.yes, said.data, said.purpose, said.covers)])
 
 
 def lines_of(found):
@@ -219,7 +222,7 @@ def check_yes(world, party, choice, card):
             assert now.since_us == line.own.since_us
         else:
             opened = True
-            assert now.since_us == BEGAN_US + len(world.events) * DAY_US  # from the yes on, and not before
+            assert now.since_us == SAID_US  # from the yes on, and not before
         further |= isinstance(reached, Permit) and isinstance(now, Permit) and reached.since_us < now.since_us
     told = " ".join(card.yes)
     assert ("covers data collected from now on" in told) == opened, card.yes
