@@ -7,6 +7,7 @@ Each module knows only those before it:
 settings      `server.toml`
 auth          users, passwords, sessions, tokens, links
 jobs          background jobs
+repeating     work that is repeated in a thread, and after trouble less often
 asgi          the protocol between a web server and an application
 http_errors   how a request fails: status, identifier, title
 middleware    before any route: authentication, CSRF, body limits, security headers

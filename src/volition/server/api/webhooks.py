@@ -16,25 +16,21 @@ import base64
 import hashlib
 import hmac
 import json
-import logging
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
 from typing import Final
 
 import httpx2
 
 from volition.canonical import us_to_text
-from volition.errors import VolitionError
+from volition.errors import BackendError
 from volition.ledger.entry import Entry
 from volition.server.auth.database import WebDatabase
+from volition.server.repeating import Repeating
 from volition.server.settings import Webhook
 from volition.workspace.pool import Workspaces
 
-_EVERY_S: Final = 1.0
-_LONGEST_S: Final = 300.0
 _PATIENCE_S: Final = 10.0
 _AT_ONCE: Final = 500
-_log = logging.getLogger(__name__)
 
 
 class Webhooks:
@@ -78,23 +74,10 @@ class _Sender:
         self._cursor = cursor
         self._workspaces = workspaces
         self._clock = clock
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="webhook", daemon=True)
-        self._thread.start()
+        self._repeating = Repeating("webhook", self._send_new)
 
     def close(self) -> None:
-        self._stop.set()
-        self._thread.join(_PATIENCE_S)
-
-    def _run(self) -> None:
-        wait_s = _EVERY_S
-        while not self._stop.wait(wait_s):
-            try:
-                self._send_new()
-                wait_s = _EVERY_S
-            except (httpx2.HTTPError, VolitionError) as error:
-                wait_s = min(wait_s * 2, _LONGEST_S)
-                _log.warning("%s was not reached (%s); trying again in %.0f s", self._webhook.url, error, wait_s)
+        self._repeating.close()
 
     def _send_new(self) -> None:
         with self._workspaces.borrow() as workspace:
@@ -109,16 +92,19 @@ class _Sender:
                 if entry.kind in self._webhook.kinds:
                     self._deliver(client, origin, entry)
                 self._cursor.move(entry.seq + 1)
-                if self._stop.is_set():
+                if self._repeating.is_closing:
                     return
 
     def _deliver(self, client: httpx2.Client, origin: str, entry: Entry) -> None:
         document = {"type": entry.kind, "timestamp": us_to_text(entry.at_us), "data": {"seq": entry.seq, **entry.body}}
         body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
         headers = sign(self._webhook.secret, f"{origin}/{entry.seq}", self._clock() // 1_000_000, body)
-        client.post(
-            self._webhook.url, content=body, headers={"content-type": "application/json", **headers}
-        ).raise_for_status()
+        try:
+            client.post(
+                self._webhook.url, content=body, headers={"content-type": "application/json", **headers}
+            ).raise_for_status()
+        except httpx2.HTTPError as error:
+            raise BackendError(f"{self._webhook.url} was not reached ({error}).") from error
 
 
 def sign(secret: str, identity: str, at_s: int, body: bytes) -> dict[str, str]:

@@ -14,7 +14,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final
 
 from volition.errors import VolitionError
@@ -24,6 +23,7 @@ from volition.server.mail.occasions import Occasions
 from volition.server.mail.recipients import Recipients
 from volition.server.mail.smtp import connect
 from volition.server.notices.outbox import MailState, Outbox
+from volition.server.repeating import Repeating
 from volition.server.settings import ServerSettings
 from volition.workspace.mail_settings import MailSettings
 from volition.workspace.pool import Workspaces
@@ -35,9 +35,6 @@ SETTLE_US: Final = 60 * 1_000_000
 """How long an entry rests before a mail tells of it, microseconds."""
 
 _INVITED: Final = "mail invited"
-_EVERY_S: Final = 1.0
-_LONGEST_S: Final = 300.0
-_PATIENCE_S: Final = 10.0
 _AT_ONCE: Final = 200
 _LOCK: Final = "mail.lock"
 _log = logging.getLogger(__name__)
@@ -65,31 +62,17 @@ class Courier:
         self._workspaces = workspaces
         self._server = server
         self._settle_us = settle_us
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="mail", daemon=True)
-        self._thread.start()
+        self._repeating = Repeating("mail", self._run, on_trouble=self._note_trouble)
 
     def close(self) -> None:
         """Stop; what was not sent is sent after the next start."""
-        self._stop.set()
-        self._thread.join(_PATIENCE_S)
+        self._repeating.close()
 
     def _run(self) -> None:
-        wait_s = _EVERY_S
-        while not self._stop.wait(wait_s):
-            try:
-                with self._alone() as is_alone:
-                    if is_alone:
-                        self._write()
-                        self._send()
-                wait_s = _EVERY_S
-            except VolitionError as error:
-                wait_s = min(wait_s * 2, _LONGEST_S)
-                self._note_trouble(str(error))
-                _log.warning("%s Trying again in %.0f s", error, wait_s)
-            except Exception:  # noqa: BLE001 - the last net: a fault in one mail must not end all later ones
-                wait_s = _LONGEST_S
-                _log.exception("Mails could not be written or sent; trying again in %.0f s", wait_s)
+        with self._alone() as is_alone:
+            if is_alone:
+                self._write()
+                self._send()
 
     @contextmanager
     def _alone(self) -> Iterator[bool]:
@@ -144,7 +127,7 @@ class Courier:
         with connect(self._settings, self._settings.password(self._folder, os.environ)) as connection:
             self._access.database.set_state(TROUBLE, b"")
             for mail in waiting:
-                if self._stop.is_set():
+                if self._repeating.is_closing:
                     return
                 if not self._outbox.is_waiting(mail):
                     continue
@@ -158,8 +141,8 @@ class Courier:
                 else:
                     self._outbox.end(mail, answer.state, answer.text)
 
-    def _note_trouble(self, text: str) -> None:
-        detail = {"at": self._access.database.clock(), "why": text}
+    def _note_trouble(self, error: VolitionError) -> None:
+        detail = {"at": self._access.database.clock(), "why": str(error)}
         try:
             self._access.database.set_state(TROUBLE, json.dumps(detail).encode())
         except VolitionError:
