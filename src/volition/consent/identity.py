@@ -124,7 +124,7 @@ class _Index:
         return self.all(one for one in near if any(may_be_short_for(words, known) for known in self.spelt[one]))
 
 
-def _names(*identities: Person | Identity) -> list[str]:
+def _names(*identities: Identity) -> list[str]:
     """Return under which names a person is known; identifiers and addresses are none."""
     names = dict.fromkeys(name for one in identities for name in (one.name, *one.aliases) if name)
     return [name for name in names if any(map(str.isalpha, name)) and "@" not in name]

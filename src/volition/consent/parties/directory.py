@@ -62,27 +62,15 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """A user of an account, or a guest.
+class Person(Identity):
+    """A user of an account, or a guest: an identity, and those that are the same person.
 
     Attributes:
-        id: Identity within the workspace.
-        account: Id of the account; none for a guest of no account.
-        name: Name as shown to people; none if unknown.
-        aliases: Other names and identifiers under which sources know the person.
-        emails: E-mail addresses.
-        pseudonym: The name in ledger, lake and snapshots: 32 hexadecimal characters.
         merged: Other identities of the same person, by id, each with the handles that came with it.
         former: Accounts that the person is no user of any more; their own, if they left it for no other. An empty text
             is for a guest of no account who became a user of one.
     """
 
-    id: PersonId
-    account: str | None
-    name: str | None
-    aliases: tuple[str, ...]
-    emails: tuple[str, ...]
-    pseudonym: Pseudonym
     merged: tuple[Identity, ...] = ()
     former: tuple[str, ...] = ()
 
@@ -99,7 +87,7 @@ class Person:
         return self.account is not None and self.id.startswith(f"{self.account}:")
 
     @property
-    def identities(self) -> "tuple[Identity | Person, ...]":
+    def identities(self) -> tuple[Identity, ...]:
         """Themselves and who was merged into them, each with the handles that are its own."""
         return (self, *self.merged)
 
@@ -421,11 +409,14 @@ class Directory:
             )
         merged: dict[str, list[Identity]] = defaultdict(list)
         for kept, *row in more:
-            merged[kept].append(_to_identity(row))
+            merged[kept].append(Identity(**_fields(row)))
         former: dict[str, list[str]] = defaultdict(list)
         for person, account in gone:
             former[person].append(account)
-        return [_to_person(_to_identity(row), merged.get(row[0], ()), former.get(row[0], ())) for row in own]
+        return [
+            Person(**_fields(row), merged=tuple(merged.get(row[0], ())), former=tuple(former.get(row[0], ())))
+            for row in own
+        ]
 
     def _is_marked(self, mark: str) -> bool:
         return self._database.one("SELECT 1 FROM destroyed WHERE party = ?", mark) is not None
@@ -437,29 +428,17 @@ def _refuse_known(connection: sqlite3.Connection, table: str, identity: str) -> 
         raise ConflictError(msg)
 
 
-def _to_identity(row: Sequence[Any]) -> Identity:
+def _fields(row: Sequence[Any]) -> dict[str, Any]:
+    """Return a row of `_COLUMNS` as the fields of an identity."""
     identity, account, name, pseudonym, aliases, emails = row
-    return Identity(
-        id=identity,
-        account=account,
-        name=name,
-        aliases=tuple(json.loads(aliases)),
-        emails=tuple(json.loads(emails)),
-        pseudonym=pseudonym,
-    )
-
-
-def _to_person(own: Identity, merged: Sequence[Identity], former: Sequence[str]) -> Person:
-    return Person(
-        id=own.id,
-        account=own.account,
-        name=own.name,
-        aliases=own.aliases,
-        emails=own.emails,
-        pseudonym=own.pseudonym,
-        merged=tuple(merged),
-        former=tuple(former),
-    )
+    return {
+        "id": identity,
+        "account": account,
+        "name": name,
+        "aliases": tuple(json.loads(aliases)),
+        "emails": tuple(json.loads(emails)),
+        "pseudonym": pseudonym,
+    }
 
 
 def _guest_prefix(account: str) -> str:
