@@ -1,6 +1,5 @@
 """The HTTP API, as a machine uses it."""
 
-import base64
 import gzip
 import hashlib
 import hmac
@@ -10,9 +9,7 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx2
 import pyarrow as pa
@@ -28,14 +25,13 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from starlette.testclient import TestClient
 
 import volition
-from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.server.api.security import Requirement
-from volition.server.api.webhooks import Cursor, sign
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
 from volition.transparency.prove import verify_person
+from waiting import until
 
 ALL = list(Scope)
 
@@ -621,93 +617,6 @@ def signal_by(client, served):
         [signal] = [entry for entry in workspace.entries() if entry.kind == "signal"]
     assert signal.body["signal"] == "gpc"
     assert client.get(f"{served.url}/.well-known/gpc.json").json()["gpc"] is True
-
-
-# --- ways out ---
-
-
-class Hook(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.heard.append((dict(self.headers), body))
-        self.send_response(500 if self.server.failing else 200)
-        self.end_headers()
-        self.server.failing = False
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.mark.slow
-def test_a_webhook_is_told_in_order_signed_and_again_until_it_listens(world):
-    listening = HTTPServer(("127.0.0.1", 0), Hook)
-    listening.heard, listening.failing = [], True
-    Thread(target=listening.serve_forever, daemon=True).start()
-    (world / "hook.secret").write_text("s3cret")
-    (world / "hook.secret").chmod(0o600)
-    (world / "server.toml").write_text(
-        f'[[webhook]]\nurl = "http://127.0.0.1:{listening.server_port}/"\nsecret_file = "hook.secret"\nkinds = ["decision"]\n'
-    )
-    server = Server(world)
-    try:
-        until(lambda: Cursor(server.access.database, server.settings.webhooks[0].url).read() is not None)
-        allow(asking(server))
-        until(lambda: len(listening.heard) == 4)
-    finally:
-        server.close()
-        listening.shutdown()
-        listening.server_close()
-    ids = [headers["webhook-id"] for headers, _ in listening.heard]
-    assert ids[0] == ids[1]
-    assert len(set(ids)) == 3
-    for headers, body in listening.heard:
-        told = json.loads(body)
-        assert told["type"] == "decision"
-        assert headers == headers | sign("s3cret", headers["webhook-id"], int(headers["webhook-timestamp"]), body)
-    seqs = [json.loads(body)["data"]["seq"] for _, body in listening.heard]
-    assert seqs == sorted(seqs)
-
-
-@pytest.mark.slow
-def test_a_webhook_is_told_that_an_account_was_given_notice(world):
-    listening = HTTPServer(("127.0.0.1", 0), Hook)
-    listening.heard, listening.failing = [], False
-    Thread(target=listening.serve_forever, daemon=True).start()
-    (world / "hook.secret").write_text("s3cret")
-    (world / "hook.secret").chmod(0o600)
-    (world / "server.toml").write_text(
-        f'[[webhook]]\nurl = "http://127.0.0.1:{listening.server_port}/"\nsecret_file = "hook.secret"\nkinds = ["notice"]\n'
-    )
-    server = Server(world)
-    try:
-        until(lambda: Cursor(server.access.database, server.settings.webhooks[0].url).read() is not None)
-        with server.workspaces.borrow() as workspace:
-            accounts = workspace.history().bindings.accounts()
-            workspace.terms.publish(load_profile("bundled"))
-        until(lambda: len(listening.heard) == len(accounts))
-    finally:
-        server.close()
-        listening.shutdown()
-        listening.server_close()
-    told = [json.loads(body) for _, body in listening.heard]
-    assert {one["type"] for one in told} == {"notice"}
-    assert {(one["data"]["account"], one["data"]["terms"]) for one in told} == {(one, "bundled") for one in accounts}
-    assert all(set(one["data"]) == {"seq", "account", "terms", "ends"} for one in told)
-
-
-def until(holds):
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.05)
-
-
-def test_a_signature_is_that_of_standard_webhooks():
-    """The example of the specification's own libraries."""
-    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    told = sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
-    assert told["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-    assert base64.b64decode(told["webhook-signature"].removeprefix("v1,"))
 
 
 # --- what the API says of itself ---

@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -22,6 +21,7 @@ from volition.server.settings import ServerSettings
 from volition.workspace import Workspace
 from volition.workspace.mail_settings import MailSettings, is_address
 from volition.workspace.pool import Workspaces
+from waiting import until
 
 URL = "https://privacy.acme.example"
 TERMS = b"""
@@ -112,13 +112,6 @@ def centre(folder):
     found = Centre(folder)
     yield found
     found.close()
-
-
-def until(is_so, patience_s=40):
-    deadline = time.monotonic() + patience_s
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come to be in time"
-        time.sleep(0.05)
 
 
 def publish(folder, acceptance=b"continued-use"):
