@@ -8,7 +8,16 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from volition.canonical import canonical_json, datetime_to_us, digest, now_us, text_to_us, us_to_datetime, us_to_text
+from volition.canonical import (
+    canonical_json,
+    datetime_to_us,
+    digest,
+    now_us,
+    text_to_us,
+    us_to_datetime,
+    us_to_text,
+    whole_number,
+)
 from volition.errors import InvalidInputError
 
 INSTANTS_US = st.integers(min_value=-62_135_596_800_000_000, max_value=253_402_300_799_999_999)  # years 1 to 9999
@@ -100,3 +109,15 @@ def test_a_datetime_without_a_time_zone_is_refused():
 def test_now_is_now():
     before = datetime.now(UTC)
     assert before - timedelta(seconds=1) <= us_to_datetime(now_us()) <= datetime.now(UTC) + timedelta(seconds=1)
+
+
+@given(st.integers(0, 10**18 - 1))
+def test_a_whole_number_is_read_as_it_is_written(number):
+    assert whole_number(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    "text", ["", " 1", "-1", "+1", "1.0", "1e3", "0x1", "1_000", "²", "٣", "९", "1" * 19, "9" * 5000]
+)
+def test_what_is_no_whole_number_is_none(text):
+    assert whole_number(text) is None

@@ -1,4 +1,4 @@
-r"""The one byte form of a value (RFC 8785), its digest, and the one form of an instant.
+r"""The one byte form of a value (RFC 8785), its digest, the one form of an instant, and whole numbers that are sent.
 
 Everything that is hashed or signed passes through `canonical_json`, so two parties that hold the same value hold
 the same bytes. An instant is an integer number of microseconds since the Unix epoch in UTC (`..._us`); outside the
@@ -25,6 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)  # writing a zone takes as long as writing the rest
 _MICROSECOND = timedelta(microseconds=1)
 _SAFE_INTEGER = 2**53 - 1
+_MOST_DIGITS = 18  # so that it fits into 64 bits
 
 
 def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -99,6 +100,14 @@ def _is_plain(value: object, levels: int) -> bool:
 def digest(data: bytes | memoryview) -> str:
     """Return the SHA-256 of `data` as 64 lower-case hexadecimal characters."""
     return hashlib.sha256(data).hexdigest()
+
+
+def whole_number(text: str) -> int | None:
+    """Return the whole number, from 0 on, that a text of digits is; none for any other text, however long.
+
+    Python reads digits of every script as a number, and raises for some thousands of them.
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def now_us() -> int:

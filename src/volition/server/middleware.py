@@ -19,6 +19,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
 
+from volition.canonical import whole_number
 from volition.errors import VolitionError
 from volition.server.asgi import LARGEST_BODY, App, Message, Receive, Send
 from volition.server.auth import Access, Principal
@@ -106,8 +107,8 @@ class SecurityMiddleware:
         except VolitionError as error:
             await self._refuse(answer, failure_of(error), str(error))
             return
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._largest_body:
+        length = whole_number(headers.get("content-length", "0"))
+        if length is None or length > self._largest_body:
             await self._refuse(answer, TOO_LARGE, f"A request holds at most {self._largest_body:,} bytes.")
             return
         await self._app(scope, self._counted(receive), answer)

@@ -7,6 +7,7 @@ import tomllib
 import typing
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 import pytest
@@ -280,3 +281,46 @@ def test_everything_has_a_name_on_pages():
 def test_the_file_of_users_is_for_its_owner_alone(world):
     Access.open(world).close()
     assert (world / "web.db").stat().st_mode & 0o077 == 0
+
+
+NO_NUMBERS = [
+    "9" * 5000,
+    "²",
+    "٣",
+    "-1",
+    "1.0",
+    "",
+    " 1",
+    "\x00",
+]  # Python reads some of them as digits, and raises for others
+NUMBERED = [  # who, and what takes a number from them: a field of a form, a name of a query, or a part of the path
+    (Role.PERSON, "POST", "/settings/train-search", "undo"),
+    (Role.PERSON, "POST", "/settings/refuse/everything", "undo"),
+    (Role.ADMINISTRATOR, "POST", "/account/switches/train-search", "undo"),
+    (Role.ADMINISTRATOR, "POST", "/account/switches/train-search/lock", "undo"),
+    (Role.ADMINISTRATOR, "POST", "/account/limits", "undo"),
+    (Role.ADMINISTRATOR, "POST", "/account/refuse/everything", "undo"),
+    (Role.PERSON, "GET", "/receipts", "before"),
+    (Role.OPERATOR, "GET", "/console/ledger", "before"),
+    (Role.OPERATOR, "GET", "/console/ledger/checkpoint", "size"),
+    (Role.OPERATOR, "GET", "/console/ledger/consistency", "old"),
+    (Role.PERSON, "GET", "/receipts/{}", None),
+    (Role.OPERATOR, "GET", "/console/ledger/{}", None),
+]
+
+
+@pytest.mark.parametrize(("role", "method", "path", "name"), NUMBERED)
+def test_what_is_no_number_is_the_callers_mistake_wherever_one_is_taken(server, role, method, path, name):
+    client = visitor(server, role)
+    client.headers["sec-fetch-site"] = "same-origin"
+    for text in NO_NUMBERS:
+        sent = {"data" if method == "POST" else "params": {name: text}} if name else {}
+        address = path if name else path.format(quote(text, safe=""))
+        if name or text:
+            answer = client.request(method, address, **sent)
+            assert answer.status_code in {400, 404}, (address, text[:9], answer.status_code)
+
+
+def test_a_length_that_is_no_number_is_refused_before_any_route(server):
+    for text in ("9" * 5000, "-1", "one"):
+        assert visitor(server, None).get("/", headers={"content-length": text}).status_code == 413

@@ -148,6 +148,7 @@ def _check_signature(secret: str, at: str, body: bytes, signature: str) -> None:
     signed = b"v0:" + at.encode("utf-8", "surrogateescape") + b":" + body
     expected = "v0=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
     is_theirs = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "surrogateescape"))
-    is_new = at.isdecimal() and len(at) < 16 and abs(canonical.now_us() // 1_000_000 - int(at)) <= _OLDEST_S
+    at_s = canonical.whole_number(at)
+    is_new = at_s is not None and abs(canonical.now_us() // 1_000_000 - at_s) <= _OLDEST_S
     if not is_theirs or not is_new:
         raise HttpError(UNAUTHORIZED, "The signature is not Zoom's for this address, or it is too old.")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
-from volition.canonical import us_to_text
+from volition.canonical import us_to_text, whole_number
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.api.schemas import (
@@ -74,7 +74,7 @@ def entry_out(entry: Entry) -> EntryOut:
 
 
 def _position(cursor: str) -> int:
-    text = read_cursor(cursor)
-    if not text.isdecimal() or len(text) > 16:
+    position = whole_number(read_cursor(cursor))
+    if position is None:
         raise InvalidInputError("This cursor is not one that the server returned. Start again without a cursor.")
-    return int(text)
+    return position

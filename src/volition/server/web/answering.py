@@ -183,11 +183,9 @@ def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and go
     visit: Visit, *, party: str, account: str, page: str, action: str, whose: str
 ) -> Redirect:
     """Take a no to everything, or undo one, and go back to the page that shows it; `whose` begins "Everything: ..."."""
-    consent, undone = visit.workspace.consent, visit.form.get("undo")
-    if undone is not None:
-        if not undone.isdecimal():
-            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
-        consent.undo_refusal(party, account=account, seq=int(undone))
+    consent = visit.workspace.consent
+    if (undone := visit.undone) is not None:
+        consent.undo_refusal(party, account=account, seq=undone)
         return Redirect(to=page, notice=Notice(text="Everything is as it was before."))
     if visit.form.get("answer") != "no":
         raise InvalidInputError("This form says no to everything. Reload the page and try again.")

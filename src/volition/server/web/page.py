@@ -18,6 +18,8 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from volition.canonical import whole_number
+from volition.errors import InvalidInputError
 from volition.server.auth import Access, Principal, Role
 from volition.server.jobs import Jobs
 from volition.server.notices.outbox import Outbox
@@ -166,6 +168,19 @@ class Visit:
         if self._workspace is None:
             self._workspace = self._stack.enter_context(self.workspaces.borrow())
         return self._workspace
+
+    @property
+    def undone(self) -> int | None:
+        """The number of the ledger entry that the form asks to undo; none if it asks for nothing of the kind.
+
+        Raises:
+            InvalidInputError: It names no entry.
+        """
+        if (text := self.form.get("undo")) is None:
+            return None
+        if (seq := whole_number(text)) is None:
+            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
+        return seq
 
     def borrow(self) -> AbstractContextManager[Workspace]:
         """Lend a workspace for as long as a `with` block: for what goes on after the page was made."""

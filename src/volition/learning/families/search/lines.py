@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.canonical import digest, us_to_datetime
+from volition.canonical import digest, us_to_datetime, whole_number
 from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
 
@@ -118,9 +118,8 @@ def _line(row: Row) -> Line | None:
 def _timestamp(text: str) -> tuple[int, int]:
     """Return a "seconds.microseconds" timestamp as two integers; anything else sorts first."""
     seconds, _, micros = text.partition(".")
-    if not seconds.isdecimal() or not (micros or "0").isdecimal():
-        return (0, 0)
-    return (int(seconds), int(micros.ljust(6, "0")[:6]))
+    whole, rest = whole_number(seconds), whole_number((micros or "0").ljust(6, "0")[:6])
+    return (0, 0) if whole is None or rest is None else (whole, rest)
 
 
 def document_key(row: Row) -> str | None:

@@ -103,8 +103,8 @@ def lock(visit: Visit) -> Redirect:
     """Lock a switch, unlock it, or undo either."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.path["switch"]
     title, to = _title(visit, switch), f"{PATH}#{switch}"
-    if (undone := visit.form.get("undo")) is not None:
-        workspace.consent.undo_limit(account, switch, seq=_number(undone))
+    if (undone := visit.undone) is not None:
+        workspace.consent.undo_limit(account, switch, seq=undone)
         return Redirect(to=to, notice=Notice(text=f"{title}: everything is as it was before."))
     wanted = visit.form.get("lock")
     if wanted not in {"on", "off"}:
@@ -123,8 +123,8 @@ def limit(visit: Visit) -> Redirect:
     """Limit a switch for a group, lift a limit, or undo either."""
     account, workspace, switch = account_of(visit), visit.workspace, visit.form.get("switch", "")
     title = _title(visit, switch)
-    if (undone := visit.form.get("undo")) is not None:
-        workspace.consent.undo_limit(account, switch, seq=_number(undone))
+    if (undone := visit.undone) is not None:
+        workspace.consent.undo_limit(account, switch, seq=undone)
         text = f"{title}: the limits are as they were before. Data collected while a limit was in force stays out."
         return Redirect(to=f"{PATH}#limits", notice=Notice(text=text))
     wanted, group = visit.form.get("limit"), visit.form.get("group", "").strip()
@@ -245,9 +245,3 @@ def _title(visit: Visit, switch: str) -> str:
     account = account_of(visit)
     choice = visit.workspace.consent.choices(f"account:{account}", account=account).of(switch)
     return switch if choice is None else words.switch_title(choice)
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
-    return int(text)

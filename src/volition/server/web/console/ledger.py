@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from volition.canonical import canonical_json, text_to_us
+from volition.canonical import canonical_json, text_to_us, whole_number
 from volition.consent.history import OPERATOR, SOURCE
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
@@ -277,9 +277,10 @@ def _entry(visit: Visit) -> Entry:
 
 
 def _number(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
+    number = whole_number(text)
+    if number is None:
         raise InvalidInputError(f"{what} must be a number, counted from 0. Go back and correct it.")
-    return int(text)
+    return number
 
 
 def _proof(name: str, proof: Mapping[str, Any]) -> Download:

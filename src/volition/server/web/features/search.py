@@ -7,6 +7,7 @@ person and the account allow that.
 from dataclasses import dataclass
 from typing import Final
 
+from volition.canonical import whole_number
 from volition.errors import InvalidInputError, RefusedError
 from volition.learning.families.search.ranking import Hit
 from volition.server.auth import Role
@@ -125,8 +126,8 @@ def _result(hit: Hit) -> SearchResult:
         case "segment":
             where, to = clock(hit.start_ms or 0), meeting_address(hit.source, hit.place)
         case "message":
-            seconds = hit.place.partition(".")[0]
-            where = words.moment(int(seconds) * 1_000_000) if seconds.isdecimal() else ""
+            seconds = whole_number(hit.place.partition(".")[0])
+            where = "" if seconds is None else words.moment(seconds * 1_000_000)
             to = chat_address(hit.source, hit.place)
         case _:
             where, to = f"passage {hit.place}", ""

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from volition.canonical import text_to_us
+from volition.canonical import text_to_us, whole_number
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry
 from volition.server.auth import PEOPLE
@@ -76,12 +76,13 @@ class ReceiptsPage:
 def show(visit: Visit) -> ReceiptsPage:
     """Show the answers of a person, each with its receipt."""
     workspace, person = visit.workspace, _person(visit)
-    before = visit.query.get("before")
-    if before is not None and not (before.isdecimal() and len(before) <= 16):
+    text = visit.query.get("before")
+    before = None if text is None else whole_number(text)
+    if before is None and text is not None:
         raise InvalidInputError(
             "This address does not lead to any of your receipts. Open Receipts again from the navigation."
         )
-    found = workspace.consent.answers(person, before=None if before is None else int(before), limit=_SHOWN + 1)
+    found = workspace.consent.answers(person, before=before, limit=_SHOWN + 1)
     models = len(workspace.models.states())
     head = workspace.ledger.head
     key = workspace.verifier.to_text()
@@ -115,10 +116,10 @@ def download_bundle(visit: Visit) -> Download:
 @pages.get(f"{PATH}/{{seq}}", roles=PEOPLE)
 def download(visit: Visit) -> Download:
     """Give one receipt."""
-    seq = visit.path["seq"]
-    if not (seq.isdecimal() and len(seq) <= 16):
+    seq = whole_number(visit.path["seq"])
+    if seq is None:
         raise InvalidInputError("An entry's number consists of digits. Open Receipts again from the navigation.")
-    return _json(f"receipt-{int(seq)}.json", visit.workspace.proofs.receipt(_person(visit), int(seq)))
+    return _json(f"receipt-{seq}.json", visit.workspace.proofs.receipt(_person(visit), seq))
 
 
 def _json(name: str, value: object) -> Download:

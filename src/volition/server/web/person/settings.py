@@ -202,11 +202,8 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
     workspace, switch = visit.workspace, visit.path["switch"]
     choice = workspace.consent.choices(party, account=account).of(switch)
     title = switch if choice is None else words.switch_title(choice)
-    undone = visit.form.get("undo")
-    if undone is not None:
-        if not undone.isdecimal():
-            raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
-        workspace.consent.undo_choice(party, switch, account=account, seq=int(undone))
+    if (undone := visit.undone) is not None:
+        workspace.consent.undo_choice(party, switch, account=account, seq=undone)
         return Redirect(to=f"{page}#{switch}", notice=Notice(text=f"{title}: everything is as it was before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
