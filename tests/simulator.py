@@ -9,6 +9,7 @@ from volition.canonical import us_to_text
 from volition.consent.history import read_history
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
+from volition.consent.references import source_id
 from volition.consent.terms.model import CATEGORIES, Basis, Rule, Terms
 from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
@@ -18,7 +19,7 @@ from volition.records.engines.arrow import ArrowEngine
 from volition.records.freeze import freeze
 from volition.records.ingest import Draft as Piece
 from volition.records.ingest import PersonRef
-from volition.records.lake import Lake, NewRecord, record_id, source_id
+from volition.records.lake import Lake, NewRecord, record_id
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 START_US = 20_000 * DAY_US  # a day in 2024

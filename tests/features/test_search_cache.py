@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from simulator import HashEncoder, silent, world_in
 from volition.consent.gate import Record, decide
 from volition.consent.permits import UNKNOWN_PERSON
+from volition.consent.references import source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.request import CONTENT, FeatureRequest
 from volition.features.search import opened_hit, run_search
@@ -16,7 +17,6 @@ from volition.features.search_cache import SearchCache
 from volition.learning.families.search.lines import CLICK
 from volition.ledger.entry import NewEntry
 from volition.records.audience import audience_of
-from volition.records.lake import source_id
 
 FEATURE = "feature/search"
 ACCOUNTS = ("acme", "brill")

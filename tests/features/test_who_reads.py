@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import START_US, Clock
+from volition.consent.references import source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import NewEntry
 from volition.records.audience import CATEGORY, ConversationKind
 from volition.records.ingest import Draft, PersonRef
-from volition.records.lake import record_id, source_id
+from volition.records.lake import record_id
 from volition.workspace import Workspace
 
 MEETING, CHANNEL, FILE = ConversationKind

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from simulator import START_US, HashEncoder, bytes_in, silent, world_in
 from volition.consent.gate import Record, decide
 from volition.consent.permits import Reason
+from volition.consent.references import source_id
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import BackendError, InvalidInputError, RefusedError
 from volition.records.engines.arrow import ArrowEngine
 from volition.records.engines.duckdb import DuckDBEngine
-from volition.records.lake import BUCKETS, Lake, bucket_of, record_id, source_id
+from volition.records.lake import BUCKETS, Lake, bucket_of, record_id
 from volition.records.lake import compact as compaction
 from volition.records.lake import records as layout
 

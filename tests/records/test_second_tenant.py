@@ -9,11 +9,12 @@ from contextlib import closing
 import pytest
 
 from volition.consent.gate import Participant, Subject
+from volition.consent.references import source_id
 from volition.consent.terms.model import CATEGORIES
 from volition.features.conversations import ConversationKind
 from volition.records.engines.arrow import ArrowEngine
 from volition.records.ingest import Draft, PersonRef
-from volition.records.lake import Lake, bucket_of, source_id
+from volition.records.lake import Lake, bucket_of
 from volition.workspace import Workspace
 
 MINE = "acme"

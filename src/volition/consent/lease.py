@@ -38,7 +38,7 @@ from volition import canonical
 from volition.consent.gate import Gate, Record, Verdict, refused
 from volition.consent.history import History, extend_history
 from volition.consent.permits import Permits, Reason
-from volition.consent.references import PartyRef, account_ref
+from volition.consent.references import ConversationRef, PartyRef, account_ref
 from volition.errors import BackendError, ConflictError, InvalidInputError, VolitionError
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
@@ -60,7 +60,9 @@ _WIDENING: Final = frozenset({"notice", "identity", "sharing", "mapping", "snaps
 
 
 def narrows(entry: Entry) -> bool:
-    """Tell whether an entry may turn an answer to a refusal: all may, but a yes, a lifted limit and mere reports.
+    """Tell whether an entry may turn an answer to a refusal: all may, but what widens, and mere reports.
+
+    What widens is a yes, a limit that is lifted, a conversation that is taken back in.
 
     A yes with an end may, too: it may stand in for one that ends later, or never.
     """
@@ -69,6 +71,8 @@ def narrows(entry: Entry) -> bool:
             return entry.body.get("answer") != "yes" or entry.body.get("until") is not None
         case "limit":
             return entry.body.get("limited") is not False
+        case "exclusion":
+            return entry.body.get("excluded") is not False
         case kind:
             return kind not in _WIDENING
 
@@ -192,9 +196,19 @@ class Held:
 
     def decide(self, record: Record) -> Verdict:
         """Judge one record, now; see `may`."""
-        return self.may(record.account, record.people, record.category, record.collected_us)
+        return self.may(
+            record.account, record.people, record.category, record.collected_us, conversation=record.conversation
+        )
 
-    def may(self, account: str, people: tuple[PartyRef, ...], category: str, collected_us: int) -> Verdict:
+    def may(
+        self,
+        account: str,
+        people: tuple[PartyRef, ...],
+        category: str,
+        collected_us: int,
+        *,
+        conversation: ConversationRef | None = None,
+    ) -> Verdict:
         """Judge what was collected at an instant, and would be used now, by all that was acknowledged before this call.
 
         Args:
@@ -202,6 +216,7 @@ class Held:
             people: Parties ("person:PSEUDONYM"), the speaker or actor first, nobody twice.
             category: A leaf of `terms.CATEGORIES`.
             collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+            conversation: The meeting, channel or file; empty if it belongs to none, None where that is not known.
 
         Returns:
             The gate's verdict; `stale` if the newest decisions cannot be known.
@@ -216,7 +231,9 @@ class Held:
                     if gate is None:
                         break
                     self._at_us = max(self._at_us, self._clock())
-                    verdict = gate.may(account, people, category, collected_us, at_us=self._at_us)
+                    verdict = gate.may(
+                        account, people, category, collected_us, conversation=conversation, at_us=self._at_us
+                    )
                     if self._clock_ns() < self._until_ns:  # last: whatever happened since, the answer was given in time
                         return verdict
         return refused(Reason.STALE, account_ref(account))

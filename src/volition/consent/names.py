@@ -17,7 +17,15 @@ from typing import Final
 
 from volition.consent.parties import ErasedError, Parties, Person
 from volition.consent.permits import UNKNOWN_PERSON, Reason
-from volition.consent.references import PartyRef, PersonId, Pseudonym, account_ref, person_ref
+from volition.consent.references import (
+    ConversationRef,
+    PartyRef,
+    PersonId,
+    Pseudonym,
+    account_ref,
+    person_ref,
+    source_id,
+)
 from volition.errors import InvalidInputError
 
 UNKNOWN_ACCOUNT: Final = account_ref("unknown")
@@ -89,6 +97,15 @@ class Names:
             if len(known) < MOST_KEPT:
                 known[name] = found
         return found
+
+    def conversation(self, account: str, name: str | None) -> ConversationRef | None:
+        """Return which conversation of an account is meant by its name; empty for none, None for one that is not known.
+
+        Any name means one: whether anything was collected under it bears on no permission.
+        """
+        if not name:
+            return None if name is None else ConversationRef("")
+        return self._parties.conversation_ref(account, source_id(account, name)) if _is_text(name) else None
 
     def _look_up(self, name: str) -> "PartyRef | Unnamed":
         form, colon, rest = name.partition(":")

@@ -13,7 +13,7 @@ from volition.canonical import us_to_text
 from volition.consent.gate import Record, decide
 from volition.consent.parties import Person
 from volition.consent.permits import Permits
-from volition.consent.references import person_ref
+from volition.consent.references import person_ref, source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.drafts import GeneratedText, draft, rewrite
 from volition.features.edits import EDITS
@@ -23,7 +23,7 @@ from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.compose.composer import Completion, Composer, Reply
 from volition.learning.families.model import Model
 from volition.records.audience import Audience
-from volition.records.lake import Lake, Row, source_id
+from volition.records.lake import Lake, Row
 
 CHAT: Final = ("content/chat",)
 

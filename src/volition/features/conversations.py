@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from volition.consent.gate import Participant
 from volition.consent.permits import Permits
+from volition.consent.references import source_id
 from volition.records.audience import CATEGORY, MENTIONS, Audience, ConversationKind, was_there
-from volition.records.lake import Lake, Row, source_id
+from volition.records.lake import Lake, Row
 
 __all__ = ["SHOWN_BY", "Conversation", "ConversationKind", "ConversationLine", "conversations"]
 

@@ -13,12 +13,12 @@ from typing import Final
 
 from volition.consent.parties import Person
 from volition.consent.permits import PartyRole, Permits, Refusal
+from volition.consent.references import source_id
 from volition.features.request import USAGE, FeatureRequest, check_feature, own_rows
 from volition.learning.families.recommend.counts import item_of
 from volition.learning.families.recommend.recommender import Suggestion, recommend
 from volition.records.audience import CATEGORY, ConversationKind, participant
 from volition.records.ingest import PERSON_ITEM
-from volition.records.lake import source_id
 
 _CONVERSATIONS: Final = {
     "channel": ConversationKind.CHANNEL,

@@ -12,7 +12,7 @@ is bounded.
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Final
 
@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from volition.consent.gate import EffectivePermits, PartySets, fold, judge
 from volition.consent.permits import Permits
-from volition.consent.references import Pseudonym, person_ref
+from volition.consent.references import Pseudonym, person_ref, source_id
 from volition.learning.encoder import Encoder
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import Document, documents_of
 from volition.progress import Progress
 from volition.records.audience import Audience, reading_class
-from volition.records.lake import Lake, Row, source_id
+from volition.records.lake import Lake, Row
 
 LINES_HELD: Final = 250_000
 """The most lines in the cache, over all accounts; an account with more of its own is loaded for each search."""
@@ -81,12 +81,14 @@ class _CachedAccount:
 
     Attributes:
         state: The lake's state when they were loaded.
+        exclusions: How much had been said of conversations of theirs that were left out (`Exclusions.version`).
         party_sets: The account's party sets.
         effective_permits: How the gate judged them last, by category.
         documents: In the order of their keys.
     """
 
     state: State
+    exclusions: int
     party_sets: PartySets
     effective_permits: dict[str, EffectivePermits]
     documents: list[_CachedDocument]
@@ -145,7 +147,7 @@ class SearchCache:
             key = (permits.purpose, account)
             held = self._held.pop(key, None)
             if held is not None:
-                held = self._judged(held, permits, state)
+                held = self._judged(held, permits, account, state)
             if held is None:
                 source = None if meeting is None else source_id(account, meeting)
                 held = self._load(permits, account, categories, state, encoder, source, progress)
@@ -172,9 +174,9 @@ class SearchCache:
             self._held.clear()
             self._parts.clear()
 
-    def _judged(self, held: _CachedAccount, permits: Permits, state: State) -> _CachedAccount | None:
+    def _judged(self, held: _CachedAccount, permits: Permits, account: str, state: State) -> _CachedAccount | None:
         """Return an account without what the gate refuses now; none if something may be missing from it."""
-        if state != held.state:
+        if state != held.state or permits.history.exclusions.version(account) != held.exclusions:
             return None
         effective_permits = {category: fold(permits, held.party_sets, category) for category in held.effective_permits}
         if any(_widens(before, effective_permits[category]) for category, before in held.effective_permits.items()):
@@ -188,9 +190,7 @@ class SearchCache:
             self._parts.clear()  # they may hold what was refused
             if kept.any():
                 documents.append(document.part(kept))
-        return _CachedAccount(
-            state=held.state, party_sets=held.party_sets, effective_permits=effective_permits, documents=documents
-        )
+        return replace(held, effective_permits=effective_permits, documents=documents)
 
     def _load(  # noqa: PLR0913, PLR0917 - as `documents`
         self,
@@ -203,6 +203,7 @@ class SearchCache:
         progress: Progress,
     ) -> _CachedAccount:
         self._parts.clear()
+        exclusions = permits.history.exclusions.version(account)
         if encoder is not None:
             self._lake.embed(
                 permits, encoder, categories=categories, accounts=[account], source=source, progress=progress
@@ -233,7 +234,11 @@ class SearchCache:
                 )
         documents.sort(key=lambda document: document.index.document.key)
         return _CachedAccount(
-            state=state, party_sets=party_sets, effective_permits=effective_permits, documents=documents
+            state=state,
+            exclusions=exclusions,
+            party_sets=party_sets,
+            effective_permits=effective_permits,
+            documents=documents,
         )
 
     def _part(self, index: Index, seen: _BOOLS) -> Index:

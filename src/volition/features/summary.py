@@ -4,6 +4,7 @@ Quotes point at their speaker and second, so nothing in them is invented. Prose 
 is configured, and every sentence of it is checked against the quotes; see `prose`.
 """
 
+from volition.consent.references import source_id
 from volition.errors import RefusedError
 from volition.features.llm import Endpoint
 from volition.features.prose import Prose, write_prose
@@ -12,7 +13,7 @@ from volition.learning.encoder import Encoder
 from volition.learning.families.summary.minutes import Minutes, take_minutes
 from volition.learning.families.summary.summary import Summary, summarize
 from volition.progress import Progress, silent
-from volition.records.lake import Row, source_id
+from volition.records.lake import Row
 
 
 def run_summarize(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from volition.canonical import text_to_us, us_to_text
-from volition.consent.gate import uses
+from volition.consent.gate import Record, exclusion_of, uses
 from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
@@ -118,7 +118,15 @@ class RefusalTimes:
         question = key.question()
         asked = uses(self._history, question.account, question.people, question.category, self._purpose)
         ended_us = [self.ended_us(use, key.collected_us) for use in asked]
+        ended_us.append(self._excluded_us(question))
         return min([self._at_us, *(instant_us for instant_us in ended_us if instant_us is not None)])
+
+    def _excluded_us(self, question: Record) -> int | None:
+        """Return when a row's conversation was first left out since the snapshot was frozen; none if it never was."""
+        for at_us in self._history.exclusions.instants(question.account):
+            if at_us > self._frozen_us and exclusion_of(self._history, question, purpose=self._purpose, at_us=at_us):
+                return at_us
+        return None
 
     def ended_us(self, use: Use, collected_us: int) -> int | None:
         """Return when a party's permit first ceased to hold a row; none where it never did."""

@@ -25,7 +25,8 @@ from typing import Final
 from volition.consent.gate import Participant
 from volition.consent.history import OPERATOR, SOURCE, History
 from volition.consent.parties import Person
-from volition.records.lake import Row, source_id
+from volition.consent.references import source_id
+from volition.records.lake import Row
 
 MENTIONS: Final = "mentions"
 """In the payload of a message: pseudonyms of those whom it concerns because it mentions them. They are no members."""
@@ -53,8 +54,6 @@ _KINDS: Final = {
     "passage": ConversationKind.FILE,
 }
 """The kind of the conversation that a record is a part of, by the kind of the record."""
-
-_source = lru_cache(maxsize=100_000)(source_id)
 
 Grants = Mapping[tuple[str, str], Collection[str]]
 """Conversations, by kind and digest as entries have it, and who opened each."""
@@ -133,7 +132,7 @@ class Audience:
         return any(by in {OPERATOR, SOURCE} or any(by in people for people in peoples) for by in openers)
 
     def _openers(self, kind: ConversationKind, name: str) -> Collection[str]:
-        return self.grants.get(self.known_as((kind.value, _source(self.account, name))), ())
+        return self.grants.get(self.known_as((kind.value, source_id(self.account, name))), ())
 
 
 def participant(person: Person, account: str, at_us: int) -> Participant:
@@ -201,7 +200,7 @@ def is_open(history: History, account: str, kind: ConversationKind, name: str) -
 
     What is private in it is not, where it is the source that says so.
     """
-    openers = history.sharings.openers(account, (kind.value, _source(account, name)))
+    openers = history.sharings.openers(account, (kind.value, source_id(account, name)))
     return not {OPERATOR, SOURCE}.isdisjoint(openers.get(f"account:{account}", ()))
 
 

@@ -241,6 +241,7 @@ def _keys_file(rows: Sequence[Row]) -> bytes:
         "people": [list(row.people) for row in rows],
         "category": [row.category for row in rows],
         "collected_us": [row.collected_us for row in rows],
+        "conversation": [row.conversation for row in rows],
     }
     return _parquet(pa.table(columns, schema=KEYS_SCHEMA))
 

@@ -32,7 +32,7 @@ from volition.canonical import canonical_json, digest
 from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
-from volition.consent.references import Pseudonym, person_ref
+from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import InvalidInputError, ProofError
 from volition.records.lake import Row
 
@@ -48,6 +48,7 @@ KEYS_SCHEMA: Final = pa.schema(
         ("people", pa.list_(pa.string())),
         ("category", pa.string()),
         ("collected_us", pa.int64()),
+        ("conversation", pa.string()),  # not there in snapshots of earlier versions
     ]
 )
 ROWS_SCHEMA: Final = pa.schema([("record_id", pa.string()), ("payload", pa.binary()), ("embedding", pa.binary())])
@@ -63,6 +64,8 @@ class Key:
         people: Pseudonyms of its people, the first one first.
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection.
+        conversation: The meeting, channel or file, as entries of the ledger name it; empty if none, None where that is
+            not known: in a snapshot of an earlier version.
     """
 
     record_id: str
@@ -70,11 +73,18 @@ class Key:
     people: tuple[str, ...]
     category: str
     collected_us: int
+    conversation: ConversationRef | None = None
 
     def question(self) -> Record:
         """Return what the gate must know of this row."""
         people = tuple(person_ref(Pseudonym(one)) for one in self.people)
-        return Record(account=self.account, people=people, category=self.category, collected_us=self.collected_us)
+        return Record(
+            account=self.account,
+            people=people,
+            category=self.category,
+            collected_us=self.collected_us,
+            conversation=self.conversation,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +157,8 @@ class Snapshot:
         # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
         for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
             columns = batch.to_pydict()
-            for identity, account, people, category, at_us in zip(
+            columns.setdefault("conversation", [None] * len(batch))
+            for identity, account, people, category, at_us, conversation in zip(
                 *(columns[name] for name in KEYS_SCHEMA.names), strict=True
             ):
                 key = Key(
@@ -156,6 +167,7 @@ class Snapshot:
                     people=shared.setdefault(tuple(people), tuple(people)),
                     category=sys.intern(category),
                     collected_us=at_us,
+                    conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
                 )
                 found.append(key)
         return tuple(found)
@@ -196,6 +208,7 @@ class Snapshot:
                 collected_us=key.collected_us,
                 payload=json.loads(payload or b"{}"),
                 embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+                conversation=key.conversation,
             )
             for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
         ]
@@ -242,14 +255,14 @@ class Snapshot:
         Args:
             permits: The permits of the snapshot's purpose, now.
         """
-        effective_permits: dict[tuple[str, tuple[str, ...], str], EffectivePermit] = {}
+        effective_permits: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], EffectivePermit] = {}
         found = []
         for key in self.keys:
-            party_set = (key.account, key.people, key.category)
+            party_set = (key.account, key.people, key.category, key.conversation)
             if party_set not in effective_permits:
                 question = key.question()
                 effective_permits[party_set] = effective_permit_of(
-                    permits, question.account, question.people, question.category
+                    permits, question.account, question.people, question.category, question.conversation
                 )
             effective_permit = effective_permits[party_set]
             if key.collected_us < max(effective_permit.since_us, effective_permit.oldest_us):

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 from volition.canonical import us_to_datetime, us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.permits import Reason
-from volition.consent.references import Pseudonym, person_ref
-from volition.records.lake import HeldRecord, Lake, Row, source_id
+from volition.consent.references import Pseudonym, person_ref, source_id
+from volition.records.lake import HeldRecord, Lake, Row
 from volition.records.snapshot import Snapshot
 from volition.transparency.usage import UsageCount
 

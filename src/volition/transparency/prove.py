@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from volition.canonical import canonical_json, digest, text_to_us
-from volition.consent.gate import decide, uses
+from volition.consent.gate import decide, exclusion_of, uses
 from volition.consent.history import check_publications, read_history
 from volition.consent.permits import Permit, Permits, Refusal, Use, permit
 from volition.errors import BackendError, InvalidInputError, ProofError, VolitionError
@@ -328,6 +328,10 @@ def _replay(evidence: _Evidence, log: _Log) -> str:
             if use not in known:
                 known[use] = permit(history, use, at_us)
             _check_row(key, use.party, known[use], at_us)
+        excluded = exclusion_of(history, question, purpose=purpose, at_us=at_us)
+        if excluded is not None:
+            msg = f"Row {key.record_id} is of a conversation that {excluded.party} had left out."
+            raise ProofError(msg)
     found = f"{len(evidence.keys)} rows replayed from {evidence.entry.seq} entries: none without a permit"
     refused = _refused_by_now(evidence, log)
     return f"{found}; {refused} refused since: a forgetting is owed" if refused else found

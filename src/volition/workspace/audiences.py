@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from volition.consent.history import OPERATOR, SOURCE
 from volition.consent.parties import Person
+from volition.consent.references import source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
 from volition.records.audience import (
@@ -21,7 +22,7 @@ from volition.records.audience import (
     readership_of,
     was_there,
 )
-from volition.records.lake import Row, source_id
+from volition.records.lake import Row
 from volition.workspace.opened import Opened
 
 

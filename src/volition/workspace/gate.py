@@ -61,10 +61,19 @@ class HeldGate:
 
     def decide(self, record: Record) -> Verdict:
         """Judge one record, now; see `may`."""
-        return self.may(record.account, record.people, record.category, record.collected_us)
+        meant = self._resolved(record.account, record.people, record.category, record.collected_us)
+        if isinstance(meant, Verdict):
+            return meant
+        return self._held.may(*meant, record.category, record.collected_us, conversation=record.conversation)
 
     def may(
-        self, account: str | None, people: Sequence[str | None], category: str | None, collected_us: int | None
+        self,
+        account: str | None,
+        people: Sequence[str | None],
+        category: str | None,
+        collected_us: int | None,
+        *,
+        conversation: str | None = None,
     ) -> Verdict:
         """Judge what was collected at an instant, and would be used now, by all that was acknowledged before this call.
 
@@ -73,6 +82,8 @@ class HeldGate:
             people: The people likewise, the speaker or actor first.
             category: A leaf of `terms.CATEGORIES`.
             collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+            conversation: What the meeting, channel or file is called that it belongs to; empty if it belongs to none.
+                Where that is not said, what could be of a conversation that was left out is refused (`excluded`).
 
         Returns:
             The gate's verdict; `unknown-party` where somebody named is not there or nothing is named, `stale` if the
@@ -81,6 +92,18 @@ class HeldGate:
         Raises:
             InvalidInputError: The record was collected after now.
         """
+        meant = self._resolved(account, people, category, collected_us)
+        if isinstance(meant, Verdict):
+            return meant
+        assert category is not None  # noqa: S101 - or it was answered above
+        assert collected_us is not None  # noqa: S101
+        named = None if conversation is None else self._names.conversation(meant[0], conversation)
+        return self._held.may(*meant, category, collected_us, conversation=named)
+
+    def _resolved(
+        self, account: str | None, people: Sequence[str | None], category: str | None, collected_us: int | None
+    ) -> "tuple[str, tuple[PartyRef, ...]] | Verdict":
+        """Return who is meant, remembered for as long as a lease; or the refusal where that cannot be said."""
         now_ns = time.monotonic_ns()
         if now_ns >= self._names_until_ns:
             self._names.refresh()
@@ -98,9 +121,7 @@ class HeldGate:
             if len(meant) >= _MOST_KEPT:
                 meant.clear()
             meant[key] = known  # type: ignore[index]
-        assert category is not None  # noqa: S101 - or it was answered above
-        assert collected_us is not None  # noqa: S101
-        return self._held.may(*known, category, collected_us)
+        return known
 
     def close(self) -> None:
         """Let go of the lease; whatever is asked afterwards is answered `stale`."""
@@ -164,6 +185,7 @@ class GateQuestions:
         people: Sequence[str] = (),
         category: str | None = None,
         collected: datetime | None = None,
+        conversation: str | None = None,
         at: datetime | None = None,
     ) -> Answer:
         """Answer whether something may be used for a purpose, now or at an instant, and why.
@@ -174,7 +196,8 @@ class GateQuestions:
             account: The account, as `consent.names` takes it, with
             people: its people likewise, the first one first,
             category: the category, and
-            collected: when it would have been collected (by default at the instant asked about).
+            collected: when it would have been collected (by default at the instant asked about), and
+            conversation: the meeting, channel or file that it belongs to, by its name; empty if it belongs to none.
             at: The instant asked about; by default now.
 
         Returns:
@@ -196,7 +219,7 @@ class GateQuestions:
                 raise InvalidInputError(msg)
             self._names.refresh()
             collected_us = at_us if collected is None else datetime_to_us(collected)
-            found = question_of(self._names, account, people, category, collected_us)
+            found = question_of(self._names, account, people, category, collected_us, conversation)
             if isinstance(found, Verdict):
                 return Answer(verdict=found, parties=())
             question = found

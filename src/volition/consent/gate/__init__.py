@@ -8,8 +8,9 @@ Three questions, one answer (tests hold them equal):
 - `explain` judges one record step by step: every party, the rule that applies to it, its permit or refusal.
 - `permitted_sql` and `reasons_sql` judge a table, in plain SQL that every engine runs.
 
-A record is permitted iff every party concerned (the account, and each of its people in their role) has a permit, and
-it was collected no earlier than the latest of them, and no earlier than retention allows. Of several refusals the
+A record is permitted iff every party concerned (the account, and each of its people in their role) has a permit, its
+conversation was not left out of the use, and it was collected no earlier than the latest permit, and no earlier than
+retention allows. Of several refusals the
 first is reported, the account's before the people's, in the order in which the record names them.
 
 On a table the gate is one look-up and one comparison a row. The account and the people of a record are interned as a
@@ -22,6 +23,7 @@ Each module knows only those before it:
 
 verdict       the question about one record, and the answer, in words too
 question      what a caller asks in their own words, and the record that is meant
+exclusion     whether a conversation was left out of a use
 effective     the permits of everyone concerned, folded into one answer
 gate          one record at a time, with earlier answers cached
 explanation   one record explained, party by party
@@ -32,6 +34,7 @@ batch         many questions at once, Arrow in and Arrow out
 """
 
 from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable, uses
+from volition.consent.gate.exclusion import exclusion_of
 from volition.consent.gate.exemptions import Participant, Subject, heard, own
 from volition.consent.gate.explanation import Explanation, explain
 from volition.consent.gate.gate import Gate, decide
@@ -57,6 +60,7 @@ __all__ = [
     "concerned",
     "decide",
     "effective_permit_of",
+    "exclusion_of",
     "explain",
     "fold",
     "heard",

@@ -1,8 +1,9 @@
 """Many questions for the gate at once: Arrow in, Arrow out.
 
 One question a row: may this be used? A column names the account, one the people (a list, the speaker or actor first),
-one the category, one when it was collected; names are as `consent.names` takes them. Rows that ask about the same party
-set and category share one effective permit, so most of the cost is telling the party sets apart.
+one the category, one when it was collected, and one, which may be absent, the conversation; names are as
+`consent.names` takes them. Rows that ask about the same party set, category and conversation share one effective
+permit, so most of the cost is telling the party sets apart.
 
 - A row that names somebody or something that is not there is refused with its reason, like a row without a name. So is
   one from after the instant asked about (`stale`). Neither touches another row.
@@ -43,6 +44,10 @@ QUESTIONS: Final = pa.schema(
     ]
 )
 """The columns of a question. Where one is missing (null), the answer is a refusal: `unknown-party`."""
+
+CONVERSATION: Final = "conversation"
+"""A further column of text that may be absent: what the meeting, channel or file is called that the row belongs to,
+empty if it belongs to none. Where it is not said, whatever could be of a conversation that was left out is refused."""
 
 ANSWERS: Final = pa.schema(
     [
@@ -149,6 +154,7 @@ class _Asked:
     people: _Texts
     lengths: NDArray[np.int64]
     collected_us: NDArray[np.int64]
+    conversation: _Texts
 
     @classmethod
     def of(cls, questions: pa.RecordBatch) -> "_Asked":
@@ -162,13 +168,18 @@ class _Asked:
             if names.count(name) != 1:
                 msg = f"The questions have {names.count(name) or 'no'} column {name!r}. They need: "
                 raise InvalidInputError(msg + f"{', '.join(QUESTIONS.names)}.")
+        if names.count(CONVERSATION) > 1:
+            msg = f"The questions have {names.count(CONVERSATION)} columns {CONVERSATION!r}, and may have one."
+            raise InvalidInputError(msg)
         lengths, people = _lists(questions["people"])
+        said = questions[CONVERSATION] if CONVERSATION in names else pa.nulls(questions.num_rows, pa.string())
         return cls(
             account=_texts(questions["account"], "account"),
             category=_texts(questions["category"], "category"),
             people=_texts(people, "people"),
             lengths=lengths,
             collected_us=_instants(questions["collected_at"]),
+            conversation=_texts(said, CONVERSATION),
         )
 
 
@@ -226,8 +237,9 @@ def _is_text(kind: Any) -> bool:  # noqa: ANN401 - Arrow has no types
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _wrong(name: str, kind: pa.DataType) -> str:
-    return f"The column {name!r} must be {QUESTIONS.field(name).type}, or another form of that, not {kind}."
+def _wrong(name: str, given: pa.DataType) -> str:
+    kind = pa.string() if name == CONVERSATION else QUESTIONS.field(name).type
+    return f"The column {name!r} must be {kind}, or another form of that, not {given}."
 
 
 # --- party sets -------------------------------------------------------------------------------------------------------
@@ -244,7 +256,7 @@ class _Sets:
 
 
 def _judge_sets(permits: Permits, names: Names, asked: _Asked, first: NDArray[np.int64]) -> _Sets:
-    """Judge each party set and category, by the first row that asks about it."""
+    """Judge each party set, category and conversation, by the first row that asks about it."""
     ends = np.cumsum(asked.lengths)
     since_us, oldest_us, reason, is_refused = [], [], [], []
     parties: list[PartyRef] = []
@@ -253,9 +265,11 @@ def _judge_sets(permits: Permits, names: Names, asked: _Asked, first: NDArray[np
         numbers = asked.people.number[ends[row] - asked.lengths[row] : ends[row]].tolist()
         account = asked.account.values[asked.account.number[row]]
         people = [asked.people.values[number] for number in numbers]
-        found = question_of(names, account, people, asked.category.values[asked.category.number[row]], 0)
+        category = asked.category.values[asked.category.number[row]]
+        conversation = asked.conversation.values[asked.conversation.number[row]]
+        found = question_of(names, account, people, category, 0, conversation)
         effective = (
-            effective_permit_of(permits, found.account, found.people, found.category)
+            effective_permit_of(permits, found.account, found.people, found.category, found.conversation)
             if isinstance(found, Record)
             else _refused_set(found)
         )
@@ -282,7 +296,7 @@ def _refused_set(verdict: Verdict) -> EffectivePermit:
 
 
 def _party_sets(asked: _Asked) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Tell apart which rows ask about the same account, people and category, by numbers alone.
+    """Tell apart which rows ask about the same account, people, category and conversation, by numbers alone.
 
     Returns:
         The number of each row's party set, int32, (n,); and the first row of each party set, (k,).
@@ -290,6 +304,9 @@ def _party_sets(asked: _Asked) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     number, several, lengths = asked.people.number, len(asked.people.values), asked.lengths
     starts = np.cumsum(lengths, dtype=np.int64) - lengths
     key = asked.account.number.astype(np.int64) * len(asked.category.values) + asked.category.number
+    if len(asked.conversation.values) > 1:  # else nobody says
+        dense, _ = _dense(key)
+        key = dense.astype(np.int64) * len(asked.conversation.values) + asked.conversation.number
     for place in range(int(lengths.max(initial=0))):  # one more person of those that have so many
         rows = slice(None) if place < lengths.min() else np.flatnonzero(lengths > place)
         dense, count = _dense(key)

@@ -7,10 +7,11 @@ said yes. `keepable` folds over all purposes, at collection (data minimisation).
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from volition.consent.gate.exclusion import exclusion_of
 from volition.consent.gate.verdict import Record
 from volition.consent.history import BEGINNING_US, History
 from volition.consent.permits import NO_PERMIT_US, PartyRole, Permits, Reason, Refusal, Use
-from volition.consent.references import PartyRef, account_ref
+from volition.consent.references import ConversationRef, PartyRef, account_ref
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +45,13 @@ def uses(history: History, account: str, people: Sequence[PartyRef], category: s
         yield Use(account=account, party=party, role=role, category=category, purpose=purpose, beside=beside)
 
 
-def effective_permit_of(permits: Permits, account: str, people: Sequence[PartyRef], category: str) -> EffectivePermit:
-    """Fold the permits of an account and its people for one category into one effective permit."""
+def effective_permit_of(
+    permits: Permits, account: str, people: Sequence[PartyRef], category: str, conversation: ConversationRef | None
+) -> EffectivePermit:
+    """Fold the permits of an account and its people for one category, and one conversation, into one effective permit.
+
+    None as the conversation says that it is not known (`exclusion`).
+    """
     since_us = oldest_us = BEGINNING_US
     latest = account_ref(account)
     if not people:  # no one could be asked, so no one has said yes
@@ -59,6 +65,10 @@ def effective_permit_of(permits: Permits, account: str, people: Sequence[PartyRe
             since_us, latest = answer.since_us, party
         if answer.max_age_us is not None:
             oldest_us = max(oldest_us, permits.at_us - answer.max_age_us)
+    record = Record(account=account, people=tuple(people), category=category, collected_us=0, conversation=conversation)
+    excluded = exclusion_of(permits.history, record, purpose=permits.purpose, at_us=permits.at_us)
+    if excluded is not None:
+        return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.EXCLUDED, party=excluded.party)
     return EffectivePermit(since_us=since_us, oldest_us=oldest_us, reason=None, party=latest)
 
 
@@ -85,6 +95,8 @@ def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:
         closed = [
             answer.reason for answer in answers if isinstance(answer, Refusal) and answer.reason is not Reason.NOT_ASKED
         ]
+        if exclusion_of(permits.history, record, purpose=permits.purpose, at_us=permits.at_us) is not None:
+            closed.append(Reason.EXCLUDED)
         if not closed:
             return None
         objections.append(closed[0])

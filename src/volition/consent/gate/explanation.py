@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from volition.consent.gate.effective import uses
+from volition.consent.gate.exclusion import exclusion_of
 from volition.consent.gate.verdict import Record, instant_text, remedy
 from volition.consent.history import History
 from volition.consent.permits import (
@@ -75,10 +76,13 @@ class Explanation:
 def explain(history: History, record: Record, *, purpose: str, at_us: int) -> list[Explanation]:
     """Judge one record, party by party, by the reference in `permits`. Refused iff any line has a reason."""
     lines = []
+    excluded = exclusion_of(history, record, purpose=purpose, at_us=at_us)
     for use in uses(history, record.account, record.people, record.category, purpose):
         here = governing_rule(history, use, at_us, asked_us=at_us)
         answer = permit(history, use, at_us)
         reason = _objection(answer, record, at_us)
+        if excluded is not None and excluded.party == use.party and isinstance(answer, Permit):
+            reason = Reason.EXCLUDED
         since_us = answer.since_us if isinstance(answer, Permit) else NO_PERMIT_US
         lines.append(
             Explanation(

@@ -11,10 +11,11 @@ from typing import Final
 
 from volition.canonical import us_to_text
 from volition.consent.gate.effective import concerned, effective_permit_of
+from volition.consent.gate.exclusion import exclusion_of
 from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.history import BEGINNING_US
-from volition.consent.permits import Permits, Reason
-from volition.consent.references import PartyRef
+from volition.consent.permits import NO_PERMIT_US, Permits, Reason
+from volition.consent.references import ConversationRef, PartyRef
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
@@ -58,6 +59,7 @@ class Gate:
     def __init__(self, permits: Permits) -> None:
         """Open the gate. Nothing else may move `permits` on."""
         self._permits = permits
+        self._exclusions = permits.history.exclusions
         self._accounts: dict[str, _Account] = {}
         self._with: dict[str, list[tuple[_Account, tuple[PartyRef, ...]]]] = {}  # the party sets that a person is in
         self._good_until_us = permits.good_until_us()
@@ -79,10 +81,24 @@ class Gate:
 
     def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
         """Judge one record for the permits' purpose; see `may`."""
-        return self.may(record.account, record.people, record.category, record.collected_us, at_us=at_us)
+        return self.may(
+            record.account,
+            record.people,
+            record.category,
+            record.collected_us,
+            conversation=record.conversation,
+            at_us=at_us,
+        )
 
-    def may(
-        self, account: str, people: tuple[PartyRef, ...], category: str, collected_us: int, *, at_us: int | None = None
+    def may(  # noqa: C901, PLR0913 - a record, and when it is used; flat, since it is asked millions of times
+        self,
+        account: str,
+        people: tuple[PartyRef, ...],
+        category: str,
+        collected_us: int,
+        *,
+        conversation: ConversationRef | None = None,
+        at_us: int | None = None,
     ) -> Verdict:
         """Judge what is collected at an instant, and used at `at_us`: by default the permits' instant.
 
@@ -91,6 +107,7 @@ class Gate:
             people: Parties ("person:PSEUDONYM"), the speaker or actor first, none twice.
             category: A leaf of `terms.CATEGORIES`.
             collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+            conversation: The meeting, channel or file; empty if it belongs to none, None where that is not known.
             at_us: Instant of the use, not before the permits' own, of which the ledger says nothing yet.
 
         Raises:
@@ -114,11 +131,33 @@ class Gate:
         else:
             if known is None or known.epoch != own.epoch:
                 known = self._look_up(account, people, category)
+        if self._exclusions and known.since_us != NO_PERMIT_US:  # few workspaces have any
+            excluded = self._excluded(account, people, category, conversation, at_us)
+            if excluded is not None:
+                return excluded
         if collected_us < known.since_us:
             return known.early
         if known.max_age_us is not None and collected_us < at_us - known.max_age_us:
             return known.old
         return known.permitted
+
+    def _excluded(
+        self,
+        account: str,
+        people: tuple[PartyRef, ...],
+        category: str,
+        conversation: ConversationRef | None,
+        at_us: int,
+    ) -> Verdict | None:
+        """Return the refusal of what everyone permits but is of a conversation that was left out; else none."""
+        record = Record(
+            account=account, people=people, category=category, collected_us=at_us, conversation=conversation
+        )
+        found = exclusion_of(self._permits.history, record, purpose=self._permits.purpose, at_us=at_us)
+        if found is None:
+            return None
+        evidence = () if found.seq < 0 else (found.seq,)
+        return Verdict(permitted=False, reason=Reason.EXCLUDED, party=found.party, since_us=None, evidence=evidence)
 
     def _look_up(self, account: str, people: tuple[PartyRef, ...], category: str) -> _Known:
         """Ask the permits, and cache the answer."""
@@ -139,7 +178,7 @@ class Gate:
 
     def _ask(self, epoch: int, account: str, people: tuple[PartyRef, ...], category: str) -> _Known:
         permits = self._permits
-        effective_permit = effective_permit_of(permits, account, people, category)
+        effective_permit = effective_permit_of(permits, account, people, category, ConversationRef(""))  # asked apart
         rests_on = {
             party: permits.evidence(account, party, role, category, people=people)
             for role, party in concerned(account, people)

@@ -4,7 +4,7 @@
 their refusals the first. A party set of nobody is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,11 @@ class PartySets:
             for person in self.members[self.offsets[party_set] : self.offsets[party_set + 1]].tolist()
         )
 
+    def of_accounts(self, accounts: Collection[str]) -> list[int]:
+        """Return which party sets are of some accounts."""
+        numbers = [number for number, name in enumerate(self.accounts) if name in accounts]
+        return np.flatnonzero(np.isin(self.account, numbers)).tolist()
+
     def take(self, chosen: NDArray[np.int64]) -> "PartySets":
         """Return some of the party sets, by their ids; they get new ids, the position in `chosen`."""
         sizes = np.diff(self.offsets)[chosen]
@@ -72,6 +77,7 @@ class EffectivePermits:
         oldest_us: Retention limit of each party set.
         reason: Codes of `REASON_CODES`, 0 for permitted.
         account: Account number of each party set, by which an engine may see what it need not read; none if not known.
+        excluded: Conversations that were left out (`source`), with the party sets whose records of it are (dense id).
     """
 
     at_us: int
@@ -79,6 +85,7 @@ class EffectivePermits:
     oldest_us: NDArray[np.int64]
     reason: NDArray[np.int8]
     account: NDArray[np.int32] | None = None
+    excluded: frozenset[tuple[str, int]] = frozenset()
 
 
 def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePermits:

@@ -14,8 +14,13 @@ from volition.consent.references import PartyRef, account_ref
 from volition.consent.terms.model import CATEGORIES
 
 
-def question_of(
-    names: Names, account: str | None, people: Sequence[str | None], category: str | None, collected_us: int | None
+def question_of(  # noqa: PLR0913, PLR0917 - what makes a record
+    names: Names,
+    account: str | None,
+    people: Sequence[str | None],
+    category: str | None,
+    collected_us: int | None,
+    conversation: str | None = None,
 ) -> Record | Verdict:
     """Resolve whom a question names.
 
@@ -25,6 +30,8 @@ def question_of(
         people: The people likewise, the speaker or actor first.
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        conversation: What the meeting, channel or file is called that it belongs to, as when it was collected; empty
+            if it belongs to none, and None where that is not said.
 
     Returns:
         The record that is meant; or the refusal, where something named is not there, or nothing is named.
@@ -45,7 +52,13 @@ def question_of(
         return refused(Reason.UNKNOWN_PARTY if category is None or category in CATEGORIES else Reason.NEVER, owner)
     if category not in CATEGORIES:
         return refused(Reason.NEVER, owner)
-    return Record(account=found, people=tuple(parties), category=category, collected_us=collected_us)
+    return Record(
+        account=found,
+        people=tuple(parties),
+        category=category,
+        collected_us=collected_us,
+        conversation=names.conversation(found, conversation),
+    )
 
 
 def refused(reason: Reason, party: PartyRef) -> Verdict:

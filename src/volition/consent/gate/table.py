@@ -23,6 +23,11 @@ _BEFORE_YES: Final = REASON_CODES[Reason.BEFORE_YES]
 _TOO_OLD: Final = REASON_CODES[Reason.TOO_OLD]
 _AT_A_TIME: Final = 1 << 16
 
+_IS_EXCLUDED: Final = (
+    "EXISTS (SELECT 1 FROM excluded WHERE excluded.circle = records.circle"
+    " AND (excluded.source = records.source OR records.source IS NULL))"
+)
+
 _REASONS: Final = {code: reason for reason, code in REASON_CODES.items()}
 
 
@@ -56,7 +61,7 @@ def judge(
     """Judge many records of one bucket and category at once, as the SQL does; a look-up and a comparison each.
 
     Args:
-        effective_permits: The bucket's, for the category.
+        effective_permits: The bucket's, for the category; none may be `excluded`, which only an engine sees.
         party_set: Dense id of each record's party set, (n,).
         collected_us: Instant of each record's collection, int64, (n,).
 
@@ -66,6 +71,10 @@ def judge(
     Raises:
         InvalidInputError: A record was collected after the instant that is asked about.
     """
+    if effective_permits.excluded:
+        raise InvalidInputError(
+            "Conversations that were left out are told apart where their records lie: ask the lake."
+        )
     if len(collected_us) and int(collected_us.max()) > effective_permits.at_us:
         msg = f"A record was collected after {us_to_text(effective_permits.at_us)}, the instant asked about. Ask later."
         raise InvalidInputError(msg)
@@ -92,27 +101,34 @@ def _all_below(party_set: NDArray[np.integer], end: int) -> bool:
     return len(party_set) == 0 or bool(party_set.min() >= 0 and party_set.max() < end)
 
 
-def permitted_sql(at_us: int, *, source: str | None = None) -> str:
+def permitted_sql(at_us: int, *, source: str | None = None, excluded: bool = False) -> str:
     """Return the SQL that keeps the permitted rows of `records`, given `effective_permits`, on any engine.
 
     Args:
         at_us: Instant asked about; records collected later are left out.
         source: Only the records of this meeting or channel (hexadecimal); none for all.
+        excluded: Whether there is a table `excluded`: `circle` and `source` of conversations that were left out.
     """
+    left_out = f" AND NOT {_IS_EXCLUDED}" if excluded else ""
     return f"""
         SELECT records.*
         FROM records JOIN effective_permits ON records.circle = effective_permits.circle
         WHERE records.collected_us >= effective_permits.since_us
           AND records.collected_us >= effective_permits.oldest_us
-          AND records.collected_us <= {int(at_us)}{_of_source(source)}
+          AND records.collected_us <= {int(at_us)}{_of_source(source)}{left_out}
     """  # noqa: S608 - nothing but an integer and a checked hexadecimal text enters
 
 
-def reasons_sql(at_us: int, *, source: str | None = None) -> str:
-    """Return the SQL that counts the rows of `records` by reason code, 0 for permitted, in `reason` and `total`."""
+def reasons_sql(at_us: int, *, source: str | None = None, excluded: bool = False) -> str:
+    """Return the SQL that counts the rows of `records` by reason code, 0 for permitted, in `reason` and `total`.
+
+    Takes what `permitted_sql` takes.
+    """
+    left_out = f"WHEN {_IS_EXCLUDED} THEN {REASON_CODES[Reason.EXCLUDED]}" if excluded else ""
     return f"""
         SELECT CASE WHEN effective_permits.circle IS NULL THEN {REASON_CODES[Reason.UNKNOWN_PARTY]}
                     WHEN effective_permits.reason <> 0 THEN effective_permits.reason
+                    {left_out}
                     WHEN records.collected_us < effective_permits.since_us THEN {REASON_CODES[Reason.BEFORE_YES]}
                     WHEN records.collected_us < effective_permits.oldest_us THEN {REASON_CODES[Reason.TOO_OLD]}
                     ELSE 0 END AS reason,

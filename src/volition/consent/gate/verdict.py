@@ -10,7 +10,7 @@ from typing import Any
 from volition.canonical import us_to_text
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, Reason
-from volition.consent.references import PartyRef
+from volition.consent.references import ConversationRef, PartyRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,14 @@ class Record:
         people: Parties ("person:PSEUDONYM"), the speaker or actor first, none twice.
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
+        conversation: The meeting, channel or file that it belongs to; empty if none, None where that is not known.
     """
 
     account: str
     people: tuple[PartyRef, ...]
     category: str
     collected_us: int
+    conversation: ConversationRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Verdict:
         }
 
 
-def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 - one line a reason
+def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901, PLR0912 - one line a reason
     """Say in words what would change a refusal.
 
     Args:
@@ -105,6 +107,9 @@ def remedy(reason: Reason, party: str, *, since_us: int) -> str:  # noqa: C901 -
         case Reason.LIMITED:
             administrator = "its administrator" if is_account else "the account's administrator"
             return f"The account limits this use; {administrator} can lift this limit {where}."
+        case Reason.EXCLUDED:
+            left_out = f"{who} left this conversation out and can take it back in on its page"
+            return f"{left_out}. If the question names no conversation, it could be that one: name it."
         case Reason.STALE:
             return "This process does not know the newest decisions; ask again once it does."
 

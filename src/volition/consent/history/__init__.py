@@ -19,12 +19,14 @@ columns       columns that grow
 bindings      which terms were published, who accepted which, and which bind whom since when
 answers       who answered what, one row for each answer
 sharings      which conversations were opened to whom, and by whom
+exclusions    which conversations were left out of which uses, and by whom
 history       bindings and answers put together: all that a party did, and the files that hold it all
 replay        from ledger entries to a history
 publications  were terms published as they must be? The entry that was not is named
 saved         a history on disk, signed
 """
 
+from volition.consent.history.exclusions import Exclusion, Exclusions
 from volition.consent.history.history import History
 from volition.consent.history.publications import check_publications
 from volition.consent.history.replay import extend_history, read_history
@@ -53,6 +55,8 @@ __all__ = [
     "AnswerColumns",
     "AnswerScope",
     "Decision",
+    "Exclusion",
+    "Exclusions",
     "History",
     "LedgerRoots",
     "Limit",

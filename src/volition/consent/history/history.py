@@ -11,6 +11,7 @@ from typing import Final
 
 from volition.consent.history.answers import AnswerLog
 from volition.consent.history.bindings import TermsBindings
+from volition.consent.history.exclusions import Exclusions
 from volition.consent.history.sharings import Sharings
 from volition.consent.history.values import NO_LIMITS, Limit, PartyHistory, PartyLimits
 from volition.consent.terms.model import CATEGORIES, PURPOSES
@@ -27,6 +28,7 @@ class History:
         bindings: Which terms bind which account since when.
         answers: Who answered what.
         sharings: Which conversations were opened to whom. It bears on who reads, not on permission.
+        exclusions: Which conversations were left out of which uses.
         size: How many ledger entries were read.
         last_us: The last one's instant.
         events: What was done with data and people: the entries of mappings, snapshots, models, releases, forgettings,
@@ -38,6 +40,7 @@ class History:
         self.bindings = TermsBindings()
         self.answers = AnswerLog()
         self.sharings = Sharings()
+        self.exclusions = Exclusions()
         self.size = 0
         self.last_us = 0
         self.events: list[Entry] = []
@@ -169,6 +172,7 @@ class History:
                 for one, _ in self._limit_entries
             ],
             "sharings": self.sharings.to_json(),
+            "exclusions": self.exclusions.to_json(),
             "limited": [list(people) for _, people in self._limit_entries],
             "doings": [entry.leaf_bytes.decode() for entry in self.events],
         }
@@ -204,5 +208,6 @@ class History:
             )
             self.limit(limit, people)
         self.sharings = Sharings.from_json(rare.get("sharings", []))  # saved before there were any: none
+        self.exclusions = Exclusions.from_json(rare["exclusions"])
         self.events = [Entry.from_leaf(leaf.encode()) for leaf in rare["doings"]]
         self.size, self.last_us = rare["size"], rare["last_us"]

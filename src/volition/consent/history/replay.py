@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from volition.canonical import text_to_us
+from volition.consent.history.exclusions import Exclusion
 from volition.consent.history.history import History
 from volition.consent.history.values import BEGINNING_US, Decision, Limit
+from volition.consent.references import ConversationRef, PartyRef
 from volition.consent.terms.model import CATEGORIES, PURPOSES, Terms, leaves
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
@@ -37,7 +39,7 @@ def extend_history(history: History, entry: Entry) -> None:
     history.size, history.last_us = entry.seq + 1, entry.at_us
 
 
-def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one case for each kind
+def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901, PLR0912 - one case for each kind
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "terms":
@@ -84,6 +86,21 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
                 history.sharings.share(body["account"], conversation, to=to, by=str(body["by"]), at_us=entry.at_us)
             else:  # whatever else it says, it opens nothing
                 history.sharings.unshare(body["account"], conversation, to=to, by=str(body["by"]))
+        case "exclusion":
+            party = str(body["party"])
+            if not isinstance(body["excluded"], bool) or party.partition(":")[0] not in {"account", "person"}:
+                raise ValueError(body["excluded"], party)
+            history.exclusions.add(
+                Exclusion(
+                    account=str(body["account"]),
+                    conversation=ConversationRef(str(body["conversation"])),
+                    party=PartyRef(party),
+                    purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+                    excluded=body["excluded"],
+                    at_us=entry.at_us,
+                    seq=entry.seq,
+                )
+            )
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
             history.events.append(entry)

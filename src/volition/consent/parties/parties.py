@@ -7,16 +7,18 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from volition.consent.parties.changes import Changes
 from volition.consent.parties.database import Database
 from volition.consent.parties.directory import Account, Directory, Person
 from volition.consent.parties.secret_file import read_secret, write_secret
-from volition.consent.parties.vault import KeyVault, new_key_check
-from volition.errors import BackendError, ConflictError
+from volition.consent.parties.vault import ErasedError, KeyVault, new_key_check
+from volition.consent.references import ConversationRef
+from volition.errors import BackendError, ConflictError, InvalidInputError
 
 _MASTER_KEY = "master.key"
+_MOST_KEPT: Final = 100_000  # conversations of which it is remembered what entries call them
 
 
 class Parties:
@@ -36,6 +38,7 @@ class Parties:
         """
         master = read_secret(folder / _MASTER_KEY)
         self._database = Database(folder)
+        self._conversations: dict[tuple[str, str], ConversationRef] = {}
         try:
             self.vault = KeyVault(self._database, master)
             self.directory = Directory(self._database, self.vault)
@@ -179,6 +182,24 @@ class Parties:
         """Return a digest of a text under an account's key; see `KeyVault.keyed_digest`."""
         return self.vault.keyed_digest(account, text)
 
+    def conversation_ref(self, account: str, source: str) -> ConversationRef | None:
+        """Return what entries of the ledger call a conversation, by its account and its identity in the lake.
+
+        Empty for what belongs to no conversation; none where the account's key is not there (any more).
+        """
+        if not source:
+            return ConversationRef("")
+        found = self._conversations.get((account, source))
+        if found is None:
+            try:
+                found = ConversationRef(self.vault.keyed_digest(account, source))
+            except (ErasedError, InvalidInputError):
+                return None
+            if len(self._conversations) >= _MOST_KEPT:
+                self._conversations.clear()
+            self._conversations[account, source] = found
+        return found
+
     def erased_accounts(self) -> frozenset[str]:
         """Return the accounts whose key was destroyed."""
         return self.vault.erased_accounts()
@@ -221,6 +242,7 @@ class Parties:
             with self._database.destroying():
                 yield
             self.vault.drop_memory()
+            self._conversations.clear()
             self.directory.drop_memory()
             wiped = self._database.wipe()
         if not wiped:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     STALE = "stale"
     LIMITED = "limited"
     EXPIRED = "expired"
+    EXCLUDED = "excluded"
 
 
 REASON_CODES: Final[Mapping[Reason, int]] = {reason: code for code, reason in enumerate(Reason, start=1)}

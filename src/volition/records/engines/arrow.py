@@ -110,7 +110,8 @@ class _Judge:
         self._effective_permits = effective_permits
         self._source = source
         self._limit_us: NDArray[np.int64] = np.maximum(effective_permits.since_us, effective_permits.oldest_us)
-        self._deciding = ["circle", "collected_us", *(["source"] if source is not None else [])]
+        self._excluded = effective_permits.excluded
+        self._deciding = ["circle", "collected_us", *(["source"] if source is not None or self._excluded else [])]
 
     def permitted(self, file: "_File", columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         """Yield the permitted records of a file, one row group at a time."""
@@ -166,7 +167,13 @@ class _Judge:
         if least_us > latest_us or earliest_us > effective_permits.at_us:
             return False
         known = first >= 0 and last < len(self._limit_us)
-        if known and self._source is None and most_us <= earliest_us and latest_us <= effective_permits.at_us:
+        if (
+            known
+            and self._source is None
+            and not self._excluded
+            and most_us <= earliest_us
+            and latest_us <= effective_permits.at_us
+        ):
             return True
         return None
 
@@ -182,6 +189,8 @@ class _Judge:
         for mask in (known, _there(table["collected_us"]), self._of_source(table)):
             if mask is not None:
                 passing &= mask
+        if self._excluded:
+            passing &= ~self._left_out(table, party_sets)
         return passing
 
     def reasons(self, file: "_File", codes: int) -> NDArray[np.int64]:
@@ -199,6 +208,8 @@ class _Judge:
                     late, REASON_CODES[Reason.BEFORE_YES], np.where(old, REASON_CODES[Reason.TOO_OLD], 0)
                 )
                 of_party_set = effective_permits.reason[party_sets]
+                if self._excluded:
+                    of_time[self._left_out(table, party_sets)] = REASON_CODES[Reason.EXCLUDED]
                 codes_of = np.where(of_party_set != 0, of_party_set, of_time)
                 found = codes_of.astype(np.int8) if known is None else np.where(known, codes_of, found).astype(np.int8)
             asked = collected_us <= effective_permits.at_us
@@ -216,6 +227,14 @@ class _Judge:
             return party_sets, None, collected_us
         known = (party_sets >= 0) & (party_sets < len(self._limit_us))
         return np.where(known, party_sets, 0), known, collected_us
+
+    def _left_out(self, table: pa.Table, party_sets: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return for each row whether it is of a conversation that was left out; without a source it may be."""
+        left_out = np.isin(party_sets, [party_set for _, party_set in self._excluded])
+        for row in np.flatnonzero(left_out).tolist():
+            source = table["source"][row].as_py()
+            left_out[row] = source is None or (source, party_sets[row]) in self._excluded
+        return left_out
 
     def _of_source(self, table: pa.Table) -> NDArray[np.bool_] | None:
         if self._source is None:

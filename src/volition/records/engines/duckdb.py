@@ -45,7 +45,7 @@ class DuckDBEngine:
         """
         if not files:
             return
-        sql = permitted_sql(effective_permits.at_us, source=source)
+        sql = permitted_sql(effective_permits.at_us, source=source, excluded=bool(effective_permits.excluded))
         if derived:
             sql = f"""
                 SELECT permitted.*, derived.embedding
@@ -65,7 +65,8 @@ class DuckDBEngine:
         if not files:
             return {}
         with _bound(files, effective_permits, ()) as connection:
-            found = connection.sql(reasons_sql(effective_permits.at_us, source=source)).fetchall()
+            sql = reasons_sql(effective_permits.at_us, source=source, excluded=bool(effective_permits.excluded))
+            found = connection.sql(sql).fetchall()
         return {reason_of(code): total for code, total in found}
 
 
@@ -82,6 +83,12 @@ def _bound(
             "reason": pa.array(effective_permits.reason, pa.int8()),
         }
     )
+    excluded = pa.table(
+        {
+            "circle": pa.array([party_set for _, party_set in effective_permits.excluded], pa.int32()),
+            "source": pa.array([source for source, _ in effective_permits.excluded], pa.string()),
+        }
+    )
     import duckdb  # noqa: PLC0415 - an extra: only where it is chosen
 
     with duckdb.connect() as connection:
@@ -89,6 +96,7 @@ def _bound(
             # DuckDB takes a process without a main file for an interactive one, and draws a bar into our output.
             connection.execute("SET enable_progress_bar = false")
             connection.register("effective_permits", table)
+            connection.register("excluded", excluded)
             connection.read_parquet(list(files)).create_view("records")
             if derived:
                 connection.read_parquet(list(derived)).create_view("derived")

@@ -239,7 +239,7 @@ def permitted_frame(
     """
     from pyspark.sql import functions  # noqa: PLC0415
 
-    sql = permitted_sql(_instant(parts), source=source)
+    sql = permitted_sql(_instant(parts), source=source, excluded=_excludes(parts))
     with _reported(parts[0].files):
         frame = _bound(session, parts, sql, stage=stage, broadcast=broadcast)
     key = functions.col("circle")
@@ -263,7 +263,7 @@ def count_reasons(
         InvalidInputError: There are no parts, or they are asked about different instants.
         BackendError: Spark cannot read a file.
     """
-    sql = reasons_sql(_instant(parts), source=source)
+    sql = reasons_sql(_instant(parts), source=source, excluded=_excludes(parts))
     with _reported(parts[0].files):
         found = _bound(session, parts, sql, stage=stage, broadcast=broadcast).collect()
     return {reason_of(row["reason"]): row["total"] for row in found}
@@ -275,6 +275,24 @@ def _instant(parts: Sequence[Part]) -> int:
         msg = f"All parts of a job need one instant; these have {len(instants)}. Fold them from permits of one instant."
         raise InvalidInputError(msg)
     return instants.pop()
+
+
+def _excludes(parts: Sequence[Part]) -> bool:
+    return any(part.effective_permits.excluded for part in parts)
+
+
+def _excluded(session: "SparkSession", parts: Sequence[Part]) -> "DataFrame":
+    """Return the conversations that were left out, with the party sets, each under its key, whose records of it are."""
+    pairs = [
+        (party_set | (number << 32), source)
+        for number, part in enumerate(parts)
+        for source, party_set in part.effective_permits.excluded
+    ]
+    columns = {
+        "circle": pa.array([key for key, _ in pairs], pa.int64()),
+        "source": pa.array([source for _, source in pairs], pa.string()),
+    }
+    return session.createDataFrame(pa.table(columns)).hint("broadcast")
 
 
 def _bound(
@@ -298,6 +316,8 @@ def _bound(
     while len(frames) > 1:  # in pairs: Spark analyses every plan again when it grows
         frames = [reduce(DataFrame.unionAll, frames[place : place + 2]) for place in range(0, len(frames), 2)]
     effective_permits.createTempView("effective_permits")
+    if _excludes(parts):
+        _excluded(own, parts).createTempView("excluded")
     frames[0].createTempView("records")
     return own.sql(sql)
 

@@ -18,13 +18,13 @@ from volition.consent.history import History
 from volition.consent.identity import UNKNOWN, Handle, Identities
 from volition.consent.parties import Parties, Person
 from volition.consent.permits import Permits, Reason
-from volition.consent.references import Pseudonym, person_ref
+from volition.consent.references import ConversationRef, Pseudonym, person_ref, source_id
 from volition.consent.terms.model import PURPOSES
 from volition.errors import InvalidInputError
 from volition.progress import Progress
 from volition.records.audience import MENTIONS
 from volition.records.ingest import Complete, Draft, Note, PersonRef, Reject, Skipped
-from volition.records.lake import Lake, NewRecord, record_id, source_id
+from volition.records.lake import Lake, NewRecord, record_id
 
 Piece = Complete | Draft | Note | Reject | Skipped
 
@@ -271,7 +271,12 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
         msg = f"Its time {us_to_text(draft.at_us)} lies in the future. Set the source's clock, then collect again."
         raise InvalidInputError(msg)
     canonical_json(draft.payload)  # what has no such form would take the whole batch with it
-    objection = gate.objection(draft.account, (), draft.category)  # the account's own, before anybody becomes a guest
+    group = draft.payload.get("meeting") or draft.payload.get("channel") or draft.payload.get("file")
+    source = source_id(draft.account, group) if isinstance(group, str) else ""
+    conversation = directory.parties.conversation_ref(draft.account, source)
+    objection = gate.objection(
+        draft.account, (), draft.category, conversation
+    )  # the account's own, before anybody becomes a guest
     if objection is not None:
         return objection
     people = directory.pseudonyms(draft.account, draft.people)
@@ -279,14 +284,13 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
     if draft.mentioned:
         there = directory.pseudonyms(draft.account, [one for one in draft.people if one not in draft.mentioned])
         mentions = [one for one in directory.pseudonyms(draft.account, draft.mentioned) if one not in there]
-    group = draft.payload.get("meeting") or draft.payload.get("channel") or draft.payload.get("file")
-    return gate.objection(draft.account, people, draft.category) or NewRecord(
+    return gate.objection(draft.account, people, draft.category, conversation) or NewRecord(
         record_id=record_id(draft.account, draft.key),
         account=draft.account,
         people=people,
         category=draft.category,
         collected_us=min(draft.at_us, now_us),
-        source=source_id(draft.account, group) if isinstance(group, str) else "",
+        source=source,
         payload={**draft.payload, MENTIONS: mentions} if mentions else draft.payload,
         version=draft.version,
         origin="" if draft.version is None else f"{draft.account}:{_origin(draft.key)}",
@@ -298,13 +302,17 @@ class _Gate:
 
     def __init__(self, permits: Sequence[Permits]) -> None:
         self._permits = permits
-        self._known: dict[tuple[str, tuple[str, ...], str], Reason | None] = {}
+        self._known: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], Reason | None] = {}
 
-    def objection(self, account: str, people: tuple[str, ...], category: str) -> Reason | None:
-        key = (account, people, category)
+    def objection(
+        self, account: str, people: tuple[str, ...], category: str, conversation: ConversationRef | None
+    ) -> Reason | None:
+        key = (account, people, category, conversation)
         if key not in self._known:
             parties = tuple(person_ref(Pseudonym(one)) for one in people)
-            record = Record(account=account, people=parties, category=category, collected_us=0)
+            record = Record(
+                account=account, people=parties, category=category, collected_us=0, conversation=conversation
+            )
             self._known[key] = keepable(self._permits, record)
         return self._known[key]
 

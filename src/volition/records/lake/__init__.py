@@ -44,7 +44,6 @@ from volition.records.lake.records import (
     Row,
     bucket_of,
     record_id,
-    source_id,
     write_table,
 )
 
@@ -62,6 +61,5 @@ __all__ = [
     "TextEncoder",
     "bucket_of",
     "record_id",
-    "source_id",
     "write_table",
 ]

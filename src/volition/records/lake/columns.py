@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from volition.consent.gate import PartySets, Record
+from volition.consent.references import source_id
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import BackendError, InvalidInputError
 from volition.records.lake.index import LakeIndex
-from volition.records.lake.records import PERSON, RECORDS, bucket_of, source_id
+from volition.records.lake.records import PERSON, RECORDS, bucket_of
 
 _COLUMNS: Final = ["record_id", "circle", "collected_us", "source"]
 
@@ -51,8 +52,8 @@ class RecordColumns:
 
         return self.read(category, bucket, read)
 
-    def gate_record(self, record: str) -> Record:
-        """Return what the gate must know of a record, without decrypting it.
+    def gate_record(self, record: str) -> tuple[Record, str]:
+        """Return what the gate must know of a record, without decrypting it, but for its conversation: its source.
 
         Raises:
             InvalidInputError: The lake holds no such record.
@@ -68,7 +69,7 @@ class RecordColumns:
                         people=party_sets.people_of(row["circle"]),
                         category=category,
                         collected_us=row["collected_us"],
-                    )
+                    ), row["source"]
         msg = f"The lake holds no record {record!r}. Search results and `volition may` name records by their id."
         raise InvalidInputError(msg)
 
@@ -96,22 +97,35 @@ class RecordColumns:
         """
         bucket = bucket_of(account)
         party_sets = self._index.party_sets(bucket)
-        numbers = [number for number, name in enumerate(party_sets.accounts) if name == account]
-        chosen = np.flatnonzero(np.isin(party_sets.account, numbers)).tolist()
+        chosen = party_sets.of_accounts({account})
         people = {party_set: party_sets.people_of(party_set) for party_set in chosen}
         found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-        if chosen:
-            pairs = self.find(category, bucket, ("circle", "in", chosen)).group_by(["source", "circle"]).aggregate([])
-            for source, party_set in zip(pairs["source"].to_pylist(), pairs["circle"].to_pylist(), strict=True):
-                found[source].add(people[party_set])
+        for source, party_set in self.sources(category, bucket, chosen):
+            found[source].add(people[party_set])
         found.pop("", None)
         return dict(found)
+
+    def sources(self, category: str, bucket: int, party_sets: Sequence[int]) -> set[tuple[str, int]]:
+        """Return which meetings, channels and files the records of some of a bucket's party sets belong to.
+
+        Each as its identity (`references.source_id`), with the number of the party set.
+        """
+
+        def read(files: Sequence[str]) -> set[tuple[str, int]]:
+            if not files or not party_sets:
+                return set()
+            columns = pq.read_table(
+                files, columns=["source", "circle"], partitioning=None, filters=[("circle", "in", party_sets)]
+            )
+            pairs = columns.group_by(["source", "circle"]).aggregate([])
+            return set(zip(pairs["source"].to_pylist(), pairs["circle"].to_pylist(), strict=True))
+
+        return self.read(category, bucket, read)
 
     def party_sets_of(self, account: str) -> PartySets:
         """Return an account's party sets: whom its records concern. Their ids are their positions here."""
         party_sets = self._index.party_sets(bucket_of(account))
-        numbers = [number for number, name in enumerate(party_sets.accounts) if name == account]
-        return party_sets.take(np.flatnonzero(np.isin(party_sets.account, numbers)))
+        return party_sets.take(np.array(party_sets.of_accounts({account}), np.int64))
 
     def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """Return a value that changes when any of an account's records is added, embedded, moved or erased (an ETag).

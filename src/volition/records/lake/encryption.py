@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from volition.consent.gate import PartySets
 from volition.consent.parties import Parties
+from volition.consent.references import ConversationRef
 from volition.records.lake.records import PERSON, NewRecord, Row
 
 
@@ -37,6 +38,10 @@ class RecordCipher:
             for position, data in zip(positions, self._parties.seal_many(account, pairs), strict=True):
                 encrypted[position] = data
         return encrypted
+
+    def conversation(self, account: str, source: str) -> ConversationRef | None:
+        """Return what entries call a conversation; see `Parties.conversation_ref`."""
+        return self._parties.conversation_ref(account, source)
 
     def decrypt_rows(self, batch: pa.RecordBatch, party_sets: PartySets, category: str) -> Iterator[Row]:
         """Yield the records of a batch, decrypted: a caller has asked the gate, or returns no record.
@@ -72,6 +77,7 @@ class RecordCipher:
                     collected_us=columns["collected_us"][position],
                     payload=json.loads(payload),
                     embedding=vector,
+                    conversation=self.conversation(account, columns["source"][position]),
                 )
 
     def _decrypt_embeddings(

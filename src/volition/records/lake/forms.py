@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from volition.canonical import canonical_json, digest
+from volition.consent.references import source_id
 from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import rewrite_without
 from volition.records.lake.index import Form, LakeIndex
-from volition.records.lake.records import NewRecord, bucket_of, source_id
+from volition.records.lake.records import NewRecord, bucket_of
 from volition.records.lake.writer import Batch, Writer
 
 

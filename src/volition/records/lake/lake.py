@@ -1,6 +1,7 @@
 """The lake's API: every question that may be put to it, on one page. Each is answered by the module that it names."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,7 +221,8 @@ class Lake:
         Raises:
             InvalidInputError: The lake holds no such record.
         """
-        return self._columns.gate_record(record)
+        found, source = self._columns.gate_record(record)
+        return replace(found, conversation=self._parties.conversation_ref(found.account, source))
 
     def meeting(
         self, account: str, name: str, *, category: str = "content/transcript"

@@ -11,12 +11,24 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from volition.consent.gate import EffectivePermits, Engine, Participant, PartySets, Subject, fold, heard, own
+from volition.consent.gate import (
+    EffectivePermits,
+    Engine,
+    Participant,
+    PartySets,
+    Record,
+    Subject,
+    exclusion_of,
+    fold,
+    heard,
+    own,
+)
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.errors import BackendError
 from volition.records.lake.columns import RecordColumns
@@ -47,7 +59,11 @@ class Reader:
         for category in categories:
             for bucket in self._index.buckets(category):
                 for batch, party_sets in self._permitted(
-                    partial(_effective_permits, permits, category, accounts), category, bucket, source
+                    partial(_effective_permits, permits, category, accounts),
+                    category,
+                    bucket,
+                    source,
+                    permits=permits,
                 ):
                     wanted = (
                         batch.filter(batch["embedding"].is_null())
@@ -62,8 +78,12 @@ class Reader:
         category: str,
         bucket: int,
         source: str | None,
+        *,
+        permits: Permits | None = None,
     ) -> Iterator[tuple[pa.RecordBatch, PartySets]]:
         """Yield the permitted batches of a bucket, and the party sets that they refer to.
+
+        With permits, nothing of a conversation that was left out of their purpose.
 
         An engine opens every file before it returns the first batch, so a file that was replaced before that is no
         error: the bucket is listed again, and nothing is returned twice.
@@ -74,6 +94,9 @@ class Reader:
             effective_permits = effective_permit_of(party_sets)
             if effective_permits is None or not files["records"]:
                 return
+            if permits is not None:
+                excluded = self._excluded(permits, category, bucket, party_sets)
+                effective_permits = replace(effective_permits, excluded=excluded)
             batches = self._engine.permitted(
                 files["records"], effective_permits, derived=files["embeddings"], source=source
             )
@@ -88,6 +111,26 @@ class Reader:
                 yield from ((batch, party_sets) for batch in batches)
             return
 
+    def _excluded(
+        self, permits: Permits, category: str, bucket: int, party_sets: PartySets
+    ) -> frozenset[tuple[str, int]]:
+        """Return what of a bucket is of a conversation that was left out: its source, with the party set concerned."""
+        history = permits.history
+        chosen = party_sets.of_accounts({one for one in party_sets.accounts if history.exclusions.concern(one)})
+        excluded: set[tuple[str, int]] = set()
+        for source, party_set in self._columns.sources(category, bucket, chosen) if chosen else ():
+            account = party_sets.account_of(party_set)
+            record = Record(
+                account=account,
+                people=party_sets.people_of(party_set),
+                category=category,
+                collected_us=0,
+                conversation=self._cipher.conversation(account, source),
+            )
+            if exclusion_of(history, record, purpose=permits.purpose, at_us=permits.at_us) is not None:
+                excluded.add((source, party_set))
+        return frozenset(excluded)
+
     def reasons(
         self, permits: Permits, *, categories: Iterable[str], source: str | None = None
     ) -> dict[str, dict[Reason | None, int]]:
@@ -100,7 +143,9 @@ class Reader:
                 def count(
                     files: Sequence[str], bucket: int = bucket, category: str = category
                 ) -> dict[Reason | None, int]:
-                    effective_permits = fold(permits, self._index.party_sets(bucket), category)
+                    party_sets = self._index.party_sets(bucket)
+                    excluded = self._excluded(permits, category, bucket, party_sets)
+                    effective_permits = replace(fold(permits, party_sets, category), excluded=excluded)
                     return self._engine.reasons(files, effective_permits, source=source)
 
                 for reason, total in self._columns.read(category, bucket, count).items():
@@ -172,8 +217,7 @@ def _effective_permits(
     """
     if accounts is None:
         return fold(permits, party_sets, category)
-    numbers = [number for number, account in enumerate(party_sets.accounts) if account in accounts]
-    chosen = np.flatnonzero(np.isin(party_sets.account, numbers))
+    chosen = np.array(party_sets.of_accounts(accounts), np.int64)
     if not len(chosen):
         return None
     folded = fold(permits, party_sets.take(chosen), category)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
+from volition.consent.references import ConversationRef
 
 BUCKETS: Final = 64
 EMBEDDING_SIZE: Final = 384
@@ -66,7 +67,7 @@ class NewRecord:
         people: Pseudonyms of the people concerned, the speaker or actor first, nobody twice.
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
-        source: Identity of the meeting or channel that the record belongs to, from `source_id`; empty if none.
+        source: Identity of the meeting or channel that it belongs to, from `references.source_id`; empty if none.
         payload: What was collected, as a JSON object.
         version: Larger for a newer form of what its source may change; none where what came first stays.
         origin: The conversation at the source, where the source may take records back; else empty.
@@ -95,6 +96,7 @@ class Row:
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
         payload: What was collected, as a JSON object.
         embedding: Sentence embedding of the payload's text, shape (384,), float32, unit norm; none if not derived.
+        conversation: The meeting, channel or file that it belongs to; empty if none; None where that is not known.
     """
 
     record_id: str
@@ -104,6 +106,7 @@ class Row:
     collected_us: int
     payload: dict[str, Any]
     embedding: NDArray[np.float32] | None = None
+    conversation: ConversationRef | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +118,7 @@ class HeldRecord:
         account: Id of the account whose terms govern the record.
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
-        source: Identity of the meeting or channel, from `source_id`; empty if none.
+        source: Identity of the meeting or channel, from `references.source_id`; empty if none.
         is_own: Whether the person said, wrote or did it; if not, it is somebody else's and concerns the person.
         others: The number of other people that it concerns.
     """
@@ -151,11 +154,6 @@ class Appended:
 def record_id(account: str, key: str) -> str:
     """Return the identity of a record from its account and its key at the source: 32 hexadecimal characters."""
     return digest(canonical_json([account, key]))[:32]
-
-
-def source_id(account: str, name: str) -> str:
-    """Return the identity of a meeting or channel: 16 hexadecimal characters that do not reveal its name."""
-    return digest(canonical_json(["source", account, name]))[:16]
 
 
 @lru_cache(maxsize=100_000)

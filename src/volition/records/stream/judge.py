@@ -5,7 +5,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from volition.consent.gate import Gate
-from volition.consent.references import Pseudonym, person_ref
+from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.ledger.entry import Entry
 
 News = Callable[[], tuple[Iterable[Entry], int]]
@@ -14,12 +14,16 @@ instant."""
 
 
 class RowKey(NamedTuple):
-    """What the gate must know of a row: people by pseudonym, the first one first; the instant in microseconds."""
+    """What the gate must know of a row.
+
+    People by pseudonym, the first one first; the instant in microseconds; the conversation as entries name it.
+    """
 
     account: str
     people: Sequence[str]
     category: str
     collected_us: int
+    conversation: ConversationRef | None
 
 
 class Judge:
@@ -42,6 +46,7 @@ class Judge:
                     tuple([person_ref(Pseudonym(one)) for one in row.people]),
                     row.category,
                     row.collected_us,
+                    conversation=row.conversation,
                 ).permitted
                 for row in rows
             ]

@@ -33,12 +33,13 @@ SCHEMA: Final = pa.schema(
         pa.field("people", pa.list_(pa.string()), nullable=False),
         pa.field("category", pa.string(), nullable=False),
         pa.field("collected_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("conversation", pa.string()),
         pa.field("payload", pa.string(), nullable=False),
         pa.field("embedding", pa.list_(pa.float32(), EMBEDDING_SIZE)),
     ]
 )
-"""The columns of a batch: people as pseudonyms, the first one first; the payload as JSON; a null where nothing was
-embedded."""
+"""The columns of a batch: people as pseudonyms, the first one first; the conversation as entries of the ledger name it,
+empty for none; the payload as JSON; a null where nothing was embedded."""
 
 OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]
 """Opens one share of the batches, as `open_batches(share, shares)`."""
@@ -63,7 +64,9 @@ def judged(rows: Iterable[Row], judge: Judge, *, batch_rows: int) -> Iterator[pa
 
 
 def _hand_out(rows: list[Row], judge: Judge) -> Iterator[pa.RecordBatch]:
-    permitted = judge.permitted(RowKey(row.account, row.people, row.category, row.collected_us) for row in rows)
+    permitted = judge.permitted(
+        RowKey(row.account, row.people, row.category, row.collected_us, row.conversation) for row in rows
+    )
     kept = [row for row, is_permitted in zip(rows, permitted, strict=True) if is_permitted]
     if kept:
         yield to_batch(kept)
@@ -77,6 +80,7 @@ def to_batch(rows: list[Row]) -> pa.RecordBatch:
         "people": [list(row.people) for row in rows],
         "category": [row.category for row in rows],
         "collected_at": [row.collected_us for row in rows],
+        "conversation": [row.conversation for row in rows],
         "payload": [json.dumps(row.payload, ensure_ascii=False) for row in rows],
         "embedding": [row.embedding for row in rows],
     }
@@ -167,7 +171,7 @@ class Rows:
 
         Args:
             dataset: What `to_torch` or `to_hugging_face` gave, or what was made of the latter by steps that leave the
-                columns account, people, category and collected_at in place.
+                columns account, people, category, collected_at and conversation in place.
             options: The `DataLoader`'s, such as `num_workers`; `batch_size` is by default none.
 
         Raises:

@@ -25,7 +25,7 @@ from volition.records.lake import EMBEDDING_SIZE
 from volition.records.stream.judge import Judge, RowKey
 
 _OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]  # of a share, of so many shares
-_KEY: Final = ("account", "people", "category", "collected_at")
+_KEY: Final = ("account", "people", "category", "collected_at", "conversation")
 
 
 class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch may not be installed
@@ -155,7 +155,8 @@ def keep(columns: dict[str, Any], judge: Judge) -> dict[str, Any]:
     """Return the rows of a batch of columns that may be used now."""
     keys = zip(*(columns[name] for name in _KEY), strict=True)
     kept = judge.permitted(
-        RowKey(account, people, category, datetime_to_us(at)) for account, people, category, at in keys
+        RowKey(account, people, category, datetime_to_us(at), conversation)
+        for account, people, category, at, conversation in keys
     )
     if all(kept):
         return columns

@@ -56,6 +56,7 @@ class _Question(msgspec.Struct, forbid_unknown_fields=True):
     people: tuple[str | None, ...] | None
     category: str | None
     collected: str | None = None
+    conversation: str | None = None
 
 
 class _Single(_Question, forbid_unknown_fields=True):
@@ -127,7 +128,7 @@ class May:
             msg = f"{question.category!r} is not a single category. They are: {', '.join(CATEGORIES)}."
             raise InvalidInputError(msg)
         collected_us = canonical.now_us() if question.collected is None else text_to_us(question.collected)
-        return held.may(question.account, question.people or (), question.category, collected_us)
+        return _ask(held, question, collected_us)
 
     @staticmethod
     def _judge_one_of_many(held: HeldGate, question: _Question) -> Verdict:
@@ -137,7 +138,7 @@ class May:
         except InvalidInputError:
             collected_us = None  # nobody can say when it was
         try:
-            return held.may(question.account, question.people or (), question.category, collected_us)
+            return _ask(held, question, collected_us)
         except InvalidInputError:  # it is of a later instant
             return refused(Reason.STALE, account_ref((question.account or "").removeprefix("account:")))
 
@@ -162,6 +163,16 @@ class May:
             return decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InvalidInputError(f"That is no question: {error}.") from error
+
+
+def _ask(held: HeldGate, question: _Question, collected_us: int | None) -> Verdict:
+    return held.may(
+        question.account,
+        question.people or (),
+        question.category,
+        collected_us,
+        conversation=question.conversation,
+    )
 
 
 @lru_cache(maxsize=1 << 14)
