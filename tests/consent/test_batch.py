@@ -33,6 +33,10 @@ class OfTheLedger:
     def person(name):
         return name if name in THERE else Unnamed(reason=Reason.UNKNOWN_PARTY, party=name or UNKNOWN_PERSON)
 
+    @staticmethod
+    def conversation(account, name):
+        return None if name is None else name and f"{account}/{name}"
+
 
 NAMES = OfTheLedger()
 questions = st.lists(

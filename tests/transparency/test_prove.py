@@ -19,6 +19,7 @@ from simulator import SIGNER, World, silent, world_in
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.history import read_history
 from volition.consent.permits import Permits
+from volition.consent.references import source_id
 from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_folder
 from volition.learning.audit.finding import not_measured
@@ -404,6 +405,38 @@ def test_a_snapshot_that_leaves_out_a_no_by_an_older_checkpoint_fails(world, tmp
     verified = verify(members)
     assert failed(verified) == ["permits"]
     assert "withdrawn" in verified.checks[2].detail
+
+
+def leave_out(world, name):
+    conversation = world.parties.conversation_ref("acme", source_id("acme", name))
+    body = {"account": "acme", "conversation": conversation, "party": "account:acme", "purpose": ["train"]}
+    world.ledger.append(NewEntry(kind="exclusion", body={**body, "excluded": True}))
+
+
+def test_a_snapshot_with_a_conversation_that_had_been_left_out_fails(world, tmp_path, verify):
+    world.lake.append(
+        [world.record("a"), world.record("b", channel="random"), world.record(1, category="service/usage")]
+    )
+    before = world.history()
+    leave_out(world, "general")
+    forged = Permits(before, purpose="train/recommend", at_us=world.clock())
+    snapshot = world.freeze("train/recommend", permits=forged, categories=["service/usage", "content/chat"])
+    train_and_release(world, snapshot, release=False)
+    verified = verify(bundle(world, tmp_path / "b.zip"))
+    assert failed(verified) == ["permits"]
+    assert "had left out" in verified.checks[2].detail
+
+
+def test_a_conversation_left_out_later_is_owed_and_breaks_nothing(world, tmp_path, verify):
+    world.lake.append(
+        [world.record("a"), world.record("b", channel="random"), world.record(1, category="service/usage")]
+    )
+    snapshot = world.freeze("train/recommend", categories=["service/usage", "content/chat"])
+    train_and_release(world, snapshot, release=False)
+    leave_out(world, "general")
+    verified = verify(bundle(world, tmp_path / "b.zip"))
+    assert verified.holds
+    assert "1 refused since" in verified.checks[2].detail
 
 
 def test_a_checkpoint_of_another_log_in_a_manifest_fails(world, tmp_path, verify):

@@ -22,6 +22,7 @@ records     collect, compact
 consent     decide
 gate        may
 sharing     who may read a meeting, channel or file
+exclusions  one meeting, channel or file left out of some uses
 limits      an account's limits
 weigh       weigh, then choose
 models      snapshot, base, train, audit, release
@@ -47,6 +48,7 @@ import typer
 from volition.cli import (
     codes,
     consent,
+    exclusions,
     forgetting,
     gate,
     limits,
@@ -96,7 +98,9 @@ def volition(
 
 
 _FEATURES = (search, summary, recommend, compose, diagnose)
-for _module in (workspace, terms, people, records, consent, gate, sharing, limits, weigh, models, *_FEATURES):
+for _module in (workspace, terms, people, records, consent, gate, sharing, exclusions, limits, weigh, models):
+    _module.register(app)
+for _module in _FEATURES:
     _module.register(app)
 for _module in (forgetting, rights, proofs):
     _module.register(app)

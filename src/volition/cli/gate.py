@@ -47,6 +47,10 @@ def may(
         str | None,
         typer.Option(metavar="INSTANT", help="and when it was collected; by default at the instant asked about."),
     ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help='The meeting, channel or file that it belongs to; "" if it belongs to none.'),
+    ] = None,
     at: Annotated[str | None, typer.Option(metavar="INSTANT", help="The instant asked about; by default now.")] = None,
 ) -> Result:
     """Answer whether something may be used, now or at an instant, and why.
@@ -54,7 +58,7 @@ def may(
     Names every party concerned, the rule that judges it, and what would change the answer. Exits with 3 if the answer
     is no.
     """
-    if record is not None and any((account, person, category, collected)):
+    if record is not None and any((account, person, category, collected, conversation)):
         raise InvalidInputError(
             "--record says whose, what and when already. Name either a record or what would make one."
         )
@@ -66,6 +70,7 @@ def may(
             people=person or (),
             category=category,
             collected=instant(collected),
+            conversation=conversation,
             at=instant(at),
         )
         verdict = answer.verdict.to_json()

@@ -26,6 +26,7 @@ KINDS = (
     "signal",
     "limit",
     "sharing",
+    "exclusion",
     "mapping",
     "notice",
     "snapshot",

@@ -233,7 +233,13 @@ def _statuses(
         if not rows or category not in reads:
             continue
         verdicts = [
-            gate.may(row.account, tuple(person_ref(Pseudonym(one)) for one in row.people), category, row.collected_us)
+            gate.may(
+                row.account,
+                tuple(person_ref(Pseudonym(one)) for one in row.people),
+                category,
+                row.collected_us,
+                conversation=row.conversation,
+            )
             for row in rows
         ]
         refused = [(row, verdict) for row, verdict in zip(rows, verdicts, strict=True) if not verdict.permitted]

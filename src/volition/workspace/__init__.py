@@ -29,6 +29,7 @@ people       add accounts and people; which identities are one person
 gate         may this be used?
 consent      what parties say, and what stands
 audiences    who may read a conversation, and opening one
+exclusions   one conversation left out of some uses, or of all
 event_mappings   which event is of which category, as the ledger has it
 records      ways in; and what may be used, as a stream
 snapshots    training sets, frozen

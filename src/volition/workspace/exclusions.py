@@ -1,19 +1,21 @@
 """Leaving a conversation out: one meeting, channel or file is taken out of one use of AI, or of all, and back in.
 
-The account leaves out all of a conversation, a person whatever in it concerns them. It bears on what was collected and on
-what will be; a model that has learned from it forgets it, as after any no. Taken back in, it is there as before.
+The account leaves out all of a conversation, a person whatever in it concerns them. It bears on what was collected and
+on what will be; a model that has learned from it forgets it, as after any no. Taken back in, it is there as before.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from volition.consent.history import Exclusion
 from volition.consent.references import ConversationRef, PartyRef, account_ref, source_id
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.opened import Opened
+
+if TYPE_CHECKING:
+    from volition.consent.history import Exclusion
 
 EVERY_USE: Final = tuple(dict.fromkeys(purpose.partition("/")[0] for purpose in PURPOSES))
 """Every use that there is, by the names that cover all."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from volition.learning.encoder import Encoder
     from volition.workspace.audiences import Audiences
     from volition.workspace.consent import Consent
+    from volition.workspace.exclusions import ConversationExclusions
     from volition.workspace.features import Features
     from volition.workspace.forgetting import Forgetting
     from volition.workspace.gate import GateQuestions
@@ -173,6 +174,13 @@ class Workspace:
         from volition.workspace.audiences import Audiences
 
         return Audiences(self._opened)
+
+    @cached_property
+    def exclusions(self) -> "ConversationExclusions":
+        """Leave one conversation out of some uses, or take it back in."""
+        from volition.workspace.exclusions import ConversationExclusions
+
+        return ConversationExclusions(self._opened)
 
     @cached_property
     def records(self) -> "Records":

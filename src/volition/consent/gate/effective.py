@@ -46,7 +46,11 @@ def uses(history: History, account: str, people: Sequence[PartyRef], category: s
 
 
 def effective_permit_of(
-    permits: Permits, account: str, people: Sequence[PartyRef], category: str, conversation: ConversationRef | None
+    permits: Permits,
+    account: str,
+    people: Sequence[PartyRef],
+    category: str,
+    conversation: ConversationRef | None = None,
 ) -> EffectivePermit:
     """Fold the permits of an account and its people for one category, and one conversation, into one effective permit.
 

@@ -76,12 +76,15 @@ class Explanation:
 def explain(history: History, record: Record, *, purpose: str, at_us: int) -> list[Explanation]:
     """Judge one record, party by party, by the reference in `permits`. Refused iff any line has a reason."""
     lines = []
+    asked = [*uses(history, record.account, record.people, record.category, purpose)]
+    answers = [permit(history, use, at_us) for use in asked]
     excluded = exclusion_of(history, record, purpose=purpose, at_us=at_us)
-    for use in uses(history, record.account, record.people, record.category, purpose):
+    if any(isinstance(answer, Refusal) for answer in answers):
+        excluded = None  # what not everyone permits is not asked for its conversation
+    for use, answer in zip(asked, answers, strict=True):
         here = governing_rule(history, use, at_us, asked_us=at_us)
-        answer = permit(history, use, at_us)
         reason = _objection(answer, record, at_us)
-        if excluded is not None and excluded.party == use.party and isinstance(answer, Permit):
+        if excluded is not None and excluded.party == use.party:
             reason = Reason.EXCLUDED
         since_us = answer.since_us if isinstance(answer, Permit) else NO_PERMIT_US
         lines.append(

@@ -14,6 +14,7 @@ terms         terms and their acceptance
 parties       accounts and people
 decisions     a yes or a no
 limits        an account's limits
+exclusions    one meeting, channel or file left out of some uses
 sharings      who can open a meeting, channel or file
 runs          background jobs, training
 snapshots     frozen training sets

@@ -16,6 +16,7 @@ from volition import canonical
 from volition.errors import VolitionError
 from volition.server.api import (
     decisions,
+    exclusions,
     forgettings,
     ingest,
     ledger,
@@ -58,6 +59,7 @@ _ROUTES: Final = (
     parties,
     decisions,
     limits,
+    exclusions,
     sharings,
     ledger,
     snapshots,

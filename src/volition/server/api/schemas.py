@@ -142,6 +142,33 @@ class SharingIn(Schema):
     shared: bool = Field(default=True, description="True to open it, false to close it.")
 
 
+class ExclusionIn(Schema):
+    """Leaving a meeting, channel or file out of some uses, or taking it back in."""
+
+    name: Annotated[str, Field(min_length=1, max_length=1000)]
+    account: Id | None = Field(
+        default=None, description="To speak for the account: all of it. Else what concerns you; an operator names it."
+    )
+    purpose: Annotated[list[Id], Field(max_length=100, description="Of which uses; by default of every use.")] = []
+    excluded: bool = Field(default=True, description="True to leave it out, false to take it back in.")
+
+
+class ExcludedOut(BaseModel):
+    """The ledger's entry, null where it stood so already; and of which uses the conversation is left out now."""
+
+    entry: int | None
+    left_out_of: list[str]
+
+
+class LeftOutOut(BaseModel):
+    """A conversation that was left out: as the ledger names it, of which uses, since when, by which entry."""
+
+    conversation: str
+    purposes: list[str]
+    at: str
+    entry: int
+
+
 class OpeningOut(BaseModel):
     """To whom a conversation was opened, by whom ("operator" and "source" are nobody's ids), and since when."""
 

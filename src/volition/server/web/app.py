@@ -70,7 +70,7 @@ from volition.server.web.page import (
     Undo,
     Visit,
 )
-from volition.server.web.person import guests, holdings, models, receipts, requests, settings, terms, weigh
+from volition.server.web.person import excluding, guests, holdings, models, receipts, requests, settings, terms, weigh
 from volition.server.web.problem import ProblemPage
 from volition.server.web.signin import oidc, password
 from volition.workspace.pool import MOST, Workspaces
@@ -86,6 +86,7 @@ MODULES: Final = (
     receipts,
     requests,
     terms,
+    excluding,
     guests,
     home,
     ledger,

@@ -125,6 +125,7 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.STALE: "the latest answers could not be read",
     Reason.LIMITED: "the account limits it",
     Reason.EXPIRED: "a yes has ended",
+    Reason.EXCLUDED: "this conversation was left out",
 }
 
 REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: detail for reason, detail in REASON.items()}

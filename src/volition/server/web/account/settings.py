@@ -31,6 +31,7 @@ from volition.server.web.answering import (
 )
 from volition.server.web.console.first_steps import FirstStep, first_steps
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Undo, Visit
+from volition.server.web.person.excluding import AccountExclusions, account_exclusions
 from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, weighs_of
 from volition.server.web.standing import allowed_state, beside, training_state
 
@@ -91,6 +92,7 @@ class AccountPage:
         glances: Every switch, in the order of the cards.
         cards: A card for each switch.
         limits: What is limited for groups of the people.
+        exclusions: Which conversations are left out.
         people: What the people have said, a row for each switch; empty where they are too few.
         people_note: How they are counted, in a sentence.
         terms: Title of the terms whose rules these are; empty where there are none.
@@ -106,6 +108,7 @@ class AccountPage:
     glances: tuple[SwitchGlance, ...]
     cards: tuple[AccountCard, ...]
     limits: GroupLimits
+    exclusions: AccountExclusions
     people: tuple[PeopleRow, ...]
     people_note: str
     terms: str
@@ -146,6 +149,7 @@ def show(visit: Visit) -> AccountPage:
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         cards=cards,
         limits=groups_of(visit, found.choices, limits),
+        exclusions=account_exclusions(visit, account),
         people=tuple(
             _row(card.title, numbers) for card, numbers in zip(cards, counted, strict=True) if numbers is not None
         ),

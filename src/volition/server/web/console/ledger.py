@@ -222,6 +222,10 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
             return f"Collecting began to use another mapping of events to kinds of data, with {names_mapped}."
         case "sharing":
             return _shared(body, account)
+        case "exclusion":
+            what = "what concerns them in a conversation" if kind == "person" else "a conversation"
+            did = f"left {what} out of" if body["excluded"] else f"took {what} back into"
+            return f"{who} {did} {_named(body['purpose'])}."
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":

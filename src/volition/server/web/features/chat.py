@@ -20,6 +20,7 @@ from volition.server.web import labels as words
 from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
+from volition.server.web.person.excluding import Excluding, excluding_of
 
 pages = Pages()
 PATH: Final = "/chat"
@@ -121,6 +122,7 @@ class ChatPage:
         edits: Ways to rewrite by rule.
         tones: Ways to rewrite by a language model; none where none is configured.
         sharing: Who can open the conversation; none where none is open.
+        excluding: What the visitor has left out of it; none where nothing in it is theirs.
     """
 
     title: str
@@ -142,6 +144,7 @@ class ChatPage:
     edits: tuple[Way, ...]
     tones: tuple[Way, ...]
     sharing: Sharing | None
+    excluding: Excluding | None
 
 
 @pages.get(PATH, roles=[Role.PERSON], template="chat.html", nav=Nav(label="Chat", place=320))
@@ -292,6 +295,9 @@ def _page(
         edits=() if is_off else tuple(Way(name=f"edit:{name}", label=label) for name, label in _EDITS.items()),
         tones=tuple(Way(name=f"tone:{name}", label=_TONES.get(name, name)) for name in TONES) if has_model else (),
         sharing=None if here is None else sharing_of(visit, ConversationKind.CHANNEL, channel),
+        excluding=None
+        if here is None or not here.was_there
+        else excluding_of(visit, ConversationKind.CHANNEL, channel, _USES),
     )
 
 

@@ -21,6 +21,7 @@ from volition.server.web import labels as words
 from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
 from volition.server.web.page import Nav, Pages, Visit
+from volition.server.web.person.excluding import Excluding, excluding_of
 
 pages = Pages()
 PATH: Final = "/meetings"
@@ -138,6 +139,7 @@ class MeetingPage:
         name: Its name, as that search sends it.
         action: Where this page's form is sent.
         sharing: Who can open it.
+        excluding: What the visitor has left out of it; none where nothing in it is theirs.
     """
 
     title: str
@@ -157,6 +159,7 @@ class MeetingPage:
     name: str
     action: str
     sharing: Sharing
+    excluding: Excluding | None
 
 
 @pages.get(PATH, roles=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310))
@@ -243,6 +246,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         name=name,
         action=address(name),
         sharing=sharing_of(visit, ConversationKind.MEETING, name),
+        excluding=excluding_of(visit, ConversationKind.MEETING, name, _USES) if meeting.was_there else None,
     )
 
 

@@ -9,5 +9,6 @@ models     models that learned from them
 receipts   receipts and proofs
 requests   erasure, and the progress of each request
 terms      the text, and what changed
+excluding  leaving one conversation out of some uses
 guests     meetings of a guest
 """

@@ -13,6 +13,7 @@ from volition.errors import InvalidInputError
 from volition.server.auth import GuestLink, Role
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Download, Nav, Pages, Redirect, Visit
+from volition.server.web.person.excluding import Excluding, excluding_of
 from volition.server.web.person.settings import SwitchCard, card_of, party_of, take_answer
 from volition.transparency.holdings import Place, PurposeStatus
 
@@ -46,6 +47,7 @@ class MeetingCard:
         detail: What of theirs there is, in a sentence.
         state: Whether any of it is used.
         uses: For what.
+        excluding: What they have left out of it; none where they said nothing in it.
     """
 
     id: str
@@ -54,6 +56,7 @@ class MeetingCard:
     detail: str
     state: Badge
     uses: tuple[MeetingUse, ...]
+    excluding: Excluding | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,7 @@ def show(visit: Visit) -> GuestMeetingsPage:
         if places
         else f"There is no meeting or conversation of {organisation} here that concerns you. Your answers apply to "
         "future ones.",
-        meetings=tuple(_meeting(number, place) for number, place in enumerate(places)),
+        meetings=tuple(_meeting(visit, number, place) for number, place in enumerate(places)),
         cards=tuple(
             card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS, is_guest=True)
             for choice in content
@@ -177,7 +180,7 @@ def _said(decision: Decision) -> str:
     return f"{'Yes' if decision.yes else 'No'} to {words.purposes(decision.purposes)}"
 
 
-def _meeting(number: int, place: Place) -> MeetingCard:
+def _meeting(visit: Visit, number: int, place: Place) -> MeetingCard:
     is_chat = place.category == "content/chat"
     first, last = words.day(place.first_us), words.day(place.last_us)
     kind = "conversation" if is_chat else "meeting"
@@ -193,7 +196,14 @@ def _meeting(number: int, place: Place) -> MeetingCard:
         detail=detail,
         state=Badge(word="Used" if used else "Not used", is_on=used),
         uses=tuple(_use(one, place.lines) for one in place.statuses),
+        excluding=_excluding(visit, number, place) if place.name else None,
     )
+
+
+def _excluding(visit: Visit, number: int, place: Place) -> Excluding:
+    kind = "channel" if place.category == "content/chat" else "meeting"
+    purposes = [one.purpose for one in place.statuses]
+    return excluding_of(visit, kind, place.name, purposes, anchor=f"meeting-{number + 1}-left-out")
 
 
 def _use(one: PurposeStatus, lines: int) -> MeetingUse:

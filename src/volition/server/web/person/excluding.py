@@ -1,0 +1,195 @@
+"""Leaving one conversation out of a use of AI, or of all, and taking it back in: a form on the conversation's page.
+
+A person and a guest leave out what concerns them in it, an administrator all of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+from volition.canonical import whole_number
+from volition.consent.terms.model import PURPOSES
+from volition.errors import InvalidInputError, RefusedError
+from volition.server.auth import Role
+from volition.server.web import labels as words
+from volition.server.web.page import Notice, Pages, Redirect, Visit
+from volition.workspace.exclusions import EVERY_USE
+
+pages = Pages()
+ACTION: Final = "/exclusions"
+ACCOUNT_ACTION: Final = "/account/exclusions"
+ANCHOR: Final = "left-out"
+
+_HOMES: Final[Mapping[str, str]] = {"meeting": "/meetings", "channel": "/chat"}
+_GUEST_HOME: Final = "/guest"
+_ACCOUNT_HOME: Final = "/account"
+_EVERY: Final = "every"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseOption:
+    """A use of which a conversation can be left out: as the form sends it, and what it is called."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excluding:
+    """What is left out of one conversation, and the form that changes it.
+
+    Attributes:
+        kind: What it is, in a word, such as "meeting".
+        name: What it is called.
+        id: By which the form is found on a page that has several.
+        action: Where the forms are sent.
+        left_out: Of which uses it is left out, in words; empty for none.
+        options: Of which it can be left out still; none where it is left out of all.
+        detail: What leaving it out does, in a sentence.
+    """
+
+    kind: str
+    name: str
+    id: str
+    action: str
+    left_out: str
+    options: tuple[UseOption, ...]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLeftOut:
+    """A conversation that the account has left out. Its name is not kept in the ledger, so it is known by its entry.
+
+    Attributes:
+        seq: Number of the entry.
+        detail: Of which uses, and since when, in a sentence.
+    """
+
+    seq: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountExclusions:
+    """What an account has left out, the newest first, and the form that leaves out more.
+
+    Attributes:
+        left_out: What is left out.
+        options: Of which uses something can be left out.
+        action: Where the forms are sent.
+    """
+
+    left_out: tuple[AccountLeftOut, ...]
+    options: tuple[UseOption, ...]
+    action: str
+
+
+def excluding_of(visit: Visit, kind: str, name: str, purposes: Sequence[str], *, anchor: str = ANCHOR) -> Excluding:
+    """Return what the visitor has left out of a conversation that they may see.
+
+    Args:
+        visit: Whose page it is.
+        kind: What it is: "meeting" or "channel".
+        name: What it is called.
+        purposes: The uses that the page speaks of: of these single ones can be left out, or else every use.
+        anchor: By which the form is found on the page.
+    """
+    person, account = _person(visit)
+    left_out = visit.workspace.exclusions.of_conversation(name, account=account, by=person)
+    word = "conversation" if kind == "channel" else kind
+    return Excluding(
+        kind=kind,
+        name=name,
+        id=anchor,
+        action=ACTION,
+        left_out=words.purposes(left_out) if left_out else "",
+        options=_options(purposes, left_out),
+        detail=f"AI then uses nothing in this {word} that concerns you: neither what was said so far nor what is said "
+        f"later. What has learned from it forgets it within {words.count(visit.workspace.due_days, 'day')}. Your "
+        "answers under AI settings stay as they are, and you can take it back in at any time.",
+    )
+
+
+def account_exclusions(visit: Visit, account: str) -> AccountExclusions:
+    """Return what an account has left out."""
+    return AccountExclusions(
+        left_out=tuple(
+            AccountLeftOut(
+                seq=one.seq,
+                detail=f"Left out on {words.day(one.at_us)} (entry {one.seq:,}): {words.purposes(one.purposes)}.",
+            )
+            for one in visit.workspace.exclusions.of(account)
+        ),
+        options=_options(PURPOSES, ()),
+        action=ACCOUNT_ACTION,
+    )
+
+
+@pages.post(ACTION, roles=[Role.PERSON, Role.GUEST])
+def exclude(visit: Visit) -> Redirect:
+    """Leave a conversation out, or take it back in, and go back to where the visitor was."""
+    person, account = _person(visit)
+    kind, name = visit.form.get("kind", ""), visit.form.get("name", "")
+    if kind not in _HOMES:
+        raise InvalidInputError("Only meetings and conversations can be left out here. Reload the page and try again.")
+    excluded, purpose = _wanted(visit)
+    entry = visit.workspace.exclusions.exclude(name, account=account, by=person, purpose=purpose, excluded=excluded)
+    word = "conversation" if kind == "channel" else kind
+    did = "left out of" if excluded else "taken back into"
+    uses = words.purposes(_leaves(purpose))
+    text = f"This {word} is {did} {uses}. It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
+    home = _GUEST_HOME if visit.who.is_guest else f"{_HOMES[kind]}/{quote(name, safe='')}"
+    anchor = visit.form.get("anchor") or ANCHOR
+    return Redirect(
+        to=f"{home}#{quote(anchor, safe='')}", notice=Notice(text=text or "Nothing was changed: it was so already.")
+    )
+
+
+@pages.post(ACCOUNT_ACTION, roles=[Role.ADMINISTRATOR])
+def exclude_for_account(visit: Visit) -> Redirect:
+    """Leave a conversation out for the whole account, or take it back in."""
+    account = visit.who.account
+    if account is None:
+        raise RefusedError("You are not signed in as an administrator of an account.")
+    if visit.form.get("do") == "include":
+        seq = whole_number(visit.form.get("entry", ""))
+        entry = visit.workspace.exclusions.lift(account, -1 if seq is None else seq)
+        did = "taken back in"
+    else:
+        excluded, purpose = _wanted(visit)
+        name = visit.form.get("name", "").strip()
+        entry = visit.workspace.exclusions.exclude(name, account=account, purpose=purpose, excluded=excluded)
+        did = f"left out of {words.purposes(_leaves(purpose))}"
+    text = f"The conversation is {did}. It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
+    return Redirect(
+        to=f"{_ACCOUNT_HOME}#{ANCHOR}", notice=Notice(text=text or "Nothing was changed: it was so already.")
+    )
+
+
+def _wanted(visit: Visit) -> tuple[bool, tuple[str, ...]]:
+    """Return whether a form leaves out or takes back in, and of which uses."""
+    act, use = visit.form.get("do"), visit.form.get("use", _EVERY)
+    if act not in {"exclude", "include"} or use not in {_EVERY, *PURPOSES}:
+        raise InvalidInputError("Say of which use to leave it out, or take it back in. Reload the page and try again.")
+    return act == "exclude", EVERY_USE if use == _EVERY else (use,)
+
+
+def _options(purposes: Sequence[str], left_out: Sequence[str]) -> tuple[UseOption, ...]:
+    left = [purpose for purpose in PURPOSES if purpose not in left_out]
+    if not left:
+        return ()
+    every = "Every use of AI" if len(left) == len(PURPOSES) else "Every other use of AI"
+    single = [UseOption(name=one, title=words.PURPOSES[one].title) for one in purposes if one in left]
+    return (UseOption(name=_EVERY, title=every), *single)
+
+
+def _leaves(purpose: Sequence[str]) -> tuple[str, ...]:
+    return PURPOSES if tuple(purpose) == EVERY_USE else tuple(purpose)
+
+
+def _person(visit: Visit) -> tuple[str, str]:
+    if visit.who.person is None or visit.who.account is None:
+        raise RefusedError("You are not signed in as a person of an account, so nothing here concerns you.")
+    return visit.who.person, visit.who.account

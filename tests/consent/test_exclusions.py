@@ -1,0 +1,283 @@
+"""A conversation left out: every form of the gate against a plain reading of what was said last, by whom, of which use."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from volition.canonical import us_to_text
+from volition.consent.gate import (
+    Gate,
+    PartySets,
+    Record,
+    decide,
+    effective_permit_of,
+    exclusion_of,
+    explain,
+    fold,
+    judge,
+    keepable,
+    permitted_sql,
+)
+from volition.consent.gate.batch import judge_batch
+from volition.consent.history import find_saved_history, read_history, save_history
+from volition.consent.lease import narrows
+from volition.consent.permits import Permits, Reason
+from volition.consent.terms.model import Basis, Rule, Terms
+from volition.errors import InvalidInputError
+from volition.ledger.entry import Entry
+from volition.ledger.signing import Signer
+from volition.records.engines.arrow import ArrowEngine
+from volition.records.engines.duckdb import DuckDBEngine
+
+PURPOSE, OTHER = "train/search", "feature/search"
+CHAT, USAGE = "content/chat", "service/usage"
+START, COLLECTED = 10, 5
+ADA, BO, ACME = "person:ada", "person:bo", "account:acme"
+PARTIES = (ACME, ADA, BO)
+CONVERSATIONS = ("kickoff", "retro", "", None)
+PEOPLE = ((ADA,), (BO,), (ADA, BO), (BO, ADA))
+
+TERMS = Terms(
+    id="v",
+    title="v",
+    effective_us=0,
+    acceptance="continued-use",
+    text="prose",
+    rules=(
+        Rule(
+            data=("content", "service"), purpose=("train", "feature"), basis=Basis.CONTRACT, refusable_by=("everyone",)
+        ),
+    ),
+)
+
+
+def history_of(said, *, noes=()):
+    """Return a history in which everything is allowed from the beginning on, but for these noes and exclusions."""
+    drafts = [
+        (1, "terms", {"terms": TERMS.to_json(), "binds": us_to_text(1)}),
+        (1, "acceptance", {"account": "acme", "terms": "v"}),
+        *(
+            (2, "decision", {"party": party, "answer": "no", "covers": None, "data": ["content"], "purpose": ["train"]})
+            for party in noes
+        ),
+        *(
+            (
+                START + number,
+                "exclusion",
+                {
+                    "account": account,
+                    "conversation": conversation,
+                    "party": party,
+                    "purpose": [purpose],
+                    "excluded": excluded,
+                },
+            )
+            for number, (account, conversation, party, purpose, excluded) in enumerate(said)
+        ),
+    ]
+    return read_history(
+        Entry(seq=seq, at_us=at_us, kind=kind, body=body) for seq, (at_us, kind, body) in enumerate(drafts)
+    )
+
+
+def is_excluded(said, record, purpose, at_us):
+    """Read the definition plainly: whether anything that could be meant was left out last, by whoever has a say."""
+    standing = {}
+    for number, (account, conversation, party, use, excluded) in enumerate(said):
+        if START + number <= at_us and (purpose == use or purpose.startswith(f"{use}/")):
+            standing[account, conversation, party] = excluded
+    for (account, conversation, party), excluded in standing.items():
+        could_be = conversation == record.conversation or (
+            record.conversation is None and record.category.startswith("content/")
+        )
+        if excluded and account == record.account and could_be and party in {ACME, *record.people}:
+            return True
+    return False
+
+
+class Names:
+    """Whoever is named as the ledger has it is there."""
+
+    @staticmethod
+    def account(name):
+        return name
+
+    @staticmethod
+    def person(name):
+        return name
+
+    @staticmethod
+    def conversation(account, name):
+        del account
+        return name
+
+
+def forms(permits, record, folder):
+    """Ask every form about one record: whether it is left out, or else its reason."""
+    question = {"account": ["acme"], "people": [list(record.people)], "category": [record.category]}
+    at = pa.array([record.collected_us], pa.timestamp("us", tz="UTC"))
+    said = {} if record.conversation is None else {"conversation": [record.conversation]}
+    [batch] = judge_batch(permits, Names(), pa.record_batch({**question, "collected_at": at, **said})).to_pylist()
+    lines = explain(permits.history, record, purpose=permits.purpose, at_us=permits.at_us)
+    found = {
+        "decide": decide(permits, record).reason,
+        "a gate held": Gate(permits).decide(record, at_us=permits.at_us).reason,
+        "folded": effective_permit_of(
+            permits, record.account, record.people, record.category, record.conversation
+        ).reason,
+        "explained": next((line.reason for line in lines if line.reason is not None), None),
+        "kept": keepable([permits], record),
+        "a batch": batch["reason"] and Reason(batch["reason"]),
+    }
+    if record.conversation is not None:  # where records lie it is known
+        found |= engines(permits, record, folder)
+    return found
+
+
+def engines(permits, record, folder):
+    people = sorted(record.people)
+    party_sets = PartySets(
+        accounts=["acme"],
+        people=people,
+        account=np.zeros(1, np.int32),
+        offsets=np.array([0, len(people)], np.int64),
+        members=np.array([people.index(person) for person in record.people], np.int32),
+    )
+    folded = fold(permits, party_sets, record.category)
+    if exclusion_of(permits.history, record, purpose=permits.purpose, at_us=permits.at_us) is not None:
+        folded = replace(folded, excluded=frozenset({(record.conversation, 0)}))  # as the lake says
+        with pytest.raises(InvalidInputError, match="ask the lake"):
+            judge(folded, np.zeros(1, np.int32), np.array([record.collected_us]))
+    path = folder / "rows.parquet"
+    columns = {"circle": pa.array([0], pa.int32()), "collected_us": pa.array([record.collected_us])}
+    pq.write_table(pa.table({**columns, "source": pa.array([record.conversation])}), path)
+    found = {}
+    for engine in (ArrowEngine(), DuckDBEngine()):
+        [reason] = engine.reasons([str(path)], folded)
+        [*batches] = engine.permitted([str(path)], folded)
+        assert sum(batch.num_rows for batch in batches) == (reason is None)
+        found[type(engine).__name__] = reason
+    return found
+
+
+events = st.tuples(
+    st.sampled_from(["acme", "acme", "other"]),
+    st.sampled_from(CONVERSATIONS[:2]),
+    st.sampled_from(PARTIES),
+    st.sampled_from([PURPOSE, OTHER, "train", "feature"]),
+    st.booleans(),
+)
+
+
+@pytest.mark.slow
+@given(
+    said=st.lists(events, max_size=8),
+    noes=st.sets(st.sampled_from([ADA, BO]), max_size=1),
+    people=st.sampled_from(PEOPLE),
+    category=st.sampled_from([CHAT, USAGE]),
+    conversation=st.sampled_from(CONVERSATIONS),
+    purpose=st.sampled_from([PURPOSE, OTHER]),
+    later=st.integers(-1, 9),
+)
+def test_every_form_leaves_out_what_was_left_out_last(  # noqa: PLR0917 - everything that matters
+    said, noes, people, category, conversation, purpose, later, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("rows", numbered=True)
+    at_us = START + later
+    permits = Permits(history_of(said, noes=noes), purpose=purpose, at_us=at_us)
+    record = Record(account="acme", people=people, category=category, collected_us=COLLECTED, conversation=conversation)
+    is_no = bool(noes & {*people}) and category == CHAT and purpose == PURPOSE
+    wanted = Reason.SAID_NO if is_no else Reason.EXCLUDED if is_excluded(said, record, purpose, at_us) else None
+    found = forms(permits, record, folder)
+    assert set(found.values()) == {wanted}, found
+
+
+def test_every_short_sequence_is_read_as_it_was_said():
+    single = list(product(["acme"], ["kickoff"], PARTIES, [PURPOSE, OTHER], [True, False]))
+    for said in [[], *([one] for one in single), *map(list, product(single[::2], single))]:
+        permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 5)
+        gate = Gate(permits)
+        for people, conversation in product(PEOPLE, CONVERSATIONS):
+            record = Record(
+                account="acme", people=people, category=CHAT, collected_us=COLLECTED, conversation=conversation
+            )
+            verdict = gate.decide(record)
+            assert (verdict.reason is Reason.EXCLUDED) == is_excluded(said, record, PURPOSE, START + 5), (said, record)
+
+
+def test_a_record_without_a_conversation_is_never_left_out():
+    said = [("acme", "kickoff", ACME, "train", True)]
+    permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 1)
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="")
+    assert decide(permits, record).permitted
+
+
+def test_a_verdict_names_who_left_it_out_and_the_entry():
+    said = [("acme", "kickoff", ADA, "train", True), ("acme", "kickoff", ACME, "train", True)]
+    permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 5)
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    verdict = decide(permits, record)
+    assert (verdict.reason, verdict.party, verdict.evidence) == (Reason.EXCLUDED, ACME, (3,))
+    assert "left this conversation out" in verdict.remedy
+    before = Permits(history_of(said), purpose=PURPOSE, at_us=START)
+    assert decide(before, record).party == ADA  # as of then, the account had not left it out
+
+
+def test_what_is_taken_back_in_is_there_as_before():
+    """It is no withdrawal: nothing begins anew, so what was collected before is used again."""
+    said = [("acme", "kickoff", ADA, "train", True), ("acme", "kickoff", ADA, "train", False)]
+    permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 5)
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    assert decide(permits, record).permitted
+
+
+def test_leaving_out_narrows_and_taking_back_in_does_not():
+    def entry(excluded):
+        return Entry(seq=0, at_us=0, kind="exclusion", body={"excluded": excluded})
+
+    assert narrows(entry(True))
+    assert not narrows(entry(False))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"excluded": "yes"},
+        {"party": "ada"},
+        {"purpose": ["gossip"]},
+        {"conversation": None, "excluded": None},
+    ],
+)
+def test_an_entry_that_cannot_be_read_is_refused(body):
+    whole = {"account": "acme", "conversation": "c", "party": ADA, "purpose": ["train"], "excluded": True}
+    with pytest.raises(InvalidInputError):
+        read_history([Entry(seq=0, at_us=1, kind="exclusion", body={**whole, **body})])
+
+
+def test_a_saved_history_knows_what_was_left_out(tmp_path):
+    said = [("acme", "kickoff", ADA, "train", True), ("acme", "retro", ACME, OTHER, True)]
+    history = history_of(said)
+    signer = Signer.from_seed("log.example/left", bytes(32))
+
+    class Roots:
+        size = history.size
+
+        @staticmethod
+        def root(size):
+            return bytes([size] * 32)
+
+    save_history(tmp_path, history, root=Roots.root(history.size), signer=signer)
+    found = find_saved_history(tmp_path, Roots, signer.key)
+    assert found is not None
+    assert found.exclusions.to_json() == history.exclusions.to_json()
+
+
+def test_the_sql_asks_for_the_table_only_where_there_is_one():
+    assert "excluded" not in permitted_sql(1)
+    assert "excluded" in permitted_sql(1, excluded=True)

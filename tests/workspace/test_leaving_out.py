@@ -1,0 +1,258 @@
+"""One meeting taken out of one use, or of all: in what is read, searched, learned, frozen, forgotten and proved."""
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+from volition.errors import InvalidInputError, RefusedError
+from volition.features.conversations import ConversationKind
+from volition.progress import silent
+from volition.records.engines.arrow import ArrowEngine
+from volition.records.engines.duckdb import DuckDBEngine
+from volition.records.ingest import Draft, PersonRef
+from volition.records.lake import Lake
+from volition.workspace import Workspace
+
+STARTED = datetime(2024, 11, 3, 9, tzinfo=UTC)
+START_US = int(STARTED.timestamp()) * 1_000_000
+EVERYTHING = {"data": ["content", "service"], "purpose": ["train", "feature"]}
+TRAIN, SEARCH, SUMMARY = "train/search", "feature/search", "feature/summary"
+LINES = {
+    ("kickoff", "ada"): "The launch moves to Tuesday.",
+    ("kickoff", "bo"): "I will write to the printers.",
+    ("retro", "ada"): "The launch went well in spite of that.",
+    ("retro", "bo"): "We decided to keep the printers.",
+}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    with Workspace.create(tmp_path / "w", origin="log.example/exclusions") as made:
+        for account in ("acme", "brill"):
+            made.people.add_account(account, account.title())
+            made.terms.accept(account, "granular")
+            say(made, f"account:{account}")
+        for person, name, account in (
+            ("ada", "Ada Byron", "acme"),
+            ("bo", "Bo Berg", "acme"),
+            ("zoe", "Zoe Zander", "brill"),
+        ):
+            made.people.add_person(person, account=account, name=name)
+            say(made, f"person:{person}")
+        meet(made)
+        meet(made, account="brill", people={"ada": "zoe", "bo": "zoe"})
+        yield made
+
+
+def say(workspace, party, *, yes=True):
+    workspace.consent.decide(party, yes=yes, covers="past" if yes else None, **EVERYTHING)
+
+
+def segments(account, people, *, turn=0):
+    for number, ((meeting, person), text) in enumerate(LINES.items(), turn):
+        speaker = people.get(person, person)
+        other = next(one for one in ("ada", "bo") if one != person)
+        yield Draft(
+            key=f"{meeting}:{number}",
+            account=account,
+            people=tuple(dict.fromkeys((PersonRef(id=speaker), PersonRef(id=people.get(other, other))))),
+            category="content/transcript",
+            at_us=START_US + number * 1_000_000,
+            payload={
+                "kind": "segment",
+                "meeting": meeting,
+                "turn": number,
+                "start_ms": number * 1000,
+                "end_ms": number * 1000 + 900,
+                "speaker": speaker,
+                "text": text,
+            },
+        )
+
+
+def meet(workspace, *, account="acme", people=None, turn=0):
+    return workspace.records.take_in(segments(account, people or {}, turn=turn), account, silent)
+
+
+def meetings(workspace, purpose=TRAIN, account="acme"):
+    """Return of which meetings something may be used, with how many lines of each."""
+    found = {}
+    for batch in workspace.records.rows(purpose, categories=["content/transcript"]):
+        for owner, payload in zip(batch["account"].to_pylist(), batch["payload"].to_pylist(), strict=True):
+            if owner == account:
+                name = json.loads(payload)["meeting"]
+                found[name] = found.get(name, 0) + 1
+    return found
+
+
+def test_an_account_leaves_out_all_of_a_meeting_from_one_use_and_no_other(workspace):
+    entry = workspace.exclusions.exclude("kickoff", account="acme", purpose=[TRAIN])
+    assert entry.kind == "exclusion"
+    assert "kickoff" not in json.dumps(entry.body)  # nor anything that a guess confirms: the name is under a key
+    assert meetings(workspace) == {"retro": 2}
+    assert meetings(workspace, SEARCH) == {"kickoff": 2, "retro": 2}
+    assert meetings(workspace, account="brill") == {"kickoff": 2, "retro": 2}  # theirs has the same name
+    assert workspace.exclusions.of_conversation("kickoff", account="acme") == (TRAIN,)
+    assert workspace.exclusions.exclude("kickoff", account="acme", purpose=[TRAIN]) is None  # it is so already
+
+
+def test_a_person_leaves_out_what_concerns_them(workspace):
+    workspace.exclusions.exclude("kickoff", account="acme", by="ada")
+    assert meetings(workspace) == {"retro": 2}  # everything in it concerns her: she was there
+    say(workspace, "person:bo", yes=False)
+    assert meetings(workspace) == {}
+
+
+def test_what_concerns_others_alone_is_theirs(workspace):
+    alone = Draft(
+        key="kickoff:bo-alone",
+        account="acme",
+        people=(PersonRef(id="bo"),),
+        category="content/transcript",
+        at_us=START_US,
+        payload={
+            "kind": "segment",
+            "meeting": "kickoff",
+            "turn": 9,
+            "start_ms": 0,
+            "end_ms": 9,
+            "speaker": "bo",
+            "text": "Ada is not here yet.",
+        },
+    )
+    workspace.records.take_in([alone], "acme", silent)
+    workspace.exclusions.exclude("kickoff", account="acme", by="ada")
+    assert meetings(workspace) == {"kickoff": 1, "retro": 2}
+
+
+def test_taken_back_in_it_is_there_as_before(workspace):
+    before = meetings(workspace)
+    entry = workspace.exclusions.exclude("kickoff", account="acme", by="ada", purpose=["train"])
+    assert meetings(workspace) != before
+    workspace.exclusions.lift("acme", entry.seq, by="ada")
+    assert meetings(workspace) == before
+    assert workspace.exclusions.of("acme", by="ada") == ()
+
+
+def test_nobody_lifts_what_another_left_out(workspace):
+    entry = workspace.exclusions.exclude("kickoff", account="acme", by="ada")
+    for by in (None, "bo"):
+        with pytest.raises(InvalidInputError, match="no conversation that you left out"):
+            workspace.exclusions.lift("acme", entry.seq, by=by)
+        assert workspace.exclusions.exclude("kickoff", account="acme", by=by, excluded=False) is None
+    with pytest.raises(RefusedError):
+        workspace.exclusions.lift("acme", entry.seq, by="zoe")
+    assert meetings(workspace) == {"retro": 2}
+
+
+def test_a_conversation_is_there_for_those_alone_whom_it_concerns(workspace):
+    workspace.people.add_person("cy", account="acme", name="Cy Clark")
+    with pytest.raises(InvalidInputError) as unknown:
+        workspace.exclusions.exclude("nowhere", account="acme", by="cy")
+    with pytest.raises(InvalidInputError) as others:
+        workspace.exclusions.exclude("kickoff", account="acme", by="cy")
+    assert str(unknown.value).replace("nowhere", "kickoff") == str(others.value)
+    with pytest.raises(RefusedError):
+        workspace.exclusions.exclude("kickoff", account="acme", by="zoe")
+    with pytest.raises(InvalidInputError, match="take the name from its page"):
+        workspace.exclusions.exclude("nowhere", account="acme")
+    with pytest.raises(InvalidInputError):
+        workspace.exclusions.exclude("kickoff", account="acme", purpose=["gossip"])
+
+
+def test_features_leave_it_out_and_reading_does_not(workspace):
+    assert sources(workspace) == {"kickoff", "retro"}
+    workspace.features.summarize("kickoff", person="ada")
+    workspace.exclusions.exclude("kickoff", account="acme", purpose=["feature"])
+    assert sources(workspace) == {"retro"}  # also from the memory of the search before
+    with pytest.raises(RefusedError):
+        workspace.features.summarize("kickoff", person="ada")
+    workspace.features.summarize("retro", person="ada")
+    [read] = workspace.features.conversations(ConversationKind.MEETING, person="ada", name="kickoff")
+    assert len(read.lines) == 2  # whoever was there reads on
+    workspace.exclusions.exclude("kickoff", account="acme", purpose=["feature"], excluded=False)
+    assert sources(workspace) == {"kickoff", "retro"}
+
+
+def sources(workspace):
+    """Return in which meetings a search finds something."""
+    return {hit.source for hit in workspace.features.search("launch printers", person="ada").hits}
+
+
+def test_a_snapshot_that_has_it_is_stale_and_its_proof_says_so(workspace):
+    snapshot = workspace.snapshots.create(TRAIN)
+    assert len(snapshot.keys) == 8
+    conversations = {key.conversation for key in snapshot.keys}
+    assert len(conversations) == 4  # two of each account
+    assert not any("kickoff" in str(one) for one in conversations)
+    workspace.exclusions.exclude("kickoff", account="acme", by="ada")
+    stale = snapshot.stale(workspace.gate.permits(TRAIN))
+    assert {(one.key.account, one.verdict.reason.value) for one in stale} == {("acme", "excluded")}
+    assert len(stale) == 2
+    after = workspace.snapshots.create(TRAIN)
+    assert len(after.keys) == 6
+    assert after.manifest["rows"]["content/transcript"]["dropped"] == {"excluded": 2}
+
+
+def test_both_engines_count_and_give_the_same(workspace):
+    workspace.exclusions.exclude("kickoff", account="acme", by="bo", purpose=["train"])
+    workspace.exclusions.exclude("retro", account="brill", purpose=["train"])
+    permits = workspace.gate.permits(TRAIN)
+    told = []
+    for engine in (ArrowEngine(), DuckDBEngine()):
+        lake = Lake(workspace.folder / "lake", workspace.parties, engine)
+        rows = sorted(row.record_id for row in lake.rows(permits, categories=["content/transcript"]))
+        reasons = lake.reasons(permits, categories=["content/transcript"])
+        told.append((rows, {str(reason): total for reason, total in reasons["content/transcript"].items()}))
+        lake.close()
+    assert told[0] == told[1]
+    assert told[0][1] == {"None": 4, "excluded": 4}
+
+
+def test_a_question_says_which_conversation_or_is_refused(workspace):
+    about = {"account": "acme", "people": ["ada"], "category": "content/transcript"}
+    with workspace.gate.hold(TRAIN) as held:
+        now_us = START_US + 60_000_000
+        assert held.may("acme", ["ada"], "content/transcript", now_us).permitted
+        workspace.exclusions.exclude("kickoff", account="acme", by="ada", purpose=[TRAIN])
+        reasons = {
+            name: held.may("acme", ["ada"], "content/transcript", now_us, conversation=name).reason
+            for name in ("kickoff", "retro", "", None)
+        }
+    assert reasons == {"kickoff": "excluded", "retro": None, "": None, None: "excluded"}
+    for name, reason in reasons.items():
+        answer = workspace.gate.may(TRAIN, **about, conversation=name)
+        assert answer.verdict.reason == reason
+        assert any(line.reason == "excluded" for line in answer.parties) == (reason == "excluded")
+    collected = [datetime(2024, 11, 3, 10, tzinfo=UTC)] * 4
+    columns = {
+        "account": ["acme"] * 4,
+        "people": [["ada"]] * 4,
+        "category": ["content/transcript"] * 4,
+        "collected_at": pa.array(collected, pa.timestamp("us", tz="UTC")),
+    }
+    told = workspace.gate.judge(TRAIN, pa.table({**columns, "conversation": ["kickoff", "retro", "", None]}))
+    assert told["reason"].to_pylist() == ["excluded", None, None, "excluded"]
+    told = workspace.gate.judge(TRAIN, pa.table(columns))
+    assert told["reason"].to_pylist() == ["excluded"] * 4
+    assert workspace.gate.may(TRAIN, account="acme", people=["bo"], category="content/transcript").verdict.permitted
+
+
+def test_left_out_of_everything_what_comes_later_is_not_stored(workspace):
+    workspace.exclusions.exclude("kickoff", account="acme")
+    done = meet(workspace, turn=10)
+    assert (done.stored, done.not_kept) == (2, {"excluded": 2})
+
+
+def test_a_batch_that_was_read_before_is_judged_again(workspace):
+    """A long reading goes on while somebody leaves a meeting out: what is handed out after it has nothing of it."""
+    batches = iter(workspace.records.rows(TRAIN, categories=["content/transcript"], batch_rows=1))
+    first = next(batches)
+    left_out = json.loads(first["payload"][0].as_py())["meeting"]
+    account = first["account"][0].as_py()
+    workspace.exclusions.exclude(left_out, account=account)
+    for batch in batches:
+        owner, payload = batch["account"][0].as_py(), json.loads(batch["payload"][0].as_py())
+        assert (owner, payload["meeting"]) != (account, left_out)
