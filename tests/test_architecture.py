@@ -338,7 +338,7 @@ def test_what_reads_in_the_lake_without_the_gate_gives_out_no_payload():
         for call in opened["columns"]
         for argument in [next(keyword for keyword in call.keywords if keyword.arg == "columns")]
     }
-    assert columns == {"_COLUMNS", "['account']"}
+    assert columns == {"_COLUMNS", "['account']", "['source', 'circle']"}
     assert not {"payload", "embedding"} & set(importlib.import_module("volition.records.lake.columns")._COLUMNS)
 
 

@@ -13,6 +13,7 @@ import pytest
 from volition.workspace import Workspace
 from volition.workspace.audiences import Audiences
 from volition.workspace.consent import Consent
+from volition.workspace.exclusions import ConversationExclusions
 from volition.workspace.features import Features
 from volition.workspace.forgetting import Forgetting
 from volition.workspace.gate import GateQuestions
@@ -40,6 +41,7 @@ GROUPS = {
     "forgetting": Forgetting,
     "rights": Rights,
     "audiences": Audiences,
+    "exclusions": ConversationExclusions,
     "proofs": Proofs,
 }
 

@@ -50,7 +50,7 @@ PROMISED = """
     mail status; mail test; terms deliveries;
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; person list; person show;
     person alias; person merge; person rename; person move; person leave; collect webvtt;
-    collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; share;
+    collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; exclude; include; share;
     unshare; weigh; snapshot; base; families; train; audit; release; search;
     opened; summarize; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; requests; prove; verify; status; key; demo;
@@ -84,6 +84,8 @@ EXAMPLES = {
     "decide": "decide no --party account:copper --data service --purpose train",
     "limit": "limit --account copper --switch train-recommend",
     "may": "may train/recommend --account helio --person mara --category service/usage",
+    "exclude": "exclude kickoff --account helio --purpose train",
+    "include": "include kickoff --account helio",
     "share": "share kickoff --account helio --with-account",
     "unshare": "unshare kickoff --account helio --with-account",
     "weigh": "weigh --party account:helio --purpose train",

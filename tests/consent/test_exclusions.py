@@ -26,7 +26,6 @@ from volition.consent.gate import (
 )
 from volition.consent.gate.batch import judge_batch
 from volition.consent.history import find_saved_history, read_history, save_history
-from volition.consent.lease import narrows
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
@@ -235,14 +234,6 @@ def test_what_is_taken_back_in_is_there_as_before():
     permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 5)
     record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
     assert decide(permits, record).permitted
-
-
-def test_leaving_out_narrows_and_taking_back_in_does_not():
-    def entry(excluded):
-        return Entry(seq=0, at_us=0, kind="exclusion", body={"excluded": excluded})
-
-    assert narrows(entry(True))
-    assert not narrows(entry(False))
 
 
 @pytest.mark.parametrize(

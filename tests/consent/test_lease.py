@@ -328,11 +328,13 @@ def test_what_may_narrow_waits_and_nothing_else():
 
     waiting = {kind for kind in KINDS if narrows(entry(kind, answer="no"))}
 
-    assert waiting == {"terms", "acceptance", "decision", "region", "signal", "limit", "erasure"}
+    assert waiting == {"terms", "acceptance", "decision", "region", "signal", "limit", "exclusion", "erasure"}
     assert not narrows(entry("decision", answer="yes"))
     assert narrows(entry("decision", answer="perhaps"))
     assert narrows(entry("decision", answer="yes", until=us_to_text(0)))  # in place of one without an end
     assert narrows(entry("limit", limited=True))
+    assert narrows(entry("exclusion", excluded=True))
+    assert not narrows(entry("exclusion", excluded=False))
     assert not narrows(entry("limit", limited=False))
 
 

@@ -79,4 +79,4 @@ def _view(value: Value) -> Iterator[Block]:
         yield Line(text=f"{value['name']} is {did} by {value['party']} (entry {value['entry']}).")
     uses = listed(value["left_out_of"])
     yield Line(text=f"It is left out of: {uses}." if uses else "It is left out of nothing by them.")
-    yield from must_forget(value["owed"])
+    yield from must_forget(value)

@@ -13,7 +13,7 @@ from volition.canonical import us_to_text
 from volition.consent.gate import Record, decide
 from volition.consent.parties import Person
 from volition.consent.permits import Permits
-from volition.consent.references import person_ref, source_id
+from volition.consent.references import ConversationRef, person_ref, source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.drafts import GeneratedText, draft, rewrite
 from volition.features.edits import EDITS
@@ -37,12 +37,14 @@ class ComposeRequest:
         account: Their account.
         audience: What they may read of it.
         permits: The permits of `feature/compose`, now.
+        conversation: In which channel, as entries of the ledger name it; empty for none.
     """
 
     person: Person
     account: str
     audience: Audience
     permits: Permits
+    conversation: ConversationRef | None
 
 
 class ComposerCache:
@@ -171,6 +173,7 @@ def check_writing(request: ComposeRequest) -> None:
         people=(person_ref(request.person.pseudonym),),
         category=CHAT[0],
         collected_us=permits.at_us,
+        conversation=request.conversation,
     )
     verdict = decide(permits, record)
     if not verdict.permitted:

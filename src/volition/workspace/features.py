@@ -11,6 +11,7 @@ from functools import partial
 
 from volition.consent.gate import Subject
 from volition.consent.parties import Person
+from volition.consent.references import source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.compose import (
     ComposerCache,
@@ -124,13 +125,13 @@ class Features:
         """Have the end point write a person's summary in prose. Raises RefusedError where the switch is off."""
         return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
 
-    def draft(self, about: str, *, person: str) -> GeneratedText:
+    def draft(self, about: str, *, person: str, channel: str = "") -> GeneratedText:
         """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
-        return run_draft(self._writing(person), self.endpoint(), about)
+        return run_draft(self._writing(person, channel), self.endpoint(), about)
 
-    def rewrite(self, text: str, *, person: str, tone: str) -> GeneratedText:
+    def rewrite(self, text: str, *, person: str, tone: str, channel: str = "") -> GeneratedText:
         """Rewrite a person's message. Raises RefusedError where their words may not be used, or it would change."""
-        return run_rewrite(self._writing(person), self.endpoint(), text, tone=tone)
+        return run_rewrite(self._writing(person, channel), self.endpoint(), text, tone=tone)
 
     def recommend(self, person: str, *, limit: int = 10) -> tuple[Suggestion, ...]:
         """Recommend what a person may like to open next. Raises RefusedError where the account's switch is off."""
@@ -147,9 +148,9 @@ class Features:
         """Foretell how a person's own sessions end, and why. Raises RefusedError where the account's switch is off."""
         return run_diagnose(self._asking(person, family="diagnose"), session=session, limit=limit)
 
-    def complete(self, text: str, *, person: str, limit: int = SHOWN) -> tuple[Completion, ...]:
+    def complete(self, text: str, *, person: str, limit: int = SHOWN, channel: str = "") -> tuple[Completion, ...]:
         """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
-        return run_complete(self._writing(person), self._opened_composer(), text, limit=limit)
+        return run_complete(self._writing(person, channel), self._opened_composer(), text, limit=limit)
 
     def can_complete(self) -> bool:
         """Return whether a composer is at work; where none is, nothing that is typed would be answered."""
@@ -162,22 +163,22 @@ class Features:
             RefusedError: The writer or their account said no; or there is no such message that may be used for the
                 writer, for whatever reason.
         """
-        writing = self._writing(person)
+        writing = self._writing(person, channel)
         return run_replies(writing, self._opened.lake, self._opened_composer(), channel, ts, limit=limit)
 
-    def go_on(self, text: str, *, person: str, tokens: int = 24) -> str:
+    def go_on(self, text: str, *, person: str, tokens: int = 24, channel: str = "") -> str:
         """Write on where a person stopped, by the adapter at work; it may invent.
 
         Raises:
             RefusedError: The writer or their account said no.
             InvalidInputError: No adapter is at work.
         """
-        writing, model = self._writing(person), self._models.working("adapter")
+        writing, model = self._writing(person, channel), self._models.working("adapter")
         return run_go_on(writing, self._models.adapter_family, model, text, tokens=tokens)
 
-    def edit(self, text: str, *, person: str, how: str) -> str:
+    def edit(self, text: str, *, person: str, how: str, channel: str = "") -> str:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
-        return run_edit(self._writing(person), text, how=how)
+        return run_edit(self._writing(person, channel), text, how=how)
 
     def conversations(
         self, kind: ConversationKind, *, person: str, name: str | None = None
@@ -252,11 +253,16 @@ class Features:
         sent.known += sent.not_kept.pop(OTHER, 0)  # the key has the form and the text: what differs is when it came
         return sent
 
-    def _writing(self, person: str) -> ComposeRequest:
+    def _writing(self, person: str, channel: str) -> ComposeRequest:
+        """Return who writes, and in which channel; empty for what is written in none."""
         known, account = self._member(person)
-        audience = self._audiences.of(known, account)
+        source = source_id(account, channel) if channel else ""
         return ComposeRequest(
-            person=known, account=account, audience=audience, permits=self._gate.permits("feature/compose")
+            person=known,
+            account=account,
+            audience=self._audiences.of(known, account),
+            permits=self._gate.permits("feature/compose"),
+            conversation=self._opened.parties.conversation_ref(account, source),
         )
 
     def _opened_composer(self) -> Composer | None:

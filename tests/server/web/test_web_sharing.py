@@ -268,6 +268,7 @@ BODIES = {
     "signal": {"party": "person:1"},
     "limit": {"account": "acme", "group": "", "people": [], "limited": True, **NAMES},
     "sharing": {"account": "acme", "conversation": "file", "with": ["person:1"], "shared": True, "by": "operator"},
+    "exclusion": {"account": "acme", "party": "person:1", "purpose": ["train"], "excluded": True},
     "mapping": {"source": "otlp", "mapping": {"events": {"page.viewed": "service/usage"}}},
     "snapshot": {"snapshot": "train-search-1", "purpose": "train/search"},
     "model": {"model": "search-1", "snapshot": "train-search-1"},

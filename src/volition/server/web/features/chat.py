@@ -164,10 +164,10 @@ def complete(visit: Visit) -> Suggestions:
     """Suggest how a message goes on, while it is typed."""
     person, _ = member(visit)
     try:
-        found, is_off = _completions(visit, person, visit.form.get("text", "")), False
+        found = _completions(visit, person, visit.form.get("text", ""), visit.form.get("channel", ""))
     except RefusedError:
-        found, is_off = (), True
-    return Suggestions(title="Suggestions", suggestions=found, off=is_off)
+        return Suggestions(title="Suggestions", suggestions=(), off=True)
+    return Suggestions(title="Suggestions", suggestions=found, off=False)
 
 
 @pages.get(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html")
@@ -226,12 +226,13 @@ def _composed(visit: Visit) -> ChatPage:
 def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[ComposerSuggestion, ...], str]:
     """Do what a button asks for; return the text then in the box, suggestions, and the outcome."""
     person, _ = member(visit)
+    channel = visit.path.get("channel", "")
     match asked.partition(":"):
         case "suggest", _, _:
-            found = _completions(visit, person, text)
+            found = _completions(visit, person, text, channel)
             return text, found, "" if found else _nothing_to_suggest(visit)
         case "reply", _, ts:
-            replies = visit.workspace.features.replies(visit.path.get("channel", ""), ts, person=person)
+            replies = visit.workspace.features.replies(channel, ts, person=person)
             found = tuple(
                 ComposerSuggestion(text=one.text, becomes=one.text, detail=_written_by(one.people)) for one in replies
             )
@@ -243,17 +244,17 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[ComposerSugge
                 else "There is no reply to suggest: too few colleagues have answered such a message in the same way.",
             )
         case "edit", _, how:
-            edited = visit.workspace.features.edit(text, person=person, how=how)
+            edited = visit.workspace.features.edit(text, person=person, how=how, channel=channel)
             return (
                 edited,
                 (),
                 "There was nothing to change." if edited == text else "Edited by fixed rules; no word was added.",
             )
         case "tone", _, tone:
-            written = visit.workspace.features.rewrite(text, person=person, tone=tone)
+            written = visit.workspace.features.rewrite(text, person=person, tone=tone, channel=channel)
             return written.text, (), written.note
         case "draft", _, _:
-            written = visit.workspace.features.draft(text, person=person)
+            written = visit.workspace.features.draft(text, person=person, channel=channel)
             return written.text, (), written.note
         case _:
             raise InvalidInputError("The composer cannot do that. Reload the page and try again.")
@@ -268,10 +269,10 @@ def _page(
     here = next((one for one in found if one.name == channel), None)
     is_off = None
     try:
-        workspace.features.complete("", person=person)
+        workspace.features.complete("", person=person, channel=channel)
     except RefusedError:
         works = "You can still write here; no AI reads it."
-        is_off = off(visit, "feature/compose", _CATEGORY, works=works)
+        is_off = off(visit, "feature/compose", _CATEGORY, works=works, conversation=channel)
     completes = is_off is None and workspace.features.can_complete()
     has_model = is_off is None and workspace.features.endpoint() is not None
     latest = () if here is None else here.lines[-_LATEST:]
@@ -284,7 +285,7 @@ def _page(
         earlier=0 if here is None else len(here.lines) - len(latest),
         reply_to="" if not completes else next((line.place for line in reversed(latest) if not line.is_own), ""),
         off=is_off,
-        uses=uses(visit, _USES, _CATEGORY),
+        uses=uses(visit, _USES, _CATEGORY, conversation=None if here is None else channel),
         action=address(channel) if channel else PATH,
         completing=f"{PATH}/completions" if completes else "",
         leaves=_leaves(channel if here is not None else "", completes=completes, is_off=is_off is not None),
@@ -326,8 +327,8 @@ def _leaves(channel: str, *, completes: bool, is_off: bool) -> str:
     return f"While you write, the text does not leave this page: it is sent when you press {buttons}. {sent}"
 
 
-def _completions(visit: Visit, person: str, text: str) -> tuple[ComposerSuggestion, ...]:
-    found = visit.workspace.features.complete(text, person=person)
+def _completions(visit: Visit, person: str, text: str, channel: str) -> tuple[ComposerSuggestion, ...]:
+    found = visit.workspace.features.complete(text, person=person, channel=channel)
     return tuple(
         ComposerSuggestion(text=one.phrase, becomes=f"{text}{one.insert} ", detail=_written_by(one.people))
         for one in found

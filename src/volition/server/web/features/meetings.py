@@ -217,11 +217,12 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         raise InvalidInputError(f"There is no meeting {name!r} that you may read. Your meetings are listed on {PATH}.")
     [meeting] = found
     summary, minutes, prose, is_off = _summed_up(visit, person, meeting, tell=tell)
-    shown = uses(visit, _USES, _CATEGORY)
+    general = uses(visit, _USES, _CATEGORY)
+    shown = uses(visit, _USES, _CATEGORY, conversation=name)
     return MeetingPage(
         title=name,
         lead=f"{words.moment(meeting.began_us)}. {words.listed(meeting.speakers)} spoke.",
-        ai_is_on=any(use.state.is_on for use in shown),
+        ai_is_on=any(use.state.is_on for use in general),
         uses=shown,
         off=is_off,
         sections=() if summary is None or minutes is None else _sections(summary, minutes),
@@ -264,7 +265,14 @@ def _summed_up(
             None,
             None,
             None,
-            off(visit, "feature/summary", _CATEGORY, works=works, records=[line.record_id for line in meeting.lines]),
+            off(
+                visit,
+                "feature/summary",
+                _CATEGORY,
+                works=works,
+                records=[line.record_id for line in meeting.lines],
+                conversation=name,
+            ),
         )
 
 

@@ -16,6 +16,7 @@ from volition.server.web.page import Badge, Visit
 from volition.server.web.person.settings import PATH
 from volition.server.web.standing import line_state
 
+_LEFT_OUT: Final = Badge(word="Left out", is_on=False)
 _JUDGED: Final = 20  # records that are asked about one by one
 
 
@@ -66,9 +67,19 @@ def member(visit: Visit) -> tuple[str, str]:
     return visit.who.person, visit.who.account
 
 
-def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[UseState, ...]:
-    """Return whether the visitor's data of one category is used, by purpose; purposes without a switch are left out."""
+def uses(
+    visit: Visit, purposes: Sequence[str], category: str, *, conversation: str | None = None
+) -> tuple[UseState, ...]:
+    """Return whether the visitor's data of one category is used, by purpose; purposes without a switch are left out.
+
+    Args:
+        visit: Whose page it is.
+        purposes: The uses that the page is about.
+        category: The kind of data.
+        conversation: The meeting or channel that the page is about, by its name: it may be left out; none for all.
+    """
     person, account = member(visit)
+    left_out = {} if conversation is None else _left_out_by(visit, conversation)
     found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
     shown = []
@@ -79,15 +90,23 @@ def uses(visit: Visit, purposes: Sequence[str], category: str) -> tuple[UseState
                 UseState(
                     name=purpose.replace("/", "-"),
                     title=words.PURPOSES[purpose].title,
-                    state=line_state(line),
-                    why=why_it_stands(line, organisation),
+                    state=_LEFT_OUT if purpose in left_out else line_state(line),
+                    why=left_out.get(purpose) or why_it_stands(line, organisation),
                     href=f"{PATH}#{switch}",
                 )
             )
     return tuple(shown)
 
 
-def off(visit: Visit, purpose: str, category: str, *, works: str, records: Sequence[str] = ()) -> FeatureOff:
+def off(  # noqa: PLR0913 - what is off, where, and what it would read
+    visit: Visit,
+    purpose: str,
+    category: str,
+    *,
+    works: str,
+    records: Sequence[str] = (),
+    conversation: str = "",
+) -> FeatureOff:
     """Say that a feature is off, why, and who can turn it on.
 
     Args:
@@ -96,6 +115,7 @@ def off(visit: Visit, purpose: str, category: str, *, works: str, records: Seque
         category: The kind of data that it reads here.
         works: What works without it, in a sentence.
         records: What the visitor can read of what it would read, where it reads single records: their ids.
+        conversation: The meeting or channel that the page is about, by its name; empty for none.
     """
     person, account = member(visit)
     found = visit.workspace.consent.choices(f"person:{person}", account=account)
@@ -103,7 +123,7 @@ def off(visit: Visit, purpose: str, category: str, *, works: str, records: Seque
     switch, line = _line(found, purpose, category)
     title = words.PURPOSES[purpose].title
     if line is None:
-        detail = _left_out(found, purpose, organisation)
+        detail = _without_switch(found, purpose, organisation)
     elif isinstance(line.of_account, Refusal):
         detail = f"{why_it_stands(line, organisation)} An administrator of {organisation} can turn it on."
     elif line.is_limited:
@@ -111,13 +131,26 @@ def off(visit: Visit, purpose: str, category: str, *, works: str, records: Seque
     elif isinstance(line.own, Refusal):
         detail = f"{why_it_stands(line, organisation)} You can turn it on yourself, under AI settings."
     else:
-        detail = _in_the_way(visit, purpose, records, organisation)
+        left_out = _left_out_by(visit, conversation).get(purpose) if conversation else None
+        detail = left_out or _in_the_way(visit, purpose, records, organisation)
     return FeatureOff(
         title=f"{title}: off here", detail=detail, works=works, href=f"{PATH}#{switch}" if switch else PATH
     )
 
 
-def _left_out(found: Choices, purpose: str, organisation: str) -> str:
+def _left_out_by(visit: Visit, conversation: str) -> dict[str, str]:
+    """Say of each use that a conversation was left out of who did so: the account, or the visitor."""
+    person, account = member(visit)
+    exclusions = visit.workspace.exclusions
+    organisation = visit.workspace.parties.account(account).name
+    own = exclusions.of_conversation(conversation, account=account, by=person)
+    of_account = exclusions.of_conversation(conversation, account=account)
+    return dict.fromkeys(own, "You left this conversation out, and can take it back in on this page.") | dict.fromkeys(
+        of_account, f"{organisation} left this conversation out. Its administrator can take it back in."
+    )
+
+
+def _without_switch(found: Choices, purpose: str, organisation: str) -> str:
     """Say why there is nothing to choose for a use."""
     if found.terms is None:
         return "No terms have been published yet, so nothing is allowed here."
