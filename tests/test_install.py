@@ -135,6 +135,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(folder, tmp_path, 
     assert f"pip install 'volition[{engine}]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_every_package_of_an_extra_is_known_by_the_name_that_is_imported():
     distributions = packages_distributions()
     for extra, requirements in PROJECT["optional-dependencies"].items():

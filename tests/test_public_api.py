@@ -101,6 +101,7 @@ def _functions(found, name):
                 yield function, f"{name}.{member}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_public_signature_is_complete(name):
     missing = {
@@ -117,6 +118,7 @@ def test_every_public_attribute_has_a_type():
         assert {field.name for field in dataclasses.fields(found) if hints[field.name] is typing.Any} == set(), found
 
 
+@pytest.mark.slow
 def test_what_is_listed_as_untyped_is_there():
     listed = {re.match(r"\w+", one).group() for one in ANY}
     found = {part for name in listed for function, own in _functions(getattr(volition, name), name)

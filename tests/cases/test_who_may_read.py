@@ -58,6 +58,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_a_private_conversation_of_an_export_is_found_by_those_who_were_in_it_alone(workspace, case):
     folder, lists = CASES[case]

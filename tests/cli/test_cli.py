@@ -328,6 +328,7 @@ def test_json_is_one_document_and_nothing_else(name, here, volition):
     assert err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", example_parameters())
 def test_people_get_plain_lines_in_a_pipe(name, here, volition):
     code, out, err = volition(*split(EXAMPLES[name], here))
@@ -455,6 +456,7 @@ def heeds_interrupts():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("heeds_interrupts")
 def test_an_interrupt_exits_with_130(here, tmp_path):
     os.mkfifo(tmp_path / "endless.jsonl")
@@ -471,6 +473,7 @@ def test_an_interrupt_exits_with_130(here, tmp_path):
     assert err == b"error: interrupted\n"
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_fault(here):
     running = subprocess.Popen([*VOLITION, "key"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     running.stdout.close()
@@ -560,6 +563,7 @@ def test_a_feature_whose_switch_is_off_refuses_and_says_what_would_change_it(her
     assert "withdrew a yes and can allow this anew" in err
 
 
+@pytest.mark.slow
 def test_a_summary_quotes_speaker_and_time(here, volition):
     moments = json.loads(volition(*split(EXAMPLES["summarize"], here), "--json")[1])["moments"]
     out = volition(*split(EXAMPLES["summarize"], here))[1]
@@ -689,6 +693,7 @@ def elsewhere(ready, tmp_path, monkeypatch, volition):
     return key.strip()
 
 
+@pytest.mark.slow
 def test_evidence_verifies_without_any_workspace_by_the_key_or_its_file(elsewhere, volition):
     for key in (elsewhere, "log.pub"):
         code, out, _ = volition("verify", "evidence.zip", "--key", key, "--json")

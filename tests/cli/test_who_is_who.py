@@ -91,6 +91,7 @@ def test_the_name_of_somebody_erased_asks_too(folder, volition):
     assert code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "ids"), [("y", 2), ("n", 1)])
 def test_on_a_terminal_it_is_a_question(folder, answer, ids):
     ours, theirs = pty.openpty()

@@ -132,6 +132,7 @@ def test_rows_that_differ_in_one_thing_are_told_apart(permits):
     assert [(one["reason"], one["party"]) for one in found] == [(one.reason, one.party) for one in expected]
 
 
+@pytest.mark.slow
 def test_as_many_may_be_named_as_is_said(permits):
     row = ("acme", ("person:ada",) * MOST_NAMED, CATEGORY, 15)
     assert judge_batch(permits, NAMES, asked([row, GOOD])).num_rows == 2

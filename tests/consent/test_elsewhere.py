@@ -67,6 +67,7 @@ def line_of(history, party, at_us):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("here", "there"), [pair for pair in product(RULES, RULES) if set(pair) != {"none"}])
 def test_what_is_said_to_be_on_is_refused_with_nobody_of_another_region_unless_that_is_said(here, there):
     """All rules of two places, all answers, and all places of the account, of who speaks and of who listens."""

@@ -591,6 +591,7 @@ with Workspace.open(Path(sys.argv[1])) as workspace, workspace.gate.hold("featur
 """
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_a_killed_process_but_for_a_stopped_one(folder):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)],

@@ -340,6 +340,7 @@ def test_every_short_history_agrees_with_the_definition(old, new):
 UNDER_WHICH_A_YES_ENDS = ["contract", "speaker", "lasting", "lasting-abroad"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", UNDER_WHICH_A_YES_ENDS)
 @pytest.mark.parametrize("old", UNDER_WHICH_A_YES_ENDS)
 def test_every_yes_that_ends_agrees_with_the_definition(old, new):
@@ -592,6 +593,7 @@ def test_every_history_of_two_events_is_the_same_among_many(kind):
     check_together(start, named)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", UNDER_WHICH_A_YES_ENDS)
 @pytest.mark.parametrize("old", UNDER_WHICH_A_YES_ENDS)
 def test_every_two_yeses_that_end_are_the_same_among_many(old, new):
@@ -605,6 +607,7 @@ def test_every_two_yeses_that_end_are_the_same_among_many(old, new):
     check_together([publication, announcement], named)
 
 
+@pytest.mark.slow
 @given(st.lists(long_histories(), min_size=1, max_size=4))
 def test_long_histories_are_the_same_among_many(several):
     """One account each; what versions there are is told by the first, and the others accept what they find."""

@@ -273,6 +273,7 @@ def revisions(draw):
         reject()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(revisions())
 def test_a_version_newly_allows_iff_some_use_was_not_permitted_before(pair):

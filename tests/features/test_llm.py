@@ -36,6 +36,7 @@ def test_without_a_key_none_is_sent():
     assert "Authorization" not in asked[0]["headers"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_server_is_asked_again(status):
     with serving((status, {"Retry-After": "0"}, b"busy"), (200, {}, said("Now."))) as (url, asked):
@@ -43,6 +44,7 @@ def test_a_busy_server_is_asked_again(status):
     assert len(asked) == 2
 
 
+@pytest.mark.slow
 def test_a_server_that_stays_busy_is_asked_three_times():
     with serving((500, {}, b"no")) as (url, asked), pytest.raises(BackendError, match=r"answered 500, 3 time"):
         ask(url)
@@ -123,6 +125,7 @@ def test_a_slow_answer_is_not_waited_for(step):
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_reported():
     with serving((200, {}, said("Hello."))) as (url, _):
         pass

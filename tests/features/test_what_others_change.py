@@ -12,6 +12,7 @@ import shutil
 import zipfile
 from contextlib import contextmanager
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
@@ -129,6 +130,7 @@ SECRETS = [
 ]
 
 
+@pytest.mark.slow
 def test_what_others_said_without_them_changes_nothing_that_they_see(tmp_path):
     with House(tmp_path) as house:
         note_items(house)
@@ -152,6 +154,7 @@ secrets = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=3, suppress_health_check=[HealthCheck.too_slow])  # each makes two workspaces on the disk
 @given(steps=steps, secrets=secrets)
 def test_for_any_audience_what_cannot_be_opened_changes_nothing(tmp_path_factory, steps, secrets):

@@ -292,6 +292,7 @@ def house(tmp_path):
         yield made
 
 
+@pytest.mark.slow
 def test_of_two_meetings_of_one_name_only_that_is_opened_in_which_they_were(house):
     first = house.collect("acme", MEETING, "one", ["ada", "bo"], False)
     house.collect("acme", MEETING, "one", ["cy"], False)
@@ -379,6 +380,7 @@ def test_what_an_erased_person_opened_is_closed(house):
     assert searched(house.workspace, "cy") == set()
 
 
+@pytest.mark.slow
 def test_what_was_opened_is_known_after_reopening_and_from_a_saved_history(house, monkeypatch):
     said = house.collect("acme", MEETING, "one", ["ada"], False)
     house.workspace.audiences.share("one", kind=MEETING, account="acme", people=["bo"])
@@ -393,6 +395,7 @@ def test_what_was_opened_is_known_after_reopening_and_from_a_saved_history(house
         assert searched(again, "cy") == set()
 
 
+@pytest.mark.slow
 def test_a_mention_in_a_members_only_channel_opens_nothing_to_whom_it_mentions(house):
     house.collect("acme", CHANNEL, "one", ["ada", "bo"], True)
     workspace = house.workspace
@@ -540,6 +543,7 @@ def test_a_guest_has_every_right(house, name):
     RIGHTS[name](house.workspace.rights, house.id("acme", GAIL))
 
 
+@pytest.mark.slow
 def test_nobody_who_was_not_there_gets_a_word_by_any_use_case(house):
     """A colleague who was not there, a stranger of the account who is new, and somebody of another tenant."""
     house.collect("acme", MEETING, "one", ["ada", GAIL], False)

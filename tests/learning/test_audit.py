@@ -328,6 +328,7 @@ def test_neither_a_small_group_nor_what_is_left_of_the_whole_tells_about_a_handf
         assert set(shown) == set(labels)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(sizes=st.lists(st.integers(0, 14), min_size=4, max_size=4), seed=st.integers(0, 99))
 def test_a_finding_never_names_a_small_group_and_what_it_leaves_over_is_no_handful(sizes, seed):

@@ -342,6 +342,7 @@ def test_what_four_people_repeat_does_not_change_what_the_model_finds_likely():
 # --- forgetting ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @given(CHATS, st.integers(1, 3), st.data())
 def test_forgetting_gives_the_bytes_of_a_model_that_never_saw(drawn, k, data):
     rows = chat(drawn)

@@ -157,6 +157,7 @@ def test_planted_causes_come_out_on_top_and_decoys_do_not(learnt):
         assert np.mean(hits) > 0.8, cause
 
 
+@pytest.mark.slow
 def test_a_session_without_a_cause_mostly_has_none_named(learnt):
     model, others = learnt
     calm = [one for one in others if not one.causes]
@@ -164,6 +165,7 @@ def test_a_session_without_a_cause_mostly_has_none_named(learnt):
     assert np.mean([not named for named in causes]) > 0.7
 
 
+@pytest.mark.slow
 def test_risks_are_calibrated(learnt):
     model, others = learnt
     sessions = sessions_of(rows_of(others))
@@ -181,6 +183,7 @@ def test_risks_are_calibrated(learnt):
     assert np.abs(risks - planted).mean() < 0.07
 
 
+@pytest.mark.slow
 def test_training_beats_fixed_thresholds(learnt):
     model, others = learnt
     known, held_out = rows_of(simulate(150, 12)), rows_of(others)

@@ -171,6 +171,7 @@ def test_the_model_afterwards_is_the_one_that_never_saw_the_party(released, tmp_
     assert workspace.status()["models"][-1]["state"] == "at work"
 
 
+@pytest.mark.slow
 def test_what_a_merge_newly_refuses_is_forgotten_like_a_no(released, tmp_path):
     workspace, _, old = released
     workspace.people.add_person("orchard-robin", account="orchard", name="Robin")
@@ -187,6 +188,7 @@ def test_what_a_merge_newly_refuses_is_forgotten_like_a_no(released, tmp_path):
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
 
+@pytest.mark.slow
 def test_a_limit_of_the_account_is_forgotten_like_a_no(released, tmp_path):
     workspace, _, _ = released
     workspace.consent.limit("orchard", switch="train-recommend", group="works council", people=["orchard-ann"])
@@ -625,6 +627,7 @@ def test_what_a_killed_training_or_forgetting_left_is_erased_once_it_is_stale(re
     assert {path.name for path in (workspace.folder / "models").iterdir()} <= workspace.models.states().keys()
 
 
+@pytest.mark.slow
 def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(released, tmp_path):
     workspace, clock, old = released
     card = (workspace.folder / "releases" / old / "card.json").read_bytes()

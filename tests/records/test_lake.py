@@ -317,6 +317,7 @@ def test_an_embedding_is_not_read_without_a_permit_for_the_purpose(world):
     assert world.rows("train/search")[0].embedding is not None
 
 
+@pytest.mark.slow
 def test_an_interrupted_embedding_goes_on_where_it_stopped(world):
     world.lake.append([world.record(number) for number in range(2100)])
 
@@ -474,6 +475,7 @@ def test_compaction_makes_files_of_bounded_size_and_leaves_large_ones_alone(worl
     assert len(large - set(on_disk(lake))) <= 1
 
 
+@pytest.mark.slow
 def test_small_row_groups_change_no_answer_and_let_accounts_be_passed_over(world, monkeypatch):
     monkeypatch.setattr(layout, "GROUP_ROWS", 2)
     many_small_files(world)
@@ -541,6 +543,7 @@ def test_a_bucket_is_listed_anew_when_a_file_was_replaced_before_it_was_opened(w
         assert len(all_rows(world)) == len(before) + 1
 
 
+@pytest.mark.slow
 def test_readers_in_other_threads_go_on_through_compactions_and_erasures(world):
     records = many_small_files(world, batches=4)
     lasting = {record.record_id for record in records if record.people[0] != world.people["acme-ada"]}

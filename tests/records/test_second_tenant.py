@@ -130,6 +130,7 @@ def test_conversations_are_of_the_own_account(workspace, reader, kind, name):
         check(found)
 
 
+@pytest.mark.slow
 def test_search_finds_what_is_of_the_own_account(workspace, reader):
     check(workspace.features.search("launch", person=reader.id, limit=50).hits)
     assert WORD[OTHER] not in told(workspace.features.search(WORD[OTHER], person=reader.id, limit=50).hits)

@@ -600,6 +600,7 @@ def test_nonsense_from_zoom_breaks_nothing(zoom, told):
     assert deliver(zoom, told).status_code in {200, 400}
 
 
+@pytest.mark.slow
 def test_global_privacy_control_becomes_a_signal_once(served):
     cookies = {"volition": served.access.sessions.begin("demo-person")}
     with httpx2.Client(cookies=cookies) as client:

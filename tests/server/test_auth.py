@@ -70,6 +70,7 @@ def test_a_session_ends_when_nobody_uses_it_and_in_any_case(access, clock):
     assert access.sessions.find(other) is None
 
 
+@pytest.mark.slow
 def test_whoever_is_removed_or_changes_the_password_is_out(access):
     access.users.add("olga", roles=[Role.OPERATOR], password=PASSWORD)
     session = access.sessions.begin("olga")
@@ -290,6 +291,7 @@ def test_a_user_needs_an_id_that_can_be_shown(access, user):
     access.users.add("x" * 200, roles=[Role.OPERATOR])
 
 
+@pytest.mark.slow
 def test_a_password_has_a_sensible_length(access):
     access.users.add("short", roles=[Role.OPERATOR], password="x" * SHORTEST_PASSWORD)
     access.users.add("long", roles=[Role.OPERATOR], password="x" * 1024)
@@ -311,6 +313,7 @@ def test_nobody_can_be_changed_who_is_not_there(access):
             change()
 
 
+@pytest.mark.slow
 def test_what_ends_for_one_user_goes_on_for_the_others(access):
     for user in ("olga", "otto"):
         access.users.add(user, roles=[Role.OPERATOR], password=PASSWORD)

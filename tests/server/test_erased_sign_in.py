@@ -126,6 +126,7 @@ def forget(folder):
 WHERE = ("before the sign-in", "before the records", "before the key")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("face", "where", "again"),
     [
@@ -157,6 +158,7 @@ def test_an_erasure_that_is_killed_leaves_nobody_who_signs_in_and_goes_on(folder
     assert b"Bo Berg" in kept
 
 
+@pytest.mark.slow
 def test_a_server_ends_the_sign_in_of_somebody_whom_a_program_erased(folder):
     _, sessions = served(folder)
     with Workspace.open(folder) as workspace:

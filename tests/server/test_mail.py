@@ -130,6 +130,7 @@ def link_in(mail):
     return link
 
 
+@pytest.mark.slow
 def test_new_terms_reach_whoever_has_an_address_and_a_refusal_is_kept(folder, centre, mail_server, capsys):
     publish(folder)
     until(lambda: centre.outbox.counts()[MailState.WAITING] == 0 and len(mail_server.taken) == 3)
@@ -161,6 +162,7 @@ def test_new_terms_reach_whoever_has_an_address_and_a_refusal_is_kept(folder, ce
     assert kept == [("",)]
 
 
+@pytest.mark.slow
 def test_somebody_without_a_sign_in_comes_in_by_the_link(folder, mail_server):
     server = Server(folder)
     until(lambda: server.outbox.cursor is not None)
@@ -180,6 +182,7 @@ def test_somebody_without_a_sign_in_comes_in_by_the_link(folder, mail_server):
     server.close()
 
 
+@pytest.mark.slow
 def test_a_no_is_told_once_it_was_received_and_an_undone_one_is_not(folder, centre, mail_server):
     with Workspace.open(folder) as workspace:
         workspace.consent.decide("person:ada", yes=False, data=["service"], purpose=["train/search"])
@@ -195,6 +198,7 @@ def test_a_no_is_told_once_it_was_received_and_an_undone_one_is_not(folder, cent
     assert link_in(received[0][1]) == f"{URL}/requests"
 
 
+@pytest.mark.slow
 def test_an_invitation_comes_when_terms_that_ask_come_into_force(folder, centre, mail_server):
     publish(folder, b"explicit")
     with Workspace.open(folder) as workspace:
@@ -209,6 +213,7 @@ def test_an_invitation_comes_when_terms_that_ask_come_into_force(folder, centre,
     assert told["root@acme.example"]["subject"] == "Acme Ltd: the yes of Acme Ltd is asked for"
 
 
+@pytest.mark.slow
 def test_while_the_mail_server_is_away_mails_wait_and_then_each_comes_once(folder, centre, mail_server, capsys):
     mail_server.stop()
     publish(folder)
@@ -325,6 +330,7 @@ def test_erasing_takes_the_mails_of_the_person(folder, mail_server):
     assert b"Dear Ada" not in kept
 
 
+@pytest.mark.slow
 def test_one_mail_to_try_it(folder, mail_server, capsys):
     assert main(["mail", "test", "somebody@else.example", "--workspace", str(folder)]) == 0
     assert [to for to, _ in mail_server.taken] == ["somebody@else.example"]
@@ -409,6 +415,7 @@ def test_what_is_no_single_address_is_never_sent_to(text):
     assert not is_address(text)
 
 
+@pytest.mark.slow
 def test_the_shipped_profiles_can_be_written_of(folder, centre, mail_server):
     with Workspace.open(folder) as workspace:
         workspace.terms.publish(load_profile("2023-07-27"))

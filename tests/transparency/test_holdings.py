@@ -119,6 +119,7 @@ def test_every_answer_of_the_person_is_in_the_export_and_nobody_elses(workspace)
     assert {entry["party"] for entry in told} == {workspace.party("person:ada")}
 
 
+@pytest.mark.slow
 def test_what_features_show_is_counted_for_whoever_said_it(workspace):
     say(workspace, "account:acme", "person:ada", "person:bo")
     assert workspace.rights.holdings("ada").uses == ()
@@ -138,12 +139,14 @@ def test_what_features_show_is_counted_for_whoever_said_it(workspace):
     assert counted == quoted
 
 
+@pytest.mark.slow
 def test_a_refused_feature_counts_nothing(workspace):
     with pytest.raises(RefusedError):
         workspace.features.search("brochure", person="bo")
     assert workspace.rights.holdings("bo").uses == workspace.rights.holdings("ada").uses == ()
 
 
+@pytest.mark.slow
 def test_the_counts_go_with_the_person_and_stay_for_the_others(workspace):
     say(workspace, "account:acme", "person:ada", "person:bo")
     pseudonym = workspace.parties.person("ada").pseudonym

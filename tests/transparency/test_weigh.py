@@ -55,6 +55,7 @@ def figure(figures, what, about):
     return found
 
 
+@pytest.mark.slow
 def test_an_account_sees_what_training_gives_it_and_what_its_own_data_adds(released):
     workspace, model = released
     [benefit] = [found for found in workspace.models.findings(workspace.models.open(model)) if found.audit == "benefit"]
@@ -83,6 +84,7 @@ def test_what_was_not_measured_says_so(released):
     assert untrained.models == ()
 
 
+@pytest.mark.slow
 def test_every_figure_is_one_that_an_audit_found_or_is_not_measured(released):
     workspace, model = released
     findings = workspace.models.findings(workspace.models.open(model))

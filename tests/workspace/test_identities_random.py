@@ -154,6 +154,7 @@ class Life:
                         assert found == (named[0].pseudonym,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3, 3 + LIVES))
 def test_whatever_happens_to_people_nothing_that_an_identity_of_theirs_refused_is_permitted(template, tmp_path, seed):
     random = Random(seed)

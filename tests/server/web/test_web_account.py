@@ -34,6 +34,7 @@ def test_the_administrator_lands_on_their_accounts_page(client):
     assert client.get("/").url.path == "/account"
 
 
+@pytest.mark.slow
 def test_a_yes_and_a_no_count_at_once_and_are_undone(served, client):
     assert not permitted(served)
     page = client.post("/account/switches/train-summary", data={"answer": "yes", "covers": "past"})
@@ -86,6 +87,7 @@ def test_no_persons_answer_is_on_the_page(served, client):
     assert after.count("fewer than 5") >= before.count("fewer than 5") - 20
 
 
+@pytest.mark.slow
 def test_new_terms_are_told_before_they_are_accepted(served, client):
     with served.workspaces.borrow() as workspace:
         workspace.terms.publish(load_profile("2023-03-31"))
@@ -144,6 +146,7 @@ def test_undoing_a_lock_gives_back_all_that_stood(served, client):
         assert workspace.consent.choices("account:acme", account="acme").of("train-summary").since_us == before
 
 
+@pytest.mark.slow
 def test_a_group_is_limited_told_and_lifted(served, client):
     everybody_agrees(served)
     form = {"group": "Works council", "switch": "train-summary"}

@@ -187,6 +187,7 @@ def test_what_was_shown_is_erased_with_the_person(server, capsys):
     assert server.shown.counts() == {}
 
 
+@pytest.mark.slow
 def test_a_page_that_nobody_received_was_not_shown(served):
     publish(served)
     secret = served.access.sessions.begin("demo-person")

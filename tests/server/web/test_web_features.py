@@ -284,6 +284,7 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     assert chat_records(server) == before
 
 
+@pytest.mark.slow
 def test_a_summary_that_is_off_for_what_came_before_the_yes_says_just_that(server):
     """Everybody has said yes; it is only that the meeting was before."""
     with server.workspaces.borrow() as workspace:
@@ -295,6 +296,7 @@ def test_a_summary_that_is_off_for_what_came_before_the_yes_says_just_that(serve
     assert "others whom this concerns" not in page
 
 
+@pytest.mark.slow
 def test_under_terms_without_a_switch_for_it_a_feature_can_be_turned_on_all_the_same(tmp_path, rooms):
     server = Server(rooms, is_demo=True)
     with server.workspaces.borrow() as workspace:
@@ -310,6 +312,7 @@ def test_under_terms_without_a_switch_for_it_a_feature_can_be_turned_on_all_the_
     server.close()
 
 
+@pytest.mark.slow
 def test_minutes_say_what_was_looked_for_and_that_none_was_found(server):
     say(server, "account:acme", "person:ada", "person:bo")
     page = html.unescape(come_in(server).get("/meetings/standup").text)

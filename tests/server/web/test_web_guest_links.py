@@ -74,6 +74,7 @@ def test_a_session_that_did_not_come_by_a_link_ends_none(server):
     assert client.post("/guest/ending").status_code == 400
 
 
+@pytest.mark.slow
 def test_a_guest_weighs_nothing_and_no_page_leads_there(server):
     client = browser(server)
     client.post(link_of(server))
@@ -86,6 +87,7 @@ def test_a_guest_weighs_nothing_and_no_page_leads_there(server):
     assert "Weigh before you choose" in browser(server, Role.PERSON).get("/settings").text
 
 
+@pytest.mark.slow
 def test_on_the_command_line_links_are_made_listed_and_revoked(server, world, capsys):
     def told(*words, code=0):
         assert main([*words, "--json", "--workspace", str(world)]) == code

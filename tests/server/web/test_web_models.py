@@ -121,6 +121,7 @@ def test_the_page_shows_the_figures_of_weighing_and_no_others(server, user):
     assert not [name for name in names if name in shown.lower()]
 
 
+@pytest.mark.slow
 def test_an_administrator_weighs_for_the_account_and_learns_of_nobody(server):
     before = visit(server, "/weigh", "demo-administrator").text
     with server.workspaces.borrow() as workspace:
@@ -133,6 +134,7 @@ def test_an_administrator_weighs_for_the_account_and_learns_of_nobody(server):
     assert 'href="/account#train-recommend"' in after
 
 
+@pytest.mark.slow
 def test_who_is_both_sees_either_side(server):
     mine, ours = visit(server, "/weigh", "both").text, visit(server, "/weigh?for=account", "both").text
     assert 'href="/settings#train-recommend"' in mine
@@ -188,6 +190,7 @@ def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
 # --- models that learned ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [[], ["orchard-0", "dairy-0"]], ids=["nobody moved", "some moved"])
 def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server, moved):
     with server.workspaces.borrow() as workspace:

@@ -64,6 +64,7 @@ def test_whom_the_provider_names_comes_in(client, server):
     assert server.access.sessions.find(client.cookies["volition"]).user == "olga"
 
 
+@pytest.mark.slow
 def test_the_provider_is_asked_with_pkce_state_and_nonce(client):
     asked = parse_qs(urlsplit(leave(client)).query)
     assert asked["code_challenge_method"] == ["S256"]

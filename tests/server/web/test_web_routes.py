@@ -102,6 +102,7 @@ def test_all_routes_by_all_roles(server, role):
             assert "It is for:" in answer.text, told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if page.method == "POST"], ids=lambda page: page.path)
 @pytest.mark.parametrize(
     "headers",
@@ -150,6 +151,7 @@ def test_too_many_tries_to_sign_in_are_stopped(server):
     assert asked[-1].status_code == 429
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["//elsewhere.example", "https://elsewhere.example/", "/\\elsewhere.example", "\nx"])
 def test_signing_in_leads_to_a_page_of_ours_alone(server, path):
     server.access.users.add("olga", roles=[Role.OPERATOR], password="correct horse battery")

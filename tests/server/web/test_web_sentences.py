@@ -304,6 +304,7 @@ def check(state):
             check_no(world, ACCOUNT, choice, card)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", sample(), ids=", ".join)
 def test_what_a_card_says_is_what_the_gate_does(state):
     check(state)

@@ -74,6 +74,7 @@ def card(client, path="/meetings/standup"):
     return " ".join(re.sub(r"<[^>]*>", " ", part).split())
 
 
+@pytest.mark.slow
 def test_a_member_opens_it_to_a_colleague_and_closes_it_again(server):
     ada, di = come_in(server, "ada"), come_in(server, "di")
     assert "Ada Byron and Bo Berg" in card(ada)
@@ -92,6 +93,7 @@ def test_a_member_opens_it_to_a_colleague_and_closes_it_again(server):
     assert "Nobody else" in card(ada)
 
 
+@pytest.mark.slow
 def test_it_is_opened_to_the_whole_account_and_by_whom_is_said_to_those_who_read_it_by_that(server):
     ada, di = come_in(server, "ada"), come_in(server, "di")
     send(ada, "open", to="account")
@@ -118,6 +120,7 @@ def test_whoever_was_not_there_cannot_open_it_and_does_not_learn_that_it_is_ther
         assert not [entry for entry in workspace.entries() if entry.kind == "sharing"]
 
 
+@pytest.mark.slow
 def test_of_two_meetings_of_one_name_a_member_learns_nothing_about_the_other(server):
     lines = [other_standup("bo", 0, "Another standup altogether."), other_standup("ed", 1, "Without Ada.")]
     with server.workspaces.borrow() as workspace:
@@ -231,6 +234,7 @@ def test_a_guest_opens_nothing_and_sees_no_reader(server):
         workspace.audiences.readers("standup", kind=MEETING, account="acme", person=guest)
 
 
+@pytest.mark.slow
 def test_a_no_of_somebody_else_reads_like_data_from_before_a_yes(server):
     ada, uses = come_in(server, "ada"), {"data": ["service", "content"], "purpose": ["train", "feature"]}
 
