@@ -22,8 +22,10 @@ from volition.cli.demo.samples import write_samples
 from volition.consent.gate import EffectivePermits, PartySets, Record, decide, fold
 from volition.consent.history import read_history
 from volition.consent.permits import NO_PERMIT_US, Permits, Reason
+from volition.consent.references import source_id
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import BackendError, InvalidInputError
+from volition.ledger.entry import NewEntry
 from volition.records.engines.duckdb import DuckDBEngine
 from volition.records.engines.spark import (
     Part,
@@ -158,7 +160,13 @@ def fill(world):
     """Put in the lake what several people of two accounts said and did, and let them disagree."""
     world.everyone_says("yes")
     records = [
-        world.record(f"{account}{number}{category}", account=account, people=people, category=category)
+        world.record(
+            f"{account}{number}{category}",
+            account=account,
+            people=people,
+            category=category,
+            channel=("general", "random", "lunch")[number % 3],
+        )
         for account in world.accounts
         for number, people in enumerate([("ada",), ("bo", "ada"), ("cy",), ("ada", "bo", "cy"), ("cy",)] * 3)
         for category in ("content/chat", "service/usage", "service/telemetry")[number % 2 :]
@@ -166,6 +174,13 @@ def fill(world):
     world.lake.append(records)
     world.lake.embed(world.permits(), HashEncoder(), categories=["content/chat"], progress=silent)
     world.say("brill-ada", "no", purpose=("train",))
+    for account, party, channel in (("acme", "acme", "random"), ("brill", "brill-bo", "lunch")):
+        body = {
+            "account": account,
+            "conversation": world.parties.conversation_ref(account, source_id(account, channel)),
+            "party": world.party(party),
+        }
+        world.ledger.append(NewEntry(kind="exclusion", body={**body, "purpose": ["train"], "excluded": True}))
     world.say("acme-cy", "no", data=("service",))
     world.say("acme-cy", "yes", covers=None, data=("service",))
     world.lake.append(
@@ -412,7 +427,7 @@ def test_one_job_over_all_buckets_gives_what_duckdb_gives_for_each(spark, world,
     assert len(parts) == 6, "two accounts, in two buckets"
     stage = (tmp_path / "stage").as_uri() if staged else None
     frame = permitted_frame(spark, parts, stage=stage, broadcast=broadcast)
-    assert ("BroadcastHashJoin" in frame._jdf.queryExecution().toString()) == (broadcast is not False)
+    assert ("ShuffledHashJoin" in frame._jdf.queryExecution().toString()) == (broadcast is False)
     assert frame.columns[-2:] == ["category", "part"]
     assert collected(frame) == judged_by_duckdb(parts)
     counts = Counter()
@@ -420,7 +435,7 @@ def test_one_job_over_all_buckets_gives_what_duckdb_gives_for_each(spark, world,
         counts.update(DuckDBEngine().reasons(part.files, part.effective_permits))
     stage = (tmp_path / "other").as_uri() if staged else None
     assert count_reasons(spark, parts, stage=stage, broadcast=broadcast) == counts
-    assert {Reason.WITHDRAWN, Reason.BEFORE_YES, None} <= counts.keys()
+    assert {Reason.WITHDRAWN, Reason.BEFORE_YES, Reason.EXCLUDED, None} <= counts.keys()
 
 
 @on_spark

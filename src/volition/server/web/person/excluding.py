@@ -106,9 +106,10 @@ def excluding_of(visit: Visit, kind: str, name: str, purposes: Sequence[str], *,
         action=ACTION,
         left_out=_uses(left_out) if left_out else "",
         options=_options(purposes, left_out),
-        detail=f"AI then uses nothing in this {word} that concerns you: neither what was said so far nor what is said "
-        f"later. What has learned from it forgets it within {words.count(visit.workspace.due_days, 'day')}. Your "
-        "answers under AI settings stay as they are, and you can take it back in at any time.",
+        detail=f"What you leave it out of takes nothing from this {word} that concerns you: neither what was said so "
+        "far nor what is said later. A model that learned from it forgets it within "
+        f"{words.count(visit.workspace.due_days, 'day')}. Your answers under AI settings stay as they are, and you can "
+        "take it back in at any time.",
     )
 
 
