@@ -11,6 +11,7 @@ from volition.consent.identity import Handle, Identities
 from volition.consent.parties import ErasedError
 from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.features.conversations import ConversationKind
+from volition.ledger.entry import NewEntry
 from volition.progress import silent
 from volition.records.ingest import Draft, PersonRef
 from volition.workspace import Workspace
@@ -366,6 +367,86 @@ def test_what_somebody_heard_refused_holds_in_records_in_which_another_of_the_na
     collect(workspace, "Zoe Zander: giraffe", name="retro")
     collect(workspace, "Zoe Zander (Guest): lion", name="third")
     assert "lion" not in features(workspace)
+
+
+@pytest.fixture
+def doubtful(workspace, ann):
+    """Ann may have said "giraffe", and nobody can tell it from the guest; "lion" is hers for certain."""
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    draft = Draft(
+        key="lion",
+        account="acme",
+        people=(PersonRef(name="Ann Lee", email="ann@acme.example"),),
+        category="content/transcript",
+        at_us=datetime_to_us(STARTED),
+        payload={"kind": "segment", "text": "lion", "meeting": "certain", "speaker": "Ann Lee"},
+    )
+    workspace.records.take_in(iter([draft]), "acme", silent)
+    assert features(workspace) == ["fine", "giraffe", "lion", "zebra"]
+    return ann
+
+
+def test_a_yes_allows_what_is_surely_theirs_and_the_no_of_who_may_have_spoken_stands(workspace, doubtful):
+    say(workspace, f"person:{doubtful}", yes=False)
+    assert features(workspace) == ["fine"], "until then it is a no of either"
+    say(workspace, "person:ann", yes=True)
+    assert features(workspace) == ["fine", "lion"]
+    workspace.people.rename("ann", "Ann Day")
+    assert features(workspace) == ["fine", "lion"], "what she answered since is not undone by another name"
+    say(workspace, f"person:{doubtful}", yes=True)
+    assert features(workspace) == ["fine", "giraffe", "lion", "zebra"]
+
+
+def test_a_no_that_followed_the_other_ones_own_stands_when_that_is_taken_back(workspace, doubtful):
+    say(workspace, "person:ann", yes=False)
+    say(workspace, f"person:{doubtful}", yes=False)
+    say(workspace, "person:ann", yes=True)
+    assert features(workspace) == ["fine", "lion"]
+
+
+def test_a_no_from_before_anybody_knew_that_the_two_may_be_one_stands_when_the_others_is_taken_back(workspace):
+    collect(workspace, "Ann Lee: zebra", name="kickoff")
+    guest = heard(workspace, "Ann Lee")
+    workspace.people.add_person("ann", account="acme", name="Ann Oakley")
+    for party in ("person:ann", f"person:{guest}"):
+        say(workspace, party, yes=False)
+    workspace.people.rename("ann", "Ann Lee")
+    say(workspace, "person:ann", yes=True)
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    assert features(workspace) == ["fine"]
+
+
+def test_a_no_that_an_earlier_version_did_not_record_for_both_is_recorded_before_the_others_yes(workspace, doubtful):
+    for party in ("person:ann", f"person:{doubtful}"):  # as it was written where the other had refused already
+        body = {"party": workspace.party(party), "answer": "no", "covers": None}
+        workspace.ledger.append(NewEntry(kind="decision", body=body | EVERYTHING))
+    entry = say(workspace, "person:ann", yes=True)
+    assert (entry.body["answer"], "namesake" in entry.body) == ("yes", False)
+    assert features(workspace) == ["fine", "lion"]
+
+
+def test_undoing_ones_own_no_leaves_the_others(workspace, doubtful):
+    say(workspace, "person:ann", yes=True)
+    no, _ = workspace.consent.refuse_all("person:ann", account="acme")
+    say(workspace, f"person:{doubtful}", yes=False, purpose=["feature/search"])
+    undone = workspace.consent.undo_refusal("person:ann", account="acme", seq=no.seq)
+    assert {(entry.body["answer"], "namesake" in entry.body) for entry in undone} == {("yes", False)}
+    assert features(workspace) == ["fine", "lion"]
+
+
+def test_a_no_of_ones_own_that_was_taken_back_leaves_nothing_against_who_may_have_spoken(workspace, doubtful):
+    for yes in (False, True):
+        say(workspace, "person:ann", yes=yes)
+    assert features(workspace) == ["fine", "giraffe", "lion"], "the guest alone has the copy of her no"
+
+
+def test_merged_nothing_is_left_of_the_doubt(workspace, doubtful):
+    say(workspace, f"person:{doubtful}", yes=False)
+    say(workspace, "person:ann", yes=True)
+    workspace.people.merge(doubtful, into="ann")
+    assert features(workspace) == ["fine"]
+    say(workspace, "person:ann", yes=True)
+    assert features(workspace) == ["fine", "giraffe", "lion", "zebra"]
 
 
 # --- accounts ---

@@ -5,7 +5,7 @@ at once where the ledger is read, and within a lease where somebody answers from
 back: undoing says what makes things stand as they did before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import islice, product
 from typing import Any, Final
@@ -96,13 +96,19 @@ class Consent:
         if not party.startswith("person:"):
             return self._opened.ledger.append(NewEntry(kind=kind, body=body))[0]
         version = parties.version()
-        drafts = [NewEntry(kind=kind, body=body), *self._namesakes.copies(party, body, kind=kind)]
-        entry = self._opened.ledger.append(*drafts)[0]
+        before = [*self._untold(party)] if body.get("answer") == "yes" else []
+        drafts = [*before, NewEntry(kind=kind, body=body), *self._namesakes.copies(party, body, kind=kind)]
+        entry = self._opened.ledger.append(*drafts)[len(before)]
         if parties.version() != version:  # somebody may have been merged into them meanwhile, who has not said it yet
-            said = {draft.body["party"] for draft in drafts}
+            said = {draft.body["party"] for draft in drafts[len(before) :]}
             late = self._namesakes.copies(party, body, kind=kind)
             self._opened.ledger.append(*(draft for draft in late if draft.body["party"] not in said))
         return entry
+
+    def _untold(self, party: str) -> Iterator[NewEntry]:
+        person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:"))
+        if person is not None:
+            yield from self._namesakes.untold(person)
 
     def _end(self, until: str, *, yes: bool) -> str:
         if not yes:
@@ -252,7 +258,10 @@ class Consent:
                     drafts += [
                         one for one in self._namesakes.copies(name, body, kind="decision") if "namesake" in one.body
                     ]
-        return [entry for entry in self._opened.ledger.append(*drafts) if entry.body["party"] == ledger_name]
+        if any(draft.body["answer"] == "yes" for draft in drafts):
+            drafts = [*self._untold(ledger_name), *drafts]
+        entries = self._opened.ledger.append(*drafts)
+        return [entry for entry in entries if entry.body["party"] == ledger_name and "namesake" not in entry.body]
 
     def _is_merged_after(self, seq: int, party: str) -> bool:
         return any(

@@ -335,7 +335,7 @@ class Models:
         known, card = self._opened.parties.person(person), self.card(model)
         own: Counter[str] = Counter()
         snapshot = self._snapshots.open(card["learned_from"]["snapshot"])
-        for share in shares(snapshot, f"person:{known.pseudonym}", self._opened.history()):
+        for share in shares(snapshot, f"person:{known.pseudonym}", self._opened.history(), at_us=self._opened.now_us):
             own[share.category] += len(share.collected_us)
         return card_for_people(card, own=own, withheld=lambda found: tells_of_few(found, known.account))
 
