@@ -9,6 +9,7 @@ import pytest
 from volition.canonical import datetime_to_us, us_to_text
 from volition.consent.identity import Handle, Identities
 from volition.consent.parties import ErasedError
+from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.features.conversations import ConversationKind
 from volition.ledger.entry import NewEntry
@@ -140,6 +141,46 @@ def test_a_yes_that_has_ended_by_its_own_date_refuses_for_both(tmp_path):
         assert permitted(workspace, "feature/search") == ["zebra"]
         workspace.people.merge(heard(workspace, "Annie"), into="ann")
         assert permitted(workspace, "feature/search") == []
+
+
+@pytest.mark.parametrize("into", ["ann", "annie"])
+@pytest.mark.parametrize("how", ["age", "date"])
+def test_a_yes_that_has_ended_refuses_for_both_though_the_other_ones_is_in_force(tmp_path, how, into):
+    now_us = [datetime_to_us(STARTED) + 86_400_000_000]
+
+    def clock():
+        now_us[0] += 1_000_000
+        return now_us[0]
+
+    asked = Rule(
+        data=("content",),
+        purpose=("train", "feature"),
+        basis=Basis.CONSENT,
+        asks=("account", "person"),
+        max_yes_age_us=7 * 86_400_000_000 if how == "age" else None,
+    )
+    account = Rule(data=("content",), purpose=("train/summary",), basis=Basis.CONSENT, asks=("account",))
+    told = {"title": "w", "effective_us": 0, "acceptance": "explicit", "text": "prose", "notice_days": 0}
+    with Workspace.create(tmp_path / "w", origin="log.example/aged", clock=clock) as workspace:
+        workspace.people.add_account("acme", "Acme")
+        workspace.terms.publish(Terms(id="weekly", rules=(asked, account), **told))
+        workspace.terms.accept("acme", "weekly")
+        collect(workspace, "Annie: zebra", name="kickoff")
+        annie = heard(workspace, "Annie")
+        workspace.people.add_person("ann", account="acme", name="Ann Lee")
+        collect(workspace, "Ann Lee: giraffe", name="retro")
+        ended, in_force = ("person:ann", f"person:{annie}") if into == "annie" else (f"person:{annie}", "person:ann")
+        about = {"until": us_to_text(now_us[0] + 3_600_000_000)} if how == "date" else {}
+        say(workspace, ended, yes=True, **about)
+        now_us[0] += 6 * 86_400_000_000
+        for party in (in_force, "account:acme"):
+            say(workspace, party, yes=True)
+        now_us[0] += 3 * 86_400_000_000
+        [stands] = permitted(workspace)
+        workspace.people.merge(annie, into="ann")
+        assert (stands, permitted(workspace)) == ("giraffe" if into == "ann" else "zebra", [])
+        say(workspace, "person:ann", yes=True)
+        assert permitted(workspace) == ["giraffe", "zebra"]
 
 
 @pytest.mark.parametrize("who", ["guest", "ann"])

@@ -17,6 +17,7 @@ from typing import Any
 from volition.consent.history import PartyHistory
 from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
+from volition.consent.permits import PartyRole, Use, yes_end_us
 from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import CATEGORIES, leaves
 from volition.ledger.entry import NewEntry
@@ -137,6 +138,7 @@ class Namesakes:
             refused, signalled = refused - standing[0], signalled - standing[1]
             if link == "same_as":  # what is theirs, and not another's, is to be so for each
                 refused, signalled = refused | (theirs[0] - itself[0]), signalled | (theirs[1] - itself[1])
+                refused |= self._aged(other) - itself[0] - self._aged(party)
             elif other not in namesakes:  # the ledger has to know whose no counts beside this one's
                 refused, signalled = refused | theirs[0], signalled | theirs[1]
             else:  # it was recorded when it was said; what this one has said since is about their own alone
@@ -154,6 +156,32 @@ class Namesakes:
         """Return which uses a party refuses, and by which signals."""
         refused = {use for use, yes in _last(known, self._opened.now_us).items() if not yes}
         return refused, {name for _, name, _ in known.signals if self._stands(known, name)}
+
+    def _aged(self, party: str) -> set[_Use]:
+        """Return the uses to which a party's yes has ended by its age, under the terms of its accounts."""
+        history, now_us = self._opened.history(), self._opened.now_us
+        asked = [use for use, yes in _last(history.party(party), now_us).items() if yes]
+        asked = [(category, purpose) for category, purpose in asked if history.bindings.yes_ages_us(purpose)]
+        person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:")) if asked else None
+        if person is None:
+            return set()
+        accounts = {one for one in (*(identity.account for identity in person.identities), *person.former) if one}
+        accounts = accounts or set(history.bindings.accounts())
+        beside = history.located((party,))
+
+        def has_ended(account: str, category: str, purpose: str) -> bool:
+            use = Use(
+                account=account,
+                party=party,
+                role=PartyRole.FIRST,
+                category=category,
+                purpose=purpose,
+                beside=beside,
+            )
+            end_us = yes_end_us(history, use, now_us)
+            return end_us is not None and end_us <= now_us
+
+        return {use for use in asked if any(has_ended(account, *use) for account in accounts)}
 
     def _stands(self, known: PartyHistory, name: str) -> bool:
         """Return whether a signal refuses anything still; one that no terms mention yet may do so under later ones."""
