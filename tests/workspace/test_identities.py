@@ -624,6 +624,38 @@ def test_a_person_reads_again_what_they_heard_under_any_identity(workspace, ann)
     assert kickoff.name == "kickoff"
 
 
+def test_a_person_opens_what_any_identity_of_theirs_was_in_and_sees_who_reads_it(workspace, ann):
+    collect(workspace, "Ann Lee: giraffe", "Bo Berg: lion", name="retro")
+    workspace.people.add_person("cy", account="acme", name="Cy Clark")
+    workspace.people.merge(ann, into="ann")
+    about = {"kind": ConversationKind.MEETING, "account": "acme"}
+    for meeting in ("kickoff", "retro"):
+        readers = workspace.audiences.readers(meeting, person="ann", **about)
+        assert (readers.was_there, readers.members.count("Ann Lee")) == (True, 1)
+        workspace.audiences.share(meeting, people=["cy"], by="ann", **about)
+        assert workspace.audiences.share(meeting, people=["cy"], by="ann", **about) is None, "it is open to them"
+        [opening] = workspace.audiences.readers(meeting, person="ann", **about).openings
+        assert (opening.to.name, opening.by.name) == ("Cy Clark", "Ann Lee")
+        [opening] = workspace.audiences.readers(meeting, person="cy", **about).openings
+        assert opening.by.name == "Ann Lee"
+    for word in ("zebra", "giraffe"):
+        assert word in {hit.text for hit in workspace.features.search(word, person="cy").hits}
+    workspace.audiences.unshare("kickoff", people=["cy"], by="ann", **about)
+    assert workspace.audiences.readers("kickoff", person="ann", **about).openings == ()
+    assert "zebra" not in {hit.text for hit in workspace.features.search("zebra", person="cy").hits}
+
+
+def test_a_guests_answers_are_those_of_all_their_identities(workspace, ann):
+    collect(workspace, "Annie: giraffe", name="retro")
+    annie = heard(workspace, "Annie")
+    say(workspace, f"person:{annie}", yes=False)
+    say(workspace, f"person:{ann}", yes=True)
+    workspace.people.merge(annie, into=ann)
+    said = [entry.body["answer"] for entry in workspace.consent.answers(annie)]
+    assert said == [entry.body["answer"] for entry in workspace.consent.answers(ann)]
+    assert sorted(said) == ["no", "yes"], "each once, without what was copied"
+
+
 def test_a_no_is_one_request_and_an_erasure_is_one_for_all_identities(workspace, ann):
     workspace.people.merge(ann, into="ann")
     collect(workspace, "Ann Lee: giraffe", name="retro")
