@@ -481,6 +481,27 @@ def test_a_no_of_ones_own_that_was_taken_back_leaves_nothing_against_who_may_hav
     assert features(workspace) == ["fine", "giraffe", "lion"], "the guest alone has the copy of her no"
 
 
+@pytest.mark.parametrize("said", ["yes", "nothing", "no", "yes, and no since", "yes, and a signal since"])
+def test_what_is_undone_is_undone_for_the_other_one_too_but_no_more_than_their_own_yes(workspace, doubtful, said):
+    say(workspace, f"person:{doubtful}", yes=True)
+    if said != "nothing":
+        say(workspace, "person:ann", yes=said != "no")
+    before = features(workspace)
+    no, _ = workspace.consent.refuse_all(f"person:{doubtful}", account="acme")
+    assert features(workspace) == ["fine"]
+    if said == "yes, and no since":
+        say(workspace, "person:ann", yes=False)
+    if said == "yes, and a signal since":
+        workspace.consent.signal("ann")
+    workspace.consent.undo_refusal(f"person:{doubtful}", account="acme", seq=no.seq)
+    if said == "yes":
+        assert features(workspace) == before == ["fine", "giraffe", "lion", "zebra"]
+    else:
+        assert "lion" not in features(workspace)
+    own = workspace.history().own(workspace.party("person:ann")).decisions
+    assert len(own) == {"nothing": 0, "yes, and no since": 2}.get(said, 1), "nobody else's yes is theirs"
+
+
 def test_merged_nothing_is_left_of_the_doubt(workspace, doubtful):
     say(workspace, f"person:{doubtful}", yes=False)
     say(workspace, "person:ann", yes=True)
