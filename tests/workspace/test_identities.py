@@ -466,6 +466,20 @@ def test_a_no_that_an_earlier_version_did_not_record_for_both_is_recorded_before
     assert features(workspace) == ["fine", "lion"]
 
 
+@pytest.mark.parametrize("first", ["ann", "guest"])
+def test_a_signal_of_each_is_known_as_theirs_in_whatever_order_and_before_they_may_be_one(workspace, first):
+    collect(workspace, "Ann Lee: zebra", name="kickoff")
+    guest = heard(workspace, "Ann Lee")
+    workspace.people.add_person("ann", account="acme", name="Ann Oakley")
+    for one in ("ann", guest) if first == "ann" else (guest, "ann"):
+        workspace.consent.signal(one)
+    workspace.people.rename("ann", "Ann Lee")
+    parties, history = [workspace.party(f"person:{one}") for one in ("ann", guest)], workspace.history()
+    for party, other in (parties, parties[::-1]):
+        assert list(history.namesakes(party, at_us=history.last_us)) == [other]
+        assert [name for _, name, _ in history.own(party).signals] == ["gpc"]
+
+
 def test_undoing_ones_own_no_leaves_the_others(workspace, doubtful):
     say(workspace, "person:ann", yes=True)
     no, _ = workspace.consent.refuse_all("person:ann", account="acme")
