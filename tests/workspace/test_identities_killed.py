@@ -103,6 +103,7 @@ def whole(template, tmp_path_factory):
     return gone, int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [*BETWEEN, *range(MOMENTS)])
 def test_a_killed_merge_leaves_two_as_they_were_or_one_with_the_stricter_answer(template, whole, tmp_path, moment):
     gone, calls = whole

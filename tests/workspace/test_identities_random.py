@@ -286,6 +286,7 @@ class Doubt:
         return used
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_no_record_is_used_that_somebody_who_may_have_spoken_refuses_and_ones_yes_frees_what_is_surely_theirs(
     template, tmp_path, seed
