@@ -34,6 +34,7 @@ from volition.records.engines.arrow import ArrowEngine
 from volition.records.engines.duckdb import DuckDBEngine
 
 PURPOSE, CATEGORY = "train/search", "content/chat"
+SPOKEN = "content/transcript"  # whose rule asks whoever spoke, and not everyone
 ASKED = 20
 ENDS = 15  # when what was said for now ends
 ENGINES = {"arrow": ArrowEngine(), "duckdb": DuckDBEngine()}
@@ -46,9 +47,14 @@ TERMS = Terms(
     text="prose",
     rules=(
         Rule(data=("content",), purpose=("train",), basis=Basis.CONSENT, asks=("account", "everyone"), max_age_us=9),
+        Rule(data=(SPOKEN,), purpose=("train",), basis=Basis.CONSENT, asks=("account", "person"), max_age_us=9),
         Rule(data=("content",), purpose=("feature",), basis=Basis.CONSENT, asks=("account",), refusable_by=("person",)),
     ),
 )
+
+
+NAMESAKES = {"person:ada": "person:bob", "person:bob": "person:ada"}
+_NO = {"answer": "no", "covers": None, "data": ["content"], "purpose": ["train"]}
 
 
 def entries(answers, accepted=("acme", "other")):
@@ -67,8 +73,11 @@ def entries(answers, accepted=("acme", "other")):
                 (at, "limit", {**body, "limited": word == "limit", "data": ["content"], "purpose": ["train"]})
             )
         else:
+            if word == "copied no" and party in NAMESAKES:
+                drafts.append((at, "decision", {**_NO, "party": party, "namesake": NAMESAKES[party]}))
+                continue
             covers = "past" if word.startswith("past") else None
-            body = {"party": party, "answer": "no" if word == "no" else "yes", "covers": covers}
+            body = {"party": party, "answer": "no" if word.endswith("no") else "yes", "covers": covers}
             if word.endswith(" for now"):
                 body["until"] = us_to_text(ENDS)
             drafts.append((at, "decision", {**body, "data": ["content"], "purpose": ["train"]}))
@@ -97,14 +106,18 @@ def party_sets_of(pairs):
 answers = st.tuples(
     st.integers(2, ASKED),
     st.sampled_from(PARTIES),
-    st.sampled_from(["yes", "yes", "yes for now", "past", "past for now", "no", "erase", "limit", "lift"]),
+    st.sampled_from(["yes", "yes", "yes for now", "past", "past for now", "no", "copied no", "erase", "limit", "lift"]),
 )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-@given(st.lists(answers, max_size=10), st.lists(st.tuples(st.integers(0, 11), st.integers(0, ASKED)), max_size=60))
-def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, engine, answers, rows):
+@given(
+    st.lists(answers, max_size=10),
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, ASKED)), max_size=60),
+    st.sampled_from([CATEGORY, SPOKEN]),
+)
+def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, engine, answers, rows, category):
     history = read_history(entries(answers))
     permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
     path = tmp_path_factory.mktemp("rows") / "rows.parquet"
@@ -115,7 +128,7 @@ def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, e
     }
     schema = pa.schema([("record_id", pa.string()), ("circle", pa.int32()), ("collected_us", pa.int64())])
     pq.write_table(pa.table(columns, schema=schema), path)
-    effective_permits = fold(permits, party_sets_of(CIRCLES), CATEGORY)
+    effective_permits = fold(permits, party_sets_of(CIRCLES), category)
 
     kept = [
         identity
@@ -125,7 +138,7 @@ def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, e
     counts = engine.reasons([str(path)], effective_permits)
 
     verdicts = [
-        decide(permits, Record(account=CIRCLES[c][0], people=CIRCLES[c][1], category=CATEGORY, collected_us=t))
+        decide(permits, Record(account=CIRCLES[c][0], people=CIRCLES[c][1], category=category, collected_us=t))
         for c, t in rows
     ]
     assert sorted(kept, key=int) == [str(n) for n, verdict in enumerate(verdicts) if verdict.permitted]
@@ -133,10 +146,15 @@ def test_a_table_passes_exactly_the_rows_that_decide_permits(tmp_path_factory, e
     assert counts == {reason: reasons.count(reason) for reason in set(reasons)}
 
 
-@given(st.lists(answers, max_size=10), st.sampled_from(CIRCLES), st.integers(0, ASKED))
-def test_explaining_gives_the_verdict_and_the_party_it_hangs_on(answers, party_set, collected):
+@given(
+    st.lists(answers, max_size=10),
+    st.sampled_from(CIRCLES),
+    st.integers(0, ASKED),
+    st.sampled_from([CATEGORY, SPOKEN]),
+)
+def test_explaining_gives_the_verdict_and_the_party_it_hangs_on(answers, party_set, collected, category):
     history = read_history(entries(answers))
-    record = Record(account=party_set[0], people=party_set[1], category=CATEGORY, collected_us=collected)
+    record = Record(account=party_set[0], people=party_set[1], category=category, collected_us=collected)
     verdict = decide(Permits(history, purpose=PURPOSE, at_us=ASKED), record)
 
     lines = explain(history, record, purpose=PURPOSE, at_us=ASKED)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_gate import ASKED, CATEGORY, ENDS, PEOPLE, PURPOSE, answers, entries
+from test_gate import ASKED, CATEGORY, ENDS, PEOPLE, PURPOSE, SPOKEN, answers, entries
 
 from volition.consent.gate import (
     REASON_CODES,
@@ -20,7 +20,7 @@ from volition.consent.gate import (
     judge,
 )
 from volition.consent.history import History, extend_history, read_history
-from volition.consent.permits import Permits, Reason
+from volition.consent.permits import PartyRole, Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 
@@ -42,8 +42,8 @@ def party_sets_of(pairs):
 
 
 @pytest.mark.slow
-@given(st.lists(answers, max_size=12), st.integers(0, ASKED))
-def test_a_gate_that_learns_gives_the_answers_of_one_that_asks_anew(answers, collected):
+@given(st.lists(answers, max_size=12), st.integers(0, ASKED), st.sampled_from([CATEGORY, SPOKEN]))
+def test_a_gate_that_learns_gives_the_answers_of_one_that_asks_anew(answers, collected, category):
     history = History()
     told = entries(answers)
     gate = Gate(Permits(history, purpose=PURPOSE, at_us=0))
@@ -53,7 +53,7 @@ def test_a_gate_that_learns_gives_the_answers_of_one_that_asks_anew(answers, col
             extend_history(history, entry)
         gate.learn(heard, at_us=at)
         for account, people in RECORDS if collected <= at else []:
-            record = Record(account=account, people=people, category=CATEGORY, collected_us=collected)
+            record = Record(account=account, people=people, category=category, collected_us=collected)
             verdict = gate.decide(record)
             assert verdict == decide(Permits(history, purpose=PURPOSE, at_us=at), record)
             assert gate.decide(record) is verdict  # asked again, it need not be made again
@@ -124,12 +124,13 @@ def test_the_evidence_names_the_entries_that_decide():
     st.lists(answers, max_size=12),
     st.lists(st.sampled_from(RECORDS), min_size=1, max_size=12),
     st.lists(st.tuples(st.integers(-1, 14), st.integers(0, ASKED)), max_size=40),
+    st.sampled_from([CATEGORY, SPOKEN]),
 )
-def test_many_records_are_judged_as_one_at_a_time(answers, pairs, rows):
+def test_many_records_are_judged_as_one_at_a_time(answers, pairs, rows, category):
     permits = Permits(read_history(entries(answers)), purpose=PURPOSE, at_us=ASKED)
-    effective_permits = fold(permits, party_sets_of(pairs), CATEGORY)
+    effective_permits = fold(permits, party_sets_of(pairs), category)
     for number, (account, people) in enumerate(pairs):
-        effective_permit = effective_permit_of(permits, account, people, CATEGORY)
+        effective_permit = effective_permit_of(permits, account, people, category)
         assert effective_permits.since_us[number] == effective_permit.since_us
         assert effective_permits.reason[number] == (
             REASON_CODES[effective_permit.reason] if effective_permit.reason else 0
@@ -142,7 +143,7 @@ def test_many_records_are_judged_as_one_at_a_time(answers, pairs, rows):
             assert code == REASON_CODES[Reason.UNKNOWN_PARTY]
             continue
         account, people = pairs[party_set]
-        record = Record(account=account, people=people, category=CATEGORY, collected_us=collected)
+        record = Record(account=account, people=people, category=category, collected_us=collected)
         reason = decide(permits, record).reason
         assert code == (REASON_CODES[reason] if reason else 0)
 
@@ -230,3 +231,39 @@ def test_what_the_region_of_one_asks_for_is_asked_in_their_records_and_in_no_oth
         record = Record(account=account, people=people, category=CATEGORY, collected_us=asked)
         lines = explain(permits.history, record, purpose=PURPOSE, at_us=asked)
         assert (found.reason[number] == 0) == (bool(people) and not any(line.reason for line in lines))
+
+
+def test_whoever_may_be_the_speaker_is_asked_for_their_own_no_and_nothing_else():
+    """Ada is registered, and Bob was heard under a name that may be hers; the rule asks whoever speaks."""
+
+    def refused(*told, people=("person:ada", "person:bob")):
+        history = read_history(entries([(2, "account:acme", "yes"), (2, "person:ada", "past"), *told]))
+        record = Record(account="acme", people=people, category=SPOKEN, collected_us=15)
+        verdict = decide(Permits(history, purpose=PURPOSE, at_us=ASKED), record)
+        return None if verdict.permitted else (verdict.party, verdict.reason)
+
+    paired = (3, "person:bob", "copied no")  # Ada refused once, so the ledger knows that the two may be one
+    said_no = ("person:bob", Reason.SAID_NO)
+    assert refused(paired) is None, "Ada's no was Ada's, and she has taken it back"
+    assert refused((4, "person:bob", "no")) is None, "nobody knows that Bob may be Ada"
+    assert refused(paired, (4, "person:bob", "no")) == said_no
+    assert refused(paired, (4, "person:bob", "no"), (9, "person:ada", "yes")) == said_no
+    assert refused(paired, (4, "person:bob", "no"), (9, "person:bob", "yes")) is None
+    assert refused(paired, (4, "person:bob", "no"), people=("person:ada",)) is None, "what is surely hers"
+    assert refused((3, "person:ada", "copied no"), (4, "person:bob", "no"), (9, "person:ada", "yes")) == said_no
+    late = [(ASKED + 1, "person:bob", "copied no"), (4, "person:bob", "no")]
+    assert refused(*late) is None, "what the ledger says later changes no earlier answer"
+
+
+def test_evidence_and_explanation_of_whoever_may_be_the_speaker_name_their_own_no():
+    told = [(2, "account:acme", "yes"), (2, "person:ada", "yes"), (3, "person:bob", "copied no")]
+    ledger = entries([*told, (4, "person:bob", "no")])
+    history = read_history(ledger)
+    record = Record(account="acme", people=("person:ada", "person:bob"), category=SPOKEN, collected_us=15)
+    verdict = decide(Permits(history, purpose=PURPOSE, at_us=ASKED), record)
+    assert [ledger[seq].at_us for seq in verdict.evidence] == [1, 4]
+    lines = explain(history, record, purpose=PURPOSE, at_us=ASKED)
+    assert [(line.role, line.reason) for line in lines if line.party == "person:bob"] == [
+        (PartyRole.OTHER, None),
+        (PartyRole.ALTERNATE, Reason.SAID_NO),
+    ]

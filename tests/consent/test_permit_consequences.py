@@ -196,7 +196,7 @@ def permits_of(events, people, at=ASKED):
     permits = Permits(history, purpose=PURPOSE, at_us=at)
     company = permits.company("acme", people)
     found = []
-    for use in uses(history, "acme", people, CATEGORY, PURPOSE):
+    for use in uses(history, "acme", people, CATEGORY, PURPOSE, at_us=ASKED):
         found.append(permit(history, use, at))
         assert permits.of("acme", use.party, use.role, CATEGORY, company=company) == found[-1]
     return found
@@ -230,7 +230,7 @@ def test_a_limit_counts_where_any_winning_rule_gives_the_account_a_say():
         permits = Permits(history, purpose=PURPOSE, at_us=ASKED)
         company = permits.company("acme", (PERSON, OTHER))
         found = []
-        for use in uses(history, "acme", (PERSON, OTHER), CATEGORY, PURPOSE):
+        for use in uses(history, "acme", (PERSON, OTHER), CATEGORY, PURPOSE, at_us=ASKED):
             answered = permit(history, use, ASKED)
             assert permits.of("acme", use.party, use.role, CATEGORY, company=company) == answered
             found.append(answered.reason if isinstance(answered, Refusal) else None)

@@ -40,7 +40,8 @@ COLLECTED = range(START - 3, ASKED + 1)
 
 ACCOUNT, PERSON, OTHER = "account:acme", "person:ada", "person:zoe"
 CATEGORY, PURPOSE = "content/chat", "train/search"
-ROLES = {PartyRole.ACCOUNT: ACCOUNT, PartyRole.FIRST: PERSON, PartyRole.OTHER: PERSON}
+ROLES = {PartyRole.ACCOUNT: ACCOUNT, PartyRole.FIRST: PERSON, PartyRole.OTHER: PERSON, PartyRole.ALTERNATE: PERSON}
+OF_PEOPLE = [PartyRole.FIRST, PartyRole.OTHER, PartyRole.ALTERNATE]
 
 
 def rule(basis=Basis.CONSENT, asks=(), refusable_by=(), **more):
@@ -96,6 +97,12 @@ def answer(party, word, covers=None, *, until=None):
     covers = us_to_text(covers) if isinstance(covers, int) else covers
     body = {"party": party, "answer": word, "data": ["content"], "purpose": ["train"], "covers": covers}
     return ("decision", body if until is None else {**body, "until": us_to_text(until)})
+
+
+def copied(event):
+    """The same, said by zoe, who may be ada, and recorded for ada."""
+    kind, body = event
+    return (kind, {**body, "namesake": OTHER})
 
 
 def limit(group="", people=(), *, limited=True, data="content"):
@@ -160,7 +167,7 @@ def bound_terms(events):  # noqa: C901 - a replay, step by step
     return bound
 
 
-def allowed_at(events, role, instant, bound):
+def allowed_at(events, role, instant, bound):  # noqa: C901 - the definition, whole
     """Judge one instant by replaying everything up to it, with the rules written down again in plain words."""
     party = ROLES[role]
     happened = [(at, kind, body) for at, (kind, body) in events if at <= instant]
@@ -192,12 +199,16 @@ def allowed_at(events, role, instant, bound):
         "aged": {"first", "other"},
         "lasting": {"first", "other"},
     }.get(kind_of_terms, set())
+    if "first" in asked_of | may_refuse:
+        may_refuse |= {"alternate"}  # whoever may be the first is never asked for a yes as that
     if kind_of_terms == "never":
         return False
     if "account" in asked_of | may_refuse and is_limited(happened, party):
         return False
     if role.value not in asked_of | may_refuse:
         return True
+    if role is PartyRole.ALTERNATE:  # what zoe said is asked of zoe
+        happened = [one for one in happened if "namesake" not in one[2]]
     answers = [
         (at, body["answer"] == "no") for at, kind, body in happened if kind == "decision" and body["party"] == party
     ]
@@ -207,7 +218,10 @@ def allowed_at(events, role, instant, bound):
         return role.value not in asked_of
     if max(answers)[1]:  # the last answer; at one instant a no (True) beats a yes
         return False
-    ages = {"lasting": True, "lasting-abroad": True in wins}.get(kind_of_terms, False) and role is not PartyRole.OTHER
+    ages = {"lasting": True, "lasting-abroad": True in wins}.get(kind_of_terms, False) and role in {
+        PartyRole.ACCOUNT,
+        PartyRole.FIRST,
+    }
     return not any(
         (body.get("until") is not None and us_of(body["until"]) <= instant) or (ages and at + 2 <= instant)
         for at, kind, body in happened
@@ -288,6 +302,7 @@ def ends_of(party):
     ]
 
 
+SIGNAL = ("signal", {"party": PERSON, "signal": "gpc"})
 MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON, OTHER)}
 MOVES_TO_US = {party: ("region", {"party": party, "region": "US"}) for party in (ACCOUNT, PERSON, OTHER)}
 OF_ACCOUNT = [
@@ -306,7 +321,9 @@ OF_PERSON = [
     MOVES_TO_US[OTHER],
     limit("g", [PERSON]),
     limit("g", limited=False),
-    ("signal", {"party": PERSON, "signal": "gpc"}),
+    SIGNAL,
+    copied(answer(PERSON, "no")),
+    copied(SIGNAL),
     ("erasure", {"party": PERSON}),
 ]
 
@@ -332,7 +349,7 @@ def test_every_short_history_agrees_with_the_definition(old, new):
         (START, publish("new", new, binds=START + 3)),
         (START + 1, accept("old")),
     ]
-    for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER])):
+    for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, OF_PEOPLE)):
         for events in histories(alphabet, 1):
             check(sorted(start + events, key=lambda event: event[0]), roles)
 
@@ -346,7 +363,7 @@ UNDER_WHICH_A_YES_ENDS = ["contract", "speaker", "lasting", "lasting-abroad"]
 def test_every_yes_that_ends_agrees_with_the_definition(old, new):
     for party, alphabet, roles in (
         (ACCOUNT, ENDS_OF_ACCOUNT, [PartyRole.ACCOUNT]),
-        (PERSON, ENDS_OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER]),
+        (PERSON, ENDS_OF_PERSON, OF_PEOPLE),
     ):
         before = [(START, answer(party, "yes", "past"))]
         for events in histories(alphabet, 1):
@@ -359,7 +376,7 @@ def test_every_yes_that_ends_agrees_with_the_definition(old, new):
 def test_every_two_yeses_that_end_agree_with_the_definition(old, new):
     for alphabet, roles in (
         (ENDS_OF_ACCOUNT, [PartyRole.ACCOUNT]),
-        (ENDS_OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER]),
+        (ENDS_OF_PERSON, OF_PEOPLE),
     ):
         for events in histories(alphabet, 2):
             check(sorted(lasting_start(old, new) + events, key=lambda event: event[0]), roles)
@@ -377,9 +394,23 @@ def lasting_start(old, new):
 @pytest.mark.parametrize("kind", RULES)
 def test_every_history_of_two_events_agrees_under_one_version(kind):
     start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
-    for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, [PartyRole.FIRST, PartyRole.OTHER])):
+    for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, OF_PEOPLE)):
         for events in histories(alphabet, 2):
             check(start + events, roles)
+
+
+COPIES = [answer(PERSON, "yes"), answer(PERSON, "no"), copied(answer(PERSON, "no")), SIGNAL, copied(SIGNAL)]
+
+
+@pytest.mark.parametrize("kind", RULES)
+def test_every_two_answers_of_a_namesake_agree_with_the_definition(kind):
+    start = [
+        (START, publish("old", "signalled", binds=START)),
+        (START, publish("new", kind, binds=START + 2)),
+        (START, accept("old")),
+    ]
+    for events in histories(COPIES, 2):
+        check(sorted(start + events, key=lambda event: event[0]), OF_PEOPLE)
 
 
 @pytest.mark.slow
@@ -392,7 +423,7 @@ def test_every_history_of_three_answers_agrees_under_changing_terms(kind):
             (START, accept("old")),
         ]
         for events in histories([answer(PERSON, "yes"), answer(PERSON, "yes", "past"), answer(PERSON, "no")], 3):
-            check(sorted(start + events, key=lambda event: event[0]), [PartyRole.FIRST, PartyRole.OTHER])
+            check(sorted(start + events, key=lambda event: event[0]), OF_PEOPLE)
 
 
 LIMITS = [
@@ -415,7 +446,7 @@ def test_every_history_of_two_limits_agrees_under_changing_terms(kind):
         (START, answer(PERSON, "yes")),
     ]
     for events in histories(LIMITS, 2):
-        check(sorted(start + events, key=lambda event: event[0]), [PartyRole.FIRST, PartyRole.OTHER])
+        check(sorted(start + events, key=lambda event: event[0]), OF_PEOPLE)
 
 
 @pytest.mark.slow
@@ -501,7 +532,7 @@ def rename(events, name):
     names = {ACCOUNT: f"account:{name}", PERSON: f"person:{name}", OTHER: f"person:other-{name}"}
 
     def renamed(body):
-        told = {"party": names[body["party"]]} if "party" in body else {}
+        told = {name: names[body[name]] for name in ("party", "namesake") if name in body}
         if "people" in body:
             told |= {"people": [names[person] for person in body["people"]]}
         return body | told | ({"account": name} if "account" in body else {})

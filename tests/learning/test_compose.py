@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -103,6 +104,38 @@ def test_what_fewer_than_five_different_people_wrote_is_never_suggested(people):
     assert "merger" in " ".join(
         phrases(fit([*rows, message("acme", "e", "the merger", 999_999)], k=len(set(people))), "m")
     )
+
+
+def as_one(rows, *people, into):
+    """Return rows as they are once some people are recognised as one who is kept."""
+    return [replace(row, merged_into=into) if row.people[0] in people else row for row in rows]
+
+
+def test_two_identities_of_one_person_count_as_one():
+    rows = everybody_writes("the merger is secret", people="abcd") + everybody_writes("the plan is good")
+    other = [message("acme", "f", "the merger is secret", 900_000)]
+    assert phrases(fit([*rows, *other]), "me") == ["merger is secret"]
+    model = fit([*rows, *as_one(other, "f", into="a")])
+    assert phrases(model, "me") == []
+    assert phrases(model, "pl")
+    asked = [message("acme", "a", "is the plan good", 1_000_000)]
+    replies = [message("acme", person, "will do", 1_000_010 + at) for at, person in enumerate("bcdef")]
+    told = [*everybody_writes("is the plan good"), *asked, *replies]
+    assert [one.text for one in Composer(fit(told)).replies("acme", "is the plan good", limit=3)] == ["will do"]
+    assert not Composer(fit(as_one(told, "f", into="e"))).replies("acme", "is the plan good", limit=3)
+
+
+@given(st.sets(st.sampled_from("abcdef")), st.lists(st.booleans(), min_size=30, max_size=30))
+def test_forgetting_after_people_became_one_gives_the_model_that_never_saw_in_which_they_count_once(merged, stays):
+    rows = everybody_writes("the plan is good", "is the plan good", "will do", "ok", "the merger", people="abcdef")
+    model = fit(rows, k=2)
+    before = as_one(rows, *merged, into="a")
+    after = [row for row, stay in zip(before, stays, strict=True) if stay]
+    try:
+        anew = fit(after, k=2)
+    except InvalidInputError:
+        return
+    assert forget(model, before, after, k=2).files() == anew.files()
 
 
 def test_each_word_may_be_common_and_the_phrase_still_be_one_persons():
@@ -656,6 +689,16 @@ def test_the_composer_at_work_completes_and_replies_in_the_words_of_the_account(
         office.features.replies("general", "1.0", person="orchard-ann")
     with pytest.raises(InvalidInputError, match="shorten, tidy"):
         office.features.edit("x", person="orchard-ann", how="sing")
+
+
+def test_whoever_is_merged_counts_once_in_what_is_trained_from_then_on(office):
+    family = ComposeFamily(k=len(PEOPLE))
+    snapshot = office.snapshots.create("train/compose")
+    assert phrases(family.fit(snapshot.rows(office.parties), parts=NoParts(), progress=silent), "inv", "orchard")
+    office.people.merge("orchard-ann", into="orchard-ben")
+    model = family.fit(snapshot.rows(office.parties), parts=NoParts(), progress=silent)
+    assert phrases(model, "inv", "orchard") == []
+    assert phrases(model, "inv", "bakery")
 
 
 def test_the_names_of_those_who_wrote_are_not_in_the_model_for_they_are_scrubbed_before(office):

@@ -427,7 +427,7 @@ def answer_all(world, answers):
 def permitted(history, key, purpose, at_us):
     """Judge a row by the reference alone: a permit of every party, none of them later than the row."""
     question = key.question()
-    for role, party in concerned(question.account, question.people):
+    for role, party in concerned(history, question.account, question.people, at_us=at_us):
         answer = permit(
             history, Use(account=key.account, party=party, role=role, category=key.category, purpose=purpose), at_us
         )

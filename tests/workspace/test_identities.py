@@ -9,8 +9,10 @@ import pytest
 from volition.canonical import datetime_to_us, us_to_text
 from volition.consent.identity import Handle, Identities
 from volition.consent.parties import ErasedError
+from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.features.conversations import ConversationKind
+from volition.ledger.entry import NewEntry
 from volition.progress import silent
 from volition.records.ingest import Draft, PersonRef
 from volition.workspace import Workspace
@@ -139,6 +141,46 @@ def test_a_yes_that_has_ended_by_its_own_date_refuses_for_both(tmp_path):
         assert permitted(workspace, "feature/search") == ["zebra"]
         workspace.people.merge(heard(workspace, "Annie"), into="ann")
         assert permitted(workspace, "feature/search") == []
+
+
+@pytest.mark.parametrize("into", ["ann", "annie"])
+@pytest.mark.parametrize("how", ["age", "date"])
+def test_a_yes_that_has_ended_refuses_for_both_though_the_other_ones_is_in_force(tmp_path, how, into):
+    now_us = [datetime_to_us(STARTED) + 86_400_000_000]
+
+    def clock():
+        now_us[0] += 1_000_000
+        return now_us[0]
+
+    asked = Rule(
+        data=("content",),
+        purpose=("train", "feature"),
+        basis=Basis.CONSENT,
+        asks=("account", "person"),
+        max_yes_age_us=7 * 86_400_000_000 if how == "age" else None,
+    )
+    account = Rule(data=("content",), purpose=("train/summary",), basis=Basis.CONSENT, asks=("account",))
+    told = {"title": "w", "effective_us": 0, "acceptance": "explicit", "text": "prose", "notice_days": 0}
+    with Workspace.create(tmp_path / "w", origin="log.example/aged", clock=clock) as workspace:
+        workspace.people.add_account("acme", "Acme")
+        workspace.terms.publish(Terms(id="weekly", rules=(asked, account), **told))
+        workspace.terms.accept("acme", "weekly")
+        collect(workspace, "Annie: zebra", name="kickoff")
+        annie = heard(workspace, "Annie")
+        workspace.people.add_person("ann", account="acme", name="Ann Lee")
+        collect(workspace, "Ann Lee: giraffe", name="retro")
+        ended, in_force = ("person:ann", f"person:{annie}") if into == "annie" else (f"person:{annie}", "person:ann")
+        about = {"until": us_to_text(now_us[0] + 3_600_000_000)} if how == "date" else {}
+        say(workspace, ended, yes=True, **about)
+        now_us[0] += 6 * 86_400_000_000
+        for party in (in_force, "account:acme"):
+            say(workspace, party, yes=True)
+        now_us[0] += 3 * 86_400_000_000
+        [stands] = permitted(workspace)
+        workspace.people.merge(annie, into="ann")
+        assert (stands, permitted(workspace)) == ("giraffe" if into == "ann" else "zebra", [])
+        say(workspace, "person:ann", yes=True)
+        assert permitted(workspace) == ["giraffe", "zebra"]
 
 
 @pytest.mark.parametrize("who", ["guest", "ann"])
@@ -368,6 +410,121 @@ def test_what_somebody_heard_refused_holds_in_records_in_which_another_of_the_na
     assert "lion" not in features(workspace)
 
 
+@pytest.fixture
+def doubtful(workspace, ann):
+    """Ann may have said "giraffe", and nobody can tell it from the guest; "lion" is hers for certain."""
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    draft = Draft(
+        key="lion",
+        account="acme",
+        people=(PersonRef(name="Ann Lee", email="ann@acme.example"),),
+        category="content/transcript",
+        at_us=datetime_to_us(STARTED),
+        payload={"kind": "segment", "text": "lion", "meeting": "certain", "speaker": "Ann Lee"},
+    )
+    workspace.records.take_in(iter([draft]), "acme", silent)
+    assert features(workspace) == ["fine", "giraffe", "lion", "zebra"]
+    return ann
+
+
+def test_a_yes_allows_what_is_surely_theirs_and_the_no_of_who_may_have_spoken_stands(workspace, doubtful):
+    say(workspace, f"person:{doubtful}", yes=False)
+    assert features(workspace) == ["fine"], "until then it is a no of either"
+    say(workspace, "person:ann", yes=True)
+    assert features(workspace) == ["fine", "lion"]
+    workspace.people.rename("ann", "Ann Day")
+    assert features(workspace) == ["fine", "lion"], "what she answered since is not undone by another name"
+    say(workspace, f"person:{doubtful}", yes=True)
+    assert features(workspace) == ["fine", "giraffe", "lion", "zebra"]
+
+
+def test_a_no_that_followed_the_other_ones_own_stands_when_that_is_taken_back(workspace, doubtful):
+    say(workspace, "person:ann", yes=False)
+    say(workspace, f"person:{doubtful}", yes=False)
+    say(workspace, "person:ann", yes=True)
+    assert features(workspace) == ["fine", "lion"]
+
+
+def test_a_no_from_before_anybody_knew_that_the_two_may_be_one_stands_when_the_others_is_taken_back(workspace):
+    collect(workspace, "Ann Lee: zebra", name="kickoff")
+    guest = heard(workspace, "Ann Lee")
+    workspace.people.add_person("ann", account="acme", name="Ann Oakley")
+    for party in ("person:ann", f"person:{guest}"):
+        say(workspace, party, yes=False)
+    workspace.people.rename("ann", "Ann Lee")
+    say(workspace, "person:ann", yes=True)
+    collect(workspace, "Ann Lee: giraffe", name="retro")
+    assert features(workspace) == ["fine"]
+
+
+def test_a_no_that_an_earlier_version_did_not_record_for_both_is_recorded_before_the_others_yes(workspace, doubtful):
+    for party in ("person:ann", f"person:{doubtful}"):  # as it was written where the other had refused already
+        body = {"party": workspace.party(party), "answer": "no", "covers": None}
+        workspace.ledger.append(NewEntry(kind="decision", body=body | EVERYTHING))
+    entry = say(workspace, "person:ann", yes=True)
+    assert (entry.body["answer"], "namesake" in entry.body) == ("yes", False)
+    assert features(workspace) == ["fine", "lion"]
+
+
+@pytest.mark.parametrize("first", ["ann", "guest"])
+def test_a_signal_of_each_is_known_as_theirs_in_whatever_order_and_before_they_may_be_one(workspace, first):
+    collect(workspace, "Ann Lee: zebra", name="kickoff")
+    guest = heard(workspace, "Ann Lee")
+    workspace.people.add_person("ann", account="acme", name="Ann Oakley")
+    for one in ("ann", guest) if first == "ann" else (guest, "ann"):
+        workspace.consent.signal(one)
+    workspace.people.rename("ann", "Ann Lee")
+    parties, history = [workspace.party(f"person:{one}") for one in ("ann", guest)], workspace.history()
+    for party, other in (parties, parties[::-1]):
+        assert list(history.namesakes(party, at_us=history.last_us)) == [other]
+        assert [name for _, name, _ in history.own(party).signals] == ["gpc"]
+
+
+def test_undoing_ones_own_no_leaves_the_others(workspace, doubtful):
+    say(workspace, "person:ann", yes=True)
+    no, _ = workspace.consent.refuse_all("person:ann", account="acme")
+    say(workspace, f"person:{doubtful}", yes=False, purpose=["feature/search"])
+    undone = workspace.consent.undo_refusal("person:ann", account="acme", seq=no.seq)
+    assert {(entry.body["answer"], "namesake" in entry.body) for entry in undone} == {("yes", False)}
+    assert features(workspace) == ["fine", "lion"]
+
+
+def test_a_no_of_ones_own_that_was_taken_back_leaves_nothing_against_who_may_have_spoken(workspace, doubtful):
+    for yes in (False, True):
+        say(workspace, "person:ann", yes=yes)
+    assert features(workspace) == ["fine", "giraffe", "lion"], "the guest alone has the copy of her no"
+
+
+@pytest.mark.parametrize("said", ["yes", "nothing", "no", "yes, and no since", "yes, and a signal since"])
+def test_what_is_undone_is_undone_for_the_other_one_too_but_no_more_than_their_own_yes(workspace, doubtful, said):
+    say(workspace, f"person:{doubtful}", yes=True)
+    if said != "nothing":
+        say(workspace, "person:ann", yes=said != "no")
+    before = features(workspace)
+    no, _ = workspace.consent.refuse_all(f"person:{doubtful}", account="acme")
+    assert features(workspace) == ["fine"]
+    if said == "yes, and no since":
+        say(workspace, "person:ann", yes=False)
+    if said == "yes, and a signal since":
+        workspace.consent.signal("ann")
+    workspace.consent.undo_refusal(f"person:{doubtful}", account="acme", seq=no.seq)
+    if said == "yes":
+        assert features(workspace) == before == ["fine", "giraffe", "lion", "zebra"]
+    else:
+        assert "lion" not in features(workspace)
+    own = workspace.history().own(workspace.party("person:ann")).decisions
+    assert len(own) == {"nothing": 0, "yes, and no since": 2}.get(said, 1), "nobody else's yes is theirs"
+
+
+def test_merged_nothing_is_left_of_the_doubt(workspace, doubtful):
+    say(workspace, f"person:{doubtful}", yes=False)
+    say(workspace, "person:ann", yes=True)
+    workspace.people.merge(doubtful, into="ann")
+    assert features(workspace) == ["fine"]
+    say(workspace, "person:ann", yes=True)
+    assert features(workspace) == ["fine", "giraffe", "lion", "zebra"]
+
+
 # --- accounts ---
 
 
@@ -500,6 +657,38 @@ def test_a_person_reads_again_what_they_heard_under_any_identity(workspace, ann)
     workspace.people.merge(ann, into="ann")
     [kickoff] = workspace.features.conversations(ConversationKind.MEETING, person="ann")
     assert kickoff.name == "kickoff"
+
+
+def test_a_person_opens_what_any_identity_of_theirs_was_in_and_sees_who_reads_it(workspace, ann):
+    collect(workspace, "Ann Lee: giraffe", "Bo Berg: lion", name="retro")
+    workspace.people.add_person("cy", account="acme", name="Cy Clark")
+    workspace.people.merge(ann, into="ann")
+    about = {"kind": ConversationKind.MEETING, "account": "acme"}
+    for meeting in ("kickoff", "retro"):
+        readers = workspace.audiences.readers(meeting, person="ann", **about)
+        assert (readers.was_there, readers.members.count("Ann Lee")) == (True, 1)
+        workspace.audiences.share(meeting, people=["cy"], by="ann", **about)
+        assert workspace.audiences.share(meeting, people=["cy"], by="ann", **about) is None, "it is open to them"
+        [opening] = workspace.audiences.readers(meeting, person="ann", **about).openings
+        assert (opening.to.name, opening.by.name) == ("Cy Clark", "Ann Lee")
+        [opening] = workspace.audiences.readers(meeting, person="cy", **about).openings
+        assert opening.by.name == "Ann Lee"
+    for word in ("zebra", "giraffe"):
+        assert word in {hit.text for hit in workspace.features.search(word, person="cy").hits}
+    workspace.audiences.unshare("kickoff", people=["cy"], by="ann", **about)
+    assert workspace.audiences.readers("kickoff", person="ann", **about).openings == ()
+    assert "zebra" not in {hit.text for hit in workspace.features.search("zebra", person="cy").hits}
+
+
+def test_a_guests_answers_are_those_of_all_their_identities(workspace, ann):
+    collect(workspace, "Annie: giraffe", name="retro")
+    annie = heard(workspace, "Annie")
+    say(workspace, f"person:{annie}", yes=False)
+    say(workspace, f"person:{ann}", yes=True)
+    workspace.people.merge(annie, into=ann)
+    said = [entry.body["answer"] for entry in workspace.consent.answers(annie)]
+    assert said == [entry.body["answer"] for entry in workspace.consent.answers(ann)]
+    assert sorted(said) == ["no", "yes"], "each once, without what was copied"
 
 
 def test_a_no_is_one_request_and_an_erasure_is_one_for_all_identities(workspace, ann):

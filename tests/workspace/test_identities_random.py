@@ -171,3 +171,139 @@ def test_whatever_happens_to_people_nothing_that_an_identity_of_theirs_refused_i
     with Workspace.open(folder) as workspace:  # and so it stays
         life.workspace = workspace
         life.check()
+
+
+# --- who may have spoken ---
+
+ANN, ZOE = "Ann Lee", "Annie Lee"  # the second is another name until somebody says that it is Ann's, too
+ADDRESS = "ann@acme.example"
+SPOKEN, ACTS, RUNS = "feature/search", 22, 10
+
+
+class Doubt:
+    """One registered person and one or two heard who may be her; what each has refused last, by their own words."""
+
+    def __init__(self, workspace, random):
+        self.workspace, self.random = workspace, random
+        self.last = {}  # pseudonym -> "yes", "no" or nothing yet
+        self.one = {}  # pseudonym -> those of the same person
+        self.number = 0
+
+    def people(self):
+        return self.workspace.parties.people("acme")
+
+    def known(self):
+        for person in self.people():
+            for pseudonym in person.pseudonyms:
+                self.one.setdefault(pseudonym, {pseudonym})
+                self.last.setdefault(pseudonym, None)
+
+    def act(self):
+        self.number += 1
+        what = self.random.choices(
+            ["collect", "surely", "register", "say", "undo", "alias", "merge"], weights=[4, 2, 2, 8, 2, 1, 1]
+        )[0]
+        with suppress(VolitionError):
+            getattr(self, what)()
+        self.known()
+
+    def take_in(self, **handle):
+        draft = Draft(
+            key=str(self.number),
+            account="acme",
+            people=(PersonRef(**handle),),
+            category="content/transcript",
+            at_us=STARTED_US + self.number,
+            payload={"kind": "segment", "text": str(self.number), "meeting": f"m{self.number}", "speaker": ANN},
+        )
+        self.workspace.records.take_in(iter([draft]), "acme", silent)
+
+    def collect(self):
+        self.take_in(name=self.random.choice([ANN, ZOE, f"{ANN} (Guest)"]))
+
+    def surely(self):
+        self.take_in(name=ANN, email=ADDRESS)
+
+    def register(self):
+        self.workspace.people.add_person("ann", account="acme", name=ANN, emails=[ADDRESS])
+
+    def alias(self):
+        self.workspace.people.alias("ann", aliases=[self.random.choice([ZOE, ANN])])
+
+    def merge(self):
+        gone = self.random.choice([one for one in self.people() if one.is_heard] or [None])
+        if gone is None or all(one.id != "ann" for one in self.people()):
+            return
+        kept = self.workspace.parties.person("ann")
+        refused = [self.refuses(one) for one in (gone, kept)]
+        self.workspace.people.merge(gone.id, into="ann")
+        whole = set().union(*(self.one[pseudonym] for pseudonym in (*gone.pseudonyms, *kept.pseudonyms)))
+        for pseudonym in whole:
+            self.one[pseudonym] = whole
+            if any(refused):
+                self.last[pseudonym] = "no"
+
+    def refuses(self, person):
+        return any(self.last[pseudonym] == "no" for pseudonym in person.pseudonyms)
+
+    def say(self):
+        person = self.random.choice(self.people() or [None])
+        if person is None:
+            return
+        yes = self.random.random() < 0.5
+        about = {"data": ["content"], "purpose": [SPOKEN], "covers": "past" if yes else None}
+        before = {pseudonym: self.last[pseudonym] for pseudonym in self.one[person.pseudonym]}
+        self.workspace.consent.decide(f"person:{person.id}", yes=yes, **about)
+        for pseudonym in before:
+            self.last[pseudonym] = "yes" if yes else "no"
+
+    def undo(self):
+        person = self.random.choice(self.people() or [None])
+        if person is None:
+            return
+        before = {pseudonym: self.last[pseudonym] for pseudonym in self.one[person.pseudonym]}
+        no, _ = self.workspace.consent.refuse_all(f"person:{person.id}", account="acme")
+        for pseudonym in before:
+            self.last[pseudonym] = "no"
+        self.workspace.consent.undo_refusal(f"person:{person.id}", account="acme", seq=no.seq)
+        stands = self.workspace.history().party(f"person:{person.pseudonym}").decisions[-1]
+        if stands.yes:
+            self.last |= before
+
+    def say_yes(self, person):
+        self.workspace.consent.decide(f"person:{person}", yes=True, covers="past", data=["content"], purpose=[SPOKEN])
+        self.last |= dict.fromkeys(self.workspace.parties.person(person).pseudonyms, "yes")
+
+    def check(self):
+        """No record is permitted of which anybody who surely or possibly spoke has refused last."""
+        used = set()
+        for batch in self.workspace.records.rows(SPOKEN, categories=["content/transcript"]):
+            for people in batch["people"].to_pylist():
+                pseudonyms = [one.removeprefix("person:") for one in people]
+                used.add(tuple(pseudonyms))
+                refused = [one for one in pseudonyms if self.last.get(one) == "no"]
+                assert not refused, (people, refused)
+        return used
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(RUNS))
+def test_no_record_is_used_that_somebody_who_may_have_spoken_refuses_and_ones_yes_frees_what_is_surely_theirs(
+    template, tmp_path, seed
+):
+    random = Random(seed)
+    with Workspace.open(shutil.copytree(template, tmp_path / "ws")) as workspace:
+        doubt = Doubt(workspace, random)
+        for _ in range(ACTS):
+            doubt.act()
+            doubt.check()
+        if any(one.id == "ann" for one in doubt.people()):
+            doubt.say_yes("ann")
+            surely = Identities(workspace.parties).resolve("acme", Handle(name=ANN, email=ADDRESS)).people
+            doubt.surely()
+            assert len(surely) > 1 or surely in doubt.check(), "her yes frees what is surely hers"
+        for person in doubt.people():
+            doubt.say_yes(person.id)
+        used = sum(batch.num_rows for batch in workspace.records.rows(SPOKEN, categories=["content/transcript"]))
+        held = sum(workspace.records.stock().categories.values())
+        assert used == held, "where all have said yes nothing is left against anybody"

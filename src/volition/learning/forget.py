@@ -116,7 +116,9 @@ class RefusalTimes:
         A yes that followed the no does not count: it covers what comes, and the row is still to be forgotten.
         """
         question = key.question()
-        asked = uses(self._history, question.account, question.people, question.category, self._purpose)
+        asked = uses(
+            self._history, question.account, question.people, question.category, self._purpose, at_us=self._at_us
+        )
         ended_us = [self.ended_us(use, key.collected_us) for use in asked]
         ended_us.append(self._excluded_us(question))
         return min([self._at_us, *(instant_us for instant_us in ended_us if instant_us is not None)])

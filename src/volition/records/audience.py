@@ -147,7 +147,7 @@ def was_there(pseudonym: str, row: Row) -> bool:
 
 
 def readership_of(
-    rows: Iterable[Row], *, pseudonym: str, openers: Mapping[str, Mapping[str, int]]
+    rows: Iterable[Row], *, pseudonyms: Collection[str], openers: Mapping[str, Mapping[str, int]]
 ) -> Readership | None:
     """Return who can open a conversation, as far as one person may know; none if they were not in it.
 
@@ -155,10 +155,10 @@ def readership_of(
 
     Args:
         rows: Its records, or those of them that concern the person.
-        pseudonym: Who asks.
+        pseudonyms: Who asks, under every identity of theirs.
         openers: To whom it was opened, by whom and since when; see `Sharings.openers`.
     """
-    there = [row for row in rows if was_there(pseudonym, row)]
+    there = [row for row in rows if any(was_there(pseudonym, row) for pseudonym in pseudonyms)]
     if not there:
         return None
     members = dict.fromkeys(one for row in there for one in row.people if was_there(one, row))

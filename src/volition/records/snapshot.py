@@ -199,6 +199,7 @@ class Snapshot:
         payloads, embeddings = self._encrypted(chosen)
         payloads = _decrypted(parties, keys, payloads, b"/snapshot", without)
         embeddings = _decrypted(parties, keys, embeddings, b"/snapshot-embedding", without)
+        merged = parties.changes.merged_pseudonyms()
         return [
             Row(
                 record_id=key.record_id,
@@ -209,6 +210,7 @@ class Snapshot:
                 payload=json.loads(payload or b"{}"),
                 embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
                 conversation=key.conversation,
+                merged_into=merged.get(key.people[0]) if key.people else None,
             )
             for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
         ]

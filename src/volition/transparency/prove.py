@@ -324,7 +324,7 @@ def _replay(evidence: _Evidence, log: _Log) -> str:
         if not question.people:
             msg = f"Row {key.record_id} concerns nobody, so nobody could have been asked."
             raise ProofError(msg)
-        for use in uses(history, question.account, question.people, question.category, purpose):
+        for use in uses(history, question.account, question.people, question.category, purpose, at_us=at_us):
             if use not in known:
                 known[use] = permit(history, use, at_us)
             _check_row(key, use.party, known[use], at_us)

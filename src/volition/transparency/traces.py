@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from volition.canonical import text_to_us
-from volition.consent.gate import concerned
+from volition.consent.gate import with_roles
 from volition.consent.history import History
 from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rule, permit
 from volition.consent.references import PartyRef
@@ -24,16 +24,17 @@ from volition.learning.forget import DAY_US, RefusalTimes
 from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
 
-_Place = tuple[PartyRef, str, PartyRole, str, tuple[str, ...]]  # party, account, role, category, people beside
+_Roles = tuple[PartyRole, ...]
+_Place = tuple[PartyRef, str, _Roles, str, tuple[str, ...]]  # party, account, roles, category, people beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """The rows of a snapshot in which one party has one role, beside the same people of regions of their own.
+    """The rows of a snapshot in which one party has the same roles, beside the same people of regions of their own.
 
     Attributes:
         account: Id of the account that the rows belong to.
-        role: The party's role in them.
+        roles: The party's roles in them: mostly one.
         category: Their category.
         collected_us: When each was collected, oldest first, microseconds since the Unix epoch, UTC.
         people: Pseudonyms of everyone whom they concern.
@@ -41,7 +42,7 @@ class Share:
     """
 
     account: str
-    role: PartyRole
+    roles: _Roles
     category: str
     collected_us: Sequence[int]
     people: frozenset[str]
@@ -82,25 +83,31 @@ def _people_in(folder: Path) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=64)
-def _shares(folder: Path, located: frozenset[str]) -> Mapping[str, tuple[Share, ...]]:
-    """Count a snapshot's rows by whom they concern, and by which people there have a region of their own."""
+def _shares(
+    folder: Path, located: frozenset[str], resembling: frozenset[tuple[str, frozenset[str]]]
+) -> Mapping[str, tuple[Share, ...]]:
+    """Count a snapshot's rows by whom they concern in which roles, beside which people with a region of their own."""
+    namesakes = dict(resembling)
     collected: dict[_Place, list[int]] = {}
     people: dict[_Place, set[str]] = {}
     for key in Snapshot.open(folder).keys:
-        seen = set()
         beside = tuple(sorted(located.intersection(key.question().people))) if located else ()
-        for role, party in concerned(key.account, key.question().people):
-            if party not in seen:  # a party named twice has the role that comes first
-                seen.add(party)
-                place: _Place = (party, key.account, role, key.category, beside)
-                collected.setdefault(place, []).append(key.collected_us)
-                people.setdefault(place, set()).update(key.people)
+        roles: dict[PartyRef, _Roles] = {}
+        concerned = key.question().people
+        alternates = namesakes.get(concerned[0], frozenset()) if concerned else frozenset()
+        for role, party in with_roles(key.account, concerned, alternates=alternates):
+            if party not in roles or role is PartyRole.ALTERNATE:  # a party named twice has the role that comes first
+                roles[party] = (*roles.get(party, ()), role)
+        for party, several_roles in roles.items():
+            place: _Place = (party, key.account, several_roles, key.category, beside)
+            collected.setdefault(place, []).append(key.collected_us)
+            people.setdefault(place, set()).update(key.people)
     found: dict[str, list[Share]] = {}
     for place, instants_us in collected.items():
-        party, account, role, category, beside = place
+        party, account, in_roles, category, beside = place
         share = Share(
             account=account,
-            role=role,
+            roles=in_roles,
             category=category,
             collected_us=tuple(sorted(instants_us)),
             people=frozenset(people[place]),
@@ -110,10 +117,12 @@ def _shares(folder: Path, located: frozenset[str]) -> Mapping[str, tuple[Share, 
     return {party: tuple(several) for party, several in found.items()}
 
 
-def shares(snapshot: Snapshot, party: str, history: History) -> Sequence[Share]:
-    """Return the rows of a snapshot that concern a party, "account:ID" or "person:PSEUDONYM"."""
-    located = frozenset(history.located(_people_in(snapshot.folder)))
-    return _shares(snapshot.folder, located).get(party, ())
+def shares(snapshot: Snapshot, party: str, history: History, *, at_us: int) -> Sequence[Share]:
+    """Return the rows of a snapshot that concern "account:ID" or "person:PSEUDONYM", as it is known at an instant."""
+    people = _people_in(snapshot.folder)
+    located = frozenset(history.located(people))
+    resembling = frozenset((one, frozenset(history.namesakes(one, at_us=at_us))) for one in history.resembling(people))
+    return _shares(snapshot.folder, located, resembling).get(party, ())
 
 
 def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) -> Sequence[Share]:
@@ -127,8 +136,11 @@ def at_stake(snapshot: Snapshot, party: str, history: History, *, at_us: int) ->
     """
     return [
         share
-        for share in shares(snapshot, party, history)
-        if governing_rule(history, _use(share, party, snapshot.purpose), at_us, asked_us=at_us).say is not Say.NONE
+        for share in shares(snapshot, party, history, at_us=at_us)
+        if any(
+            governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE
+            for use in _uses(share, party, snapshot.purpose)
+        )
     ]
 
 
@@ -155,7 +167,7 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
         at_work: Whether it is at work.
         forgot: The parties because of whom it was forgotten; empty if it was not.
     """
-    own = [(party, share) for party in parties for share in shares(snapshot, party, history)]
+    own = [(party, share) for party in parties for share in shares(snapshot, party, history, at_us=at_us)]
     rows = sum(len(share.collected_us) for _, share in own)
     if len(parties) > 1:  # a record may concern two identities of one person
         known = {party.removeprefix("person:") for party in parties}
@@ -164,11 +176,11 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
     if model.forgotten_us is None:
         answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
         for party, share in own:
-            use = _use(share, party, snapshot.purpose)
-            gone = _gone(share, use, history, at_us)
-            ended_us = answers.ended_us(use, share.collected_us[0]) if gone else None
-            refused += gone
-            since_us = since_us if ended_us is None else min(since_us, ended_us)
+            asked = _uses(share, party, snapshot.purpose)
+            gone = {use: _gone(share, use, history, at_us) for use in asked}
+            ends_us = [answers.ended_us(use, share.collected_us[0]) for use in asked if gone[use]]
+            refused += max(gone.values())
+            since_us = min([since_us, *(ended_us for ended_us in ends_us if ended_us is not None)])
     return Trace(
         model=model,
         purpose=snapshot.purpose,
@@ -191,12 +203,16 @@ def _gone(share: Share, use: Use, history: History, at_us: int) -> int:
     return bisect_left(share.collected_us, since_us)
 
 
-def _use(share: Share, party: str, purpose: str) -> Use:
-    return Use(
-        account=share.account,
-        party=party,
-        role=share.role,
-        category=share.category,
-        purpose=purpose,
-        beside=share.beside,
-    )
+def _uses(share: Share, party: str, purpose: str) -> list[Use]:
+    """Return the party's part in the use of its rows, in each role that it has there."""
+    return [
+        Use(
+            account=share.account,
+            party=party,
+            role=role,
+            category=share.category,
+            purpose=purpose,
+            beside=share.beside,
+        )
+        for role in share.roles
+    ]

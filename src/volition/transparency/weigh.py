@@ -173,11 +173,13 @@ def refusable(history: History, party: str, at_us: int, *, purpose: str) -> Call
     known: dict[Use, bool] = {}
 
     def would(account: str, people: Sequence[str], category: str) -> bool:
-        for use in uses(history, account, [person_ref(Pseudonym(one)) for one in people], category, purpose):
+        everyone = [person_ref(Pseudonym(one)) for one in people]
+        for use in uses(history, account, everyone, category, purpose, at_us=at_us):
             if use.party == party:
                 if use not in known:
                     known[use] = governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE
-                return known[use]
+                if known[use]:
+                    return True
         return False
 
     return would

@@ -98,18 +98,18 @@ class Audiences:
         openers = self._opened.history().sharings.openers(account, (kind.value, source))
         found = readership_of(
             self._heard(known, account, kind, source),
-            pseudonym=known.pseudonym,
+            pseudonyms=known.pseudonyms,
             openers={party: self._standing(openers[party]) for party in openers},
         )
         if found is not None:
-            members = (self._named(f"person:{one}") for one in found.members)
+            named = (self._named(f"person:{one}") for one in found.members)
+            members = {one.party: one.name for one in named if one is not None}  # whoever has several identities, once
             openings = self._openings(account, found.grants)
-            names = tuple(one.name for one in members if one is not None)
-            return Readers(was_there=True, members=names, openings=openings)
+            return Readers(was_there=True, members=tuple(members.values()), openings=openings)
         peoples = self._opened.lake.people_by_source(account, category=CATEGORY[kind]).get(source, ())
         if not peoples or not self.of(known, account).is_opened(kind, name, peoples):
             raise InvalidInputError(f"There is no {kind.value} {name!r} that {person} may read.")
-        own = (f"account:{account}", f"person:{known.pseudonym}")
+        own = (f"account:{account}", *(f"person:{one}" for one in known.pseudonyms))
         grants = [
             Grant(to=party, by=by, since_us=since_us)
             for party in own
@@ -149,13 +149,16 @@ class Audiences:
                 named; or somebody who was is no user of the account.
             RefusedError: A guest asks, or somebody of another account.
         """
-        opener, to = self._told(name, kind, account, people, with_account=with_account, by=by)
+        told, to = self._told(name, kind, account, people, with_account=with_account, by=by)
         conversation = (kind.value, source_id(account, name))
         openers = self._opened.history().sharings.openers(account, conversation)
-        new = [party for party in to if opener not in openers.get(party, ())]
-        if not new:
-            return None
-        return self._opened.ledger.append(self._entry(account, conversation, to=new, shared=True, by=opener))[0]
+        new = {opener: [party for party in to if opener not in openers.get(party, ())] for opener in told}
+        drafts = [
+            self._entry(account, conversation, to=parties, shared=True, by=opener)
+            for opener, parties in new.items()
+            if parties
+        ]
+        return next(iter(self._opened.ledger.append(*drafts)), None)
 
     def unshare(  # noqa: PLR0913 - as `share`
         self,
@@ -172,7 +175,7 @@ class Audiences:
         Closed to the account, it stays open to people to whom it was opened by name. Where nothing was open that this
         person knows of, nothing is closed: of two meetings of one name they do not learn who opened the other.
         """
-        closer, to = self._told(name, kind, account, people, with_account=with_account, by=by)
+        [closer, *_], to = self._told(name, kind, account, people, with_account=with_account, by=by)
         conversation = (kind.value, source_id(account, name))
         openers = self._opened.history().sharings.openers(account, conversation)
         shown = set(openers) if by is None else self._shown_to(closer, account, kind, conversation[1], openers)
@@ -209,17 +212,20 @@ class Audiences:
         *,
         with_account: bool,
         by: str | None,
-    ) -> tuple[str, list[str]]:
-        """Check who opens or closes what to whom; return both as the ledger names them."""
+    ) -> tuple[list[str], list[str]]:
+        """Check who opens or closes what to whom; return both as the ledger names them.
+
+        A person opens it under each identity under which they were there.
+        """
         self._opened.parties.account(account)
-        opener = OPERATOR if by is None else f"person:{self._member(name, kind, account, by).pseudonym}"
+        openers = [OPERATOR] if by is None else self._member(name, kind, account, by)
         if by is None and not self._is_there(name, kind, account):
             raise InvalidInputError(f"The account {account} has no {kind.value} {name!r}.")
         to = [f"account:{account}"] if with_account else []
         to += [f"person:{self._colleague(one, account).pseudonym}" for one in people]
         if not to:
             raise InvalidInputError("Say to whom: to people by their ids or names, or to the account.")
-        return opener, list(dict.fromkeys(to))
+        return openers, list(dict.fromkeys(to))
 
     def _colleague(self, named: str, account: str) -> Person:
         """Return a user of an account. Of anybody else it is not said whether there is such a person."""
@@ -247,13 +253,14 @@ class Audiences:
         reader = participant(person, account, self._opened.now_us)
         return self._opened.lake.heard_rows(reader, categories=[CATEGORY[kind]], source=source)
 
-    def _member(self, name: str, kind: ConversationKind, account: str, by: str) -> Person:
-        """Return who opens or closes a conversation, if they were in it; otherwise whether it exists is not said."""
+    def _member(self, name: str, kind: ConversationKind, account: str, by: str) -> list[str]:
+        """Return as whom somebody was in a conversation; if they were not, whether it exists is not said."""
         person = self._user(account, by)
-        rows = self._heard(person, account, kind, source_id(account, name))
-        if not any(was_there(pseudonym, row) for row in rows for pseudonym in person.pseudonyms):
+        rows = list(self._heard(person, account, kind, source_id(account, name)))
+        found = [f"person:{one}" for one in person.pseudonyms if any(was_there(one, row) for row in rows)]
+        if not found:
             raise InvalidInputError(f"There is no {kind.value} {name!r} that {by} was in, so nothing can be opened.")
-        return person
+        return found
 
     def _entry(
         self, account: str, conversation: tuple[str, str], *, to: Sequence[str], shared: bool, by: str
@@ -268,7 +275,7 @@ class Audiences:
         """Return to whom it was opened, as far as somebody who was there knows."""
         person = self._opened.parties.person_by_pseudonym(closer.removeprefix("person:"))
         rows = () if person is None else self._heard(person, account, kind, source)
-        found = readership_of(rows, pseudonym=closer.removeprefix("person:"), openers=openers)
+        found = readership_of(rows, pseudonyms=() if person is None else person.pseudonyms, openers=openers)
         return set() if found is None else {grant.to for grant in found.grants}
 
     def _standing(self, openers: Mapping[str, int]) -> dict[str, int]:
@@ -278,12 +285,14 @@ class Audiences:
 
     def _openings(self, account: str, grants: Iterable[Grant]) -> tuple[Opening, ...]:
         """Name the parties, the account first; whoever is no user of the account any more can open nothing."""
-        found = []
-        for grant in grants:
+        found: dict[tuple[str, str], Opening] = {}  # whoever opened it under several identities did so once
+        for grant in sorted(grants, key=lambda one: one.since_us):
             to, by = self._named(grant.to), self._named(grant.by)
             if to is not None and by is not None and self._is_of(account, to):
-                found.append(Opening(to=to, by=by, since_us=grant.since_us))
-        return tuple(sorted(found, key=lambda one: (one.to.party.startswith("person:"), one.to.name, one.since_us)))
+                found.setdefault((to.party, by.party), Opening(to=to, by=by, since_us=grant.since_us))
+        return tuple(
+            sorted(found.values(), key=lambda one: (one.to.party.startswith("person:"), one.to.name, one.since_us))
+        )
 
     def _is_of(self, account: str, reader: Reader) -> bool:
         kind, _, name = reader.party.partition(":")

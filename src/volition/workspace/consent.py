@@ -5,14 +5,16 @@ at once where the ledger is read, and within a lease where somebody answers from
 back: undoing says what makes things stand as they did before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
-from itertools import islice, product
+from itertools import islice, product, takewhile
 from typing import Any, Final
 
 from volition.canonical import text_to_us, us_to_text
-from volition.consent.choices import Choices, Saying, choices, saying, undoing
+from volition.consent.choices import ChoiceLine, Choices, Saying, choices, saying, undoing
 from volition.consent.endings import Ending, endings
+from volition.consent.history import PartyHistory
 from volition.consent.limits import (
     EVERYTHING,
     GroupLimit,
@@ -96,13 +98,19 @@ class Consent:
         if not party.startswith("person:"):
             return self._opened.ledger.append(NewEntry(kind=kind, body=body))[0]
         version = parties.version()
-        drafts = [NewEntry(kind=kind, body=body), *self._namesakes.copies(party, body, kind=kind)]
-        entry = self._opened.ledger.append(*drafts)[0]
+        before = [*self._untold(party)] if body.get("answer") == "yes" else []
+        drafts = [*before, NewEntry(kind=kind, body=body), *self._namesakes.copies(party, body, kind=kind)]
+        entry = self._opened.ledger.append(*drafts)[len(before)]
         if parties.version() != version:  # somebody may have been merged into them meanwhile, who has not said it yet
-            said = {draft.body["party"] for draft in drafts}
+            said = {draft.body["party"] for draft in drafts[len(before) :]}
             late = self._namesakes.copies(party, body, kind=kind)
             self._opened.ledger.append(*(draft for draft in late if draft.body["party"] not in said))
         return entry
+
+    def _untold(self, party: str) -> Iterator[NewEntry]:
+        person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:"))
+        if person is not None:
+            yield from self._namesakes.untold(person)
 
     def _end(self, until: str, *, yes: bool) -> str:
         if not yes:
@@ -252,7 +260,42 @@ class Consent:
                     drafts += [
                         one for one in self._namesakes.copies(name, body, kind="decision") if "namesake" in one.body
                     ]
-        return [entry for entry in self._opened.ledger.append(*drafts) if entry.body["party"] == ledger_name]
+        if any(draft.body["answer"] == "yes" for draft in drafts):
+            drafts = [*self._untold(ledger_name), *drafts, *self._restored(answer, drafts, switch, account)]
+        entries = self._opened.ledger.append(*drafts)
+        return [entry for entry in entries if entry.body["party"] == ledger_name and "namesake" not in entry.body]
+
+    def _restored(self, no: Entry, said: Sequence[NewEntry], switch: str, account: str) -> Iterator[NewEntry]:
+        """Yield what makes it stand for namesakes as it did before they were given a copy of a no that is undone.
+
+        It is the namesake's own yes that stands again, and only where they have said it and nothing followed the copy.
+        """
+        party, history = str(no.body["party"]), self._opened.history()
+        undone = {
+            use
+            for one in said
+            if one.body["party"] == party and one.body["answer"] == "yes"
+            for use in product(leaves(one.body["data"], CATEGORIES), leaves(one.body["purpose"], PURPOSES))
+        }
+        after = self._opened.ledger.entries(no.seq + 1, history.size)
+        together = takewhile(lambda one: party in {one.body.get("namesake"), one.body.get("same_as")}, after)
+        for copy in (one for one in together if one.kind == "decision" and "namesake" in one.body):
+            name = str(copy.body["party"])
+            known = history.party(name)
+            before = self._choices(name, account, copy.at_us - 1).of(switch)
+            now = self._choices(name, account, None).of(switch)
+            if before is None or now is None or any(seq > copy.seq for _, _, seq in known.signals):
+                continue
+            lines = tuple(
+                line
+                for line in before.lines
+                if (line.category, line.purpose) in undone and _follows_a_yes(known, copy.seq, line)
+            )
+            for one in undoing(replace(before, lines=lines), now, at_us=self._opened.now_us):
+                if one.yes:
+                    body = _body(name, yes=True, data=one.data, purpose=one.purpose, covers=one.covers)
+                    ends = {} if one.until is None else {"until": one.until}
+                    yield NewEntry(kind="decision", body={**body, **ends, "namesake": party})
 
     def _is_merged_after(self, seq: int, party: str) -> bool:
         return any(
@@ -369,6 +412,12 @@ class Consent:
         entries = (entry for seq in newest_first for entry in self._opened.ledger.entries(seq, seq + 1))
         said = (one for one in entries if not {one.body.get("same_as"), one.body.get("namesake")}.intersection(names))
         return [*islice(said, limit)]
+
+
+def _follows_a_yes(known: PartyHistory, seq: int, line: ChoiceLine) -> bool:
+    """Return whether an entry is a party's last word on a use, and a yes was the one before it."""
+    said = [one for one in known.decisions if line.category in one.categories and line.purpose in one.purposes]
+    return len(said) > 1 and said[-1].seq == seq and said[-2].yes
 
 
 def _body(party: str, *, yes: bool, data: Sequence[str], purpose: Sequence[str], covers: str | None) -> dict[str, Any]:

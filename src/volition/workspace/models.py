@@ -335,8 +335,12 @@ class Models:
         known, card = self._opened.parties.person(person), self.card(model)
         own: Counter[str] = Counter()
         snapshot = self._snapshots.open(card["learned_from"]["snapshot"])
-        for share in shares(snapshot, f"person:{known.pseudonym}", self._opened.history()):
-            own[share.category] += len(share.collected_us)
+        history, now_us = self._opened.history(), self._opened.now_us
+        if len(known.pseudonyms) > 1:  # a record may concern two identities of one person
+            own.update(key.category for key in snapshot.keys if not set(known.pseudonyms).isdisjoint(key.people))
+        else:
+            for share in shares(snapshot, f"person:{known.pseudonym}", history, at_us=now_us):
+                own[share.category] += len(share.collected_us)
         return card_for_people(card, own=own, withheld=lambda found: tells_of_few(found, known.account))
 
     def owed(self) -> list[Owed]:

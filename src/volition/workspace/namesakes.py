@@ -17,6 +17,7 @@ from typing import Any
 from volition.consent.history import PartyHistory
 from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
+from volition.consent.permits import PartyRole, Use, yes_end_us
 from volition.consent.references import Pseudonym, person_ref
 from volition.consent.terms.model import CATEGORIES, leaves
 from volition.ledger.entry import NewEntry
@@ -96,6 +97,18 @@ class Namesakes:
         for pseudonym in person.pseudonyms:
             yield from self._refused(pseudonym, theirs, link="namesake")
 
+    def untold(self, person: Person) -> Iterator[NewEntry]:
+        """Yield what a person's namesakes refuse of which the ledger does not know that they are namesakes.
+
+        It goes before a yes, which takes back the person's own no: that of the others stands where either may be meant.
+        """
+        history = self._opened.history()
+        linked = [one for other in self._opened.parties.changes.linked_with(person) for one in other.pseudonyms]
+        for pseudonym in person.pseudonyms:
+            known = history.namesakes(person_ref(pseudonym), at_us=history.last_us)
+            unknown = [one for one in linked if person_ref(one) not in known]
+            yield from self._refused(pseudonym, unknown, link="namesake")
+
     def content_refusals_for(self, person: Person) -> Iterator[NewEntry]:
         """Yield the entries by which what a person has refused about content elsewhere counts here, too.
 
@@ -116,21 +129,59 @@ class Namesakes:
 
     def _refused(self, whose: Pseudonym, others: Iterable[Pseudonym], *, link: str) -> Iterator[NewEntry]:
         """Yield a no and a signal for `whose` of each that others have given, and that does not stand for it yet."""
-        party, history, now_us = person_ref(whose), self._opened.history(), self._opened.now_us
-        own = history.party(party)
-        refused = {use for use, yes in _last(own, now_us).items() if not yes}
-        signalled = {name for name in _signals(own) if self._stands(own, name)}
-        for other in others:
-            known = history.party(person_ref(other))
-            new = {use for use, yes in _last(known, now_us).items() if not yes} - refused
-            for data, uses in _together(new):
+        party, history = person_ref(whose), self._opened.history()
+        namesakes = history.namesakes(party, at_us=history.last_us)
+        standing, itself = self._standing(history.party(party)), self._standing(history.own(party))
+        for other in map(person_ref, others):
+            theirs = self._standing(history.own(other))
+            refused, signalled = self._standing(history.party(other))
+            refused, signalled = refused - standing[0], signalled - standing[1]
+            if link == "same_as":  # what is theirs, and not another's, is to be so for each
+                refused, signalled = refused | (theirs[0] - itself[0]), signalled | (theirs[1] - itself[1])
+                refused |= self._aged(other) - itself[0] - self._aged(party)
+            elif other not in namesakes:  # the ledger has to know whose no counts beside this one's
+                refused, signalled = refused | theirs[0], signalled | theirs[1]
+            else:  # it was recorded when it was said; what this one has said since is about their own alone
+                refused = refused - _answered_since(history.party(party), history.party(other))
+                signalled = signalled - {name for _, name, _ in history.party(party).signals}
+            for data, uses in _together(refused):
                 about = {"data": data, "purpose": uses, "covers": None}
-                yield NewEntry(kind="decision", body={"party": party, "answer": "no", **about, link: person_ref(other)})
-            refused |= new
-            for name in _signals(known):
-                if name not in signalled and self._stands(known, name):
-                    yield NewEntry(kind="signal", body={"party": party, "signal": name, link: person_ref(other)})
-                    signalled.add(name)
+                yield NewEntry(kind="decision", body={"party": party, "answer": "no", **about, link: other})
+            for name in sorted(signalled):
+                yield NewEntry(kind="signal", body={"party": party, "signal": name, link: other})
+            standing = standing[0] | refused, standing[1] | signalled
+            itself = itself[0] | refused, itself[1] | signalled
+
+    def _standing(self, known: PartyHistory) -> tuple[set[_Use], set[str]]:
+        """Return which uses a party refuses, and by which signals."""
+        refused = {use for use, yes in _last(known, self._opened.now_us).items() if not yes}
+        return refused, {name for _, name, _ in known.signals if self._stands(known, name)}
+
+    def _aged(self, party: str) -> set[_Use]:
+        """Return the uses to which a party's yes has ended by its age, under the terms of its accounts."""
+        history, now_us = self._opened.history(), self._opened.now_us
+        asked = [use for use, yes in _last(history.party(party), now_us).items() if yes]
+        asked = [(category, purpose) for category, purpose in asked if history.bindings.yes_ages_us(purpose)]
+        person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:")) if asked else None
+        if person is None:
+            return set()
+        accounts = {one for one in (*(identity.account for identity in person.identities), *person.former) if one}
+        accounts = accounts or set(history.bindings.accounts())
+        beside = history.located((party,))
+
+        def has_ended(account: str, category: str, purpose: str) -> bool:
+            use = Use(
+                account=account,
+                party=party,
+                role=PartyRole.FIRST,
+                category=category,
+                purpose=purpose,
+                beside=beside,
+            )
+            end_us = yes_end_us(history, use, now_us)
+            return end_us is not None and end_us <= now_us
+
+        return {use for use in asked if any(has_ended(account, *use) for account in accounts)}
 
     def _stands(self, known: PartyHistory, name: str) -> bool:
         """Return whether a signal refuses anything still; one that no terms mention yet may do so under later ones."""
@@ -163,8 +214,13 @@ def _last(known: PartyHistory, at_us: int) -> dict[_Use, bool]:
     return last
 
 
-def _signals(known: PartyHistory) -> list[str]:
-    return sorted({name for _, name, _ in known.signals})
+def _answered_since(known: PartyHistory, other: PartyHistory) -> set[_Use]:
+    """Return the uses about which a party has said something after another's last word."""
+    last_us, others_us = (
+        {use: said.at_us for said in one.decisions for use in product(said.categories, said.purposes)}
+        for one in (known, other)
+    )
+    return {use for use, at_us in last_us.items() if use in others_us and at_us > others_us[use]}
 
 
 def _together(uses: Iterable[_Use]) -> Iterator[tuple[list[str], list[str]]]:

@@ -220,6 +220,8 @@ class People:
         if region is not None:
             check_region(region)
         gone, kept = self._opened.parties.person(person), self._opened.parties.person(into)
+        if gone.id == kept.id:
+            self._settle(kept)  # whoever gives it again may have been killed just before this
         self._check_merge(gone, kept)
         pseudonyms = (*kept.pseudonyms, *gone.pseudonyms)
         parties = [person_ref(pseudonym) for pseudonym in pseudonyms]

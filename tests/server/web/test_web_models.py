@@ -200,13 +200,17 @@ def test_what_a_party_has_at_stake_is_what_asking_row_by_row_gives(server, moved
         history, at_us = workspace.history(), workspace.now_us
         [state] = workspace.models.states().values()
         snapshot = workspace.snapshots.open(state.snapshot)
-        parties = {party for key in snapshot.keys for _, party in concerned(key.account, key.question().people)}
+        parties = {
+            party
+            for key in snapshot.keys
+            for _, party in concerned(history, key.account, key.question().people, at_us=at_us)
+        }
         for party in [*parties, "account:museum", "person:nobody"]:
             would = refusable(history, party, at_us, purpose=snapshot.purpose)
             gone = [key.collected_us for key in snapshot.keys if would(key.account, key.people, key.category)]
             found = at_stake(snapshot, party, history, at_us=at_us)
             assert sorted(instant for share in found for instant in share.collected_us) == sorted(gone)
-            assert {share.category for share in shares(snapshot, party, history)} <= set(CATEGORIES)
+            assert {share.category for share in shares(snapshot, party, history, at_us=at_us)} <= set(CATEGORIES)
             about = {"at_us": at_us, "due_days": 30, "at_work": True, "forgot": ()}
             assert trace(state, snapshot, [party], history, **about).refused == refused_rows(
                 history, snapshot, party, at_us
@@ -217,11 +221,10 @@ def refused_rows(history, snapshot, party, at_us):
     """Count the rows that a party's permit does not hold, asking for each with everybody whom it concerns."""
     refused = 0
     for key in snapshot.keys:
-        question = key.question()
-        for use in uses(history, question.account, question.people, question.category, snapshot.purpose):
-            answer = permit(history, use, at_us)
-            holds = isinstance(answer, Permit) and key.collected_us >= answer.since_us
-            refused += use.party == party and not holds
+        question, purpose = key.question(), snapshot.purpose
+        asked = uses(history, question.account, question.people, question.category, purpose, at_us=at_us)
+        answers = [permit(history, use, at_us) for use in asked if use.party == party]
+        refused += not all(isinstance(one, Permit) and key.collected_us >= one.since_us for one in answers)
     return refused
 
 

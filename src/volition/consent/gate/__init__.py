@@ -33,7 +33,14 @@ table         many records at a time, in memory and in SQL
 batch         many questions at once, Arrow in and Arrow out
 """
 
-from volition.consent.gate.effective import EffectivePermit, concerned, effective_permit_of, keepable, uses
+from volition.consent.gate.effective import (
+    EffectivePermit,
+    concerned,
+    effective_permit_of,
+    keepable,
+    uses,
+    with_roles,
+)
 from volition.consent.gate.exclusion import exclusion_of
 from volition.consent.gate.exemptions import Participant, Subject, heard, own
 from volition.consent.gate.explanation import Explanation, explain
@@ -75,4 +82,5 @@ __all__ = [
     "refused",
     "remedy",
     "uses",
+    "with_roles",
 ]

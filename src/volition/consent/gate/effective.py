@@ -4,7 +4,7 @@
 said yes. `keepable` folds over all purposes, at collection (data minimisation).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from volition.consent.gate.exclusion import exclusion_of
@@ -31,17 +31,33 @@ class EffectivePermit:
     party: PartyRef
 
 
-def concerned(account: str, people: Sequence[PartyRef]) -> Iterator[tuple[PartyRole, PartyRef]]:
-    """Yield every party of a record with its role, in the order in which refusals are reported."""
+def concerned(
+    history: History, account: str, people: Sequence[PartyRef], *, at_us: int
+) -> Iterator[tuple[PartyRole, PartyRef]]:
+    """Yield every party of a record with its role, in the order in which refusals are reported.
+
+    Whoever is known at `at_us` as somebody who may be the first person comes twice: as anyone else, and as that.
+    """
+    return with_roles(account, people, alternates=history.namesakes(people[0], at_us=at_us) if people else ())
+
+
+def with_roles(
+    account: str, people: Sequence[PartyRef], *, alternates: Collection[str]
+) -> Iterator[tuple[PartyRole, PartyRef]]:
+    """Yield what `concerned` yields, where it is known who may be the first person."""
     yield PartyRole.ACCOUNT, account_ref(account)
     for number, person in enumerate(people):
         yield (PartyRole.OTHER if number else PartyRole.FIRST), person
+        if alternates and number and person in alternates:
+            yield PartyRole.ALTERNATE, person
 
 
-def uses(history: History, account: str, people: Sequence[PartyRef], category: str, purpose: str) -> Iterator[Use]:
+def uses(  # noqa: PLR0913 - a record, and what for
+    history: History, account: str, people: Sequence[PartyRef], category: str, purpose: str, *, at_us: int
+) -> Iterator[Use]:
     """Yield each party's part in the use of a record, in the order of `concerned`: what the reference is asked."""
     beside = history.located(people)
-    for role, party in concerned(account, people):
+    for role, party in concerned(history, account, people, at_us=at_us):
         yield Use(account=account, party=party, role=role, category=category, purpose=purpose, beside=beside)
 
 
@@ -61,7 +77,7 @@ def effective_permit_of(
     if not people:  # no one could be asked, so no one has said yes
         return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=Reason.UNKNOWN_PARTY, party=latest)
     company = permits.company(account, people)
-    for role, party in concerned(account, people):
+    for role, party in concerned(permits.history, account, people, at_us=permits.at_us):
         answer = permits.of(account, party, role, category, company=company)
         if isinstance(answer, Refusal):
             return EffectivePermit(since_us=NO_PERMIT_US, oldest_us=oldest_us, reason=answer.reason, party=party)
@@ -94,7 +110,7 @@ def keepable(purposes: Iterable[Permits], record: Record) -> Reason | None:
         company = permits.company(record.account, record.people)
         answers = [
             permits.of(record.account, party, role, record.category, company=company)
-            for role, party in concerned(record.account, record.people)
+            for role, party in concerned(permits.history, record.account, record.people, at_us=permits.at_us)
         ]
         closed = [
             answer.reason for answer in answers if isinstance(answer, Refusal) and answer.reason is not Reason.NOT_ASKED

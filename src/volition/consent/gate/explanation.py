@@ -76,7 +76,7 @@ class Explanation:
 def explain(history: History, record: Record, *, purpose: str, at_us: int) -> list[Explanation]:
     """Judge one record, party by party, by the reference in `permits`. Refused iff any line has a reason."""
     lines = []
-    asked = [*uses(history, record.account, record.people, record.category, purpose)]
+    asked = [*uses(history, record.account, record.people, record.category, purpose, at_us=at_us)]
     answers = [permit(history, use, at_us) for use in asked]
     excluded = exclusion_of(history, record, purpose=purpose, at_us=at_us)
     if any(isinstance(answer, Refusal) for answer in answers):

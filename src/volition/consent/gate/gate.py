@@ -179,10 +179,10 @@ class Gate:
     def _ask(self, epoch: int, account: str, people: tuple[PartyRef, ...], category: str) -> _Known:
         permits = self._permits
         effective_permit = effective_permit_of(permits, account, people, category, ConversationRef(""))  # asked apart
-        rests_on = {
-            party: permits.evidence(account, party, role, category, people=people)
-            for role, party in concerned(account, people)
-        }
+        rests_on: dict[PartyRef, tuple[int, ...]] = {}
+        for role, party in concerned(permits.history, account, people, at_us=permits.at_us):
+            found = permits.evidence(account, party, role, category, people=people)
+            rests_on[party] = tuple(sorted({*rests_on.get(party, ()), *found}))
         since_us = effective_permit.since_us if effective_permit.reason is None else None
 
         def refusal(reason: Reason) -> Verdict:

@@ -106,7 +106,13 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
     first = np.zeros(len(party_sets.members), np.bool_)
     first[party_sets.offsets[:-1][sizes > 0]] = True
     refusals = np.zeros(len(party_sets.members), np.int8)
-    for role, chosen in ((PartyRole.FIRST, np.flatnonzero(first)), (PartyRole.OTHER, np.flatnonzero(~first))):
+    for role, chosen in (
+        (PartyRole.FIRST, np.flatnonzero(first)),
+        (PartyRole.OTHER, np.flatnonzero(~first)),
+        (PartyRole.ALTERNATE, _alternates(permits, party_sets, party_set, first)),
+    ):
+        if not len(chosen):
+            continue
         owner = party_sets.account[party_set[chosen]].astype(np.int64) * len(companies) + company[party_set[chosen]]
         pairs, place = np.unique(owner * len(party_sets.people) + party_sets.members[chosen], return_inverse=True)
         owner, person = np.divmod(pairs, max(len(party_sets.people), 1))
@@ -116,7 +122,7 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
         answers = of_people.of(role, category)
         np.maximum.at(since_us, party_set[chosen], answers.since_us[place])
         np.maximum.at(oldest_us, party_set[chosen], answers.oldest_us[place])
-        refusals[chosen] = answers.reason[place]
+        refusals[chosen] = np.where(refusals[chosen] > 0, refusals[chosen], answers.reason[place])
 
     refused = np.flatnonzero(refusals)[::-1]  # backwards, so that the first one in each party set stays
     by_people = np.zeros(len(party_sets), np.int8)
@@ -127,6 +133,26 @@ def fold(permits: Permits, party_sets: PartySets, category: str) -> EffectivePer
     return EffectivePermits(
         at_us=permits.at_us, since_us=since_us, oldest_us=oldest_us, reason=reason, account=party_sets.account
     )
+
+
+def _alternates(
+    permits: Permits, party_sets: PartySets, party_set: NDArray[np.int64], first: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the places in `members` of those who may be the first person of their party set; mostly there are none."""
+    known = permits.history.resembling(party_sets.people)
+    if not known:
+        return np.empty(0, np.int64)
+    numbers: dict[str, int] = {party: person for person, party in enumerate(party_sets.people)}
+    several = len(party_sets.people)
+    pairs = [
+        numbers[party] * several + numbers[other]
+        for party in known
+        for other in permits.history.namesakes(party, at_us=permits.at_us)
+        if other in numbers
+    ]
+    starts = party_sets.members[party_sets.offsets[:-1][party_set]].astype(np.int64)  # of each member's party set
+    found: NDArray[np.int64] = np.flatnonzero(~first & np.isin(starts * several + party_sets.members, pairs))
+    return found
 
 
 def _companies(permits: Permits, party_sets: PartySets) -> tuple[list[Company], NDArray[np.int64]]:

@@ -45,16 +45,17 @@ class AnswerLog:
 
     # What happened, in order:
 
-    def decide(self, party: str, decision: Decision) -> None:
-        """A party says yes or no."""
-        scope = AnswerScope(yes=decision.yes, categories=decision.categories, purposes=decision.purposes)
+    def decide(self, party: str, decision: Decision, *, copied: bool = False) -> None:
+        """A party says yes or no; or a namesake did, and it is copied."""
+        scope = AnswerScope(yes=decision.yes, categories=decision.categories, purposes=decision.purposes, copied=copied)
         covers_us = NOT_BACK_US if decision.covers_us is None else decision.covers_us
         until_us = NO_END_US if decision.until_us is None or not decision.yes else decision.until_us
         self._answer(party, scope, decision.at_us, covers_us=covers_us, until_us=until_us, seq=decision.seq)
 
-    def signal(self, party: str, name: str, *, at_us: int, seq: int = -1) -> None:
-        """A lasting signal such as Global Privacy Control is received from a party."""
-        self._answer(party, AnswerScope(signal=name), at_us, covers_us=NOT_BACK_US, until_us=NO_END_US, seq=seq)
+    def signal(self, party: str, name: str, *, at_us: int, seq: int = -1, copied: bool = False) -> None:
+        """A lasting signal such as Global Privacy Control is received from a party; or from a namesake, and copied."""
+        scope = AnswerScope(signal=name, copied=copied)
+        self._answer(party, scope, at_us, covers_us=NOT_BACK_US, until_us=NO_END_US, seq=seq)
 
     def _answer(  # noqa: PLR0913 - a column each
         self, party: str, scope: AnswerScope, at_us: int, *, covers_us: int, until_us: int, seq: int
@@ -166,12 +167,15 @@ class AnswerLog:
         number = self._numbers.get(party)
         return -1 if number is None else int(self._newest["answer"].item(number))
 
-    def between(self, older_row: int, newer_row: int) -> tuple[list[Decision], list[tuple[int, str, int]]]:
+    def between(
+        self, older_row: int, newer_row: int, *, with_copies: bool = True
+    ) -> tuple[list[Decision], list[tuple[int, str, int]]]:
         """Return one party's answers after one row, up to another of the same party (included), oldest first.
 
         Args:
             older_row: A row of the party, not included; -1 for all from the first on.
             newer_row: A row of the party from there on; -1 for none.
+            with_copies: Whether what a namesake said counts, too.
 
         Returns:
             The decisions, and the signals as (instant, name, ledger entry).
@@ -186,6 +190,8 @@ class AnswerLog:
         for row in reversed(rows):
             scope = self.scopes[scopes.item(row)]
             at_us, covers_us, until_us, seq = at.item(row), covers.item(row), until.item(row), seqs.item(row)
+            if scope.copied and not with_copies:
+                continue
             if scope.signal:
                 signals.append((at_us, scope.signal, seq))
             else:
@@ -269,14 +275,13 @@ class AnswerLog:
 
     def scopes_to_json(self) -> list[Any]:
         """Return the scopes as a JSON value; `load` reads it back."""
-        return [[one.signal, one.yes, sorted(one.categories), sorted(one.purposes)] for one in self.scopes]
+        return [[one.signal, one.yes, sorted(one.categories), sorted(one.purposes), one.copied] for one in self.scopes]
 
     def load(self, files: Mapping[str, bytes], scopes: Sequence[Any]) -> None:
         """Read back what `to_files` and `scopes_to_json` returned, where nothing is known yet."""
-        for signal, yes, categories, purposes in scopes:
-            self._scope_number(
-                AnswerScope(signal=signal, yes=yes, categories=frozenset(categories), purposes=frozenset(purposes))
-            )
+        for signal, yes, categories, purposes, copied in scopes:
+            about = {"categories": frozenset(categories), "purposes": frozenset(purposes)}
+            self._scope_number(AnswerScope(signal=signal, yes=yes, copied=copied, **about))
         self._names = json.loads(files["parties.json"])
         self._numbers = {party: number for number, party in enumerate(self._names)}
         newest = np.full(len(self._numbers), -1, np.int32)

@@ -6,7 +6,7 @@ It is a projection of the ledger, as event sourcing says: an index by party of t
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from volition.consent.history.answers import AnswerLog
@@ -49,6 +49,7 @@ class History:
         self._limits: dict[str, PartyLimits] = {}
         self._limit_entries: list[tuple[Limit, Sequence[str]]] = []
         self._groups: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)  # (account, group) -> its people
+        self._namesakes: dict[str, dict[str, int]] = {}  # party -> who may be the same person -> since when
         self._arranged: dict[str, tuple[int, PartyHistory]] = {}  # by party, up to which row
 
     # What happened, in order:
@@ -86,6 +87,11 @@ class History:
             self._limits[party] = longer[known]
         self._limit_entries.append((limit, people))
 
+    def resemble(self, party: str, other: str, *, at_us: int) -> None:
+        """Two parties may be one person: what one said was recorded for the other, as a namesake's."""
+        for one, its_other in ((party, other), (other, party)):
+            self._namesakes.setdefault(one, {}).setdefault(its_other, at_us)
+
     # What follows from it:
 
     def party(self, party: str) -> PartyHistory:
@@ -107,6 +113,21 @@ class History:
             self._arranged[party] = (row, arranged)
         arranged.erased_us, arranged.erased_seq = self._erased.get(party, (None, -1))
         return arranged
+
+    def own(self, party: str) -> PartyHistory:
+        """Return what a party did without what is only a copy of what a namesake said."""
+        decisions, signals = self.answers.between(-1, self.answers.newest_row(party), with_copies=False)
+        erased_us, erased_seq = self._erased.get(party, (None, -1))
+        return PartyHistory(decisions=decisions, signals=signals, erased_us=erased_us, erased_seq=erased_seq)
+
+    def namesakes(self, party: str, *, at_us: int) -> Collection[str]:
+        """Return which parties are known at an instant as those who may be the same person as a party."""
+        found = self._namesakes.get(party)
+        return () if found is None else [other for other, since_us in found.items() if since_us <= at_us]
+
+    def resembling(self, parties: Iterable[str]) -> set[str]:
+        """Return those of some parties of whom anybody was ever known who may be the same person; mostly nobody."""
+        return self._namesakes.keys() & set(parties) if self._namesakes else set()
 
     def is_silent(self, party: str) -> bool:
         """Return whether a party never did anything that bears on permission."""
@@ -171,6 +192,7 @@ class History:
                 [one.account, one.group, one.limited, sorted(one.categories), sorted(one.purposes), one.at_us, one.seq]
                 for one, _ in self._limit_entries
             ],
+            "namesakes": self._namesakes,
             "sharings": self.sharings.to_json(),
             "exclusions": self.exclusions.to_json(),
             "limited": [list(people) for _, people in self._limit_entries],
@@ -193,6 +215,7 @@ class History:
         self.bindings.load(rare)
         self.answers.load(files, rare["scopes"])
         self._regions = {party: [tuple(one) for one in found] for party, found in rare["regions"].items()}
+        self._namesakes = rare["namesakes"]
         self._erased = {party: tuple(one) for party, one in rare["erased"].items()}
         for (account, group, limited, categories, purposes, at_us, seq), people in zip(
             rare["limits"], rare["limited"], strict=True

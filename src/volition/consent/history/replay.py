@@ -33,6 +33,8 @@ def extend_history(history: History, entry: Entry) -> None:
     """
     try:
         _read_entry(history, entry)
+        if entry.kind in {"decision", "signal"} and "namesake" in entry.body:
+            history.resemble(entry.body["party"], str(entry.body["namesake"]), at_us=entry.at_us)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"Ledger entry {entry.seq} ({entry.kind}) has a body that cannot be read: {error!r}."
         raise InvalidInputError(msg) from error
@@ -61,11 +63,14 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901, PLR0912 
                     until_us=None if until is None else text_to_us(until),
                     seq=entry.seq,
                 ),
+                copied="namesake" in body,
             )
         case "region":
             history.locate(body["party"], body["region"], at_us=entry.at_us)
         case "signal":
-            history.answers.signal(body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq)
+            history.answers.signal(
+                body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq, copied="namesake" in body
+            )
         case "limit":
             limited, people = body["limited"], body["people"]
             if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):

@@ -48,12 +48,14 @@ class AnswerScope:
         yes: Whether a decision is a yes.
         categories: Leaves that a decision is about.
         purposes: Likewise.
+        copied: Whether a namesake said it, and it counts for the party since the two may be one person.
     """
 
     signal: str = ""
     yes: bool = False
     categories: frozenset[str] = frozenset()
     purposes: frozenset[str] = frozenset()
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,15 @@ class Changes:
                 connection.execute(f"DELETE FROM {table} WHERE person = ?", (gone.id,))  # noqa: S608
         return self._directory.person(kept.id)
 
+    def merged_pseudonyms(self) -> dict[str, str]:
+        """Return into whom people were merged: pseudonym -> the pseudonym of the one who is kept."""
+        return dict(
+            self._database.all(
+                "SELECT gone.pseudonym, kept.pseudonym FROM merged JOIN people AS gone ON gone.id = merged.person"
+                " JOIN people AS kept ON kept.id = merged.kept"
+            )
+        )
+
     def keep_apart(self, heard: str, person: str) -> None:
         """Note that somebody heard is somebody else: the two are not offered as one any more."""
         with self._database.writing() as connection:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from volition.consent.history import BEGINNING_US, NO_END_US, NOT_BACK_US, AnswerColumns
+from volition.consent.history import BEGINNING_US, NO_END_US, NOT_BACK_US, AnswerColumns, AnswerScope
 from volition.consent.permits.compiled import NO_COMPANY, NOBODY, Company, Permits, RuleContext, Step
 from volition.consent.permits.reference import NO_PERMIT_US, REASON_CODES, UNKNOWN_PERSON, PartyRole, Reason, Say
 from volition.consent.terms.model import SIGNALS
@@ -77,7 +77,7 @@ class Panel:
     def of(self, role: PartyRole, category: str) -> PermitTable:
         """Return every pair's permit or refusal in a role for a category."""
         timelines, number = self._timelines(role, category)
-        codes = self._codes(category)
+        codes = self._codes(role, category)
         key = (codes.tobytes(), timelines, number.tobytes() if len(timelines) > 1 else b"")
         if key not in self._swept:  # what differs in name only is asked once
             table = _sweep(self._answers, codes, timelines, number, self._permits.at_us)
@@ -93,15 +93,16 @@ class Panel:
         gone_us = np.full(len(number), _NEVER_YET)
         for pair in self._erased.tolist():
             gone_us[pair] = self._permits.history.erased_us(self._parties[pair])
-        return _lay_out(self._answers, self._codes(category), timelines, number, gone_us, self._permits.at_us)
+        return _lay_out(self._answers, self._codes(role, category), timelines, number, gone_us, self._permits.at_us)
 
-    def _codes(self, category: str) -> NDArray[np.int8]:
-        scopes = range(len(self._permits.history.answers.scopes))
-        return np.array([self._code(scope, category) for scope in scopes], np.int8)
+    def _codes(self, role: PartyRole, category: str) -> NDArray[np.int8]:
+        scopes = self._permits.history.answers.scopes
+        return np.array([self._code(said, role, category) for said in scopes], np.int8)
 
-    def _code(self, scope: int, category: str) -> int:
-        """Return what an answer of a scope says to a question: nothing, a no, a yes, or a signal."""
-        said = self._permits.history.answers.scopes[scope]
+    def _code(self, said: AnswerScope, role: PartyRole, category: str) -> int:
+        """Return what an answer says to a question: nothing, a no, a yes, or a signal."""
+        if said.copied and role is PartyRole.ALTERNATE:
+            return 0
         if said.signal:
             return _SIGNAL + SIGNALS.index(said.signal) if said.signal in SIGNALS else 0
         if category in said.categories and self._permits.purpose in said.purposes:

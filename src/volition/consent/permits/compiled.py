@@ -239,7 +239,7 @@ class Permits:
 
     def _walk(self, account: str, name: str, role: PartyRole, category: str, company: Company) -> Permit | Refusal:
         """Walk forward through everything that changed, carrying since when the use has been allowed."""
-        party = self._history.party(name)
+        party = self._history.own(name) if role is PartyRole.ALTERNATE else self._history.party(name)
         if party.erased_us is not None and party.erased_us <= self.at_us:
             return Refusal(reason=Reason.ERASED)
         steps = self.steps(account, name, role, category, company=company)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from volition.consent.history import BEGINNING_US, Decision, History, Limit
+from volition.consent.history import BEGINNING_US, Decision, History, Limit, PartyHistory
 from volition.consent.references import PartyRef
 from volition.consent.terms.model import Basis, Rule, Terms
 
@@ -49,6 +49,7 @@ class PartyRole(StrEnum):
     ACCOUNT = "account"
     FIRST = "first"  # the record's first person: its speaker or actor
     OTHER = "other"  # anyone else among its people
+    ALTERNATE = "alternate"  # one of those others, asked once more as somebody who may be the first person
 
 
 _ROLE_ANSWERS_TO: Final = {
@@ -56,6 +57,8 @@ _ROLE_ANSWERS_TO: Final = {
     PartyRole.FIRST: frozenset({"person", "everyone"}),
     PartyRole.OTHER: frozenset({"everyone"}),
 }
+
+_ASKS_FIRST: Final = _ROLE_ANSWERS_TO[PartyRole.FIRST]
 
 
 class Say(StrEnum):
@@ -178,7 +181,7 @@ def answered(history: History, use: Use, at_us: int, here: GoverningRule) -> Rea
         here: What governs the use: terms that give the party a say.
     """
     assert here.terms is not None  # noqa: S101 - without terms there is no say
-    party = history.party(use.party)
+    party = _party(history, use)
     heard = [decision for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
     yeses = [decision.at_us for decision in heard if decision.yes]
     noes = [decision.at_us for decision in heard if not decision.yes]
@@ -215,7 +218,7 @@ def yes_end_us(history: History, use: Use, at_us: int) -> int | None:
     here = governing_rule(history, use, at_us, asked_us=at_us)
     if here.terms is None or here.say is Say.NONE or answered(history, use, at_us, here) not in {None, Reason.EXPIRED}:
         return None
-    decisions = history.party(use.party).decisions
+    decisions = _party(history, use).decisions
     return _end_us([one for one in decisions if one.yes and one.at_us <= at_us and _concerns(one, use)], here)
 
 
@@ -232,7 +235,7 @@ def permit(history: History, use: Use, at_us: int) -> Permit | Refusal:
         since_us = instant_us
     reaches = [
         decision.covers_us
-        for decision in history.party(use.party).decisions
+        for decision in _party(history, use).decisions
         if decision.yes
         and decision.covers_us is not None
         and _concerns(decision, use)
@@ -249,7 +252,7 @@ def evidence(history: History, use: Use, at_us: int) -> tuple[int, ...]:
     that those terms count), the newest entry of each limit on it, and its erasure.
     """
     here = governing_rule(history, use, at_us, asked_us=at_us)
-    party = history.party(use.party)
+    party = _party(history, use)
     heard = [decision.seq for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
     seqs = set(heard[-1:])
     if here.terms is not None:
@@ -270,7 +273,7 @@ def changes(history: History, use: Use, *, after_us: int, until_us: int) -> list
 
 def _instants(history: History, use: Use, at_us: int) -> list[int]:
     """Return every instant up to `at_us` at which anything that bears on the use changed, oldest first."""
-    party = history.party(use.party)
+    party = _party(history, use)
     instants = {BEGINNING_US}
     instants.update(start_us for start_us, _ in history.bindings.terms_of(use.account))
     instants.update(decision.at_us for decision in party.decisions)
@@ -284,6 +287,11 @@ def _instants(history: History, use: Use, at_us: int) -> list[int]:
     if party.erased_us is not None:
         instants.add(party.erased_us)
     return sorted(instant for instant in instants if instant <= at_us)
+
+
+def _party(history: History, use: Use) -> PartyHistory:
+    """Return what a party did; as an alternate without the copies of what namesakes said, who are asked themselves."""
+    return history.own(use.party) if use.role is PartyRole.ALTERNATE else history.party(use.party)
 
 
 def _region(history: History, party: str, account: str, at_us: int) -> str | None:
@@ -314,9 +322,14 @@ def _concerns(said: Decision | Limit, use: Use) -> bool:
 
 
 def say_of(rule: Rule | None, role: PartyRole) -> Say:
-    """Return what say a rule gives to a role."""
+    """Return what say a rule gives to a role.
+
+    Wherever the first person has a say, whoever may be that person may refuse; their yes is asked for as anyone else's.
+    """
     if rule is None:
         return Say.NONE
+    if role is PartyRole.ALTERNATE:
+        return Say.NONE if _ASKS_FIRST.isdisjoint((*rule.asks, *rule.refusable_by)) else Say.MAY_REFUSE
     words = _ROLE_ANSWERS_TO[role]
     if words.intersection(rule.asks):
         return Say.ASKED

@@ -97,6 +97,7 @@ class Row:
         payload: What was collected, as a JSON object.
         embedding: Sentence embedding of the payload's text, shape (384,), float32, unit norm; none if not derived.
         conversation: The meeting, channel or file that it belongs to; empty if none; None where that is not known.
+        merged_into: The pseudonym of the person into whom the first of the people was merged; none if that is nobody.
     """
 
     record_id: str
@@ -107,6 +108,12 @@ class Row:
     payload: dict[str, Any]
     embedding: NDArray[np.float32] | None = None
     conversation: ConversationRef | None = None
+    merged_into: str | None = None
+
+    @property
+    def author(self) -> str:
+        """One pseudonym for the speaker or actor, under whichever identity: what counts people has to count."""
+        return self.merged_into or self.people[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

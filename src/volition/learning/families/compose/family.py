@@ -88,7 +88,8 @@ class ComposeFamily:
         for done, account in enumerate(sorted(now), start=1):
             gone = _gone(was.get(account, []), now[account])
             counted: AccountCounts | None
-            if gone is None:  # something came or changed, which no subtraction undoes
+            if gone is None or any(row.merged_into for row in (*was.get(account, ()), *now[account])):
+                # Something came or changed, or people may have become one since; no subtraction undoes that.
                 counted = self._count(_public(now[account]))
             elif not gone or account not in learned:  # what too few wrote before, fewer write now
                 continue
@@ -161,14 +162,14 @@ class ComposeFamily:
 
     def _subtract(self, learned: AccountCounts, rows: Sequence[Row], gone: set[str]) -> AccountCounts | None:
         public = _public(rows)
-        authors = {row.people[0] for row in public if row.record_id in gone}
-        theirs = [row for row in public if row.people[0] in authors]
+        authors = {row.author for row in public if row.record_id in gone}
+        theirs = [row for row in public if row.author in authors]
         staying = [row for row in theirs if row.record_id not in gone]
         number = {person: place for place, person in enumerate(authors)}
         table = subtract(
             learned.table,
-            ((number[row.people[0]], row.payload["text"]) for row in theirs),
-            ((number[row.people[0]], row.payload["text"]) for row in staying),
+            ((number[row.author], row.payload["text"]) for row in theirs),
+            ((number[row.author], row.payload["text"]) for row in staying),
             k=self._k,
         )
         if table is None:
@@ -206,7 +207,7 @@ def _numbered(rows: Iterable[Row]) -> Iterable[tuple[int, str]]:
     """Yield each message's author as a number, and its text."""
     number: dict[str, int] = {}
     for row in rows:
-        yield number.setdefault(row.people[0], len(number)), row.payload["text"]
+        yield number.setdefault(row.author, len(number)), row.payload["text"]
 
 
 def _gone(before: Sequence[Row], after: Sequence[Row]) -> set[str] | None:

@@ -57,7 +57,7 @@ def count_answers(rows: Sequence[Row], known: Collection[str], *, k: int) -> Rep
     short: list[tuple[Row, str]] = []
     for row in rows:
         if (reply := short_reply(row.payload["text"])) is not None:
-            writers[reply].add(row.people[0])
+            writers[reply].add(row.author)
             short.append((row, reply))
     replies = [(row, reply) for row, reply in short if len(writers[reply]) >= k]
     said = set(_said(replies, _Timeline(rows, {place_of(row) for row, _ in replies})))
@@ -86,8 +86,8 @@ def subtract_answers(
     asked_in_vain = _Timeline(going, {place_of(row) for row in going})
     after = _between(by_time, ((row.collected_us + 1, row.collected_us + WINDOW_US + 1) for row in going))
     answering = [row for row in after if row.record_id not in gone and asked_in_vain.before(row)]
-    touched = {row.people[0] for row in (*going, *answering) if _known_reply(row, answers) is not None}
-    own = [row for row in rows if row.people[0] in touched]
+    touched = {row.author for row in (*going, *answering) if _known_reply(row, answers) is not None}
+    own = [row for row in rows if row.author in touched]
     theirs = [(row, reply) for row in own if (reply := _known_reply(row, answers)) is not None]
     asked = _between(by_time, ((row.collected_us - WINDOW_US, row.collected_us) for row, _ in theirs))
     timeline = _Timeline(asked, {place_of(row) for row, _ in theirs})
@@ -140,7 +140,7 @@ class _Timeline:
         instants = self._instants[place]
         first = bisect_left(instants, row.collected_us - WINDOW_US)
         past = bisect_left(instants, row.collected_us)
-        return [other for other in self._rows[place][first:past] if other.people[0] != row.people[0]]
+        return [other for other in self._rows[place][first:past] if other.author != row.author]
 
 
 def _said(replies: Iterable[tuple[Row, str]], timeline: _Timeline, *, without: Collection[str] = ()) -> Iterator[Said]:
@@ -151,7 +151,7 @@ def _said(replies: Iterable[tuple[Row, str]], timeline: _Timeline, *, without: C
                 if asked.record_id not in read:
                     read[asked.record_id] = set(tokens(asked.payload["text"])) - _NOT_ASKED_ABOUT
                 for token in read[asked.record_id]:
-                    yield row.people[0], reply, token
+                    yield row.author, reply, token
 
 
 def _kept(counts: Mapping[tuple[str, str], int], known: Collection[str], k: int) -> ReplyCounts:
