@@ -256,3 +256,33 @@ def test_a_batch_that_was_read_before_is_judged_again(workspace):
     for batch in batches:
         owner, payload = batch["account"][0].as_py(), json.loads(batch["payload"][0].as_py())
         assert (owner, payload["meeting"]) != (account, left_out)
+
+
+def test_merged_what_either_left_out_is_left_out_for_both(workspace):
+    """Somebody was heard under another name and left a meeting out; recognised as Ada, it stays out."""
+    heard = workspace.parties.guest("acme", "A. Byron-King")
+    alone = Draft(
+        key="kickoff:heard",
+        account="acme",
+        people=(PersonRef(pseudonym=heard.pseudonym),),
+        category="content/transcript",
+        at_us=START_US,
+        payload={
+            "kind": "segment",
+            "meeting": "kickoff",
+            "turn": 8,
+            "start_ms": 0,
+            "end_ms": 9,
+            "speaker": "A",
+            "text": "A",
+        },
+    )
+    say(workspace, f"person:{heard.id}")
+    workspace.records.take_in([alone], "acme", silent)
+    workspace.exclusions.exclude("kickoff", account="acme", by=heard.id, purpose=[TRAIN])
+    assert meetings(workspace) == {"kickoff": 2, "retro": 2}
+    workspace.people.merge(heard.id, into="ada")
+    assert meetings(workspace) == {"retro": 2}
+    assert workspace.exclusions.of_conversation("kickoff", account="acme", by="ada") == (TRAIN,)
+    workspace.exclusions.exclude("kickoff", account="acme", by="ada", excluded=False)
+    assert meetings(workspace) == {"kickoff": 3, "retro": 2}

@@ -17,6 +17,7 @@ permits      since when each yes has held unbroken: **the one module that decide
 names        who is meant: what a question calls someone, resolved in one place
 gate         may this be used? For one record, many, a table
 limits       what an account has limited, for itself or for groups of its people
+exclusions   one conversation left out of some uses
 choices      what one party can say, and what is in effect
 endings      whose yes ends soon, so that it can be said anew in time
 aggregates   how many people said what, in groups too large to reveal anyone (k-anonymity)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from volition.consent.exclusions import excluding
 from volition.consent.references import ConversationRef, PartyRef, account_ref, source_id
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
-from volition.ledger.entry import Entry, NewEntry
+from volition.ledger.entry import Entry
 from volition.workspace.opened import Opened
 
 if TYPE_CHECKING:
@@ -180,18 +181,7 @@ class ConversationExclusions:
         for party in parties:
             standing = exclusions.standing(account, conversation, party, at_us=at_us)
             if (uses - standing.keys()) if excluded else (uses & standing.keys()):
-                drafts.append(
-                    NewEntry(
-                        kind="exclusion",
-                        body={
-                            "account": account,
-                            "conversation": conversation,
-                            "party": party,
-                            "purpose": sorted(set(purpose)),
-                            "excluded": excluded,
-                        },
-                    )
-                )
+                drafts.append(excluding(account, conversation, party, purpose, excluded=excluded))
         if not drafts:
             self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
             return None

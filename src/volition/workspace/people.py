@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from volition.consent.exclusions import exclusions_among
 from volition.consent.gate import Subject
 from volition.consent.history import OPERATOR
 from volition.consent.identity import Likeness
@@ -227,6 +228,7 @@ class People:
         parties = [person_ref(pseudonym) for pseudonym in pseudonyms]
         drafts = [self._entry("merge", [kept, gone], by=by), *self._regions(kept, gone, region)]
         drafts += [*self._namesakes.refusals_among(pseudonyms), *limits_among(self._opened.history(), parties)]
+        drafts += exclusions_among(self._opened.history(), parties, at_us=self._opened.now_us)
         self._opened.ledger.append(*drafts)
         known = self._opened.parties.changes.merge(gone.id, into=kept.id)
         self._settle(known)
@@ -319,10 +321,11 @@ class People:
 
         Somebody may have answered while it changed; and those who may be the same person may be others now.
         """
-        history = self._opened.history()
+        history, parties = self._opened.history(), [person_ref(one) for one in person.pseudonyms]
         drafts = [
             *self._namesakes.refusals_among(person.pseudonyms),
-            *limits_among(history, [person_ref(one) for one in person.pseudonyms]),
+            *limits_among(history, parties),
+            *exclusions_among(history, parties, at_us=self._opened.now_us),
             *self._namesakes.refusals_for(person),
         ]
         for other in self._namesakes.sharing(person):
