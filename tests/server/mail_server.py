@@ -28,6 +28,11 @@ class MailServer:
         self._controller.start()
         return self
 
+    @property
+    def is_up(self):
+        """Whether it listens."""
+        return self._controller is not None
+
     def stop(self):
         """Listen no more."""
         if self._controller is not None:

@@ -12,6 +12,7 @@ from volition.consent.choices import Choice, ChoiceLine, PartyAnswer, Standing
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import covers
 from volition.errors import InvalidInputError
+from volition.server.notices.reminders import DAY_US
 from volition.server.web import labels as words
 from volition.server.web.page import Notice, Redirect, Undo, Visit
 
@@ -168,14 +169,25 @@ class RefuseAll:
     detail: str
 
 
-def refusing_all(found: Sequence[Choice], *, action: str) -> RefuseAll | None:
-    """Offer a no to every switch on which the party has a say; none where that is fewer than two."""
+def refusing_all(found: Sequence[Choice], *, action: str, shown: Sequence[Choice] | None = None) -> RefuseAll | None:
+    """Offer a no to every switch on which the party has a say; none where that is fewer than two.
+
+    Args:
+        found: Every switch.
+        action: Where the no is sent.
+        shown: Those that the page shows; none for all.
+    """
     heard = [choice for choice in found if choice.has_say]
     if len(heard) <= 1:
         return None
     rest = len(found) - len(heard)
     without = f" It does not reach {words.count(rest, 'use')} on which the terms give no say." if rest else ""
-    detail = f"One click says no to all {len(heard)} switches on this page at once, and can be undone.{without}"
+    elsewhere = 0 if shown is None else sum(choice not in shown for choice in heard)
+    what = f"all {len(heard)} switches on this page"
+    if elsewhere:
+        here = words.count(len(heard) - elsewhere, "switch").replace("switchs", "switches")
+        what = f"the {here} on this page and to {elsewhere} on other data of yours"
+    detail = f"One click says no to {what} at once, and can be undone.{without}"
     return RefuseAll(action=action, detail=detail)
 
 
@@ -193,6 +205,21 @@ def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and go
     undo = Undo(action=action, fields={"undo": str(entry.seq)}) if can_undo else None
     text = f"Everything: {whose} no counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=page, notice=Notice(text=text, undo=undo))
+
+
+def what_ends_soon(found: Iterable[Choice], *, now_us: int, within_days: int, whose: str) -> tuple[str, ...]:
+    """Say which yeses end within some days, a sentence for each day; `whose` begins it: "Your", or "The account's"."""
+    last_us = now_us + within_days * DAY_US
+    titles: dict[str, list[str]] = {}
+    for choice in found:
+        for line in choice.lines:
+            if line.end_us is not None and now_us < line.end_us <= last_us and isinstance(line.own, Permit):
+                titles.setdefault(words.day(line.end_us), []).append(words.switch_title(choice))
+    return tuple(
+        f"{whose} yes to {words.listed(list(dict.fromkeys(names)))} ends on {day} (UTC). Say yes again before that "
+        "day, and it goes on without a gap. If nothing is said, it counts as a no from then on."
+        for day, names in titles.items()
+    )
 
 
 def _since(lines: Iterable[ChoiceLine]) -> str:

@@ -17,6 +17,7 @@ from volition.consent.permits import Refusal
 from volition.consent.terms.diff import diff
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
+from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
 from volition.server.web.answering import (
@@ -26,6 +27,7 @@ from volition.server.web.answering import (
     take_refusal,
     what_a_no_does,
     what_a_yes_does,
+    what_ends_soon,
     what_was_answered,
     when_it_counts,
 )
@@ -87,6 +89,7 @@ class AccountPage:
         empty: Why there is nothing to choose; empty where there is.
         steps: How to begin; empty once it was begun.
         training: Whether the account lets any of its data train AI.
+        ends_soon: Yeses of the account that end soon, a sentence each.
         refusal: One click that says no to everything; none where there is nothing to say no to.
         new_terms: Terms that can be accepted; none if the newest bind.
         glances: Every switch, in the order of the cards.
@@ -103,6 +106,7 @@ class AccountPage:
     empty: str
     steps: tuple[FirstStep, ...]
     training: Badge
+    ends_soon: tuple[str, ...]
     refusal: RefuseAll | None
     new_terms: NewTerms | None
     glances: tuple[SwitchGlance, ...]
@@ -143,6 +147,9 @@ def show(visit: Visit) -> AccountPage:
             (line for choice in found.choices for line in choice.lines),
             on="Data may train AI",
             off="No data trains AI",
+        ),
+        ends_soon=what_ends_soon(
+            found.choices, now_us=workspace.now_us, within_days=longest_days(workspace), whose="The account's"
         ),
         refusal=refusing_all(found.choices, action=_EVERYTHING),
         new_terms=_new_terms(visit, account),

@@ -13,6 +13,7 @@ from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import PEOPLE
+from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.answering import (
     RefuseAll,
@@ -20,6 +21,7 @@ from volition.server.web.answering import (
     take_refusal,
     what_a_no_does,
     what_a_yes_does,
+    what_ends_soon,
     what_was_answered,
     when_it_counts,
 )
@@ -110,6 +112,7 @@ class SettingsPage:
         lead: What can be done here, in a sentence.
         empty: Why there is nothing to choose; empty where there is.
         training: Whether any of their data trains AI.
+        ends_soon: Yeses that end soon, a sentence each.
         refusal: One click that says no to everything; none where there is nothing to say no to.
         glances: Every switch, in the order of the cards.
         trains: Cards of switches that let data train AI.
@@ -123,6 +126,7 @@ class SettingsPage:
     lead: str
     empty: str
     training: Badge
+    ends_soon: tuple[str, ...]
     refusal: RefuseAll | None
     glances: tuple[SwitchGlance, ...]
     trains: tuple[SwitchCard, ...]
@@ -156,6 +160,9 @@ def show(visit: Visit) -> SettingsPage:
             (line for choice in found.choices for line in choice.lines),
             on="Your data may train AI",
             off="Your data does not train AI",
+        ),
+        ends_soon=what_ends_soon(
+            found.choices, now_us=visit.workspace.now_us, within_days=longest_days(visit.workspace), whose="Your"
         ),
         refusal=refusing_all(found.choices, action=EVERYTHING),
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
