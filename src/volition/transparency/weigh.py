@@ -280,13 +280,14 @@ def _states(
 ) -> Iterator[PermitState]:
     if party.account is None:
         return
+    beside = () if party.is_account else history.located((party.ledger_name,))  # the rule of their region counts, too
     asked = [(f"account:{party.account}", PartyRole.ACCOUNT)]
     if not party.is_account:
         asked.insert(0, (party.ledger_name, PartyRole.FIRST))
     for one, role in asked:
         same: dict[PermitState, list[str]] = {}
         for category in data:
-            use = Use(account=party.account, party=one, role=role, category=category, purpose=purpose)
+            use = Use(account=party.account, party=one, role=role, category=category, purpose=purpose, beside=beside)
             state = _state(history, use, at_us, party.address(one))
             same.setdefault(state, []).append(category)
         for state, categories in same.items():

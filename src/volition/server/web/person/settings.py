@@ -349,7 +349,7 @@ def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
 
 def _why(line: ChoiceLine, organisation: str) -> str:
     if line.is_limited:
-        return f"{organisation} limits it" + (" for you" if isinstance(line.of_account, Permit) else "")
+        return f"{organisation} limits it" + ("" if _is_limit(line.of_account) else " for you")
     if isinstance(line.own, Refusal):
         return _because(line.own, "you")
     if isinstance(line.of_account, Refusal):
