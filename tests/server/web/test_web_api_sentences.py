@@ -16,6 +16,7 @@ from test_web_sentences import ANSWERS, BOUND, FALSE_ONCE, LIMITS, REGIONS, STAT
 
 from volition import canonical
 from volition.canonical import us_to_text
+from volition.consent.permits import Permit, Say
 from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.server.app import Server
 from volition.server.auth import Access, Role, Scope
@@ -149,15 +150,47 @@ def reasons(doors):
     return found
 
 
+def check_a_no(doors):
+    """What weighing says of a no is what the switches, and the say that the terms give, make of it."""
+    with doors.server.workspaces.borrow() as workspace:
+        found = workspace.consent.choices("person:ada", account="acme")
+    for one in doors.own.get("/v1/weigh").json()["purposes"]:
+        told, purpose = one["a_no"], one["purpose"]
+        read = {category for state in one["now"] for category in state["data"]}
+        beside = [choice for choice in found.choices if purpose in choice.purposes]
+        lines = [
+            line for choice in beside for line in choice.lines if (line.purpose == purpose) & (line.category in read)
+        ]
+        says = {line.say for line in lines}
+        if found.accepted and lines:
+            assert (told == "The terms give you no say in this.") == (says == {Say.NONE}), (purpose, told, says)
+            bound = any(line.say is Say.NONE and isinstance(line.own, Permit) for line in lines) and says != {Say.NONE}
+            assert ("It does not reach the data" in told) == bound, (purpose, told)
+        turns_off = any(name.startswith("feature/") for choice in beside for name in choice.purposes)
+        if purpose.startswith("train/") and told != "The terms give you no say in this.":
+            assert ("No feature is turned off by it." in told) != turns_off, (purpose, told)
+            assert ("Alone it turns off no feature; said with the switch" in told) == turns_off
+
+
+def check_requested(doors, said):
+    """After a no to everything the page of requests says what it does not reach, if anything, and nothing else."""
+    [newest, *_] = re.findall(r"<article.*?</article>", doors.page.get("/requests").text, re.DOTALL)
+    is_used = any(permitted for permitted, _ in said.values())
+    assert ("In force, but it does not reach " in newest) == is_used, newest
+    assert ("In force: this data of yours is not used for this." in newest) != is_used, newest
+
+
 def check(folder, state):
     live(folder, state)
     doors = Doors(folder)
     try:
         before = compare(doors)
+        check_a_no(doors)
         text, _ = doors.told()
         if 'action="/settings/refuse/everything"' in text:
             text = doors.page.post("/settings/refuse/everything", data={"answer": "no"}).text
             after = compare(doors)
+            check_requested(doors, after)
             assert all(was or not now for (was, _), (now, _) in zip(before.values(), after.values(), strict=True))
             undo = re.search(r'name="undo" value="(\d+)"', text)
             if undo:

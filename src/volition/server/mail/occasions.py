@@ -120,7 +120,8 @@ class Occasions:
             return
         standing = [one for one in self._requests(party) if one.seq in seqs and one.until_us is None]
         if standing:  # what was undone at once is no request
-            cards = [request_card(one, self._workspace.now_us) for one in reversed(standing)]
+            found = self._workspace.consent.choices(f"{_PERSON}{to.person}", account=to.account)
+            cards = [request_card(one, self._workspace.now_us, found) for one in reversed(standing)]
             yield self._writer.received(to, str(seqs[0]), cards, self._recipients.link(to, "/requests"))
 
     def _of_forgetting(self, entry: Entry) -> Iterator[Letter]:
@@ -139,7 +140,8 @@ class Occasions:
                 continue
             for one in self._requests(party):
                 if one.is_done and any(each.model == model for each in one.models) and self._is_own(one.seq):
-                    card = request_card(one, self._workspace.now_us)
+                    found = self._workspace.consent.choices(f"{_PERSON}{recipient.person}", account=recipient.account)
+                    card = request_card(one, self._workspace.now_us, found)
                     link = self._recipients.link(recipient, "/requests")
                     yield self._writer.done(recipient, str(one.seq), card, link)
 

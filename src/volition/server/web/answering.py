@@ -136,7 +136,7 @@ def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
             again = f"{'you say' if you == 'You' else 'it says'} yes again"
             return f"{you} said yes.{words.end_of(choice)} Since then this counts as a no, until {again}.{rest}"
         case PartyAnswer.NO:
-            return f"{you} said no.{rest}"
+            return f"{_said_no(choice, you)}{rest}"
         case PartyAnswer.MIXED:
             return f"{you} {has} answered differently for different kinds of data; see below.{rest}"
     unanswered = f"{you} {has} not answered"
@@ -150,6 +150,17 @@ def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
         f"{unanswered}. The terms allow without {whose} yes, {until}: {spoken(free)}. They ask first for: "
         f"{spoken(asked)}; for that, no answer is not a yes.{rest}"
     )
+
+
+def _said_no(choice: Choice, you: str) -> str:
+    """Say that a party said no, or that what its browser sends counts as one, and how it says otherwise."""
+    signalled = {line.by_signal for line in choice.with_say(*_HEARD)}
+    if True not in signalled:
+        return f"{you} said no."
+    otherwise = "If you want to allow it all the same, say yes: your own answer counts over the signal."
+    if signalled == {True}:
+        return f"{you} have not answered, but {words.SIGNAL}. {otherwise}"
+    return f"{you} said no to a part; for the rest {words.SIGNAL}. {otherwise}"
 
 
 def when_it_counts(choice: Choice | None, *, yes: bool, is_account: bool = False) -> str:

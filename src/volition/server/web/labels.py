@@ -128,6 +128,8 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.EXCLUDED: "this conversation was left out",
 }
 
+SIGNAL: Final = "a signal from your browser (Global Privacy Control) counts as a no"
+
 REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: detail for reason, detail in REASON.items()}
 
 ROLE: Final[Mapping[Role, str]] = {

@@ -192,6 +192,8 @@ def why_it_stands(line: ChoiceLine, organisation: str) -> str:
     """Say of a use who allows it, by saying so or by not refusing; or who does not, or what else is in the way."""
     for answer, who, has in ((line.of_account, organisation, "has"), (line.own, "You", "have")):
         if isinstance(answer, Refusal):
+            if answer is line.own and line.by_signal:
+                return f"{words.SIGNAL.capitalize()}."
             match answer.reason.value:
                 case "not-asked":
                     return f"{who} {has} not answered."

@@ -56,7 +56,7 @@ class SwitchCard:
         name: Its short name, in addresses.
         title: What it is called.
         does: What it is for, a sentence for each purpose.
-        answer: What was answered, of `choices.Answer`.
+        answer: What was answered, of `choices.PartyAnswer`; "nothing" where only a signal of the browser counts.
         answered: What was answered and what follows from it.
         state: Whether it is used.
         yes: What a yes does.
@@ -269,7 +269,7 @@ def card_of(
         name=choice.switch.name,
         title=words.switch_title(choice),
         does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
-        answer=choice.answer,
+        answer=PartyAnswer.NOTHING if _is_signalled(choice) else choice.answer,
         answered=f"{_answered(choice)}{_limited(choice, organisation)}",
         state=use_state(choice.lines),
         yes=tuple(yes),
@@ -316,6 +316,12 @@ def _limited(choice: Choice, organisation: str) -> str:
     return f"{detail} If you say no, that stays in force afterwards, too."
 
 
+def _is_signalled(choice: Choice) -> bool:
+    """Say whether all that counts as the visitor's no is what their browser sends: then no button was pressed."""
+    heard = choice.with_say(Say.ASKED, Say.MAY_REFUSE)
+    return bool(heard) and all(line.by_signal for line in heard)
+
+
 def _is_limit(found: Permit | Refusal) -> bool:
     return isinstance(found, Refusal) and found.reason is Reason.LIMITED
 
@@ -350,6 +356,8 @@ def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
 def _why(line: ChoiceLine, organisation: str) -> str:
     if line.is_limited:
         return f"{organisation} limits it" + ("" if _is_limit(line.of_account) else " for you")
+    if line.by_signal:
+        return words.SIGNAL
     if isinstance(line.own, Refusal):
         return _because(line.own, "you")
     if isinstance(line.of_account, Refusal):

@@ -232,13 +232,12 @@ def _card(
 
 def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool) -> Iterator[str]:
     """Say on each side whether a use is allowed, kinds of data with the same answer in one sentence."""
-    sides = [(organisation, [(line.category, line.of_account) for line in lines])]
+    sides = [(organisation, [(line.category, _side(line.of_account)) for line in lines])]
     if not is_account:
-        sides.insert(0, ("You", [(line.category, line.own) for line in lines]))
+        sides.insert(0, ("You", [(line.category, _side(line.own, by_signal=line.by_signal)) for line in lines]))
     for who, answers in sides:
         alike: dict[str, list[str]] = {}
-        for category, answer in dict(answers).items():
-            detail = f"allowed since {words.day(answer.since_us)}" if isinstance(answer, Permit) else _why(answer)
+        for category, detail in dict(answers).items():
             alike.setdefault(detail, []).append(category)
         said = [
             detail if len(alike) == 1 else f"{detail}, for {words.categories(categories)}"
@@ -249,8 +248,10 @@ def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool)
         yield more
 
 
-def _why(answer: Refusal) -> str:
-    return f"not allowed: {words.REASON[answer.reason]}"
+def _side(answer: Permit | Refusal, *, by_signal: bool = False) -> str:
+    if isinstance(answer, Permit):
+        return f"allowed since {words.day(answer.since_us)}"
+    return f"not allowed: {words.SIGNAL if by_signal else words.REASON[answer.reason]}"
 
 
 def _off(off: SwitchEffect, purpose: str) -> str:
