@@ -118,7 +118,7 @@ def test_a_person_is_reminded_thirty_and_seven_days_before_and_once_whatever_res
     assert list(first) == ["ada@acme.example"]
     assert re.fullmatch(r"Acme Ltd: your yes ends on \d+ \w+ 20\d\d", first["ada@acme.example"]["subject"])
     text = " ".join(first["ada@acme.example"].get_content().split())
-    assert "train search, with all service data" in text
+    assert "training search, with all service data" in text
     assert "If you do nothing, it ends: from then on this counts as a no." in text
     assert "https://privacy.acme.example/settings" in text
     assert [mails_on(folder, day, mail_server) for day in (70, 71, 92)] == [{}, {}, {}]

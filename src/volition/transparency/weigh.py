@@ -335,7 +335,7 @@ def _a_no(party: WeighingParty, purpose: str, states: Sequence[PermitState], swi
             return f"The feature no longer uses data of your account.{rest}"
         if party.is_account:
             return "The feature stops for everybody in your account."
-        return f"The feature keeps running, but no longer uses the records in which you have a say.{rest}"
+        return f"The feature does not use the records in which you have a say.{rest}"
     return f"It is refused until you say yes, whatever others decide.{rest}"
 
 

@@ -129,7 +129,7 @@ def test_a_no_is_listed_with_its_ledger_entry(server, ada):
         [said] = [one for one in workspace.history().party(workspace.party("person:ada")).decisions if not one.yes]
     answer = words(ada.get("/requests"))
     assert f"entry {said.seq} of the ledger" in answer
-    assert "No to train the composer, with all content Done" in answer
+    assert "No to training the composer, with all content Done" in answer
 
 
 @pytest.mark.slow

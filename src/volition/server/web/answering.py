@@ -49,11 +49,12 @@ def what_a_yes_does(choice: Choice, *, is_account: bool = False) -> list[str]:
     if opens:
         part = f"For {named(choice, opens)}: it" if len(opens) < len(heard) else "It"
         said.append(f"{part} covers data collected from now on. Earlier data stays out, unless you include it.")
-    if holds:
-        part = f"For {named(choice, holds)}, it" if len(holds) < len(heard) else "It"
-        free = "that is allowed without the account's yes" if is_account else "that is allowed without your yes"
-        why = "that was said already" if choice.answer is PartyAnswer.YES else free
-        said.append(f"{part} changes nothing about data collected since {_since(holds)}: {why}.")
+    free = "that is allowed without the account's yes" if is_account else "that is allowed without your yes"
+    was_said = [line for line in holds if line.answer is PartyAnswer.YES]
+    for those, why in ((was_said, "that was said already"), ([one for one in holds if one not in was_said], free)):
+        if those:
+            part = f"For {named(choice, those)}, it" if len(those) < len(heard) else "It"
+            said.append(f"{part} changes nothing about data collected since {_since(those)}: {why}.")
     for reason, instant in _waits(is_account=is_account).items():
         those = [line for line in waits if isinstance(line.own, Refusal) and line.own.reason is reason]
         if those:
@@ -70,8 +71,14 @@ def _waits(*, is_account: bool) -> dict[Reason, str]:
     }
 
 
-def what_a_no_does(choice: Choice, *, is_account: bool = False) -> list[str]:
-    """Say what a no would stop, purpose by purpose, what it turns off besides, and what it leaves as it is."""
+def what_a_no_does(choice: Choice, *, due_days: int, is_account: bool = False) -> list[str]:
+    """Say what a no would stop, purpose by purpose, what it turns off besides, and what it leaves as it is.
+
+    Args:
+        choice: The switch.
+        due_days: Days within which models must forget.
+        is_account: Whether it is the account that answers.
+    """
     said = []
     for purpose in choice.purposes:
         lines = [line for line in choice.lines if line.purpose == purpose]
@@ -85,11 +92,13 @@ def what_a_no_does(choice: Choice, *, is_account: bool = False) -> list[str]:
                 f"{words.PURPOSES[purpose].title}: {reached} will not be used. It does not reach "
                 f"{words.categories(bound)}: the terms give you no say in that."
             )
+    if any(line.purpose.startswith("train/") for line in choice.with_say(*_HEARD)):
+        said.append(f"What models have learned from that data, they must forget within {due_days} days.")
     besides = [words.PURPOSES[purpose].title for purpose in choice.purposes if _is_besides(choice, purpose)]
     said.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
     kept = [feature for feature in _features_of(choice.purposes) if feature not in choice.purposes]
     if kept:
-        said.append(f"It does not turn off {words.listed([words.PURPOSES[name].title.lower() for name in kept])}.")
+        said.append(f"It does not turn off {words.listed([words.purpose_in_words(name) for name in kept])}.")
     return list(dict.fromkeys(said))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from volition.consent.aggregates import FEWEST, Counted, count
 from volition.consent.choices import Choice, ChoiceLine, Choices, Standing
-from volition.consent.permits import Refusal
+from volition.consent.permits import Refusal, Say
 from volition.consent.terms.diff import diff
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
@@ -34,7 +34,7 @@ from volition.server.web.answering import (
 from volition.server.web.console.first_steps import FirstStep, first_steps
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.server.web.person.excluding import AccountExclusions, account_exclusions
-from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, weighs_of
+from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, because, weighs_of
 from volition.server.web.standing import allowed_state, beside, training_state
 
 pages = Pages()
@@ -134,8 +134,7 @@ def show(visit: Visit) -> AccountPage:
     counted = [count(history, people, choice, account=account, at_us=workspace.now_us) for choice in found.choices]
     return AccountPage(
         title=f"AI settings of {name}",
-        lead=f"What AI may do with data of {name}. A no of the account applies whatever its people say; after a yes "
-        "each of them can still say no.",
+        lead=f"What AI may do with data of {name}. {_both_sides(found)}".strip(),
         empty=_why_empty(found, name),
         steps=first_steps(
             is_published=found.terms is not None,
@@ -249,13 +248,12 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
 def card_of(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
     """Show one switch of the account, whose name is given."""
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
-    yes, no = what_a_yes_does(choice, is_account=True), what_a_no_does(choice, is_account=True)
+    yes, no = what_a_yes_does(choice, is_account=True), what_a_no_does(choice, due_days=due_days, is_account=True)
     if trains:
         yes.append(
             "If you say no later, nothing learns from the data from then on, and models that learned from it must "
             f"forget it within {due_days} days."
         )
-        no.insert(0, f"What models have learned from that data, they must forget within {due_days} days.")
     else:
         yes.append("You can say no later; it works at once.")
     no.insert(0, "It applies until an administrator says yes, whatever the people of the account say.")
@@ -269,7 +267,7 @@ def card_of(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> A
         yes=tuple(yes),
         no=tuple(no),
         others=f"{_others(choice)} {words.elsewhere(choice.lines)}".strip(),
-        kinds=tuple(_kind(line, single=len(choice.purposes) == 1) for line in choice.lines),
+        kinds=tuple(_kind(line, name, single=len(choice.purposes) == 1) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{PATH}/switches/{choice.switch.name}",
         weighs=weighs_of(choice),
@@ -291,13 +289,31 @@ def _others(choice: Choice) -> str:
     if everyone:
         part = [line for line in choice.lines if set(line.asks) & {"everyone", "person"}]
         return f"For {named(choice, part)}, the people concerned must say yes too."
-    return "Each person can still say no." if any(line.people_can_refuse for line in choice.lines) else ""
+    part = [line for line in choice.lines if line.people_can_refuse]
+    if len(part) == len(choice.lines):
+        return "Each person can still say no."
+    return f"For {named(choice, part)}, each person can still say no." if part else ""
 
 
-def _kind(line: ChoiceLine, *, single: bool) -> CategoryRow:
+def _both_sides(found: Choices) -> str:
+    """Say how the answers of the account and of its people go together, as the terms have it."""
+    lines = [line for choice in found.choices for line in choice.lines]
+    heard = [line for line in lines if line.say is not Say.NONE]
+    refusable = {line.people_can_refuse for line in lines}
+    if not heard:
+        return ""
+    where = "" if len(heard) == len(lines) else ", where the terms ask the account,"
+    said = f"A no of the account applies{where} whatever its people say"
+    if refusable == {False}:
+        return f"{said}; the terms give them no say of their own."
+    part = ", where the terms let them" if False in refusable else ""
+    return f"{said}; after a yes each of them can still say no{part}."
+
+
+def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
     named = words.CATEGORY[line.category]
     why = (
-        words.REASON[line.own.reason]
+        because(line.own, organisation)
         if isinstance(line.own, Refusal)
         else f"collected since {words.day(line.own.since_us)}{words.more_elsewhere(line)}"
     )

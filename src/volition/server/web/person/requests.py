@@ -145,7 +145,7 @@ def ask(visit: Visit) -> ErasePage:
     workspace = visit.workspace
     held = workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
-    learned = sorted({words.PURPOSES[one.purpose].title.lower() for one in held.training_sets})
+    learned = sorted({words.purpose_in_words(one.purpose) for one in held.training_sets})
     taught = f" You are in training sets for: {words.listed(learned)}." if learned else ""
     return ErasePage(
         title="Erase me",

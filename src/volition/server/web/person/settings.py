@@ -152,9 +152,8 @@ def show(visit: Visit) -> SettingsPage:
     ]
     return SettingsPage(
         title="AI settings",
-        lead=f"What AI may do with your data at {organisation}. Every answer takes effect at once, is "
-        "recorded for you, "
-        "and can be changed at any time.",
+        lead=f"What AI may do with your data at {organisation}. A no takes effect at once. Every answer is "
+        "recorded for you and can be changed at any time.",
         empty=_why_empty(found, organisation),
         training=training_state(
             (line for choice in found.choices for line in choice.lines),
@@ -256,13 +255,12 @@ def card_of(
 ) -> SwitchCard:
     """Show one switch; answers to it are sent to `path` with its name. The figures to weigh are for no guest."""
     single = len(choice.purposes) == 1
-    yes, no = what_a_yes_does(choice), what_a_no_does(choice)
+    yes, no = what_a_yes_does(choice), what_a_no_does(choice, due_days=due_days)
     if any(purpose.startswith("train/") for purpose in choice.purposes):
         yes.append(
             "You can say no later: from then on nothing learns from your data, and models that learned from it must "
             f"forget it within {due_days} days."
         )
-        no.insert(-1, f"What models have learned from that data, they must forget within {due_days} days.")
     else:
         yes.append("You can say no later; it works at once.")
     return SwitchCard(
@@ -359,16 +357,17 @@ def _why(line: ChoiceLine, organisation: str) -> str:
     if line.by_signal:
         return words.SIGNAL
     if isinstance(line.own, Refusal):
-        return _because(line.own, "you")
+        return because(line.own, "you")
     if isinstance(line.of_account, Refusal):
-        return _because(line.of_account, organisation)
+        return because(line.of_account, organisation)
     since_us = max(line.own.since_us, line.of_account.since_us)
     kept = "" if line.max_age_us is None else f", for {line.max_age_us // 86_400_000_000:,} days"
     detail = "" if line.say is not Say.NONE else " (you are not asked)"
     return f"collected since {words.day(since_us)}{kept}{detail}"
 
 
-def _because(refusal: Refusal, who: str) -> str:
+def because(refusal: Refusal, who: str) -> str:
+    """Say why somebody's side refuses a use, as a clause; `who` is "you", or the name of an organisation."""
     detail = {
         "not-asked": "{who} have not answered" if who == "you" else "{who} has not answered",
         "said-no": "{who} said no",
@@ -392,6 +391,6 @@ def _forbidden(never: Never) -> Forbidden:
 
 def _said(rule: Rule) -> str:
     data = words.listed([words.GROUP.get(name, words.CATEGORY.get(name, name)) for name in rule.data])
-    purposes = words.listed([words.GROUP.get(name) or words.PURPOSES[name].title.lower() for name in rule.purpose])
+    purposes = words.listed([words.GROUP.get(name) or words.purpose_in_words(name) for name in rule.purpose])
     where = f" in {words.listed(rule.region)}" if rule.region else ""
     return f"{data} for {purposes}{where}: never"

@@ -232,9 +232,9 @@ def _card(
 
 def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool) -> Iterator[str]:
     """Say on each side whether a use is allowed, kinds of data with the same answer in one sentence."""
-    sides = [(organisation, [(line.category, _side(line.of_account)) for line in lines])]
+    sides = [(organisation, [(line.category, _side(line.of_account, organisation)) for line in lines])]
     if not is_account:
-        sides.insert(0, ("You", [(line.category, _side(line.own, by_signal=line.by_signal)) for line in lines]))
+        sides.insert(0, ("You", [(line.category, _side(line.own, "you", by_signal=line.by_signal)) for line in lines]))
     for who, answers in sides:
         alike: dict[str, list[str]] = {}
         for category, detail in dict(answers).items():
@@ -248,14 +248,14 @@ def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool)
         yield more
 
 
-def _side(answer: Permit | Refusal, *, by_signal: bool = False) -> str:
+def _side(answer: Permit | Refusal, who: str, *, by_signal: bool = False) -> str:
     if isinstance(answer, Permit):
         return f"allowed since {words.day(answer.since_us)}"
-    return f"not allowed: {words.SIGNAL if by_signal else words.REASON[answer.reason]}"
+    return f"not allowed: {words.SIGNAL if by_signal else settings.because(answer, who)}"
 
 
 def _off(off: SwitchEffect, purpose: str) -> str:
-    names = [words.PURPOSES[name].title for name in (*off.refuses, *off.disables) if name != purpose]
+    names = [words.purpose_in_words(name) for name in (*off.refuses, *off.disables) if name != purpose]
     if not names:
         return f"Turning off the switch “{off.title}” turns off nothing else."
     return f"Turning off the switch “{off.title}” also turns off: {words.listed(names)}."
