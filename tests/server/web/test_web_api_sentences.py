@@ -177,6 +177,7 @@ def check_requested(doors, said):
     [newest, *_] = re.findall(r"<article.*?</article>", doors.page.get("/requests").text, re.DOTALL)
     is_used = any(permitted for permitted, _ in said.values())
     assert ("In force, but it does not reach " in newest) == is_used, newest
+    assert "Recorded" not in newest  # everything is only refused where the terms give a say in something
     assert ("In force: this data of yours is not used for this." in newest) != is_used, newest
 
 

@@ -350,3 +350,41 @@ def test_a_signal_of_the_browser_is_not_told_as_an_answer_and_an_answer_counts_o
     assert "You said no." in page
     assert signal not in page
     server.close()
+
+
+def test_where_the_terms_give_no_say_no_page_speaks_of_a_yes_or_of_a_no_that_counts(tmp_path):
+    talk = tmp_path / "talk.vtt"
+    talk.write_text(TALK)
+    with Workspace.create(tmp_path / "ws", origin="log.example/say", profile="2023-03-31") as workspace:
+        workspace.people.add_account("acme", "Acme Ltd")
+        workspace.people.add_person("ada", account="acme", name="Ada Byron")
+        workspace.terms.accept("acme")
+        workspace.records.collect_webvtt(
+            talk, account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC), meeting="Order talk"
+        )
+        guest = workspace.parties.guest("acme", GUEST).id
+        workspace.consent.decide("person:ada", yes=False, data=["service", "content"], purpose=["train", "feature"])
+    server = Server(tmp_path / "ws")
+    server.access.users.add("ada", roles=[Role.PERSON], account="acme", person="ada")
+    server.access.users.add("root", roles=[Role.ADMINISTRATOR], account="acme")
+    server.access.users.add("zoe", roles=[Role.GUEST], account="acme", person=guest)
+
+    def shown(user, path):
+        client = TestClient(server, base_url="http://c.example")
+        client.cookies.set("volition", server.access.sessions.begin(user))
+        return " ".join(re.sub(r"<[^>]+>", " ", unescape(client.get(path).text)).split())
+
+    requests = shown("ada", "/requests")
+    assert "Recorded, but the terms give you no say in this: it is used all the same." in requests
+    assert "Done" not in requests
+    weigh = shown("ada", "/weigh")
+    assert "You: not asked by the terms. Acme Ltd: not asked by the terms; allowed since" in weigh
+    assert "Now choose" not in weigh
+    meeting = shown("ada", "/meetings/Order talk")
+    assert "What is here was collected before the terms allowed this" in meeting
+    assert "the yes that it needs" not in meeting
+    assert "it was collected before this was allowed" in shown("zoe", "/guest")
+    account = shown("root", "/account")
+    assert "What AI may do with data of Acme Ltd. Data may train AI" in account
+    assert "still say no" not in account
+    server.close()

@@ -118,7 +118,7 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.NOT_ASKED: "a yes that it needs was not given",
     Reason.SAID_NO: "the answer is no",
     Reason.WITHDRAWN: "a yes was withdrawn",
-    Reason.BEFORE_YES: "it was collected before the yes",
+    Reason.BEFORE_YES: "it was collected before this was allowed",
     Reason.TOO_OLD: "it is older than the terms allow",
     Reason.ERASED: "this person or account was erased",
     Reason.UNKNOWN_PARTY: "it is not known whom it concerns",

@@ -227,11 +227,17 @@ def request_card(request: DataRequest, now_us: int, found: Choices = NOTHING) ->
         id=f"request-{request.seq}",
         title="Erase me" if erased else f"No to {_spoken(request)}",
         when=f"{words.moment(request.at_us)}, entry {request.seq:,} of the ledger",
-        state=Badge(word="Done" if request.is_done else "In progress", is_on=request.is_done),
+        state=Badge(word=_state(request, found), is_on=request.is_done),
         detail=tuple(_details(request, done, now_us, found)),
         models=tuple(_line(model) for model in request.models),
         done=done,
     )
+
+
+def _state(request: DataRequest, found: Choices) -> str:
+    if not request.is_done:
+        return "In progress"
+    return "Done" if _reaches(request, found) else "Recorded"
 
 
 def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> list[str]:
@@ -269,9 +275,22 @@ def _what_it_does(request: DataRequest, found: Choices) -> list[str]:
         if line.say is Say.NONE and line.category in request.categories and line.purpose in request.purposes
     ]
     used = [line for line in bound if line.stands]
+    if used and not _reaches(request, found):
+        return ["Recorded, but the terms give you no say in this: it is used all the same."]
     if not used:
         return ["In force: this data of yours is not used for this."]
     return [f"In force, but it does not reach {spoken(used)}: the terms give you no say in that."]
+
+
+def _reaches(request: DataRequest, found: Choices) -> bool:
+    """Say whether the terms give a no any say in what it names; an erasure needs none."""
+    named = [
+        line.say is not Say.NONE
+        for choice in found.choices
+        for line in choice.lines
+        if line.category in request.categories and line.purpose in request.purposes
+    ]
+    return request.kind is RequestKind.ERASURE or not named or any(named)
 
 
 def _spoken(request: DataRequest) -> str:
