@@ -215,7 +215,7 @@ def opened(folder, user, path):
     client.cookies.set("volition", server.access.sessions.begin(user))
     page = client.get(path).text
     server.close()
-    return " ".join(re.findall(r'A yes that ends soon">(.*?)</section>', page, re.DOTALL))
+    return " ".join(re.findall(r'A yes that ends soon">(.*?)</section>', page, re.DOTALL)), page
 
 
 @pytest.mark.parametrize(
@@ -228,9 +228,13 @@ def opened(folder, user, path):
 def test_a_page_says_on_top_that_a_yes_ends_soon_until_it_is_said_anew(folder, user, party, path, whose):
     now_us = canonical.now_us()
     say(folder, party, at_us=now_us - 60 * DAY_US, ends_us=now_us + 20 * DAY_US)
-    told = opened(folder, user, path)
+    told, page = opened(folder, user, path)
     assert f"<p>{whose} yes to Training ends on {words.day(now_us + 20 * DAY_US)} (UTC)." in told
+    goes_on = f"<li>The yes that ends on {words.day(now_us + 20 * DAY_US)} then goes on after that day.</li>"
+    assert page.count(goes_on) == 1
     say(folder, party, at_us=now_us, ends_us=now_us + 40 * DAY_US)
-    assert opened(folder, user, path) == ""
+    assert opened(folder, user, path)[0] == ""
     say(folder, party, at_us=now_us, yes=False)
-    assert opened(folder, user, path) == ""
+    told, page = opened(folder, user, path)
+    assert told == ""
+    assert "then goes on after" not in page

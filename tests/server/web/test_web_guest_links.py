@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from starlette.testclient import TestClient
 
+from volition.canonical import us_to_text
 from volition.cli import main
 from volition.server.app import Server
 from volition.server.auth import Role
@@ -147,3 +148,10 @@ def test_a_guest_refuses_everything_with_one_click_without_a_script_and_undoes_i
     assert undo == action
     assert "Everything is as it was before." in client.post(undo, data={"undo": seq}).text
     assert answers()["train-search"] == before["train-search"] == "yes"
+
+
+def test_a_guest_is_told_on_the_page_that_a_yes_ends_soon(server):
+    with server.workspaces.borrow() as workspace:
+        until = us_to_text(workspace.now_us + 10 * 86_400_000_000)
+        workspace.consent.choose(f"person:{server.guest}", "train-search", account="acme", yes=True, until=until)
+    assert "Your yes to Train search ends on" in browser(server).post(link_of(server)).text

@@ -55,6 +55,8 @@ def what_a_yes_does(choice: Choice, *, is_account: bool = False) -> list[str]:
         if those:
             part = f"For {named(choice, those)}, it" if len(those) < len(heard) else "It"
             said.append(f"{part} changes nothing about data collected since {_since(those)}: {why}.")
+    if ends := list(dict.fromkeys(words.day(line.end_us) for line in was_said if line.end_us is not None)):
+        said.append(f"The yes that ends on {words.listed(ends)} then goes on after that day.")
     for reason, instant in _waits(is_account=is_account).items():
         those = [line for line in waits if isinstance(line.own, Refusal) and line.own.reason is reason]
         if those:
