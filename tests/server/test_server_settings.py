@@ -66,9 +66,9 @@ def test_everything_can_be_said(tmp_path):
         ("[webhook]\nurl = 'https://x.example'", "1: write [[webhook]], in double brackets"),
         (
             "[[webhook]]\nurl = 'https://x.example'\nsecret_file = 'a.secret'\nkinds = [\n'regio']",
-            '5: there is no kind of entry that a webhook is sent "regio".',
+            '5: there is no kind of event that a webhook is sent "regio".',
         ),
-        ("[[webhook]]\nurl = 'https://x.example'\nsecret_file = 'a.secret'\nkinds = []", "4: no kind of entry"),
+        ("[[webhook]]\nurl = 'https://x.example'\nsecret_file = 'a.secret'\nkinds = []", "4: no kind of event"),
         ("site = 1", "1: expected a table"),
         ("[", "1: This is not valid TOML"),
     ],

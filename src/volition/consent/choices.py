@@ -98,6 +98,7 @@ class ChoiceLine:
         max_age_us: Age beyond which nothing is used; none for no limit.
         elsewhere: Rules of other regions that ask more: where somebody from there is concerned, they count as well.
         end_us: When the party's yes ends, or ended (not included); none where it does not end, or there is none.
+        by_signal: Whether what counts as its no is a lasting signal of its browser (Global Privacy Control) alone.
     """
 
     category: str
@@ -112,6 +113,7 @@ class ChoiceLine:
     max_age_us: int | None
     elsewhere: tuple[Elsewhere, ...] = ()
     end_us: int | None = None
+    by_signal: bool = False
 
     @property
     def stands(self) -> bool:
@@ -352,6 +354,7 @@ class _Asking:
             max_age_us=min((rule.max_age_us for rule in rules if rule.max_age_us is not None), default=None),
             elsewhere=tuple(self._elsewhere(category, purpose, rules)),
             end_us=yes_end_us(self.history, use, self.at_us) if self._may_end(purpose) else None,
+            by_signal=self._is_by_signal(use, own),
         )
 
     def _may_end(self, purpose: str) -> bool:
@@ -360,6 +363,18 @@ class _Asking:
         return any(decision.until_us is not None for decision in decisions) or bool(
             decisions and self.history.bindings.yes_ages_us(purpose)
         )
+
+    def _is_by_signal(self, use: Use, own: Permit | Refusal) -> bool:
+        """Return whether a no stands of which the party said nothing after its last yes: only its browser did."""
+        if not isinstance(own, Refusal) or own.reason not in {Reason.SAID_NO, Reason.WITHDRAWN}:
+            return False
+        heard = [
+            one
+            for one in self.history.party(self.party).decisions
+            if one.at_us <= self.at_us and use.category in one.categories and use.purpose in one.purposes
+        ]
+        yes_us = max((one.at_us for one in heard if one.yes), default=BEGINNING_US)
+        return not any(one.at_us >= yes_us for one in heard if not one.yes)
 
     def _elsewhere(self, category: str, purpose: str, here: Sequence[Rule]) -> Iterator[Elsewhere]:
         """Yield the rules of other regions that ask more than the party's and the account's rules do."""

@@ -18,7 +18,7 @@ Everything in the file is optional, and so is the file:
     [[webhook]]
     url = "https://acme.example/hooks/volition"
     secret_file = "webhook.secret"
-    kinds = ["decision", "terms", "notice", "forgetting"]
+    kinds = ["decision", "terms", "notice", "forgetting", "ending"]
 
 An unknown key is an error, as is a secret that others can read; an error names the line.
 """
@@ -33,7 +33,7 @@ from urllib.parse import urlsplit
 from volition.consent.terms.toml_file import FaultError, Section, at, check_words, name_lines, read_toml
 
 FILE: Final = "server.toml"
-WEBHOOK_KINDS: Final = ("decision", "terms", "notice", "forgetting")
+WEBHOOK_KINDS: Final = ("decision", "terms", "notice", "forgetting", "ending")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Zoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """An outgoing webhook: its address, the secret that signs it, and which kinds of ledger entries it is sent."""
+    """An outgoing webhook: its address, the secret that signs it, and of which kinds of events it is told."""
 
     url: str
     secret: str
@@ -125,7 +125,7 @@ def _zoom(top: Section, folder: Path) -> Zoom:
 def _webhook(section: Section, folder: Path) -> Webhook:
     kinds = section.words("kinds") if "kinds" in section.value else WEBHOOK_KINDS
     with at(*section.path):
-        check_words(kinds, WEBHOOK_KINDS, "kinds", what="kind of entry that a webhook is sent")
+        check_words(kinds, WEBHOOK_KINDS, "kinds", what="kind of event that a webhook is sent")
     return Webhook(url=_url(section, "url"), secret=_secret(section, "secret_file", folder), kinds=kinds)
 
 

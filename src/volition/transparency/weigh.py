@@ -27,6 +27,8 @@ from volition.transparency.traces import at_stake
 _TRAINING: Final = "train/"
 _FEATURE: Final = "feature/"
 
+_NOTHING_TO_SAY: Final = "The terms give you no say in this."
+
 _STAYS: Final = {
     _TRAINING: (
         "Answers that a model gave before it forgot cannot be taken back.",
@@ -259,17 +261,18 @@ def _weigh(  # noqa: PLR0913, PLR0917 - as above, for one purpose
     states = tuple(_states(party, history, at_us, purpose, data))
     shown = to_show(models, purpose)
     learned = tuple(_learned(party, history, at_us, purpose, models)) if trains else ()
+    switches = tuple(_switches(party, history, at_us, purpose))
     kind = _TRAINING if trains else _FEATURE if purpose.startswith(_FEATURE) else ""
     return WeighedPurpose(
         purpose=purpose,
         now=states,
         gains=tuple(gains(party, shown)) if trains else (),
         costs=tuple(costs(party, shown)) if trains else (),
-        a_no=_a_no(party, purpose, states),
-        switches=tuple(_switches(party, history, at_us, purpose)),
+        a_no=_a_no(party, purpose, states, switches),
+        switches=switches,
         models=learned,
         due_days=due_days if trains else None,
-        withdrawing=_withdrawing(purpose, learned, due_days),
+        withdrawing=_NOTHING_TO_SAY if _has_no_say(states) else _withdrawing(purpose, learned, due_days),
         stays=_STAYS.get(kind, ()),
     )
 
@@ -282,13 +285,14 @@ def _states(
 ) -> Iterator[PermitState]:
     if party.account is None:
         return
+    beside = () if party.is_account else history.located((party.ledger_name,))  # the rule of their region counts, too
     asked = [(f"account:{party.account}", PartyRole.ACCOUNT)]
     if not party.is_account:
         asked.insert(0, (party.ledger_name, PartyRole.FIRST))
     for one, role in asked:
         same: dict[PermitState, list[str]] = {}
         for category in data:
-            use = Use(account=party.account, party=one, role=role, category=category, purpose=purpose)
+            use = Use(account=party.account, party=one, role=role, category=category, purpose=purpose, beside=beside)
             state = _state(history, use, at_us, party.address(one))
             same.setdefault(state, []).append(category)
         for state, categories in same.items():
@@ -312,18 +316,35 @@ def _state(history: History, use: Use, at_us: int, party: str) -> PermitState:
 # --- what a no does ------------------------------------------------------------------------------------------------
 
 
-def _a_no(party: WeighingParty, purpose: str, states: Sequence[PermitState]) -> str:
-    own = [state.say for state in states if state.party == "you"]
-    if own and all(say == Say.NONE.value for say in own):
-        return "The terms give you no say in this."
+def _a_no(party: WeighingParty, purpose: str, states: Sequence[PermitState], switches: Sequence[SwitchEffect]) -> str:
+    """Say what a no to a purpose alone does, and that one said with a switch may do more."""
+    if _has_no_say(states):
+        return _NOTHING_TO_SAY
+    bound = any(state.party == "you" and state.say == Say.NONE.value and state.allowed for state in states)
+    rest = " It does not reach the data on which the terms give no say." if bound else ""
     if purpose.startswith(_TRAINING):
         whose = "records of your account" if party.is_account else "records in which you have a say"
-        return f"Models for this purpose no longer learn from {whose}. No feature is turned off by it."
+        does = f"Models for this purpose no longer learn from {whose}.{rest}"
+        more = [
+            one.title for one in switches if any(name.startswith(_FEATURE) for name in (*one.refuses, *one.disables))
+        ]
+        if not more:
+            return f"{does} No feature is turned off by it."
+        named = ", ".join(f"\u201c{title}\u201d" for title in more)
+        return f"{does} Alone it turns off no feature; said with the switch {named}, it does."
     if purpose.startswith(_FEATURE):
+        if party.is_account and bound:
+            return f"The feature no longer uses data of your account.{rest}"
         if party.is_account:
             return "The feature stops for everybody in your account."
-        return "The feature keeps running, but shows nobody the records in which you have a say."
-    return "It is refused until you say yes, whatever others decide."
+        return f"The feature does not use the records in which you have a say.{rest}"
+    return f"It is refused until you say yes, whatever others decide.{rest}"
+
+
+def _has_no_say(states: Sequence[PermitState]) -> bool:
+    """Say whether the terms give the party no say in a purpose, for any kind of data."""
+    own = [state.say for state in states if state.party == "you"]
+    return bool(own) and all(say == Say.NONE.value for say in own)
 
 
 def _switches(party: WeighingParty, history: History, at_us: int, purpose: str) -> Iterator[SwitchEffect]:

@@ -5,6 +5,7 @@
     from = "Acme privacy centre <privacy@acme.example>"
     user = "privacy"
     password_file = "mail.secret"        # relative to the workspace's folder, mode 0600; or password_env
+    remind_days = [30, 7]                # before a yes ends; [] for no reminder
 
 A password never stands in the table itself, and neither it nor a mail travels unencrypted beyond this machine. The
 password is read when a mail server is first asked, so that a file that is missing keeps no workspace closed.
@@ -24,6 +25,10 @@ from volition.errors import InvalidInputError
 SECURITY: Final[Mapping[str, int]] = {"starttls": 587, "tls": 465, "none": 25}
 """How a connection is encrypted, and the port that goes with it: RFC 6409, RFC 8314."""
 
+REMIND_DAYS: Final = (30, 7)
+"""How many days before the end of a yes whoever said it is reminded, if the settings say nothing else."""
+
+_LONGEST_DAYS: Final = 365
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _LARGEST_PORT: Final = 65_535
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"\\()\[\]]+@[^\s@<>,;:\"\\()\[\]]+")
@@ -46,6 +51,7 @@ class MailSettings:
         password_file: The file that holds the password, relative to the workspace's folder; none for another place.
         password_env: The environment variable that holds it; none for another place.
         sender: The address that mails are from, perhaps with a name before it.
+        remind_days: How many days before the end of a yes whoever said it is reminded, the most first; none for never.
     """
 
     host: str
@@ -55,6 +61,7 @@ class MailSettings:
     password_file: str | None
     password_env: str | None
     sender: str
+    remind_days: tuple[int, ...] = REMIND_DAYS
 
     @classmethod
     def from_toml(cls, table: object) -> Self:
@@ -67,7 +74,7 @@ class MailSettings:
             table,
             (),
             required={"host", "from"},
-            optional={"port", "security", "user", "password_file", "password_env"},
+            optional={"port", "security", "user", "password_file", "password_env", "remind_days"},
         )
         for key in ("host", "from", "user", "password_file", "password_env"):
             if key in section.value and not section.text(key).strip():
@@ -91,6 +98,7 @@ class MailSettings:
             password_file=section.optional_text("password_file"),
             password_env=section.optional_text("password_env"),
             sender=section.text("from"),
+            remind_days=_remind_days(section),
         )
 
     @property
@@ -126,6 +134,14 @@ class MailSettings:
             if isinstance(error, InvalidInputError):
                 raise
             raise InvalidInputError(f"The mail server's password cannot be read from {path}: {error}.") from error
+
+
+def _remind_days(section: Section) -> tuple[int, ...]:
+    days = section.value.get("remind_days", REMIND_DAYS)
+    if not isinstance(days, list | tuple) or not all(type(one) is int and 1 <= one <= _LONGEST_DAYS for one in days):
+        fault = f'"remind_days" must be a list of whole numbers from 1 to {_LONGEST_DAYS}, such as [30, 7].'
+        raise FaultError(("remind_days",), fault)
+    return tuple(sorted(set(days), reverse=True))
 
 
 def _check_password(section: Section) -> None:

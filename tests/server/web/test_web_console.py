@@ -60,8 +60,8 @@ def test_a_person_s_answer_is_told_to_nobody(server):
         pages = [client.get(path).text for path in ("/console", "/console/ledger", f"/console/ledger/{no.seq}")]
         proof = client.get(f"/console/ledger/{no.seq}/proof")
         assert not [text for text in (*pages, proof.text) if pseudonym in text or "Ada" in text]
-        assert "Acme Ltd said no to train recommendations" in pages[1]
-        assert "train search" not in "".join(pages).lower()
+        assert "Acme Ltd said no to training recommendations" in pages[1]
+        assert "training search" not in "".join(pages).lower()
         assert "A person gave an answer" in pages[2]
         assert proof.json()["entry"] is None
 

@@ -2,10 +2,12 @@
 
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
 
+from volition.canonical import us_to_text
 from volition.cli import main
 from volition.server.app import Server
 from volition.server.auth import Role
@@ -115,3 +117,43 @@ def test_on_the_command_line_links_are_made_listed_and_revoked(server, world, ca
     assert guest.post(path).status_code == 403
     assert "Name either" in told("user", "unlink", code=2)
     assert "comes in by a link" in told("user", "add", "x", "--role", "guest", code=2)
+
+
+def test_a_guest_refuses_everything_with_one_click_without_a_script_and_undoes_it(server, tmp_path):
+    party = f"person:{server.guest}"
+
+    def answers():
+        with server.workspaces.borrow() as workspace:
+            found = workspace.consent.choices(party, account="acme").choices
+        return {choice.switch.name: choice.answer for choice in found if choice.has_say}
+
+    meeting = tmp_path / "call.vtt"
+    meeting.write_text("WEBVTT\n\n00:01.000 --> 00:04.000\nZoe Guest: I join from outside.\n")
+    with server.workspaces.borrow() as workspace:
+        workspace.records.collect_webvtt(meeting, account="acme", started=datetime(2025, 6, 2, 9, tzinfo=UTC))
+        workspace.consent.choose(party, "train-search", account="acme", yes=True)
+    before = answers()
+    client = browser(server)
+    page = client.post(link_of(server)).text
+    [action] = re.findall(r'id="everything" method="post" action="([^"]+)"', page)
+    told = re.search(r"One click says no to [^<]+", page)[0]
+
+    page = client.post(action, data={"answer": "no"}).text
+
+    assert set(answers().values()) == {"no"}
+    cards = len(re.findall(r'<form class="answers"', page))
+    assert told.startswith(
+        f"One click says no to the {cards} switches on this page and to {len(before) - cards} on other"
+    )
+    assert "Everything: your no counts from now on." in page
+    [(undo, seq)] = re.findall(r'action="([^"]+)"[^>]*>\s*<input type="hidden" name="undo" value="(\d+)">', page)
+    assert undo == action
+    assert "Everything is as it was before." in client.post(undo, data={"undo": seq}).text
+    assert answers()["train-search"] == before["train-search"] == "yes"
+
+
+def test_a_guest_is_told_on_the_page_that_a_yes_ends_soon(server):
+    with server.workspaces.borrow() as workspace:
+        until = us_to_text(workspace.now_us + 10 * 86_400_000_000)
+        workspace.consent.choose(f"person:{server.guest}", "train-search", account="acme", yes=True, until=until)
+    assert "Your yes to Train search ends on" in browser(server).post(link_of(server)).text

@@ -11,13 +11,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from volition.canonical import canonical_json
-from volition.consent.terms.terms_file import load_profile
+from volition.consent.terms.terms_file import load_profile, read_terms
 from volition.errors import RefusedError
 from volition.ledger import merkle
 from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
 from volition.server.web.markdown import to_html
+from volition.workspace import Workspace
 
 GUEST = "Zoe Guest"
 TALK = f"""WEBVTT
@@ -128,7 +129,7 @@ def test_a_no_is_listed_with_its_ledger_entry(server, ada):
         [said] = [one for one in workspace.history().party(workspace.party("person:ada")).decisions if not one.yes]
     answer = words(ada.get("/requests"))
     assert f"entry {said.seq} of the ledger" in answer
-    assert "No to train the composer, with all content Done" in answer
+    assert "No to training the composer, with all content Done" in answer
 
 
 @pytest.mark.slow
@@ -299,3 +300,91 @@ def test_being_erased_works_without_javascript(lived, new_page, sign_in):
     assert page.locator("nav").count() == 0
     page.goto("/holdings")
     assert "/sign-in" in page.url
+
+
+SIGNALLED = """
+id = "signalled"
+title = "Signalled"
+effective = 2020-01-01T00:00:00Z
+acceptance = "explicit"
+text = "signalled.md"
+
+[[rule]]
+data = "service"
+purpose = ["train/search", "advertising"]
+basis = "contract"
+refusable_by = ["account", "person"]
+
+[signal.gpc]
+refuses = ["train"]
+"""
+
+
+def test_a_signal_of_the_browser_is_not_told_as_an_answer_and_an_answer_counts_over_it(tmp_path):
+    (tmp_path / "signalled.toml").write_text(SIGNALLED)
+    (tmp_path / "signalled.md").write_text("# Signalled")
+    with Workspace.create(tmp_path / "ws", origin="log.example/gpc", profile=None) as workspace:
+        workspace.people.add_account("acme", "Acme Ltd")
+        workspace.people.add_person("ada", account="acme", name="Ada Byron")
+        workspace.terms.publish(read_terms(tmp_path / "signalled.toml"))
+        workspace.terms.accept("acme", "signalled")
+    server = Server(tmp_path / "ws")
+    server.access.users.add("ada", roles=[Role.PERSON], account="acme", person="ada")
+    client = TestClient(server, base_url="http://c.example", headers={"sec-fetch-site": "same-origin", "sec-gpc": "1"})
+    client.cookies.set("volition", server.access.sessions.begin("ada"))
+
+    client.get("/settings")  # the signal comes with it
+    page = " ".join(client.get("/settings").text.split())
+    signal = "a signal from your browser (Global Privacy Control) counts as a no"
+    assert f"You have not answered, but {signal}. If you want to allow it all the same, say yes" in page
+    assert "You said no" not in page
+    assert page.count("your answer now") == 0
+    assert signal in " ".join(client.get("/weigh").text.split())
+
+    page = " ".join(client.post("/settings/train-search", data={"answer": "yes"}).text.split())
+    assert "You said yes." in page
+    assert "Your data may train AI" in page
+    assert signal not in page
+
+    page = " ".join(client.post("/settings/train-search", data={"answer": "no"}).text.split())
+    assert "You said no." in page
+    assert signal not in page
+    server.close()
+
+
+def test_where_the_terms_give_no_say_no_page_speaks_of_a_yes_or_of_a_no_that_counts(tmp_path):
+    talk = tmp_path / "talk.vtt"
+    talk.write_text(TALK)
+    with Workspace.create(tmp_path / "ws", origin="log.example/say", profile="2023-03-31") as workspace:
+        workspace.people.add_account("acme", "Acme Ltd")
+        workspace.people.add_person("ada", account="acme", name="Ada Byron")
+        workspace.terms.accept("acme")
+        workspace.records.collect_webvtt(
+            talk, account="acme", started=datetime(2025, 6, 4, 9, tzinfo=UTC), meeting="Order talk"
+        )
+        guest = workspace.parties.guest("acme", GUEST).id
+        workspace.consent.decide("person:ada", yes=False, data=["service", "content"], purpose=["train", "feature"])
+    server = Server(tmp_path / "ws")
+    server.access.users.add("ada", roles=[Role.PERSON], account="acme", person="ada")
+    server.access.users.add("root", roles=[Role.ADMINISTRATOR], account="acme")
+    server.access.users.add("zoe", roles=[Role.GUEST], account="acme", person=guest)
+
+    def shown(user, path):
+        client = TestClient(server, base_url="http://c.example")
+        client.cookies.set("volition", server.access.sessions.begin(user))
+        return " ".join(re.sub(r"<[^>]+>", " ", unescape(client.get(path).text)).split())
+
+    requests = shown("ada", "/requests")
+    assert "Recorded, but the terms give you no say in this: it is used all the same." in requests
+    assert "Done" not in requests
+    weigh = shown("ada", "/weigh")
+    assert "You: not asked by the terms. Acme Ltd: not asked by the terms; allowed since" in weigh
+    assert "Now choose" not in weigh
+    meeting = shown("ada", "/meetings/Order talk")
+    assert "What is here was collected before the terms allowed this" in meeting
+    assert "the yes that it needs" not in meeting
+    assert "it was collected before this was allowed" in shown("zoe", "/guest")
+    account = shown("root", "/account")
+    assert "What AI may do with data of Acme Ltd. Data may train AI" in account
+    assert "still say no" not in account
+    server.close()

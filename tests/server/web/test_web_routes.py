@@ -298,6 +298,7 @@ NO_NUMBERS = [
 NUMBERED = [  # who, and what takes a number from them: a field of a form, a name of a query, or a part of the path
     (Role.PERSON, "POST", "/settings/train-search", "undo"),
     (Role.PERSON, "POST", "/settings/refuse/everything", "undo"),
+    (Role.GUEST, "POST", "/guest/refuse/everything", "undo"),
     (Role.ADMINISTRATOR, "POST", "/account/switches/train-search", "undo"),
     (Role.ADMINISTRATOR, "POST", "/account/switches/train-search/lock", "undo"),
     (Role.ADMINISTRATOR, "POST", "/account/limits", "undo"),

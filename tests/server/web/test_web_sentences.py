@@ -13,7 +13,7 @@ from itertools import chain, product
 import pytest
 
 from volition.canonical import us_to_text
-from volition.consent.choices import choices, saying
+from volition.consent.choices import PartyAnswer, choices, saying
 from volition.consent.gate import Record, decide
 from volition.consent.history import read_history
 from volition.consent.permits import Permit, Permits, Say
@@ -225,6 +225,13 @@ def check_yes(world, party, choice, card):
             assert now.since_us == SAID_US  # from the yes on, and not before
         further |= isinstance(reached, Permit) and isinstance(now, Permit) and reached.since_us < now.since_us
     told = " ".join(card.yes)
+    was_said = {
+        line.answer is PartyAnswer.YES
+        for line in choice.with_say(Say.ASKED, Say.MAY_REFUSE)
+        if isinstance(line.own, Permit)
+    }
+    assert ("that was said already" in told) == (True in was_said), card.yes
+    assert ("that is allowed without" in told) == (False in was_said), card.yes
     assert ("covers data collected from now on" in told) == opened, card.yes
     assert ("changes nothing about data collected since" in told) == held, card.yes
     assert ("is recorded, and takes effect" in told) == waiting, card.yes

@@ -11,18 +11,20 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from volition.errors import VolitionError
+from volition.ledger.entry import Entry
 from volition.server.auth import Access
 from volition.server.mail.letters import Writer
 from volition.server.mail.occasions import Occasions
 from volition.server.mail.recipients import Recipients
 from volition.server.mail.smtp import connect
-from volition.server.notices.outbox import MailState, Outbox
+from volition.server.notices.outbox import MailKind, MailState, Outbox
+from volition.server.notices.reminders import EVERY_US
 from volition.server.repeating import Repeating
 from volition.server.settings import ServerSettings
 from volition.workspace.mail_settings import MailSettings
@@ -35,6 +37,7 @@ SETTLE_US: Final = 60 * 1_000_000
 """How long an entry rests before a mail tells of it, microseconds."""
 
 _INVITED: Final = "mail invited"
+_REMINDED: Final = "mail reminded"
 _AT_ONCE: Final = 200
 _LOCK: Final = "mail.lock"
 _log = logging.getLogger(__name__)
@@ -105,7 +108,8 @@ class Courier:
             next_us = workspace.history().bindings.next_binding_us(after_us=int(invited))
             is_time = next_us is not None and next_us <= now_us
             accepted = any(entry.kind == "acceptance" for entry in entries)
-            if not entries and not is_time:
+            is_reminding = self._is_reminding(now_us, entries)
+            if not entries and not is_time and not is_reminding:
                 return
             recipients = Recipients(
                 workspace, self._access, url=self._server.url or "", has_oidc=self._server.oidc is not None
@@ -115,10 +119,21 @@ class Courier:
             letters = list(occasions.of_entries(entries))
             if is_time or accepted:
                 letters += occasions.of_time(int(invited), until_us)
+            endings = list(occasions.of_endings()) if is_reminding else []
         with database.writing():
-            self._outbox.queue(letters, cursor=start + len(entries), domain=self._settings.domain)
+            if is_reminding:
+                self._outbox.keep(MailKind.ENDING, {one.key for one in endings})
+                database.set_state(_REMINDED, str(now_us).encode())
+            self._outbox.queue([*letters, *endings], cursor=start + len(entries), domain=self._settings.domain)
             if is_time or accepted:
                 database.set_state(_INVITED, str(max(until_us, int(invited))).encode())
+
+    def _is_reminding(self, now_us: int, entries: Sequence[Entry]) -> bool:
+        """Say whether to look for yeses that end soon: now and then, and where a reminder waits that an answer ends."""
+        reminded = self._access.database.state(_REMINDED)
+        if reminded is None or not 0 <= now_us - int(reminded) < EVERY_US:
+            return True
+        return any(entry.kind == "decision" for entry in entries) and self._outbox.has_waiting(MailKind.ENDING)
 
     def _send(self) -> None:
         waiting = self._outbox.due(most=_AT_ONCE)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from volition.server.mail.recipients import Recipient
 from volition.server.notices.announcements import Announced, TermsChanges
 from volition.server.notices.outbox import Letter, MailKind
+from volition.server.notices.reminders import Reminder
 from volition.server.web import labels as words
 from volition.server.web.announced import binding_of, heading_of, more_of
 from volition.server.web.person.requests import RequestCard
@@ -84,6 +85,27 @@ class Writer:
             is_signed=link[1],
         )
 
+    def ending(self, to: Recipient, found: Sequence[Reminder], link: tuple[str, bool]) -> Letter:
+        """Write that a yes ends soon, to what, and how it goes on; all that are of one day in one mail."""
+        whose = f"the yes of {to.organisation}" if to.administers else "your yes"
+        day = words.day(found[0].ending.end_us)
+        items = [f"{words.purposes(one.ending.purposes)}, with {words.categories(one.ending.data)}" for one in found]
+        kept = "If you say yes again before that day, it goes on without a gap."
+        return self._letter(
+            to,
+            kind=MailKind.ENDING,
+            about=f"{found[0].day} {found[0].days}",
+            subject=f"{to.organisation}: {whose} ends on {day}",
+            paragraphs=[
+                f"On {day} (UTC) {whose} ends to:",
+                "\n".join(_items(dict.fromkeys(items))),
+                f"{kept} If you do nothing, it ends: from then on this counts as a no.",
+                f"Say yes or no here:\n{link[0]}",
+            ],
+            why="and a yes that ends is not let run out without a word",
+            is_signed=link[1],
+        )
+
     def done(self, to: Recipient, about: str, card: RequestCard, link: tuple[str, bool]) -> Letter:
         """Write that what somebody asked for was done."""
         return self._letter(
@@ -154,5 +176,5 @@ def uses_of(purposes: Iterable[str]) -> list[str]:
     return [words.PURPOSES[one].title for one in purposes]
 
 
-def _items(sentences: Sequence[str]) -> list[str]:
+def _items(sentences: Iterable[str]) -> list[str]:
     return [f"- {sentence}" for sentence in sentences]

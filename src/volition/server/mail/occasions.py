@@ -1,14 +1,16 @@
-"""From the ledger's entries, and from terms that come into force, to mails: who is to be told of what.
+"""From the ledger's entries, terms that come into force, and yeses that end soon, to mails: who is to be told.
 
 A `notice` gives mails of new terms; a person's no, that it was received; a `forgetting`, that a no was done, once every
 model has forgotten; terms that come into force for an account, invitations to those whose yes they ask for and who have
-not answered. What an erased person asked for is told by no mail: their address went with them.
+not answered; a yes that ends soon, reminders to whoever said it. What an erased person asked for is told by no mail:
+their address went with them.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from volition.consent.choices import PartyAnswer
+from volition.consent.endings import Ending
 from volition.consent.permits import Say
 from volition.errors import VolitionError
 from volition.ledger.entry import Entry
@@ -16,6 +18,7 @@ from volition.server.mail.letters import Writer, uses_of
 from volition.server.mail.recipients import Recipient, Recipients
 from volition.server.notices.announcements import announced_to, changes_for, region_of
 from volition.server.notices.outbox import Letter
+from volition.server.notices.reminders import Reminder, reminders
 from volition.server.web.person.requests import request_card
 from volition.transparency.data_requests import DataRequest, RequestKind
 from volition.workspace import Workspace
@@ -62,6 +65,29 @@ class Occasions:
                     link = self._recipients.link(to, "/account" if to.administers else "/settings")
                     yield self._writer.invitation(to, steps[-1].title, steps[-1].id, uses, link)
 
+    def of_endings(self) -> Iterator[Letter]:
+        """Yield the reminders that are due now: of all that ends for somebody on one day, one mail."""
+        together: dict[tuple[str, str, int], list[Reminder]] = defaultdict(list)
+        recipients: dict[str, Recipient] = {}
+        for one in reminders(self._workspace):
+            for to in self._who_said(one.ending):
+                recipients[to.key] = to
+                together[to.key, one.day, one.days].append(one)
+        for (key, _, _), found in together.items():
+            to = recipients[key]
+            link = self._recipients.link(to, "/account" if to.administers else "/settings")
+            yield self._writer.ending(to, found, link)
+
+    def _who_said(self, ending: Ending) -> Iterator[Recipient]:
+        """Yield who can say a yes anew: the person whose it is, or the account's administrators."""
+        if ending.party.startswith(_ACCOUNT):
+            if self._workspace.parties.has_account(ending.account):
+                yield from self._recipients.administrators(ending.account)
+            return
+        to = self._recipients.person(ending.party.removeprefix(_PERSON))
+        if to is not None:
+            yield to
+
     def _asked(self, to: Recipient) -> list[str]:
         """Return for what somebody's yes is asked for, and was never answered."""
         party = f"{_ACCOUNT}{to.account}" if to.administers else f"{_PERSON}{to.person}"
@@ -94,7 +120,8 @@ class Occasions:
             return
         standing = [one for one in self._requests(party) if one.seq in seqs and one.until_us is None]
         if standing:  # what was undone at once is no request
-            cards = [request_card(one, self._workspace.now_us) for one in reversed(standing)]
+            found = self._workspace.consent.choices(f"{_PERSON}{to.person}", account=to.account)
+            cards = [request_card(one, self._workspace.now_us, found) for one in reversed(standing)]
             yield self._writer.received(to, str(seqs[0]), cards, self._recipients.link(to, "/requests"))
 
     def _of_forgetting(self, entry: Entry) -> Iterator[Letter]:
@@ -113,7 +140,8 @@ class Occasions:
                 continue
             for one in self._requests(party):
                 if one.is_done and any(each.model == model for each in one.models) and self._is_own(one.seq):
-                    card = request_card(one, self._workspace.now_us)
+                    found = self._workspace.consent.choices(f"{_PERSON}{recipient.person}", account=recipient.account)
+                    card = request_card(one, self._workspace.now_us, found)
                     link = self._recipients.link(recipient, "/requests")
                     yield self._writer.done(recipient, str(one.seq), card, link)
 

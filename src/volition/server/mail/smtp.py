@@ -88,11 +88,16 @@ def connect(settings: MailSettings, password: str | None) -> Iterator[Connection
         try:
             if settings.security == "starttls":
                 smtp.starttls(context=context)
+        except (smtplib.SMTPException, OSError) as error:
+            fault = f"{where} could not be reached encrypted: {error}. Nothing was sent. Check [mail] in volition.toml."
+            raise BackendError(fault) from error
+        try:
             if settings.user is not None and password is not None:
                 smtp.login(settings.user, password)
         except (smtplib.SMTPException, OSError) as error:
             said = error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else error
-            raise BackendError(f"{where} refused the sign-in or its encryption: {said}. Check [mail].") from error
+            fault = f"{where} refused the sign-in of {settings.user} ({said}). Check user and password under [mail]."
+            raise BackendError(fault) from error
         yield Connection(smtp, settings.sender)
     finally:
         try:

@@ -37,6 +37,7 @@ class MailKind(StrEnum):
     INVITATION = "invitation"
     RECEIVED = "received"
     DONE = "done"
+    ENDING = "ending"
 
 
 class MailState(StrEnum):
@@ -55,7 +56,7 @@ class Letter:
     Attributes:
         key: What it is about and for whom: under one key there is one mail.
         kind: Why it is sent.
-        about: The terms, or the number of the ledger entry, that it is about.
+        about: The terms, the number of the ledger entry, or the day, that it is about.
         account: The account that it concerns.
         person: The person who gets it; none for an administrator who is none.
         user: The user who gets it; none where nobody signs in as that person.
@@ -158,6 +159,19 @@ class Outbox:
             queued = db.total_changes - before
             self._database.set_state(_CURSOR, str(cursor).encode())
         return queued
+
+    def keep(self, kind: MailKind, keys: Collection[str]) -> None:
+        """Drop the mails of a kind that wait and are not of some keys: what they say is not so any more."""
+        with self._database.writing() as db:
+            waiting = db.execute("SELECT id, key FROM mails WHERE kind = ? AND state = ?", (kind, MailState.WAITING))
+            for number, key in waiting.fetchall():
+                if key not in keys:
+                    db.execute("DELETE FROM mails WHERE id = ?", (number,))
+
+    def has_waiting(self, kind: MailKind) -> bool:
+        """Say whether any mail of a kind waits."""
+        sql = "SELECT 1 FROM mails WHERE kind = ? AND state = ? LIMIT 1"
+        return bool(self._database.rows(sql, kind.value, MailState.WAITING.value))
 
     def due(self, *, most: int) -> list[QueuedMail]:
         """Return the mails that are to be tried now, those that wait longest first."""

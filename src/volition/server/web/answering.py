@@ -12,6 +12,7 @@ from volition.consent.choices import Choice, ChoiceLine, PartyAnswer, Standing
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import covers
 from volition.errors import InvalidInputError
+from volition.server.notices.reminders import DAY_US
 from volition.server.web import labels as words
 from volition.server.web.page import Notice, Redirect, Undo, Visit
 
@@ -48,11 +49,14 @@ def what_a_yes_does(choice: Choice, *, is_account: bool = False) -> list[str]:
     if opens:
         part = f"For {named(choice, opens)}: it" if len(opens) < len(heard) else "It"
         said.append(f"{part} covers data collected from now on. Earlier data stays out, unless you include it.")
-    if holds:
-        part = f"For {named(choice, holds)}, it" if len(holds) < len(heard) else "It"
-        free = "that is allowed without the account's yes" if is_account else "that is allowed without your yes"
-        why = "that was said already" if choice.answer is PartyAnswer.YES else free
-        said.append(f"{part} changes nothing about data collected since {_since(holds)}: {why}.")
+    free = "that is allowed without the account's yes" if is_account else "that is allowed without your yes"
+    was_said = [line for line in holds if line.answer is PartyAnswer.YES]
+    for those, why in ((was_said, "that was said already"), ([one for one in holds if one not in was_said], free)):
+        if those:
+            part = f"For {named(choice, those)}, it" if len(those) < len(heard) else "It"
+            said.append(f"{part} changes nothing about data collected since {_since(those)}: {why}.")
+    if ends := list(dict.fromkeys(words.day(line.end_us) for line in was_said if line.end_us is not None)):
+        said.append(f"The yes that ends on {words.listed(ends)} then goes on after that day.")
     for reason, instant in _waits(is_account=is_account).items():
         those = [line for line in waits if isinstance(line.own, Refusal) and line.own.reason is reason]
         if those:
@@ -69,8 +73,14 @@ def _waits(*, is_account: bool) -> dict[Reason, str]:
     }
 
 
-def what_a_no_does(choice: Choice, *, is_account: bool = False) -> list[str]:
-    """Say what a no would stop, purpose by purpose, what it turns off besides, and what it leaves as it is."""
+def what_a_no_does(choice: Choice, *, due_days: int, is_account: bool = False) -> list[str]:
+    """Say what a no would stop, purpose by purpose, what it turns off besides, and what it leaves as it is.
+
+    Args:
+        choice: The switch.
+        due_days: Days within which models must forget.
+        is_account: Whether it is the account that answers.
+    """
     said = []
     for purpose in choice.purposes:
         lines = [line for line in choice.lines if line.purpose == purpose]
@@ -84,11 +94,13 @@ def what_a_no_does(choice: Choice, *, is_account: bool = False) -> list[str]:
                 f"{words.PURPOSES[purpose].title}: {reached} will not be used. It does not reach "
                 f"{words.categories(bound)}: the terms give you no say in that."
             )
+    if any(line.purpose.startswith("train/") for line in choice.with_say(*_HEARD)):
+        said.append(f"What models have learned from that data, they must forget within {due_days} days.")
     besides = [words.PURPOSES[purpose].title for purpose in choice.purposes if _is_besides(choice, purpose)]
     said.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
     kept = [feature for feature in _features_of(choice.purposes) if feature not in choice.purposes]
     if kept:
-        said.append(f"It does not turn off {words.listed([words.PURPOSES[name].title.lower() for name in kept])}.")
+        said.append(f"It does not turn off {words.listed([words.purpose_in_words(name) for name in kept])}.")
     return list(dict.fromkeys(said))
 
 
@@ -135,7 +147,7 @@ def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
             again = f"{'you say' if you == 'You' else 'it says'} yes again"
             return f"{you} said yes.{words.end_of(choice)} Since then this counts as a no, until {again}.{rest}"
         case PartyAnswer.NO:
-            return f"{you} said no.{rest}"
+            return f"{_said_no(choice, you)}{rest}"
         case PartyAnswer.MIXED:
             return f"{you} {has} answered differently for different kinds of data; see below.{rest}"
     unanswered = f"{you} {has} not answered"
@@ -149,6 +161,17 @@ def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
         f"{unanswered}. The terms allow without {whose} yes, {until}: {spoken(free)}. They ask first for: "
         f"{spoken(asked)}; for that, no answer is not a yes.{rest}"
     )
+
+
+def _said_no(choice: Choice, you: str) -> str:
+    """Say that a party said no, or that what its browser sends counts as one, and how it says otherwise."""
+    signalled = {line.by_signal for line in choice.with_say(*_HEARD)}
+    if True not in signalled:
+        return f"{you} said no."
+    otherwise = "If you want to allow it all the same, say yes: your own answer counts over the signal."
+    if signalled == {True}:
+        return f"{you} have not answered, but {words.SIGNAL}. {otherwise}"
+    return f"{you} said no to a part; for the rest {words.SIGNAL}. {otherwise}"
 
 
 def when_it_counts(choice: Choice | None, *, yes: bool, is_account: bool = False) -> str:
@@ -168,14 +191,25 @@ class RefuseAll:
     detail: str
 
 
-def refusing_all(found: Sequence[Choice], *, action: str) -> RefuseAll | None:
-    """Offer a no to every switch on which the party has a say; none where that is fewer than two."""
+def refusing_all(found: Sequence[Choice], *, action: str, shown: Sequence[Choice] | None = None) -> RefuseAll | None:
+    """Offer a no to every switch on which the party has a say; none where that is fewer than two.
+
+    Args:
+        found: Every switch.
+        action: Where the no is sent.
+        shown: Those that the page shows; none for all.
+    """
     heard = [choice for choice in found if choice.has_say]
     if len(heard) <= 1:
         return None
     rest = len(found) - len(heard)
     without = f" It does not reach {words.count(rest, 'use')} on which the terms give no say." if rest else ""
-    detail = f"One click says no to all {len(heard)} switches on this page at once, and can be undone.{without}"
+    elsewhere = 0 if shown is None else sum(choice not in shown for choice in heard)
+    what = f"all {len(heard)} switches on this page"
+    if elsewhere:
+        here = words.count(len(heard) - elsewhere, "switch").replace("switchs", "switches")
+        what = f"the {here} on this page and to {elsewhere} on other data of yours"
+    detail = f"One click says no to {what} at once, and can be undone.{without}"
     return RefuseAll(action=action, detail=detail)
 
 
@@ -193,6 +227,21 @@ def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and go
     undo = Undo(action=action, fields={"undo": str(entry.seq)}) if can_undo else None
     text = f"Everything: {whose} no counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=page, notice=Notice(text=text, undo=undo))
+
+
+def what_ends_soon(found: Iterable[Choice], *, now_us: int, within_days: int, whose: str) -> tuple[str, ...]:
+    """Say which yeses end within some days, a sentence for each day; `whose` begins it: "Your", or "The account's"."""
+    last_us = now_us + within_days * DAY_US
+    titles: dict[str, list[str]] = {}
+    for choice in found:
+        for line in choice.lines:
+            if line.end_us is not None and now_us < line.end_us <= last_us and isinstance(line.own, Permit):
+                titles.setdefault(words.day(line.end_us), []).append(words.switch_title(choice))
+    return tuple(
+        f"{whose} yes to {words.listed(list(dict.fromkeys(names)))} ends on {day} (UTC). Say yes again before that "
+        "day, and it goes on without a gap. If nothing is said, it counts as a no from then on."
+        for day, names in titles.items()
+    )
 
 
 def _since(lines: Iterable[ChoiceLine]) -> str:

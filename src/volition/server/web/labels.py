@@ -115,10 +115,10 @@ GROUP: Final[Mapping[str, str]] = {
 REASON: Final[Mapping[Reason, str]] = {
     Reason.NEVER: "the terms forbid it",
     Reason.NO_TERMS: "your organisation has not accepted any terms",
-    Reason.NOT_ASKED: "nobody has answered yet",
+    Reason.NOT_ASKED: "a yes that it needs was not given",
     Reason.SAID_NO: "the answer is no",
     Reason.WITHDRAWN: "a yes was withdrawn",
-    Reason.BEFORE_YES: "it was collected before the yes",
+    Reason.BEFORE_YES: "it was collected before this was allowed",
     Reason.TOO_OLD: "it is older than the terms allow",
     Reason.ERASED: "this person or account was erased",
     Reason.UNKNOWN_PARTY: "it is not known whom it concerns",
@@ -127,6 +127,8 @@ REASON: Final[Mapping[Reason, str]] = {
     Reason.EXPIRED: "a yes has ended",
     Reason.EXCLUDED: "this conversation was left out",
 }
+
+SIGNAL: Final = "a signal from your browser (Global Privacy Control) counts as a no"
 
 REASON_BY_NAME: Final[Mapping[str, str]] = {reason.value: detail for reason, detail in REASON.items()}
 
@@ -235,6 +237,12 @@ def categories(names: Iterable[str]) -> str:
     return listed([*said, *(CATEGORY[name] for name in left)])
 
 
+def purpose_in_words(name: str) -> str:
+    """Return what a purpose is called within a sentence: "training search", "summaries"."""
+    title = PURPOSES[name].title
+    return f"training {title.removeprefix('Train ')}" if title.startswith("Train ") else title.lower()
+
+
 def purposes(names: Iterable[str]) -> str:
     """Say a set of purposes in words; a whole group is said as one."""
     left = [name for name in PURPOSES if name in set(names)]
@@ -244,7 +252,7 @@ def purposes(names: Iterable[str]) -> str:
         if set(whole) <= set(left):
             said.append(GROUP[group])
             left = [name for name in left if name not in whole]
-    return listed([*said, *(PURPOSES[name].title.lower() for name in left)])
+    return listed([*said, *(purpose_in_words(name) for name in left)])
 
 
 def asks(names: Sequence[str]) -> str:
@@ -273,8 +281,16 @@ def more_elsewhere(line: ChoiceLine) -> str:
     return f"; more is asked with people from {listed([_places(one.regions) for one in line.elsewhere])}"
 
 
+_PLACES: Final[Mapping[str, str]] = {
+    "EEA": "the European Economic Area",
+    "GB": "the United Kingdom",
+    "CH": "Switzerland",
+    "US": "the United States",
+}
+
+
 def _places(regions: Sequence[str]) -> str:
-    named = ["the European Economic Area" if one == "EEA" else one for one in regions]
+    named = [_PLACES.get(one, one) for one in regions]
     return ", ".join(named[:-1]) + (" or " if named[1:] else "") + named[-1] if named else "other regions"
 
 

@@ -13,10 +13,11 @@ from typing import Final
 
 from volition.consent.aggregates import FEWEST, Counted, count
 from volition.consent.choices import Choice, ChoiceLine, Choices, Standing
-from volition.consent.permits import Refusal
+from volition.consent.permits import Refusal, Say
 from volition.consent.terms.diff import diff
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
+from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, GroupLimits, Lock, account_of, groups_of, lock_of
 from volition.server.web.answering import (
@@ -26,13 +27,14 @@ from volition.server.web.answering import (
     take_refusal,
     what_a_no_does,
     what_a_yes_does,
+    what_ends_soon,
     what_was_answered,
     when_it_counts,
 )
 from volition.server.web.console.first_steps import FirstStep, first_steps
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Undo, Visit
 from volition.server.web.person.excluding import AccountExclusions, account_exclusions
-from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, weighs_of
+from volition.server.web.person.settings import CategoryRow, SwitchCard, SwitchGlance, because, weighs_of
 from volition.server.web.standing import allowed_state, beside, training_state
 
 pages = Pages()
@@ -87,6 +89,7 @@ class AccountPage:
         empty: Why there is nothing to choose; empty where there is.
         steps: How to begin; empty once it was begun.
         training: Whether the account lets any of its data train AI.
+        ends_soon: Yeses of the account that end soon, a sentence each.
         refusal: One click that says no to everything; none where there is nothing to say no to.
         new_terms: Terms that can be accepted; none if the newest bind.
         glances: Every switch, in the order of the cards.
@@ -103,6 +106,7 @@ class AccountPage:
     empty: str
     steps: tuple[FirstStep, ...]
     training: Badge
+    ends_soon: tuple[str, ...]
     refusal: RefuseAll | None
     new_terms: NewTerms | None
     glances: tuple[SwitchGlance, ...]
@@ -130,8 +134,7 @@ def show(visit: Visit) -> AccountPage:
     counted = [count(history, people, choice, account=account, at_us=workspace.now_us) for choice in found.choices]
     return AccountPage(
         title=f"AI settings of {name}",
-        lead=f"What AI may do with data of {name}. A no of the account applies whatever its people say; after a yes "
-        "each of them can still say no.",
+        lead=f"What AI may do with data of {name}. {_both_sides(found)}".strip(),
         empty=_why_empty(found, name),
         steps=first_steps(
             is_published=found.terms is not None,
@@ -143,6 +146,9 @@ def show(visit: Visit) -> AccountPage:
             (line for choice in found.choices for line in choice.lines),
             on="Data may train AI",
             off="No data trains AI",
+        ),
+        ends_soon=what_ends_soon(
+            found.choices, now_us=workspace.now_us, within_days=longest_days(workspace), whose="The account's"
         ),
         refusal=refusing_all(found.choices, action=_EVERYTHING),
         new_terms=_new_terms(visit, account),
@@ -242,13 +248,12 @@ def _new_terms(visit: Visit, account: str) -> NewTerms | None:
 def card_of(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> AccountCard:
     """Show one switch of the account, whose name is given."""
     trains = [purpose for purpose in choice.purposes if purpose.startswith("train/")]
-    yes, no = what_a_yes_does(choice, is_account=True), what_a_no_does(choice, is_account=True)
+    yes, no = what_a_yes_does(choice, is_account=True), what_a_no_does(choice, due_days=due_days, is_account=True)
     if trains:
         yes.append(
             "If you say no later, nothing learns from the data from then on, and models that learned from it must "
             f"forget it within {due_days} days."
         )
-        no.insert(0, f"What models have learned from that data, they must forget within {due_days} days.")
     else:
         yes.append("You can say no later; it works at once.")
     no.insert(0, "It applies until an administrator says yes, whatever the people of the account say.")
@@ -262,7 +267,7 @@ def card_of(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> A
         yes=tuple(yes),
         no=tuple(no),
         others=f"{_others(choice)} {words.elsewhere(choice.lines)}".strip(),
-        kinds=tuple(_kind(line, single=len(choice.purposes) == 1) for line in choice.lines),
+        kinds=tuple(_kind(line, name, single=len(choice.purposes) == 1) for line in choice.lines),
         has_say=choice.has_say,
         action=f"{PATH}/switches/{choice.switch.name}",
         weighs=weighs_of(choice),
@@ -284,13 +289,31 @@ def _others(choice: Choice) -> str:
     if everyone:
         part = [line for line in choice.lines if set(line.asks) & {"everyone", "person"}]
         return f"For {named(choice, part)}, the people concerned must say yes too."
-    return "Each person can still say no." if any(line.people_can_refuse for line in choice.lines) else ""
+    part = [line for line in choice.lines if line.people_can_refuse]
+    if len(part) == len(choice.lines):
+        return "Each person can still say no."
+    return f"For {named(choice, part)}, each person can still say no." if part else ""
 
 
-def _kind(line: ChoiceLine, *, single: bool) -> CategoryRow:
+def _both_sides(found: Choices) -> str:
+    """Say how the answers of the account and of its people go together, as the terms have it."""
+    lines = [line for choice in found.choices for line in choice.lines]
+    heard = [line for line in lines if line.say is not Say.NONE]
+    refusable = {line.people_can_refuse for line in lines}
+    if not heard:
+        return ""
+    where = "" if len(heard) == len(lines) else ", where the terms ask the account,"
+    said = f"A no of the account applies{where} whatever its people say"
+    if refusable == {False}:
+        return f"{said}; the terms give them no say of their own."
+    part = ", where the terms let them" if False in refusable else ""
+    return f"{said}; after a yes each of them can still say no{part}."
+
+
+def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
     named = words.CATEGORY[line.category]
     why = (
-        words.REASON[line.own.reason]
+        because(line.own, organisation)
         if isinstance(line.own, Refusal)
         else f"collected since {words.day(line.own.since_us)}{words.more_elsewhere(line)}"
     )

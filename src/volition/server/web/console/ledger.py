@@ -268,7 +268,9 @@ def _named(names: list[str]) -> str:
     said = []
     for name in names:
         purpose = words.PURPOSES.get(name)
-        said.append(purpose.title.lower() if purpose else words.GROUP.get(name) or words.CATEGORY.get(name, name))
+        said.append(
+            words.purpose_in_words(name) if purpose else words.GROUP.get(name) or words.CATEGORY.get(name, name)
+        )
     return words.listed(said)
 
 

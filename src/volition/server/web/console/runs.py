@@ -220,7 +220,7 @@ def _what(job: Job) -> str:
         case "train":
             return words.family_words(of).training
         case "snapshot":
-            return f"Snapshot for {words.PURPOSES[of].title.lower()}"
+            return f"Snapshot for {words.purpose_in_words(of)}"
         case "audit":
             return f"Audit of {of}"
     return "Forgetting what is due"

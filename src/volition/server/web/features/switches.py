@@ -132,7 +132,7 @@ def off(  # noqa: PLR0913 - what is off, where, and what it would read
         detail = f"{why_it_stands(line, organisation)} You can turn it on yourself, under AI settings."
     else:
         left_out = _left_out_by(visit, conversation).get(purpose) if conversation else None
-        detail = left_out or _in_the_way(visit, purpose, records, organisation)
+        detail = left_out or _in_the_way(visit, line, records, organisation)
     return FeatureOff(
         title=f"{title}: off here", detail=detail, works=works, href=f"{PATH}#{switch}" if switch else PATH
     )
@@ -160,14 +160,16 @@ def _without_switch(found: Choices, purpose: str, organisation: str) -> str:
     return f"There is no switch for it here, for you or for {organisation}."
 
 
-def _in_the_way(visit: Visit, purpose: str, records: Sequence[str], organisation: str) -> str:
+def _in_the_way(visit: Visit, line: ChoiceLine, records: Sequence[str], organisation: str) -> str:
     """Say why what the visitor and their account allow is not used all the same; nothing of what others said."""
     person, account = member(visit)
     own = {visit.workspace.party(f"person:{person}"): "yours", f"account:{account}": f"that of {organisation}"}
-    found = [visit.workspace.gate.may(purpose, record=record).verdict for record in records[:_JUDGED]]
+    found = [visit.workspace.gate.may(line.purpose, record=record).verdict for record in records[:_JUDGED]]
     reasons = {(verdict.reason, own.get(verdict.party)) for verdict in found if not verdict.permitted}
     if len(reasons) == 1:
         [(reason, whose)] = reasons
+        if reason is Reason.BEFORE_YES and whose is not None and not _rests_on_yes(line, is_own=whose == "yours"):
+            return "What is here was collected before the terms allowed this, or while it was refused, so it stays out."
         if reason is Reason.BEFORE_YES and whose is not None:
             return (
                 f"What is here was collected before the yes that it needs, {whose}. A yes counts from when it is "
@@ -178,6 +180,13 @@ def _in_the_way(visit: Visit, purpose: str, records: Sequence[str], organisation
         if reason is Reason.UNKNOWN_PARTY:
             return "It is not known whom what is here concerns, so nobody could be asked, and it is not used."
     return "Nothing here may be used for it now. What others allow, and since when, is theirs to say."
+
+
+def _rests_on_yes(line: ChoiceLine, *, is_own: bool) -> bool:
+    """Say whether what is allowed on the visitor's or on the account's side is allowed by a yes, and not by silence."""
+    if is_own:
+        return line.say is Say.ASKED or (line.say is Say.MAY_REFUSE and line.answer is PartyAnswer.YES)
+    return line.account_say is Say.ASKED
 
 
 def _line(found: Choices, purpose: str, category: str) -> tuple[str, ChoiceLine | None]:
@@ -192,6 +201,8 @@ def why_it_stands(line: ChoiceLine, organisation: str) -> str:
     """Say of a use who allows it, by saying so or by not refusing; or who does not, or what else is in the way."""
     for answer, who, has in ((line.of_account, organisation, "has"), (line.own, "You", "have")):
         if isinstance(answer, Refusal):
+            if answer is line.own and line.by_signal:
+                return f"{words.SIGNAL.capitalize()}."
             match answer.reason.value:
                 case "not-asked":
                     return f"{who} {has} not answered."

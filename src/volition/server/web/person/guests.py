@@ -11,7 +11,9 @@ from typing import Final
 from volition.consent.history import Decision
 from volition.errors import InvalidInputError
 from volition.server.auth import GuestLink, Role
+from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
+from volition.server.web.answering import RefuseAll, refusing_all, take_refusal, what_ends_soon
 from volition.server.web.page import Badge, Download, Nav, Pages, Redirect, Visit
 from volition.server.web.person.excluding import Excluding, excluding_of
 from volition.server.web.person.settings import SwitchCard, card_of, party_of, take_answer
@@ -20,6 +22,7 @@ from volition.transparency.holdings import Place, PurposeStatus
 pages = Pages()
 PATH: Final = "/guest"
 _ANSWERS: Final = "/guest/answers"
+_EVERYTHING: Final = "/guest/refuse/everything"
 _RECEIPTS: Final = "/guest/receipts"
 _ENDING: Final = "/guest/ending"
 _LISTED: Final = 10
@@ -76,6 +79,8 @@ class GuestMeetingsPage:
         title: The page's heading.
         lead: What can be done here, in a sentence.
         empty: Why there is nothing; empty where there is something.
+        ends_soon: Yeses that end soon, a sentence each.
+        refusal: One click that says no to everything; none where there is nothing to say no to.
         meetings: The newest first.
         cards: What they can answer.
         answers: What they have answered, the newest first.
@@ -86,6 +91,8 @@ class GuestMeetingsPage:
     title: str
     lead: str
     empty: str
+    ends_soon: tuple[str, ...]
+    refusal: RefuseAll | None
     meetings: tuple[MeetingCard, ...]
     cards: tuple[SwitchCard, ...]
     answers: tuple[AnswerLine, ...]
@@ -113,6 +120,8 @@ def show(visit: Visit) -> GuestMeetingsPage:
         if places
         else f"There is no meeting or conversation of {organisation} here that concerns you. Your answers apply to "
         "future ones.",
+        ends_soon=what_ends_soon(content, now_us=workspace.now_us, within_days=longest_days(workspace), whose="Your"),
+        refusal=refusing_all(found.choices, shown=content, action=_EVERYTHING),
         meetings=tuple(_meeting(visit, number, place) for number, place in enumerate(places)),
         cards=tuple(
             card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS, is_guest=True)
@@ -139,6 +148,13 @@ def end_link(visit: Visit) -> Redirect:
         raise InvalidInputError("It is not known by which link you came. Open your link again, then end it.")
     visit.access.links.revoke(link.id)
     return Redirect(to="/sign-in", session="")
+
+
+@pages.post(_EVERYTHING, roles=[Role.GUEST])
+def refuse_everything(visit: Visit) -> Redirect:
+    """Take a no to everything, or undo one."""
+    party, account = party_of(visit)
+    return take_refusal(visit, party=party, account=account, page=PATH, action=_EVERYTHING, whose="your")
 
 
 @pages.post(f"{_ANSWERS}/{{switch}}", roles=[Role.GUEST])

@@ -177,7 +177,7 @@ def show_card(visit: Visit) -> CardPage:
     return CardPage(
         title=f"{words.family_words(trace.model.family).title}: model card",
         lead=f"{name} was released on {words.day(text_to_us(card['released']))} for this purpose only: "
-        f"{words.PURPOSES[card['purpose']].title.lower()}.",
+        f"{words.purpose_in_words(card['purpose'])}.",
         state=_state(trace),
         back=PATH,
         download=f"{PATH}/{name}/card.json",

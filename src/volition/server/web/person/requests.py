@@ -7,9 +7,12 @@ names the ledger entry of the erasure, and no person.
 from dataclasses import dataclass
 from typing import Final
 
+from volition.consent.choices import NOTHING, Choices
+from volition.consent.permits import Say
 from volition.errors import ConflictError, InvalidInputError
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
+from volition.server.web.answering import spoken
 from volition.server.web.page import EVERYBODY, Badge, Nav, Notice, Pages, Redirect, Visit
 from volition.server.web.person.holdings import may_be
 from volition.server.web.person.settings import party_of
@@ -121,14 +124,15 @@ class ErasedPage:
 @pages.get(PATH, roles=PEOPLE, template="requests.html", nav=Nav(label="Requests", place=60))
 def show(visit: Visit) -> RequestsPage:
     """List what was asked for."""
-    party, _ = party_of(visit)
+    party, account = party_of(visit)
     found = visit.workspace.rights.requests(visit.workspace.party(party))
+    choices = visit.workspace.consent.choices(party, account=account)
     return RequestsPage(
         title="Requests",
         lead="Each no of yours and its progress, and how to be erased. A no is in force at once; models that "
         "learned from "
         f"your data before must forget it within {visit.workspace.due_days} days.",
-        requests=tuple(request_card(request, visit.workspace.now_us) for request in found[:_SHOWN]),
+        requests=tuple(request_card(request, visit.workspace.now_us, choices) for request in found[:_SHOWN]),
         more=max(0, len(found) - _SHOWN),
         erase=f"{PATH}/erase",
     )
@@ -141,7 +145,7 @@ def ask(visit: Visit) -> ErasePage:
     workspace = visit.workspace
     held = workspace.rights.holdings(party.removeprefix("person:"))
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
-    learned = sorted({words.PURPOSES[one.purpose].title.lower() for one in held.training_sets})
+    learned = sorted({words.purpose_in_words(one.purpose) for one in held.training_sets})
     taught = f" You are in training sets for: {words.listed(learned)}." if learned else ""
     return ErasePage(
         title="Erase me",
@@ -209,27 +213,35 @@ def _erasure(workspace: Workspace, seq: int) -> DataRequest:
     return found[0]
 
 
-def request_card(request: DataRequest, now_us: int) -> RequestCard:
-    """Return a request in words, as the pages and the mails about it say it."""
+def request_card(request: DataRequest, now_us: int, found: Choices = NOTHING) -> RequestCard:
+    """Return a request in words, as the pages and the mails about it say it.
+
+    Args:
+        request: What was asked for.
+        now_us: The present instant.
+        found: What the person can choose now, which says what their no does not reach; of no matter to an erasure.
+    """
     erased = request.kind is RequestKind.ERASURE
     done = sum(model.forgotten_us is not None for model in request.models)
     return RequestCard(
         id=f"request-{request.seq}",
         title="Erase me" if erased else f"No to {_spoken(request)}",
         when=f"{words.moment(request.at_us)}, entry {request.seq:,} of the ledger",
-        state=Badge(word="Done" if request.is_done else "In progress", is_on=request.is_done),
-        detail=tuple(_details(request, done, now_us)),
+        state=Badge(word=_state(request, found), is_on=request.is_done),
+        detail=tuple(_details(request, done, now_us, found)),
         models=tuple(_line(model) for model in request.models),
         done=done,
     )
 
 
-def _details(request: DataRequest, done: int, now_us: int) -> list[str]:
-    detail = ["In force since then: the data and uses it names are off."]
-    if request.until_us is not None:
-        detail = [f"In force until {words.moment(request.until_us)}, when you said yes to some or all of it again."]
-    if request.kind is RequestKind.ERASURE:
-        detail = ["In force since then: your data is not used. Your records, names and keys are destroyed."]
+def _state(request: DataRequest, found: Choices) -> str:
+    if not request.is_done:
+        return "In progress"
+    return "Done" if _reaches(request, found) else "Recorded"
+
+
+def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> list[str]:
+    detail = _what_it_does(request, found)
     total = len(request.models)
     if request.spared:
         had = f"{words.count(request.spared, 'model')} had learned from this data"
@@ -247,6 +259,38 @@ def _details(request: DataRequest, done: int, now_us: int) -> list[str]:
     if request.due_us < now_us:
         due = f"{rest} should have by {words.day(request.due_us)}. A model that is overdue is no longer used."
     return [*detail, f"{had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
+
+
+def _what_it_does(request: DataRequest, found: Choices) -> list[str]:
+    """Say what a request has done since it was recorded, and what a no does not reach."""
+    if request.kind is RequestKind.ERASURE:
+        return ["In force: your data is not used. Your records, names and keys are destroyed."]
+    if request.until_us is not None:
+        until = words.moment(request.until_us)
+        return [f"This no applied in full until {until}. Then you said yes again to all or part of it."]
+    bound = [
+        line
+        for choice in found.choices
+        for line in choice.lines
+        if line.say is Say.NONE and line.category in request.categories and line.purpose in request.purposes
+    ]
+    used = [line for line in bound if line.stands]
+    if used and not _reaches(request, found):
+        return ["Recorded, but the terms give you no say in this: it is used all the same."]
+    if not used:
+        return ["In force: this data of yours is not used for this."]
+    return [f"In force, but it does not reach {spoken(used)}: the terms give you no say in that."]
+
+
+def _reaches(request: DataRequest, found: Choices) -> bool:
+    """Say whether the terms give a no any say in what it names; an erasure needs none."""
+    named = [
+        line.say is not Say.NONE
+        for choice in found.choices
+        for line in choice.lines
+        if line.category in request.categories and line.purpose in request.purposes
+    ]
+    return request.kind is RequestKind.ERASURE or not named or any(named)
 
 
 def _spoken(request: DataRequest) -> str:

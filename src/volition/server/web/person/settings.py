@@ -13,6 +13,7 @@ from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import Rule
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import PEOPLE
+from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.answering import (
     RefuseAll,
@@ -20,6 +21,7 @@ from volition.server.web.answering import (
     take_refusal,
     what_a_no_does,
     what_a_yes_does,
+    what_ends_soon,
     what_was_answered,
     when_it_counts,
 )
@@ -54,7 +56,7 @@ class SwitchCard:
         name: Its short name, in addresses.
         title: What it is called.
         does: What it is for, a sentence for each purpose.
-        answer: What was answered, of `choices.Answer`.
+        answer: What was answered, of `choices.PartyAnswer`; "nothing" where only a signal of the browser counts.
         answered: What was answered and what follows from it.
         state: Whether it is used.
         yes: What a yes does.
@@ -110,6 +112,7 @@ class SettingsPage:
         lead: What can be done here, in a sentence.
         empty: Why there is nothing to choose; empty where there is.
         training: Whether any of their data trains AI.
+        ends_soon: Yeses that end soon, a sentence each.
         refusal: One click that says no to everything; none where there is nothing to say no to.
         glances: Every switch, in the order of the cards.
         trains: Cards of switches that let data train AI.
@@ -123,6 +126,7 @@ class SettingsPage:
     lead: str
     empty: str
     training: Badge
+    ends_soon: tuple[str, ...]
     refusal: RefuseAll | None
     glances: tuple[SwitchGlance, ...]
     trains: tuple[SwitchCard, ...]
@@ -148,14 +152,16 @@ def show(visit: Visit) -> SettingsPage:
     ]
     return SettingsPage(
         title="AI settings",
-        lead=f"What AI may do with your data at {organisation}. Every answer takes effect at once, is "
-        "recorded for you, "
-        "and can be changed at any time.",
+        lead=f"What AI may do with your data at {organisation}. A no takes effect at once. Every answer is "
+        "recorded for you and can be changed at any time.",
         empty=_why_empty(found, organisation),
         training=training_state(
             (line for choice in found.choices for line in choice.lines),
             on="Your data may train AI",
             off="Your data does not train AI",
+        ),
+        ends_soon=what_ends_soon(
+            found.choices, now_us=visit.workspace.now_us, within_days=longest_days(visit.workspace), whose="Your"
         ),
         refusal=refusing_all(found.choices, action=EVERYTHING),
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
@@ -249,20 +255,19 @@ def card_of(
 ) -> SwitchCard:
     """Show one switch; answers to it are sent to `path` with its name. The figures to weigh are for no guest."""
     single = len(choice.purposes) == 1
-    yes, no = what_a_yes_does(choice), what_a_no_does(choice)
+    yes, no = what_a_yes_does(choice), what_a_no_does(choice, due_days=due_days)
     if any(purpose.startswith("train/") for purpose in choice.purposes):
         yes.append(
             "You can say no later: from then on nothing learns from your data, and models that learned from it must "
             f"forget it within {due_days} days."
         )
-        no.insert(-1, f"What models have learned from that data, they must forget within {due_days} days.")
     else:
         yes.append("You can say no later; it works at once.")
     return SwitchCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
         does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
-        answer=choice.answer,
+        answer=PartyAnswer.NOTHING if _is_signalled(choice) else choice.answer,
         answered=f"{_answered(choice)}{_limited(choice, organisation)}",
         state=use_state(choice.lines),
         yes=tuple(yes),
@@ -309,6 +314,12 @@ def _limited(choice: Choice, organisation: str) -> str:
     return f"{detail} If you say no, that stays in force afterwards, too."
 
 
+def _is_signalled(choice: Choice) -> bool:
+    """Say whether all that counts as the visitor's no is what their browser sends: then no button was pressed."""
+    heard = choice.with_say(Say.ASKED, Say.MAY_REFUSE)
+    return bool(heard) and all(line.by_signal for line in heard)
+
+
 def _is_limit(found: Permit | Refusal) -> bool:
     return isinstance(found, Refusal) and found.reason is Reason.LIMITED
 
@@ -342,18 +353,21 @@ def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
 
 def _why(line: ChoiceLine, organisation: str) -> str:
     if line.is_limited:
-        return f"{organisation} limits it" + (" for you" if isinstance(line.of_account, Permit) else "")
+        return f"{organisation} limits it" + ("" if _is_limit(line.of_account) else " for you")
+    if line.by_signal:
+        return words.SIGNAL
     if isinstance(line.own, Refusal):
-        return _because(line.own, "you")
+        return because(line.own, "you")
     if isinstance(line.of_account, Refusal):
-        return _because(line.of_account, organisation)
+        return because(line.of_account, organisation)
     since_us = max(line.own.since_us, line.of_account.since_us)
     kept = "" if line.max_age_us is None else f", for {line.max_age_us // 86_400_000_000:,} days"
     detail = "" if line.say is not Say.NONE else " (you are not asked)"
     return f"collected since {words.day(since_us)}{kept}{detail}"
 
 
-def _because(refusal: Refusal, who: str) -> str:
+def because(refusal: Refusal, who: str) -> str:
+    """Say why somebody's side refuses a use, as a clause; `who` is "you", or the name of an organisation."""
     detail = {
         "not-asked": "{who} have not answered" if who == "you" else "{who} has not answered",
         "said-no": "{who} said no",
@@ -377,6 +391,6 @@ def _forbidden(never: Never) -> Forbidden:
 
 def _said(rule: Rule) -> str:
     data = words.listed([words.GROUP.get(name, words.CATEGORY.get(name, name)) for name in rule.data])
-    purposes = words.listed([words.GROUP.get(name) or words.PURPOSES[name].title.lower() for name in rule.purpose])
+    purposes = words.listed([words.GROUP.get(name) or words.purpose_in_words(name) for name in rule.purpose])
     where = f" in {words.listed(rule.region)}" if rule.region else ""
     return f"{data} for {purposes}{where}: never"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.consent.choices import Choice, ChoiceLine
-from volition.consent.permits import Permit, Refusal
+from volition.consent.history import BEGINNING_US
+from volition.consent.permits import Permit, Refusal, Say
 from volition.errors import RefusedError
 from volition.server.auth import Role
 from volition.server.web import labels as words
@@ -73,6 +74,7 @@ class WeighCard:
         models: The models that would have to forget.
         stays: What withdrawing cannot undo.
         switches: The ways to its switches.
+        has_say: Whether there is anything to choose at them.
     """
 
     name: str
@@ -87,6 +89,7 @@ class WeighCard:
     models: tuple[ToForget, ...]
     stays: tuple[str, ...]
     switches: tuple[Link, ...]
+    has_say: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,18 +230,22 @@ def _card(
             Link(label=words.switch_title(choice), href=f"{here}#{choice.switch.name}", is_here=False)
             for choice in switches
         ),
+        has_say=any(choice.has_say for choice in switches),
     )
 
 
 def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool) -> Iterator[str]:
     """Say on each side whether a use is allowed, kinds of data with the same answer in one sentence."""
-    sides = [(organisation, [(line.category, line.of_account) for line in lines])]
+    sides = [
+        (organisation, [(line.category, _side(line.of_account, organisation, line.account_say)) for line in lines])
+    ]
     if not is_account:
-        sides.insert(0, ("You", [(line.category, line.own) for line in lines]))
+        sides.insert(
+            0, ("You", [(line.category, _side(line.own, "you", line.say, by_signal=line.by_signal)) for line in lines])
+        )
     for who, answers in sides:
         alike: dict[str, list[str]] = {}
-        for category, answer in dict(answers).items():
-            detail = f"allowed since {words.day(answer.since_us)}" if isinstance(answer, Permit) else _why(answer)
+        for category, detail in dict(answers).items():
             alike.setdefault(detail, []).append(category)
         said = [
             detail if len(alike) == 1 else f"{detail}, for {words.categories(categories)}"
@@ -249,12 +256,17 @@ def _stands(lines: Sequence[ChoiceLine], organisation: str, *, is_account: bool)
         yield more
 
 
-def _why(answer: Refusal) -> str:
-    return f"not allowed: {words.REASON[answer.reason]}"
+def _side(answer: Permit | Refusal, who: str, say: Say, *, by_signal: bool = False) -> str:
+    if isinstance(answer, Permit) and say is Say.NONE:
+        since = "" if answer.since_us <= BEGINNING_US else f"; allowed since {words.day(answer.since_us)}"
+        return f"not asked by the terms{since}"
+    if isinstance(answer, Permit):
+        return f"allowed since {words.day(answer.since_us)}"
+    return f"not allowed: {words.SIGNAL if by_signal else settings.because(answer, who)}"
 
 
 def _off(off: SwitchEffect, purpose: str) -> str:
-    names = [words.PURPOSES[name].title for name in (*off.refuses, *off.disables) if name != purpose]
+    names = [words.purpose_in_words(name) for name in (*off.refuses, *off.disables) if name != purpose]
     if not names:
         return f"Turning off the switch “{off.title}” turns off nothing else."
     return f"Turning off the switch “{off.title}” also turns off: {words.listed(names)}."
