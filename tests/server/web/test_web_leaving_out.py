@@ -84,8 +84,8 @@ def test_a_member_leaves_a_meeting_out_and_takes_it_back_in(server):
     before = permitted(server, "train/search")
     assert before > 0
     page = send(ada, "exclude", use="train/search")
-    assert "This meeting is left out of train search." in page.text
-    assert "Left out of: train search." in card(ada)
+    assert "This meeting is left out of training search." in page.text
+    assert "Left out of: training search." in card(ada)
     assert permitted(server, "train/search") < before
     assert permitted(server, "train/summary") == before
 
@@ -155,7 +155,7 @@ def test_an_administrator_leaves_out_all_of_a_meeting_and_only_of_their_account(
     page = admin.post("/account/exclusions", data=form).text
     [entry] = exclusions(server)
     assert entry.body["party"] == "account:acme"
-    assert f"(entry {entry.seq:,}): train search." in page
+    assert f"(entry {entry.seq:,}): training search." in page
     assert permitted(server, "train/search") == 0
     back = {"do": "include", "entry": str(entry.seq)}
     assert other.post("/account/exclusions", data=back).status_code == 400
