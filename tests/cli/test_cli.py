@@ -340,6 +340,7 @@ def test_people_get_plain_lines_in_a_pipe(name, here, volition):
         json.loads(out)
 
 
+@pytest.mark.slow
 def test_a_table_in_a_pipe_keeps_one_row_on_one_line(here, volition):
     _, out, _ = volition(
         "may", "train/recommend", "--account", "helio", "--person", "mara", "--category", "service/usage"
@@ -357,6 +358,7 @@ def test_control_characters_in_data_never_reach_the_terminal(here, volition):
 # --- which workspace -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_nearest_folder_above_is_the_workspace(here, volition, tmp_path):
     assert json.loads(volition("status", "--json")[1])["workspace"] == str(tmp_path / "ws")
 

@@ -122,6 +122,7 @@ def sequences(draw):
     return steps
 
 
+@pytest.mark.slow
 @given(sequences())
 def test_no_sequence_of_publications_and_acceptances_goes_round_the_notice(steps):
     check(steps)

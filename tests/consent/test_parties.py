@@ -157,6 +157,7 @@ def test_the_same_person_has_another_pseudonym_in_another_workspace(parties, tmp
         assert other.add_person("ada").pseudonym != parties.add_person("ada").pseudonym
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(names=st.lists(st.tuples(TEXT, st.lists(TEXT, max_size=2), st.lists(TEXT, max_size=2)), max_size=4))
 def test_what_is_added_is_there_after_opening_anew(tmp_path_factory, names):

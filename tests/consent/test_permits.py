@@ -402,6 +402,7 @@ def test_every_history_of_two_events_agrees_under_one_version(kind):
 COPIES = [answer(PERSON, "yes"), answer(PERSON, "no"), copied(answer(PERSON, "no")), SIGNAL, copied(SIGNAL)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RULES)
 def test_every_two_answers_of_a_namesake_agree_with_the_definition(kind):
     start = [
@@ -598,6 +599,7 @@ def row(table, position):
     return Permit(since_us=int(table.since_us[position]), max_age_us=age_us)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", KINDS)
 @pytest.mark.parametrize("old", KINDS)
 def test_every_short_history_is_the_same_among_many(old, new):

@@ -233,6 +233,7 @@ def test_one_person_with_all_the_failures_breaks_nothing():
     assert np.isfinite(predict(model, sessions_of(rows))).all()
 
 
+@pytest.mark.slow
 def test_a_saved_model_says_what_the_fitted_one_said(learnt, tmp_path):
     model, others = learnt
     model.save(tmp_path / "model")

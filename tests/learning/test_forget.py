@@ -511,6 +511,7 @@ def test_a_model_changed_on_disk_is_not_used(released):
 # --- erasing ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("party", ["account:orchard", "person:orchard-ann"])
 def test_an_erased_party_is_forgotten_like_one_that_said_no(released, tmp_path, party):
     workspace, _, _ = released

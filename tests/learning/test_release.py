@@ -55,6 +55,7 @@ def proven(workspace, tmp_path):
     return verify_bundle(tmp_path / "evidence.zip", workspace.verifier)
 
 
+@pytest.mark.slow
 def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measured(opened, tmp_path):
     workspace, model = opened(benefit=(-1.0, True), fairness=(1.0, False))
     findings = workspace.models.audit(model)

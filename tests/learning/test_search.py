@@ -255,6 +255,7 @@ def test_too_few_opened_hits_are_refused_with_what_to_collect(number):
     fit([*few, *clicks[number:FEWEST_UNITS]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -393,6 +394,7 @@ def test_what_stands_in_one_meeting_is_found_among_many_that_share_a_common_word
         assert found.hits[3].source != "zoo"
 
 
+@pytest.mark.slow
 def test_search_finds_by_meaning_with_the_encoder_and_not_without(encoder):
     said = [
         segment("a", 0, "Ada Byron", "The quarterly numbers look fine."),
@@ -442,6 +444,7 @@ def test_the_trained_search_answers_with_the_named_speaker(full_model, encoder, 
             assert [hit.speaker for hit in found.hits] == [speaker] * 3
 
 
+@pytest.mark.slow
 def test_a_model_that_went_to_disk_and_back_finds_the_same(tmp_path, full_model, encoder, embedded):
     full_model.save(tmp_path / "model")
     query = "What did Ada Byron think about the menu?"

@@ -144,6 +144,7 @@ def is_in_clear(wire):
     return [one for one in readable if one in wire.said]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_mail_is_sent_encrypted_and_signed_in(mail_box, security):
     box = mail_box(security=security)
@@ -173,12 +174,14 @@ def waits(box, capsys, why):
     assert is_in_clear(box.wire) == []
 
 
+@pytest.mark.slow
 def test_with_a_wrong_password_the_mail_waits(mail_box, capsys):
     box = mail_box(password="wrong")
     waits(box, capsys, "refused the sign-in of privacy (535)")
     assert ("privacy", "wrong") in box.tried
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_with_a_certificate_that_is_not_trusted_the_mail_waits(mail_box, capsys, monkeypatch, security):
     box = mail_box(security=security)
@@ -187,6 +190,7 @@ def test_with_a_certificate_that_is_not_trusted_the_mail_waits(mail_box, capsys,
     assert box.tried == []
 
 
+@pytest.mark.slow
 def test_with_a_certificate_of_another_host_the_mail_waits(mail_box, capsys):
     box = mail_box()
     settings = box.folder / "volition.toml"
@@ -194,6 +198,7 @@ def test_with_a_certificate_of_another_host_the_mail_waits(mail_box, capsys):
     waits(box, capsys, "certificate")
 
 
+@pytest.mark.slow
 def test_a_mail_server_without_encryption_gets_nothing_to_read(mail_box, capsys):
     """As it is where somebody on the way strikes STARTTLS out of the server's answer."""
     box = mail_box(offers_tls=False)
@@ -201,6 +206,7 @@ def test_a_mail_server_without_encryption_gets_nothing_to_read(mail_box, capsys)
     assert box.tried == []
 
 
+@pytest.mark.slow
 def test_what_waited_is_sent_once_the_password_is_right(mail_box):
     box = mail_box(password="wrong")
     with box.sending() as (outbox, trouble):

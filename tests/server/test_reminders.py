@@ -110,6 +110,7 @@ def mails_on(folder, day, mail_server):
     return {to: mail for to, mail in mail_server.taken[before:] if "ends on" in mail["subject"]}
 
 
+@pytest.mark.slow
 def test_a_person_is_reminded_thirty_and_seven_days_before_and_once_whatever_restarts(folder, mail_server):
     say(folder, "person:ada")
     say(folder, "person:mute")
@@ -126,6 +127,7 @@ def test_a_person_is_reminded_thirty_and_seven_days_before_and_once_whatever_res
     assert [mails_on(folder, day, mail_server) for day in (94, 99, 101)] == [{}, {}, {}]
 
 
+@pytest.mark.slow
 def test_after_a_pause_only_the_last_reminder_is_given_and_none_after_the_end(folder, mail_server):
     say(folder, "person:ada")
     say(folder, "person:bo", ends_us=ENDS_US - 30 * DAY_US)
@@ -134,6 +136,7 @@ def test_after_a_pause_only_the_last_reminder_is_given_and_none_after_the_end(fo
     assert list(told) == ["ada@acme.example"]
 
 
+@pytest.mark.slow
 def test_a_yes_said_anew_or_taken_back_has_no_reminder(folder, mail_server):
     say(folder, "person:ada")
     say(folder, "person:bo")
@@ -143,12 +146,14 @@ def test_a_yes_said_anew_or_taken_back_has_no_reminder(folder, mail_server):
     assert mails_on(folder, 93, mail_server) == {}
 
 
+@pytest.mark.slow
 def test_a_yes_said_with_less_time_than_that_is_not_reminded_of_at_once(folder, mail_server):
     say(folder, "person:ada", ends_us=BEGAN_US + 20 * DAY_US)
     assert mails_on(folder, 0, mail_server) == {}
     assert list(mails_on(folder, 13, mail_server)) == ["ada@acme.example"]
 
 
+@pytest.mark.slow
 def test_a_reminder_that_waits_is_not_sent_once_the_yes_is_said_anew(folder, mail_server):
     say(folder, "person:ada")
     mail_server.stop()
@@ -158,6 +163,7 @@ def test_a_reminder_that_waits_is_not_sent_once_the_yes_is_said_anew(folder, mai
     assert mails_on(folder, 70.5, mail_server) == {}
 
 
+@pytest.mark.slow
 def test_an_account_s_administrators_are_reminded_of_its_yes(folder, mail_server):
     say(folder, "account:acme")
     told = mails_on(folder, 70, mail_server)
@@ -167,6 +173,7 @@ def test_an_account_s_administrators_are_reminded_of_its_yes(folder, mail_server
     assert "https://privacy.acme.example/account" in mail.get_content()
 
 
+@pytest.mark.slow
 def test_the_days_are_a_setting(folder, mail_server):
     settings = folder / "volition.toml"
     before = settings.read_text()
@@ -186,6 +193,7 @@ def test_days_that_make_no_sense_are_refused(folder, days):
         Workspace.open(folder)
 
 
+@pytest.mark.slow
 def test_a_webhook_is_told_once_of_each_reminder(folder):
     settings = folder / "volition.toml"
     settings.write_text(settings.read_text().partition("[mail]")[0])

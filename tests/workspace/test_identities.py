@@ -480,6 +480,7 @@ def test_a_signal_of_each_is_known_as_theirs_in_whatever_order_and_before_they_m
         assert [name for _, name, _ in history.own(party).signals] == ["gpc"]
 
 
+@pytest.mark.slow
 def test_undoing_ones_own_no_leaves_the_others(workspace, doubtful):
     say(workspace, "person:ann", yes=True)
     no, _ = workspace.consent.refuse_all("person:ann", account="acme")
@@ -495,6 +496,7 @@ def test_a_no_of_ones_own_that_was_taken_back_leaves_nothing_against_who_may_hav
     assert features(workspace) == ["fine", "giraffe", "lion"], "the guest alone has the copy of her no"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("said", ["yes", "nothing", "no", "yes, and no since", "yes, and a signal since"])
 def test_what_is_undone_is_undone_for_the_other_one_too_but_no_more_than_their_own_yes(workspace, doubtful, said):
     say(workspace, f"person:{doubtful}", yes=True)

@@ -202,6 +202,7 @@ def check(folder, state):
         doors.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", FALSE_ONCE, ids=", ".join)
 def test_the_page_and_the_api_say_the_same(tmp_path, state):
     check(tmp_path / "ws", state)

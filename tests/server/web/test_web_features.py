@@ -244,6 +244,7 @@ def test_a_message_is_sent_once_however_often_its_form_is_and_concerns_whom_it_n
         assert counts["kept"] == learned
 
 
+@pytest.mark.slow
 def test_a_message_of_a_private_conversation_concerns_everybody_in_it(server, tmp_path):
     with zipfile.ZipFile(tmp_path / "private.zip", "w") as export:
         group = [{"id": "D1", "members": ["U1", "U2"]}]

@@ -78,6 +78,7 @@ def permitted(server, purpose, meeting="standup"):
         return sum(f'"meeting": "{meeting}"' in payload for one in batches for payload in one["payload"].to_pylist())
 
 
+@pytest.mark.slow
 def test_a_member_leaves_a_meeting_out_and_takes_it_back_in(server):
     ada = come_in(server, "ada")
     assert "Left out of" not in card(ada)
@@ -103,6 +104,7 @@ def test_a_member_leaves_a_meeting_out_and_takes_it_back_in(server):
     assert "Nothing was changed" in send(ada, "include").text
 
 
+@pytest.mark.slow
 def test_of_another_member_s_nothing_is_said(server):
     ada, bo = come_in(server, "ada"), come_in(server, "bo")
     send(ada, "exclude", use="every")

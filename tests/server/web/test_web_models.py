@@ -143,6 +143,7 @@ def test_who_is_both_sees_either_side(server):
     assert visit(server, "/weigh?for=account").text.count("/account#") == 0
 
 
+@pytest.mark.slow
 def test_a_state_on_the_page_is_the_gates(server):
     for answer in (True, False):
         with server.workspaces.borrow() as workspace:
@@ -154,6 +155,7 @@ def test_a_state_on_the_page_is_the_gates(server):
             assert bool(pill.group(1)) == answer, path
 
 
+@pytest.mark.slow
 def test_weighing_over_the_api_is_what_the_workspace_weighs(server):
     def ask(role, query="", scopes=(Scope.READ,)):
         _, secret = server.access.tokens.issue(f"demo-{role}", name="test", roles=[role], scopes=scopes)

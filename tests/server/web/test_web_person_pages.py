@@ -352,6 +352,7 @@ def test_a_signal_of_the_browser_is_not_told_as_an_answer_and_an_answer_counts_o
     server.close()
 
 
+@pytest.mark.slow
 def test_where_the_terms_give_no_say_no_page_speaks_of_a_yes_or_of_a_no_that_counts(tmp_path):
     talk = tmp_path / "talk.vtt"
     talk.write_text(TALK)

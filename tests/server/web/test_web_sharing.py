@@ -282,6 +282,7 @@ BODIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_entry_is_a_sentence_on_the_console(server, kind):
     with server.workspaces.borrow() as workspace:
