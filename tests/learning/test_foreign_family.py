@@ -79,6 +79,7 @@ class Ticks:
         counts = {}
         for row in canonical_order(rows):
             counts[row.account] = counts.get(row.account, 0) + self.weight
+        parts.put("counted", {"rows": np.array([len(rows)])})
         if not counts:
             raise InvalidInputError("There is nothing to count. Collect usage.")
         values = np.array([counts[one] for one in sorted(counts)], dtype=np.int64)
@@ -102,6 +103,20 @@ class Ticks:
         )
 """
 
+SUBTRACTING = (
+    FAMILY
+    + """
+    def subtract(self, model, *, before, after, accounts, progress):
+        counts = dict(zip(model.settings["accounts"], model.arrays["counts"].tolist()))
+        left = {one: counts[one] for one in accounts}
+        for rows, sign in ((before, -1), (after, 1)):
+            for row in rows:
+                left[row.account] += sign * self.weight
+        values = np.array([left[one] for one in sorted(left)], dtype=np.int64)
+        return Model(family=self.name, settings={"accounts": sorted(left)}, arrays={"counts": values}, texts={})
+"""
+)
+
 COMMANDS = """
 from volition.cli.blocks import paragraph
 from volition.cli.call import Call, Result, command
@@ -121,14 +136,16 @@ def ticks(call: Call, account: str) -> Result:
 class Package:
     """A package that lies on a path of its own, with the metadata that an installer writes."""
 
-    def __init__(self, site: Path, *, spec: str = SPEC, registers: str = "ticks", commands: str = COMMANDS) -> None:
+    def __init__(
+        self, site: Path, *, spec: str = SPEC, registers: str = "ticks", commands: str = COMMANDS, family: str = FAMILY
+    ) -> None:
         self.site = site
         package, metadata = site / "acme_ticks", site / "acme_ticks-1.0.dist-info"
         package.mkdir(parents=True)
         metadata.mkdir()
         (package / "__init__.py").write_text("")
         (package / "spec.py").write_text(spec)
-        (package / "family.py").write_text(FAMILY)
+        (package / "family.py").write_text(family)
         (package / "commands.py").write_text(commands)
         (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-ticks\nVersion: 1.0\n")
         (metadata / "entry_points.txt").write_text(
@@ -243,6 +260,23 @@ def test_a_family_of_another_package_walks_the_whole_road(folder, clock, package
         assert workspace.models.working("ticks").arrays["counts"].tolist() == [10]
         assert workspace.models.owed() == []
         assert not trained.folder.exists()
+
+
+def test_a_family_that_subtracts_sees_the_rows_of_those_alone_for_whom_something_changed(folder, clock, tmp_path):
+    package = Package(tmp_path / "subtracting", family=SUBTRACTING)
+    package.install()
+    try:
+        with Workspace.open(folder, clock=clock) as workspace:
+            put_to_work(workspace, "ticks")
+            workspace.consent.decide("person:ann", yes=False, data=SERVICE, purpose=TRAIN)
+            [done] = workspace.forgetting.forget()
+            successor = workspace.models.open(done.successor)
+            never = workspace.models.family("ticks").fit(
+                rows_of(workspace, successor), parts=NoParts(), progress=silent
+            )
+            assert successor.model.files() == never.files()
+    finally:
+        package.uninstall()
 
 
 @pytest.fixture

@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from volition.canonical import datetime_to_us
+from volition.canonical import datetime_to_us, us_to_text
 from volition.cli.demo.samples import write_samples
 from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError, RefusedError
+from volition.learning.forget import erase_retired
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
 
@@ -319,6 +320,35 @@ def test_a_stale_snapshot_without_a_model_loses_its_content_too(released):
 # --- when it is due ---
 
 
+def test_a_model_that_no_record_explains_is_erased_and_one_that_is_being_written_stays(released):
+    workspace, clock, _ = released
+    clock.wait(hours=1)
+    models = workspace.folder / "models"
+    half_erased, being_written = models / "recommend-0123456789ab", models / "recommend-ba9876543210.part"
+    half_erased.mkdir()
+    being_written.mkdir()
+    (half_erased / "arrays.npz").write_bytes(b"what it learned")
+    erased = erase_retired(workspace.models.states(), [], folder=models, runs=workspace.folder / "runs")
+    assert erased == [half_erased.name]
+    assert being_written.exists()
+
+
+def test_a_run_that_cannot_be_removed_does_not_keep_the_others_from_being_forgotten(released):
+    workspace, clock, old = released
+    clock.wait(hours=1)
+    snapshot = workspace.models.states()[old].snapshot
+    elsewhere = workspace.folder / "elsewhere"
+    elsewhere.mkdir()
+    runs = workspace.folder / "runs"
+    (runs / f"compose-{snapshot}").symlink_to(elsewhere)  # what is behind a link is left alone
+    parts = runs / f"recommend-{snapshot}"
+    parts.mkdir()
+    say_no(workspace, "person:orchard-ann")
+    workspace.forgetting.forget()
+    assert elsewhere.exists()
+    assert not parts.exists()
+
+
 def test_it_is_due_so_many_days_after_the_no(released):
     workspace, clock, old = released
     clock.wait(days=3)
@@ -329,7 +359,16 @@ def test_it_is_due_so_many_days_after_the_no(released):
     [owed] = workspace.models.owed()
     assert (owed.since_us, owed.due_us) == (said_us, said_us + 30 * 24 * 3600 * 1_000_000)
     assert owed.rows == len(HABITS["ann"]) + sum(map(len, HABITS.values()))
-    assert json.dumps(owed.to_json())
+    assert owed.to_json() == {
+        "model": old,
+        "family": "recommend",
+        "parties": {workspace.party("person:orchard-ann"): "said-no", "account:bakery": "withdrawn"},
+        "rows": owed.rows,
+        "since": us_to_text(said_us),
+        "due": us_to_text(owed.due_us),
+        "released": True,
+        "blocked": "",
+    }
     assert workspace.models.states()[old].forgotten_us is None
 
 
@@ -384,6 +423,25 @@ def test_retention_that_runs_out_is_owed_since_it_ran_out(tmp_path):
             [owed] = workspace.models.owed()
             assert set(owed.parties.values()) == {"too-old"}
             assert owed.since_us == oldest_us + ten_days_us + 1
+
+
+def test_a_no_in_the_last_instant_of_its_retention_is_owed_since_the_no(tmp_path):
+    clock = Clock()
+    granular = load_profile("granular")
+    ten_days = timedelta(days=10)
+    age_us = int(ten_days.total_seconds()) * 1_000_000
+    rules = tuple(replace(rule, max_age_us=age_us) if "train" in rule.purpose else rule for rule in granular.rules)
+    who = {"orchard": EVERYBODY["orchard"]}
+    with build(tmp_path / "workspace", clock, who=who, terms=replace(granular, rules=rules)) as workspace:
+        release(workspace)
+        [snapshot] = workspace.snapshots.ids()
+        oldest_us = min(key.collected_us for key in workspace.snapshots.open(snapshot).keys)
+        clock.now = datetime.fromtimestamp(oldest_us / 1_000_000, UTC) + ten_days
+        assert workspace.models.owed() == []
+        said_us = say_no(workspace, "account:orchard").at_us
+        assert said_us == oldest_us + age_us
+        clock.wait(days=1)
+        assert [owed.since_us for owed in workspace.models.owed()] == [said_us]
 
 
 def test_a_yes_that_ends_is_owed_since_it_ended(released):
@@ -540,7 +598,7 @@ KILLED = """
 import operator, os, signal, sys
 from datetime import datetime
 from pathlib import Path
-from volition.canonical import datetime_to_us
+from volition.canonical import datetime_to_us, us_to_text
 from volition.records.lake import Lake
 from volition.ledger.log import Ledger
 from volition.consent.parties import Parties

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from crafts import Clock, build, set_bounds
+from volition.canonical import canonical_json
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.learning.card import card_markdown
 from volition.learning.release import Override, read_card, write_release
@@ -55,6 +56,15 @@ def proven(workspace, tmp_path):
     return verify_bundle(tmp_path / "evidence.zip", workspace.verifier)
 
 
+def unmeasured(workspace, model):
+    """Audit a model, and lose what the benefit was measured to be; return why it is not known."""
+    [benefit, *others] = [found.to_json() for found in workspace.models.audit(model)]
+    why = "Not measured. So."
+    gone = benefit | {"value": None, "low": None, "high": None, "verdict": "not measured", "how": why}
+    (workspace.models.open(model).folder / "findings.json").write_bytes(canonical_json([gone, *others]))
+    return why
+
+
 @pytest.mark.slow
 def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measured(opened, tmp_path):
     workspace, model = opened(benefit=(-1.0, True), fairness=(1.0, False))
@@ -65,6 +75,7 @@ def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measur
     assert [found["verdict"] for found in card["findings"]] == [found.verdict for found in findings]
     assert card["findings"][0]["bound"] == -1.0
     assert card["required"] == ["benefit"]
+    assert (card["base"], card["privacy"], card["override"]) == (None, None, None)
     markdown = (workspace.folder / "releases" / model / "card.md").read_text()
     for found in findings:
         assert f"| {found.audit} | {found.metric} |" in markdown
@@ -102,11 +113,27 @@ def test_what_is_required_and_could_not_be_measured_refuses(opened):
     (workspace.models.open(model).folder / "findings.json").write_text("[]")
     with pytest.raises(RefusedError, match="not audited"):
         workspace.models.release(model)
-    [benefit, *others] = [found.to_json() for found in workspace.models.audit(model)]
-    gone = benefit | {"value": None, "low": None, "high": None, "verdict": "not measured", "how": "Not measured. So."}
-    (workspace.models.open(model).folder / "findings.json").write_text(json.dumps([gone, *others]))
+    unmeasured(workspace, model)
     with pytest.raises(RefusedError, match=r"benefit is required and could not be measured\. Not measured\. So\."):
         workspace.models.release(model)
+
+
+def test_what_is_required_and_could_not_be_measured_is_released_by_somebody_who_is_named(opened, tmp_path):
+    workspace, model = opened(benefit=(-1.0, True))
+    why = unmeasured(workspace, model)
+    workspace.models.release(model, override=Override(by="Dana Reyes", why="The pilot."))
+    assert card_of(workspace, model)["override"]["missed"] == [f"benefit is required and could not be measured. {why}"]
+    assert proven(workspace, tmp_path).holds
+
+
+def test_what_cannot_be_written_is_not_released(opened):
+    workspace, model = opened(benefit=(-1.0, True))
+    workspace.models.audit(model)
+    shutil.rmtree(workspace.folder / "releases")
+    (workspace.folder / "releases").write_text("")
+    with pytest.raises(BackendError, match="Nothing was released"):
+        workspace.models.release(model)
+    assert workspace.models.states()[model].released_us is None
 
 
 def test_not_measured_alone_does_not_refuse(opened):
@@ -196,6 +223,23 @@ def test_forgetting_waits_for_no_bound_and_a_successor_that_misses_one_is_not_at
 def test_whoever_releases_beyond_the_bounds_and_names_nobody_is_found_out(opened, tmp_path):
     workspace, model = opened(benefit=UNREACHABLE)
     workspace.models.audit(model)
+    append_release(workspace, model)
+    [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
+    assert failed.name == f"release {model}"
+    assert "no override names exactly these" in failed.detail
+
+
+def test_whoever_releases_without_what_is_required_and_names_nobody_is_found_out(opened, tmp_path):
+    workspace, model = opened(benefit=(-1.0, True))
+    unmeasured(workspace, model)
+    append_release(workspace, model, required=["benefit"])
+    [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
+    assert failed.name == f"release {model}"
+    assert "no override names exactly these" in failed.detail
+
+
+def append_release(workspace, model, **more):
+    """Release a model past the checks, as an operator could who changes the program."""
     trained = workspace.models.open(model)
     named = write_release(
         workspace.folder / "releases",
@@ -206,11 +250,9 @@ def test_whoever_releases_beyond_the_bounds_and_names_nobody_is_found_out(opened
         checkpoint=workspace.ledger.checkpoint(),
         signer=workspace._opened.signer,
         at_us=workspace.now_us,
+        **more,
     )
     workspace.ledger.append(NewEntry(kind="release", body={"model": model, **named}))
-    [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
-    assert failed.name == f"release {model}"
-    assert "no override names exactly these" in failed.detail
 
 
 FIRST_CARD = {
