@@ -149,6 +149,11 @@ def test_files_lie_by_category_and_day_sorted_by_account_and_time(world):
     assert len(second) == 2
 
 
+def test_a_lake_makes_the_folders_that_it_lies_in(tmp_path, world):
+    with closing(Lake(tmp_path / "not" / "there" / "lake", world.parties, ArrowEngine())) as lake:
+        assert lake.append([world.record(1)]).stored == 1
+
+
 @pytest.mark.parametrize("name", ["circle=5", "collected_us=0", "a [b] *? c", "ünï cödé"])
 def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path, name):
     (tmp_path / name).mkdir()
@@ -223,6 +228,38 @@ def test_a_meeting_tells_whom_it_concerns_speakers_first_and_when_it_ended(world
     assert world.lake.meeting("acme", "standup") == (names, START_US + 2)
     assert world.lake.meeting("acme", "other") is None
     assert world.lake.meeting("brill", "standup") is None
+
+
+def test_the_people_of_each_channel_are_told_as_the_gate_names_them(world):
+    world.lake.append(
+        [
+            world.record(1, people=("ada", "bo"), channel="general"),
+            world.record(2, people=("ada", "bo"), channel="general"),
+            world.record(3, people=("bo", "ada"), channel="general"),
+            world.record(4, people=("cy",), channel="random"),
+            world.record(5, people=("cy",), category="service/usage"),
+            world.record(6, account="brill", people=("ada",), channel="general"),
+        ]
+    )
+    ada, bo, cy = (world.party(f"acme-{name}") for name in ("ada", "bo", "cy"))
+    assert world.lake.people_by_source("acme", category="content/chat") == {
+        source_id("acme", "general"): {(ada, bo), (bo, ada)},
+        source_id("acme", "random"): {(cy,)},
+    }
+    assert world.lake.people_by_source("acme", category="service/usage") == {}  # of no channel
+    assert world.lake.people_by_source("acme", category="content/files") == {}
+    assert world.lake.people_by_source("nobody", category="content/chat") == {}
+
+
+def test_records_are_counted_by_account_whether_or_not_anything_may_use_them(world):
+    assert world.lake.accounts() == {}
+    world.lake.append([world.record(number) for number in range(3)])
+    world.lake.append([world.record(f"b{number}", account="brill", category="service/usage") for number in range(2)])
+    world.lake.append([world.record(f"u{number}", category="service/usage") for number in range(2)])
+    world.everyone_says("no")
+    assert world.lake.accounts() == {"acme": 5, "brill": 2}
+    world.lake.erase_account("acme")
+    assert world.lake.accounts() == {"brill": 2}
 
 
 def test_a_record_nobody_knows_is_an_error(world):
