@@ -153,7 +153,7 @@ class World:
             checkpoint=self.ledger.checkpoint(size),
             categories=what.pop("categories", CATEGORIES),
             collected_until_us=what.pop("collected_until_us", permits.at_us),
-            progress=silent,
+            progress=what.pop("progress", silent),
             **what,
         )
         body = {"snapshot": snapshot.id, "purpose": purpose, "at": snapshot.manifest["at"], "manifest": snapshot.digest}

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,12 +18,21 @@ from simulator import DAY_US, START_US, TERMS, HashEncoder, World, bytes_in, sil
 from volition.canonical import digest, us_to_text
 from volition.consent.gate import concerned, decide
 from volition.consent.parties import Parties
-from volition.consent.permits import Permit, Use, permit
+from volition.consent.permits import Permit, Reason, Use, permit
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.ledger import merkle
 from volition.records.freeze import freeze
-from volition.records.snapshot import Key, Snapshot, person_leaf, person_tag, rows_commitment
+from volition.records.snapshot import (
+    KEYS_SCHEMA,
+    ROWS_SCHEMA,
+    Key,
+    LazyRows,
+    Snapshot,
+    person_leaf,
+    person_tag,
+    rows_commitment,
+)
 
 WORD = "Quetzalcoatlus"
 
@@ -215,6 +225,26 @@ def test_an_empty_snapshot_is_one_too(world):
     assert snapshot.manifest["people"] == {"size": 0, "root": merkle.EMPTY_ROOT.hex()}
 
 
+@pytest.mark.parametrize("size", ["empty", "full"])
+def test_its_files_have_the_schema_that_the_manifest_says_and_are_compressed(world, size):
+    if size == "full":
+        fill(world)
+    snapshot = world.freeze()
+    for name, schema in (("keys.parquet", KEYS_SCHEMA), ("rows.parquet", ROWS_SCHEMA)):
+        file = pq.ParquetFile(snapshot.folder / name)
+        assert file.schema_arrow == schema
+        assert snapshot.manifest["schema"][name] == {field.name: str(field.type) for field in schema}
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        assert {group.column(0).compression for group in groups} == {"ZSTD"}
+
+
+def test_freezing_says_how_far_it_has_come(world):
+    records = fill(world)
+    told = []
+    world.freeze(progress=lambda *what: told.append(what))
+    assert told == [("scrubbing", 0, len(records)), ("encrypting", len(records), len(records))]
+
+
 def test_within_an_earlier_one_there_is_never_a_row_more(world):
     records = fill(world)
     before = world.freeze()
@@ -386,6 +416,67 @@ def test_what_is_no_snapshot_is_refused(tmp_path):
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InvalidInputError, match="no snapshot"):
             Snapshot.open(folder)
+
+
+# --- what is stale, and what was written anew ---
+
+
+def test_the_rows_that_a_no_takes_away_are_named_with_their_verdicts_and_in_order(world):
+    fill(world)
+    snapshot = world.freeze()
+    assert snapshot.stale(world.permits()) == []
+    world.say("acme", "no", data=("content",))
+    now = world.permits()
+    stale = snapshot.stale(now)
+    assert [row.key for row in stale] == [
+        key for key in snapshot.keys if key.category == "content/chat" and key.account == "acme"
+    ]
+    assert len(stale) == 2
+    assert {(row.verdict.party, row.verdict.reason) for row in stale} == {("account:acme", Reason.WITHDRAWN)}
+
+
+def test_retention_takes_away_what_is_too_old_and_leaves_the_last_instant(tmp_path):
+    with world_in(tmp_path, terms=AGED) as world:
+        world.everyone_says("yes")
+        old, young = (world.record(number, at_us=START_US + number) for number in range(2))
+        world.lake.append([old, young])
+        snapshot = world.freeze()
+        at_us = START_US + 3 * DAY_US
+        assert snapshot.stale(world.permits(at_us=at_us)) == []
+        [stale] = snapshot.stale(world.permits(at_us=at_us + 1))
+        assert (stale.key.record_id, stale.verdict.reason) == (old.record_id, Reason.TOO_OLD)
+        assert len(snapshot.stale(world.permits(at_us=at_us + 2))) == 2
+
+
+def test_whose_rows_are_scrubbed_by_other_names_is_seen_without_a_key(world):
+    world.lake.append(
+        [
+            world.record(1, people=("ada", "bo"), text="the tall one"),
+            world.record(2, people=("bo",), text="the tall one"),
+            world.record(3, people=("cy",), text="the tall one"),
+            world.record(4, account="brill", people=("bo", "ada"), text="the tall one"),
+            world.record(5, people=("ada", "bo"), text="nobody in particular"),
+        ]
+    )
+    before, left_out = world.freeze(), world.freeze(categories=["service/usage"])
+    assert before.rewritten_in(before) == before.rewritten_in(left_out) == set()
+    world.parties.changes.add_handles("acme-bo", aliases=["the tall one"])
+    after = world.freeze(within=before)
+    world.parties.destroy_account_key("acme")
+    bo, ada = world.people["acme-bo"], world.people["acme-ada"]
+    assert before.rewritten_in(after) == {("acme", (ada,)), ("acme", (bo,))}
+
+
+def test_lazy_rows_are_read_when_they_are_first_used_and_once(world):
+    fill(world)
+    snapshot = world.freeze()
+    read = []
+    rows = LazyRows(lambda: read.append("read") or snapshot.rows(world.parties))
+    assert read == []
+    assert [row.record_id for row in rows] == [key.record_id for key in snapshot.keys]
+    assert (len(rows), rows[0].record_id) == (len(snapshot.keys), snapshot.keys[0].record_id)
+    assert [row.record_id for row in rows[1:3]] == [key.record_id for key in snapshot.keys[1:3]]
+    assert read == ["read"]
 
 
 # --- against the reference, row by row ---
