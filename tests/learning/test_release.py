@@ -2,15 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from crafts import Clock, build, set_bounds
-from volition.canonical import canonical_json
+from volition.canonical import canonical_json, digest
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.learning.card import card_markdown
-from volition.learning.release import Override, read_card, write_release
+from volition.learning.release import Override, read_card, settle_releases, write_release
 from volition.ledger.entry import NewEntry
+from volition.ledger.signing import open_envelope
 from volition.transparency.prove import verify_bundle
 from volition.workspace import Workspace
 
@@ -96,6 +98,43 @@ def test_within_its_bounds_a_model_is_released_and_the_card_says_what_was_measur
     path.unlink()
     with pytest.raises(BackendError, match="cannot be read"):
         read_card(releases, state, model)
+
+
+def test_the_attestation_is_an_in_toto_statement_that_binds_the_model_to_all_that_its_card_rests_on(opened):
+    workspace, model = opened(benefit=(-1.0, True))
+    workspace.models.audit(model)
+    entry = workspace.models.release(model)
+    card = card_of(workspace, model)
+    attestation = json.loads((workspace.folder / "releases" / model / "attestation.json").read_bytes())
+    envelope = open_envelope(attestation, workspace.verifier)
+    files = workspace.models.open(model).model.files()
+    assert envelope.payload_type == "application/vnd.in-toto+json"
+    assert json.loads(envelope.payload) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": name, "digest": {"sha256": digest(data)}} for name, data in sorted(files.items())],
+        "predicateType": "urn:volition:release:2",
+        "predicate": {
+            "model": model,
+            "digest": card["digest"],
+            "snapshot": card["learned_from"]["snapshot"],
+            "manifest": card["learned_from"]["manifest"],
+            "checkpoint": card["checkpoint"],
+            "terms": ["granular"],
+            "findings": card["findings"],
+            "card": entry.body["card"],
+        },
+    }
+
+
+def test_the_card_says_what_a_model_claims_of_its_base_and_of_privacy(opened):
+    workspace, model = opened(benefit=(-1.0, True))
+    workspace.models.audit(model)
+    base = {"name": "smollm", "digest": "b" * 64}
+    claims = dict.fromkeys(("unit", "neighbours", "mechanism", "sampling", "accountant", "composition"), "said")
+    figures = {"epsilon": 7.5, "delta": 1e-6, "rate": 0.1, "multiplier": 0.7, "clipping": 1.0, "steps": 40}
+    privacy = claims | figures | {"seen_by": "said", "not_covered": ["what others said"]}
+    card = append_release(workspace, model, settings={"base": base, "privacy": privacy})
+    assert (card["base"], card["privacy"]) == (base, privacy)
 
 
 def test_a_missed_bound_refuses_and_says_which_by_how_much_and_what_to_do(opened):
@@ -238,12 +277,21 @@ def test_whoever_releases_without_what_is_required_and_names_nobody_is_found_out
     assert "no override names exactly these" in failed.detail
 
 
-def append_release(workspace, model, **more):
-    """Release a model past the checks, as an operator could who changes the program."""
+def append_release(workspace, model, *, settings=None, **more):
+    """Release a model past the checks, as an operator could who changes the program; return its card.
+
+    Args:
+        workspace: Where it was trained.
+        model: Its id.
+        settings: What it says of itself beyond its own settings.
+        more: What `write_release` is told.
+    """
     trained = workspace.models.open(model)
+    own = replace(trained.model, settings={**trained.model.settings, **(settings or {})})
+    releases = workspace.folder / "releases"
     named = write_release(
-        workspace.folder / "releases",
-        trained=trained,
+        releases,
+        trained=replace(trained, model=own),
         snapshot=workspace.snapshots.open(trained.record["snapshot"]),
         findings=workspace.models.findings(trained),
         terms=["granular"],
@@ -253,6 +301,8 @@ def append_release(workspace, model, **more):
         **more,
     )
     workspace.ledger.append(NewEntry(kind="release", body={"model": model, **named}))
+    settle_releases(releases, workspace.models.states())
+    return read_card(releases, workspace.models.states()[model], model)
 
 
 FIRST_CARD = {
