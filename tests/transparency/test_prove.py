@@ -25,7 +25,7 @@ from volition.files import write_folder
 from volition.learning.audit.finding import not_measured
 from volition.learning.families.recommend.family import RecommendFamily
 from volition.learning.registry import models_in
-from volition.learning.release import settle_releases, write_release
+from volition.learning.release import Override, settle_releases, write_release
 from volition.learning.train import train
 from volition.ledger import merkle
 from volition.ledger.entry import Entry, NewEntry
@@ -39,8 +39,8 @@ STRANGER = Signer.from_seed("log.example/world", bytes(32))
 NOT_MEASURED = not_measured("benefit", "This is no test of it.")
 
 
-def train_and_release(world, snapshot, *, release=True):
-    """Do what a workspace does with a snapshot; return the model's name."""
+def train_and_release(world, snapshot, *, release=True, **more):
+    """Do what a workspace does with a snapshot, except that nobody holds back a release; return the model's name."""
     trained = train(
         RecommendFamily(),
         snapshot,
@@ -61,6 +61,7 @@ def train_and_release(world, snapshot, *, release=True):
             checkpoint=world.ledger.checkpoint(),
             signer=SIGNER,
             at_us=world.clock(),
+            **more,
         )
         world.ledger.append(NewEntry(kind="release", body={"model": trained.id, **named}))
         settle_releases(world.folder / "releases", models_in(world.ledger.entries()))
@@ -461,6 +462,18 @@ def test_a_release_that_the_ledger_does_not_name_fails_whoever_signed(proven, ve
     value = proven.members[place]
     other = canonical_json({**json.loads(value), "keyid": "x"}) if name.endswith(".json") else value + b"more"
     assert failed(verify({**proven.members, place: other})) == ["release"]
+
+
+@pytest.mark.parametrize("by", [None, "Dana Reyes"])
+def test_a_release_without_a_measurement_that_was_required_fails_unless_somebody_answers_for_it(
+    world, tmp_path, verify, by
+):
+    world.lake.append([world.record(1, category="service/usage")])
+    snapshot = world.freeze("train/recommend", categories=["service/usage"])
+    override = by and Override(by=by, why="The pilot.")
+    model = train_and_release(world, snapshot, required=["benefit"], override=override)
+    verified = verify(bundle(world, tmp_path / "evidence.zip"))
+    assert [check.name for check in verified.checks if not check.holds] == ([] if by else [f"release {model}"])
 
 
 @pytest.mark.parametrize("names", [["manifest.json"], ["manifest.json", "keys.parquet", "people.json"]])
