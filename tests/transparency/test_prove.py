@@ -658,6 +658,37 @@ def test_absence_cannot_be_shown_by_leaving_out_a_neighbour(tmp_path):
     assert not verify_person({**proof, "leaves": neighbours}, SIGNER.key).holds
 
 
+def test_absence_cannot_be_shown_by_the_persons_own_leaf(tmp_path):
+    people = {f"{number:04x}": 1 for number in range(6)}
+    proofs = proofs_of(tmp_path, people, asked=people)
+    leaves = {leaf["index"]: leaf for proof in proofs for leaf in proof["leaves"]}
+    assert sorted(leaves) == list(range(6))
+    for proof in proofs:
+        [own] = proof["leaves"]
+        place = own["index"]
+        for shown in ([place], [place - 1, place], [place, place + 1], [place - 1, place, place + 1]):
+            claims = {"present": False, "rows": 0, "leaves": [leaves[one] for one in shown if one in leaves]}
+            assert not verify_person({**proof, **claims}, SIGNER.key).holds
+
+
+@pytest.mark.parametrize("where", ["before everybody", "between two", "after everybody"])
+def test_absence_is_proved_at_either_end_and_between(tmp_path, where):
+    people = {f"{number:04x}": 1 for number in range(5)}
+
+    def tag(name):
+        return person_tag("train/search", us_to_text(4), name)
+
+    first, last = min(map(tag, people)), max(map(tag, people))
+    absent = {
+        "before everybody" if tag(name) < first else "after everybody" if tag(name) > last else "between two": name
+        for name in (f"{number:04x}" for number in range(5, 2000))
+    }[where]
+    [proof] = proofs_of(tmp_path, people, asked=[absent])
+    assert len(proof["leaves"]) == (2 if where == "between two" else 1)
+    [check] = verify_person(proof, SIGNER.key).checks
+    assert (check.name, check.holds) == ("person in m", True), check.detail
+
+
 def test_an_empty_tree_of_somebody_is_refused(tmp_path):
     [proof] = proofs_of(tmp_path, {"aaaa": 1}, asked=["bbbb"], size=0)
     assert not verify_person({**proof, "leaves": []}, SIGNER.key).holds
