@@ -137,13 +137,15 @@ def drawn(found: Sequence[Mutant], sample: int | None) -> list[Mutant]:
 def try_out(group: str, *, sample: int | None, again: bool, quick: bool) -> None:
     """Let mutmut try those mutants of a group that have not been tried, or also those that survived unexplained."""
     explained = Explanations.read()
-    waiting = [
-        one
-        for one in drawn(list(mutants()), sample)
-        if one.status == "not checked" or (again and one.survived and not explained.cover(one))
-    ]
-    print(f"{group}: {len(waiting)} to try", flush=True)
-    if waiting:
+    for last in (False, True):  # twice, since mutmut forgets what it has tried when a group's tests are others
+        waiting = [
+            one
+            for one in drawn(list(mutants()), sample)
+            if one.status == "not checked" or (again and not last and one.survived and not explained.cover(one))
+        ]
+        print(f"{group}: {len(waiting)} to try", flush=True)
+        if not waiting:
+            break
         command = [Path(sys.executable).parent / "mutmut", "run", "--max-children", "1"]
         done = subprocess.run([*command, *(one.name for one in waiting)], env=os.environ | QUIET, check=False)
         if done.returncode:
