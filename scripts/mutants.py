@@ -4,7 +4,7 @@
     python scripts/mutants.py permits gate       # these groups alone
     python scripts/mutants.py --sample 150       # of each group 150 mutants, drawn by a seed
     python scripts/mutants.py --again            # those once more that survived: after tests were added
-    python scripts/mutants.py --quick            # without the tests that take seconds
+    python scripts/mutants.py --quick            # without the tests that take seconds, and time-outs as they come
     python scripts/mutants.py --figures          # only the figures so far, and what nobody has explained
 
 Mutation testing, by mutmut, in one process. A group is some modules and the quick tests that watch over them; of these
@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], help="groups of modules; all by default")
     parser.add_argument("--sample", type=int, help="how many mutants of each group, drawn by a seed")
     parser.add_argument("--again", action="store_true", help="those that survived, too")
-    parser.add_argument("--quick", action="store_true", help="leave the long tests out")
+    parser.add_argument("--quick", action="store_true", help="leave the long tests out, and believe time-outs")
     parser.add_argument("--figures", action="store_true", help="try nothing, print the figures")
     asked = parser.parse_args()
     table = []
