@@ -155,17 +155,17 @@ def try_out(group: str, *, sample: int | None, again: bool, quick: bool) -> None
 
 
 def try_long(group: str) -> None:
-    """Let all tests try what survived the quick ones and nobody has explained, and what took them too long.
+    """Let all tests try what survived the quick ones and nobody has explained, and the quick ones what took too long.
 
     On a busy machine a test may run out of its time for no other reason, which shows nothing of the change.
     """
     explained = Explanations.read()
-    has_long = "long" in GROUPS[group] or "more" in GROUPS[group]
-    survivors = [one for one in mutants() if has_long and one.survived and not explained.cover(one)]
+    survivors = [one for one in mutants() if one.survived and not explained.cover(one)]
     left = [*survivors, *(one for one in mutants() if one.status == "timeout")]
     tests = [f"tests/{one}" for one in [*GROUPS[group]["tests"], *GROUPS[group].get("more", [])]]
     for number, one in enumerate(left, start=1):
-        command = [sys.executable, "-m", "pytest", "-qx", "-m", "not slow", *tests]
+        which = [] if one.survived else ["-m", "not slow"]
+        command = [sys.executable, "-m", "pytest", "-qx", *which, *tests]
         env = os.environ | QUIET | {"MUTANT_UNDER_TEST": one.name, "PYTHONPATH": "src"}
         try:
             code = subprocess.run(
@@ -173,7 +173,7 @@ def try_long(group: str) -> None:
             ).returncode
         except subprocess.TimeoutExpired:
             code = None
-        print(f"{group}: {number} of {len(left)} by all tests: {VERDICTS.get(code, code)}", flush=True)
+        print(f"{group}: {number} of {len(left)} in the end: {VERDICTS.get(code, code)}", flush=True)
         if code in {0, 1}:
             data = SourceFileMutationData(path=one.path)
             data.load()
