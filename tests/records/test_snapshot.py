@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -168,6 +169,7 @@ def test_the_manifest_adds_up(world):
     assert sum(counts.get("left_out", 0) for counts in manifest["rows"].values()) == 1
     assert manifest["accounts"] == Counter(key.account for key in snapshot.keys)
     assert manifest["collected_until"] == us_to_text(until_us)
+    assert manifest["checkpoint"] == world.ledger.checkpoint(world.ledger.size - 1)  # as it was before this very entry
     assert (manifest["encoder"], manifest["within"], manifest["purpose"]) == ("e", None, "train/search")
     assert manifest["files"] == {
         name: digest(data) for name, data in files(snapshot).items() if name != "manifest.json"
@@ -217,6 +219,22 @@ def test_embeddings_are_frozen_with_their_rows(world):
     for row in world.freeze(encoder_id=HashEncoder().id).rows(world.parties):
         assert (row.embedding is None) == (row.category == "service/usage")
         assert row.embedding is None or np.array_equal(row.embedding, lake[row.record_id])
+
+
+def test_embeddings_that_the_purpose_does_not_need_are_left_out(world):
+    fill(world)
+    world.lake.embed(world.permits(), HashEncoder(), categories=["content/chat"], progress=silent)
+    assert all(row.embedding is None for row in world.freeze().rows(world.parties))
+
+
+def test_of_keys_that_were_written_before_they_named_conversations_none_is_known(world):
+    fill(world)
+    snapshot = world.freeze()
+    sink = pa.BufferOutputStream()
+    pq.write_table(pq.read_table(snapshot.folder / "keys.parquet").drop_columns(["conversation"]), sink)
+    old = Snapshot.read_keys(sink.getvalue().to_pybytes())
+    assert old == tuple(replace(key, conversation=None) for key in snapshot.keys)
+    assert {key.conversation is None for key in snapshot.keys} == {False}
 
 
 def test_an_empty_snapshot_is_one_too(world):

@@ -689,6 +689,12 @@ def test_absence_is_proved_at_either_end_and_between(tmp_path, where):
     assert (check.name, check.holds) == ("person in m", True), check.detail
 
 
+@pytest.mark.parametrize("value", [None, [], "proof", 7])
+def test_what_is_no_proof_is_a_check_that_fails(value):
+    [check] = verify_person(value, SIGNER.key).checks
+    assert (check.name, check.holds) == ("person in no proof", False)
+
+
 def test_an_empty_tree_of_somebody_is_refused(tmp_path):
     [proof] = proofs_of(tmp_path, {"aaaa": 1}, asked=["bbbb"], size=0)
     assert not verify_person({**proof, "leaves": []}, SIGNER.key).holds
