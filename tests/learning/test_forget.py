@@ -328,9 +328,13 @@ def test_a_model_that_no_record_explains_is_erased_and_one_that_is_being_written
     half_erased.mkdir()
     being_written.mkdir()
     (half_erased / "arrays.npz").write_bytes(b"what it learned")
+    of_a_snapshot_in_use = models / "recommend-aaaaaaaaaaaa"
+    of_a_snapshot_in_use.mkdir()
+    (of_a_snapshot_in_use / "record.json").write_text(json.dumps({"snapshot": "train-recommend-aaaaaaaaaaaa"}))
     erased = erase_retired(workspace.models.states(), [], folder=models, runs=workspace.folder / "runs")
     assert erased == [half_erased.name]
     assert being_written.exists()
+    assert of_a_snapshot_in_use.exists()
 
 
 def test_a_run_that_cannot_be_removed_does_not_keep_the_others_from_being_forgotten(released):
