@@ -272,3 +272,44 @@ def test_a_saved_history_knows_what_was_left_out(tmp_path):
 def test_the_sql_asks_for_the_table_only_where_there_is_one():
     assert "excluded" not in permitted_sql(1)
     assert "excluded" in permitted_sql(1, excluded=True)
+
+
+@pytest.mark.parametrize("who", [ACME, ADA, BO])
+def test_every_form_says_the_same_of_a_conversation_that_one_left_out(who, tmp_path):
+    said = [("acme", "kickoff", who, "train", True)]
+    permits = Permits(history_of(said), purpose=PURPOSE, at_us=START)
+    earlier = Permits(history_of(said), purpose=PURPOSE, at_us=START - 1)
+    for conversation, wanted in (("kickoff", Reason.EXCLUDED), (None, Reason.EXCLUDED), ("retro", None), ("", None)):
+        record = Record(
+            account="acme", people=(ADA, BO), category=CHAT, collected_us=COLLECTED, conversation=conversation
+        )
+        assert set(forms(permits, record, tmp_path).values()) == {wanted}, conversation
+        assert set(forms(earlier, record, tmp_path).values()) == {None}, conversation
+        for verdict in (decide(permits, record), Gate(permits).decide(record)):
+            assert verdict.permitted == (wanted is None)
+
+
+def test_what_was_collected_at_the_very_beginning_of_the_permit_is_in_it(tmp_path):
+    permits = Permits(history_of([], noes=()), purpose=PURPOSE, at_us=START)
+    since_us = effective_permit_of(permits, "acme", (ADA,), CHAT, "").since_us
+    for collected_us, wanted in ((since_us, None), (since_us - 1, Reason.BEFORE_YES)):
+        record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=collected_us, conversation="")
+        found = forms(permits, record, tmp_path)
+        found.pop("kept"), found.pop("folded")  # of which neither looks at when it was collected
+        assert set(found.values()) == {wanted}
+
+
+def test_a_batch_has_one_column_of_conversations_at_most():
+    permits = Permits(history_of([]), purpose=PURPOSE, at_us=START)
+    columns = {
+        "account": pa.array(["acme"]),
+        "people": pa.array([[ADA]]),
+        "category": pa.array([CHAT]),
+        "collected_at": pa.array([COLLECTED], pa.timestamp("us", tz="UTC")),
+    }
+    twice = pa.RecordBatch.from_arrays(
+        [*columns.values(), pa.array(["kickoff"]), pa.array(["retro"])],
+        names=[*columns, "conversation", "conversation"],
+    )
+    with pytest.raises(InvalidInputError, match="may have one"):
+        judge_batch(permits, Names(), twice)

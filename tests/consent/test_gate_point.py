@@ -267,3 +267,25 @@ def test_evidence_and_explanation_of_whoever_may_be_the_speaker_name_their_own_n
         (PartyRole.OTHER, None),
         (PartyRole.ALTERNATE, Reason.SAID_NO),
     ]
+
+
+def test_a_table_and_a_gate_that_is_held_ask_whoever_may_be_the_speaker_too():
+    told = [(2, "account:acme", "yes"), (2, "person:ada", "past"), (3, "person:bob", "copied no")]
+    names = ["person:ada", "person:bob", "person:cy"]
+    pairs = [people for size in (1, 2, 3) for people in permutations(names, size)]
+    sets = PartySets(
+        accounts=["acme"],
+        people=names,
+        account=np.zeros(len(pairs), np.int32),
+        offsets=np.cumsum([0, *map(len, pairs)], dtype=np.int64),
+        members=np.array([names.index(person) for people in pairs for person in people], np.int32),
+    )
+    for more in ([], [(4, "person:bob", "no")], [(4, "person:bob", "no"), (9, "person:bob", "yes")]):
+        permits = Permits(read_history(entries([*told, *more])), purpose=PURPOSE, at_us=ASKED)
+        expected = [effective_permit_of(permits, "acme", people, SPOKEN).reason for people in pairs]
+        assert fold(permits, sets, SPOKEN).reason.tolist() == [REASON_CODES[one] if one else 0 for one in expected]
+        gate = Gate(permits)
+        for people in pairs:
+            record = Record(account="acme", people=people, category=SPOKEN, collected_us=15)
+            held, anew = gate.decide(record), decide(permits, record)
+            assert (held.permitted, held.reason, held.evidence) == (anew.permitted, anew.reason, anew.evidence)
