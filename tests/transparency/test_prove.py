@@ -7,7 +7,7 @@ import random
 import shutil
 import zipfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import SIGNER, World, silent, world_in
+from simulator import DAY_US, SIGNER, TERMS, World, silent, world_in
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.history import read_history
 from volition.consent.permits import Permits
@@ -312,7 +312,7 @@ def unreleased(proven):
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ({"people": ["ab" * 16]}, "not-asked"),
+        ({"people": ["ab" * 16]}, f"person:{'ab' * 16} (not-asked)"),
         ({"people": ["unknown"]}, "unknown-party"),
         ({"people": []}, "concerns nobody"),
         ({"account": "nobody"}, "no-terms"),
@@ -332,6 +332,22 @@ def test_a_row_without_a_permit_fails_the_replay_whoever_signed(proven, verify, 
     verified = verify(members)
     assert failed(verified) == ["permits"], verified.to_json()
     assert why in next(check.detail for check in verified.checks if not check.holds)
+
+
+def test_a_row_may_be_as_old_as_the_terms_let_it_be(tmp_path, verify):
+    rules = tuple(replace(rule, max_age_us=DAY_US) for rule in TERMS.rules)
+    with world_in(tmp_path, terms=replace(TERMS, rules=rules)) as world:
+        world.everyone_says("yes")
+        record = world.record(1, category="service/usage")
+        world.lake.append([record])
+        world.clock.now_us = at_us = record.collected_us + DAY_US
+        permits = Permits(world.history(), purpose="train/recommend", at_us=at_us)
+        snapshot = world.freeze("train/recommend", permits=permits, categories=["service/usage"])
+        assert [key.record_id for key in snapshot.keys] == [record.record_id]
+        train_and_release(world, snapshot, release=False)
+        verified = verify(bundle(world, tmp_path / "evidence.zip"))
+        assert verified.holds
+        assert "1 rows replayed" in verified.checks[2].detail
 
 
 def test_the_same_row_with_a_permit_passes_the_replay(proven, verify):
