@@ -1,7 +1,9 @@
-"""What a forgetting hands to a family that subtracts: the rows of those for whom something changed, and no others."""
+"""What a forgetting rests on: since when a row is refused, and which rows a family that subtracts is handed."""
 
-from simulator import silent, world_in
-from volition.learning.forget import forget_rows
+from simulator import DAY_US, silent, world_in
+from volition.canonical import text_to_us
+from volition.learning.forget import RefusalTimes, forget_rows
+from volition.ledger.entry import NewEntry
 
 
 class Handed:
@@ -30,3 +32,17 @@ def test_only_the_rows_of_those_who_lost_one_are_handed_over_by_who_spoke(tmp_pa
             {of_ada.record_id},
             {"acme", "brill"},
         )
+
+
+def test_a_no_of_somebody_who_may_be_the_speaker_is_owed_since_it_was_said(tmp_path):
+    with world_in(tmp_path) as world:
+        world.everyone_says("yes")
+        world.lake.append([world.record(1, people=("ada", "bo"))])
+        snapshot = world.freeze()
+        ada, bo = world.party("acme-ada"), world.party("acme-bo")
+        said = {"party": bo, "answer": "no", "covers": None, "data": ["content"], "purpose": ["train"]}
+        [entry] = world.ledger.append(NewEntry(kind="decision", body={**said, "namesake": ada}))
+        [key] = snapshot.keys
+        frozen_us = text_to_us(snapshot.manifest["at"])
+        times = RefusalTimes(world.history(), "train/search", frozen_us=frozen_us, at_us=world.clock() + DAY_US)
+        assert times.refused_us(key) == entry.at_us
