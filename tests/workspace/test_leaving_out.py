@@ -286,3 +286,65 @@ def test_merged_what_either_left_out_is_left_out_for_both(workspace):
     assert workspace.exclusions.of_conversation("kickoff", account="acme", by="ada") == (TRAIN,)
     workspace.exclusions.exclude("kickoff", account="acme", by="ada", excluded=False)
     assert meetings(workspace) == {"kickoff": 3, "retro": 2}
+
+
+@pytest.fixture
+def composer(workspace):
+    """Have a composer learn from two open channels in which seven people write the same."""
+    people = [f"p{number}" for number in range(7)]
+    for person in people:
+        workspace.people.add_person(person, account="acme", name=f"{person.title()} Person")
+        say(workspace, f"person:{person}")
+    drafts = [
+        Draft(
+            key=f"{channel}:{number}:{person}",
+            account="acme",
+            people=(PersonRef(id=person),),
+            category="content/chat",
+            at_us=START_US + number * 1_000_000,
+            payload={
+                "kind": "message",
+                "channel": channel,
+                "author": person,
+                "ts": f"{number}.{person}",
+                "text": f"Good morning to everybody in {channel}.",
+            },
+        )
+        for channel in ("general", "random")
+        for number in range(3)
+        for person in people
+    ]
+    assert workspace.records.take_in(drafts, "acme", silent).stored == len(drafts)
+    for channel in ("general", "random"):
+        workspace.audiences.share(channel, kind=ConversationKind.CHANNEL, account="acme", with_account=True)
+    return workspace.models.train("compose").id
+
+
+@pytest.mark.slow
+def test_a_model_that_learned_from_it_forgets_it_and_the_request_says_so(workspace, composer):
+    party = workspace.party("person:p0")
+    assert workspace.rights.requests(party) == ()
+    workspace.exclusions.exclude("general", account="acme", by="p0", purpose=["train"])
+    [asked] = workspace.rights.requests(party)
+    [model] = asked.models
+    assert (asked.kind.value, model.model, model.rows, asked.is_done) == ("exclusion", composer, 3, False)
+    [owed] = workspace.models.owed()
+    assert (owed.model, owed.rows, owed.parties) == (composer, 3, {party: "excluded"})
+    workspace.forgetting.forget()
+    [asked] = workspace.rights.requests(party)
+    assert asked.is_done
+    assert asked.models[0].forgotten_us is not None
+    left = [key for key in workspace.snapshots.create("train/compose").keys if party.endswith(key.people[0])]
+    assert len(left) == 3  # those of the other channel
+
+
+@pytest.mark.slow
+def test_what_was_taken_back_in_in_time_need_not_be_forgotten(workspace, composer):
+    party = workspace.party("person:p0")
+    workspace.exclusions.exclude("general", account="acme", by="p0", purpose=["train"])
+    workspace.exclusions.exclude("general", account="acme", by="p0", purpose=["train"], excluded=False)
+    assert workspace.models.owed() == []
+    [asked] = workspace.rights.requests(party)
+    assert (asked.models, asked.spared) == ((), 1)
+    assert asked.until_us is not None
+    del composer

@@ -1,7 +1,8 @@
 """Data subject requests (DSAR): what a person asked for, and its progress. Read from the ledger; it decides nothing.
 
 A no takes effect at once; what takes time is that models which learned from the data before must forget, each by a due
-date. An erasure is the same for everything. So a request is a no or an erasure, with the models that it affects: those
+date. An erasure is the same for everything, and a conversation left out the same for what concerns them in it. So a
+request is a no, an exclusion or an erasure, with the models that it affects: those
 that were trained before it on records that it covers, and had not forgotten by then.
 
 A request is found by the party's name in the ledger, so the progress of an erasure can be followed even though nothing
@@ -15,18 +16,24 @@ from typing import Any, Final
 
 from volition.canonical import us_to_text
 from volition.consent.history import Decision, History
+from volition.consent.references import ConversationRef, PartyRef
 from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.learning.forget import Owed
 from volition.learning.registry import ModelState
-from volition.records.snapshot import Snapshot
+from volition.records.snapshot import Key, Snapshot
 
 _PERSON: Final = "person:"
+_CONTENT: Final = frozenset(category for category in CATEGORIES if category.startswith("content/"))
+
+_Counted = tuple[str, tuple[str, ...], tuple[str, ConversationRef] | None]
+"""A snapshot, a party's names, and a conversation: what rows are counted of."""
 
 
 class RequestKind(StrEnum):
     """The kind of a request."""
 
     REFUSAL = "refusal"
+    EXCLUSION = "exclusion"
     ERASURE = "erasure"
 
 
@@ -67,16 +74,18 @@ class DataRequest:
     """Something that a person asked for.
 
     Attributes:
-        kind: A refusal or an erasure.
+        kind: A refusal, an exclusion or an erasure.
         seq: Number of the ledger entry.
         at_us: When; it has been in force since.
         categories: The data that it covers, leaves in the vocabulary's order.
         purposes: The purposes that it covers, likewise.
-        until_us: When a later yes covered some or all of it, so that it is no longer in force as a whole; none if there
-            was none. The models that it affects must forget all the same.
+        until_us: When a later yes covered some or all of it, or some or all of a conversation was taken back in, so
+            that it is no longer in force as a whole; none if there was none. The models that a no affects must forget
+            all the same.
         models: The models that it affects, the oldest first.
         spared: How many more had learned from what it covers and need not forget: a later yes reached back to all of
             it. What a later no asks of them is asked by that no alone.
+        conversation: What was left out, as entries of the ledger name it; none for anything but an exclusion.
     """
 
     kind: RequestKind
@@ -87,6 +96,7 @@ class DataRequest:
     until_us: int | None
     models: tuple[AffectedModel, ...]
     spared: int = 0
+    conversation: ConversationRef | None = None
 
     @property
     def due_us(self) -> int | None:
@@ -116,7 +126,7 @@ class DataRequest:
 
 @dataclass(slots=True, kw_only=True)
 class _Asked:
-    """A no or an erasure, under each identity of the person whose it is: entries that were appended together."""
+    """A no, an exclusion or an erasure, under each identity of the person: entries that were appended together."""
 
     kind: RequestKind
     seq: int
@@ -124,11 +134,17 @@ class _Asked:
     categories: frozenset[str]
     purposes: frozenset[str]
     parties: list[str]
+    place: tuple[str, ConversationRef] | None = None  # of an exclusion: whose conversation, and which
 
     def takes(self, other: "_Asked") -> bool:
         """Add the same of another identity, if it is that."""
         fits = other.seq == self.seq + len(self.parties) and other.parties[0] not in self.parties
-        alike = (other.kind, other.categories, other.purposes) == (self.kind, self.categories, self.purposes)
+        alike = (other.kind, other.categories, other.purposes, other.place) == (
+            self.kind,
+            self.categories,
+            self.purposes,
+            self.place,
+        )
         if fits and alike:
             self.parties += other.parties
         return fits and alike
@@ -160,7 +176,15 @@ def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[st
     """Return one request with what became of each model that had learned from what it covers."""
     decisions = history.party(one.parties[0]).decisions
     had = list(learned.affected(one))
-    spared = {model.id for model, _, rows in had if _is_spared(one, model, rows, learned.purpose(model), decisions)}
+    spared = {
+        model.id
+        for model, _, rows in had
+        if (
+            _is_spared(one, model, rows, learned.purpose(model), decisions)
+            if one.place is None
+            else _is_back_in(one, model, learned.purpose(model), history)
+        )
+    }
     left = [(model, total) for model, total, _ in had if model.forgotten_us is not None or model.id in due]
     return DataRequest(
         kind=one.kind,
@@ -168,7 +192,9 @@ def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[st
         at_us=one.at_us,
         categories=tuple(name for name in CATEGORIES if name in one.categories),
         purposes=tuple(name for name in PURPOSES if name in one.purposes),
-        until_us=_until_us(one.seq, one.categories, one.purposes, decisions),
+        until_us=_until_us(one.seq, one.categories, one.purposes, decisions)
+        if one.place is None
+        else _back_in_us(one, history, one.purposes),
         models=tuple(
             AffectedModel(
                 model=model.id,
@@ -182,6 +208,7 @@ def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[st
             if model.id not in spared
         ),
         spared=len(spared | ({model.id for model, _, _ in had} - {model.id for model, _ in left})),
+        conversation=None if one.place is None else one.place[1],
     )
 
 
@@ -201,7 +228,7 @@ def _is_spared(
 
 
 def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
-    """Return each no and each erasure of a person once, the oldest first; an erasure is last."""
+    """Return each no, exclusion and erasure of a person once, the oldest first; an erasure is last."""
     noes, erasures = [], []
     for party in parties:
         known = history.party(party)
@@ -216,6 +243,19 @@ def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
             )
             for said in known.decisions
             if not said.yes
+        ]
+        noes += [
+            _Asked(
+                kind=RequestKind.EXCLUSION,
+                seq=said.seq,
+                at_us=said.at_us,
+                categories=_CONTENT,
+                purposes=said.purposes,
+                parties=[party],
+                place=(said.account, said.conversation),
+            )
+            for said in history.exclusions.said_by(PartyRef(party))
+            if said.excluded
         ]
         if known.erased_us is not None:
             erasures.append(
@@ -245,6 +285,25 @@ def _until_us(
     return None
 
 
+def _is_back_in(one: _Asked, model: ModelState, purpose: str, history: History) -> bool:
+    """Return whether what was left out of a model's purpose was taken back in before the model forgot it."""
+    back_us = _back_in_us(one, history, frozenset({purpose}))
+    return back_us is not None and (model.forgotten_us is None or back_us < model.forgotten_us)
+
+
+def _back_in_us(one: _Asked, history: History, purposes: frozenset[str]) -> int | None:
+    """Return when any of some purposes was first given back what was left out; none if none was."""
+    back = [
+        said.at_us
+        for said in history.exclusions.said_by(PartyRef(one.parties[0]))
+        if not said.excluded
+        and said.seq > one.seq
+        and (said.account, said.conversation) == one.place
+        and said.purposes & purposes
+    ]
+    return min(back, default=None)
+
+
 @dataclass(slots=True)
 class _Rows:
     """How many rows of a category there are, and when the first of them was collected."""
@@ -260,14 +319,14 @@ class _Learned:
         self._models = list(models)
         self._open = open_snapshot
         self._purposes: dict[str, str] = {}
-        self._rows: dict[tuple[str, tuple[str, ...]], dict[str, _Rows]] = {}
+        self._rows: dict[_Counted, dict[str, _Rows]] = {}
 
     def affected(self, asked: _Asked) -> Iterable[tuple[ModelState, int, Mapping[str, _Rows]]]:
         """Yield the models that a no at an instant affects, with how many rows that it covers, and which."""
         for model in self._models:
             if model.trained_us > asked.at_us or (model.forgotten_us is not None and model.forgotten_us < asked.at_us):
                 continue
-            found = self._of(model.snapshot, tuple(asked.parties))
+            found = self._of(model.snapshot, tuple(asked.parties), asked.place)
             rows = {category: held for category, held in found.items() if category in asked.categories}
             if self.purpose(model) in asked.purposes and rows:
                 yield model, sum(held.number for held in rows.values()), rows
@@ -278,16 +337,23 @@ class _Learned:
             self._purposes[model.snapshot] = self._open(model.snapshot).purpose
         return self._purposes[model.snapshot]
 
-    def _of(self, name: str, parties: tuple[str, ...]) -> Mapping[str, _Rows]:
-        if (name, parties) not in self._rows:
+    def _of(
+        self, name: str, parties: tuple[str, ...], place: tuple[str, ConversationRef] | None
+    ) -> Mapping[str, _Rows]:
+        """Count a party's rows, of one conversation where one is named; rows of which none is known could be of it."""
+        if (name, parties, place) not in self._rows:
             snapshot = self._open(name)
             self._purposes[name] = snapshot.purpose
             pseudonyms = {party.removeprefix(_PERSON) for party in parties}
             rows: dict[str, _Rows] = {}
             for key in snapshot.keys:
-                if not pseudonyms.isdisjoint(key.people):
+                if not pseudonyms.isdisjoint(key.people) and _is_of(key, place):
                     held = rows.setdefault(key.category, _Rows(0, key.collected_us))
                     held.number += 1
                     held.first_us = min(held.first_us, key.collected_us)
-            self._rows[name, parties] = rows
-        return self._rows[name, parties]
+            self._rows[name, parties, place] = rows
+        return self._rows[name, parties, place]
+
+
+def _is_of(key: Key, place: tuple[str, ConversationRef] | None) -> bool:
+    return place is None or (key.account == place[0] and key.conversation in {None, place[1]})

@@ -99,6 +99,10 @@ class Exclusions:
                     if standing:
                         yield account, conversation, standing
 
+    def said_by(self, party: PartyRef) -> list[Exclusion]:
+        """Return everything that a party left out and took back in, oldest first."""
+        return [one for one in self._entries if one.party == party]
+
     def conversations(self, account: str) -> Sequence[ConversationRef]:
         """Return which of an account's conversations were ever left out of anything."""
         return list(self._said.get(account, ()))

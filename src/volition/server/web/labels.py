@@ -255,6 +255,11 @@ def purposes(names: Iterable[str]) -> str:
     return listed([*said, *(purpose_in_words(name) for name in left)])
 
 
+def uses(names: Sequence[str]) -> str:
+    """Name purposes in words: "every use of AI" where they are all there are."""
+    return "every use of AI" if set(names) == set(PURPOSES) else purposes(names)
+
+
 def asks(names: Sequence[str]) -> str:
     """Say whose yes is asked for in words; empty for nobody's."""
     return listed([_ASKS[name] for name in names])

@@ -104,7 +104,7 @@ def excluding_of(visit: Visit, kind: str, name: str, purposes: Sequence[str], *,
         name=name,
         id=anchor,
         action=ACTION,
-        left_out=_uses(left_out) if left_out else "",
+        left_out=words.uses(left_out) if left_out else "",
         options=_options(purposes, left_out),
         detail=f"What you leave it out of takes nothing from this {word} that concerns you: neither what was said so "
         "far nor what is said later. A model that learned from it forgets it within "
@@ -119,7 +119,7 @@ def account_exclusions(visit: Visit, account: str) -> AccountExclusions:
         left_out=tuple(
             AccountLeftOut(
                 seq=one.seq,
-                detail=f"Left out on {words.day(one.at_us)} (entry {one.seq:,}): {_uses(one.purposes)}.",
+                detail=f"Left out on {words.day(one.at_us)} (entry {one.seq:,}): {words.uses(one.purposes)}.",
             )
             for one in visit.workspace.exclusions.of(account)
         ),
@@ -139,7 +139,7 @@ def exclude(visit: Visit) -> Redirect:
     entry = visit.workspace.exclusions.exclude(name, account=account, by=person, purpose=purpose, excluded=excluded)
     word = "conversation" if kind == "channel" else kind
     did = "left out of" if excluded else "taken back into"
-    uses = _uses(_leaves(purpose))
+    uses = words.uses(_leaves(purpose))
     text = f"This {word} is {did} {uses}. It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
     home = _GUEST_HOME if visit.who.is_guest else f"{_HOMES[kind]}/{quote(name, safe='')}"
     anchor = visit.form.get("anchor") or ANCHOR
@@ -162,7 +162,7 @@ def exclude_for_account(visit: Visit) -> Redirect:
         excluded, purpose = _wanted(visit)
         name = visit.form.get("name", "").strip()
         entry = visit.workspace.exclusions.exclude(name, account=account, purpose=purpose, excluded=excluded)
-        did = f"left out of {_uses(_leaves(purpose))}"
+        did = f"left out of {words.uses(_leaves(purpose))}"
     text = f"The conversation is {did}. It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
     return Redirect(
         to=f"{_ACCOUNT_HOME}#{ANCHOR}", notice=Notice(text=text or "Nothing was changed: it was so already.")
@@ -184,11 +184,6 @@ def _options(purposes: Sequence[str], left_out: Sequence[str]) -> tuple[UseOptio
     every = "Every use of AI" if len(left) == len(PURPOSES) else "Every other use of AI"
     single = [UseOption(name=one, title=words.PURPOSES[one].title) for one in purposes if one in left]
     return (UseOption(name=_EVERY, title=every), *single)
-
-
-def _uses(purposes: Sequence[str]) -> str:
-    """Name uses in words: "every use" where they are all there are."""
-    return "every use of AI" if set(purposes) == set(PURPOSES) else words.purposes(purposes)
 
 
 def _leaves(purpose: Sequence[str]) -> tuple[str, ...]:

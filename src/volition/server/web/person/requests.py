@@ -129,7 +129,8 @@ def show(visit: Visit) -> RequestsPage:
     choices = visit.workspace.consent.choices(party, account=account)
     return RequestsPage(
         title="Requests",
-        lead="Each no of yours and its progress, and how to be erased. A no is in force at once; models that "
+        lead="Each no of yours and its progress, and how to be erased. A conversation that you left out is among them. "
+        "A no is in force at once; models that "
         "learned from "
         f"your data before must forget it within {visit.workspace.due_days} days.",
         requests=tuple(request_card(request, visit.workspace.now_us, choices) for request in found[:_SHOWN]),
@@ -221,17 +222,26 @@ def request_card(request: DataRequest, now_us: int, found: Choices = NOTHING) ->
         now_us: The present instant.
         found: What the person can choose now, which says what their no does not reach; of no matter to an erasure.
     """
-    erased = request.kind is RequestKind.ERASURE
     done = sum(model.forgotten_us is not None for model in request.models)
     return RequestCard(
         id=f"request-{request.seq}",
-        title="Erase me" if erased else f"No to {_spoken(request)}",
+        title=_title(request),
         when=f"{words.moment(request.at_us)}, entry {request.seq:,} of the ledger",
         state=Badge(word=_state(request, found), is_on=request.is_done),
         detail=tuple(_details(request, done, now_us, found)),
         models=tuple(_line(model) for model in request.models),
         done=done,
     )
+
+
+def _title(request: DataRequest) -> str:
+    match request.kind:
+        case RequestKind.ERASURE:
+            return "Erase me"
+        case RequestKind.EXCLUSION:
+            return f"Leave a conversation out of {words.uses(request.purposes)}"
+        case _:
+            return f"No to {_spoken(request)}"
 
 
 def _state(request: DataRequest, found: Choices) -> str:
@@ -246,8 +256,11 @@ def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> li
     if request.spared:
         had = f"{words.count(request.spared, 'model')} had learned from this data"
         need = "it need not forget" if request.spared == 1 else "they need not forget"
-        why = "a later yes of yours reached back to all of it" if request.until_us else "it is allowed all the same"
-        detail.append(f"{had}; {need} because of this no: {why}.")
+        why = "it is allowed all the same"
+        if request.until_us is not None:
+            is_back = request.kind is RequestKind.EXCLUSION
+            why = "you took it back in before" if is_back else "a later yes of yours reached back to all of it"
+        detail.append(f"{had}; {need} because of this: {why}.")
     if not total:
         return detail if request.spared else [*detail, "No model had learned from this data."]
     if request.due_us is None:
@@ -265,6 +278,12 @@ def _what_it_does(request: DataRequest, found: Choices) -> list[str]:
     """Say what a request has done since it was recorded, and what a no does not reach."""
     if request.kind is RequestKind.ERASURE:
         return ["In force: your data is not used. Your records, names and keys are destroyed."]
+    if request.kind is RequestKind.EXCLUSION:
+        if request.until_us is not None:
+            return [
+                f"It applied in full until {words.moment(request.until_us)}. Then you took all or part of it back in."
+            ]
+        return ["In force: nothing in this conversation that concerns you is used for this."]
     if request.until_us is not None:
         until = words.moment(request.until_us)
         return [f"This no applied in full until {until}. Then you said yes again to all or part of it."]
@@ -290,7 +309,7 @@ def _reaches(request: DataRequest, found: Choices) -> bool:
         for line in choice.lines
         if line.category in request.categories and line.purpose in request.purposes
     ]
-    return request.kind is RequestKind.ERASURE or not named or any(named)
+    return request.kind is not RequestKind.REFUSAL or not named or any(named)
 
 
 def _spoken(request: DataRequest) -> str:
