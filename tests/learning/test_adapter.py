@@ -132,6 +132,28 @@ def test_an_account_is_in_one_shard_and_whoever_writes_in_two_teaches_nothing():
     assert sum(map(len, dealt.values())) == len(chat())
 
 
+def test_several_identities_of_one_person_are_one_writer_whichever_of_them_is_kept():
+    rows = [*chat(), said("acme", "heard", "hello", 900)]
+    merged = [replace(row, merged={"acme-1": "heard"}) for row in rows]
+    assert deal(merged, 3) == deal([replace(row, merged={"heard": "acme-1"}) for row in rows], 3)
+    assert deal(merged, 3) == deal([*chat(), replace(rows[-1], people=("acme-1",))], 3)
+    assert deal([replace(row, merged={"acme-1": "elsewhere"}) for row in chat()], 3) == deal(chat(), 3)
+    abroad = [*rows, said("brill", "abroad", "hello", 901)]
+    one = deal([replace(row, merged={"abroad": "heard"}) for row in abroad], 3)  # who writes in two accounts
+    assert one == deal(chat(), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before_training", [True, False])
+@pytest.mark.parametrize("gone", [("brill-1",), ("acme-2",), ("acme-1",)])
+def test_forgetting_after_people_became_one_trains_the_model_that_counts_them_once(light, before_training, gone):
+    merged = [replace(row, merged={"acme-1": "acme-4"}) for row in chat()]
+    after = without(merged, gone)
+    model = learn(light, merged if before_training else chat())
+    forgotten = family(light).forget(model, before=merged, after=after, parts=NoParts(), progress=silent)
+    assert forgotten.files() == learn(light, after).files()
+
+
 def test_what_a_person_adds_to_a_step_depends_on_nobody_else():
     messages = next(iter(deal(chat(), 1).values()))
     everybody = writers(messages, lambda text: list(text.encode()), 256)

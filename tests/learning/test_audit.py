@@ -424,10 +424,11 @@ def test_a_kept_model_is_told_apart_by_all_that_it_learned_from():
     model = learn(FAMILY, rows, parts=parts)
     assert learn(FAMILY, rows, parts=parts).files() == model.files()
     changed = replace(rows[0], payload=rows[0].payload | {"attributes": {"volition.item": "document/other"}})
-    for other in (rows[1:], [changed, *rows[1:]]):
+    one = [replace(row, merged={rows[0].people[0]: rows[-1].people[0]}) for row in rows]  # became one person since
+    for other in (rows[1:], [changed, *rows[1:]], one):
         assert learn(FAMILY, other, parts=parts).files() == FAMILY.fit(other, parts=NoParts(), progress=silent).files()
     assert (
         unlearn(FAMILY, model, before=rows, after=rows[1:], parts=parts).files()
         == learn(FAMILY, rows[1:], parts=parts).files()
     )
-    assert len(parts.kept) == 3
+    assert len(parts.kept) == 4

@@ -108,7 +108,7 @@ def test_what_fewer_than_five_different_people_wrote_is_never_suggested(people):
 
 def as_one(rows, *people, into):
     """Return rows as they are once some people are recognised as one who is kept."""
-    return [replace(row, merged_into=into) if row.people[0] in people else row for row in rows]
+    return [replace(row, merged=dict.fromkeys(people, into)) for row in rows]
 
 
 def test_two_identities_of_one_person_count_as_one():
@@ -699,6 +699,21 @@ def test_whoever_is_merged_counts_once_in_what_is_trained_from_then_on(office):
     model = family.fit(snapshot.rows(office.parties), parts=NoParts(), progress=silent)
     assert phrases(model, "inv", "orchard") == []
     assert phrases(model, "inv", "bakery")
+
+
+def test_whoever_was_merged_and_then_erased_is_forgotten_as_the_one_person_that_they_were_counted_as(
+    office, monkeypatch
+):
+    family = ComposeFamily(k=2)
+    monkeypatch.setattr("volition.workspace.models.Models.family", lambda *_: family)
+    office.people.merge("orchard-ann", into="orchard-ben")
+    merged = release(office)
+    office.forgetting.erase("person:orchard-ben")
+    done = office.forgetting.forget()
+    successor = office.models.open({one.model: one for one in done}[merged.id].successor)
+    rows = office.snapshots.open(successor.record["snapshot"]).rows(office.parties)
+    assert phrases(successor.model, "pl", "orchard")
+    assert successor.model.files() == family.fit(rows, parts=NoParts(), progress=silent).files()
 
 
 def test_the_names_of_those_who_wrote_are_not_in_the_model_for_they_are_scrubbed_before(office):

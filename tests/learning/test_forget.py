@@ -15,7 +15,12 @@ from volition.canonical import datetime_to_us, us_to_text
 from volition.cli.demo.samples import write_samples
 from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError, RefusedError
+from volition.learning.families.family import NoParts
+from volition.learning.families.model import Model
+from volition.learning.families.recommend.counts import tables_of
+from volition.learning.families.recommend.family import RecommendFamily
 from volition.learning.forget import erase_retired
+from volition.progress import silent
 from volition.transparency.prove import verify_bundle, verify_person
 from volition.workspace import Workspace
 
@@ -187,6 +192,41 @@ def test_what_a_merge_newly_refuses_is_forgotten_like_a_no(released, tmp_path):
         assert workspace.models.open(forgotten.successor).model.files() == never.models.train("recommend").model.files()
     workspace.proofs.bundle(tmp_path / "evidence.zip")
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
+
+
+def learnt_anew(workspace, forgotten):
+    """Return the model that a family learns from what is left, and the one that forgetting made."""
+    made = workspace.models.open(forgotten.successor)
+    rows = workspace.snapshots.open(made.record["snapshot"]).rows(workspace.parties)
+    return RecommendFamily().fit(rows, parts=NoParts(), progress=silent).files(), made.model.files()
+
+
+def test_whoever_became_one_since_counts_once_in_what_a_forgetting_leaves(released):
+    workspace, _, old = released
+    before = workspace.models.open(old).model.files()
+    workspace.people.merge("orchard-ann", into="orchard-ben")
+    assert workspace.models.open(old).model.files() == before  # it was trained before, and has counted two
+    assert workspace.models.owed() == []
+    say_no(workspace, "person:bakery-dov")
+    [forgotten] = workspace.forgetting.forget()
+    anew, made = learnt_anew(workspace, forgotten)
+    assert made == anew
+    tables = {when: tables_of(Model.from_files(files)) for when, files in (("was", before), ("is", made))}
+    assert tables["was"]["orchard"].people.tolist() == [2, 3, 3, 3, 3]  # posters, prices, recipes, stock, weather
+    assert tables["is"]["orchard"].people.tolist() == [2, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("gone", ["person:orchard-ann", "person:orchard-ben"])
+def test_whoever_was_merged_before_a_training_and_erased_after_it_is_forgotten_as_one_person(released, gone):
+    workspace, clock, _ = released
+    workspace.people.merge("orchard-ann", into="orchard-ben")
+    clock.wait(minutes=1)
+    model = release(workspace)
+    workspace.forgetting.erase(gone)
+    forgotten = {one.model: one for one in workspace.forgetting.forget()}[model]
+    anew, made = learnt_anew(workspace, forgotten)
+    assert made == anew
+    assert tables_of(Model.from_files(made))["orchard"].people.tolist() == [2, 1, 1, 2, 2]
 
 
 @pytest.mark.slow

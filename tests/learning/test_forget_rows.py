@@ -26,12 +26,36 @@ def test_only_the_rows_of_those_who_lost_one_are_handed_over_by_who_spoke(tmp_pa
         before = world.freeze()
         world.say("acme-bo", "no")  # who also heard what ada said
         after = world.freeze(within=before)
-        handed = forget_rows(Handed(), None, before, after, parties=world.parties, progress=silent)
+        handed = forget_rows(Handed(), None, before, after, parties=world.parties, merged={}, progress=silent)
         assert handed == (
             {together.record_id, alone.record_id, of_ada.record_id},
             {of_ada.record_id},
             {"acme", "brill"},
         )
+
+
+def test_where_speakers_were_merged_all_rows_of_the_account_are_handed_over_with_whom_they_are(tmp_path):
+    with world_in(tmp_path) as world:
+        world.everyone_says("yes")
+        of_ada, of_bo, of_cy = (world.record(number, people=(who,)) for number, who in enumerate(("ada", "bo", "cy")))
+        elsewhere = world.record("b", account="brill")
+        world.lake.append([of_ada, of_bo, of_cy, elsewhere])
+        before = world.freeze()
+        world.say("acme-bo", "no")
+        after = world.freeze(within=before)
+        [ada], [cy] = of_ada.people, of_cy.people
+        seen = {}
+
+        class Seeing(Handed):
+            def subtract(self, model, *, before, after, accounts, progress):
+                seen.update({row.record_id: row.author for row in before})
+                return super().subtract(model, before=before, after=after, accounts=accounts, progress=progress)
+
+        merged = {cy: ada}
+        handed = forget_rows(Seeing(), None, before, after, parties=world.parties, merged=merged, progress=silent)
+        kept = {of_ada.record_id, of_cy.record_id}
+        assert handed == (kept | {of_bo.record_id}, kept, {"acme", "brill"})
+        assert seen == {of_ada.record_id: ada, of_cy.record_id: ada, of_bo.record_id: of_bo.people[0]}
 
 
 def test_a_no_of_somebody_who_may_be_the_speaker_is_owed_since_it_was_said(tmp_path):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +341,26 @@ def test_subtracting_needs_no_rows_of_those_for_whom_nothing_changed(rows, peopl
     )
 
     assert told == outcome(lambda: fit(after))
+
+
+@given(USES, st.sets(st.sampled_from("abcde")), st.booleans(), st.data())
+def test_forgetting_after_people_became_one_counts_them_once_whenever_that_was(rows, merged, before_training, data):
+    if not rows:
+        return
+    before = [replace(row, merged=dict.fromkeys(merged, "a")) for row in rows]
+    keep = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
+    after = [row for row, kept in zip(before, keep, strict=True) if kept]
+    model = fit(before if before_training else rows)
+    assert outcome(lambda: forget(model, before, after)) == outcome(lambda: fit(after))
+
+
+def test_what_one_person_uses_under_two_identities_is_suggested_to_nobody():
+    rows = [use("acme", person, item) for person in ("a", "b", "c", "heard") for item in ("document/x", "document/y")]
+    rows += [use("acme", person, "document/own") for person in ("a", "heard")]
+    own = [use("acme", "new", "document/x")]
+    assert "document/own" in {found.item for found in recommend(fit(rows), own, account="acme")}
+    one = [replace(row, merged={"heard": "a"}) for row in rows]
+    assert {found.item for found in recommend(fit(one), own, account="acme")} == {"document/y"}
 
 
 def test_recommendations_forget_by_subtraction():

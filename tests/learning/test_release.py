@@ -137,6 +137,23 @@ def test_the_card_says_what_a_model_claims_of_its_base_and_of_privacy(opened):
     assert (card["base"], card["privacy"]) == (base, privacy)
 
 
+def test_whoever_has_several_identities_is_one_of_the_people_on_the_card(opened, tmp_path):
+    workspace, model = opened(benefit=(-1.0, True), fairness=(1.0, False))
+    workspace.people.merge("orchard-1", into="orchard-0")
+    workspace.models.audit(model)
+    workspace.models.release(model)
+    card = card_of(workspace, model)
+    assert card["learned_from"]["people"] == 19
+    assert "19 people in 2 accounts" in card_markdown(card)
+    by_account = {
+        account: figures["people"]
+        for found in card["findings"]
+        for account, figures in found["detail"].get("by_account", {}).items()
+    }
+    assert by_account == {"orchard": 11, "bakery": 8}
+    assert proven(workspace, tmp_path).holds
+
+
 def test_a_missed_bound_refuses_and_says_which_by_how_much_and_what_to_do(opened):
     workspace, model = opened(benefit=UNREACHABLE)
     [benefit, *_] = workspace.models.audit(model)

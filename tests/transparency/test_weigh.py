@@ -11,6 +11,7 @@ from crafts import Clock, build, set_bounds
 from volition.cli import main
 from volition.consent.terms.model import PURPOSES
 from volition.errors import InvalidInputError
+from volition.learning.audit.marginal import marginal_effect
 from volition.learning.audit.run import AUDITS
 from volition.learning.release import Override
 from volition.workspace import Workspace
@@ -203,6 +204,45 @@ def test_an_account_measured_when_asked_is_what_its_audit_found(released):
     audited = figure(one(workspace, "account:orchard").gains, "own data", "you")
     asked = figure(one(workspace, "account:orchard", measure=True).gains, "own data", "you")
     assert (asked.value, asked.low, asked.high) == (audited.value, audited.low, audited.high)
+
+
+def test_an_account_of_few_people_is_one_also_where_they_have_more_identities(released):
+    workspace, _ = released
+    assert one(workspace, "account:dairy").models[0].rows is not None
+    for heard in ("dairy-4", "dairy-5"):
+        workspace.people.merge(heard, into="dairy-0")
+    assert one(workspace, "account:dairy").models[0].rows is None
+    assert one(workspace, "account:orchard").models[0].rows is not None
+
+
+def test_a_person_weighs_what_was_learned_from_every_identity_of_theirs(released):
+    workspace, _ = released
+    apart = [one(workspace, f"person:orchard-{number}").models[0].rows for number in (3, 4)]
+    workspace.people.merge("orchard-4", into="orchard-3")
+    for person in ("orchard-3", "orchard-4"):
+        [learned] = one(workspace, f"person:{person}").models
+        assert learned.rows == sum(apart)
+    workspace.consent.decide("person:orchard-3", yes=False, data=["service"], purpose=["train"])
+    [owed] = workspace.models.owed()
+    assert owed.rows == learned.rows
+
+
+def test_what_a_persons_own_data_gives_is_measured_without_any_of_their_identities(released):
+    workspace, _ = released
+    workspace.people.merge("orchard-4", into="orchard-3")
+    gains = one(workspace, "person:orchard-3", measure=True).gains
+    assert (figure(gains, "own data", "you").units, figure(gains, "own data", "your account").units) == (1, 11)
+    kept, gone = workspace.parties.person("orchard-3").pseudonyms
+    left = []
+
+    def keep_those_left_out(crossed, *, gone, account, person):
+        left.append({row.people[0] for fold in crossed.folds for row in fold.known if gone(row)})
+        return marginal_effect(crossed, gone=gone, account=account, person=person)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("volition.transparency.weigh.marginal_effect", keep_those_left_out)
+        one(workspace, "person:orchard-3", measure=True)
+    assert left == [{kept, gone}]
 
 
 def test_a_stale_models_rows_are_not_measured_on(released):

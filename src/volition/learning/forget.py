@@ -27,6 +27,7 @@ from volition.progress import Progress
 from volition.records.snapshot import Key, LazyRows, Snapshot, StaleRow
 
 DAY_US: Final = 24 * 60 * 60 * 1_000_000
+_PERSON: Final = "person:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,12 +151,33 @@ class RefusalTimes:
         return self._known[use]
 
 
+def merged_people(parties: Parties, history: History) -> dict[str, str]:
+    """Return into whom people were merged, pseudonym -> pseudonym, with those whom the directory knows no more.
+
+    A model that counted somebody under two identities as one has to be told so also after they were erased.
+    """
+    erased = {
+        str(entry.body["party"]).removeprefix(_PERSON): str(entry.body["same_as"]).removeprefix(_PERSON)
+        for entry in history.events
+        if entry.kind == "erasure" and "same_as" in entry.body
+    }
+    return erased | parties.changes.merged_pseudonyms()
+
+
 def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what is left of that
-    family: Family, model: Model, before: Snapshot, after: Snapshot, *, parties: Parties, progress: Progress
+    family: Family,
+    model: Model,
+    before: Snapshot,
+    after: Snapshot,
+    *,
+    parties: Parties,
+    merged: Mapping[str, str],
+    progress: Progress,
 ) -> Model:
     """Return the model that would have been learned from `after`.
 
-    Where a family can subtract, only the rows of people whose rows changed are opened.
+    Where a family can subtract, only the rows of people whose rows changed are opened, and those of accounts in which
+    people were merged.
 
     Args:
         family: The model's.
@@ -163,6 +185,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
         before: The snapshot it was trained from.
         after: What may still be used of it.
         parties: Opens the content.
+        merged: Into whom people were merged (`merged_people`).
         progress: Called with how far it has come.
 
     Raises:
@@ -170,13 +193,17 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
     """
     erased = parties.erased_accounts()
     if not isinstance(family, Subtracting):
-        later = LazyRows(lambda: before.rows(parties, without=erased))  # most families never look at them
-        return family.forget(model, before=later, after=after.rows(parties), parts=NoParts(), progress=progress)
+        later = LazyRows(lambda: before.rows(parties, without=erased, merged=merged))  # most never look at them
+        rows = after.rows(parties, merged=merged)
+        return family.forget(model, before=later, after=rows, parts=NoParts(), progress=progress)
     left = {key.record_id for key in after.keys}
     changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}
     changed |= before.rewritten_in(after)  # what was scrubbed by names that somebody did not have then, or has no more
-    rows_before = before.rows(parties, without=erased, of=changed)
-    rows_after = after.rows(parties, of=changed)
+    # Whoever was merged may have been counted as two, and by another model as one: their accounts are counted anew.
+    anew = {key.account for key in before.keys if key.people and key.people[0] in merged}
+    changed |= {(key.account, key.people[:1]) for key in before.keys if key.account in anew}
+    rows_before = before.rows(parties, without=erased, of=changed, merged=merged)
+    rows_after = after.rows(parties, of=changed, merged=merged)
     accounts = after.manifest["accounts"]
     return family.subtract(model, before=rows_before, after=rows_after, accounts=accounts, progress=progress)
 

@@ -158,6 +158,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
     checkpoint: str,
     signer: Signer,
     at_us: int,
+    merged: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Write card and attestation into a folder beside their place, whole or not at all; see `settle_releases`.
 
@@ -172,6 +173,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         checkpoint: The ledger's signed checkpoint now.
         signer: Signs the attestation.
         at_us: The present instant.
+        merged: Into whom people were merged, pseudonym -> pseudonym: they count once in the card.
 
     Returns:
         The digests of card and attestation, and who overrides, for the ledger.
@@ -188,6 +190,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         terms=terms,
         checkpoint=checkpoint,
         at_us=at_us,
+        people=snapshot.count_people(merged or {}),
     )
     card_bytes = canonical_json(card)
     statement = _statement(trained, snapshot, card, card_digest=digest(card_bytes))
@@ -216,6 +219,7 @@ def _card(  # noqa: PLR0913 - what a release binds together
     terms: Sequence[str],
     checkpoint: str,
     at_us: int,
+    people: int,
 ) -> dict[str, Any]:
     """Return the model card (Mitchell et al. 2019, arXiv:1810.03993) as a JSON object."""
     missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in required})
@@ -231,7 +235,7 @@ def _card(  # noqa: PLR0913 - what a release binds together
             "manifest": snapshot.digest,
             "at": snapshot.manifest["at"],
             "rows": snapshot.manifest["rows"],
-            "people": snapshot.manifest["people"]["size"],
+            "people": people,
             "accounts": snapshot.manifest["accounts"],
         },
         "base": trained.model.settings.get("base"),

@@ -178,6 +178,7 @@ class Snapshot:
         *,
         without: Collection[str] = (),
         of: Collection[tuple[str, tuple[str, ...]]] | None = None,
+        merged: Mapping[str, str] | None = None,
     ) -> list[Row]:
         """Return every row, decrypted, in the snapshot's order: account, instant of collection, record id.
 
@@ -185,6 +186,7 @@ class Snapshot:
             parties: Decrypts the content.
             without: Accounts whose content is left encrypted (their payload is empty), since their key is destroyed.
             of: Only the rows of these: an account, and the first of the row's people. None for every row.
+            merged: Pseudonym -> that of the person into whom they were merged; none for what the directory says now.
 
         Raises:
             InvalidInputError: The content was erased when its model was retired.
@@ -199,7 +201,7 @@ class Snapshot:
         payloads, embeddings = self._encrypted(chosen)
         payloads = _decrypted(parties, keys, payloads, b"/snapshot", without)
         embeddings = _decrypted(parties, keys, embeddings, b"/snapshot-embedding", without)
-        merged = parties.changes.merged_pseudonyms()
+        merged = parties.changes.merged_pseudonyms() if merged is None else merged
         return [
             Row(
                 record_id=key.record_id,
@@ -210,10 +212,14 @@ class Snapshot:
                 payload=json.loads(payload or b"{}"),
                 embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
                 conversation=key.conversation,
-                merged_into=merged.get(key.people[0]) if key.people else None,
+                merged={one: merged[one] for one in key.people if one in merged} or None,
             )
             for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
         ]
+
+    def count_people(self, merged: Mapping[str, str]) -> int:
+        """Return how many people its rows concern; whoever has several identities (`merged`, as in `rows`) is one."""
+        return len({merged.get(one, one) for key in self.keys for one in key.people})
 
     def _encrypted(self, chosen: Sequence[int]) -> tuple[list[bytes | None], list[bytes | None]]:
         """Return the payloads and embeddings of the rows at some places, in order; no others are kept in memory."""

@@ -6,9 +6,10 @@ was not measured says "not measured"; nothing is estimated.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from volition.consent.references import Pseudonym, person_ref
 from volition.learning.audit.finding import NO_BOUND, NOT_MEASURED, Finding
 from volition.learning.audit.groups import FEWEST
 from volition.learning.audit.marginal import Effect
@@ -20,6 +21,7 @@ RISKS: Final = ("attack", "canary", "fairness", "poisoning")
 data can do to others. A risk that a model's audits did not look at is shown as not measured."""
 
 _OWN_DATA: Final = "own data"
+_PERSON: Final = "person:"
 WHEN_ASKED: Final = "It takes long, so it is measured when asked for: `volition weigh --measure`."
 _WITHHELD: Final = f"It rests on fewer than {FEWEST} people, and would reveal something about individuals."
 
@@ -83,16 +85,24 @@ class WeighingParty:
         name: "account:ID" or "person:ID", as people write it.
         ledger_name: The same party as the ledger names it.
         account: Id of the account, its own or the person's; none for a guest of no account.
+        merged: Into whom people were merged, pseudonym -> pseudonym: whoever has several identities is one person.
     """
 
     name: str
     ledger_name: str
     account: str | None
+    merged: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_account(self) -> bool:
         """Whether it is an account."""
         return self.ledger_name.startswith("account:")
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """The party under every name that the ledger has for it; a no of theirs is recorded for each."""
+        kept = self.ledger_name.removeprefix(_PERSON)
+        return (self.ledger_name, *(person_ref(Pseudonym(one)) for one, into in self.merged.items() if into == kept))
 
     def address(self, party: str) -> str:
         """Return how a party is called in front of this one: "you" or "your account"."""

@@ -6,7 +6,7 @@ is withheld to protect individuals. For the same reason an account does not see 
 than five people. A person sees their own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -21,11 +21,13 @@ from volition.learning.audit.marginal import Effect, marginal_effect
 from volition.learning.families.family import Family
 from volition.progress import Progress
 from volition.records.lake import Row
+from volition.records.snapshot import Snapshot
 from volition.transparency.figures import KnownModel, MeasuredFigure, WeighingParty, costs, gains, is_few
-from volition.transparency.traces import at_stake
+from volition.transparency.traces import Share, at_stake
 
 _TRAINING: Final = "train/"
 _FEATURE: Final = "feature/"
+_PERSON: Final = "person:"
 
 _NOTHING_TO_SAY: Final = "The terms give you no say in this."
 
@@ -163,21 +165,24 @@ def to_show(models: Sequence[KnownModel], purpose: str) -> list[KnownModel]:
     return list(chosen.values())
 
 
-def refusable(history: History, party: str, at_us: int, *, purpose: str) -> Callable[[str, Sequence[str], str], bool]:
+def refusable(
+    history: History, party: str | Collection[str], at_us: int, *, purpose: str
+) -> Callable[[str, Sequence[str], str], bool]:
     """Return the test of a row (account, people's pseudonyms, category): would this party's no take it out?
 
     Args:
         history: What the gate must know.
-        party: "account:ID" or "person:PSEUDONYM".
+        party: "account:ID" or "person:PSEUDONYM"; or a person under each of their identities.
         at_us: The instant asked about.
         purpose: The purpose.
     """
     known: dict[Use, bool] = {}
+    parties = {party} if isinstance(party, str) else {*party}
 
     def would(account: str, people: Sequence[str], category: str) -> bool:
         everyone = [person_ref(Pseudonym(one)) for one in people]
         for use in uses(history, account, everyone, category, purpose, at_us=at_us):
-            if use.party == party:
+            if use.party in parties:
                 if use not in known:
                     known[use] = governing_rule(history, use, at_us, asked_us=at_us).say is not Say.NONE
                 if known[use]:
@@ -216,12 +221,12 @@ def measure_own_data(  # noqa: PLR0913 - one model's family and rows, and who as
     crossed = cross_validate(family, rows, progress=progress)
     if crossed.fault:
         return crossed.fault
-    would = refusable(history, party.ledger_name, at_us, purpose=model.snapshot.purpose)
+    would = refusable(history, party.identities, at_us, purpose=model.snapshot.purpose)
     return marginal_effect(
         crossed,
         gone=lambda row: would(row.account, row.people, row.category),
         account=party.account,
-        person=None if party.is_account else party.ledger_name.removeprefix("person:"),
+        person=None if party.is_account else party.ledger_name.removeprefix(_PERSON),
     )
 
 
@@ -369,16 +374,28 @@ def _learned(
     for model in models:
         if model.snapshot.purpose != purpose:
             continue
-        gone = at_stake(model.snapshot, party.ledger_name, history, at_us=at_us)
+        snapshot = model.snapshot
+        gone = [share for one in party.identities for share in at_stake(snapshot, one, history, at_us=at_us)]
         if gone:
-            few = party.is_account and is_few(len(frozenset().union(*(share.people for share in gone))))
+            people = {party.merged.get(one, one) for share in gone for one in share.people}
+            few = party.is_account and is_few(len(people))
             yield LearnedModel(
                 model=model.state.id,
                 family=model.state.family,
                 at_work=model.at_work,
-                rows=None if few else sum(len(share.collected_us) for share in gone),
+                rows=None if few else _rows(party, snapshot, gone, history, at_us),
                 overridden=model.state.override,
             )
+
+
+def _rows(party: WeighingParty, snapshot: Snapshot, gone: Sequence[Share], history: History, at_us: int) -> int:
+    """Count the rows that a party's no would take out."""
+    if len(party.identities) == 1:
+        return sum(len(share.collected_us) for share in gone)
+    would = refusable(history, party.identities, at_us, purpose=snapshot.purpose)
+    own = {one.removeprefix(_PERSON) for one in party.identities}  # a row may concern two identities of one person
+    asked = (key for key in snapshot.keys if not own.isdisjoint(key.people))
+    return sum(would(key.account, key.people, key.category) for key in asked)
 
 
 def _withdrawing(purpose: str, learned: Sequence[LearnedModel], due_days: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
 from volition.files import PART, sweep
-from volition.learning.forget import erase_retired, forget_rows
+from volition.learning.forget import erase_retired, forget_rows, merged_people
 from volition.learning.registry import ModelState
 from volition.learning.release import check_releasable, missed_bounds, settle_releases
 from volition.learning.train import keep
@@ -116,7 +116,10 @@ class Forgetting:
         after = self._snapshots.freeze(permits, text_to_us(before.manifest["collected_until"]), before, progress)
         family = self._models.family(state.family)
         try:
-            model = forget_rows(family, old.model, before, after, parties=self._opened.parties, progress=progress)
+            merged = merged_people(self._opened.parties, self._opened.history())
+            model = forget_rows(
+                family, old.model, before, after, parties=self._opened.parties, merged=merged, progress=progress
+            )
         except InvalidInputError:  # too little is left to learn from: the model retires without a successor
             return [], None
         trained = keep(model, after, models=self._opened.folder / "models")

@@ -291,6 +291,7 @@ class Models:
             checkpoint=self._opened.ledger.checkpoint(),
             signer=self._opened.signer,
             at_us=self._opened.now_us,
+            merged=self._opened.parties.changes.merged_pseudonyms(),
         )
         return NewEntry(kind="release", body={"model": trained.id, **named})
 

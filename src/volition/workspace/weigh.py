@@ -47,7 +47,8 @@ class Weighing:
         ledger_name = self._opened.party(party)
         kind, _, name = party.partition(":")
         account = name if kind == "account" else self._opened.parties.person(name).account
-        who = WeighingParty(name=party, ledger_name=ledger_name, account=account)
+        merged = self._opened.parties.changes.merged_pseudonyms()
+        who = WeighingParty(name=party, ledger_name=ledger_name, account=account, merged=merged)
         chosen = PURPOSES if purpose is None else leaves(purpose, PURPOSES)
         models = [self._known(state) for state in self._opened.models().values() if state.forgotten_us is None]
         if measure:

@@ -70,7 +70,7 @@ def groupings(scores: Scores, rows: Sequence[Row], *, regions: Mapping[str, str]
     }
     members: dict[str, set[str]] = {}
     for row in rows:
-        members.setdefault(row.account, set()).update(row.people)
+        members.setdefault(row.account, set()).update(row.everyone)
     sizes = {account: _size(len(people)) for account, people in members.items()}
     return [
         _by_people("region", scores, lambda account, person: region_of[account, person], "No region is on record."),
@@ -92,7 +92,7 @@ def groupings(scores: Scores, rows: Sequence[Row], *, regions: Mapping[str, str]
 
 def regions_on_record(history: History, rows: Iterable[Row], *, at_us: int) -> dict[str, str]:
     """Return the regions of the accounts and people of some rows, as they stood at an instant."""
-    parties = {f"account:{row.account}" for row in rows} | {f"person:{one}" for row in rows for one in row.people}
+    parties = {f"account:{row.account}" for row in rows} | {f"person:{one}" for row in rows for one in row.everyone}
     found = {party: [name for since_us, name in history.regions(party) if since_us <= at_us] for party in parties}
     return {party: names[-1] for party, names in sorted(found.items()) if names}
 
@@ -149,10 +149,10 @@ def _spoken(rows: Sequence[Row]) -> tuple[dict[str, str], dict[str, str]]:
             continue
         language, role = attributes.get(LANGUAGE), attributes.get(ROLES)
         if isinstance(language, str) and language.strip():
-            languages[row.people[0]] = language.strip().replace("_", "-").split("-")[0].lower()
+            languages[row.author] = language.strip().replace("_", "-").split("-")[0].lower()
         words = [role] if isinstance(role, str) else role if isinstance(role, list) else []
         if named := ", ".join(sorted({word.strip() for word in words if isinstance(word, str) and word.strip()})):
-            roles[row.people[0]] = named
+            roles[row.author] = named
     return languages, roles
 
 

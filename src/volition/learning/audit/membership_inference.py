@@ -201,7 +201,7 @@ def familiarity(family: Family, model: Model, rows: Sequence[Row]) -> Mapping[st
 def _by_evaluation(family: Family, model: Model, rows: Sequence[Row]) -> list[tuple[str, float]]:
     theirs: dict[str, list[Row]] = {}
     for row in rows:
-        for person in row.people:
+        for person in row.everyone:
             theirs.setdefault(person, []).append(row)
     found = []
     for person, own in theirs.items():

@@ -1,7 +1,7 @@
 """Owners: to which person each row belongs, for audits that leave people out.
 
 A row belongs to the person who comes first in it: whose act it records, who says or writes it. So each row has one
-owner at most, and halves of the people are halves of the rows.
+owner at most, and halves of the people are halves of the rows. Whoever has several identities is one owner.
 """
 
 from collections import Counter
@@ -13,8 +13,8 @@ from volition.records.lake import Row
 
 
 def owner_of(row: Row) -> str | None:
-    """Return the pseudonym of the person to whom a row belongs; none if it is about no person."""
-    return row.people[0] if row.people else None
+    """Return one pseudonym for the person to whom a row belongs (`Row.author`); none if it is about no person."""
+    return row.author if row.people else None
 
 
 def rows_by_person(rows: Sequence[Row]) -> Counter[str]:

@@ -46,7 +46,8 @@ def _name(family: Family, rows: Iterable[Row]) -> str:
     encode = msgspec.json.Encoder(order="deterministic").encode
     whole = sha256()
     for row in rows:
-        said = encode((row.account, row.record_id, row.people, row.category, row.collected_us, row.payload))
+        parts = [row.account, row.record_id, row.people, row.category, row.collected_us, row.payload]
+        said = encode([*parts, row.merged] if row.merged else parts)  # who was merged since is counted otherwise
         whole.update(len(said).to_bytes(8) + said)
     return part_name(f"audit-{family.name}", whole.digest())
 

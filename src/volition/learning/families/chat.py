@@ -42,9 +42,9 @@ def hold_out_people(rows: Sequence[Row], fold: int, folds: int) -> tuple[tuple[R
     known: list[Row] = []
     theirs: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        if row.people and fold_of(row.people[0], folds) == fold:
+        if row.people and fold_of(row.author, folds) == fold:
             if is_message(row):
-                theirs[row.people[0]].append(row)
+                theirs[row.author].append(row)
         else:
             known.append(row)
     asked = sorted(theirs, key=lambda person: digest(person.encode()))[:HELD_PEOPLE]

@@ -23,7 +23,8 @@ class Scores:
         units: What was scored (a query, a meeting, a person), one name each.
         accounts: The account each unit belongs to, for resampling and figures by account.
         values: Shape (units,), float64.
-        people: Who each unit is about, by pseudonym, for figures by group; empty where a family does not say.
+        people: Who each unit is about, for figures by group; one pseudonym a person, as `Row.author` and
+            `Row.everyone` give it, since a group is shown by how many people it has. Empty where a family does not say.
     """
 
     metric: str
@@ -74,7 +75,9 @@ class Family(Protocol):
     """One kind of model: how it learns, forgets and is measured.
 
     Rows come in any order; what is learnt depends on the set of rows alone (see `canonical_order`), never on the
-    process, the time or the number of threads.
+    process, the time or the number of threads. Who has several identities is one person: where people are counted,
+    grouped or held out, it is by `Row.author`, and a model that counted them as two before they were merged is no sum
+    to subtract from.
     """
 
     name: str
@@ -116,7 +119,9 @@ class Subtracting(Protocol):
 
         Args:
             model: Fitted on all rows there were.
-            before: Of those rows, all whose first person, in their account, lost a row since.
+            before: Of those rows, all whose first person, in their account, lost a row since; and all rows of each
+                account in which the first person of any was merged into somebody (`Row.merged_into`), whom the model
+                may have counted as two.
             after: Those of `before` that are left.
             accounts: Which accounts have any row left.
             progress: Called with how far it has come.

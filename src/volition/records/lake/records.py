@@ -9,6 +9,7 @@
   is sent again (deduplication).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -97,7 +98,8 @@ class Row:
         payload: What was collected, as a JSON object.
         embedding: Sentence embedding of the payload's text, shape (384,), float32, unit norm; none if not derived.
         conversation: The meeting, channel or file that it belongs to; empty if none; None where that is not known.
-        merged_into: The pseudonym of the person into whom the first of the people was merged; none if that is nobody.
+        merged: Pseudonym -> that of the person who is kept, for those of the people who were merged into somebody; none
+            where that is nobody.
     """
 
     record_id: str
@@ -108,12 +110,23 @@ class Row:
     payload: dict[str, Any]
     embedding: NDArray[np.float32] | None = None
     conversation: ConversationRef | None = None
-    merged_into: str | None = None
+    merged: Mapping[str, str] | None = None
 
     @property
     def author(self) -> str:
         """One pseudonym for the speaker or actor, under whichever identity: what counts people has to count."""
         return self.merged_into or self.people[0]
+
+    @property
+    def everyone(self) -> tuple[str, ...]:
+        """One pseudonym for each person concerned, under whichever identities, the author first and nobody twice."""
+        merged = self.merged
+        return tuple(dict.fromkeys(merged.get(one, one) for one in self.people)) if merged else self.people
+
+    @property
+    def merged_into(self) -> str | None:
+        """The pseudonym of the person into whom the first of the people was merged; none if that is nobody."""
+        return self.merged.get(self.people[0]) if self.merged and self.people else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

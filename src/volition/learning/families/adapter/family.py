@@ -172,8 +172,8 @@ class AdapterFamily:
         texts = [self._tokens(row.payload["text"]) for row in messages]
         found: dict[tuple[str, str], tuple[float, int]] = defaultdict(lambda: (0.0, 0))
         for row, tokens, value in zip(messages, texts, self._scored(model, texts), strict=True):
-            total, count = found[row.account, row.people[0]]
-            found[row.account, row.people[0]] = (total + value, count + len(tokens) - 1)
+            total, count = found[row.account, row.author]
+            found[row.account, row.author] = (total + value, count + len(tokens) - 1)
         units = sorted(found)
         return Scores(
             metric=METRIC,

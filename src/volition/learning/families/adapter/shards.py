@@ -2,7 +2,8 @@
 
 - An account is in one shard, by a hash of its name.
 - A person is in one shard at most: a person who writes in two accounts teaches nothing, so that what is claimed of one
-  person's part in one shard is all that is to be said of them.
+  person's part in one shard is all that is to be said of them. Several identities of one person are one, under the
+  first of their pseudonyms here, whichever of them is kept: a shard in which nobody else was counted stays as it is.
 - What a person adds to a step follows from the seed, the step and what they wrote, and not from anybody else.
 """
 
@@ -69,12 +70,14 @@ def deal(rows: Iterable[Row], shards: int) -> dict[int, tuple[Message, ...]]:
     """
     messages = canonical_order(row for row in rows if is_message(row))
     accounts: dict[str, set[str]] = defaultdict(set)
+    names: dict[str, str] = {}
     for row in messages:
-        accounts[row.people[0]].add(row.account)
+        accounts[row.author].add(row.account)
+        names[row.author] = min(names.get(row.author, row.people[0]), row.people[0])
     dealt: dict[int, list[Message]] = defaultdict(list)
     for row in messages:
-        if len(accounts[row.people[0]]) == 1:
-            message = Message(record=row.record_id, person=row.people[0], text=row.payload["text"])
+        if len(accounts[row.author]) == 1:
+            message = Message(record=row.record_id, person=names[row.author], text=row.payload["text"])
             dealt[shard_of(row.account, shards)].append(message)
     return {shard: tuple(found) for shard, found in sorted(dealt.items())}
 

@@ -142,7 +142,7 @@ class ComposeFamily:
         messages = sorted((row for row in rows_heldout if is_message(row)), key=lambda row: row.record_id)
         texts: dict[tuple[str, str], list[str]] = defaultdict(list)
         for row in messages:
-            texts[row.account, row.people[0]].append(row.payload["text"])
+            texts[row.account, row.author].append(row.payload["text"])
         units = sorted(texts)
         composer = None if model is None else Composer(model)
         typed = [type_messages(composer, account, texts[account, person]) for account, person in units]

@@ -65,7 +65,7 @@ class DiagnoseFamily:
 
     def holdout(self, rows: Sequence[Row], fold: int, folds: int) -> tuple[Sequence[Row], Sequence[Row]]:
         """Hold out whole people, with all their sessions: what fails on a person's machine fails there again."""
-        held = [bool(row.people) and fold_of(row.people[0], folds) == fold for row in rows]
+        held = [bool(row.people) and fold_of(row.author, folds) == fold for row in rows]
         known = [row for row, out in zip(rows, held, strict=True) if not out]
         return known, [row for row, out in zip(rows, held, strict=True) if out]
 

@@ -95,7 +95,7 @@ def sessions_of(rows: Iterable[Row]) -> list[Session]:
             continue
         name = attributes.get(SESSION)
         if isinstance(name, str) and name:
-            gathered[row.account, row.people[0], name].append((row.collected_us, row, attributes))
+            gathered[row.account, row.author, name].append((row.collected_us, row, attributes))
     return [_session(*key, gathered[key]) for key in sorted(gathered)]
 
 

@@ -49,7 +49,7 @@ class PairCounts:
 
 def actor_of(row: Row) -> tuple[str, str]:
     """Return the account and the pseudonym under which a row counts; an empty one where it is about no person."""
-    return row.account, row.people[0] if row.people else ""
+    return row.account, row.author if row.people else ""
 
 
 def item_of(row: Row) -> str | None:
@@ -65,7 +65,7 @@ def uses_of(rows: Iterable[Row]) -> Uses:
     uses: Uses = {}
     for row in rows:
         if (item := item_of(row)) is not None:
-            uses.setdefault(row.account, {}).setdefault(row.people[0], set()).add(item)
+            uses.setdefault(row.account, {}).setdefault(row.author, set()).add(item)
     return uses
 
 

@@ -82,10 +82,11 @@ class RecommendFamily:
         del parts
         left = {row.record_id for row in after}
         changed = {actor_of(row) for row in before if row.record_id not in left}
+        anew = _with_merged(before)
         return self.subtract(
             model,
-            before=[row for row in before if actor_of(row) in changed],
-            after=[row for row in after if actor_of(row) in changed],
+            before=[row for row in before if actor_of(row) in changed or row.account in anew],
+            after=[row for row in after if actor_of(row) in changed or row.account in anew],
             accounts={row.account for row in after},
             progress=progress,
         )
@@ -101,20 +102,24 @@ class RecommendFamily:
     ) -> Model:
         """Forget from the rows of only those people whose rows changed (see `families.family.Subtracting`).
 
-        The work is that of the cells that those people were counted in, besides copying the table.
+        The work is that of the cells that those people were counted in, besides copying the table. An account in which
+        people were merged is counted anew: they may have become one since, which no subtraction undoes.
 
         Raises:
             InvalidInputError: No use of an item is left, or a person uses in `after` what they did not in `before`.
         """
-        old, new = uses_of(before), uses_of(after)
+        old, new, anew = uses_of(before), uses_of(after), _with_merged(before)
         tables = {account: table for account, table in tables_of(model).items() if account in accounts}
         changed = sorted(old.keys() & tables.keys())
         for done, account in enumerate(changed, start=1):
-            now = new.get(account, {})
-            pairs = [(was, now.get(person, set())) for person, was in sorted(old[account].items())]
-            if any(left - was for was, left in pairs):
-                raise InvalidInputError("A forgetting never adds a use. Train a new model to learn more.")
-            table = subtract(tables.pop(account), pairs)
+            now, table = new.get(account, {}), tables.pop(account)
+            if account in anew:
+                table = count(now)
+            else:
+                pairs = [(was, now.get(person, set())) for person, was in sorted(old[account].items())]
+                if any(left - was for was, left in pairs):
+                    raise InvalidInputError("A forgetting never adds a use. Train a new model to learn more.")
+                table = subtract(table, pairs)
             if table.items:
                 tables[account] = table
             progress("subtracting uses", done, len(changed))
@@ -135,8 +140,8 @@ class RecommendFamily:
         """
         first: dict[tuple[str, str], dict[str, tuple[int, str]]] = defaultdict(dict)
         for row in rows:
-            if (item := item_of(row)) is not None and fold_of(row.people[0], folds) == fold:
-                seen = first[row.account, row.people[0]]
+            if (item := item_of(row)) is not None and fold_of(row.author, folds) == fold:
+                seen = first[row.account, row.author]
                 seen[item] = min(seen.get(item, (row.collected_us, item)), (row.collected_us, item))
         held: set[tuple[str, str, str]] = set()
         for (account, person), seen in first.items():
@@ -147,7 +152,7 @@ class RecommendFamily:
         heldout: list[Row] = []
         for row in rows:
             item = item_of(row)
-            hold = item is not None and (row.account, row.people[0], item) in held
+            hold = item is not None and (row.account, row.author, item) in held
             (heldout if hold else known).append(row)
         return tuple(known), tuple(heldout)
 
@@ -189,6 +194,11 @@ class RecommendFamily:
                 rarest = pairs[own][:, own].toarray()[np.triu_indices(len(own))].min() if known else 0
                 found[person] = math.log(float(rarest) + 0.5)
         return found
+
+
+def _with_merged(rows: Iterable[Row]) -> set[str]:
+    """Return the accounts in which somebody who did something was merged into somebody."""
+    return {row.account for row in rows if row.merged_into}
 
 
 def evaluate_popularity(model: Model, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:

@@ -116,7 +116,7 @@ class SearchFamily:
         clicks: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
             if row.people and row.payload.get("kind") == "event":
-                clicks[row.people[0]].append(row)
+                clicks[row.author].append(row)
         units = {person: units_of(theirs, documents) for person, theirs in clicks.items()}
         ranker = Ranker(model, self._encoder)
         queries = {unit.query for theirs in units.values() for unit in theirs}

@@ -180,7 +180,7 @@ def units_of(rows: Iterable[Row], documents: Mapping[str, Document]) -> list[Uni
         opened = np.zeros(len(document.lines), dtype=bool)
         for row in opening:
             opened |= _opened(document, row.payload["attributes"])
-        people = frozenset(row.people[0] for row in opening if row.people)
+        people = frozenset(row.author for row in opening if row.people)
         units.append(Unit(document=document, query=query, people=people, opened=opened))
     return units
 

@@ -131,7 +131,7 @@ class SummaryFamily:
             accounts=tuple(meeting.account for meeting in meetings),
             values=values,
             people=tuple(
-                tuple(sorted({person for row in meeting.segments for person in row.people})) for meeting in meetings
+                tuple(sorted({person for row in meeting.segments for person in row.everyone})) for meeting in meetings
             ),
         )
 
@@ -148,7 +148,7 @@ class SummaryFamily:
             error = ranker.rank(read)[0] - label_of(read, meeting.reference) / ONE
             learnt = np.flatnonzero(read.words >= LEARN_WORDS)
             for number in learnt:
-                people = meeting.segments[read.sentences[number].segment].people
-                if people:
-                    errors.setdefault(people[0], []).append(float(error[number] - error[learnt].mean()) ** 2)
+                segment = meeting.segments[read.sentences[number].segment]
+                if segment.people:
+                    errors.setdefault(segment.author, []).append(float(error[number] - error[learnt].mean()) ** 2)
         return {person: -sum(squares) / len(squares) for person, squares in errors.items()}
