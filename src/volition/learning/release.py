@@ -200,11 +200,10 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
     }
     named: dict[str, Any] = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
-    folder = _staged(releases, trained.id, named["card"])
     try:
-        write_folder(folder, files)
+        write_folder(_staged(releases, trained.id, named["card"]), files)
     except OSError as error:
-        msg = f"The release could not be written to {folder}: {error}. Nothing was released; free space, try again."
+        msg = f"The release could not be written to {releases}: {error}. Nothing was released; free space, try again."
         raise BackendError(msg) from error
     return named if override is None else named | {"override": override.to_json()}
 

@@ -41,7 +41,7 @@ def extend_history(history: History, entry: Entry) -> None:
     history.size, history.last_us = entry.seq + 1, entry.at_us
 
 
-def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901, PLR0912 - one case for each kind
+def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one case for each kind
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "terms":
@@ -72,19 +72,7 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901, PLR0912 
                 body["party"], body["signal"], at_us=entry.at_us, seq=entry.seq, copied="namesake" in body
             )
         case "limit":
-            limited, people = body["limited"], body["people"]
-            if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):
-                raise ValueError(limited, people[:1])
-            limit = Limit(
-                account=body["account"],
-                group=body["group"],
-                limited=limited,
-                categories=frozenset(leaves(body["data"], CATEGORIES)),
-                purposes=frozenset(leaves(body["purpose"], PURPOSES)),
-                at_us=entry.at_us,
-                seq=entry.seq,
-            )
-            history.limit(limit, people)
+            _limit(history, body, entry)
         case "sharing":
             conversation, to = (str(body["conversation"]), str(body["source"])), [str(party) for party in body["with"]]
             if body["shared"] is True:
@@ -92,22 +80,41 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901, PLR0912 
             else:  # whatever else it says, it opens nothing
                 history.sharings.unshare(body["account"], conversation, to=to, by=str(body["by"]))
         case "exclusion":
-            party = str(body["party"])
-            if not isinstance(body["excluded"], bool) or party.partition(":")[0] not in {"account", "person"}:
-                raise ValueError(body["excluded"], party)
-            history.exclusions.add(
-                Exclusion(
-                    account=str(body["account"]),
-                    conversation=ConversationRef(str(body["conversation"])),
-                    party=PartyRef(party),
-                    purposes=frozenset(leaves(body["purpose"], PURPOSES)),
-                    excluded=body["excluded"],
-                    at_us=entry.at_us,
-                    seq=entry.seq,
-                )
-            )
+            _exclude(history, body, entry)
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
             history.events.append(entry)
         case "mapping" | "snapshot" | "model" | "release" | "forgetting" | "identity":
             history.events.append(entry)
+
+
+def _limit(history: History, body: dict[str, Any], entry: Entry) -> None:
+    limited, people = body["limited"], body["people"]
+    if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):
+        raise ValueError(limited, people[:1])
+    limit = Limit(
+        account=body["account"],
+        group=body["group"],
+        limited=limited,
+        categories=frozenset(leaves(body["data"], CATEGORIES)),
+        purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+        at_us=entry.at_us,
+        seq=entry.seq,
+    )
+    history.limit(limit, people)
+
+
+def _exclude(history: History, body: dict[str, Any], entry: Entry) -> None:
+    party = str(body["party"])
+    if not isinstance(body["excluded"], bool) or party.partition(":")[0] not in {"account", "person"}:
+        raise ValueError(body["excluded"], party)
+    exclusion = Exclusion(
+        account=str(body["account"]),
+        conversation=ConversationRef(str(body["conversation"])),
+        party=PartyRef(party),
+        purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+        excluded=body["excluded"],
+        at_us=entry.at_us,
+        seq=entry.seq,
+    )
+    history.exclusions.add(exclusion)

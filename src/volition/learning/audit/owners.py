@@ -4,8 +4,7 @@ A row belongs to the person who comes first in it: whose act it records, who say
 owner at most, and halves of the people are halves of the rows. Whoever has several identities is one owner.
 """
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 
 from volition.learning.families.family import canonical_order
@@ -15,16 +14,6 @@ from volition.records.lake import Row
 def owner_of(row: Row) -> str | None:
     """Return one pseudonym for the person to whom a row belongs (`Row.author`); none if it is about no person."""
     return row.author if row.people else None
-
-
-def rows_by_person(rows: Sequence[Row]) -> Counter[str]:
-    """Return how many rows each person owns."""
-    return Counter(owner for row in rows if (owner := owner_of(row)) is not None)
-
-
-def without_people(rows: Sequence[Row], people: Collection[str]) -> list[Row]:
-    """Return the rows that do not belong to any of some people, in the order given."""
-    return [row for row in rows if owner_of(row) not in people]
 
 
 def seed_of(rows: Sequence[Row]) -> bytes:
