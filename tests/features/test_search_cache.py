@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator import HashEncoder, silent, world_in
+from volition.consent.exclusions import excluding
 from volition.consent.gate import Record, decide
 from volition.consent.permits import UNKNOWN_PERSON
 from volition.consent.references import source_id
@@ -266,6 +267,19 @@ def test_what_was_erased_is_not_found_in_the_cache(world):
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set(ids)
     world.erase("acme-ada")
     assert shown(world, search_cache, "acme-bo", world.permits(FEATURE)) == set()
+
+
+def test_what_was_left_out_is_not_found_though_a_search_from_before_was_answered_after_it(world):
+    """A search takes its permits, then somebody leaves a meeting out and the history reads on, then the lake is read."""
+    ids = collect(world, "segment", "message")
+    before_us = world.clock()
+    conversation = world.parties.conversation_ref("acme", source_id("acme", "meeting-0"))
+    world.ledger.append(excluding("acme", conversation, world.party("acme"), ["feature"], excluded=True))
+    search_cache = SearchCache(world.lake)
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE, at_us=before_us)) == set(ids)
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {ids[1]}
+    world.ledger.append(excluding("acme", conversation, world.party("acme"), ["feature"], excluded=False))
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == set(ids)
 
 
 def test_a_full_cache_evicts_what_was_used_longest_ago(world, monkeypatch):

@@ -1,11 +1,14 @@
 """One meeting taken out of one use, or of all: in what is read, searched, learned, frozen, forgotten and proved."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 
+from volition.canonical import now_us
+from volition.consent.gate import Record
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.conversations import ConversationKind
 from volition.progress import silent
@@ -348,3 +351,124 @@ def test_what_was_taken_back_in_in_time_need_not_be_forgotten(workspace, compose
     assert (asked.models, asked.spared) == ((), 1)
     assert asked.until_us is not None
     del composer
+
+
+def segment(key, person, *, meeting="kickoff", turn=20):
+    """Return one line of a meeting, said by somebody and concerning nobody else."""
+    return Draft(
+        key=f"{meeting}:{key}",
+        account="acme",
+        people=(person,),
+        category="content/transcript",
+        at_us=START_US,
+        payload={
+            "kind": "segment",
+            "meeting": meeting,
+            "turn": turn,
+            "start_ms": 0,
+            "end_ms": 9,
+            "speaker": key,
+            "text": key,
+        },
+    )
+
+
+@pytest.fixture
+def doubtful(workspace):
+    """Ann was heard, and then registered; nobody knows whether she is the one who was heard."""
+    workspace.records.take_in([segment("heard", PersonRef(name="Ann Lee"))], "acme", silent)
+    workspace.people.add_person("ann", account="acme", name="Ann Lee")
+    [heard] = [one for one in workspace.parties.named("acme", "Ann Lee") if one.is_heard]
+    for one in ("ann", heard.id):
+        say(workspace, f"person:{one}")
+    return heard.id
+
+
+def said(workspace):
+    """Return what was said and may be learned from, but for Ada's and Bo's lines."""
+    found = set()
+    for batch in workspace.records.rows(TRAIN, categories=["content/transcript"]):
+        found |= {json.loads(payload)["text"] for payload in batch["payload"].to_pylist()}
+    return found - set(LINES.values())
+
+
+def test_what_somebody_leaves_out_is_left_out_for_who_may_be_the_same_person(workspace, doubtful):
+    """As a no of theirs would count. Each takes back in what they left out, and not what the other did."""
+    certain = segment("certain", PersonRef(pseudonym=workspace.parties.person("ann").pseudonym))
+    workspace.records.take_in([certain], "acme", silent)
+    both = {"heard", "certain"}
+    assert said(workspace) == both
+    for one, other in (("ann", doubtful), (doubtful, "ann")):
+        entry = workspace.exclusions.exclude("kickoff", account="acme", by=one, purpose=["train"])
+        assert said(workspace) == set()
+        assert workspace.exclusions.of("acme", by=other) == ()  # it is not theirs
+        assert workspace.exclusions.exclude("kickoff", account="acme", by=other, excluded=False) is None
+        assert said(workspace) == set()
+        workspace.exclusions.exclude("kickoff", account="acme", by=other, purpose=[TRAIN])
+        workspace.exclusions.lift("acme", entry.seq, by=one)
+        assert said(workspace) == set()
+        workspace.exclusions.exclude("kickoff", account="acme", by=other, purpose=[TRAIN], excluded=False)
+        assert said(workspace) == both
+
+
+def test_what_was_left_out_before_anybody_knew_that_the_two_may_be_one_is_left_out_for_both(workspace):
+    workspace.records.take_in([segment("heard", PersonRef(name="Ann Lee"))], "acme", silent)
+    [heard] = workspace.parties.named("acme", "Ann Lee")
+    workspace.exclusions.exclude("kickoff", account="acme", by=heard.id, purpose=["train"])
+    ann = workspace.people.add_person("ann", account="acme", name="Ann Lee")
+    for one in ("ann", heard.id):
+        say(workspace, f"person:{one}")
+    workspace.records.take_in([segment("certain", PersonRef(pseudonym=ann.pseudonym))], "acme", silent)
+    assert said(workspace) == set()
+    workspace.exclusions.exclude("kickoff", account="acme", by=heard.id, purpose=["train"], excluded=False)
+    assert said(workspace) == {"heard", "certain"}
+
+
+def test_merged_whatever_either_left_out_is_taken_back_in_by_the_one_they_are(workspace, doubtful):
+    workspace.exclusions.exclude("kickoff", account="acme", by="ann", purpose=["train"])
+    workspace.people.merge(doubtful, into="ann")
+    assert said(workspace) == set()
+    workspace.exclusions.exclude("kickoff", account="acme", by="ann", excluded=False)
+    assert said(workspace) == {"heard"}
+    assert workspace.exclusions.of("acme", by="ann") == ()
+
+
+def test_a_conversation_that_is_left_out_while_two_are_merged_is_left_out_for_both(workspace):
+    """Another process merges them between the question who somebody is and the entry."""
+    heard = workspace.parties.guest("acme", "A. Byron-King")
+    say(workspace, f"person:{heard.id}")
+    lines = [segment("heard", PersonRef(pseudonym=heard.pseudonym)), segment("ada", PersonRef(id="ada"), turn=21)]
+    workspace.records.take_in(lines, "acme", silent)
+    merged = []
+    with Workspace.open(workspace.folder) as other:
+
+        def clock():
+            if started and not merged:
+                merged.append(other.people.merge(heard.id, into="ada"))
+            return now_us()
+
+        started = False
+        with Workspace.open(workspace.folder, clock=clock) as slow:
+            started = True
+            slow.exclusions.exclude("kickoff", account="acme", by="ada", purpose=["train"])
+    assert merged
+    assert said(workspace) == set()
+
+
+def test_a_record_asks_for_its_conversation_by_either_name(workspace):
+    """Whoever makes a record themself names its conversation as its source does, or as entries do."""
+    workspace.exclusions.exclude("kickoff", account="acme", by="ada", purpose=[TRAIN])
+    [left_out] = workspace.exclusions.of("acme", by="ada")
+    with workspace.gate.hold(TRAIN) as held:
+        record = Record(account="acme", people=("ada",), category="content/transcript", collected_us=START_US)
+        reasons = {
+            name: held.decide(replace(record, conversation=name)).reason
+            for name in (left_out.conversation, "kickoff", "retro", "", None)
+        }
+    assert reasons == {
+        left_out.conversation: "excluded",
+        "kickoff": "excluded",
+        "retro": None,
+        "": None,
+        None: "excluded",
+    }

@@ -7,12 +7,41 @@ from volition.consent.references import ConversationRef, PartyRef
 from volition.ledger.entry import NewEntry
 
 
-def excluding(
-    account: str, conversation: ConversationRef, party: PartyRef, purpose: Collection[str], *, excluded: bool
+def excluding(  # noqa: PLR0913 - what is left out, of what, by whom
+    account: str,
+    conversation: ConversationRef,
+    party: PartyRef,
+    purpose: Collection[str],
+    *,
+    excluded: bool,
+    said_by: PartyRef | None = None,
 ) -> NewEntry:
-    """Return the entry by which a party leaves a conversation out of some uses, or takes it back in."""
-    body = {"account": account, "conversation": conversation, "party": party, "purpose": sorted(set(purpose))}
-    return NewEntry(kind="exclusion", body={**body, "excluded": excluded})
+    """Return the entry by which a party leaves a conversation out of some uses, or takes it back in.
+
+    Where somebody else said it, who may be the same person, the entry names them as `namesake`.
+    """
+    body: dict[str, object] = {"account": account, "conversation": conversation, "party": party}
+    body |= {"purpose": sorted(set(purpose)), "excluded": excluded}
+    return NewEntry(kind="exclusion", body=body if said_by in {None, party} else {**body, "namesake": said_by})
+
+
+def exclusions_of_namesakes(
+    history: History, party: PartyRef, others: Sequence[PartyRef], *, at_us: int
+) -> Iterator[NewEntry]:
+    """Yield the entries by which what others have left out is left out for one who may be the same person.
+
+    Args:
+        history: What was left out.
+        party: For whom.
+        others: Who may be the same person.
+        at_us: As of when, microseconds since the Unix epoch, UTC.
+    """
+    for other in others:
+        for account, conversation, theirs in history.exclusions.by(other, at_us=at_us):
+            standing = history.exclusions.standing(account, conversation, party, at_us=at_us, said_by=other)
+            missing = theirs.keys() - standing.keys()
+            if missing:
+                yield excluding(account, conversation, party, missing, excluded=True, said_by=other)
 
 
 def exclusions_among(history: History, parties: Sequence[PartyRef], *, at_us: int) -> Iterator[NewEntry]:

@@ -176,7 +176,7 @@ class SearchCache:
 
     def _judged(self, held: _CachedAccount, permits: Permits, account: str, state: State) -> _CachedAccount | None:
         """Return an account without what the gate refuses now; none if something may be missing from it."""
-        if state != held.state or permits.history.exclusions.version(account) != held.exclusions:
+        if state != held.state or _exclusions(permits, account) != held.exclusions:
             return None
         effective_permits = {category: fold(permits, held.party_sets, category) for category in held.effective_permits}
         if any(_widens(before, effective_permits[category]) for category, before in held.effective_permits.items()):
@@ -203,7 +203,7 @@ class SearchCache:
         progress: Progress,
     ) -> _CachedAccount:
         self._parts.clear()
-        exclusions = permits.history.exclusions.version(account)
+        exclusions = _exclusions(permits, account)
         if encoder is not None:
             self._lake.embed(
                 permits, encoder, categories=categories, accounts=[account], source=source, progress=progress
@@ -249,6 +249,14 @@ class SearchCache:
         while len(self._parts) > _PARTS_HELD:
             self._parts.popitem(last=False)
         return part
+
+
+def _exclusions(permits: Permits, account: str) -> int:
+    """Return how much had been said of an account's conversations as of the permits, which is all that they know.
+
+    Their history may have read on since.
+    """
+    return permits.history.exclusions.version(account, at_us=permits.at_us)
 
 
 def _is_of(document: Document, meeting: str) -> bool:

@@ -19,6 +19,7 @@ from volition.consent.gate import Record, exclusion_of, uses
 from volition.consent.history import History
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
+from volition.consent.references import ConversationRef, PartyRef
 from volition.files import PART
 from volition.learning.families.family import Family, NoParts, Subtracting
 from volition.learning.families.model import Model
@@ -83,7 +84,7 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
         return None
     parties = {row.verdict.party: row.verdict.reason for row in stale if row.verdict.reason is not None}
     answers = RefusalTimes(history, snapshot.purpose, frozen_us=text_to_us(snapshot.manifest["at"]), at_us=at_us)
-    since_us = min(answers.refused_us(key) for key in _earliest(stale))
+    since_us = min(answers.refused_us(key) for key in _earliest(stale, history))
     return Owed(
         model=model.id,
         family=model.family,
@@ -95,10 +96,21 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
     )
 
 
-def _earliest(stale: Iterable[StaleRow]) -> Iterable[Key]:
-    """Return the row of each party set and category that was collected first: no other was refused earlier."""
+def _earliest(stale: Iterable[StaleRow], history: History) -> Iterable[Key]:
+    """Return the row of each party set and category that was collected first: no other was refused earlier.
+
+    Where conversations were left out, of each conversation: another one may have been left out earlier.
+    """
     newest_first = sorted((row.key for row in stale), key=lambda key: -key.collected_us)
-    return {(key.account, key.people, key.category): key for key in newest_first}.values()
+    return {
+        (
+            key.account,
+            key.people,
+            key.category,
+            key.conversation if history.exclusions.concern(key.account) else None,
+        ): key
+        for key in newest_first
+    }.values()
 
 
 class RefusalTimes:
@@ -125,11 +137,30 @@ class RefusalTimes:
         return min([self._at_us, *(instant_us for instant_us in ended_us if instant_us is not None)])
 
     def _excluded_us(self, question: Record) -> int | None:
-        """Return when a row's conversation was first left out since the snapshot was frozen; none if it never was."""
-        for at_us in self._history.exclusions.instants(question.account):
-            if at_us > self._frozen_us and exclusion_of(self._history, question, purpose=self._purpose, at_us=at_us):
-                return at_us
-        return None
+        """Return since when a row's conversation has been left out; none where it is not.
+
+        What was taken back in meanwhile is as if it had never been left out: it counts from the last time on.
+        """
+        exclusions, since_us = self._history.exclusions, None
+        if not exclusions.concern(question.account):
+            return None
+        said_us = exclusions.instants(question.account)
+        between_us = (at_us for at_us in said_us if self._frozen_us < at_us < self._at_us)
+        for at_us in (self._at_us, *sorted(between_us, reverse=True), self._frozen_us):
+            if exclusion_of(self._history, question, purpose=self._purpose, at_us=at_us) is None:
+                break
+            since_us = at_us
+        return since_us
+
+    def left_out_us(self, party: PartyRef, account: str, conversation: ConversationRef | None) -> int | None:
+        """Return since when a party itself has left a conversation out; none where it has not.
+
+        None as the conversation: one of the account's that is not known, which any that was left out could be.
+        """
+        exclusions = self._history.exclusions
+        named = exclusions.conversations(account) if conversation is None else [conversation]
+        found = (exclusions.since_us(account, one, party, purpose=self._purpose, at_us=self._at_us) for one in named)
+        return min((at_us for at_us in found if at_us is not None), default=None)
 
     def ended_us(self, use: Use, collected_us: int) -> int | None:
         """Return when a party's permit first ceased to hold a row; none where it never did."""

@@ -19,7 +19,7 @@ from volition.canonical import text_to_us
 from volition.consent.gate import with_roles
 from volition.consent.history import History
 from volition.consent.permits import PartyRole, Refusal, Say, Use, governing_rule, permit
-from volition.consent.references import PartyRef
+from volition.consent.references import ConversationRef, PartyRef
 from volition.learning.forget import DAY_US, RefusalTimes
 from volition.learning.registry import ModelState
 from volition.records.snapshot import Snapshot
@@ -37,6 +37,8 @@ class Share:
         roles: The party's roles in them: mostly one.
         category: Their category.
         collected_us: When each was collected, oldest first, microseconds since the Unix epoch, UTC.
+        conversations: To which meeting, channel or file each belongs, in the same order, as entries of the ledger name
+            it; empty for none, None where that is not known.
         people: Pseudonyms of everyone whom they concern.
         beside: The people among them whose region is known: what the rule there asks for is asked of this party, too.
     """
@@ -45,6 +47,7 @@ class Share:
     roles: _Roles
     category: str
     collected_us: Sequence[int]
+    conversations: Sequence[ConversationRef | None]
     people: frozenset[str]
     beside: tuple[str, ...]
 
@@ -88,7 +91,7 @@ def _shares(
 ) -> Mapping[str, tuple[Share, ...]]:
     """Count a snapshot's rows by whom they concern in which roles, beside which people with a region of their own."""
     namesakes = dict(resembling)
-    collected: dict[_Place, list[int]] = {}
+    collected: dict[_Place, list[tuple[int, ConversationRef | None]]] = {}
     people: dict[_Place, set[str]] = {}
     for key in Snapshot.open(folder).keys:
         beside = tuple(sorted(located.intersection(key.question().people))) if located else ()
@@ -100,16 +103,18 @@ def _shares(
                 roles[party] = (*roles.get(party, ()), role)
         for party, several_roles in roles.items():
             place: _Place = (party, key.account, several_roles, key.category, beside)
-            collected.setdefault(place, []).append(key.collected_us)
+            collected.setdefault(place, []).append((key.collected_us, key.conversation))
             people.setdefault(place, set()).update(key.people)
     found: dict[str, list[Share]] = {}
-    for place, instants_us in collected.items():
+    for place, rows in collected.items():
         party, account, in_roles, category, beside = place
+        rows.sort(key=lambda row: row[0])
         share = Share(
             account=account,
             roles=in_roles,
             category=category,
-            collected_us=tuple(sorted(instants_us)),
+            collected_us=tuple(at_us for at_us, _ in rows),
+            conversations=tuple(conversation for _, conversation in rows),
             people=frozenset(people[place]),
             beside=beside,
         )
@@ -179,7 +184,10 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
             asked = _uses(share, party, snapshot.purpose)
             gone = {use: _gone(share, use, history, at_us) for use in asked}
             ends_us = [answers.ended_us(use, share.collected_us[0]) for use in asked if gone[use]]
-            refused += max(gone.values())
+            left_out_us = _left_out_us(share, PartyRef(party), answers) if history.exclusions else []
+            still_there = left_out_us[max(gone.values()) :]
+            refused += max(gone.values()) + len(still_there) - still_there.count(None)
+            ends_us += left_out_us
             since_us = min([since_us, *(ended_us for ended_us in ends_us if ended_us is not None)])
     return Trace(
         model=model,
@@ -192,6 +200,20 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
         due_us=since_us + due_days * DAY_US if refused else None,
         forgot=not set(parties).isdisjoint(forgot),
     )
+
+
+def _left_out_us(share: Share, party: PartyRef, answers: RefusalTimes) -> list[int | None]:
+    """Return since when the party has left out the conversation of each row; none where it has not.
+
+    What is not known to be of another conversation could be of one that was left out, where it is content.
+    """
+    since_us: dict[ConversationRef | None, int | None] = {ConversationRef(""): None}
+    if not share.category.startswith("content/"):
+        since_us[None] = None
+    for conversation in share.conversations:
+        if conversation not in since_us:
+            since_us[conversation] = answers.left_out_us(party, share.account, conversation)
+    return [since_us[conversation] for conversation in share.conversations]
 
 
 def _gone(share: Share, use: Use, history: History, at_us: int) -> int:

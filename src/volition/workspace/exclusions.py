@@ -2,17 +2,21 @@
 
 The account leaves out all of a conversation, a person whatever in it concerns them. It bears on what was collected and
 on what will be; a model that has learned from it forgets it, as after any no. Taken back in, it is there as before.
+
+As with a no, what a person leaves out is left out for those, too, who may be the same person (`namesakes`): as an entry
+of theirs that names the one who said it, and who alone takes it back in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from volition.consent.exclusions import excluding
-from volition.consent.references import ConversationRef, PartyRef, account_ref, source_id
+from volition.consent.references import ConversationRef, PartyRef, account_ref, person_ref, source_id
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
-from volition.ledger.entry import Entry
+from volition.ledger.entry import Entry, NewEntry
+from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class ConversationExclusions:
     def __init__(self, opened: Opened) -> None:
         """Take the opened folder."""
         self._opened = opened
+        self._namesakes = Namesakes(opened)
 
     def exclude(
         self,
@@ -80,7 +85,7 @@ class ConversationExclusions:
         uses = leaves(purpose, PURPOSES)
         if not uses:
             raise InvalidInputError(f"Name a use, such as {PURPOSES[0]}, or leave it away for every use.")
-        parties = self._parties(account, by)
+        parties = {*self._parties(account, by), *self._may_be(by)}
         source = source_id(account, name)
         concerned = self._concerned(account, source)
         if not concerned or (by is not None and concerned.isdisjoint(parties)):
@@ -89,7 +94,7 @@ class ConversationExclusions:
         conversation = self._opened.parties.conversation_ref(account, source)
         if conversation is None:
             raise RefusedError(f"The account {account} was erased: there is nothing to leave out.")
-        return self._append(account, conversation, parties, purpose, excluded=excluded)
+        return self._append(account, conversation, by, purpose, excluded=excluded)
 
     def lift(self, account: str, seq: int, *, by: str | None = None) -> Entry | None:
         """Take back in what an entry left out, by the same party.
@@ -107,9 +112,13 @@ class ConversationExclusions:
         found = [*self._opened.ledger.entries(seq, seq + 1)] if 0 <= seq < self._opened.history().size else []
         for entry in found:
             body = entry.body
-            if entry.kind == "exclusion" and body["account"] == account and body["party"] in parties:
+            if (
+                entry.kind == "exclusion"
+                and body["account"] == account
+                and body.get("namesake", body["party"]) in parties
+            ):
                 conversation = ConversationRef(str(body["conversation"]))
-                return self._append(account, conversation, parties, body["purpose"], excluded=False)
+                return self._append(account, conversation, by, body["purpose"], excluded=False)
         raise InvalidInputError(f"Entry {seq} is no conversation that you left out. Reload the page and try again.")
 
     def of(self, account: str, *, by: str | None = None) -> tuple[LeftOut, ...]:
@@ -165,24 +174,47 @@ class ConversationExclusions:
             for party in people
         }
 
+    def _may_be(self, by: str | None) -> list[PartyRef]:
+        """Return who may be the person who says it, as the ledger names them."""
+        if by is None:
+            return []
+        others = self._namesakes.sharing(self._opened.parties.person(by))
+        return [person_ref(pseudonym) for other in others for pseudonym in other.pseudonyms]
+
     def _append(
+        self, account: str, conversation: ConversationRef, by: str | None, purpose: Sequence[str], *, excluded: bool
+    ) -> Entry | None:
+        """Record it for every identity, and for those who may be the person, where it does not stand already."""
+        entry, was_recorded = None, False
+        while True:
+            version = self._opened.parties.version()
+            parties = self._parties(account, by)
+            drafts = [*self._drafts(account, conversation, parties, self._may_be(by), purpose, excluded=excluded)]
+            if drafts:
+                was_recorded = True
+                entries = self._opened.ledger.append(*drafts)
+                entry = entry or next((one for one in entries if one.body["party"] in parties), None)
+            if self._opened.parties.version() == version:  # else somebody may have been merged into them meanwhile
+                break
+        if not was_recorded:
+            self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
+        return entry
+
+    def _drafts(  # noqa: PLR0913 - as `_append`
         self,
         account: str,
         conversation: ConversationRef,
         parties: Sequence[PartyRef],
+        others: Sequence[PartyRef],
         purpose: Sequence[str],
         *,
         excluded: bool,
-    ) -> Entry | None:
-        """Record it for every identity that it does not stand for already."""
+    ) -> Iterator[NewEntry]:
         exclusions, at_us = self._opened.history().exclusions, self._opened.now_us
         uses = set(leaves(purpose, PURPOSES))
-        drafts = []
-        for party in parties:
-            standing = exclusions.standing(account, conversation, party, at_us=at_us)
-            if (uses - standing.keys()) if excluded else (uses & standing.keys()):
-                drafts.append(excluding(account, conversation, party, purpose, excluded=excluded))
-        if not drafts:
-            self._opened.leases.wait()  # the process that recorded it may have been killed before it was acknowledged
-            return None
-        return self._opened.ledger.append(*drafts)[0]
+        recorded_for = exclusions.of(account, conversation)  # also for whoever is no namesake any more
+        for party in dict.fromkeys([*parties, *others] if excluded else [*parties, *recorded_for]):
+            for said_by in [party] if excluded and party in parties else parties:
+                standing = exclusions.standing(account, conversation, party, at_us=at_us, said_by=said_by)
+                if (uses - standing.keys()) if excluded else (uses & standing.keys()):
+                    yield excluding(account, conversation, party, purpose, excluded=excluded, said_by=said_by)

@@ -60,11 +60,20 @@ class HeldGate:
         return self._held.purpose
 
     def decide(self, record: Record) -> Verdict:
-        """Judge one record, now; see `may`."""
+        """Judge one record, now; see `may`.
+
+        Its conversation may be named as entries name it or as its source does: it is left out if either is.
+        """
         meant = self._resolved(record.account, record.people, record.category, record.collected_us)
         if isinstance(meant, Verdict):
             return meant
-        return self._held.may(*meant, record.category, record.collected_us, conversation=record.conversation)
+        verdict = self._held.may(*meant, record.category, record.collected_us, conversation=record.conversation)
+        if not verdict.permitted or not record.conversation:
+            return verdict
+        named = self._names.conversation(
+            meant[0], record.conversation
+        )  # people and account may be as somebody calls them
+        return self._held.may(*meant, record.category, record.collected_us, conversation=named)
 
     def may(
         self,

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any
 
+from volition.consent.exclusions import exclusions_of_namesakes
 from volition.consent.history import PartyHistory
 from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
@@ -51,6 +52,7 @@ class Namesakes:
             for pseudonym in one.pseudonyms
             for draft in self._refused(pseudonym, its_other.pseudonyms, link="namesake")
         ]
+        drafts += [*self._left_out_for(first, [other]), *self._left_out_for(other, [first])]
         self._opened.ledger.append(*drafts)
 
     def keep(self, person: Person) -> None:
@@ -93,9 +95,19 @@ class Namesakes:
 
     def refusals_for(self, person: Person) -> Iterator[NewEntry]:
         """Yield the entries by which what namesakes have refused, and refuse still, counts for a person, too."""
-        theirs = [pseudonym for other in self.sharing(person) for pseudonym in other.pseudonyms]
+        others = self.sharing(person)
+        theirs = [pseudonym for other in others for pseudonym in other.pseudonyms]
         for pseudonym in person.pseudonyms:
             yield from self._refused(pseudonym, theirs, link="namesake")
+        yield from self._left_out_for(person, others)
+
+    def _left_out_for(self, person: Person, others: Sequence[Person]) -> Iterator[NewEntry]:
+        """Yield the entries by which the conversations that others have left out are left out for a person, too."""
+        theirs = [person_ref(pseudonym) for other in others for pseudonym in other.pseudonyms]
+        for pseudonym in person.pseudonyms:
+            yield from exclusions_of_namesakes(
+                self._opened.history(), person_ref(pseudonym), theirs, at_us=self._opened.now_us
+            )
 
     def untold(self, person: Person) -> Iterator[NewEntry]:
         """Yield what a person's namesakes refuse of which the ledger does not know that they are namesakes.

@@ -27,6 +27,7 @@ class Exclusion:
         excluded: Whether it is left out from then on, or taken back in.
         at_us: When it was said, microseconds since the Unix epoch, UTC.
         seq: Number of its ledger entry; -1 if it came from none.
+        by: Who said it, where it is recorded for the party because either may be meant (`namesake`); none: the party.
     """
 
     account: str
@@ -36,6 +37,12 @@ class Exclusion:
     excluded: bool
     at_us: int
     seq: int = -1
+    by: PartyRef | None = None
+
+    @property
+    def said_by(self) -> PartyRef:
+        """Who said it: the party, or a namesake."""
+        return self.by or self.party
 
 
 _Said = dict[PartyRef, list[Exclusion]]  # by whom, oldest first
@@ -68,40 +75,71 @@ class Exclusions:
         every = self._said.get(account, {}).values()
         return sorted({one.at_us for said in every for heard in said.values() for one in heard})
 
-    def version(self, account: str) -> int:
-        """Return a number that is another once anything more was said of an account's conversations."""
-        return sum(len(said) for one in self._said.get(account, {}).values() for said in one.values())
+    def version(self, account: str, *, at_us: int) -> int:
+        """Return a number that is another once more had been said of an account's conversations, as of an instant."""
+        return sum(
+            bisect_right(said, at_us, key=lambda exclusion: exclusion.at_us)
+            for one in self._said.get(account, {}).values()
+            for said in one.values()
+        )
 
     def of(self, account: str, conversation: ConversationRef) -> Mapping[PartyRef, Sequence[Exclusion]]:
         """Return everything that was said of a conversation, by whom, oldest first."""
         return self._said.get(account, {}).get(conversation, {})
 
     def standing(
-        self, account: str, conversation: ConversationRef, party: PartyRef, *, at_us: int
+        self,
+        account: str,
+        conversation: ConversationRef,
+        party: PartyRef,
+        *,
+        at_us: int,
+        said_by: PartyRef | None = None,
     ) -> dict[str, Exclusion]:
-        """Return of which uses a party has left a conversation out at an instant, and by which entry."""
+        """Return of which uses a conversation is left out for a party at an instant, and by which entry.
+
+        Args:
+            account: Id of the account.
+            conversation: As entries name it.
+            party: For whom.
+            at_us: The instant.
+            said_by: Only what this one said: the party, or a namesake; none for both. Each takes back in what they left
+                out themselves.
+        """
         said = self.of(account, conversation).get(party, [])
-        standing: dict[str, Exclusion] = {}
+        standing: dict[tuple[str, PartyRef], Exclusion] = {}
         for one in said[: bisect_right(said, at_us, key=lambda exclusion: exclusion.at_us)]:
-            for purpose in one.purposes:
+            for purpose in one.purposes if said_by in {None, one.said_by} else ():
                 if one.excluded:
-                    standing[purpose] = one
+                    standing[purpose, one.said_by] = one
                 else:
-                    standing.pop(purpose, None)
-        return standing
+                    standing.pop((purpose, one.said_by), None)
+        return {purpose: one for (purpose, _), one in standing.items()}
+
+    def since_us(
+        self, account: str, conversation: ConversationRef, party: PartyRef, *, purpose: str, at_us: int
+    ) -> int | None:
+        """Return since when a party itself has left a conversation out of a use, unbroken; none where it has not."""
+        said = [one.at_us for one in self.of(account, conversation).get(party, ()) if one.at_us <= at_us]
+        since_us = None
+        for instant_us in reversed(said):
+            if purpose not in self.standing(account, conversation, party, at_us=instant_us, said_by=party):
+                break
+            since_us = instant_us
+        return since_us
 
     def by(self, party: PartyRef, *, at_us: int) -> Iterator[tuple[str, ConversationRef, dict[str, Exclusion]]]:
-        """Yield what a party has left out at an instant: account, conversation, and by which entry of which use."""
+        """Yield what a party itself has left out at an instant: account, conversation, by which entry of which use."""
         for account, conversations in self._said.items():
             for conversation, said in conversations.items():
                 if party in said:
-                    standing = self.standing(account, conversation, party, at_us=at_us)
+                    standing = self.standing(account, conversation, party, at_us=at_us, said_by=party)
                     if standing:
                         yield account, conversation, standing
 
     def said_by(self, party: PartyRef) -> list[Exclusion]:
-        """Return everything that a party left out and took back in, oldest first."""
-        return [one for one in self._entries if one.party == party]
+        """Return everything that a party itself left out and took back in, oldest first."""
+        return [one for one in self._entries if one.party == party == one.said_by]
 
     def conversations(self, account: str) -> Sequence[ConversationRef]:
         """Return which of an account's conversations were ever left out of anything."""
@@ -110,7 +148,7 @@ class Exclusions:
     def to_json(self) -> list[Any]:
         """Return the exclusions as JSON; `from_json` reads them back unchanged."""
         return [
-            [one.account, one.conversation, one.party, sorted(one.purposes), one.excluded, one.at_us, one.seq]
+            [one.account, one.conversation, one.party, sorted(one.purposes), one.excluded, one.at_us, one.seq, one.by]
             for one in self._entries
         ]
 
@@ -118,7 +156,7 @@ class Exclusions:
     def from_json(cls, listed: Sequence[Sequence[Any]]) -> "Exclusions":
         """Read back what `to_json` returned."""
         found = cls()
-        for account, conversation, party, purposes, excluded, at_us, seq in listed:
+        for account, conversation, party, purposes, excluded, at_us, seq, *by in listed:  # saved before: nobody by name
             found.add(
                 Exclusion(
                     account=account,
@@ -128,6 +166,7 @@ class Exclusions:
                     excluded=excluded,
                     at_us=at_us,
                     seq=seq,
+                    by=PartyRef(by[0]) if by and by[0] is not None else None,
                 )
             )
         return found

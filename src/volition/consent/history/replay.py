@@ -116,5 +116,6 @@ def _exclude(history: History, body: dict[str, Any], entry: Entry) -> None:
         excluded=body["excluded"],
         at_us=entry.at_us,
         seq=entry.seq,
+        by=PartyRef(str(body["namesake"])) if "namesake" in body else None,
     )
     history.exclusions.add(exclusion)
