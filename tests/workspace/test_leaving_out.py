@@ -1,6 +1,8 @@
 """One meeting taken out of one use, or of all: in what is read, searched, learned, frozen, forgotten and proved."""
 
+import io
 import json
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -472,3 +474,20 @@ def test_a_record_asks_for_its_conversation_by_either_name(workspace):
         "": None,
         None: "excluded",
     }
+
+
+def test_what_a_person_left_out_is_in_their_export_and_nobody_elses(workspace, doubtful):
+    left_out = workspace.exclusions.exclude("kickoff", account="acme", by="ann", purpose=[TRAIN])
+    back = workspace.exclusions.lift("acme", left_out.seq, by="ann")
+    workspace.exclusions.exclude("kickoff", account="acme", by="ada", purpose=[TRAIN])
+
+    def told():
+        file = io.BytesIO()
+        workspace.rights.export("ann", file)
+        said = json.loads(zipfile.ZipFile(file).read("decisions.json"))
+        return [(one["seq"], one["excluded"]) for one in said if one["kind"] == "exclusion"]
+
+    assert told() == [(left_out.seq, True), (back.seq, False)]
+    workspace.people.merge(doubtful, into="ann")
+    workspace.exclusions.exclude("kickoff", account="acme", by="ann", purpose=[TRAIN])
+    assert len(told()) == 3  # once, and not for each identity

@@ -6,13 +6,17 @@ answers for who asks.
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import pairwise
 from typing import IO
 
 from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.parties import Person
+from volition.consent.references import PartyRef
 from volition.consent.terms.model import PURPOSES
 from volition.learning.families.installed import read_for
+from volition.ledger.entry import Entry
 from volition.transparency.data_requests import DataRequest, data_requests_of
 from volition.transparency.holdings import (
     Exported,
@@ -103,10 +107,30 @@ class Rights:
             about=about,
             decisions=[
                 {"seq": entry.seq, "at": us_to_text(entry.at_us), "kind": entry.kind, **entry.body}
-                for entry in reversed(self._consent.answers(person))
+                for entry in self._said(person)
             ],
             uses=uses_json(found.uses, found.training_sets),
         )
+
+    def _said(self, person: str) -> list[Entry]:
+        """Return what a person has answered, left out and taken back in, oldest first; once, not for each identity."""
+        exclusions = self._opened.history().exclusions
+        names = [PartyRef(name) for name in self._opened.identities(self._opened.party(f"person:{person}"))]
+        said = sorted((one for name in names for one in exclusions.said_by(name)), key=lambda one: one.seq)
+        copied = {  # the entries of one answer stand side by side
+            one.seq
+            for before, one in pairwise(said)
+            if one.seq == before.seq + 1
+            and one.party != before.party
+            and replace(one, party=before.party, at_us=before.at_us, seq=before.seq) == before
+        }
+        entries = [
+            entry
+            for one in said
+            if one.seq not in copied
+            for entry in self._opened.ledger.entries(one.seq, one.seq + 1)
+        ]
+        return sorted((*self._consent.answers(person), *entries), key=lambda entry: entry.seq)
 
     def requests(self, party: str) -> tuple[DataRequest, ...]:
         """Return what a person asked for and how far it is, the newest first.

@@ -213,3 +213,31 @@ def test_in_a_channel_that_was_left_out_the_composer_reads_nothing_of_what_is_ty
     form = {"text": "Good", "channel": "general"}
     assert "off" in ada.post("/chat/completions", data=form).text
     assert "off-title" not in ada.get("/chat").text, "elsewhere it works on"
+
+
+def test_a_name_that_ends_with_a_blank_is_left_out_like_any_other(server):
+    with server.workspaces.borrow() as workspace:
+        workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["train"])
+        row = {
+            "kind": "segment",
+            "meeting": "standup ",
+            "turn": 0,
+            "start_ms": 0,
+            "end_ms": 1,
+            "speaker": "ada",
+            "text": "Hi",
+        }
+        draft = Draft(
+            key="blank",
+            account="acme",
+            people=(PersonRef(id="ada"),),
+            category="content/transcript",
+            at_us=1,
+            payload=row,
+        )
+        assert workspace.records.take_in([draft], "acme", lambda *_: None).stored == 1
+    admin = come_in(server, "x", role=Role.ADMINISTRATOR)
+    admin.post("/account/exclusions", data={"name": "standup ", "use": "train/search", "do": "exclude"})
+    with server.workspaces.borrow() as workspace:
+        assert workspace.exclusions.of_conversation("standup ", account="acme") == ("train/search",)
+        assert workspace.exclusions.of_conversation("standup", account="acme") == ()

@@ -5,6 +5,7 @@ A person and a guest leave out what concerns them in it, an administrator all of
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote
 
@@ -160,8 +161,14 @@ def exclude_for_account(visit: Visit) -> Redirect:
         did = "taken back in"
     else:
         excluded, purpose = _wanted(visit)
-        name = visit.form.get("name", "").strip()
-        entry = visit.workspace.exclusions.exclude(name, account=account, purpose=purpose, excluded=excluded)
+        leave_out = partial(visit.workspace.exclusions.exclude, account=account, purpose=purpose, excluded=excluded)
+        name = visit.form.get("name", "")
+        try:
+            entry = leave_out(name)  # a name may begin or end with blanks
+        except InvalidInputError:
+            if name == name.strip():
+                raise
+            entry = leave_out(name.strip())
         did = f"left out of {words.uses(_leaves(purpose))}"
     text = f"The conversation is {did}. It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
     return Redirect(
