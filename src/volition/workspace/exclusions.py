@@ -97,7 +97,7 @@ class ConversationExclusions:
         return self._append(account, conversation, by, purpose, excluded=excluded)
 
     def lift(self, account: str, seq: int, *, by: str | None = None) -> Entry | None:
-        """Take back in what an entry left out, by the same party.
+        """Take a conversation back in that an entry left out, by the same party: into every use.
 
         Args:
             account: Whose conversation it is.
@@ -118,7 +118,7 @@ class ConversationExclusions:
                 and body.get("namesake", body["party"]) in parties
             ):
                 conversation = ConversationRef(str(body["conversation"]))
-                return self._append(account, conversation, by, body["purpose"], excluded=False)
+                return self._append(account, conversation, by, EVERY_USE, excluded=False)
         raise InvalidInputError(f"Entry {seq} is no conversation that you left out. Reload the page and try again.")
 
     def of(self, account: str, *, by: str | None = None) -> tuple[LeftOut, ...]:
