@@ -85,7 +85,7 @@ def test_a_member_leaves_a_meeting_out_and_takes_it_back_in(server):
     before = permitted(server, "train/search")
     assert before > 0
     page = send(ada, "exclude", use="train/search")
-    assert "This meeting is left out of training search." in page.text
+    assert "What concerns you in this meeting is left out of training search." in page.text
     assert "Left out of: training search." in card(ada)
     assert permitted(server, "train/search") < before
     assert permitted(server, "train/summary") == before
@@ -139,7 +139,7 @@ def test_a_guest_leaves_out_a_meeting_that_they_were_in(server):
     assert "Leave it out" in page
     anchor = re.search(r'name="name" value="visit"><input type="hidden" name="anchor" value="([^"]*)"', page)[1]
     answer = send(client, "exclude", name="visit", anchor=anchor, use="every")
-    assert "This meeting is left out of" in answer.text
+    assert "What concerns you in this meeting is left out of every use of AI." in answer.text
     assert str(answer.url).endswith(f"/guest#{anchor}") or "/guest" in str(answer.url)
     assert "this conversation was left out" in answer.text
     assert permitted(server, "train/search", "visit") == 0
@@ -166,6 +166,35 @@ def test_an_administrator_leaves_out_all_of_a_meeting_and_only_of_their_account(
     admin.post("/account/exclusions", data=back)
     assert permitted(server, "train/search") > 0
     assert f"(entry {entry.seq:,})" not in admin.get("/account").text
+
+
+def test_what_an_account_left_out_use_by_use_is_taken_back_in_with_one_click(server):
+    admin = come_in(server, "x", role=Role.ADMINISTRATOR)
+    before = permitted(server, "train/search"), permitted(server, "train/summary")
+    for use in ("train/search", "train/summary"):
+        admin.post("/account/exclusions", data={"name": "standup", "use": use, "do": "exclude"})
+    page = admin.get("/account").text
+    assert "training search and training summaries." in page
+    [entry] = re.findall(r'name="entry" value="(\d+)"', page)
+    page = admin.post("/account/exclusions", data={"do": "include", "entry": entry}).text
+    assert "The conversation is taken back in." in page
+    assert 'name="entry"' not in page
+    assert (permitted(server, "train/search"), permitted(server, "train/summary")) == before
+
+
+@pytest.mark.slow
+def test_what_a_member_takes_back_in_says_what_the_account_still_leaves_out(server):
+    ada = come_in(server, "ada")
+    send(ada, "exclude", use="train/search")
+    send(ada, "exclude", use="train/summary")
+    with server.workspaces.borrow() as workspace:
+        workspace.exclusions.exclude("standup", account="acme", purpose=["train/search"])
+    still = "Acme Ltd leaves this meeting out of training search, for everybody in it."
+    assert still in card(ada)
+    told = f"You no longer leave this meeting out of training search and training summaries. {still}"
+    assert told in words_of(send(ada, "include").text)
+    assert permitted(server, "train/search") == 0
+    assert still in card(ada)
 
 
 def api(server, user, role):

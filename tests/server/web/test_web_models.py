@@ -270,7 +270,7 @@ def test_a_yes_after_the_no_stops_no_clock_unless_it_covers_the_past(server):
 def test_whoever_is_in_no_model_is_told_so(server):
     page = visit(server, "/models", "museum-0").text
     assert "No model in use learned from you" in page
-    assert "It never saw any data of yours." in section(page, the_model(server))
+    assert "It never saw any record that concerns you." in section(page, the_model(server))
 
 
 def test_a_card_says_what_was_released_and_names_no_other_customer(server):
@@ -414,6 +414,18 @@ def test_many_answers_are_told_a_page_at_a_time(server):
         path = older.group(1) if older else None
     assert shown == said[::-1]
     assert visit(server, "/receipts?before=x").status_code == 400
+
+
+def test_a_receipt_s_purposes_read_as_one_sentence(server):
+    with server.workspaces.borrow() as workspace:
+        every = ["advertising", "feature", "tracking", "train"]
+        workspace.consent.decide(f"person:{PERSON}", yes=False, data=["service"], purpose=every)
+        workspace.consent.decide(
+            f"person:{PERSON}", yes=True, data=["service"], purpose=["feature/compose", "train/search"]
+        )
+    shown = visit(server, "/receipts").text
+    assert "Advertising, AI features, tracking and training AI" in shown
+    assert "The composer and training search" in shown
 
 
 def test_the_command_line_gives_the_same_bundle(server, tmp_path, capsys):

@@ -149,7 +149,7 @@ def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
         case PartyAnswer.NO:
             return f"{_said_no(choice, you)}{rest}"
         case PartyAnswer.MIXED:
-            return f"{you} {has} answered differently for different kinds of data; see below.{rest}"
+            return f"{you} {has} not given one answer for every kind of data; see below.{rest}"
     unanswered = f"{you} {has} not answered"
     if not free:
         return f"{unanswered}, and no answer is not a yes.{rest}"

@@ -177,8 +177,9 @@ MEASURE: Final[Mapping[str, Measure]] = {
         means="The largest difference between groups of people in how well it works. Left is fairer.",
     ),
     "poisoning": Measure(
-        title="Harm by one person",
-        means="How far the data of the person who harms the model most stands out (data poisoning). Left is safer.",
+        title="Harm by one person or account",
+        means="How far the data of the one person or account that harms the model most stands out (data poisoning). "
+        "Left is safer.",
     ),
     "canary": Measure(
         title="Repeating secrets",
@@ -240,6 +241,8 @@ def categories(names: Iterable[str]) -> str:
 def purpose_in_words(name: str) -> str:
     """Return what a purpose is called within a sentence: "training search", "summaries"."""
     title = PURPOSES[name].title
+    if name == "feature/compose":
+        return f"the {title.lower()}"  # the one feature that is a thing, not what it does
     return f"training {title.removeprefix('Train ')}" if title.startswith("Train ") else title.lower()
 
 
@@ -318,8 +321,8 @@ def counted(number: int, of: str) -> str:
 
 
 def spoken(names: Iterable[str]) -> str:
-    """Say names of purposes, or of groups of them, in words."""
-    return listed([GROUP.get(name) or (PURPOSES[name].title if name in PURPOSES else name) for name in names])
+    """Say names of purposes, or of groups of them, in words within a sentence."""
+    return listed([GROUP.get(name) or (purpose_in_words(name) if name in PURPOSES else name) for name in names])
 
 
 def spoken_data(names: Iterable[str]) -> str:

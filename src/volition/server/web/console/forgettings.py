@@ -21,6 +21,7 @@ _WHY: Final = {
     Reason.ERASED: "an erasure",
     Reason.LIMITED: "a limit set by the account",
     Reason.EXPIRED: "a yes that ended",
+    Reason.EXCLUDED: "a conversation left out",
     Reason.TOO_OLD: "records past their retention period",
 }
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from volition.canonical import canonical_json, text_to_us, whole_number
 from volition.consent.history import OPERATOR, SOURCE
+from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
@@ -225,7 +226,7 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "exclusion":
             what = "what concerns them in a conversation" if kind == "person" else "a conversation"
             did = f"left {what} out of" if body["excluded"] else f"took {what} back into"
-            return f"{who} {did} {_named(body['purpose'])}."
+            return f"{who} {did} {words.uses(leaves(body['purpose'], PURPOSES))}."
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":

@@ -46,6 +46,7 @@ class Excluding:
         id: By which the form is found on a page that has several.
         action: Where the forms are sent.
         left_out: Of which uses it is left out, in words; empty for none.
+        of_account: Of which uses the account leaves it out, for everybody in it, in a sentence; empty for none.
         options: Of which it can be left out still; none where it is left out of all.
         detail: What leaving it out does, in a sentence.
     """
@@ -55,6 +56,7 @@ class Excluding:
     id: str
     action: str
     left_out: str
+    of_account: str
     options: tuple[UseOption, ...]
     detail: str
 
@@ -106,6 +108,7 @@ def excluding_of(visit: Visit, kind: str, name: str, purposes: Sequence[str], *,
         id=anchor,
         action=ACTION,
         left_out=words.uses(left_out) if left_out else "",
+        of_account=_of_account(visit, account, name, word),
         options=_options(purposes, left_out),
         detail=f"What you leave it out of takes nothing from this {word} that concerns you: neither what was said so "
         "far nor what is said later. A model that learned from it forgets it within "
@@ -137,11 +140,16 @@ def exclude(visit: Visit) -> Redirect:
     if kind not in _HOMES:
         raise InvalidInputError("Only meetings and conversations can be left out here. Reload the page and try again.")
     excluded, purpose = _wanted(visit)
-    entry = visit.workspace.exclusions.exclude(name, account=account, by=person, purpose=purpose, excluded=excluded)
+    exclusions = visit.workspace.exclusions
+    before = exclusions.of_conversation(name, account=account, by=person)
+    entry = exclusions.exclude(name, account=account, by=person, purpose=purpose, excluded=excluded)
     word = "conversation" if kind == "channel" else kind
-    did = "left out of" if excluded else "taken back into"
-    uses = words.uses(_leaves(purpose))
-    text = f"This {word} is {did} {uses}. It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
+    if excluded:
+        did = f"What concerns you in this {word} is left out of {words.uses(_leaves(purpose))}."
+    else:  # it may be left out by others, or refused: only their own leaving out is over
+        back = words.uses([use for use in before if use in _leaves(purpose)] or _leaves(purpose))
+        did = f"You no longer leave this {word} out of {back}. {_of_account(visit, account, name, word)}".strip()
+    text = f"{did} It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
     home = _GUEST_HOME if visit.who.is_guest else f"{_HOMES[kind]}/{quote(name, safe='')}"
     anchor = visit.form.get("anchor") or ANCHOR
     return Redirect(
@@ -182,6 +190,12 @@ def _wanted(visit: Visit) -> tuple[bool, tuple[str, ...]]:
     if act not in {"exclude", "include"} or use not in {_EVERY, *PURPOSES}:
         raise InvalidInputError("Say of which use to leave it out, or take it back in. Reload the page and try again.")
     return act == "exclude", EVERY_USE if use == _EVERY else (use,)
+
+
+def _of_account(visit: Visit, account: str, name: str, word: str) -> str:
+    left_out = visit.workspace.exclusions.of_conversation(name, account=account)
+    organisation = visit.workspace.parties.account(account).name
+    return f"{organisation} leaves this {word} out of {words.uses(left_out)}, for everybody in it." if left_out else ""
 
 
 def _options(purposes: Sequence[str], left_out: Sequence[str]) -> tuple[UseOption, ...]:

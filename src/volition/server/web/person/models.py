@@ -225,15 +225,20 @@ def _person(visit: Visit) -> str:
     return visit.who.person
 
 
+_LEFT_OUT: Final = "you left out a conversation"
+
+
 def _card(trace: Trace) -> LearnedCard:
     name = trace.model.id
     due = ""
-    if trace.due_us is not None and trace.refused_us is not None:
-        due = (
-            f"Since {words.day(trace.refused_us)} your answer no longer allows {_records(trace.refused)} of "
-            "yours in it. "
-            f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
+    if trace.due_us is not None:
+        out = ((trace.refused, trace.refused_us, "of your answer"), (trace.left_out, trace.left_out_us, _LEFT_OUT))
+        due = "".join(
+            f"Since {words.day(since_us)} {rows:,} of these records may not be used any more, because {why}. "
+            for rows, since_us, why in out
+            if since_us is not None
         )
+        due += f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
     return LearnedCard(
         model=name,
         title=words.family_words(trace.model.family).title,
@@ -255,13 +260,16 @@ def _state(trace: Trace) -> Badge:
 def _details(trace: Trace) -> Iterator[str]:
     model = trace.model
     if trace.rows:
+        verb = "concerns" if trace.rows == 1 else "concern"
         had = "learned" if model.forgotten_us is None else "had learned"
-        yield f"It {had} from {_records(trace.rows)} of yours: {words.categories(trace.categories)}."
+        yield f"It {had} from {_records(trace.rows)} that {verb} you: {words.categories(trace.categories)}."
     else:
-        yield "It never saw any data of yours."
+        yield "It never saw any record that concerns you."
     yield f"Trained on {words.day(model.trained_us)}."
     if model.forgotten_us is not None:
-        why = " because of your answer" if trace.forgot else ""  # whether others refused is theirs
+        why = (
+            " because of your answer or of what you left out" if trace.forgot else ""
+        )  # whether others refused is theirs
         after = f"{model.successor} replaced it." if model.successor else "No model replaced it."
         yield f"It was forgotten on {words.day(model.forgotten_us)}{why}, and its files are erased. {after}"
 

@@ -151,8 +151,12 @@ def _answered(entry: Entry) -> Answered:
         seq=entry.seq,
         at_us=entry.at_us,
         said=Badge(word="Yes" if said["answer"] == "yes" else "No", is_on=said["answer"] == "yes"),
-        purposes=words.spoken(said["purpose"]),
+        purposes=_first(words.spoken(said["purpose"])),
         data=words.spoken_data(said["data"]),
         covers=(covers or f"data collected since {words.day(text_to_us(said['covers']))}") + until,
         href=href,
     )
+
+
+def _first(text: str) -> str:
+    return text[:1].upper() + text[1:]
