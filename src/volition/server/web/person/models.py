@@ -225,16 +225,16 @@ def _person(visit: Visit) -> str:
     return visit.who.person
 
 
-_LEFT_OUT: Final = "you left out a conversation"
+_LEFT_OUT: Final = ", because you left out a conversation"
 
 
 def _card(trace: Trace) -> LearnedCard:
     name = trace.model.id
     due = ""
     if trace.due_us is not None:
-        out = ((trace.refused, trace.refused_us, "of your answer"), (trace.left_out, trace.left_out_us, _LEFT_OUT))
+        out = ((trace.refused, trace.refused_us, ""), (trace.left_out, trace.left_out_us, _LEFT_OUT))
         due = "".join(
-            f"Since {words.day(since_us)} {rows:,} of these records may not be used any more, because {why}. "
+            f"Since {words.day(since_us)} {rows:,} of these records may not be used any more{why}. "
             for rows, since_us, why in out
             if since_us is not None
         )
