@@ -273,7 +273,7 @@ def _off(off: SwitchEffect, purpose: str) -> str:
 
 
 def _to_forget(model: LearnedModel, organisation: str, *, is_account: bool) -> ToForget:
-    whose = organisation if is_account else "yours"
+    held = f"records of {organisation} in it" if is_account else "records in it that concern you"
     work = "in use" if model.at_work else "not in use"
     rows = (
         "not shown, since the number would say something about single people"
@@ -283,7 +283,7 @@ def _to_forget(model: LearnedModel, organisation: str, *, is_account: bool) -> T
     beyond = ""
     if model.overridden is not None:
         beyond = f" Released beyond its bounds by {model.overridden['by']}: {model.overridden['why']}"
-    return ToForget(name=model.model, detail=f"{work}; records of {whose} in it: {rows}.{beyond}")
+    return ToForget(name=model.model, detail=f"{work}; {held}: {rows}.{beyond}")
 
 
 def _measured(
