@@ -270,3 +270,22 @@ def test_a_name_that_ends_with_a_blank_is_left_out_like_any_other(server):
     with server.workspaces.borrow() as workspace:
         assert workspace.exclusions.of_conversation("standup ", account="acme") == ("train/search",)
         assert workspace.exclusions.of_conversation("standup", account="acme") == ()
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_where_a_file_of_the_lake_cannot_be_read_the_page_says_so_and_nothing_is_recorded(server, damage):
+    with server.workspaces.borrow() as workspace:
+        files = list(workspace.folder.glob("lake/records/content/transcript/**/*.parquet"))
+    assert files
+    for file in files:
+        file.chmod(0o644)
+        if damage == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[:-4] + b"XXXX")
+    for client, path in ((come_in(server, "ada"), "/exclusions"), (come_in(server, "op", None, Role.OPERATOR), "")):
+        form = {"kind": "meeting", "name": "standup", "do": "exclude"}
+        answer = client.post(path, data=form) if path else client.get("/console/lake")
+        assert answer.status_code == 503
+        assert "A file of the lake cannot be read" in words_of(answer.text)
+    assert not exclusions(server)

@@ -31,14 +31,21 @@ class RecordColumns:
         self._index = index
 
     def read(self, category: str, bucket: int, read: Callable[[Sequence[str]], _Found]) -> _Found:
-        """Read something of a bucket's records as a whole; again, if a file was replaced meanwhile."""
+        """Read something of a bucket's records as a whole; again, if a file was replaced meanwhile.
+
+        Raises:
+            BackendError: A file is gone or damaged; nothing of the bucket is taken for empty.
+        """
         while True:
             files = self._index.files(category, bucket)
             try:
                 return read(files["records"])
-            except (BackendError, OSError):
-                if self._index.files(category, bucket) == files:
+            except (BackendError, OSError, pa.ArrowException) as error:
+                if self._index.files(category, bucket) != files:
+                    continue
+                if isinstance(error, BackendError):
                     raise
+                raise BackendError(f"A file of the lake cannot be read: {error}. Restore it from a backup.") from error
 
     def find(
         self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int] | Sequence[str]]
