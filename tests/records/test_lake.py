@@ -276,6 +276,27 @@ def test_a_damaged_file_is_reported_by_name(world):
         world.rows()
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_lake_that_lost_its_index_is_not_taken_for_empty(world, tmp_path_factory, is_there):
+    world.lake.append([world.record(1)])
+    lost = tmp_path_factory.mktemp("lost") / "lake"
+    shutil.copytree(world.folder / "lake" / "records", lost / "records")
+    if is_there:
+        (lost / "index.db").touch()
+    with pytest.raises(BackendError, match=r"index\.db, which says what lies in the lake, is gone or empty"):
+        Lake(lost, world.parties, ArrowEngine())
+    assert on_disk(lost) == on_disk(world.folder / "lake")
+
+
+def test_a_column_of_a_damaged_file_is_reported_by_name(world):
+    world.lake.append([world.record(1)])
+    [path] = (world.folder / "lake" / "records").rglob("*.parquet")
+    path.write_bytes(path.read_bytes()[:-9])
+    for read in (world.lake.accounts, lambda: world.lake.people_by_source("acme", category="content/chat")):
+        with pytest.raises(BackendError, match=path.name):
+            read()
+
+
 # --- sealed on disk ---
 
 

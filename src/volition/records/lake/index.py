@@ -70,6 +70,14 @@ class Form:
     current: str | None
 
 
+def _check_not_lost(folder: Path) -> None:
+    """Check that the index is there if files are: without it a full lake would be taken for empty."""
+    path = folder / "index.db"
+    if (not path.exists() or not path.stat().st_size) and next(folder.rglob("*.parquet"), None) is not None:
+        msg = f"{path}, which says what lies in the lake, is gone or empty. Restore it from a backup of the workspace."
+        raise BackendError(msg)
+
+
 class LakeIndex:
     """The index of one lake.
 
@@ -82,13 +90,14 @@ class LakeIndex:
         """Open the index in `folder`, creating both if they are not there.
 
         Raises:
-            BackendError: The folder or its index cannot be opened.
+            BackendError: The folder or its index cannot be opened, or the index of files that are there is gone.
         """
         self.folder = folder
         self.mutex = threading.RLock()
         self._known: OrderedDict[int, PartySets] = OrderedDict()  # party sets by bucket, those used last at the end
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _check_not_lost(folder)
             self._index = sqlite3.connect(
                 folder / "index.db", check_same_thread=False, isolation_level=None, timeout=30
             )
