@@ -337,9 +337,9 @@ def test_a_model_that_learned_from_it_forgets_it_and_the_request_says_so(workspa
     [owed] = workspace.models.owed()
     assert (owed.model, owed.rows, owed.parties) == (composer, 3, {party: "excluded"})
     [traced] = workspace.proofs.traces("p0")
-    assert (traced.rows, traced.refused, traced.left_out, traced.due_us) == (6, 0, 3, owed.due_us)
+    assert (traced.rows, traced.refused, traced.due_us) == (6, 3, owed.due_us)
     [other] = workspace.proofs.traces("p1")
-    assert (other.left_out, other.due_us) == (0, None)
+    assert (other.refused, other.due_us) == (0, None)
     workspace.forgetting.forget()
     [asked] = workspace.rights.requests(party)
     assert asked.is_done
@@ -355,7 +355,7 @@ def test_what_was_taken_back_in_in_time_need_not_be_forgotten(workspace, compose
     workspace.exclusions.exclude("general", account="acme", by="p0", purpose=["train"], excluded=False)
     assert workspace.models.owed() == []
     [traced] = workspace.proofs.traces("p0")
-    assert (traced.left_out, traced.left_out_us, traced.due_us) == (0, None, None)
+    assert (traced.refused, traced.refused_us, traced.due_us) == (0, None, None)
     [asked] = workspace.rights.requests(party)
     assert (asked.models, asked.spared) == ((), 1)
     assert asked.until_us is not None

@@ -225,20 +225,15 @@ def _person(visit: Visit) -> str:
     return visit.who.person
 
 
-_LEFT_OUT: Final = ", because you left out a conversation"
-
-
 def _card(trace: Trace) -> LearnedCard:
     name = trace.model.id
     due = ""
-    if trace.due_us is not None:
-        out = ((trace.refused, trace.refused_us, ""), (trace.left_out, trace.left_out_us, _LEFT_OUT))
-        due = "".join(
-            f"Since {words.day(since_us)} {rows:,} of these records may not be used any more{why}. "
-            for rows, since_us, why in out
-            if since_us is not None
+    if trace.due_us is not None and trace.refused_us is not None:
+        due = (
+            f"Since {words.day(trace.refused_us)} {trace.refused:,} of these records may not be used any more, because "
+            "of your answers or of what you left out. "
+            f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
         )
-        due += f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
     return LearnedCard(
         model=name,
         title=words.family_words(trace.model.family).title,
