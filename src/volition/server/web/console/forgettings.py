@@ -22,6 +22,9 @@ _WHY: Final = {
     Reason.LIMITED: "a limit set by the account",
     Reason.EXPIRED: "a yes that ended",
     Reason.EXCLUDED: "a conversation left out",
+    Reason.NEVER: "terms that forbid it",
+    Reason.NO_TERMS: "terms that were not accepted",
+    Reason.NOT_ASKED: "a yes that is missing",
     Reason.TOO_OLD: "records past their retention period",
 }
 
