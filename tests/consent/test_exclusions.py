@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
+from volition.consent.exclusions import excluding, exclusions_among
 from volition.consent.gate import (
     Gate,
     PartySets,
@@ -25,7 +26,7 @@ from volition.consent.gate import (
     permitted_sql,
 )
 from volition.consent.gate.batch import judge_batch
-from volition.consent.history import find_saved_history, read_history, save_history
+from volition.consent.history import extend_history, find_saved_history, read_history, save_history
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
@@ -37,7 +38,7 @@ from volition.records.engines.duckdb import DuckDBEngine
 PURPOSE, OTHER = "train/search", "feature/search"
 CHAT, USAGE = "content/chat", "service/usage"
 START, COLLECTED = 10, 5
-ADA, BO, ACME = "person:ada", "person:bo", "account:acme"
+ADA, BO, CY, ACME = "person:ada", "person:bo", "person:cy", "account:acme"
 PARTIES = (ACME, ADA, BO)
 CONVERSATIONS = ("kickoff", "retro", "", None)
 PEOPLE = ((ADA,), (BO,), (ADA, BO), (BO, ADA))
@@ -313,3 +314,83 @@ def test_a_batch_has_one_column_of_conversations_at_most():
     )
     with pytest.raises(InvalidInputError, match="may have one"):
         judge_batch(permits, Names(), twice)
+
+
+def test_what_one_identity_left_out_is_left_out_for_each_and_nothing_twice():
+    said = [
+        ("acme", "kickoff", ADA, PURPOSE, True),
+        ("acme", "kickoff", BO, OTHER, True),
+        ("acme", "retro", BO, PURPOSE, True),
+        ("acme", "retro", ADA, OTHER, True),
+        ("acme", "retro", ADA, OTHER, False),  # was taken back in
+        ("other", "kickoff", ADA, OTHER, True),
+        ("acme", "kickoff", CY, "train", True),  # by somebody else
+    ]
+    history = history_of(said)
+    [*found] = exclusions_among(history, [ADA, BO], at_us=START + 9)
+    assert found == [
+        excluding("acme", "kickoff", ADA, [OTHER], excluded=True),
+        excluding("acme", "kickoff", BO, [PURPOSE], excluded=True),
+        excluding("other", "kickoff", BO, [OTHER], excluded=True),
+        excluding("acme", "retro", ADA, [PURPOSE], excluded=True),
+    ]
+    for number, draft in enumerate(found):
+        extend_history(history, Entry(seq=history.size, at_us=START + 10 + number, kind=draft.kind, body=draft.body))
+    assert not [*exclusions_among(history, [ADA, BO], at_us=START + 20)]
+    assert [*exclusions_among(history, [ADA, BO], at_us=START)] == [
+        excluding("acme", "kickoff", BO, [PURPOSE], excluded=True)
+    ]
+    assert is_left_out(history, ADA, "retro", PURPOSE)
+    assert not is_left_out(history, ADA, "retro", OTHER)
+
+
+def is_left_out(history, party, conversation, purpose):
+    return purpose in history.exclusions.standing("acme", conversation, party, at_us=START + 20)
+
+
+def test_an_entry_names_each_use_once_in_order_and_whether_it_is_left_out():
+    for excluded in (True, False):
+        made = excluding("acme", "kickoff", ADA, [PURPOSE, OTHER, PURPOSE], excluded=excluded)
+        assert made.kind == "exclusion"
+        assert made.body == {
+            "account": "acme",
+            "conversation": "kickoff",
+            "party": ADA,
+            "purpose": [OTHER, PURPOSE],
+            "excluded": excluded,
+        }
+
+
+def test_whoever_asks_again_sees_by_a_number_whether_anything_was_said_and_when():
+    said = [
+        ("acme", "kickoff", ADA, PURPOSE, True),
+        ("acme", "kickoff", ADA, PURPOSE, False),
+        ("acme", "kickoff", BO, PURPOSE, True),
+        ("acme", "retro", ACME, OTHER, True),
+        ("other", "retro", ACME, OTHER, True),
+    ]
+    exclusions = history_of(said).exclusions
+    versions = [history_of(said[:count]).exclusions.version("acme") for count in range(len(said) + 1)]
+    assert versions == [0, 1, 2, 3, 4, 4]
+    assert exclusions.instants("acme") == [START, START + 1, START + 2, START + 3]
+    assert exclusions.instants("other") == [START + 4]
+    assert exclusions.conversations("acme") == ["kickoff", "retro"]
+    assert exclusions.concern("other")
+    assert [*exclusions.of("acme", "kickoff")] == [ADA, BO]
+    assert [one.excluded for one in exclusions.of("acme", "kickoff")[ADA]] == [True, False]
+    for what in (exclusions.instants, exclusions.conversations):
+        assert what("nobody") == []
+    assert (exclusions.version("nobody"), exclusions.concern("nobody"), bool(exclusions)) == (0, False, True)
+    assert not exclusions.of("nobody", "kickoff")
+    assert not exclusions.of("acme", "standup")
+    assert not history_of([]).exclusions
+
+
+def test_an_exclusion_says_whose_it_is_and_by_which_entry():
+    [(account, conversation, standing)] = history_of([("acme", "kickoff", ADA, PURPOSE, True)]).exclusions.by(
+        ADA, at_us=START
+    )
+    assert (account, conversation, [*standing]) == ("acme", "kickoff", [PURPOSE])
+    one = standing[PURPOSE]
+    assert (one.account, one.conversation, one.party, one.purposes) == ("acme", "kickoff", ADA, {PURPOSE})
+    assert (one.excluded, one.at_us, one.seq) == (True, START, 2)

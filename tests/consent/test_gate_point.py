@@ -289,3 +289,22 @@ def test_a_table_and_a_gate_that_is_held_ask_whoever_may_be_the_speaker_too():
             record = Record(account="acme", people=people, category=SPOKEN, collected_us=15)
             held, anew = gate.decide(record), decide(permits, record)
             assert (held.permitted, held.reason, held.evidence) == (anew.permitted, anew.reason, anew.evidence)
+
+
+def test_the_evidence_of_whoever_is_asked_twice_is_all_that_either_part_rests_on():
+    """As the one who may speak Bob is asked for his own word, and as anyone else for what counts for him since then."""
+    told = [
+        (2, "account:acme", "yes"),
+        (2, "person:ada", "past"),
+        (4, "person:bob", "yes"),
+        (5, "person:bob", "copied no"),
+    ]
+    ledger = entries(told)
+    record = Record(account="acme", people=("person:ada", "person:bob"), category=SPOKEN, collected_us=15)
+    verdict = decide(Permits(read_history(ledger), purpose=PURPOSE, at_us=ASKED), record)
+    assert verdict.permitted
+    assert [ledger[seq].at_us for seq in verdict.evidence] == [1, 2, 2, 4, 5]
+    ledger = entries([*told, (6, "person:bob", "no"), (7, "person:bob", "copied no")])
+    refusal = decide(Permits(read_history(ledger), purpose=PURPOSE, at_us=ASKED), record)
+    assert (refusal.party, refusal.reason) == ("person:bob", Reason.WITHDRAWN)
+    assert [ledger[seq].at_us for seq in refusal.evidence] == [1, 6, 7]
