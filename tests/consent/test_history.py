@@ -19,6 +19,7 @@ from test_permits import (
     START,
     accept,
     answer,
+    copied,
     entries_of,
     history_of,
     limit,
@@ -435,3 +436,44 @@ def test_the_version_accepted_last_is_told_with_its_instant():
         bindings.accept("acme", name, at_us=at)
     at_us, terms = bindings.accepted("acme")
     assert (at_us, terms.id) == (14, "v1")
+
+
+def test_what_a_namesake_said_counts_for_both_and_is_the_own_word_of_neither_but_who_said_it():
+    gpc = ("signal", {"party": PERSON, "signal": "gpc"})
+    told = [(3, answer(PERSON, "yes")), (5, copied(answer(PERSON, "no"))), (6, copied(gpc)), (7, gpc)]
+    told += [(8, copied(answer(PERSON, "no"))), (9, answer(PERSON, "no"))]
+    made = history_of([*told, (10, ("erasure", {"party": PERSON}))])
+    saved = History()
+    saved.load({name: bytes(data) for name, data in made.to_files().items()})
+    for history in (made, saved):
+        every, own = history.party(PERSON), history.own(PERSON)
+        assert [(one.at_us, one.yes) for one in every.decisions] == [(3, True), (5, False), (8, False), (9, False)]
+        assert [(one.at_us, one.yes) for one in own.decisions] == [(3, True), (9, False)]
+        assert every.signals == [(6, "gpc", 2), (7, "gpc", 3)]
+        assert own.signals == [(7, "gpc", 3)]
+        assert (own.erased_us, own.erased_seq) == (every.erased_us, every.erased_seq) == (10, 6)
+        silent = history.own(OTHER)
+        assert (silent.decisions, silent.signals, silent.erased_us, silent.erased_seq) == ([], [], None, -1)
+
+
+def test_who_may_be_the_same_person_is_known_of_both_since_it_was_first_said():
+    third = "person:third"
+    told = [(3, answer(third, "no")), (5, copied(answer(PERSON, "no")))]
+    told += [(7, copied(answer(PERSON, "no"))), (8, copied(("signal", {"party": third, "signal": "gpc"})))]
+    region = {"party": third, "region": "EEA", "namesake": PERSON}  # as no region is copied, it says nothing
+    made = history_of([*told, (9, ("region", region))])
+    saved = History()
+    saved.load({name: bytes(data) for name, data in made.to_files().items()})
+    for history in (made, saved):
+        assert [[*history.namesakes(PERSON, at_us=at)] for at in (4, 5, 9)] == [[], [OTHER], [OTHER]]
+        assert [[*history.namesakes(OTHER, at_us=at)] for at in (4, 5, 7, 8)] == [
+            [],
+            [PERSON],
+            [PERSON],
+            [PERSON, third],
+        ]
+        assert [[*history.namesakes(third, at_us=at)] for at in (7, 8)] == [[], [OTHER]]
+        assert [*history.namesakes("person:nobody", at_us=9)] == []
+        assert history.resembling([PERSON, "person:nobody", OTHER]) == {PERSON, OTHER}
+        assert history.resembling(["person:nobody"]) == set()
+    assert History().resembling([PERSON]) == set()
