@@ -306,6 +306,7 @@ def test_what_somebody_said_since_they_were_last_asked_about_is_added_to_what_th
         history.answers.signal(PERSON, "gpc", at_us=at)
         assert [one.at_us for one in history.party(PERSON).decisions] == list(range(at + 1))
         assert [one[0] for one in history.party(PERSON).signals] == list(range(at + 1))
+        assert history.own(PERSON) == history.party(PERSON), "unless it is said to be a copy, it is not"
 
 
 def test_what_nobody_did_is_nothing():
