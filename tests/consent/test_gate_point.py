@@ -13,11 +13,13 @@ from volition.consent.gate import (
     Gate,
     PartySets,
     Record,
+    concerned,
     decide,
     effective_permit_of,
     explain,
     fold,
     judge,
+    with_roles,
 )
 from volition.consent.history import History, extend_history, read_history
 from volition.consent.permits import PartyRole, Permits, Reason
@@ -308,3 +310,27 @@ def test_the_evidence_of_whoever_is_asked_twice_is_all_that_either_part_rests_on
     refusal = decide(Permits(read_history(ledger), purpose=PURPOSE, at_us=ASKED), record)
     assert (refusal.party, refusal.reason) == ("person:bob", Reason.WITHDRAWN)
     assert [ledger[seq].at_us for seq in refusal.evidence] == [1, 6, 7]
+
+
+def test_party_sets_are_found_by_their_accounts_and_have_one_each():
+    pairs = [("acme", NAMES[:1]), ("other", NAMES[:1]), ("acme", NAMES[:2]), ("nobody", [])]
+    sets = party_sets_of(pairs)
+    assert sets.of_accounts({"acme"}) == [0, 2]
+    assert sets.of_accounts(["other", "nobody", "unheard of"]) == [1, 3]
+    assert sets.of_accounts(()) == []
+
+
+def test_whoever_may_be_the_speaker_is_asked_in_two_roles_right_after_one_another_and_nobody_else_is():
+    first, other, alternate = PartyRole.FIRST, PartyRole.OTHER, PartyRole.ALTERNATE
+    assert [*with_roles("acme", ["a", "b", "c"], alternates={"c", "a"})] == [
+        (PartyRole.ACCOUNT, "account:acme"),
+        (first, "a"),
+        (other, "b"),
+        (other, "c"),
+        (alternate, "c"),
+    ]
+    history = read_history(entries([(3, "person:bob", "copied no")]))
+    for at_us, roles in ((2, [first, other]), (3, [first, other, alternate])):
+        found = [*concerned(history, "acme", ["person:ada", "person:bob"], at_us=at_us)]
+        assert [role for role, _ in found[1:]] == roles
+    assert [*concerned(history, "acme", [], at_us=3)] == [(PartyRole.ACCOUNT, "account:acme")]
