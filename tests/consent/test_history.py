@@ -478,3 +478,13 @@ def test_who_may_be_the_same_person_is_known_of_both_since_it_was_first_said():
         assert history.resembling([PERSON, "person:nobody", OTHER]) == {PERSON, OTHER}
         assert history.resembling(["person:nobody"]) == set()
     assert History().resembling([PERSON]) == set()
+
+
+@pytest.mark.parametrize("covers_us", [None, BEGINNING_US, 5])
+@pytest.mark.parametrize("until_us", [None, 9])
+def test_a_decision_is_remembered_as_it_was_said(covers_us, until_us):
+    said = replace(decision(7, (0, True, covers_us, [CATEGORY])), until_us=until_us)
+    history = History()
+    history.answers.decide(PERSON, said)
+    assert history.party(PERSON).decisions == [said]
+    assert history.own(PERSON).decisions == [said]
