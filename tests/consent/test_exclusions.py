@@ -24,9 +24,10 @@ from volition.consent.gate import (
     judge,
     keepable,
     permitted_sql,
+    reasons_sql,
 )
 from volition.consent.gate.batch import judge_batch
-from volition.consent.history import extend_history, find_saved_history, read_history, save_history
+from volition.consent.history import Exclusion, extend_history, find_saved_history, read_history, save_history
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
@@ -229,6 +230,29 @@ def test_a_verdict_names_who_left_it_out_and_the_entry():
     assert decide(before, record).party == ADA  # as of then, the account had not left it out
 
 
+@pytest.mark.parametrize(("seq", "evidence"), [(-1, ()), (0, (0,)), (1, (1,)), (7, (7,))])
+def test_a_verdict_rests_on_the_entry_if_there_is_one(seq, evidence):
+    history = history_of([])
+    purposes = frozenset([PURPOSE])
+    history.exclusions.add(
+        Exclusion(
+            account="acme", conversation="kickoff", party=ADA, purposes=purposes, excluded=True, at_us=START, seq=seq
+        )
+    )
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    verdict = decide(Permits(history, purpose=PURPOSE, at_us=START), record)
+    assert (verdict.reason, verdict.evidence, verdict.since_us) == (Reason.EXCLUDED, evidence, None)
+
+
+def test_a_gate_that_is_held_asks_as_of_when_it_is_asked():
+    said = [("acme", "kickoff", ADA, "train", True)]
+    gate = Gate(Permits(history_of(said), purpose=PURPOSE, at_us=START - 1))
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    assert gate.decide(record).permitted
+    assert gate.decide(record, at_us=START - 1).permitted
+    assert gate.decide(record, at_us=START).reason is Reason.EXCLUDED
+
+
 def test_what_is_taken_back_in_is_there_as_before():
     """It is no withdrawal: nothing begins anew, so what was collected before is used again."""
     said = [("acme", "kickoff", ADA, "train", True), ("acme", "kickoff", ADA, "train", False)]
@@ -271,8 +295,9 @@ def test_a_saved_history_knows_what_was_left_out(tmp_path):
 
 
 def test_the_sql_asks_for_the_table_only_where_there_is_one():
-    assert "excluded" not in permitted_sql(1)
-    assert "excluded" in permitted_sql(1, excluded=True)
+    for sql in (permitted_sql, reasons_sql):
+        assert "excluded" not in sql(1)
+        assert "excluded" in sql(1, excluded=True)
 
 
 @pytest.mark.parametrize("who", [ACME, ADA, BO])
