@@ -419,3 +419,22 @@ def test_an_exclusion_says_whose_it_is_and_by_which_entry():
     one = standing[PURPOSE]
     assert (one.account, one.conversation, one.party, one.purposes) == ("acme", "kickoff", ADA, {PURPOSE})
     assert (one.excluded, one.at_us, one.seq) == (True, START, 2)
+
+
+def test_what_was_left_out_is_more_than_content_and_where_no_conversation_is_named_it_is_content_alone(tmp_path):
+    said = [("acme", "kickoff", ACME, "train", True), ("acme", "", ACME, "train", True)]  # which names none
+    permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 1)
+    wanted = {(CHAT, "kickoff"), (USAGE, "kickoff"), (CHAT, None)}
+    for category, conversation in product((CHAT, USAGE), CONVERSATIONS):
+        record = Record(
+            account="acme", people=(ADA,), category=category, collected_us=COLLECTED, conversation=conversation
+        )
+        reason = Reason.EXCLUDED if (category, conversation) in wanted else None
+        assert set(forms(permits, record, tmp_path).values()) == {reason}, record
+
+
+def test_a_no_is_reported_before_a_conversation_that_was_left_out(tmp_path):
+    said = [("acme", "kickoff", ACME, "train", True)]
+    permits = Permits(history_of(said, noes=[ADA]), purpose=PURPOSE, at_us=START)
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    assert set(forms(permits, record, tmp_path).values()) == {Reason.SAID_NO}
