@@ -16,11 +16,13 @@ from test_permits import (
     PERSON,
     PURPOSE,
     ROLES,
+    SIGNAL,
     START,
     TIES,
     accept,
     answer,
     check_together,
+    copied,
     entries_of,
     history_of,
     limit,
@@ -533,3 +535,19 @@ def test_people_without_a_region_of_their_own_are_judged_by_their_accounts():
     for party, expected in ((PERSON, Refusal(reason=Reason.NEVER)), (OTHER, Permit(since_us=13))):
         use = Use(account="acme", party=party, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE)
         assert permit(history, use, ASKED) == permits.of("acme", party, PartyRole.FIRST, CATEGORY) == expected
+
+
+def test_what_signals_namesakes_and_answers_to_other_questions_say_is_the_same_among_many():
+    """A few of the exhaustive cases, for those who have no time for all."""
+    yes, no = answer(PERSON, "yes", "past"), answer(PERSON, "no")
+    of_other_data = [(kind, {**body, "data": ["service"]}) for kind, body in (yes, no)]
+    of_other_uses = [(kind, {**body, "purpose": ["feature"]}) for kind, body in (yes, no)]
+    said = [SIGNAL, copied(SIGNAL), copied(no), yes, no, *of_other_data, *of_other_uses]
+    told = [[(12, one)] for one in said] + [[(12, one), (14, another)] for one in (yes, no) for another in said]
+    for kind in ("signalled", "speaker"):
+        start = [(START, publish("v", kind, binds=START))]
+        named = [
+            (f"n{number}x", rename([(START, accept("v")), *events], f"n{number}x"))
+            for number, events in enumerate(told)
+        ]
+        check_together(start, named)
