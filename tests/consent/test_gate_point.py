@@ -22,7 +22,7 @@ from volition.consent.gate import (
     with_roles,
 )
 from volition.consent.history import History, extend_history, read_history
-from volition.consent.permits import PartyRole, Permits, Reason
+from volition.consent.permits import UNKNOWN_PERSON, PartyRole, Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 
@@ -214,7 +214,7 @@ def test_what_the_region_of_one_asks_for_is_asked_in_their_records_and_in_no_oth
         told.append(type(first)(seq=at, at_us=at, kind="region", body={"party": party, "region": region}))
     told += entries([(9, "person:zoe", "yes"), (9, "account:other", "yes"), (9, "person:ada", "no")])[3:]
     permits = Permits(read_history(told), purpose=PURPOSE, at_us=asked)
-    names = [f"person:{name}" for name in ("ada", "bob", "vic", "zoe", "yan")]
+    names = [UNKNOWN_PERSON, *(f"person:{name}" for name in ("ada", "bob", "vic", "zoe", "yan"))]
     pairs = [(account, people) for account in ACCOUNTS for size in range(4) for people in permutations(names, size)]
     sets = PartySets(
         accounts=ACCOUNTS,

@@ -551,3 +551,12 @@ def test_what_signals_namesakes_and_answers_to_other_questions_say_is_the_same_a
             for number, events in enumerate(told)
         ]
         check_together(start, named)
+
+
+@pytest.mark.parametrize("said", [answer(PERSON, "no"), SIGNAL])
+def test_what_a_namesake_said_counts_for_the_speaker_and_not_for_whoever_else_may_be_the_speaker(said):
+    start = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    for events in ([(12, said)], [(12, copied(said))]):
+        found = {role: permit_of([*start, *events], role) for role in (PartyRole.FIRST, PartyRole.ALTERNATE)}
+        assert found[PartyRole.FIRST] == Refusal(reason=Reason.SAID_NO)
+        assert isinstance(found[PartyRole.ALTERNATE], Permit) == ("namesake" in events[0][1][1])
