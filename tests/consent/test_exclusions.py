@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
-from volition.consent.exclusions import excluding, exclusions_among
+from volition.consent.exclusions import excluding, exclusions_among, exclusions_of_namesakes
 from volition.consent.gate import (
     Gate,
     PartySets,
@@ -395,8 +395,9 @@ def test_whoever_asks_again_sees_by_a_number_whether_anything_was_said_and_when(
         ("other", "retro", ACME, OTHER, True),
     ]
     exclusions = history_of(said).exclusions
-    versions = [history_of(said[:count]).exclusions.version("acme") for count in range(len(said) + 1)]
+    versions = [history_of(said[:count]).exclusions.version("acme", at_us=START + 9) for count in range(len(said) + 1)]
     assert versions == [0, 1, 2, 3, 4, 4]
+    assert [exclusions.version("acme", at_us=START + at) for at in range(-1, 5)] == [0, 1, 2, 3, 4, 4]
     assert exclusions.instants("acme") == [START, START + 1, START + 2, START + 3]
     assert exclusions.instants("other") == [START + 4]
     assert exclusions.conversations("acme") == ["kickoff", "retro"]
@@ -405,7 +406,11 @@ def test_whoever_asks_again_sees_by_a_number_whether_anything_was_said_and_when(
     assert [one.excluded for one in exclusions.of("acme", "kickoff")[ADA]] == [True, False]
     for what in (exclusions.instants, exclusions.conversations):
         assert what("nobody") == []
-    assert (exclusions.version("nobody"), exclusions.concern("nobody"), bool(exclusions)) == (0, False, True)
+    assert (exclusions.version("nobody", at_us=START + 9), exclusions.concern("nobody"), bool(exclusions)) == (
+        0,
+        False,
+        True,
+    )
     assert not exclusions.of("nobody", "kickoff")
     assert not exclusions.of("acme", "standup")
     assert not history_of([]).exclusions
@@ -438,3 +443,88 @@ def test_a_no_is_reported_before_a_conversation_that_was_left_out(tmp_path):
     permits = Permits(history_of(said, noes=[ADA]), purpose=PURPOSE, at_us=START)
     record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
     assert set(forms(permits, record, tmp_path).values()) == {Reason.SAID_NO}
+
+
+def history_with(*entries):
+    """Return a history in which these drafts of exclusions follow one another, one a microsecond."""
+    history = history_of([])
+    for number, draft in enumerate(entries):
+        extend_history(history, Entry(seq=history.size, at_us=START + number, kind=draft.kind, body=draft.body))
+    return history
+
+
+def test_each_takes_back_in_what_they_left_out_themselves():
+    def out(party, *purposes, excluded=True, said_by=None):
+        return excluding("acme", "kickoff", party, purposes, excluded=excluded, said_by=said_by)
+
+    history = history_with(
+        out(ADA, PURPOSE),
+        out(ADA, PURPOSE, OTHER, said_by=BO),
+        out(ADA, PURPOSE, excluded=False),
+        out(BO, PURPOSE, said_by=BO),
+        out(ADA, PURPOSE, OTHER, excluded=False, said_by=BO),
+    )
+    exclusions = history.exclusions
+
+    def standing(at, party=ADA, said_by=None):
+        found = exclusions.standing("acme", "kickoff", party, at_us=START + at, said_by=said_by)
+        return {use: one.at_us - START for use, one in found.items()}
+
+    assert [standing(at, said_by=ADA) for at in range(-1, 5)] == [{}, {PURPOSE: 0}, {PURPOSE: 0}, {}, {}, {}]
+    assert [standing(at, said_by=BO) for at in (0, 1, 3, 4)] == [{}, *[{PURPOSE: 1, OTHER: 1}] * 2, {}]
+    assert [standing(at) for at in (2, 4)] == [{PURPOSE: 1, OTHER: 1}, {}]
+    assert [standing(4, BO, said_by) for said_by in (None, BO, ADA)] == [{PURPOSE: 3}, {PURPOSE: 3}, {}]
+    assert [one.at_us - START for one in exclusions.said_by(ADA)] == [0, 2]
+    assert [one.at_us - START for one in exclusions.said_by(BO)] == [3]
+    assert [[*exclusions.by(ADA, at_us=START + at)] != [] for at in (0, 1, 2)] == [True, True, False]
+    assert [one.said_by for one in exclusions.of("acme", "kickoff")[ADA]] == [ADA, BO, ADA, BO]
+
+
+def test_since_when_somebody_has_left_a_conversation_out_is_told_as_long_as_it_is_unbroken():
+    def out(*purposes, excluded=True, said_by=None):
+        return excluding("acme", "kickoff", ADA, purposes, excluded=excluded, said_by=said_by)
+
+    said = [out(PURPOSE), out(OTHER), out(PURPOSE, excluded=False), out(PURPOSE, OTHER, said_by=BO), out(PURPOSE)]
+    exclusions = history_with(*said, out(PURPOSE, OTHER)).exclusions
+
+    def since(at, purpose, conversation="kickoff"):
+        found = exclusions.since_us("acme", conversation, ADA, purpose=purpose, at_us=START + at)
+        return None if found is None else found - START
+
+    assert [since(at, PURPOSE) for at in range(-1, 7)] == [None, 0, 0, None, None, 4, 4, 4]
+    assert [since(at, OTHER) for at in range(-1, 7)] == [None, None, 1, 1, 1, 1, 1, 1]
+    assert since(6, PURPOSE, "retro") is None
+
+
+def test_what_a_namesake_left_out_is_left_out_once_and_says_whose_word_it_is():
+    history = history_with(
+        excluding("acme", "kickoff", ADA, [PURPOSE, OTHER], excluded=True),
+        excluding("acme", "kickoff", BO, [PURPOSE], excluded=True, said_by=ADA),
+        excluding("other", "retro", CY, [PURPOSE], excluded=True),
+        excluding("acme", "kickoff", BO, [OTHER], excluded=True),  # which is Bo's own word
+    )
+    [*found] = exclusions_of_namesakes(history, BO, [ADA, CY], at_us=START + 3)
+    assert [(one.body["conversation"], one.body["purpose"], one.body["namesake"]) for one in found] == [
+        ("kickoff", [OTHER], ADA),
+        ("retro", [PURPOSE], CY),
+    ]
+    assert {(one.kind, one.body["party"], one.body["excluded"]) for one in found} == {("exclusion", BO, True)}
+    assert [one.body["account"] for one in found] == ["acme", "other"]
+    assert [one.body["namesake"] for one in exclusions_of_namesakes(history, BO, [CY, ADA], at_us=START)] == [ADA]
+    assert "namesake" not in excluding("acme", "kickoff", ADA, [PURPOSE], excluded=True, said_by=ADA).body
+    for number, draft in enumerate(found, start=4):
+        extend_history(history, Entry(seq=history.size, at_us=START + number, kind=draft.kind, body=draft.body))
+    assert not [*exclusions_of_namesakes(history, BO, [ADA, CY], at_us=START + 9)]
+
+
+def test_what_was_saved_before_it_said_whose_word_it_is_is_the_partys_own():
+    exclusions = history_with(
+        excluding("acme", "kickoff", ADA, [PURPOSE], excluded=True),
+        excluding("acme", "kickoff", ADA, [OTHER], excluded=False, said_by=BO),
+    ).exclusions
+    saved = exclusions.to_json()
+    again = type(exclusions).from_json(saved)
+    assert again.to_json() == saved
+    assert again.of("acme", "kickoff") == exclusions.of("acme", "kickoff")
+    older = type(exclusions).from_json([one[:7] for one in saved])
+    assert [one.said_by for one in older.of("acme", "kickoff")[ADA]] == [ADA, ADA]
