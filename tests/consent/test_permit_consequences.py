@@ -560,3 +560,27 @@ def test_what_a_namesake_said_counts_for_the_speaker_and_not_for_whoever_else_ma
         found = {role: permit_of([*start, *events], role) for role in (PartyRole.FIRST, PartyRole.ALTERNATE)}
         assert found[PartyRole.FIRST] == Refusal(reason=Reason.SAID_NO)
         assert isinstance(found[PartyRole.ALTERNATE], Permit) == ("namesake" in events[0][1][1])
+
+
+def test_a_signal_refuses_nothing_under_terms_that_do_not_name_it():
+    for kind, refused in (("signalled", True), ("contract", False)):
+        events = [(START, publish("v", kind, binds=START)), (START, accept("v")), (12, SIGNAL)]
+        found = permit_of(events)
+        assert isinstance(found, Refusal) == refused, kind
+
+
+@pytest.mark.parametrize(
+    ("asks", "may_refuse", "counts"),
+    [(("account",), (), False), (("account",), ("person",), True), (("account",), ("everyone",), True)],
+)
+def test_whoever_may_be_the_speaker_may_refuse_where_the_speaker_has_a_say_and_nowhere_else(asks, may_refuse, counts):
+    history = History()
+    rules = (rule(asks=asks, refusable_by=may_refuse),)
+    history.bindings.publish(replace(terms("v", kind="consent"), rules=rules), binds_us=START)
+    history.bindings.accept("acme", "v", at_us=START)
+    [said] = entries_of([(12, answer(PERSON, "no"))])
+    extend_history(history, said)
+    use = Use(account="acme", party=PERSON, role=PartyRole.ALTERNATE, category=CATEGORY, purpose=PURPOSE)
+    found = permit(history, use, ASKED)
+    assert isinstance(found, Refusal) == counts
+    assert Permits(history, purpose=PURPOSE, at_us=ASKED).of("acme", PERSON, PartyRole.ALTERNATE, CATEGORY) == found
