@@ -294,7 +294,7 @@ def test_a_saved_history_knows_what_was_left_out(tmp_path):
     assert found.exclusions.to_json() == history.exclusions.to_json()
 
 
-def test_the_sql_asks_for_the_table_only_where_there_is_one():
+def test_either_sql_asks_for_the_table_only_where_there_is_one():
     for sql in (permitted_sql, reasons_sql):
         assert "excluded" not in sql(1)
         assert "excluded" in sql(1, excluded=True)
