@@ -25,6 +25,7 @@ from test_permits import (
     limit,
     long_histories,
     publish,
+    terms,
 )
 
 from simulator import SIGNER, TERMS, world_in
@@ -35,15 +36,16 @@ from volition.consent.history import (
     AnswerScope,
     Decision,
     History,
+    check_publications,
     extend_history,
     find_saved_history,
     read_history,
     save_history,
 )
-from volition.consent.history.bindings import TermsBindings
+from volition.consent.history.bindings import WRITING_US, TermsBindings
 from volition.consent.permits import PartyRole, Permits, Use, permit
 from volition.consent.terms.model import CATEGORIES
-from volition.errors import InvalidInputError
+from volition.errors import InvalidInputError, ProofError
 from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, sign_note
@@ -488,3 +490,29 @@ def test_a_decision_is_remembered_as_it_was_said(covers_us, until_us):
     history.answers.decide(PERSON, said)
     assert history.party(PERSON).decisions == [said]
     assert history.own(PERSON).decisions == [said]
+
+
+def test_when_terms_were_published_is_saved():
+    made = TermsBindings()
+    made.publish(terms("v", kind="consent"), binds_us=START + 9, at_us=START, seq=4)
+    found = TermsBindings()
+    found.load(json.loads(json.dumps(made.to_json())))
+    assert found.to_json() == made.to_json()
+
+
+def test_terms_may_bind_from_the_minute_on_in_which_their_entry_was_written_and_no_earlier():
+    at_us = 2 * WRITING_US
+    in_time, too_early = (
+        entries_of([(at_us, publish("v", "consent", binds=at_us - WRITING_US - more))]) for more in (0, 1)
+    )
+    assert check_publications(in_time) == 1
+    with pytest.raises(ProofError, match="before the entry itself"):
+        check_publications(too_early)
+
+
+def test_terms_may_bind_whoever_accepts_for_the_first_time_once_their_own_notice_is_over():
+    notice_us = 30 * 24 * 3600 * 1_000_000
+    bindings = TermsBindings()
+    bindings.publish(replace(terms("v", kind="consent"), notice_days=30), binds_us=9 * notice_us, at_us=START)
+    bindings.accept("acme", "v", at_us=START + 5)
+    assert bindings.next_binding_us(after_us=START + notice_us) == START + 5 + notice_us
