@@ -416,7 +416,7 @@ def test_whoever_asks_again_sees_by_a_number_whether_anything_was_said_and_when(
     assert not history_of([]).exclusions
 
 
-def test_an_exclusion_says_whose_it_is_and_by_which_entry():
+def test_what_is_left_out_says_whose_it_is_and_by_which_entry():
     [(account, conversation, standing)] = history_of([("acme", "kickoff", ADA, PURPOSE, True)]).exclusions.by(
         ADA, at_us=START
     )
