@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import us_to_text
+from volition.consent.exclusions import excluding, exclusions_among, exclusions_of_namesakes
 from volition.consent.gate import (
     Gate,
     PartySets,
@@ -23,9 +24,10 @@ from volition.consent.gate import (
     judge,
     keepable,
     permitted_sql,
+    reasons_sql,
 )
 from volition.consent.gate.batch import judge_batch
-from volition.consent.history import find_saved_history, read_history, save_history
+from volition.consent.history import Exclusion, extend_history, find_saved_history, read_history, save_history
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
@@ -37,7 +39,7 @@ from volition.records.engines.duckdb import DuckDBEngine
 PURPOSE, OTHER = "train/search", "feature/search"
 CHAT, USAGE = "content/chat", "service/usage"
 START, COLLECTED = 10, 5
-ADA, BO, ACME = "person:ada", "person:bo", "account:acme"
+ADA, BO, CY, ACME = "person:ada", "person:bo", "person:cy", "account:acme"
 PARTIES = (ACME, ADA, BO)
 CONVERSATIONS = ("kickoff", "retro", "", None)
 PEOPLE = ((ADA,), (BO,), (ADA, BO), (BO, ADA))
@@ -228,6 +230,29 @@ def test_a_verdict_names_who_left_it_out_and_the_entry():
     assert decide(before, record).party == ADA  # as of then, the account had not left it out
 
 
+@pytest.mark.parametrize(("seq", "evidence"), [(-1, ()), (0, (0,)), (1, (1,)), (7, (7,))])
+def test_a_verdict_rests_on_the_entry_if_there_is_one(seq, evidence):
+    history = history_of([])
+    purposes = frozenset([PURPOSE])
+    history.exclusions.add(
+        Exclusion(
+            account="acme", conversation="kickoff", party=ADA, purposes=purposes, excluded=True, at_us=START, seq=seq
+        )
+    )
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    verdict = decide(Permits(history, purpose=PURPOSE, at_us=START), record)
+    assert (verdict.reason, verdict.evidence, verdict.since_us) == (Reason.EXCLUDED, evidence, None)
+
+
+def test_a_gate_that_is_held_asks_as_of_when_it_is_asked():
+    said = [("acme", "kickoff", ADA, "train", True)]
+    gate = Gate(Permits(history_of(said), purpose=PURPOSE, at_us=START - 1))
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    assert gate.decide(record).permitted
+    assert gate.decide(record, at_us=START - 1).permitted
+    assert gate.decide(record, at_us=START).reason is Reason.EXCLUDED
+
+
 def test_what_is_taken_back_in_is_there_as_before():
     """It is no withdrawal: nothing begins anew, so what was collected before is used again."""
     said = [("acme", "kickoff", ADA, "train", True), ("acme", "kickoff", ADA, "train", False)]
@@ -269,9 +294,10 @@ def test_a_saved_history_knows_what_was_left_out(tmp_path):
     assert found.exclusions.to_json() == history.exclusions.to_json()
 
 
-def test_the_sql_asks_for_the_table_only_where_there_is_one():
-    assert "excluded" not in permitted_sql(1)
-    assert "excluded" in permitted_sql(1, excluded=True)
+def test_either_sql_asks_for_the_table_only_where_there_is_one():
+    for sql in (permitted_sql, reasons_sql):
+        assert "excluded" not in sql(1)
+        assert "excluded" in sql(1, excluded=True)
 
 
 @pytest.mark.parametrize("who", [ACME, ADA, BO])
@@ -313,3 +339,192 @@ def test_a_batch_has_one_column_of_conversations_at_most():
     )
     with pytest.raises(InvalidInputError, match="may have one"):
         judge_batch(permits, Names(), twice)
+
+
+def test_what_one_identity_left_out_is_left_out_for_each_and_nothing_twice():
+    said = [
+        ("acme", "kickoff", ADA, PURPOSE, True),
+        ("acme", "kickoff", BO, OTHER, True),
+        ("acme", "retro", BO, PURPOSE, True),
+        ("acme", "retro", ADA, OTHER, True),
+        ("acme", "retro", ADA, OTHER, False),  # was taken back in
+        ("other", "kickoff", ADA, OTHER, True),
+        ("acme", "kickoff", CY, "train", True),  # by somebody else
+    ]
+    history = history_of(said)
+    [*found] = exclusions_among(history, [ADA, BO], at_us=START + 9)
+    assert found == [
+        excluding("acme", "kickoff", ADA, [OTHER], excluded=True),
+        excluding("acme", "kickoff", BO, [PURPOSE], excluded=True),
+        excluding("other", "kickoff", BO, [OTHER], excluded=True),
+        excluding("acme", "retro", ADA, [PURPOSE], excluded=True),
+    ]
+    for number, draft in enumerate(found):
+        extend_history(history, Entry(seq=history.size, at_us=START + 10 + number, kind=draft.kind, body=draft.body))
+    assert not [*exclusions_among(history, [ADA, BO], at_us=START + 20)]
+    assert [*exclusions_among(history, [ADA, BO], at_us=START)] == [
+        excluding("acme", "kickoff", BO, [PURPOSE], excluded=True)
+    ]
+    assert is_left_out(history, ADA, "retro", PURPOSE)
+    assert not is_left_out(history, ADA, "retro", OTHER)
+
+
+def is_left_out(history, party, conversation, purpose):
+    return purpose in history.exclusions.standing("acme", conversation, party, at_us=START + 20)
+
+
+def test_an_entry_names_each_use_once_in_order_and_whether_it_is_left_out():
+    for excluded in (True, False):
+        made = excluding("acme", "kickoff", ADA, [PURPOSE, OTHER, PURPOSE], excluded=excluded)
+        assert made.kind == "exclusion"
+        assert made.body == {
+            "account": "acme",
+            "conversation": "kickoff",
+            "party": ADA,
+            "purpose": [OTHER, PURPOSE],
+            "excluded": excluded,
+        }
+
+
+def test_whoever_asks_again_sees_by_a_number_whether_anything_was_said_and_when():
+    said = [
+        ("acme", "kickoff", ADA, PURPOSE, True),
+        ("acme", "kickoff", ADA, PURPOSE, False),
+        ("acme", "kickoff", BO, PURPOSE, True),
+        ("acme", "retro", ACME, OTHER, True),
+        ("other", "retro", ACME, OTHER, True),
+    ]
+    exclusions = history_of(said).exclusions
+    versions = [history_of(said[:count]).exclusions.version("acme", at_us=START + 9) for count in range(len(said) + 1)]
+    assert versions == [0, 1, 2, 3, 4, 4]
+    assert [exclusions.version("acme", at_us=START + at) for at in range(-1, 5)] == [0, 1, 2, 3, 4, 4]
+    assert exclusions.instants("acme") == [START, START + 1, START + 2, START + 3]
+    assert exclusions.instants("other") == [START + 4]
+    assert exclusions.conversations("acme") == ["kickoff", "retro"]
+    assert exclusions.concern("other")
+    assert [*exclusions.of("acme", "kickoff")] == [ADA, BO]
+    assert [one.excluded for one in exclusions.of("acme", "kickoff")[ADA]] == [True, False]
+    for what in (exclusions.instants, exclusions.conversations):
+        assert what("nobody") == []
+    assert (exclusions.version("nobody", at_us=START + 9), exclusions.concern("nobody"), bool(exclusions)) == (
+        0,
+        False,
+        True,
+    )
+    assert not exclusions.of("nobody", "kickoff")
+    assert not exclusions.of("acme", "standup")
+    assert not history_of([]).exclusions
+
+
+def test_what_is_left_out_says_whose_it_is_and_by_which_entry():
+    [(account, conversation, standing)] = history_of([("acme", "kickoff", ADA, PURPOSE, True)]).exclusions.by(
+        ADA, at_us=START
+    )
+    assert (account, conversation, [*standing]) == ("acme", "kickoff", [PURPOSE])
+    one = standing[PURPOSE]
+    assert (one.account, one.conversation, one.party, one.purposes) == ("acme", "kickoff", ADA, {PURPOSE})
+    assert (one.excluded, one.at_us, one.seq) == (True, START, 2)
+
+
+def test_what_was_left_out_is_more_than_content_and_where_no_conversation_is_named_it_is_content_alone(tmp_path):
+    said = [("acme", "kickoff", ACME, "train", True), ("acme", "", ACME, "train", True)]  # which names none
+    permits = Permits(history_of(said), purpose=PURPOSE, at_us=START + 1)
+    wanted = {(CHAT, "kickoff"), (USAGE, "kickoff"), (CHAT, None)}
+    for category, conversation in product((CHAT, USAGE), CONVERSATIONS):
+        record = Record(
+            account="acme", people=(ADA,), category=category, collected_us=COLLECTED, conversation=conversation
+        )
+        reason = Reason.EXCLUDED if (category, conversation) in wanted else None
+        assert set(forms(permits, record, tmp_path).values()) == {reason}, record
+
+
+def test_a_no_is_reported_before_a_conversation_that_was_left_out(tmp_path):
+    said = [("acme", "kickoff", ACME, "train", True)]
+    permits = Permits(history_of(said, noes=[ADA]), purpose=PURPOSE, at_us=START)
+    record = Record(account="acme", people=(ADA,), category=CHAT, collected_us=COLLECTED, conversation="kickoff")
+    assert set(forms(permits, record, tmp_path).values()) == {Reason.SAID_NO}
+
+
+def history_with(*entries):
+    """Return a history in which these drafts of exclusions follow one another, one a microsecond."""
+    history = history_of([])
+    for number, draft in enumerate(entries):
+        extend_history(history, Entry(seq=history.size, at_us=START + number, kind=draft.kind, body=draft.body))
+    return history
+
+
+def test_each_takes_back_in_what_they_left_out_themselves():
+    def out(party, *purposes, excluded=True, said_by=None):
+        return excluding("acme", "kickoff", party, purposes, excluded=excluded, said_by=said_by)
+
+    history = history_with(
+        out(ADA, PURPOSE),
+        out(ADA, PURPOSE, OTHER, said_by=BO),
+        out(ADA, PURPOSE, excluded=False),
+        out(BO, PURPOSE, said_by=BO),
+        out(ADA, PURPOSE, OTHER, excluded=False, said_by=BO),
+    )
+    exclusions = history.exclusions
+
+    def standing(at, party=ADA, said_by=None):
+        found = exclusions.standing("acme", "kickoff", party, at_us=START + at, said_by=said_by)
+        return {use: one.at_us - START for use, one in found.items()}
+
+    assert [standing(at, said_by=ADA) for at in range(-1, 5)] == [{}, {PURPOSE: 0}, {PURPOSE: 0}, {}, {}, {}]
+    assert [standing(at, said_by=BO) for at in (0, 1, 3, 4)] == [{}, *[{PURPOSE: 1, OTHER: 1}] * 2, {}]
+    assert [standing(at) for at in (2, 4)] == [{PURPOSE: 1, OTHER: 1}, {}]
+    assert [standing(4, BO, said_by) for said_by in (None, BO, ADA)] == [{PURPOSE: 3}, {PURPOSE: 3}, {}]
+    assert [one.at_us - START for one in exclusions.said_by(ADA)] == [0, 2]
+    assert [one.at_us - START for one in exclusions.said_by(BO)] == [3]
+    assert [[*exclusions.by(ADA, at_us=START + at)] != [] for at in (0, 1, 2)] == [True, True, False]
+    assert [one.said_by for one in exclusions.of("acme", "kickoff")[ADA]] == [ADA, BO, ADA, BO]
+
+
+def test_since_when_somebody_has_left_a_conversation_out_is_told_as_long_as_it_is_unbroken():
+    def out(*purposes, excluded=True, said_by=None):
+        return excluding("acme", "kickoff", ADA, purposes, excluded=excluded, said_by=said_by)
+
+    said = [out(PURPOSE), out(OTHER), out(PURPOSE, excluded=False), out(PURPOSE, OTHER, said_by=BO), out(PURPOSE)]
+    exclusions = history_with(*said, out(PURPOSE, OTHER)).exclusions
+
+    def since(at, purpose, conversation="kickoff"):
+        found = exclusions.since_us("acme", conversation, ADA, purpose=purpose, at_us=START + at)
+        return None if found is None else found - START
+
+    assert [since(at, PURPOSE) for at in range(-1, 7)] == [None, 0, 0, None, None, 4, 4, 4]
+    assert [since(at, OTHER) for at in range(-1, 7)] == [None, None, 1, 1, 1, 1, 1, 1]
+    assert since(6, PURPOSE, "retro") is None
+
+
+def test_what_a_namesake_left_out_is_left_out_once_and_says_whose_word_it_is():
+    history = history_with(
+        excluding("acme", "kickoff", ADA, [PURPOSE, OTHER], excluded=True),
+        excluding("acme", "kickoff", BO, [PURPOSE], excluded=True, said_by=ADA),
+        excluding("other", "retro", CY, [PURPOSE], excluded=True),
+        excluding("acme", "kickoff", BO, [OTHER], excluded=True),  # which is Bo's own word
+    )
+    [*found] = exclusions_of_namesakes(history, BO, [ADA, CY], at_us=START + 3)
+    assert [(one.body["conversation"], one.body["purpose"], one.body["namesake"]) for one in found] == [
+        ("kickoff", [OTHER], ADA),
+        ("retro", [PURPOSE], CY),
+    ]
+    assert {(one.kind, one.body["party"], one.body["excluded"]) for one in found} == {("exclusion", BO, True)}
+    assert [one.body["account"] for one in found] == ["acme", "other"]
+    assert [one.body["namesake"] for one in exclusions_of_namesakes(history, BO, [CY, ADA], at_us=START)] == [ADA]
+    assert "namesake" not in excluding("acme", "kickoff", ADA, [PURPOSE], excluded=True, said_by=ADA).body
+    for number, draft in enumerate(found, start=4):
+        extend_history(history, Entry(seq=history.size, at_us=START + number, kind=draft.kind, body=draft.body))
+    assert not [*exclusions_of_namesakes(history, BO, [ADA, CY], at_us=START + 9)]
+
+
+def test_what_was_saved_before_it_said_whose_word_it_is_is_the_partys_own():
+    exclusions = history_with(
+        excluding("acme", "kickoff", ADA, [PURPOSE], excluded=True),
+        excluding("acme", "kickoff", ADA, [OTHER], excluded=False, said_by=BO),
+    ).exclusions
+    saved = exclusions.to_json()
+    again = type(exclusions).from_json(saved)
+    assert again.to_json() == saved
+    assert again.of("acme", "kickoff") == exclusions.of("acme", "kickoff")
+    older = type(exclusions).from_json([one[:7] for one in saved])
+    assert [one.said_by for one in older.of("acme", "kickoff")[ADA]] == [ADA, ADA]

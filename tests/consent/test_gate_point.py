@@ -13,14 +13,16 @@ from volition.consent.gate import (
     Gate,
     PartySets,
     Record,
+    concerned,
     decide,
     effective_permit_of,
     explain,
     fold,
     judge,
+    with_roles,
 )
 from volition.consent.history import History, extend_history, read_history
-from volition.consent.permits import PartyRole, Permits, Reason
+from volition.consent.permits import UNKNOWN_PERSON, PartyRole, Permits, Reason
 from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 
@@ -212,7 +214,7 @@ def test_what_the_region_of_one_asks_for_is_asked_in_their_records_and_in_no_oth
         told.append(type(first)(seq=at, at_us=at, kind="region", body={"party": party, "region": region}))
     told += entries([(9, "person:zoe", "yes"), (9, "account:other", "yes"), (9, "person:ada", "no")])[3:]
     permits = Permits(read_history(told), purpose=PURPOSE, at_us=asked)
-    names = [f"person:{name}" for name in ("ada", "bob", "vic", "zoe", "yan")]
+    names = [UNKNOWN_PERSON, *(f"person:{name}" for name in ("ada", "bob", "vic", "zoe", "yan"))]
     pairs = [(account, people) for account in ACCOUNTS for size in range(4) for people in permutations(names, size)]
     sets = PartySets(
         accounts=ACCOUNTS,
@@ -271,7 +273,7 @@ def test_evidence_and_explanation_of_whoever_may_be_the_speaker_name_their_own_n
 
 def test_a_table_and_a_gate_that_is_held_ask_whoever_may_be_the_speaker_too():
     told = [(2, "account:acme", "yes"), (2, "person:ada", "past"), (3, "person:bob", "copied no")]
-    names = ["person:ada", "person:bob", "person:cy"]
+    names = ["person:cy", "person:ada", "person:bob"]
     pairs = [people for size in (1, 2, 3) for people in permutations(names, size)]
     sets = PartySets(
         accounts=["acme"],
@@ -280,7 +282,8 @@ def test_a_table_and_a_gate_that_is_held_ask_whoever_may_be_the_speaker_too():
         offsets=np.cumsum([0, *map(len, pairs)], dtype=np.int64),
         members=np.array([names.index(person) for people in pairs for person in people], np.int32),
     )
-    for more in ([], [(4, "person:bob", "no")], [(4, "person:bob", "no"), (9, "person:bob", "yes")]):
+    noes = [[(4, f"person:{name}", "no")] for name in ("ada", "bob", "cy")]
+    for more in ([], *noes, [*noes[1], (9, "person:bob", "yes")]):
         permits = Permits(read_history(entries([*told, *more])), purpose=PURPOSE, at_us=ASKED)
         expected = [effective_permit_of(permits, "acme", people, SPOKEN).reason for people in pairs]
         assert fold(permits, sets, SPOKEN).reason.tolist() == [REASON_CODES[one] if one else 0 for one in expected]
@@ -289,3 +292,93 @@ def test_a_table_and_a_gate_that_is_held_ask_whoever_may_be_the_speaker_too():
             record = Record(account="acme", people=people, category=SPOKEN, collected_us=15)
             held, anew = gate.decide(record), decide(permits, record)
             assert (held.permitted, held.reason, held.evidence) == (anew.permitted, anew.reason, anew.evidence)
+
+
+def test_the_evidence_of_whoever_is_asked_twice_is_all_that_either_part_rests_on():
+    """As the one who may speak Bob is asked for his own word, and as anyone else for what counts for him since then."""
+    told = [
+        (2, "account:acme", "yes"),
+        (2, "person:ada", "past"),
+        (4, "person:bob", "yes"),
+        (5, "person:bob", "copied no"),
+    ]
+    ledger = entries(told)
+    record = Record(account="acme", people=("person:ada", "person:bob"), category=SPOKEN, collected_us=15)
+    verdict = decide(Permits(read_history(ledger), purpose=PURPOSE, at_us=ASKED), record)
+    assert verdict.permitted
+    assert [ledger[seq].at_us for seq in verdict.evidence] == [1, 2, 2, 4, 5]
+    ledger = entries([*told, (6, "person:bob", "no"), (7, "person:bob", "copied no")])
+    refusal = decide(Permits(read_history(ledger), purpose=PURPOSE, at_us=ASKED), record)
+    assert (refusal.party, refusal.reason) == ("person:bob", Reason.WITHDRAWN)
+    assert [ledger[seq].at_us for seq in refusal.evidence] == [1, 6, 7]
+
+
+def test_party_sets_are_found_by_their_accounts_and_have_one_each():
+    pairs = [("acme", NAMES[:1]), ("other", NAMES[:1]), ("acme", NAMES[:2]), ("nobody", [])]
+    sets = party_sets_of(pairs)
+    assert sets.of_accounts({"acme"}) == [0, 2]
+    assert sets.of_accounts(["other", "nobody", "unheard of"]) == [1, 3]
+    assert sets.of_accounts(()) == []
+
+
+def test_whoever_may_be_the_speaker_is_asked_in_two_roles_right_after_one_another_and_nobody_else_is():
+    first, other, alternate = PartyRole.FIRST, PartyRole.OTHER, PartyRole.ALTERNATE
+    assert [*with_roles("acme", ["a", "b", "c"], alternates={"c", "a"})] == [
+        (PartyRole.ACCOUNT, "account:acme"),
+        (first, "a"),
+        (other, "b"),
+        (other, "c"),
+        (alternate, "c"),
+    ]
+    history = read_history(entries([(3, "person:bob", "copied no")]))
+    for at_us, roles in ((2, [first, other]), (3, [first, other, alternate])):
+        found = [*concerned(history, "acme", ["person:ada", "person:bob"], at_us=at_us)]
+        assert [role for role, _ in found[1:]] == roles
+    assert [*concerned(history, "acme", [], at_us=3)] == [(PartyRole.ACCOUNT, "account:acme")]
+
+
+def test_a_limit_is_evidence_where_the_region_of_somebody_beside_gives_the_account_a_say():
+    first, accepted, *_ = entries([])
+    told = [
+        type(first)(seq=0, at_us=1, kind="terms", body=first.body | {"terms": first.body["terms"] | {"rule": REGIONAL}})
+    ]
+    told += [accepted, type(first)(seq=2, at_us=2, kind="region", body={"party": "person:zoe", "region": "DE"})]
+    told += [type(first)(seq=3, at_us=9, kind="limit", body=entries([(9, "person:ada", "limit")])[-1].body)]
+    gate = Gate(Permits(read_history(told), purpose=PURPOSE, at_us=ASKED))
+    alone = gate.may("acme", ("person:ada",), CATEGORY, 15)
+    beside = gate.may("acme", ("person:ada", "person:zoe"), CATEGORY, 15)
+    assert (alone.permitted, alone.evidence) == (True, (0,))
+    assert (beside.reason, beside.party, beside.evidence) == (Reason.NOT_ASKED, "account:acme", (0,))
+    told += [type(first)(seq=4, at_us=10, kind="decision", body=entries([(10, "account:acme", "past")])[-1].body)]
+    limited = Gate(Permits(read_history(told), purpose=PURPOSE, at_us=ASKED)).may(
+        "acme", ("person:ada", "person:zoe"), CATEGORY, 15
+    )
+    assert (limited.reason, limited.party) == (Reason.LIMITED, "person:ada")
+    assert 3 in limited.evidence
+
+
+def test_an_open_gate_hears_of_an_accounts_no_and_of_its_next_yes():
+    told = entries(
+        [(2, "account:acme", "yes"), (2, "person:ada", "yes"), (5, "account:acme", "no"), (9, "account:acme", "past")]
+    )
+    history = read_history(told[:-2])
+    gate = Gate(Permits(history, purpose=PURPOSE, at_us=4))
+    record = Record(account="acme", people=("person:ada",), category=CATEGORY, collected_us=3)
+    assert gate.decide(record).permitted
+    for entry, reason in zip(told[-2:], (Reason.WITHDRAWN, None), strict=True):
+        extend_history(history, entry)
+        gate.learn([entry], at_us=entry.at_us)
+        verdict = gate.decide(record)
+        assert verdict.reason is reason
+        assert gate.decide(record) is verdict
+
+
+def test_a_refusal_of_what_came_too_early_or_is_too_old_says_since_when_and_any_other_does_not():
+    told = [(5, "account:acme", "yes"), (6, "person:ada", "yes"), (7, "person:bob", "no")]
+    gate = Gate(Permits(read_history(entries(told)), purpose=PURPOSE, at_us=ASKED))
+    found = [
+        gate.may("acme", (person,), CATEGORY, at)
+        for person, at in (("person:ada", 4), ("person:ada", 10), ("person:bob", 15))
+    ]
+    assert [one.reason for one in found] == [Reason.BEFORE_YES, Reason.TOO_OLD, Reason.SAID_NO]
+    assert [one.since_us for one in found] == [6, 6, None]

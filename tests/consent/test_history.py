@@ -19,11 +19,13 @@ from test_permits import (
     START,
     accept,
     answer,
+    copied,
     entries_of,
     history_of,
     limit,
     long_histories,
     publish,
+    terms,
 )
 
 from simulator import SIGNER, TERMS, world_in
@@ -34,15 +36,16 @@ from volition.consent.history import (
     AnswerScope,
     Decision,
     History,
+    check_publications,
     extend_history,
     find_saved_history,
     read_history,
     save_history,
 )
-from volition.consent.history.bindings import TermsBindings
+from volition.consent.history.bindings import WRITING_US, TermsBindings
 from volition.consent.permits import PartyRole, Permits, Use, permit
 from volition.consent.terms.model import CATEGORIES
-from volition.errors import InvalidInputError
+from volition.errors import InvalidInputError, ProofError
 from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, sign_note
@@ -305,6 +308,7 @@ def test_what_somebody_said_since_they_were_last_asked_about_is_added_to_what_th
         history.answers.signal(PERSON, "gpc", at_us=at)
         assert [one.at_us for one in history.party(PERSON).decisions] == list(range(at + 1))
         assert [one[0] for one in history.party(PERSON).signals] == list(range(at + 1))
+        assert history.own(PERSON) == history.party(PERSON), "unless it is said to be a copy, it is not"
 
 
 def test_what_nobody_did_is_nothing():
@@ -435,3 +439,80 @@ def test_the_version_accepted_last_is_told_with_its_instant():
         bindings.accept("acme", name, at_us=at)
     at_us, terms = bindings.accepted("acme")
     assert (at_us, terms.id) == (14, "v1")
+
+
+def test_what_a_namesake_said_counts_for_both_and_is_the_own_word_of_neither_but_who_said_it():
+    gpc = ("signal", {"party": PERSON, "signal": "gpc"})
+    told = [(3, answer(PERSON, "yes")), (5, copied(answer(PERSON, "no"))), (6, copied(gpc)), (7, gpc)]
+    told += [(8, copied(answer(PERSON, "no"))), (9, answer(PERSON, "no"))]
+    made = history_of([*told, (10, ("erasure", {"party": PERSON}))])
+    saved = History()
+    saved.load({name: bytes(data) for name, data in made.to_files().items()})
+    for history in (made, saved):
+        every, own = history.party(PERSON), history.own(PERSON)
+        assert [(one.at_us, one.yes) for one in every.decisions] == [(3, True), (5, False), (8, False), (9, False)]
+        assert [(one.at_us, one.yes) for one in own.decisions] == [(3, True), (9, False)]
+        assert every.signals == [(6, "gpc", 2), (7, "gpc", 3)]
+        assert own.signals == [(7, "gpc", 3)]
+        assert (own.erased_us, own.erased_seq) == (every.erased_us, every.erased_seq) == (10, 6)
+        silent = history.own(OTHER)
+        assert (silent.decisions, silent.signals, silent.erased_us, silent.erased_seq) == ([], [], None, -1)
+
+
+def test_who_may_be_the_same_person_is_known_of_both_since_it_was_first_said():
+    third = "person:third"
+    told = [(3, answer(third, "no")), (5, copied(answer(PERSON, "no")))]
+    told += [(7, copied(answer(PERSON, "no"))), (8, copied(("signal", {"party": third, "signal": "gpc"})))]
+    region = {"party": third, "region": "EEA", "namesake": PERSON}  # as no region is copied, it says nothing
+    made = history_of([*told, (9, ("region", region))])
+    saved = History()
+    saved.load({name: bytes(data) for name, data in made.to_files().items()})
+    for history in (made, saved):
+        assert [[*history.namesakes(PERSON, at_us=at)] for at in (4, 5, 9)] == [[], [OTHER], [OTHER]]
+        assert [[*history.namesakes(OTHER, at_us=at)] for at in (4, 5, 7, 8)] == [
+            [],
+            [PERSON],
+            [PERSON],
+            [PERSON, third],
+        ]
+        assert [[*history.namesakes(third, at_us=at)] for at in (7, 8)] == [[], [OTHER]]
+        assert [*history.namesakes("person:nobody", at_us=9)] == []
+        assert history.resembling([PERSON, "person:nobody", OTHER]) == {PERSON, OTHER}
+        assert history.resembling(["person:nobody"]) == set()
+    assert History().resembling([PERSON]) == set()
+
+
+@pytest.mark.parametrize("covers_us", [None, BEGINNING_US, 5])
+@pytest.mark.parametrize("until_us", [None, 9])
+def test_a_decision_is_remembered_as_it_was_said(covers_us, until_us):
+    said = replace(decision(7, (0, True, covers_us, [CATEGORY])), until_us=until_us)
+    history = History()
+    history.answers.decide(PERSON, said)
+    assert history.party(PERSON).decisions == [said]
+    assert history.own(PERSON).decisions == [said]
+
+
+def test_when_terms_were_published_is_saved():
+    made = TermsBindings()
+    made.publish(terms("v", kind="consent"), binds_us=START + 9, at_us=START, seq=4)
+    found = TermsBindings()
+    found.load(json.loads(json.dumps(made.to_json())))
+    assert found.to_json() == made.to_json()
+
+
+def test_terms_may_bind_from_the_minute_on_in_which_their_entry_was_written_and_no_earlier():
+    at_us = 2 * WRITING_US
+    in_time, too_early = (
+        entries_of([(at_us, publish("v", "consent", binds=at_us - WRITING_US - more))]) for more in (0, 1)
+    )
+    assert check_publications(in_time) == 1
+    with pytest.raises(ProofError, match="before the entry itself"):
+        check_publications(too_early)
+
+
+def test_terms_may_bind_whoever_accepts_for_the_first_time_once_their_own_notice_is_over():
+    notice_us = 30 * 24 * 3600 * 1_000_000
+    bindings = TermsBindings()
+    bindings.publish(replace(terms("v", kind="consent"), notice_days=30), binds_us=9 * notice_us, at_us=START)
+    bindings.accept("acme", "v", at_us=START + 5)
+    assert bindings.next_binding_us(after_us=START + notice_us) == START + 5 + notice_us

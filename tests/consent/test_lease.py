@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -18,9 +19,11 @@ from hypothesis import strategies as st
 from bench.lease import change_and_ask, count_stale
 from simulator import SIGNER, START_US, TERMS, Clock
 from volition.canonical import us_to_text
+from volition.consent.exclusions import excluding
 from volition.consent.gate import Record
 from volition.consent.history import read_history
 from volition.consent.lease import LENGTH_MS, LONGEST_MS, Held, Leases, narrows
+from volition.consent.references import ConversationRef, account_ref
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.ledger.entry import KINDS, Entry, NewEntry
 from volition.ledger.log import Ledger
@@ -90,6 +93,10 @@ class House:
         body = {"account": "acme", "group": "g" if people else "", "people": [*people], "limited": limited}
         self.ledger.append(NewEntry(kind="limit", body={**body, "data": ["service"], "purpose": ["feature"]}))
 
+    def exclude(self, conversation, *, excluded):
+        party, purpose = account_ref("acme"), [PURPOSE]
+        self.ledger.append(excluding("acme", ConversationRef(conversation), party, purpose, excluded=excluded))
+
     def hold(self, length_ms=LENGTH_MS):
         return Held(
             self.folder, self.ledger, purpose=PURPOSE, length_ms=length_ms, clock=self.clock, clock_ns=self.monotonic
@@ -118,6 +125,26 @@ def test_it_answers_from_memory_until_its_lease_has_run_out(house):
         assert reason(held.decide(RECORD)) == "permitted"
         house.monotonic.now_ns += 1
         assert reason(held.decide(RECORD)) == "withdrawn"
+
+
+def test_a_conversation_that_was_left_out_is_refused_by_whoever_holds_and_no_other_is(house):
+    house.say("yes")
+    with house.hold() as held:
+
+        def answers(conversation):
+            record = replace(RECORD, conversation=conversation)
+            asked = (record.account, record.people, record.category, record.collected_us)
+            decided, may = held.decide(record), held.may(*asked, conversation=conversation)
+            assert decided == may
+            return reason(decided)
+
+        assert [answers(one) for one in ("kickoff", "retro", "", None)] == ["permitted"] * 4
+        house.exclude("kickoff", excluded=True)
+        assert house.monotonic.slept_ns > 0
+        assert [answers(one) for one in ("kickoff", "retro", "")] == ["excluded", "permitted", "permitted"]
+        house.exclude("kickoff", excluded=False)
+        house.monotonic.now_ns += LENGTH_MS * MS
+        assert answers("kickoff") == "permitted"
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,13 @@ from test_permits import (
     PERSON,
     PURPOSE,
     ROLES,
+    SIGNAL,
     START,
     TIES,
     accept,
     answer,
     check_together,
+    copied,
     entries_of,
     history_of,
     limit,
@@ -533,3 +535,52 @@ def test_people_without_a_region_of_their_own_are_judged_by_their_accounts():
     for party, expected in ((PERSON, Refusal(reason=Reason.NEVER)), (OTHER, Permit(since_us=13))):
         use = Use(account="acme", party=party, role=PartyRole.FIRST, category=CATEGORY, purpose=PURPOSE)
         assert permit(history, use, ASKED) == permits.of("acme", party, PartyRole.FIRST, CATEGORY) == expected
+
+
+def test_what_signals_namesakes_and_answers_to_other_questions_say_is_the_same_among_many():
+    """A few of the exhaustive cases, for those who have no time for all."""
+    yes, no = answer(PERSON, "yes", "past"), answer(PERSON, "no")
+    of_other_data = [(kind, {**body, "data": ["service"]}) for kind, body in (yes, no)]
+    of_other_uses = [(kind, {**body, "purpose": ["feature"]}) for kind, body in (yes, no)]
+    said = [SIGNAL, copied(SIGNAL), copied(no), yes, no, *of_other_data, *of_other_uses]
+    told = [[(12, one)] for one in said] + [[(12, one), (14, another)] for one in (yes, no) for another in said]
+    for kind in ("signalled", "speaker"):
+        start = [(START, publish("v", kind, binds=START))]
+        named = [
+            (f"n{number}x", rename([(START, accept("v")), *events], f"n{number}x"))
+            for number, events in enumerate(told)
+        ]
+        check_together(start, named)
+
+
+@pytest.mark.parametrize("said", [answer(PERSON, "no"), SIGNAL])
+def test_what_a_namesake_said_counts_for_the_speaker_and_not_for_whoever_else_may_be_the_speaker(said):
+    start = [(START, publish("v", "signalled", binds=START)), (START, accept("v"))]
+    for events in ([(12, said)], [(12, copied(said))]):
+        found = {role: permit_of([*start, *events], role) for role in (PartyRole.FIRST, PartyRole.ALTERNATE)}
+        assert found[PartyRole.FIRST] == Refusal(reason=Reason.SAID_NO)
+        assert isinstance(found[PartyRole.ALTERNATE], Permit) == ("namesake" in events[0][1][1])
+
+
+def test_a_signal_refuses_nothing_under_terms_that_do_not_name_it():
+    for kind, refused in (("signalled", True), ("contract", False)):
+        events = [(START, publish("v", kind, binds=START)), (START, accept("v")), (12, SIGNAL)]
+        found = permit_of(events)
+        assert isinstance(found, Refusal) == refused, kind
+
+
+@pytest.mark.parametrize(
+    ("asks", "may_refuse", "counts"),
+    [(("account",), (), False), (("account",), ("person",), True), (("account",), ("everyone",), True)],
+)
+def test_whoever_may_be_the_speaker_may_refuse_where_the_speaker_has_a_say_and_nowhere_else(asks, may_refuse, counts):
+    history = History()
+    rules = (rule(asks=asks, refusable_by=may_refuse),)
+    history.bindings.publish(replace(terms("v", kind="consent"), rules=rules), binds_us=START)
+    history.bindings.accept("acme", "v", at_us=START)
+    [said] = entries_of([(12, answer(PERSON, "no"))])
+    extend_history(history, said)
+    use = Use(account="acme", party=PERSON, role=PartyRole.ALTERNATE, category=CATEGORY, purpose=PURPOSE)
+    found = permit(history, use, ASKED)
+    assert isinstance(found, Refusal) == counts
+    assert Permits(history, purpose=PURPOSE, at_us=ASKED).of("acme", PERSON, PartyRole.ALTERNATE, CATEGORY) == found
