@@ -157,3 +157,21 @@ def test_a_guest_is_told_on_the_page_that_a_yes_ends_soon(server):
         until = us_to_text(workspace.now_us + 10 * 86_400_000_000)
         workspace.consent.choose(f"person:{server.guest}", "train-search", account="acme", yes=True, until=until)
     assert "Your yes to Train search ends on" in browser(server).post(link_of(server)).text
+
+
+def test_the_link_of_a_guest_who_was_recognised_as_somebody_registered_opens_nothing_of_theirs(server):
+    client = browser(server)
+    client.post(link_of(server))
+    assert client.get("/holdings").status_code == 200
+    with server.workspaces.borrow() as workspace:
+        workspace.people.merge(server.guest, into="ada")
+    for path in ("/guest", "/holdings", "/holdings/export", "/receipts", "/requests", "/settings"):
+        page = client.get(path)
+        assert page.status_code == 403, path
+        assert "Sign in as that person." in page.text
+    assert client.post("/requests/erase", data={"confirm": "yes"}).status_code == 403
+    again = browser(server)
+    again.post(link_of(server))
+    assert again.get("/holdings").status_code == 403
+    with server.workspaces.borrow() as workspace:
+        assert workspace.parties.person("ada").id == "ada"
