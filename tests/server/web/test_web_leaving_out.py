@@ -93,6 +93,8 @@ def test_a_member_leaves_a_meeting_out_and_takes_it_back_in(server):
     send(ada, "exclude", use="every")
     assert "Left out of: every use of AI." in card(ada), "and nothing is left to leave out"
     assert "Leave it out of" not in card(ada)
+    banner = "AI uses nothing of what you say in this meeting, and is on for what you say in others."
+    assert banner in ada.get("/meetings/standup").text
     off = words_of(ada.get("/meetings/standup").text.split('id="off-title"')[1].split("</section>")[0])
     assert "You left this conversation out, and can take it back in" in off
     uses = words_of(ada.get("/meetings/standup").text.split('aria-labelledby="uses"')[1].split("</section>")[0])

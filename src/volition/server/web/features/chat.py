@@ -271,7 +271,7 @@ def _page(
     try:
         workspace.features.complete("", person=person, channel=channel)
     except RefusedError:
-        works = "You can still write here; no AI reads it."
+        works = "You can still write here; no AI reads what you type."
         is_off = off(visit, "feature/compose", _CATEGORY, works=works, conversation=channel)
     completes = is_off is None and workspace.features.can_complete()
     has_model = is_off is None and workspace.features.endpoint() is not None

@@ -124,7 +124,8 @@ class MeetingPage:
     Attributes:
         title: Its name.
         lead: When it was and who spoke.
-        ai_is_on: Whether any AI uses what the visitor said in it.
+        ai_is_on: Whether any AI uses what the visitor says in meetings.
+        is_left_out: Whether this meeting was left out of all that is on for others.
         uses: Each use of what the visitor said, and whether it is on.
         off: Why there is no summary; none where there is one.
         sections: The summary.
@@ -145,6 +146,7 @@ class MeetingPage:
     title: str
     lead: str
     ai_is_on: bool
+    is_left_out: bool
     uses: tuple[UseState, ...]
     off: FeatureOff | None
     sections: tuple[QuoteSection, ...]
@@ -223,6 +225,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         title=name,
         lead=f"{words.moment(meeting.began_us)}. {words.listed(meeting.speakers)} spoke.",
         ai_is_on=any(use.state.is_on for use in general),
+        is_left_out=any(use.state.is_on for use in general) and not any(use.state.is_on for use in shown),
         uses=shown,
         off=is_off,
         sections=() if summary is None or minutes is None else _sections(summary, minutes),
