@@ -382,3 +382,25 @@ def test_a_refusal_of_what_came_too_early_or_is_too_old_says_since_when_and_any_
     ]
     assert [one.reason for one in found] == [Reason.BEFORE_YES, Reason.TOO_OLD, Reason.SAID_NO]
     assert [one.since_us for one in found] == [6, 6, None]
+
+
+def test_nobody_in_particular_is_asked_for_what_the_region_of_somebody_beside_asks():
+    first, accepted, *_ = entries([])
+    silent = {"data": ["content"], "purpose": ["train"], "basis": "contract", "refusable_by": ["account"]}
+    body = first.body | {"terms": first.body["terms"] | {"rule": [silent, REGIONAL[1]]}}
+    told = [type(first)(seq=0, at_us=1, kind="terms", body=body), accepted]
+    told += [type(first)(seq=2, at_us=2, kind="region", body={"party": "person:zoe", "region": "DE"})]
+    for at, party in ((3, "account:acme"), (3, "person:zoe")):
+        told.append(type(first)(seq=at, at_us=at, kind="decision", body=entries([(at, party, "past")])[-1].body))
+    permits = Permits(read_history(told), purpose=PURPOSE, at_us=ASKED)
+    names = [UNKNOWN_PERSON, "person:zoe"]
+    sets = PartySets(
+        accounts=["acme"],
+        people=names,
+        account=np.zeros(2, np.int32),
+        offsets=np.array([0, 1, 3], np.int64),
+        members=np.array([0, 0, 1], np.int32),
+    )
+    wanted = [None, Reason.UNKNOWN_PARTY]
+    assert [effective_permit_of(permits, "acme", people, CATEGORY).reason for people in (names[:1], names)] == wanted
+    assert fold(permits, sets, CATEGORY).reason.tolist() == [0, REASON_CODES[Reason.UNKNOWN_PARTY]]
