@@ -26,6 +26,9 @@ _WHY: Final = {
     Reason.NO_TERMS: "terms that were not accepted",
     Reason.NOT_ASKED: "a yes that is missing",
     Reason.TOO_OLD: "records past their retention period",
+    Reason.BEFORE_YES: "a yes that came after it was collected",
+    Reason.UNKNOWN_PARTY: "data of which it is not known whom it concerns",
+    Reason.STALE: "answers that could not be read",
 }
 
 
@@ -120,7 +123,7 @@ def forget(visit: Visit) -> Redirect:
 def clock(owed: Owed, now_us: int) -> Clock:
     """Return a forgetting with its clock."""
     hours = abs(owed.due_us - now_us) // 3_600_000_000
-    span = f"{hours // 24:,} days" if hours >= 48 else f"{hours:,} hours"
+    span = f"{hours // 24:,} days" if hours >= 48 else words.count(hours, "hour")
     is_overdue = owed.due_us < now_us
     return Clock(
         model=owed.model,
@@ -137,7 +140,7 @@ def clock(owed: Owed, now_us: int) -> Clock:
 
 def _because(owed: Owed) -> str:
     """Say why, in counts alone: whose no it was is private."""
-    detail = Counter(_WHY.get(reason, words.REASON[reason]) for reason in owed.parties.values())
+    detail = Counter(_WHY[reason] for reason in owed.parties.values())
     parties = len(owed.parties)
     who = "1 party" if parties == 1 else f"{parties:,} parties"
     return f"{words.listed(sorted(detail))} ({who})"

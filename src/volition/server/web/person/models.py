@@ -230,8 +230,7 @@ def _card(trace: Trace) -> LearnedCard:
     due = ""
     if trace.due_us is not None and trace.refused_us is not None:
         due = (
-            f"Since {words.day(trace.refused_us)} {trace.refused:,} of these records may not be used any more, because "
-            "of your answers or of what you left out. "
+            f"Since {words.day(trace.refused_us)} {trace.refused:,} of these records may not be used any more. "
             f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
         )
     return LearnedCard(
@@ -262,9 +261,8 @@ def _details(trace: Trace) -> Iterator[str]:
         yield "It never saw any record that concerns you."
     yield f"Trained on {words.day(model.trained_us)}."
     if model.forgotten_us is not None:
-        why = (
-            " because of your answer or of what you left out" if trace.forgot else ""
-        )  # whether others refused is theirs
+        # Why is not said: an answer of theirs, a limit, a meeting left out. Whether others refused is theirs.
+        why = ", since records that concern you might no longer be used" if trace.forgot else ""
         after = f"{model.successor} replaced it." if model.successor else "No model replaced it."
         yield f"It was forgotten on {words.day(model.forgotten_us)}{why}, and its files are erased. {after}"
 

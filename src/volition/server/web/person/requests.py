@@ -266,12 +266,14 @@ def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> li
     if request.due_us is None:
         return [*detail, "Every model that had learned from this data has forgotten it."]
     left = total - done
-    rest = "it" if total == 1 else "the other" if left == 1 else "the others"
-    had = f"{done:,} of {words.count(total, 'model')} that had learned from this data"
-    due = f"{rest} must by {words.day(request.due_us)}."
-    if request.due_us < now_us:
-        due = f"{rest} should have by {words.day(request.due_us)}. A model that is overdue is no longer used."
-    return [*detail, f"{had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
+    by, is_late = words.day(request.due_us), request.due_us < now_us
+    late = " A model that is overdue is no longer used." if is_late else ""
+    had = f"{words.count(total, 'model')} that had learned from this data"
+    if not done:
+        return [*detail, f"{had} {'should have forgotten' if is_late else 'must forget'} it by {by}.{late}"]
+    rest = "the other" if left == 1 else "the others"
+    due = f"{rest} {'should have' if is_late else 'must'} by {by}.{late}"
+    return [*detail, f"{done:,} of {had} {'has' if done == 1 else 'have'} forgotten it; {due}"]
 
 
 def _what_it_does(request: DataRequest, found: Choices) -> list[str]:
