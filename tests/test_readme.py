@@ -26,6 +26,7 @@ def block(language):
     return found
 
 
+@pytest.mark.slow
 def test_the_example_runs_as_it_stands_and_prints_what_the_readme_shows(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
 

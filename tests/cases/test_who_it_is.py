@@ -199,6 +199,7 @@ def permitted(workspace, purpose="feature/search"):
     return sorted(json.loads(payload)["text"] for batch in rows for payload in batch["payload"].to_pylist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "label", ["Ann Lee", "Ann Lee (she/her)", "Ann Lee (Unverified)", "Lee, Ann", "Dr. Ann Lee", "\u200eAnn Lee", "Ann"]
 )

@@ -277,6 +277,7 @@ def test_every_command_and_exit_code_is_documented():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(COMMANDS))
 def test_help_says_what_a_command_does_and_gives_an_example(path, volition):
     code, out, err = volition(*path.split(), "--help")
@@ -430,6 +431,7 @@ FAILURES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("line", "code", "why"), FAILURES)
 def test_a_failure_has_its_exit_code_one_clear_line_and_one_json_document(line, code, why, looking, volition):
     got, out, err = volition(*split(line, looking), "--json")

@@ -113,6 +113,7 @@ def test_one_no_wherever_it_stands_keeps_the_record_out(size, tmp_path):
     assert set(found.values()) == {None}, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [2, 8, 9, 10, 33, MOST])
 def test_the_region_of_the_last_counts_for_everybody(size, tmp_path):
     people = tuple(CROWD[:size])

@@ -690,6 +690,7 @@ TIES = [  # what one and the same instant, a change of terms after it, and an ea
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("new", KINDS)
 @pytest.mark.parametrize("old", KINDS)
 def test_ties_are_the_same_among_many(old, new):

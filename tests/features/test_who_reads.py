@@ -503,6 +503,7 @@ def test_the_walk_leaves_no_use_case_out(house):
     assert public(house.workspace.rights) == set(RIGHTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(ASKS) - GUESTS_MAY))
 def test_no_feature_answers_a_guest(house, name):
     house.collect("acme", MEETING, "one", ["ada", GAIL], False)

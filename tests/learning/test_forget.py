@@ -537,6 +537,7 @@ def test_a_stale_model_is_neither_released_nor_audited_nor_its_snapshot_learnt_f
     assert workspace.models.states()[model.id].released_us is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", ['[{"audit": "benefit", "measured": true, "difference": 0.1}]', "[", "{}{}", "7"])
 def test_findings_of_an_earlier_version_are_measured_again_not_guessed_at(released, kept):
     workspace, clock, _ = released
@@ -682,6 +683,7 @@ def killed(workspace, clock, where, *lines):
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", ["before erasing the files", "forgetting", pytest.param("snapshot", marks=pytest.mark.slow)]
 )
@@ -747,6 +749,7 @@ def test_a_release_killed_before_the_ledger_leaves_the_earlier_one_whole(release
     assert verify_bundle(tmp_path / "evidence.zip", workspace.verifier).holds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "party"),
     [

@@ -73,6 +73,7 @@ def learn(world, snapshot, runs):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_training_killed_for_real_goes_on_where_it_stopped_to_the_same_bytes(frozen, tmp_path, monkeypatch, parts):
     world, snapshot = frozen

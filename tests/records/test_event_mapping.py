@@ -174,6 +174,7 @@ def test_an_exact_name_beats_a_beginning_and_a_longer_one_a_shorter():
 # --- what looks like content ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal", ["logs", "traces"])
 @pytest.mark.parametrize("category", [USAGE, TELEMETRY, DIAGNOSTICS])
 @pytest.mark.parametrize("attribute", ["chat.body", "transcript", "message", "anything"])

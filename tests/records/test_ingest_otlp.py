@@ -426,6 +426,7 @@ def test_what_is_no_otlp_is_refused(data):
         read(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "start",
     [b'{"resourceLogs": []}\n{"x": "', b'{\n"x": "', b"\x0a\x80"],

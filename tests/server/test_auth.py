@@ -33,6 +33,7 @@ def access(tmp_path, clock):
     opened.close()
 
 
+@pytest.mark.slow
 def test_a_password_lets_in_whose_it_is(access):
     access.users.add("olga", roles=[Role.OPERATOR], password=PASSWORD)
     assert access.users.check_password("olga", PASSWORD).user == "olga"

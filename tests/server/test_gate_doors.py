@@ -243,6 +243,7 @@ def test_every_way_to_name_somebody_at_every_door(doors):
     }
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 @given(st.data())
 def test_questions_drawn_at_random_are_answered_alike_at_every_door(doors, data):
@@ -256,6 +257,7 @@ def test_questions_drawn_at_random_are_answered_alike_at_every_door(doors, data)
     check(doors, data.draw(st.lists(question, min_size=1, max_size=12)))
 
 
+@pytest.mark.slow
 def test_pandas_and_polars_frames_get_a_table_of_answers(doors):
     questions = [
         ("acme", ["bo"], CATEGORY, False),

@@ -94,6 +94,7 @@ def test_the_parquet_says_what_the_json_says(workspace):
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refusing", [[], ["person:ada"], ["account:acme"], ["account:acme", "person:bo"]], ids=str)
 def test_nobodys_no_keeps_a_person_from_seeing_their_own(workspace, refusing):
     before = exported(workspace, "ada")[0]["records.json"]

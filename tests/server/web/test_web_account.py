@@ -191,6 +191,7 @@ def test_a_use_that_no_switch_speaks_of_is_told_all_the_same(served, client):
     assert "Lock all of it" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "form"),
     [

@@ -249,9 +249,9 @@ def test_a_no_is_owed_by_the_day_that_the_page_names_and_then_forgotten(server):
         workspace.forgetting.forget()
     page = visit(server, "/models").text
     assert "No model in use learned from you" in page
-    assert "because of you" in section(page, model)
+    assert "since records that concern you might no longer be used" in section(page, model)
     assert "It was forgotten on" in section(visit(server, "/models", "bakery-0").text, model)
-    assert "because of" not in section(visit(server, "/models", "bakery-0").text, model)
+    assert "since records" not in section(visit(server, "/models", "bakery-0").text, model)
     assert visit(server, f"/models/{model}").status_code == 200, "its card stays readable"
 
 

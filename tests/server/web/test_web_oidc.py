@@ -57,6 +57,7 @@ def let_in_by(address, subject="olga@example.org"):
     return answer.headers["location"]
 
 
+@pytest.mark.slow
 def test_whom_the_provider_names_comes_in(client, server):
     back = let_in_by(leave(client))
     answer = client.get(back)

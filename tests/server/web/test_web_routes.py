@@ -312,6 +312,7 @@ NUMBERED = [  # who, and what takes a number from them: a field of a form, a nam
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("role", "method", "path", "name"), NUMBERED)
 def test_what_is_no_number_is_the_callers_mistake_wherever_one_is_taken(server, role, method, path, name):
     client = visitor(server, role)
