@@ -3,7 +3,7 @@
 import time
 
 
-def until(holds, patience_s=40):
+def until(holds, patience_s=120):
     """Wait until something holds."""
     deadline = time.monotonic() + patience_s
     while not holds():
