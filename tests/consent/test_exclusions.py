@@ -400,12 +400,16 @@ def test_whoever_asks_again_sees_by_a_number_whether_anything_was_said_and_when(
     assert [exclusions.version("acme", at_us=START + at) for at in range(-1, 5)] == [0, 1, 2, 3, 4, 4]
     assert exclusions.instants("acme") == [START, START + 1, START + 2, START + 3]
     assert exclusions.instants("other") == [START + 4]
-    assert exclusions.conversations("acme") == ["kickoff", "retro"]
+    assert exclusions.could_be("acme", CHAT, None) == ["kickoff", "retro"]
+    assert not exclusions.could_be("acme", USAGE, None)
+    assert not exclusions.could_be("acme", CHAT, "")
+    assert not exclusions.could_be("acme", CHAT, "another")
+    assert [*exclusions.could_be("acme", CHAT, "retro")] == ["retro"]
     assert exclusions.concern("other")
     assert [*exclusions.of("acme", "kickoff")] == [ADA, BO]
     assert [one.excluded for one in exclusions.of("acme", "kickoff")[ADA]] == [True, False]
-    for what in (exclusions.instants, exclusions.conversations):
-        assert what("nobody") == []
+    assert exclusions.instants("nobody") == []
+    assert not exclusions.could_be("nobody", CHAT, None)
     assert (exclusions.version("nobody", at_us=START + 9), exclusions.concern("nobody"), bool(exclusions)) == (
         0,
         False,

@@ -349,7 +349,8 @@ def test_a_model_that_learned_from_it_forgets_it_and_the_request_says_so(workspa
 
 
 @pytest.mark.slow
-def test_what_was_taken_back_in_in_time_need_not_be_forgotten(workspace, composer):
+@pytest.mark.usefixtures("composer")
+def test_what_was_taken_back_in_in_time_need_not_be_forgotten(workspace):
     party = workspace.party("person:p0")
     workspace.exclusions.exclude("general", account="acme", by="p0", purpose=["train"])
     workspace.exclusions.exclude("general", account="acme", by="p0", purpose=["train"], excluded=False)
@@ -359,7 +360,6 @@ def test_what_was_taken_back_in_in_time_need_not_be_forgotten(workspace, compose
     [asked] = workspace.rights.requests(party)
     assert (asked.models, asked.spared) == ((), 1)
     assert asked.until_us is not None
-    del composer
 
 
 def segment(key, person, *, meeting="kickoff", turn=20):

@@ -10,8 +10,7 @@ import typer
 
 from volition.cli.blocks import Block, Value, listed, paragraph, short_instant
 from volition.cli.call import Call, Result, command, recorded
-from volition.cli.owed import must_forget, owed_json
-from volition.errors import VolitionError
+from volition.cli.owed import must_forget, with_owed
 
 PANEL = "Data, and who says yes"
 
@@ -61,13 +60,8 @@ def decide(
         entry = workspace.consent.decide(
             party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers, until=until
         )
-        value = recorded(entry) | {"party": party, "owed": []}
-        try:
-            value["owed"] = owed_json(workspace)
-        except VolitionError as error:
-            warning = f"The answer stands. Which models must forget could not be found out: {error}"
-            return Result(value=value, view=_decision_view, warnings=(warning,))
-    return Result(value=value, view=_decision_view)
+        value = recorded(entry) | {"party": party}
+        return with_owed(workspace, value, _decision_view, stands="The answer stands.")
 
 
 def _decision_view(value: Value) -> Iterator[Block]:

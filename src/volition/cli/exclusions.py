@@ -9,8 +9,7 @@ import typer
 
 from volition.cli.blocks import Block, Line, Value, listed
 from volition.cli.call import Call, Result, command
-from volition.cli.owed import must_forget, owed_json
-from volition.errors import VolitionError
+from volition.cli.owed import must_forget, with_owed
 
 PANEL = "Data, and who says yes"
 
@@ -61,14 +60,8 @@ def _said(call: Call, name: str, account: str, by: str | None, purpose: list[str
             "excluded": excluded,
             "left_out_of": list(workspace.exclusions.of_conversation(name, account=account, by=by)),
             "entry": None if entry is None else entry.seq,
-            "owed": [],
         }
-        try:
-            value["owed"] = owed_json(workspace)
-        except VolitionError as error:
-            warning = f"It is recorded. Which models must forget could not be found out: {error}"
-            return Result(value=value, view=_view, warnings=(warning,))
-    return Result(value=value, view=_view)
+        return with_owed(workspace, value, _view, stands="It is recorded.")
 
 
 def _view(value: Value) -> Iterator[Block]:

@@ -4,14 +4,14 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from volition.cli.blocks import Block, Grid, Value, listed, paragraph, short_instant
 from volition.cli.call import Call, Result, command, recorded
-from volition.cli.owed import must_forget, owed_json
-from volition.errors import InvalidInputError, VolitionError
+from volition.cli.owed import must_forget, with_owed
+from volition.errors import InvalidInputError
 
 PANEL = "Data, and who says yes"
 
@@ -76,16 +76,9 @@ def limit(
             limited=not lift,
         )
         whom = [workspace.party_name(party) for entry in entries for party in entry.body["people"]]
-        about = {"people": whom, "entries": [entry.seq for entry in entries], "owed": []}
-        value: dict[str, Any] = (
-            recorded(entries[0]) | about | {"group": group}
-        )  # its name, which the entry does not hold
-        try:
-            value["owed"] = owed_json(workspace)
-        except VolitionError as error:
-            warning = f"The limit stands. Which models must forget could not be found out: {error}"
-            return Result(value=value, view=_limited_view, warnings=(warning,))
-    return Result(value=value, view=_limited_view)
+        about = {"people": whom, "entries": [entry.seq for entry in entries]}
+        value = recorded(entries[0]) | about | {"group": group}  # its name, which the entry does not hold
+        return with_owed(workspace, value, _limited_view, stands="The limit stands.")
 
 
 def _shown(call: Call, account: str) -> Result:

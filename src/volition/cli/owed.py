@@ -1,9 +1,11 @@
 """What models must forget, as commands name it: with parties as on the command line."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from volition.cli.blocks import Block, Grid, Value, heading, listed, paragraph, short_instant
+from volition.cli.call import Result
+from volition.errors import VolitionError
 
 if TYPE_CHECKING:
     from volition.workspace import Workspace
@@ -17,6 +19,24 @@ def owed_json(workspace: "Workspace") -> list[dict[str, Any]]:
         row["parties"] = {workspace.party_name(party): reason for party, reason in row["parties"].items()}
         rows.append(row)
     return rows
+
+
+def with_owed(
+    workspace: "Workspace", value: dict[str, Any], view: Callable[[Value], Iterable[Block]], *, stands: str
+) -> Result:
+    """Return what was recorded as a command's result, with what models must forget for it.
+
+    Args:
+        workspace: Where it was recorded.
+        value: What was recorded.
+        view: Shows both; `must_forget` shows what is owed.
+        stands: Says that it is recorded, should it not be possible to find out what is owed.
+    """
+    try:
+        return Result(value=value | {"owed": owed_json(workspace)}, view=view)
+    except VolitionError as error:
+        warning = f"{stands} Which models must forget could not be found out: {error}"
+        return Result(value=value | {"owed": []}, view=view, warnings=(warning,))
 
 
 def owed_view(value: Value) -> Iterator[Block]:

@@ -152,13 +152,12 @@ class RefusalTimes:
             since_us = at_us
         return since_us
 
-    def left_out_us(self, party: PartyRef, account: str, conversation: ConversationRef | None) -> int | None:
-        """Return since when a party itself has left a conversation out; none where it has not.
-
-        None as the conversation: one of the account's that is not known, which any that was left out could be.
-        """
+    def left_out_us(
+        self, party: PartyRef, account: str, category: str, conversation: ConversationRef | None
+    ) -> int | None:
+        """Return since when a party itself has left out what a row could be of (`could_be`); none where it has not."""
         exclusions = self._history.exclusions
-        named = exclusions.conversations(account) if conversation is None else [conversation]
+        named = exclusions.could_be(account, category, conversation)
         found = (exclusions.since_us(account, one, party, purpose=self._purpose, at_us=self._at_us) for one in named)
         return min((at_us for at_us in found if at_us is not None), default=None)
 

@@ -17,13 +17,13 @@ from typing import Any, Final
 from volition.canonical import us_to_text
 from volition.consent.history import Decision, History
 from volition.consent.references import ConversationRef, PartyRef
-from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.learning.forget import Owed
 from volition.learning.registry import ModelState
 from volition.records.snapshot import Key, Snapshot
 
 _PERSON: Final = "person:"
-_CONTENT: Final = frozenset(category for category in CATEGORIES if category.startswith("content/"))
+_CONTENT: Final = frozenset(leaves(["content"], CATEGORIES))
 
 _Counted = tuple[str, tuple[str, ...], tuple[str, ConversationRef] | None]
 """A snapshot, a party's names, and a conversation: what rows are counted of."""

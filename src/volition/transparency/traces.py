@@ -203,16 +203,11 @@ def trace(  # noqa: PLR0913 - a model, a party, and what is known at an instant
 
 
 def _left_out_us(share: Share, party: PartyRef, answers: RefusalTimes) -> list[int | None]:
-    """Return since when the party has left out the conversation of each row; none where it has not.
-
-    What is not known to be of another conversation could be of one that was left out, where it is content.
-    """
-    since_us: dict[ConversationRef | None, int | None] = {ConversationRef(""): None}
-    if not share.category.startswith("content/"):
-        since_us[None] = None
-    for conversation in share.conversations:
-        if conversation not in since_us:
-            since_us[conversation] = answers.left_out_us(party, share.account, conversation)
+    """Return since when the party has left out the conversation of each row; none where it has not."""
+    since_us = {
+        conversation: answers.left_out_us(party, share.account, share.category, conversation)
+        for conversation in set(share.conversations)
+    }
     return [since_us[conversation] for conversation in share.conversations]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EVERY_USE: Final = tuple(dict.fromkeys(purpose.partition("/")[0] for purpose in PURPOSES))
 """Every use that there is, by the names that cover all."""
 
-_CONTENT: Final = tuple(category for category in CATEGORIES if category.startswith("content/"))
+_CONTENT: Final = leaves(["content"], CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +152,8 @@ class ConversationExclusions:
         Takes what `exclude` does, and raises as `of` does.
         """
         conversation = self._opened.parties.conversation_ref(account, source_id(account, name))
-        standing = {one.conversation: one.purposes for one in self.of(account, by=by)}
-        return () if conversation is None else standing.get(conversation, ())
+        found = (one.purposes for one in self.of(account, by=by) if one.conversation == conversation)
+        return next(found, ())
 
     def _parties(self, account: str, by: str | None) -> list[PartyRef]:
         """Return who says it as the ledger names them: each identity of a person."""

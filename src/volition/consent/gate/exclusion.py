@@ -25,14 +25,12 @@ def exclusion_of(history: History, record: Record, *, purpose: str, at_us: int) 
         purpose: The use, a leaf of `terms.PURPOSES`.
         at_us: Instant of the use.
     """
-    exclusions, conversation = history.exclusions, record.conversation
-    if not exclusions.concern(record.account) or conversation == "":
+    exclusions = history.exclusions
+    could_be = exclusions.could_be(record.account, record.category, record.conversation)
+    if not could_be:
         return None
-    if conversation is None and not record.category.startswith("content/"):
-        return None
-    asked = exclusions.conversations(record.account) if conversation is None else [conversation]
     for party in (account_ref(record.account), *record.people):
-        for one in asked:
+        for one in could_be:
             found = exclusions.standing(record.account, one, party, at_us=at_us).get(purpose)
             if found is not None:
                 return found

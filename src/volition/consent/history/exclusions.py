@@ -10,9 +10,12 @@ As with sharings, entries have a digest under a key of the account's own, so tha
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from volition.consent.references import ConversationRef, PartyRef
+from volition.consent.terms.model import CATEGORIES, leaves
+
+_CONTENT: Final = frozenset(leaves(["content"], CATEGORIES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +144,21 @@ class Exclusions:
         """Return everything that a party itself left out and took back in, oldest first."""
         return [one for one in self._entries if one.party == party == one.said_by]
 
-    def conversations(self, account: str) -> Sequence[ConversationRef]:
-        """Return which of an account's conversations were ever left out of anything."""
-        return list(self._said.get(account, ()))
+    def could_be(self, account: str, category: str, conversation: ConversationRef | None) -> Sequence[ConversationRef]:
+        """Return of which conversations something could be, of those that were ever left out of anything.
+
+        What is not known to be of another one could be any of the account's, where it is content; only content belongs
+        to conversations.
+
+        Args:
+            account: Id of the account.
+            category: Its category, a leaf of `terms.CATEGORIES`.
+            conversation: As entries name it; empty if it belongs to none, None if that is not known.
+        """
+        conversations = self._said.get(account, {})
+        if conversation is None:
+            return list(conversations) if category in _CONTENT else ()
+        return (conversation,) if conversation and conversation in conversations else ()
 
     def to_json(self) -> list[Any]:
         """Return the exclusions as JSON; `from_json` reads them back unchanged."""

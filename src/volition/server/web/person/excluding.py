@@ -15,6 +15,7 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.page import Notice, Pages, Redirect, Visit
+from volition.server.web.person.settings import party_of
 from volition.workspace.exclusions import EVERY_USE
 
 pages = Pages()
@@ -99,7 +100,7 @@ def excluding_of(visit: Visit, kind: str, name: str, purposes: Sequence[str], *,
         purposes: The uses that the page speaks of: of these single ones can be left out, or else every use.
         anchor: By which the form is found on the page.
     """
-    person, account = _person(visit)
+    person, account = _visitor(visit)
     left_out = visit.workspace.exclusions.of_conversation(name, account=account, by=person)
     word = "conversation" if kind == "channel" else kind
     return Excluding(
@@ -135,7 +136,7 @@ def account_exclusions(visit: Visit, account: str) -> AccountExclusions:
 @pages.post(ACTION, roles=[Role.PERSON, Role.GUEST])
 def exclude(visit: Visit) -> Redirect:
     """Leave a conversation out, or take it back in, and go back to where the visitor was."""
-    person, account = _person(visit)
+    person, account = _visitor(visit)
     kind, name = visit.form.get("kind", ""), visit.form.get("name", "")
     if kind not in _HOMES:
         raise InvalidInputError("Only meetings and conversations can be left out here. Reload the page and try again.")
@@ -211,7 +212,6 @@ def _leaves(purpose: Sequence[str]) -> tuple[str, ...]:
     return PURPOSES if tuple(purpose) == EVERY_USE else tuple(purpose)
 
 
-def _person(visit: Visit) -> tuple[str, str]:
-    if visit.who.person is None or visit.who.account is None:
-        raise RefusedError("You are not signed in as a person of an account, so nothing here concerns you.")
-    return visit.who.person, visit.who.account
+def _visitor(visit: Visit) -> tuple[str, str]:
+    party, account = party_of(visit)
+    return party.removeprefix("person:"), account
