@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from volition.canonical import canonical_json
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
 from volition.ledger import merkle
-from volition.ledger.entry import KINDS, MAX_DEPTH, MAX_ENTRY_BYTES, Entry, NewEntry
+from volition.ledger.entry import KINDS, MAX_DEPTH, MAX_ENTRY_BYTES, SALT_BYTES, Entry, NewEntry, boundary, check_form
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint, Signer, checkpoint_text, open_note, parse_checkpoint, sign_note
 from volition.ledger.store import LOWEST, MOST_AT_ONCE, Growth
@@ -127,13 +127,16 @@ def ledger(store):
 # Entries
 
 
-@given(st.integers(0, 2**53 - 1), st.integers(0, 2**48), st.sampled_from(KINDS), bodies)
-def test_an_entry_round_trips_as_canonical_json(seq, at_us, kind, body):
-    entry = Entry(seq=seq, at_us=at_us, kind=kind, body=body)
+salts = st.none() | st.binary(min_size=SALT_BYTES, max_size=SALT_BYTES).map(bytes.hex)
+
+
+@given(st.integers(0, 2**53 - 1), st.integers(0, 2**48), st.sampled_from(KINDS), bodies, salts)
+def test_an_entry_round_trips_as_canonical_json(seq, at_us, kind, body, salt):
+    entry = Entry(seq=seq, at_us=at_us, kind=kind, body=body, salt=salt)
 
     read = Entry.from_leaf(entry.leaf_bytes)
 
-    assert (read.seq, read.at_us, read.kind) == (seq, at_us, kind)
+    assert (read.seq, read.at_us, read.kind, read.salt) == (seq, at_us, kind, salt)
     assert canonical_json(read.body) == canonical_json(body)
     assert read.leaf_bytes == entry.leaf_bytes == canonical_json(json.loads(entry.leaf_bytes))
 
@@ -146,6 +149,12 @@ def test_the_bytes_of_an_entry_never_change():
     )
     assert entry.leaf_hash == merkle.leaf_hash(entry.leaf_bytes)
 
+    salted = Entry(seq=7, at_us=entry.at_us, kind="region", body=entry.body, salt="0f" * SALT_BYTES)
+    assert salted.leaf_bytes == (
+        b'{"at":"2023-11-14T22:13:20.000000Z","body":{"party":"account:acme","region":"GB"},"kind":"region",'
+        b'"salt":"0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f","seq":7}'
+    )
+
 
 @given(st.binary() | st.text().map(str.encode))
 def test_bytes_that_are_no_entry_are_refused(data):
@@ -154,7 +163,21 @@ def test_bytes_that_are_no_entry_are_refused(data):
 
 
 @pytest.mark.parametrize(
-    "change", [{"kind": "rumour"}, {"at": "yesterday"}, {"at": 5}, {"body": []}, {"seq": "1"}, {"kind": None}]
+    "change",
+    [
+        {"kind": "rumour"},
+        {"at": "yesterday"},
+        {"at": 5},
+        {"body": []},
+        {"seq": "1"},
+        {"kind": None},
+        {"more": 1},
+        {"salt": 1},
+        {"salt": ""},
+        {"salt": "0F" * SALT_BYTES},
+        {"salt": "0f" * (SALT_BYTES - 1)},
+        {"salt": "0f" * SALT_BYTES + "\n"},
+    ],
 )
 def test_an_entry_of_another_form_is_refused(change):
     good = json.loads(Entry(seq=0, at_us=0, kind="region", body={}).leaf_bytes)
@@ -208,9 +231,89 @@ def test_entries_that_share_an_instant_as_they_once_did_still_open_and_verify(st
 
     ledger = Ledger(store, SIGNER, lambda: 7)
     assert ledger.verify().size == 2
-    [third] = ledger.append(_draft())
-    assert third.at_us == 8
-    assert ledger.verify().size == 3
+    proof = ledger.prove_inclusion(1)
+    [first] = ledger.append(_draft())
+    assert first.at_us == 9
+    assert ledger.verify().size == 4
+    merkle.verify_inclusion(old[1].leaf_hash, 1, 2, proof, checkpoint.root)  # what was proved once still is
+    assert ledger.checkpoint(2) == note
+
+
+def _unsalted(store, count):
+    """A log as earlier versions wrote it: no entry has a salt."""
+    old = [Entry(seq=seq, at_us=seq, kind="region", body={"party": "account:0"}) for seq in range(count)]
+    frontier = merkle.Frontier()
+    nodes = frontier.extend([entry.leaf_hash for entry in old], lowest=3)
+    checkpoint = Checkpoint(origin=SIGNER.key.name, size=count, root=frontier.root())
+    note = sign_note(checkpoint_text(checkpoint), SIGNER)
+    leaves = tuple(entry.leaf_bytes for entry in old)
+    store.append(lambda _: Growth(leaves=leaves, nodes=tuple(nodes), checkpoint=checkpoint, note=note))
+    return old
+
+
+@pytest.mark.parametrize("count", [1, 8, 9])
+def test_a_log_without_salts_records_from_where_on_its_entries_have_them(store, count):
+    old = _unsalted(store, count)
+    for draft in ([_draft(0), _draft(1)], [_draft(2)]):  # the second time, nothing is recorded again
+        Ledger(store, SIGNER, _still).append(*draft)
+
+    ledger = Ledger(store, SIGNER, _still)
+    entries = [*ledger.entries()]
+    assert entries[:count] == old
+    assert [entry.kind for entry in entries[count:]] == ["form", "decision", "decision", "decision"]
+    assert entries[count].body == {"form": 2, "unsalted": count}
+    assert all(entry.salt for entry in entries[count:])
+    assert ledger.verify().size == count + 4
+
+
+def test_what_is_refused_begins_no_new_form(store):
+    _unsalted(store, 3)
+    ledger = Ledger(store, SIGNER, _still)
+    with pytest.raises(InvalidInputError, match="65535"):
+        ledger.append(NewEntry(kind="region", body={"text": "x" * MAX_ENTRY_BYTES}))
+
+    assert ledger.size == 3
+
+
+def test_no_two_entries_have_one_salt(ledger):
+    ledger.append(*[_draft(0)] * 50)
+    ledger.append(_draft(0))
+
+    found = [entry.salt for entry in ledger.entries()]
+    assert len({*found}) == len(found) == 51
+
+
+SALT = "0f" * SALT_BYTES
+FORMS = [  # of each entry whether it has a salt and whether it records that salts begin: what a log may look like
+    ("-", "--", "S", "SS", "-BS", "--B"),
+    ("S-", "-S", "BS", "-B-", "SB", "-BB", "--BSB"),
+]
+
+
+@pytest.mark.parametrize(
+    ("form", "good"), [(form, good) for good, forms in zip((True, False), FORMS, strict=True) for form in forms]
+)
+def test_a_log_holds_to_its_form(form, good):
+    entries = []
+    for seq, sign in enumerate(form):
+        kind, body = ("form", boundary(seq).body) if sign == "B" else ("region", {})
+        entries.append(Entry(seq=seq, at_us=seq, kind=kind, body=body, salt=None if sign == "-" else SALT))
+
+    def check():
+        for entry, before in zip(entries, [None, *entries], strict=False):
+            check_form(entry, before)
+
+    if good:
+        check()
+    else:
+        with pytest.raises(ProofError, match="salt"):
+            check()
+
+
+def test_the_record_of_where_salts_begin_says_the_right_place():
+    old = Entry(seq=0, at_us=0, kind="region", body={})
+    with pytest.raises(ProofError, match="salt"):
+        check_form(Entry(seq=1, at_us=1, kind="form", body=boundary(2).body, salt=SALT), old)
 
 
 def test_appending_nothing_changes_nothing(ledger):
@@ -245,7 +348,7 @@ def test_a_draft_that_cannot_be_an_entry_is_refused_with_all_of_its_batch(ledger
 
 
 def test_an_entry_may_take_65535_bytes_and_no_more(ledger):
-    spare = MAX_ENTRY_BYTES - len(Entry(seq=0, at_us=0, kind="region", body={"text": ""}).leaf_bytes)
+    spare = MAX_ENTRY_BYTES - len(Entry(seq=0, at_us=0, kind="region", body={"text": ""}, salt=SALT).leaf_bytes)
 
     with pytest.raises(InvalidInputError, match="65536 bytes"):
         ledger.append(NewEntry(kind="region", body={"text": "x" * (spare + 1)}))
@@ -700,7 +803,7 @@ def test_a_long_append_is_several_rows_that_read_like_one(path, tmp_path, monkey
     whole = MemoryStore()
     with closing(SqliteStore.create(path)) as store:
         for one in (store, whole):
-            ledger = Ledger(one, SIGNER, clock=lambda: 0)
+            ledger = Ledger(one, SIGNER, clock=lambda: 0, draw=bytes)
             ledger.append(_draft(0))
             ledger.append(*[_draft(number) for number in range(200)])
             assert ledger.verify().size == 201

@@ -56,7 +56,12 @@ _TRIES: Final = 10
 _GLANCES: Final = 3
 _GLANCE_S: Final = 0.0003  # many times as long as a writer holds the lock that it tries
 
-_WIDENING: Final = frozenset({"notice", "identity", "sharing", "mapping", "snapshot", "model", "release", "forgetting"})
+_WIDENING: Final = frozenset(
+    {
+        *("notice", "identity", "sharing", "collect", "access", "mapping", "form"),
+        *("snapshot", "model", "release", "forgetting"),
+    }
+)
 
 
 def narrows(entry: Entry) -> bool:

@@ -3,11 +3,17 @@
 An entry (the field also says event, or record of an audit log) is canonical JSON (RFC 8785); its hash is a leaf of the
 Merkle tree.
 
+What an entry says can often be guessed (one of some people said yes or no), and its hash is in proofs that others
+hold. So each entry carries a random salt, which nobody has but those who have the entry. Logs of earlier versions
+began without; there, an entry of kind `form` tells from where on each entry has one, and the older entries stay as
+they are: `check_form` holds a log to that.
+
     >>> Entry(seq=0, at_us=0, kind="region", body={"party": "account:acme", "region": "GB"}).leaf_bytes.decode()[:53]
     '{"at":"1970-01-01T00:00:00.000000Z","body":{"party":"'
 """
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -27,8 +33,11 @@ KINDS = (
     "limit",
     "sharing",
     "exclusion",
+    "collect",
+    "access",
     "mapping",
     "notice",
+    "form",
     "snapshot",
     "model",
     "release",
@@ -37,11 +46,19 @@ KINDS = (
 )
 """Every kind of entry. A reader refuses others: what it does not understand, it must not pass over."""
 
+SALT_BYTES = 16
+"""Enough that nobody guesses one."""
+
+FORM = 2
+"""The form of an entry with a salt, as an entry of kind `form` names it."""
+
 MAX_ENTRY_BYTES = 65_535
 """Longer entries are refused: the tiles in which a log is published give their length in 16 bits."""
 
 MAX_DEPTH = 64
 """Bodies nested deeper are refused: what every reader must be able to read must not depend on a reader's stack."""
+
+_SALT: Final = re.compile(r"[0-9a-f]{32}")
 
 TAMPERED: Final = (
     "the ledger was changed behind its back. Restore it from a copy that verifies, and find out who wrote to it."
@@ -67,12 +84,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         at_us: When it was appended, microseconds since the Unix epoch, UTC.
         kind: One of `KINDS`.
         body: A JSON object; what it holds depends on the kind.
+        salt: Random, 32 lower-case hexadecimal digits; none in entries of early logs.
     """
 
     seq: int
     at_us: int
     kind: str
     body: dict[str, Any]
+    salt: str | None = None
 
     @property
     def leaf_bytes(self) -> bytes:
@@ -82,7 +101,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             InvalidInputError: The body has no canonical JSON form.
         """
         value = {"at": us_to_text(self.at_us), "body": self.body, "kind": self.kind, "seq": self.seq}
-        return canonical_json(value)
+        return canonical_json(value if self.salt is None else {**value, "salt": self.salt})
 
     @property
     def leaf_hash(self) -> bytes:
@@ -98,11 +117,31 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         """
         try:
             match json.loads(leaf_bytes):
-                case {"at": str(at), "body": dict(body), "kind": str(kind), "seq": int(seq)} if kind in KINDS:
-                    return cls(seq=seq, at_us=text_to_us(at), kind=kind, body=body)
+                case {"at": str(at), "body": dict(body), "kind": str(kind), "seq": int(seq), **rest} if kind in KINDS:
+                    salt = rest.pop("salt", None)
+                    if not rest and (salt is None or (isinstance(salt, str) and _SALT.fullmatch(salt))):
+                        return cls(seq=seq, at_us=text_to_us(at), kind=kind, body=body, salt=salt)
         except (ValueError, RecursionError, InvalidInputError) as error:
             raise ProofError(f"An entry cannot be read ({error}): {TAMPERED}") from error
         raise ProofError("An entry is of an unknown kind or form. A newer version of Volition may have written it.")
+
+
+def check_form(entry: Entry, before: Entry | None) -> None:
+    """Check that an entry has the form that its place asks for, given the one before it; none before the first.
+
+    Raises:
+        ProofError: It lacks its salt, or the change to entries with a salt is not recorded, or is where none is.
+    """
+    expected = boundary(entry.seq) if before is not None and before.salt is None and entry.salt else None
+    if entry.salt is None and before is not None and before.salt is not None:
+        raise ProofError(f"Entry {entry.seq} has no salt, though the entry before it has one: {TAMPERED}")
+    if (entry.kind == "form") != (expected is not None) or (expected and entry.body != expected.body):
+        raise ProofError(f"Entry {entry.seq} does not record where entries with a salt begin as it should: {TAMPERED}")
+
+
+def boundary(unsalted: int) -> NewEntry:
+    """Return the entry that records that all entries before it, so many, have no salt, and all from it on have one."""
+    return NewEntry(kind="form", body={"form": FORM, "unsalted": unsalted})
 
 
 class PreparedEntry(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from typing import Final
 
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
-from volition.ledger.entry import MAX_ENTRY_BYTES, Entry, PreparedEntry
+from volition.ledger.entry import MAX_ENTRY_BYTES, SALT_BYTES, Entry, PreparedEntry
 from volition.ledger.store import MOST_AT_ONCE
 
 _SECOND_US: Final = 1_000_000
@@ -20,13 +20,14 @@ _SECOND_US: Final = 1_000_000
 class PendingAppend:
     """An append that waits for its turn, or to be stored by another thread along with its own."""
 
-    __slots__ = ("at_us", "entries", "error", "has_left", "leads", "start", "woken")
+    __slots__ = ("at_us", "entries", "error", "has_left", "leads", "salts", "start", "woken")
 
     def __init__(self, entries: Sequence[PreparedEntry]) -> None:
         """Take entries that nothing was done for yet."""
         self.entries = entries
         self.start: int | None = None  # once it is stored: the place of its first entry, and the time of that
         self.at_us = 0
+        self.salts: Sequence[str] = ()
         self.error: Exception | None = None
         self.leads = self.has_left = False
         self.woken = Lock()
@@ -44,8 +45,8 @@ class PendingAppend:
         start, at_us = self.start or 0, self.at_us
         return tuple(
             [
-                Entry(seq=start + place, at_us=at_us + place, kind=one.kind, body=one.body)
-                for place, one in enumerate(self.entries)
+                Entry(seq=start + place, at_us=at_us + place, kind=one.kind, body=one.body, salt=salt)
+                for place, (one, salt) in enumerate(zip(self.entries, self.salts, strict=True))
             ]
         )
 
@@ -53,9 +54,10 @@ class PendingAppend:
 class Transaction:
     """What one transaction stores: several appends, one after the other, each entry a microsecond after the last."""
 
-    def __init__(self, batch: Sequence[PendingAppend]) -> None:
-        """Take the appends that are stored together; their time is not known yet."""
+    def __init__(self, batch: Sequence[PendingAppend], draw: Callable[[int], bytes]) -> None:
+        """Take the appends that are stored together; their time is not known yet. `draw` gives random bytes."""
         self._batch = batch
+        self._draw = draw
         self._start = self._start_us = self._size = 0
         self._places: list[tuple[PendingAppend, int]] = []
 
@@ -67,27 +69,22 @@ class Transaction:
     def _time_of(self, seq: int) -> int:
         return self._start_us + seq - self._start
 
-    def leaves(self, start: int, start_us: int) -> tuple[bytes, ...]:
-        """Return the entries' bytes, from a place and a time on; an append with too long a one is refused alone."""
+    def leaves(self, start: int, start_us: int, *, first: PreparedEntry | None = None) -> tuple[bytes, ...]:
+        """Return the entries' bytes, from a place and a time on; an append with too long a one is refused alone.
+
+        Args:
+            start: Place of the first entry.
+            start_us: Its time, microseconds since the Unix epoch, UTC.
+            first: An entry of the ledger's own that goes before all others, if there are any.
+        """
         self._start, self._start_us = start, start_us
-        second_us = start_us - start_us % _SECOND_US
-        second = us_to_text(second_us)[:-7].encode()  # up to the point: the entries of one append differ behind it
-        leaves: list[bytes] = []
+        leaves = [] if first is None else self._written([first], start, self._salts(1))
+        own = len(leaves)
         self._places = []
         for pending in self._batch:
-            first = start + len(leaves)
-            mine = [  # as `Entry.leaf_bytes` writes it
-                b'{"at":"%b","body":%b,"kind":"%b","seq":%d}'
-                % (
-                    b"%b%06dZ" % (second, at_us - second_us)
-                    if (at_us := self._time_of(seq)) < second_us + _SECOND_US
-                    else us_to_text(at_us).encode(),
-                    one.body_bytes,
-                    one.kind.encode(),
-                    seq,
-                )
-                for seq, one in enumerate(pending.entries, first)
-            ]
+            place = start + len(leaves)
+            pending.salts = self._salts(len(pending.entries))
+            mine = self._written(pending.entries, place, pending.salts)
             longest = max(map(len, mine))
             if longest > MAX_ENTRY_BYTES:
                 kind = next(one.kind for one, leaf in zip(pending.entries, mine, strict=True) if len(leaf) == longest)
@@ -96,10 +93,35 @@ class Transaction:
                     "Keep the long part in a file and append its digest."
                 )
                 continue
-            self._places.append((pending, first))
+            self._places.append((pending, place))
             leaves += mine
+        if len(leaves) == own:
+            leaves = []
         self._size = len(leaves)
         return tuple(leaves)
+
+    def _written(self, entries: Sequence[PreparedEntry], start: int, salts: Sequence[str]) -> list[bytes]:
+        """Return entries from a place on as `Entry.leaf_bytes` writes them."""
+        second_us = self._start_us - self._start_us % _SECOND_US
+        second = us_to_text(second_us)[:-7].encode()  # up to the point: the entries of one append differ behind it
+        return [
+            b'{"at":"%b","body":%b,"kind":"%b","salt":"%b","seq":%d}'
+            % (
+                b"%b%06dZ" % (second, at_us - second_us)
+                if (at_us := self._time_of(seq)) < second_us + _SECOND_US
+                else us_to_text(at_us).encode(),
+                one.body_bytes,
+                one.kind.encode(),
+                salt.encode(),
+                seq,
+            )
+            for seq, (one, salt) in enumerate(zip(entries, salts, strict=True), start)
+        ]
+
+    def _salts(self, count: int) -> list[str]:
+        """Return a salt for each of so many entries."""
+        drawn = self._draw(SALT_BYTES * count).hex()
+        return [drawn[place : place + 2 * SALT_BYTES] for place in range(0, len(drawn), 2 * SALT_BYTES)]
 
     def acknowledge(self) -> None:
         """Give each append that was stored its place and time."""
@@ -110,13 +132,15 @@ class Transaction:
 class GroupCommit:
     """The queue of the appends of all threads, and who of them leads."""
 
-    def __init__(self, store: Callable[[Transaction], None]) -> None:
+    def __init__(self, store: Callable[[Transaction], None], draw: Callable[[int], bytes]) -> None:
         """Start with nobody waiting.
 
         Args:
             store: Stores one transaction, and acknowledges it; it is called by one thread at a time.
+            draw: Gives so many random bytes.
         """
         self._store = store
+        self._draw = draw
         self._mutex = Lock()
         self._waiting: list[PendingAppend] = []
         self._is_led = False
@@ -163,7 +187,7 @@ class GroupCommit:
                 count += len(batch[-1].entries)
         leader = batch[0]
         try:
-            self._store(Transaction(batch))
+            self._store(Transaction(batch, self._draw))
         except Exception as error:  # noqa: BLE001 - whatever it is, every thread that waited raises it
             for one in batch:
                 if not one.is_done:

@@ -7,6 +7,8 @@ without trusting the operator.
 - An append is acknowledged once it is durable, together with the signed checkpoint of the tree that it makes. Each
   entry is later than the one before it: its time is the clock's, or a microsecond after the last entry's (`clock`).
   Ledgers of earlier versions, in which entries share a time, are read as they are.
+- Each entry has a random salt, so that its hash tells nobody what it says; where the entries of a ledger of an earlier
+  version have none, one of kind `form` comes before the first that does.
 - Appends that arrive together are stored together (group commit), in one transaction with one checkpoint.
 - Nothing read from the store is believed: every entry, root and proof that leaves this module was checked against a
   checkpoint that carries this log's signature, and that checkpoint against all that this process saw before. What
@@ -22,12 +24,13 @@ without trusting the operator.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from os import urandom
 
 from volition.canonical import now_us
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.clock import EntryClock
-from volition.ledger.entry import TAMPERED, Entry, NewEntry, prepare
+from volition.ledger.entry import TAMPERED, Entry, NewEntry, boundary, check_form, prepare
 from volition.ledger.group_commit import GroupCommit, Transaction
 from volition.ledger.signing import (
     Checkpoint,
@@ -45,11 +48,12 @@ _CHUNK = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """The newest head that this process verified: its note, what that says, and the last entry's time."""
+    """The newest head that this process verified: its note, what that says, and of its last entry time and form."""
 
     note: str
     checkpoint: Checkpoint
     at_us: int
+    is_salted: bool
 
 
 class Ledger:
@@ -61,6 +65,7 @@ class Ledger:
         signer: Signer | VerifierKey,
         clock: Callable[[], int] = now_us,
         settle: Callable[[Sequence[Entry]], None] | None = None,
+        draw: Callable[[int], bytes] = urandom,
     ) -> None:
         """Open the ledger and verify its head: the signature, and that the tree in the store is the tree signed.
 
@@ -69,6 +74,7 @@ class Ledger:
             signer: The key of this log, or only its public half for a ledger that will just be read.
             clock: Gives the time, microseconds since the Unix epoch, UTC.
             settle: Called with what was stored before `append` returns it; others append meanwhile.
+            draw: Gives so many random bytes, for salts: from nothing that anyone could guess, outside tests.
 
         Raises:
             ProofError: The store's head does not verify with this key.
@@ -79,11 +85,14 @@ class Ledger:
         self._clock = EntryClock(clock)
         self._settle = settle
         self._seen = _Seen(
-            note="", checkpoint=Checkpoint(origin=self._key.name, size=0, root=merkle.EMPTY_ROOT), at_us=0
+            note="",
+            checkpoint=Checkpoint(origin=self._key.name, size=0, root=merkle.EMPTY_ROOT),
+            at_us=0,
+            is_salted=True,
         )
         self._grown = ("", merkle.Frontier())  # the note and the frontier of this process's last append
         self._growing = merkle.Frontier()  # that of the transaction under way
-        self._group_commit = GroupCommit(self._commit)
+        self._group_commit = GroupCommit(self._commit, draw)
         self._seen = self._verify_head(store.head(), self._seen)
 
     @property
@@ -204,11 +213,12 @@ class Ledger:
         """
         head = self.head
         frontier = merkle.Frontier()
-        at_us = 0
+        before = None
         for entry in self._verified_entries(0, head.size, head):
-            if entry.at_us < at_us:
+            if before is not None and entry.at_us < before.at_us:
                 raise ProofError(f"Entry {entry.seq} is older than the one before: {TAMPERED}")
-            at_us = entry.at_us
+            check_form(entry, before)
+            before = entry
             for node in frontier.extend([entry.leaf_hash], lowest=LOWEST):
                 if self._store.node(node.level, node.number) != node.hash:
                     raise ProofError(f"Node {node.number} of level {node.level} is not its entries': {TAMPERED}")
@@ -224,7 +234,7 @@ class Ledger:
             growth = self._store.append(partial(self._grow, transaction, self._signer, self._seen))
         except _NothingToStoreError:
             return
-        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=transaction.last_us)
+        self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=transaction.last_us, is_salted=True)
         self._grown = growth.note, self._growing
         transaction.acknowledge()
 
@@ -240,7 +250,8 @@ class Ledger:
             frontier = merkle.Frontier(head.size, self._read)
             if frontier.root() != last.checkpoint.root:
                 raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {TAMPERED}")
-        leaves = transaction.leaves(head.size, start_us)
+        first = None if last.is_salted else prepare(boundary(head.size))
+        leaves = transaction.leaves(head.size, start_us, first=first)
         if not leaves:
             raise _NothingToStoreError
         nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)
@@ -268,7 +279,12 @@ class Ledger:
         proof = merkle.prove_consistency(size, head.size, self._read)
         merkle.verify_consistency(size, head.size, proof, seen.checkpoint.root, checkpoint.root)
         last = [*self._verified_entries(max(head.size - 1, 0), head.size, checkpoint)]
-        return _Seen(note=head.note, checkpoint=checkpoint, at_us=last[0].at_us if last else 0)
+        return _Seen(
+            note=head.note,
+            checkpoint=checkpoint,
+            at_us=last[0].at_us if last else 0,
+            is_salted=not last or last[0].salt is not None,
+        )
 
     def _verify_note(self, note: str, expected: Checkpoint) -> None:
         if parse_checkpoint(open_note(note, self._key).text) != expected:

@@ -221,6 +221,14 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "mapping":
             names_mapped = words.count(len(body["mapping"]["events"]), "name")
             return f"Collecting began to use another mapping of events to kinds of data, with {names_mapped}."
+        case "collect":
+            return f"{words.count(body['records'], 'record')} came in."
+        case "access":
+            return (
+                f"Who read personal data on {body['day']} was put on record, in {words.count(body['lines'], 'line')}."
+            )
+        case "form":
+            return f"From here on each entry has a salt; the {body['unsalted']:,} before it have none."
         case "sharing":
             return _shared(body, account)
         case "exclusion":
