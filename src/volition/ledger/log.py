@@ -59,13 +59,15 @@ class _Seen:
 class Ledger:
     """A store's entries, verified. It may be used from several threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a ledger is put together from
         self,
         store: Store,
         signer: Signer | VerifierKey,
         clock: Callable[[], int] = now_us,
+        *,
         settle: Callable[[Sequence[Entry]], None] | None = None,
         draw: Callable[[int], bytes] = urandom,
+        keep: Callable[[str], None] | None = None,
     ) -> None:
         """Open the ledger and verify its head: the signature, and that the tree in the store is the tree signed.
 
@@ -74,6 +76,8 @@ class Ledger:
             signer: The key of this log, or only its public half for a ledger that will just be read.
             clock: Gives the time, microseconds since the Unix epoch, UTC.
             settle: Called with what was stored before `append` returns it; others append meanwhile.
+            keep: Called with the signed checkpoint of what was stored, before `append` returns; those of one process in
+                their order.
             draw: Gives so many random bytes, for salts: from nothing that anyone could guess, outside tests.
 
         Raises:
@@ -84,6 +88,7 @@ class Ledger:
         self._key = signer.key if isinstance(signer, Signer) else signer
         self._clock = EntryClock(clock)
         self._settle = settle
+        self._keep = keep
         self._seen = _Seen(
             note="",
             checkpoint=Checkpoint(origin=self._key.name, size=0, root=merkle.EMPTY_ROOT),
@@ -205,6 +210,46 @@ class Ledger:
         merkle.verify_consistency(old_size, at, proof, self._root(old_size, head), root)
         return proof
 
+    def open_checkpoint(self, note: str) -> Checkpoint:
+        """Return what a checkpoint that this log's key signed says.
+
+        Raises:
+            ProofError: It is none of this log.
+        """
+        checkpoint = parse_checkpoint(open_note(note, self._key).text)
+        if checkpoint.origin != self._key.name:
+            raise ProofError(f"The checkpoint belongs to the log {checkpoint.origin}, not to {self._key.name}.")
+        return checkpoint
+
+    def check_extends(self, note: str, *, where: str) -> None:
+        """Check that this ledger is the one of which a checkpoint was signed, or has grown from it.
+
+        Args:
+            note: The signed checkpoint.
+            where: What quotes it, for the message.
+
+        Raises:
+            ProofError: It is not: entries were cut off, or an older copy was put back, or went on otherwise.
+        """
+        seen = self._seen
+        if note == seen.note:
+            return
+        checkpoint, head = self.open_checkpoint(note), self.head
+        instead = (
+            "A no may be among what is missing, so nothing is done with it. Put the newest copy of the ledger back, or "
+            "the whole workspace as it was at one moment; and find out who wrote to it."
+        )
+        if checkpoint.size > head.size:
+            raise ProofError(
+                f"The ledger has {head.size:,} entries, but {where} quotes a signed checkpoint of {checkpoint.size:,}: "
+                f"the last ones were cut off, or an older copy was put back. {instead}"
+            )
+        if self._root(checkpoint.size, head) != checkpoint.root:
+            raise ProofError(
+                f"The first {checkpoint.size:,} entries are not those of the signed checkpoint that {where} quotes: "
+                f"an older copy was put back and went on otherwise. {instead}"
+            )
+
     def verify(self) -> Checkpoint:
         """Verify everything in the store: every entry, node and checkpoint; return the head that they make up.
 
@@ -236,6 +281,8 @@ class Ledger:
             return
         self._seen = _Seen(note=growth.note, checkpoint=growth.checkpoint, at_us=transaction.last_us, is_salted=True)
         self._grown = growth.note, self._growing
+        if self._keep is not None:
+            self._keep(growth.note)
         transaction.acknowledge()
 
     def _grow(self, transaction: Transaction, signer: Signer, seen: _Seen, head: Head) -> Growth:

@@ -8,6 +8,7 @@ settings      `server.toml`
 auth          users, passwords, sessions, tokens, links
 jobs          background jobs
 repeating     work that is repeated in a thread, and after trouble less often
+checkpoints   the ledger's newest checkpoint, kept with the users
 asgi          the protocol between a web server and an application
 http_errors   how a request fails: status, identifier, title
 middleware    before any route: authentication, CSRF, body limits, security headers

@@ -22,6 +22,7 @@ from volition import canonical
 from volition.errors import BackendError, ConflictError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
+from volition.server.checkpoints import ServerCheckpoints
 from volition.server.jobs import Jobs
 from volition.server.mail.courier import Courier
 from volition.server.middleware import SecurityMiddleware
@@ -50,6 +51,7 @@ class Server:
         self.settings: ServerSettings = read_settings(folder, is_demo=is_demo)
         self.workspaces = Workspaces(folder, open_sign_ins=lambda: contextlib.nullcontext(self.access))
         self.access = Access.open(folder)
+        self._checkpoints = ServerCheckpoints(self.access.database, self.workspaces)
         self.jobs = Jobs(self.workspaces, clock=canonical.now_us)
         self.api = Api(access=self.access, workspaces=self.workspaces, jobs=self.jobs, settings=self.settings)
         self.shown = ShownNotices(self.access.database)
@@ -105,6 +107,7 @@ class Server:
         if self._courier is not None:
             self._courier.close()
         self.jobs.close()
+        self._checkpoints.close()
         self.access.close()
         self.workspaces.close()
 

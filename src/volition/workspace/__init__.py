@@ -22,6 +22,7 @@ handed the opened folder and the groups that it needs, so the modules can be rea
 
 mail_settings   what its table [mail] may say
 settings     what volition.toml may say
+checkpoints  the newest checkpoint, kept apart from the ledger and compared with it
 opened       the folder, opened, and what is known now
 namesakes    identities that are or may be one person: the no of each counts for all
 terms        publish terms, accept them

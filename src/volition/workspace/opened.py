@@ -27,6 +27,7 @@ from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.transparency.usage import UsageCounts
+from volition.workspace.checkpoints import KeptCheckpoints
 from volition.workspace.settings import DEFAULT_ENGINE, make_engine, read_settings
 
 if TYPE_CHECKING:
@@ -67,7 +68,12 @@ class Opened:
         self.parties = Parties.open(folder)
         self._store = SqliteStore(folder / "ledger.db")
         self.leases = Leases(folder / LEASES)
-        self.ledger = Ledger(self._store, self.signer, clock=clock, settle=self.leases.settle)
+        self._checkpoints = KeptCheckpoints(folder, self.parties)
+        self.ledger = Ledger(
+            self._store, self.signer, clock=clock, settle=self.leases.settle, keep=self._checkpoints.keep
+        )
+        self._checkpoints.check(self.ledger)
+        self._is_compared = False
         kept = find_saved_history(folder / "history", self.ledger, self.signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
@@ -78,6 +84,7 @@ class Opened:
         if "lake" in self.__dict__:
             self.lake.close()
         self.uses.close()
+        self._checkpoints.close()
         self.parties.close()
         self._store.close()
 
@@ -110,9 +117,11 @@ class Opened:
         """Return what the gate must know, up to the ledger's head; once it was long to read, it is kept."""
         self._history.sharings.keyed = self._keyed
         if self.ledger.size == self._history.size:  # the head is read and verified; what lies below it was before
+            self._compare_once()
             return self._history
         for entry in self.ledger.entries(self._history.size):
             extend_history(self._history, entry)
+        self._compare_once()
         if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):
             root = self.ledger.root(self._history.size)
             try:
@@ -121,6 +130,17 @@ class Opened:
                 _log.warning("The history could not be kept in %s; it will be read anew.", self.folder / "history")
             self._kept_size = self._history.size
         return self._history
+
+    def _compare_once(self) -> None:
+        """Compare the ledger with the snapshots and releases that it does not name, when it has first been read."""
+        if not self._is_compared:
+            events = self._history.events
+            self._checkpoints.check_folders(
+                self.ledger,
+                snapshots={entry.body["snapshot"] for entry in events if entry.kind == "snapshot"},
+                cards={entry.body["card"] for entry in events if entry.kind == "release"},
+            )
+            self._is_compared = True
 
     def _keyed(self, account: str, source: str) -> str | None:
         try:

@@ -145,6 +145,16 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
 
+    def state(self, name: str) -> bytes:
+        """Return the value kept under a name; empty if there is none. Raises as `all` does."""
+        found = self.one("SELECT value FROM state WHERE name = ?", name)
+        return bytes(found[0]) if found else b""
+
+    def set_state(self, name: str, value: bytes) -> None:
+        """Keep a value under a name. Raises as `writing` does."""
+        with self.writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
+
     @contextmanager
     def destroying(self) -> Iterator[sqlite3.Connection]:
         """Write as `writing` does, and note that bytes are to be wiped."""

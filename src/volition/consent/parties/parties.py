@@ -18,6 +18,7 @@ from volition.consent.references import ConversationRef
 from volition.errors import BackendError, ConflictError, InvalidInputError
 
 _MASTER_KEY = "master.key"
+_CHECKPOINT: Final = "checkpoint"
 _MOST_KEPT: Final = 100_000  # conversations of which it is remembered what entries call them
 
 
@@ -81,6 +82,22 @@ class Parties:
         """Return what is another value once anything here was written, by this process or by another."""
         with self._database.lock:
             return self._database.version(), self._database.changes()
+
+    def kept_checkpoint(self) -> str:
+        """Return the signed checkpoint of the ledger that was kept here last; empty if none was.
+
+        Raises:
+            BackendError: The file could not be read.
+        """
+        return self._database.state(_CHECKPOINT).decode(errors="replace")
+
+    def keep_checkpoint(self, note: str) -> None:
+        """Keep a signed checkpoint of the ledger, so that a ledger without what it holds is known.
+
+        Raises:
+            BackendError: The file could not be written.
+        """
+        self._database.set_state(_CHECKPOINT, note.encode())
 
     # --- the directory: see there ---
 
