@@ -44,7 +44,8 @@ def test_the_demo_keeps_the_five_promises_and_leaves_a_workspace_to_go_on_with(t
     assert cli.main(["demo", "--keep", str(tmp_path / "demo")]) == 0
     [figures], (shown, complaints) = told, capsys.readouterr()
 
-    # People get every step as plain lines.
+    # Machines get the same figures, as they are; people get every step as plain lines.
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert complaints == ""
     assert [title for step in steps if (title := step.title) not in shown.splitlines()] == []
     assert "\x1b" not in shown

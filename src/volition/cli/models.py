@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from volition.canonical import us_to_text
-from volition.cli import output
+from volition.cli import codes, output
 from volition.cli.blocks import Block, Grid, Value, heading, interval, listed, paragraph, short_instant
 from volition.cli.call import Call, Result, command, instant
 from volition.errors import InvalidInputError
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     command(app, "train", panel=PANEL, example="volition train search")(train)
     command(app, "audit", panel=PANEL, example="volition audit search-0123456789ab")(audit)
     command(app, "release", panel=PANEL, example="volition release search-0123456789ab")(release)
+    command(app, "retrain", panel=PANEL, example="volition retrain --check search-0123456789ab")(retrain)
 
 
 def snapshot(
@@ -292,6 +293,46 @@ def _override(by: str | None, why: str | None) -> "Override | None":
         msg = "An override takes both: who answers (--override-by) and why (--because)."
         raise InvalidInputError(msg)
     return Override(by=by, why=why)
+
+
+def retrain(
+    call: Call,
+    model: Model,
+    check: Annotated[  # noqa: FBT002 - an option
+        bool,
+        typer.Option("--check", help="Only compare. Without, a model whose files are lost or changed is put back."),
+    ] = False,
+) -> Result:
+    """Train a model again from its snapshot, and compare the two byte for byte.
+
+    That it learned from nothing but the rows of its snapshot no signature proves: this does. Exits with 4 where the
+    snapshot does not give the model that the log names.
+    """
+    with call.workspace() as workspace, output.progress() as progress:
+        again = workspace.retraining.retrain(model, restore=not check, progress=progress)
+    code = codes.OK if again.is_same and (not again.files or again.is_restored) else codes.UNPROVEN
+    return Result(value={"same": again.is_same, **asdict(again)}, view=_retrained_view, code=code.code)
+
+
+def _retrained_view(value: Value) -> Iterator[Block]:
+    """Show what training again gave."""
+    if value["same"]:
+        yield paragraph(
+            f"The snapshot {value['snapshot']} gives {value['model']}, byte for byte: digest {value['digest']}."
+        )
+    else:
+        yield paragraph(
+            f"The snapshot {value['snapshot']} does NOT give {value['model']}: the log names the digest "
+            f"{value['digest']}, and training again gives {value['again']}. It learned from something else, or other "
+            "versions of the software trained it. Do not use it; train from the snapshot and release that."
+        )
+        if value["differing"]:
+            yield paragraph(f"Files that differ: {listed(value['differing'])}.")
+    if value["is_restored"]:
+        yield paragraph("Its files were lost or changed, and are put back. Audit it again before its next release.")
+    elif value["files"]:
+        restore = f" To put them back: volition retrain {value['model']}" if value["same"] else ""
+        yield paragraph(f"The model's own files are {value['files']}.{restore}")
 
 
 def _release_view(value: Value) -> Iterator[Block]:

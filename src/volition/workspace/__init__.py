@@ -35,6 +35,7 @@ event_mappings   which event is of which category, as the ledger has it
 records      ways in; and what may be used, as a stream
 snapshots    training sets, frozen
 models       train, audit, release; which are at work
+retraining   models trained again, and compared
 features     models at work, for one person
 weigh        what a yes gives and costs
 erasing      a party gone for good, in one order for every face

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from volition.workspace.people import People
     from volition.workspace.proofs import Proofs
     from volition.workspace.records import Records
+    from volition.workspace.retraining import Retraining
     from volition.workspace.rights import Rights
     from volition.workspace.snapshots import Snapshots
     from volition.workspace.terms import PublishedTerms
@@ -202,6 +203,13 @@ class Workspace:
         from volition.workspace.models import Models
 
         return Models(self._opened, self.gate, self.snapshots)
+
+    @cached_property
+    def retraining(self) -> "Retraining":
+        """Train models again, and compare."""
+        from volition.workspace.retraining import Retraining
+
+        return Retraining(self._opened, self.snapshots, self.models)
 
     @cached_property
     def features(self) -> "Features":
