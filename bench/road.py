@@ -28,7 +28,8 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.progress import Progress
 from volition.records.audience import ConversationKind
 from volition.records.ingest.intake import Collected
-from volition.transparency.prove import verify_bundle, verify_person
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.people import verify_person
 from volition.workspace import Workspace
 
 Notes = dict[str, Any]

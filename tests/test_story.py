@@ -8,7 +8,8 @@ import pytest
 from volition import RefusedError, Workspace
 from volition.canonical import datetime_to_us
 from volition.ledger.signing import VerifierKey
-from volition.transparency.prove import verify_bundle, verify_person
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.people import verify_person
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 

@@ -60,7 +60,9 @@ if TYPE_CHECKING:
     from volition.records.snapshot import Snapshot
     from volition.records.stream.rows import Rows
     from volition.transparency.holdings import Holdings
-    from volition.transparency.prove import Verified, verify_bundle, verify_person
+    from volition.transparency.verify.bundle import verify_bundle
+    from volition.transparency.verify.checks import Verified
+    from volition.transparency.verify.people import verify_person
     from volition.transparency.weigh import Weighed
     from volition.workspace.consent import Consent
     from volition.workspace.erasing import Erased
@@ -186,9 +188,9 @@ _HOMES: Final = {
     "Owed": "learning.forget",
     "Weighed": "transparency.weigh",
     "Holdings": "transparency.holdings",
-    "Verified": "transparency.prove",
-    "verify_bundle": "transparency.prove",
-    "verify_person": "transparency.prove",
+    "Verified": "transparency.verify.checks",
+    "verify_bundle": "transparency.verify.bundle",
+    "verify_person": "transparency.verify.people",
     # what can be put in their place
     "Store": "ledger.store",
     "Engine": "consent.gate",

@@ -12,7 +12,7 @@ from volition.canonical import us_to_datetime
 from volition.consent.limits import LONGEST_NAME
 from volition.errors import InvalidInputError
 from volition.ledger.entry import NewEntry
-from volition.transparency.prove import verify_bundle
+from volition.transparency.verify.bundle import verify_bundle
 from volition.workspace import Workspace
 
 EVERYTHING = {"data": ["content", "service"], "purpose": ["train", "feature"]}

@@ -20,7 +20,8 @@ from volition.learning.families.recommend.counts import tables_of
 from volition.learning.families.recommend.family import RecommendFamily
 from volition.learning.forget import erase_retired
 from volition.progress import silent
-from volition.transparency.prove import verify_bundle, verify_person
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.people import verify_person
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -13,7 +13,7 @@ from volition.learning.card import card_markdown
 from volition.learning.release import Override, read_card, settle_releases, write_release
 from volition.ledger.entry import NewEntry
 from volition.ledger.signing import open_envelope
-from volition.transparency.prove import verify_bundle
+from volition.transparency.verify.bundle import verify_bundle
 from volition.workspace import Workspace
 
 UNREACHABLE = (0.99, False)

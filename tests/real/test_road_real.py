@@ -23,7 +23,8 @@ from volition.consent.permits import Reason
 from volition.errors import RefusedError
 from volition.learning.encoder import Encoder, EncoderMissingError
 from volition.progress import silent
-from volition.transparency.prove import verify_bundle, verify_person
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.people import verify_person
 from volition.workspace import Workspace
 
 DATA = Path(os.environ.get("VOLITION_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -11,7 +11,7 @@ from volition.records.ingest.mapping import EventMapping
 from volition.records.ingest.otlp import SERVICE_CATEGORIES
 from volition.records.ingest.prose import LONGEST, looks_written
 from volition.server.web.console.ledger import line_of
-from volition.transparency.prove import verify_bundle
+from volition.transparency.verify.bundle import verify_bundle
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -28,7 +28,7 @@ from volition.ledger.stores.sqlite import SqliteStore
 from volition.records.engines.arrow import ArrowEngine
 from volition.records.lake import Lake
 from volition.records.snapshot import Snapshot
-from volition.transparency.prove import verify_bundle
+from volition.transparency.verify.bundle import verify_bundle
 from volition.workspace import Workspace
 
 pytestmark = pytest.mark.slow

@@ -30,7 +30,7 @@ from volition.ledger.signing import VerifierKey
 from volition.server.api.security import Requirement
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
-from volition.transparency.prove import verify_person
+from volition.transparency.verify.people import verify_person
 from waiting import until
 
 ALL = list(Scope)

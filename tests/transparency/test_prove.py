@@ -33,7 +33,9 @@ from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint, Signer, checkpoint_text, sign_note
 from volition.ledger.stores.memory import MemoryStore
 from volition.records.snapshot import Snapshot, person_leaf, person_tag, rows_commitment
-from volition.transparency.prove import prove_person, verify_bundle, verify_person, write_bundle
+from volition.transparency.prove import prove_person, write_bundle
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.people import verify_person
 
 STRANGER = Signer.from_seed("log.example/world", bytes(32))
 NOT_MEASURED = not_measured("benefit", "This is no test of it.")

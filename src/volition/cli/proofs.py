@@ -16,7 +16,7 @@ from volition.errors import BackendError, InvalidInputError
 
 if TYPE_CHECKING:
     from volition.ledger.signing import VerifierKey
-    from volition.transparency.prove import Verified
+    from volition.transparency.verify.checks import Verified
 
 PANEL = "Prove"
 
@@ -144,8 +144,8 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
 
 
 def _verify(path: Path, verifier: "VerifierKey") -> "Verified":
-    from volition.transparency.prove import verify_bundle
-    from volition.transparency.receipt import verify_evidence
+    from volition.transparency.evidence import verify_evidence
+    from volition.transparency.verify.bundle import verify_bundle
 
     try:
         with path.open("rb") as stream:

@@ -5,7 +5,8 @@ public key alone.
 
 One noun through all layers: what a person may demand is their *rights* (`workspace.rights`, `rights` in the API and the
 command line). Each right has its module here: access and portability in `holdings` and `usage`, objection and erasure
-in `data_requests` (data subject access requests), the trained models in `traces`, evidence in `prove` and `receipt`.
+in `data_requests` (data subject access requests), the trained models in `traces`, evidence in `prove` and `receipt`;
+whoever holds evidence checks it with `verify` and `evidence`.
 
 Each module knows only those before it:
 
@@ -15,6 +16,8 @@ data_requests   what a person asked for, and its progress
 traces          what the models learned from one party
 figures         what audits measured, as one party may see it
 weigh           what a yes gives and costs, before the choice
-prove           evidence, checked offline
+verify          evidence, checked offline: a log, a bundle, a proof of a person
+prove           evidence, written
 receipt         what somebody decided, as a consent receipt
+evidence        any document of evidence, checked
 """

@@ -17,12 +17,13 @@ from functools import partial
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, us_to_text
-from volition.errors import InvalidInputError, ProofError
+from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
-from volition.transparency.prove import Verified, check_claim, open_checkpoint, verify_person
+from volition.transparency.verify.checks import Verified, check_claim
+from volition.transparency.verify.log import open_checkpoint
 
 FORMAT: Final = "volition/receipt/1"
 PROOFS_FORMAT: Final = "volition/person-proofs/1"
@@ -159,29 +160,6 @@ def verify_receipt(receipt: Any, verifier: VerifierKey) -> Verified:  # noqa: AN
     record = receipt.get("record") if isinstance(receipt, Mapping) else None
     name = record.get("dct:identifier") if isinstance(record, Mapping) else "none"
     return Verified(checks=(check_claim(f"receipt {name}", partial(_check_receipt, receipt, verifier))[0],))
-
-
-def verify_evidence(document: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN401 - any JSON value may arrive
-    """Check the evidence that a person may hold: one proof or several, one receipt, or a proof bundle with both.
-
-    Raises:
-        InvalidInputError: It is none of these.
-    """
-    if isinstance(document, Mapping) and ("proofs" in document or "receipts" in document):
-        proofs, receipts = document.get("proofs", []), document.get("receipts", [])
-    elif isinstance(document, Mapping) and document.get("format") == FORMAT:
-        proofs, receipts = [], [document]
-    else:
-        proofs, receipts = document if isinstance(document, list) else [document], []
-    if not isinstance(proofs, list) or not isinstance(receipts, list):
-        proofs, receipts = [], []
-    if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
-        raise InvalidInputError("The document holds no proof of a person and no receipt.")
-    verified = [
-        *(verify_person(proof, verifier) for proof in proofs),
-        *(verify_receipt(receipt, verifier) for receipt in receipts),
-    ]
-    return Verified(checks=tuple(check for one in verified for check in one.checks))
 
 
 def _check_receipt(receipt: Mapping[str, Any], verifier: VerifierKey) -> str:

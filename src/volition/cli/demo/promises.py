@@ -20,7 +20,8 @@ from volition.cli.demo.cast import (
 from volition.cli.demo.samples import SampleAccount
 from volition.errors import ProofError, RefusedError
 from volition.ledger.signing import VerifierKey
-from volition.transparency.prove import Verified, verify_bundle
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.checks import Verified
 from volition.workspace import Workspace
 
 if TYPE_CHECKING:

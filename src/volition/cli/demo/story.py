@@ -65,7 +65,8 @@ from volition.ledger.signing import VerifierKey
 from volition.progress import Progress, silent
 from volition.records.audience import ConversationKind
 from volition.server.auth import Access, Role
-from volition.transparency.prove import verify_bundle, verify_person
+from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.people import verify_person
 from volition.workspace import Workspace
 from volition.workspace.forgetting import Forgotten
 
