@@ -15,6 +15,7 @@ data_requests   what a person asked for, and its progress
 traces          what the models learned from one party
 figures         what audits measured, as one party may see it
 weigh           what a yes gives and costs, before the choice
+verify          what evidence claims, checked one statement at a time
 prove           evidence, checked offline
 receipt         what somebody decided, as a consent receipt
 """
