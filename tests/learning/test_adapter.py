@@ -173,7 +173,7 @@ def test_without_the_packages_it_says_what_to_install(monkeypatch, tmp_path):
 
 def test_a_card_tells_the_claim_and_the_base():
     told = {
-        "format": "volition/card/3",
+        "format": "volition/card/4",
         "model": "adapter-1",
         "family": "adapter",
         "released": "now",

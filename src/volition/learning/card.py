@@ -11,7 +11,8 @@ from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 from volition.learning.audit.finding import Finding, not_measured
 
-FORMAT: Final = "volition/card/3"
+FORMAT: Final = "volition/card/4"
+_JUDGED: Final = ("volition/card/3", FORMAT)  # whose findings have verdicts, as `Finding` reads them
 
 _Card = Mapping[str, Any]
 
@@ -41,7 +42,7 @@ def card_for_people(card: _Card, *, own: Mapping[str, int], withheld: Callable[[
         withheld: Says whether a finding's figure, too, would reveal too much to this reader.
     """
     learned = card["learned_from"]
-    has_findings = card["format"] == FORMAT
+    has_findings = card["format"] in _JUDGED
     findings = [Finding.from_json(found) for found in card["findings"]] if has_findings else []
     shown = [not_measured(found.audit, _FEW, metric=found.metric) if withheld(found) else found for found in findings]
     return {
@@ -213,5 +214,6 @@ def _privacy(card: _Card) -> Iterator[str]:
 _FORMS: Final[Mapping[str, Callable[[_Card], Iterator[str]]]] = {
     "volition/card/1": _first,
     "volition/card/2": _second,
+    "volition/card/3": _third,
     FORMAT: _third,
 }

@@ -11,12 +11,13 @@ Which models there are is read from the ledger (`registry`), and whether a snaps
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, us_to_text
+from volition.consent.history import History
 from volition.consent.permits import Permits
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_folder
@@ -26,6 +27,7 @@ from volition.learning.card import FORMAT, card_markdown
 from volition.learning.freshness import check_fresh
 from volition.learning.registry import ModelState
 from volition.learning.train import Trained
+from volition.ledger.entry import Entry
 from volition.ledger.signing import Signer, sign_envelope
 from volition.records.snapshot import Snapshot
 
@@ -193,7 +195,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         people=snapshot.count_people(merged or {}),
     )
     card_bytes = canonical_json(card)
-    statement = _statement(trained, snapshot, card, card_digest=digest(card_bytes))
+    statement = statement_of(card, card_digest=digest(card_bytes))
     files = {
         "card.json": card_bytes,
         "card.md": card_markdown(card).encode(),
@@ -248,23 +250,47 @@ def _card(  # noqa: PLR0913 - what a release binds together
     }
 
 
-def _statement(trained: Trained, snapshot: Snapshot, card: Mapping[str, Any], *, card_digest: str) -> dict[str, Any]:
-    """Return the in-toto statement that binds the model's files to all that its card rests on."""
+def statement_of(card: Mapping[str, Any], *, card_digest: str) -> dict[str, Any]:
+    """Return the in-toto statement that binds a model's files to all that its card rests on: it follows from the card.
+
+    The schema of its predicate is in `docs/formats`.
+    """
     return {
         "_type": STATEMENT_TYPE,
-        "subject": [{"name": name, "digest": {"sha256": value}} for name, value in card["files"].items()],
+        "subject": [{"name": name, "digest": {"sha256": value}} for name, value in sorted(card["files"].items())],
         "predicateType": PREDICATE_TYPE,
         "predicate": {
-            "model": trained.id,
-            "digest": trained.model.digest,
-            "snapshot": snapshot.id,
-            "manifest": snapshot.digest,
+            "model": card["model"],
+            "digest": card["digest"],
+            "snapshot": card["learned_from"]["snapshot"],
+            "manifest": card["learned_from"]["manifest"],
             "checkpoint": card["checkpoint"],
             "terms": card["terms"],
             "findings": card["findings"],
             "card": card_digest,
         },
     }
+
+
+def terms_in_force(history: History, accounts: Iterable[str], *, at_us: int) -> list[str]:
+    """Return the ids of the terms that bind any of some accounts at an instant, in order."""
+    return sorted(
+        {
+            terms.id
+            for account in accounts
+            for _, terms in [one for one in history.bindings.terms_of(account) if one[0] <= at_us][-1:]
+        }
+    )
+
+
+def merged_in(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return into whom people were merged, as the ledger says: pseudonym -> the pseudonym of the one who is kept."""
+    merged: dict[str, str] = {}
+    for entry in entries:
+        if entry.kind == "identity" and entry.body["act"] == "merge":
+            kept, gone = (str(one).removeprefix("person:") for one in entry.body["people"])
+            merged = {one: kept if into == gone else into for one, into in merged.items()} | {gone: kept}
+    return merged
 
 
 def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:

@@ -137,20 +137,34 @@ def train(  # noqa: PLR0913 - what a training is made of
     return trained
 
 
+def record_of(
+    family: str, model_digest: str, snapshot: str, *, manifest: Mapping[str, Any], manifest_digest: str
+) -> dict[str, Any]:
+    """Return the record of a training: what was learnt, and from what. Everybody who has the manifest can make it."""
+    return {
+        "family": family,
+        "purpose": manifest["purpose"],
+        "snapshot": snapshot,
+        "manifest": manifest_digest,
+        "rows": sum(manifest["accounts"].values()),
+        "people": manifest["people"]["size"],
+        "accounts": dict(manifest["accounts"]),
+        "digest": model_digest,
+    }
+
+
+def name_of(record: Mapping[str, Any]) -> str:
+    """Return the name of the model of a training: its family and the beginning of its record's digest."""
+    return f"{record['family']}-{digest(canonical_json(record))[:12]}"
+
+
 def keep(model: Model, snapshot: Snapshot, *, models: Path) -> Trained:
     """Put a model in its folder with the record of what it was learnt from, whole or not at all."""
-    record = {
-        "family": model.family,
-        "purpose": snapshot.purpose,
-        "snapshot": snapshot.id,
-        "manifest": snapshot.digest,
-        "rows": len(snapshot.keys),
-        "people": snapshot.manifest["people"]["size"],
-        "accounts": dict(snapshot.manifest["accounts"]),
-        "digest": model.digest,
-    }
+    record = record_of(
+        model.family, model.digest, snapshot.id, manifest=snapshot.manifest, manifest_digest=snapshot.digest
+    )
     data = canonical_json(record)
-    folder = models / f"{model.family}-{digest(data)[:12]}"
+    folder = models / name_of(record)
     files = {f"model/{name}": content for name, content in model.files().items()}
     try:
         write_folder(folder, files | {"record.json": data})

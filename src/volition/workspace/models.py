@@ -37,8 +37,10 @@ from volition.learning.release import (
     Override,
     check_bounds,
     check_releasable,
+    merged_in,
     read_card,
     settle_releases,
+    terms_in_force,
     write_release,
 )
 from volition.learning.train import FolderParts, Trained, train
@@ -274,12 +276,7 @@ class Models:
 
     def release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> NewEntry:
         """Write a release's files and return the entry that names them; it counts once that entry is appended."""
-        bound = {
-            terms.id
-            for account in snapshot.manifest["accounts"]
-            for start_us, terms in self._opened.history().bindings.terms_of(account)[-1:]
-            if start_us <= self._opened.now_us
-        }
+        now_us, history = self._opened.now_us, self._opened.history()
         named = write_release(
             self._opened.folder / "releases",
             trained=trained,
@@ -287,11 +284,11 @@ class Models:
             findings=self.findings(trained),
             required=[audit for audit, asked in self._opened.settings.bounds.items() if asked.required],
             override=override,
-            terms=sorted(bound),
-            checkpoint=self._opened.ledger.checkpoint(),
+            terms=terms_in_force(history, snapshot.manifest["accounts"], at_us=now_us),
+            checkpoint=self._opened.ledger.checkpoint(history.size),
             signer=self._opened.signer,
-            at_us=self._opened.now_us,
-            merged=self._opened.parties.changes.merged_pseudonyms(),
+            at_us=now_us,
+            merged=merged_in(history.events),
         )
         return NewEntry(kind="release", body={"model": trained.id, **named})
 

@@ -3,11 +3,12 @@
 Settings are read by every command, so nothing that measures is loaded here: `run` has how each audit measures.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from volition.learning.audit.bounds import Bound
+from volition.learning.audit.finding import NOT_MEASURED, at_least, at_most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,11 +19,13 @@ class Default:
         bound: Its bound.
         example: A bound for the settings' comment, where a new workspace has none.
         says: What the bound means, for the settings.
+        judge: The verdict on a figure that is held against a bound.
     """
 
     bound: Bound
     example: float
     says: str
+    judge: Callable[[float, float | None], str] = at_most
 
 
 DEFAULTS: Final[Mapping[str, Default]] = {
@@ -30,6 +33,7 @@ DEFAULTS: Final[Mapping[str, Default]] = {
         bound=Bound(value=None),
         example=0.0,
         says="The feature's quality with training less without: at least the bound. Few units vary by chance.",
+        judge=at_least,
     ),
     "fairness": Default(
         bound=Bound(value=None),
@@ -55,6 +59,11 @@ DEFAULTS: Final[Mapping[str, Default]] = {
 """Every audit by its name, in the order in which they run and are shown."""
 
 DEFAULT_BOUNDS: Final[Mapping[str, Bound]] = {name: default.bound for name, default in DEFAULTS.items()}
+
+
+def verdict_on(audit: str, value: float | None, bound: float | None) -> str:
+    """Return the verdict that an audit gives on a figure; none was measured where there is no figure."""
+    return NOT_MEASURED if value is None else DEFAULTS[audit].judge(value, bound)
 
 
 def bounds_text() -> str:
