@@ -26,6 +26,7 @@ from volition.cli.demo.samples import write_samples
 from volition.cli.reference import reference
 from volition.learning.families.installed import BUILT_IN
 from volition.server.auth import Access, Role, Scope
+from volition.transparency.verify.archive import pack
 from volition.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
@@ -707,11 +708,10 @@ def test_without_a_key_or_a_workspace_verifying_is_refused_and_says_why(elsewher
 
 
 def test_changed_evidence_exits_with_4_and_names_what_fails(elsewhere, volition, tmp_path):
-    with zipfile.ZipFile("evidence.zip") as old, zipfile.ZipFile("changed.zip", "w") as new:
-        for name in old.namelist():
-            new.writestr(
-                name, old.read(name).replace(b'"yes"', b'"no!"') if name == "entries.jsonl" else old.read(name)
-            )
+    with zipfile.ZipFile("evidence.zip") as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    members["entries.jsonl"] = members["entries.jsonl"].replace(b'"yes"', b'"no!"')
+    Path("changed.zip").write_bytes(pack(members))
     code, out, _ = volition("verify", "changed.zip", "--key", "log.pub")
     assert code == 4
     assert re.search(r"^FAILS +ledger", out, re.MULTILINE)

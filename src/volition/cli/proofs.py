@@ -3,7 +3,7 @@
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that `volition --help` is quick
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -16,6 +16,7 @@ from volition.errors import BackendError, InvalidInputError
 
 if TYPE_CHECKING:
     from volition.ledger.signing import VerifierKey
+    from volition.transparency.verify.bundle import Kept
     from volition.transparency.verify.checks import Verified
 
 PANEL = "Prove"
@@ -93,26 +94,102 @@ def _proved_person_view(value: Value) -> Iterator[Block]:
     )
 
 
-def verify(
+def verify(  # noqa: PLR0913, PLR0917 - what is checked, and what it is held against
     call: Call,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Evidence (zip), or proofs and receipts of a person (JSON).")
+        Path, typer.Argument(metavar="FILE", help="Evidence (zip), or proofs and receipts of a person or entry (JSON).")
     ],
     key: Annotated[
         str | None,
         typer.Option(metavar="KEY_OR_FILE", help="The log's public key; by default that of the workspace here."),
     ] = None,
+    person: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PSEUDONYM", help="Of proofs and receipts: they must be about this person; repeatable."),
+    ] = None,
+    receipt: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Of a zip: a receipt or proof whose entries its log must hold; repeatable."),
+    ] = None,
+    extends: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Of a zip: an older checkpoint that its log must go on from; repeatable."),
+    ] = None,
+    not_before: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Of a zip: its log must go on until this date.")
+    ] = None,
 ) -> Result:
     """Check evidence offline: no workspace is needed, only the public key.
 
-    The key must come from somewhere you trust, never only from the one who gave you the evidence. Exits with 4 if
+    The key must come from somewhere you trust, never only from the one who gave you the evidence. What you kept of the
+    log, receipts and checkpoints, finds a log that was signed anew, cut off, or is one of two. Exits with 4 if
     anything does not hold.
     """
     verifier, source = _key(call, key)
-    verified = _verify(file, verifier)
+    verified = _verify(file, verifier, people=person or (), kept=_kept(receipt or (), extends or (), not_before))
     value = {"file": str(file), "key": verifier.to_text(), "key_from": source, **verified.to_json()}
     code = codes.OK if verified.holds else codes.UNPROVEN
     return Result(value=value, view=_verified_view, code=code.code)
+
+
+def _kept(receipts: Iterable[Path], checkpoints: Iterable[Path], not_before: str | None) -> "Kept | None":
+    """Read what somebody kept of a log; none where nothing is named."""
+    from volition.canonical import text_to_us
+    from volition.transparency.verify.bundle import Kept
+
+    shown = {name: one for path in receipts for name, one in _with_entries(path).items()}
+    notes = {name: note for path in checkpoints for name, note in _checkpoints(path).items()}
+    if not shown and not notes and not_before is None:
+        return None
+    return Kept(receipts=shown, checkpoints=notes, not_before_us=None if not_before is None else text_to_us(not_before))
+
+
+def _with_entries(path: Path) -> dict[str, object]:
+    """Return the proofs and receipts in a document, each by the file's name and, of several, its number."""
+    from volition.transparency.evidence import parts
+
+    document = _read_json(path)
+    proofs, receipts = parts(document)
+    found = [one for one in (*proofs, *receipts) if isinstance(one, dict) and "entries" in one]
+    if not found:
+        raise InvalidInputError(f"{path} holds no receipt and no proof with entries of the log.")
+    return {path.name if len(found) == 1 else f"{path.name} {number}": one for number, one in enumerate(found, 1)}
+
+
+def _checkpoints(path: Path) -> dict[str, str]:
+    """Return every checkpoint that a file holds or quotes, by the file's name and, of several, its number."""
+    from volition.transparency.evidence import quoted_checkpoints
+    from volition.transparency.verify.archive import read_archive
+
+    data = _read_bytes(path)
+    if data.startswith(_ZIP_MAGIC):
+        notes = [read_archive(path)["checkpoint"].decode(errors="replace")]
+    elif data.lstrip()[:1] in {b"{", b"["}:
+        notes = list(dict.fromkeys(quoted_checkpoints(_read_json(path))))
+    else:
+        notes = [data.decode(errors="replace")]
+    if not notes:
+        raise InvalidInputError(f"{path} holds no checkpoint and quotes none.")
+    return {path.name if len(notes) == 1 else f"{path.name} {number}": note for number, note in enumerate(notes, 1)}
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}. Check the path."
+        raise InvalidInputError(msg) from error
+
+
+def _read_json(path: Path) -> object:
+    from volition.transparency.verify.forms import read_document
+
+    data = _read_bytes(path)
+    try:
+        return read_document(data)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is neither an evidence bundle (zip) nor a document of evidence (JSON): {error}."
+        raise InvalidInputError(msg) from error
 
 
 def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
@@ -143,24 +220,25 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
         return VerifierKey.from_text(text), str(path)
 
 
-def _verify(path: Path, verifier: "VerifierKey") -> "Verified":
+def _verify(path: Path, verifier: "VerifierKey", *, people: Collection[str], kept: "Kept | None") -> "Verified":
     from volition.transparency.evidence import verify_evidence
     from volition.transparency.verify.bundle import verify_bundle
 
     try:
         with path.open("rb") as stream:
             is_zip = stream.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-        if is_zip:
-            return verify_bundle(path, verifier)
-        document = json.loads(path.read_bytes())
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}. Check the path."
         raise InvalidInputError(msg) from error
-    except (ValueError, RecursionError) as error:
-        msg = f"{path} is neither an evidence bundle (zip) nor a proof of a person (JSON)."
-        raise InvalidInputError(msg) from error
+    if is_zip and people:
+        raise InvalidInputError("--person goes with proofs and receipts; a bundle is about everybody.")
+    if is_zip:
+        return verify_bundle(path, verifier) if kept is None else verify_bundle(path, verifier, kept=kept)
+    if kept is not None:
+        raise InvalidInputError("--receipt, --extends and --not-before go with a bundle, which holds the whole log.")
+    document = _read_json(path)
     try:
-        return verify_evidence(document, verifier)
+        return verify_evidence(document, verifier, people=people)
     except InvalidInputError as error:
         msg = f"{path}: {error} Make one with `volition prove --person PERSON`."
         raise InvalidInputError(msg) from error
@@ -170,6 +248,12 @@ def _verified_view(value: Value) -> Iterator[Block]:
     """Show what verifying gave."""
     rows = [("holds" if check["holds"] else "FAILS", check["name"], check["detail"]) for check in value["checks"]]
     yield Grid(columns=("", "what", "detail"), rows=rows)
+    for claim in value["claimed"]:
+        yield paragraph(f"Claimed, not checkable offline: {claim}.")
+    for warning in value["warnings"]:
+        yield Line(text=f"Warning: {warning}", style="yellow")
+    if value["last_entry"] is not None:
+        yield paragraph(f"The log's last entry is of {value['last_entry']}; of what came later it says nothing.")
     yield paragraph(f"Checked with the key of {value['key_from']}: {value['key']}")
     yield (
         Line(text="Everything holds.", style="green")

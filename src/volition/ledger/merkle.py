@@ -120,15 +120,18 @@ class Tree:
     def __init__(self, entries: Iterable[bytes]) -> None:
         """Hash every entry, in the order given."""
         frontier = Frontier()
-        self._nodes = {
-            (node.level, node.number): node.hash for entry in entries for node in frontier.append(leaf_hash(entry))
-        }
+        self._levels: list[bytearray] = []  # the nodes of each, one after the other: 64 bytes for each entry in all
+        for entry in entries:
+            for node in frontier.append(leaf_hash(entry)):
+                if node.level == len(self._levels):
+                    self._levels.append(bytearray())
+                self._levels[node.level] += node.hash
         self.size = frontier.size
         self.root = frontier.root()
 
     def read(self, level: int, number: int) -> bytes:
         """Return the hash of the node (level, number)."""
-        return self._nodes[level, number]
+        return bytes(self._levels[level][HASH_BYTES * number : HASH_BYTES * (number + 1)])
 
     def prove_inclusion(self, index: int) -> list[bytes]:
         """Prove that entry `index` is in the tree; `verify_inclusion` checks it."""

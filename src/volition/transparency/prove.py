@@ -9,23 +9,27 @@ who knows the pseudonym, and reveals nobody else; `verify.people` checks it.
 The bundle names people by pseudonyms only, and holds no content.
 """
 
-import io
-import json
-import zipfile
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_file
 from volition.learning.registry import models_in
 from volition.learning.release import settle_releases
 from volition.ledger import merkle
+from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
-from volition.records.snapshot import Snapshot, person_tag
-from volition.transparency.verify.bundle import EVIDENCE, RELEASE
+from volition.records.snapshot import Snapshot, person_leaf, person_tag, rows_commitment
+from volition.transparency.verify.archive import pack
 from volition.transparency.verify.people import PROOF_FORMAT
+from volition.transparency.verify.releases import RELEASE
+from volition.transparency.verify.snapshots import EVIDENCE
 
-_ZIP_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_MOST_ROWS: Final = 10_000_000
+"""More rows of one person than this are in no snapshot."""
 
 
 def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path) -> int:
@@ -54,69 +58,122 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
     except OSError as error:
         msg = f"The evidence is incomplete: {error}. Restore what is missing from a backup of the workspace."
         raise BackendError(msg) from error
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name in sorted(members):
-            bundle.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), members[name], zipfile.ZIP_DEFLATED)
     try:
-        write_file(path, buffer.getvalue())
+        write_file(path, pack(members))
     except OSError as error:
         msg = f"The evidence could not be written to {path}: {error}. Free space or choose another place, then repeat."
         raise BackendError(msg) from error
     return len(entries)
 
 
-def prove_person(ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: str) -> dict[str, Any]:
+class _People:
+    """The tree of people of a snapshot, kept small: 128 bytes for each person, and found in by their tags."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """Build it from its leaves, which are sorted by tag."""
+        self._tags = b"".join(bytes.fromhex(leaf[2:66].decode()) for leaf in leaves)
+        self._commitments = b"".join(bytes.fromhex(leaf[69:133].decode()) for leaf in leaves)
+        self._tree = merkle.Tree(leaves)
+
+    def find(self, tag: str) -> tuple[int, bool]:
+        """Return where a tag is, or would be, and whether it is there."""
+        wanted = bytes.fromhex(tag)
+        place = bisect_left(range(self._tree.size), wanted, key=lambda index: self._at(self._tags, index))
+        return place, place < self._tree.size and self._at(self._tags, place) == wanted
+
+    def rows(self, place: int, tag: str, pseudonym: str, most: int) -> int:
+        """Return the number of rows that the leaf of a person commits to: it is the one that fits, of at most `most`.
+
+        Raises:
+            ProofError: None fits.
+        """
+        commitment = self._at(self._commitments, place).hex()
+        for rows in range(1, most + 1):
+            if rows_commitment(tag, pseudonym, rows) == commitment:
+                return rows
+        raise ProofError(f"The leaf of {pseudonym} commits to no number of rows that there could be. Do not trust it.")
+
+    def show(self, place: int) -> dict[str, Any] | None:
+        """Return a leaf with its proof, as a proof of a person shows it; none where there is no such leaf."""
+        if not 0 <= place < self._tree.size:
+            return None
+        leaf = person_leaf(self._at(self._tags, place).hex(), self._at(self._commitments, place).hex())
+        return {
+            "index": place,
+            "leaf": leaf.decode(),
+            "path": [step.hex() for step in self._tree.prove_inclusion(place)],
+        }
+
+    @staticmethod
+    def _at(digests: bytes, place: int) -> bytes:
+        return digests[32 * place : 32 * (place + 1)]
+
+
+@lru_cache(maxsize=8)
+def _people_of(folder: Path, digest_of_people: str) -> _People:  # noqa: ARG001 - it tells snapshots apart
+    return _People(Snapshot.open(folder).people_leaves())
+
+
+def prove_person(
+    ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: str, entries: Iterable[Entry] | None = None
+) -> dict[str, Any]:
     """Prove that a person is, or is not, among those whom a model learned from.
+
+    The tree of the people of the last few snapshots stays in memory, so many proofs cost little more than one.
 
     Args:
         ledger: The log; it names the snapshot.
         snapshot: What the model learned from; its content may be erased.
         model: The model.
         pseudonym: The person.
+        entries: The ledger's entries of snapshots and models, where they are known; others may be among them.
 
     Returns:
         A JSON object that `verify_person` checks with the log's public key alone.
 
     Raises:
         InvalidInputError: The ledger does not name the snapshot, or does not name the model.
-        ProofError: A file of the snapshot is not the one that was frozen.
+        ProofError: A file of the snapshot is not the one that was frozen, or the ledger names it or the model as two.
     """
-    entries = list(ledger.entries())
-    named = [entry for entry in entries if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot.id]
-    trained = [entry for entry in entries if entry.kind == "model" and entry.body["model"] == model]
-    if not named or not trained:
-        msg = f"The ledger does not name the model {model} and its snapshot {snapshot.id}, so nothing can be proved."
-        raise InvalidInputError(msg)
-    size = len(entries)
-    leaves = snapshot.people_leaves()
-    tree = merkle.Tree(leaves)
-    tags = [json.loads(leaf)[0] for leaf in leaves]
+    shown = _named(ledger.entries() if entries is None else entries, snapshot.id, model)
+    size = ledger.size
+    people = _people_of(snapshot.folder, snapshot.manifest["files"]["people.json"])
     tag = person_tag(snapshot.purpose, snapshot.manifest["at"], pseudonym)
-    position = next((index for index, known in enumerate(tags) if known >= tag), len(tags))
-    present = position < len(tags) and tags[position] == tag
-    shown = [position] if present else [index for index in (position - 1, position) if 0 <= index < len(tags)]
+    place, present = people.find(tag)
+    leaves = (people.show(one) for one in ((place,) if present else (place - 1, place)))
     return {
         "format": PROOF_FORMAT,
         "model": model,
         "pseudonym": pseudonym,
         "present": present,
-        "rows": sum(pseudonym in key.people for key in snapshot.keys) if present else 0,
+        "rows": people.rows(place, tag, pseudonym, _MOST_ROWS) if present else 0,
         "manifest": (snapshot.folder / "manifest.json").read_text(encoding="utf-8"),
-        "leaves": [
-            {
-                "index": index,
-                "leaf": leaves[index].decode(),
-                "path": [step.hex() for step in tree.prove_inclusion(index)],
-            }
-            for index in shown
-        ],
+        "leaves": [leaf for leaf in leaves if leaf is not None],
         "entries": [
             {
                 "entry": entry.leaf_bytes.decode(),
                 "path": [step.hex() for step in ledger.prove_inclusion(entry.seq, size)],
             }
-            for entry in (*named[-1:], *trained[-1:])
+            for entry in shown
         ],
         "checkpoint": ledger.checkpoint(size),
     }
+
+
+def _named(entries: Iterable[Entry], snapshot: str, model: str) -> tuple[Entry, Entry]:
+    """Return the entries that name a snapshot and a model; each is named as one thing."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        if (entry.kind == "snapshot" and entry.body["snapshot"] == snapshot) or (
+            entry.kind == "model" and entry.body["model"] == model
+        ):
+            first = found.setdefault(entry.kind, entry)
+            if first.body != entry.body:
+                raise ProofError(
+                    f"The ledger names the {entry.kind} of entry {first.seq} again in entry {entry.seq}, as another "
+                    "one. Nothing can be proved of it; find out who wrote to the ledger."
+                )
+    if len(found) < len(("snapshot", "model")):
+        msg = f"The ledger does not name the model {model} and its snapshot {snapshot}, so nothing can be proved."
+        raise InvalidInputError(msg)
+    return found["snapshot"], found["model"]

@@ -173,14 +173,14 @@ class Models:
             self._opened.ledger.append(self.model_draft(trained, frozen))
         return trained
 
-    @staticmethod
-    def model_draft(trained: Trained, snapshot: Snapshot) -> NewEntry:
-        """Return the entry that records a trained model."""
+    def model_draft(self, trained: Trained, snapshot: Snapshot) -> NewEntry:
+        """Return the entry that records a trained model, and within how many days after a no it is to forget."""
         body = {
             "model": trained.id,
             "family": trained.model.family,
             "snapshot": snapshot.id,
             "digest": trained.model.digest,
+            "due_days": self._opened.due_days,
         }
         return NewEntry(kind="model", body=body)
 
@@ -349,7 +349,8 @@ class Models:
     def owed_by(self, model: ModelState) -> Owed | None:
         """Return what a model must forget now; none if nothing."""
         snapshot, now_us = self._snapshots.open(model.snapshot), self._opened.now_us
-        owed = owed_by(model, snapshot, self._opened.history(), at_us=now_us, due_days=self._opened.due_days)
+        due_days = min(self._opened.due_days, model.due_days)  # what was promised then holds
+        owed = owed_by(model, snapshot, self._opened.history(), at_us=now_us, due_days=due_days)
         if owed is None or owed.due_us < now_us or not self.is_at_work(model):
             return owed  # it is forgotten without a successor, which takes no family
         return replace(owed, blocked=self.blocked(model.family))

@@ -46,7 +46,7 @@ class Proofs:
                 parties,
                 history,
                 at_us=at_us,
-                due_days=self._opened.due_days,
+                due_days=min(self._opened.due_days, state.due_days),
                 at_work=at_work(models, state.family) == state,
                 forgot=forgot.get(state.id, ()),
             )
@@ -81,10 +81,12 @@ class Proofs:
         if model is not None and model not in models:
             msg = f"There is no model {model!r}. `volition status` lists them."
             raise InvalidInputError(msg)
+        named = [entry for entry in self._opened.history().events if entry.kind in {"snapshot", "model"}]
         return [
-            prove_person(self._opened.ledger, self._snapshots.open(state.snapshot), model=state.id, pseudonym=pseudonym)
+            prove_person(self._opened.ledger, snapshot, model=state.id, pseudonym=pseudonym, entries=named)
             for state in models.values()
             if model is None or state.id == model
+            for snapshot in (self._snapshots.open(state.snapshot),)
             for pseudonym in pseudonyms
         ]
 

@@ -4,11 +4,12 @@ A snapshot holds nothing but what its purpose has a use for. It is an entry of t
 ledger names it is not opened.
 """
 
+import shutil
 from datetime import datetime
 
-from volition.canonical import datetime_to_us
-from volition.consent.permits import Permits
-from volition.errors import InvalidInputError, ProofError
+from volition.canonical import datetime_to_us, text_to_us
+from volition.consent.permits import Permits, Reason
+from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.learning.families.installed import learns_from
 from volition.ledger.entry import NewEntry
 from volition.progress import Progress, silent
@@ -38,6 +39,7 @@ class Snapshots:
 
         Raises:
             BackendError: The disk is full or cannot be written; no snapshot appears.
+            RefusedError: Somebody said no while it was frozen.
         """
         permits = self._gate.permits(purpose)
         until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
@@ -59,7 +61,7 @@ class Snapshots:
             msg = f"There is no snapshot {snapshot!r}. `volition status` lists those there are."
             raise InvalidInputError(msg)
         opened = Snapshot.open(self._opened.folder / "snapshots" / snapshot)
-        if opened.digest != named[-1]:
+        if {opened.digest} != set(named):
             msg = f"Snapshot {snapshot} is not the one that the ledger names. Do not train from it."
             raise ProofError(msg)
         return opened
@@ -88,6 +90,7 @@ class Snapshots:
             encoder_id=None if encoder is None else encoder.id,
             progress=progress,
         )
+        self._check_still_permitted(snapshot)
         body = {
             "snapshot": snapshot.id,
             "purpose": snapshot.purpose,
@@ -96,3 +99,19 @@ class Snapshots:
         }
         self._opened.ledger.append(NewEntry(kind="snapshot", body=body))
         return snapshot
+
+    def _check_still_permitted(self, snapshot: Snapshot) -> None:
+        """Refuse to enter a snapshot of which somebody said no while it was frozen: whoever checks the log would, too.
+
+        What only grew too old meanwhile is no reason: what learns from it asks again.
+        """
+        last_us = self._opened.history().last_us
+        if last_us <= text_to_us(snapshot.manifest["at"]):
+            return  # nobody said anything
+        stale = snapshot.stale(self._gate.permits(snapshot.purpose))
+        if any(row.verdict.reason is not Reason.TOO_OLD for row in stale):
+            shutil.rmtree(snapshot.folder, ignore_errors=True)
+            msg = (
+                f"Somebody said no while the snapshot for {snapshot.purpose} was frozen, so it was not kept. Repeat it."
+            )
+            raise RefusedError(msg)

@@ -1,7 +1,6 @@
 """Promises, checked: where one does not hold, the demo stops instead of going on."""
 
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
@@ -20,6 +19,7 @@ from volition.cli.demo.cast import (
 from volition.cli.demo.samples import SampleAccount
 from volition.errors import ProofError, RefusedError
 from volition.ledger.signing import VerifierKey
+from volition.transparency.verify.archive import pack, read_archive
 from volition.transparency.verify.bundle import verify_bundle
 from volition.transparency.verify.checks import Verified
 from volition.workspace import Workspace
@@ -95,13 +95,11 @@ def check_scrubbed(workspace: Workspace, snapshot: "Snapshot") -> str:
 def check_tampered(bundle: Path, key: VerifierKey) -> Verified:
     """Change one byte in a copy of the bundle: the withdrawal's "no". The copy must not verify."""
     copy = bundle.with_name("tampered.zip")
-    with zipfile.ZipFile(bundle) as source, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED) as target:
-        for name in source.namelist():
-            data = source.read(name)
-            if name == "entries.jsonl":
-                place = data.rindex(b'"answer":"no"') + len(b'"answer":"n')
-                data = data[:place] + b"0" + data[place + 1 :]
-            target.writestr(name, data)
+    members = dict(read_archive(bundle))
+    data = members["entries.jsonl"]
+    place = data.rindex(b'"answer":"no"') + len(b'"answer":"n')
+    members["entries.jsonl"] = data[:place] + b"0" + data[place + 1 :]
+    copy.write_bytes(pack(members))
     verified = verify_bundle(copy, key)
     copy.unlink()
     hold(not verified.holds, "changed evidence does not verify")

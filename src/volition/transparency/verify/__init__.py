@@ -1,13 +1,24 @@
 """Verifying: evidence is checked offline, with the log's public key alone. What is read here was written by others.
 
-Whatever is wrong is a check that fails, with a name and a sentence that says which lie it is; never a crash.
+Whatever is wrong is a check that fails, with a name and a sentence that says which lie it is; never a crash. What was
+written in another than its one form is refused, so that no two readers see two things. What nobody can check offline is
+told as claimed, never as holding.
 
 Each module knows only those before it:
 
-checks   one check, and what all of them together say
-log      a signed checkpoint, and the entries that it commits to
-people   a proof that a person is in a snapshot, or is not
-findings   what audits measured: each verdict, and whether a figure follows from its details
-claims   a card and its attestation, every statement of them, against the log, the manifest and the rows
-bundle   the whole of a workspace's evidence
+checks        one check, and what all of them together say
+forms         the one form in which everything is written
+archive       the zip of a bundle
+log           a signed checkpoint, and the entries that it commits to
+models        what a log says of snapshots and models
+keys          the rows of a snapshot, grouped by whom and what they concern
+snapshots     a snapshot's manifest and files
+replay        were all rows permitted, whenever they were used?
+forgettings   is a forgetting owed, overdue, or was it late?
+findings      what audits measured: each verdict, and whether a figure follows from its details
+claims        a card and its attestation, every statement of them, against the log, the manifest and the rows
+releases      a model's card and attestation
+people        a proof that a person is in a snapshot, or is not
+proofs        proofs of consistency and inclusion
+bundle        the whole of a workspace's evidence
 """

@@ -20,9 +20,19 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """The result of verifying a bundle or a proof."""
+    """The result of verifying a bundle, a proof or a receipt.
+
+    Attributes:
+        checks: Every check that could be made.
+        claimed: What the evidence says and nobody can check offline.
+        warnings: What went wrong in the past and cannot be mended any more: it is told, and makes nothing fail.
+        last_entry: The date of the log's last entry, where the whole log was read: later than that, nothing is known.
+    """
 
     checks: tuple[Check, ...]
+    claimed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    last_entry: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -34,6 +44,9 @@ class Verified:
         return {
             "holds": self.holds,
             "checks": [{"name": check.name, "holds": check.holds, "detail": check.detail} for check in self.checks],
+            "claimed": list(self.claimed),
+            "warnings": list(self.warnings),
+            "last_entry": self.last_entry,
         }
 
 

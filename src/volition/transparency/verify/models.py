@@ -1,0 +1,97 @@
+"""What a log says of snapshots and models: each is named once, and what is forgotten stays so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from volition.errors import ProofError
+from volition.learning.registry import ModelState, models_in
+from volition.ledger.entry import Entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """The models of a log whose lives were checked.
+
+    Attributes:
+        states: Each model, by id, oldest first.
+        releases: The entries that released each, oldest first.
+    """
+
+    states: dict[str, ModelState]
+    releases: dict[str, list[Entry]]
+
+    @property
+    def working(self) -> list[ModelState]:
+        """Those that have not been forgotten."""
+        return [model for model in self.states.values() if model.forgotten_us is None]
+
+    def __str__(self) -> str:
+        """Say what was found."""
+        forgotten = len(self.states) - len(self.working)
+        return f"{len(self.states)} models, {forgotten} of them forgotten; each snapshot and model is named once"
+
+
+def read_models(entries: Sequence[Entry]) -> Models:
+    """Check the lives of all snapshots and models that a log names.
+
+    Raises:
+        ProofError: A name stands for two things, something is said of a model that is not there, or one that was
+            forgotten is released, forgotten or trained again.
+    """
+    named: dict[tuple[str, str], Entry] = {}
+    releases: dict[str, list[Entry]] = {}
+    forgotten: dict[str, Entry] = {}
+    for entry in entries:
+        match entry.kind:
+            case "snapshot":
+                _name(named, entry)
+            case "model":
+                _name(named, entry)
+                model, snapshot = str(entry.body["model"]), str(entry.body["snapshot"])
+                if model in forgotten:
+                    raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten, then trained again.")
+                if ("snapshot", snapshot) not in named:
+                    raise ProofError(
+                        f"Entry {entry.seq}: the model {model} learned from {snapshot}, a snapshot that is not in the "
+                        "log before it."
+                    )
+            case "release":
+                model = _known(named, entry)
+                if model in forgotten:
+                    raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten, then released.")
+                releases.setdefault(model, []).append(entry)
+            case "forgetting":
+                model = _known(named, entry)
+                if model in forgotten:
+                    raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten twice.")
+                _check_successor(named, forgotten, entry)
+                forgotten[model] = entry
+    return Models(states=models_in(entries), releases=releases)
+
+
+def _name(named: dict[tuple[str, str], Entry], entry: Entry) -> None:
+    """Give a name its entry; the same entry again says nothing new."""
+    name = str(entry.body[entry.kind])
+    first = named.setdefault((entry.kind, name), entry)
+    if first.body != entry.body:
+        raise ProofError(
+            f"The {entry.kind} {name} is named twice, by the entries {first.seq} and {entry.seq}, as two different "
+            "things: what is proved of one would be told of the other."
+        )
+
+
+def _known(named: dict[tuple[str, str], Entry], entry: Entry) -> str:
+    model = str(entry.body["model"])
+    if ("model", model) not in named:
+        raise ProofError(f"Entry {entry.seq} is a {entry.kind} of {model}, a model that is not in the log before it.")
+    return model
+
+
+def _check_successor(named: dict[tuple[str, str], Entry], forgotten: dict[str, Entry], entry: Entry) -> None:
+    model, successor = str(entry.body["model"]), entry.body["successor"]
+    if successor is None:
+        return
+    if ("model", str(successor)) not in named or successor == model:
+        raise ProofError(f"Entry {entry.seq}: the successor of {model}, {successor}, does not exist.")
+    if str(successor) in forgotten:
+        raise ProofError(f"Entry {entry.seq}: the successor of {model}, {successor}, was forgotten before.")
