@@ -12,18 +12,19 @@ not. The person is named by the pseudonym alone.
 That the terms bound the account at that instant follows from the whole log, which a bundle holds, not from a receipt.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.errors import ProofError
-from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
+from volition.transparency.verify import forms
 from volition.transparency.verify.checks import Verified, check_claim
 from volition.transparency.verify.log import open_checkpoint
+from volition.transparency.verify.people import read_shown_entries
 
 FORMAT: Final = "volition/receipt/1"
 PROOFS_FORMAT: Final = "volition/person-proofs/1"
@@ -165,22 +166,16 @@ def verify_receipt(receipt: Any, verifier: VerifierKey) -> Verified:  # noqa: AN
 def _check_receipt(receipt: Mapping[str, Any], verifier: VerifierKey) -> str:
     if receipt["format"] != FORMAT:
         raise ProofError(f"The receipt has the format {receipt['format']!r}, not {FORMAT!r}.")
-    checkpoint = open_checkpoint(receipt["checkpoint"], verifier)
-    shown: Sequence[Mapping[str, Any]] = receipt["entries"]
-    entries = []
-    for one in shown:
-        leaf = one["entry"].encode()
-        entry = Entry.from_leaf(leaf)
-        path = [bytes.fromhex(step) for step in one["path"]]
-        merkle.verify_inclusion(merkle.leaf_hash(leaf), entry.seq, checkpoint.size, path, checkpoint.root)
-        entries.append(entry)
+    forms.fields(receipt, "The receipt", ("format", "record", "entries", "checkpoint"))
+    checkpoint = open_checkpoint(forms.text(receipt["checkpoint"], "The checkpoint"), verifier)
+    entries = read_shown_entries(receipt["entries"], checkpoint.size, checkpoint.root)
     answer, *rest = entries
     terms = rest[0] if rest else None
     if answer.kind not in {"decision", "signal"} or len(rest) > 1 or (terms is not None and terms.kind != "terms"):
         raise ProofError("The entries are not one answer and the terms under which it was given.")
     if terms is not None and terms.seq > answer.seq:
         raise ProofError("The terms were published after the answer.")
-    if receipt["record"] != _record(answer, terms, checkpoint.origin):
+    if not forms.same(receipt["record"], _record(answer, terms, checkpoint.origin)):
         raise ProofError("The record does not match the ledger's entry.")
     said = f"said {answer.body['answer']}" if answer.kind == "decision" else f"signalled {answer.body['signal']}"
     return f"entry {answer.seq} of the ledger: {answer.body['party'][:20]}... {said} at {us_to_text(answer.at_us)}"

@@ -56,7 +56,7 @@ def late_forgettings(models: Mapping[str, ModelState], entries: Sequence[Entry],
         late = {party: no_us for party, no_us in late.items() if no_us > model.trained_us}
         if late:
             party, no_us = min(late.items(), key=lambda one: one[1])
-            days = (entry.at_us - no_us - model.due_days * DAY_US) // DAY_US + 1
+            days = -((no_us + model.due_days * DAY_US - entry.at_us) // DAY_US)  # a day that has begun counts
             yield (
                 f"Forgotten late: {model.id} forgot {party} on {us_to_text(entry.at_us)} (entry {entry.seq}), a no of "
                 f"{us_to_text(no_us)}; up to {days} days after the {model.due_days} that were promised."
