@@ -12,6 +12,7 @@ from simulator import SIGNER
 from volition.canonical import canonical_json, digest, text_to_us
 from volition.learning.card import card_markdown
 from volition.learning.release import PAYLOAD_TYPE
+from volition.learning.train import name_of, record_of
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import Checkpoint, checkpoint_text, sign_envelope, sign_note
@@ -73,9 +74,12 @@ class Forger:
             if entry.kind == "snapshot":
                 body = self._snapshot(body, lines, members, renamed)
             elif entry.kind == "model":
-                body["snapshot"] = renamed.get(body["snapshot"], body["snapshot"])
+                body = self._model(body, members, renamed)
             elif entry.kind == "release" and f"releases/{body['model']}/card.json" in self.members:
                 body = self._release(body, members, renamed)
+            elif entry.kind == "forgetting":
+                names = {name: renamed.get(body[name], body[name]) for name in ("model", "successor")}
+                body |= names
             lines.append(structs.replace(entry, seq=seq, body=body).leaf_bytes)
         members["checkpoint"] = signed_note(lines).encode()
         members["entries.jsonl"] = b"".join(line + b"\n" for line in lines)
@@ -115,9 +119,23 @@ class Forger:
             "manifest": digest(data),
         }
 
+    @staticmethod
+    def _model(body, members, renamed):
+        """Give a model the name that follows from what it learned from."""
+        snapshot = renamed.get(body["snapshot"], body["snapshot"])
+        if snapshot == body["snapshot"] or body["snapshot"] not in renamed:
+            return body
+        if body["model"] in renamed:
+            return {**body, "snapshot": snapshot, "model": renamed[body["model"]]}
+        data = members[f"snapshots/{snapshot}/manifest.json"]
+        manifest = {"manifest": json.loads(data), "manifest_digest": digest(data)}
+        name = name_of(record_of(body["family"], body["digest"], snapshot, **manifest))
+        renamed[body["model"]] = name
+        return {**body, "snapshot": snapshot, "model": name}
+
     def _release(self, body, members, renamed):
         model = body["model"]
-        place = f"releases/{model}"
+        place, name = f"releases/{model}", renamed.get(model, model)
         card = json.loads(self.members[f"{place}/card.json"])
         envelope = json.loads(self.members[f"{place}/attestation.json"])
         statement = json.loads(base64.b64decode(envelope["payload"]))
@@ -127,18 +145,21 @@ class Forger:
         note = json.loads(manifest)["checkpoint"]
         card["checkpoint"], card["learned_from"]["snapshot"] = note, snapshot
         card["learned_from"]["manifest"] = digest(manifest)
+        card["model"] = name
         statement["predicate"] |= {"checkpoint": note, "snapshot": snapshot, "manifest": digest(manifest)}
+        statement["predicate"]["model"] = name
         if model in self.cards:
             self.cards[model](card, statement)
         data = canonical_json(card)
         statement["predicate"]["card"] = digest(data)
         attestation = canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), SIGNER))
+        place = f"releases/{name}"
         members |= {
             f"{place}/card.json": data,
             f"{place}/card.md": card_markdown(card).encode(),
             f"{place}/attestation.json": attestation,
         }
-        return {**body, "card": digest(data), "attestation": digest(attestation)}
+        return {**body, "model": name, "card": digest(data), "attestation": digest(attestation)}
 
 
 def set_right(manifest, rows, schema):

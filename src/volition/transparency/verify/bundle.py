@@ -15,8 +15,8 @@
   snapshot's instant, by the reference in `permits`; *permits of S, entered*: and still when it was entered.
 - *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released.
 - *forgetting of M*: no forgetting that it owes is overdue at the log's last entry.
-- *release M*: card and attestation are those that the log names, signed, and bind this model to this manifest; if a
-  finding misses its bound, the log names the person who is accountable for the release.
+- *release M*: card and attestation are those that the log names, signed; every statement of them follows from log,
+  manifest and rows, or is told as claimed; if a finding misses its bound, the log names who is accountable.
 - *nothing else*: the bundle holds nothing else.
 """
 
@@ -118,8 +118,12 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
             told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
     yield from _replays(log, models, evidences, told)
     for model in models.working:
-        if model.released_us is not None:
-            yield check_claim(f"release {model.id}", partial(check_release, members, model, log))[0]
+        if model.released_us is not None and model.snapshot in evidences:
+            release = partial(check_release, members, model, evidences[model.snapshot], log)
+            check, checked = check_claim(f"release {model.id}", release)
+            yield check
+            if checked is not None:
+                told.claimed.extend(f"card of {model.id}: {claim}" for claim in checked.card.claimed)
     yield check_claim("nothing else", partial(_check_names, members, models))[0]
 
 

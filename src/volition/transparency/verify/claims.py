@@ -33,6 +33,7 @@ from volition.learning.train import name_of, record_of
 from volition.ledger.entry import Entry
 from volition.records.snapshot import Key
 from volition.transparency.verify.findings import check_findings
+from volition.transparency.verify.keys import Group
 
 Card = Mapping[str, Any]
 
@@ -45,7 +46,7 @@ class Released:
         snapshot: The name of the snapshot that the `model` entry names.
         manifest: Its manifest.
         manifest_digest: SHA-256 of the manifest's bytes, as the `snapshot` entry has it.
-        keys: The rows of the snapshot without their content.
+        keys: The rows of the snapshot without their content, or the groups of them.
         entries: The whole log, in order.
         model: The entry of kind `model`.
         release: The entry of kind `release`.
@@ -57,7 +58,7 @@ class Released:
     snapshot: str
     manifest: Mapping[str, Any]
     manifest_digest: str
-    keys: Sequence[Key]
+    keys: Sequence[Key] | Sequence[Group]
     entries: Sequence[Entry]
     model: Entry
     release: Entry
