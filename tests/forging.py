@@ -123,15 +123,11 @@ class Forger:
     def _model(body, members, renamed):
         """Give a model the name that follows from what it learned from."""
         snapshot = renamed.get(body["snapshot"], body["snapshot"])
-        if snapshot == body["snapshot"] or body["snapshot"] not in renamed:
-            return body
-        if body["model"] in renamed:
-            return {**body, "snapshot": snapshot, "model": renamed[body["model"]]}
-        data = members[f"snapshots/{snapshot}/manifest.json"]
-        manifest = {"manifest": json.loads(data), "manifest_digest": digest(data)}
-        name = name_of(record_of(body["family"], body["digest"], snapshot, **manifest))
-        renamed[body["model"]] = name
-        return {**body, "snapshot": snapshot, "model": name}
+        if body["model"] not in renamed and body["snapshot"] in renamed:
+            data = members[f"snapshots/{snapshot}/manifest.json"]
+            manifest = {"manifest": json.loads(data), "manifest_digest": digest(data)}
+            renamed[body["model"]] = name_of(record_of(body["family"], body["digest"], snapshot, **manifest))
+        return {**body, "snapshot": snapshot, "model": renamed.get(body["model"], body["model"])}
 
     def _release(self, body, members, renamed):
         model = body["model"]
