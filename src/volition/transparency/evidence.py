@@ -1,4 +1,4 @@
-"""Whatever evidence a person may hold, checked: proofs, receipts, or a document with both."""
+"""Whatever evidence a person may hold, checked: proofs, receipts, a document with both, or what was recorded."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,15 +7,18 @@ from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.transparency.receipt import FORMAT, verify_receipt
 from volition.transparency.verify.checks import Verified
+from volition.transparency.verify.collected import COLLECTED_FORMAT, verify_collected
 from volition.transparency.verify.people import verify_person
 
 
 def verify_evidence(document: Any, verifier: VerifierKey) -> Verified:  # noqa: ANN401 - any JSON value may arrive
-    """Check the evidence that a person may hold: one proof or several, one receipt, or a proof bundle with both.
+    """Check the evidence that a person may hold: proofs, receipts, a document with both, or what was recorded.
 
     Raises:
         InvalidInputError: It is none of these.
     """
+    if isinstance(document, Mapping) and document.get("format") == COLLECTED_FORMAT:
+        return verify_collected(document, verifier)
     if isinstance(document, Mapping) and ("proofs" in document or "receipts" in document):
         proofs, receipts = document.get("proofs", []), document.get("receipts", [])
     elif isinstance(document, Mapping) and document.get("format") == FORMAT:
