@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,8 @@ from volition.learning.train import name_of, record_of
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import Checkpoint, checkpoint_text, sign_envelope, sign_note
-from volition.records.snapshot import person_leaf, person_tag, rows_commitment
+from volition.records.commitment import read_collected, write_collected
+from volition.records.snapshot import COLLECTED, person_leaf, person_tag, rows_commitment
 
 
 def signed_note(lines, signer=SIGNER):
@@ -30,6 +32,7 @@ class Forger:
     Attributes:
         entries: The log: change it as you like; numbers are set right in the end.
         manifests: By the snapshot's name: called with its manifest and its rows, which it may change.
+        collected: Called with what a snapshot shows of the batches that were collected; what it returns is shown.
         cards: By the model: called with its card and the attestation's statement, likewise.
     """
 
@@ -39,6 +42,7 @@ class Forger:
         self.entries = [Entry.from_leaf(line) for line in members["entries.jsonl"].splitlines()]
         self.manifests = {}
         self.cards = {}
+        self.collected = lambda batches: batches
 
     def place(self, kind, number=0, **says):
         """Return where an entry is in the log: the number of those of its kind that say this."""
@@ -104,12 +108,15 @@ class Forger:
             keys, people = set_right(manifest, rows, table.schema)
             if change is not None:
                 change(manifest, [])  # what it says of the manifest itself has the last word
+        collected = self._collected(self.members[f"{old}/{COLLECTED}"], lines)
+        manifest["files"][COLLECTED] = digest(collected)
         data = canonical_json(manifest)
         name = f"{manifest['purpose'].replace('/', '-')}-{digest(data)[:12]}"
         renamed[body["snapshot"]] = name
         members[f"snapshots/{name}/manifest.json"] = data
         members[f"snapshots/{name}/keys.parquet"] = keys
         members[f"snapshots/{name}/people.json"] = people
+        members[f"snapshots/{name}/{COLLECTED}"] = collected
         self.renamed = renamed
         return {
             **body,
@@ -118,6 +125,13 @@ class Forger:
             "at": manifest["at"],
             "manifest": digest(data),
         }
+
+    def _collected(self, data, lines):
+        """Set right which entries the batches of a snapshot are of, now that others may stand before them."""
+        before = [Entry.from_leaf(line) for line in self.members["entries.jsonl"].splitlines()]
+        now = {entry.body["root"]: entry.seq for entry in map(Entry.from_leaf, lines) if entry.kind == "collect"}
+        batches = [replace(one, entry=now[before[one.entry].body["root"]]) for one in read_collected(data)]
+        return write_collected(self.collected(batches))
 
     @staticmethod
     def _model(body, members, renamed):

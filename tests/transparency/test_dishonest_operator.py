@@ -8,7 +8,7 @@ import io
 import json
 import random
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from test_prove import bundle, train_and_release
@@ -17,6 +17,7 @@ from forging import Forger, signed_note
 from simulator import DAY_US, SIGNER, TERMS, World
 from volition.canonical import canonical_json, us_to_text
 from volition.errors import InvalidInputError
+from volition.records.commitment import CollectedBatch
 from volition.transparency.evidence import verify_evidence
 from volition.transparency.prove import prove_person
 from volition.transparency.receipt import write_receipt
@@ -252,6 +253,65 @@ def a_row_of_an_account_that_accepted_nothing(forger, honest):
 @lie("permits of train-recommend", "concerns nobody")
 def a_row_of_nobody(forger, honest):
     rows(forger, honest, people=[])
+
+
+@lie("collected of train-recommend", "is not as it was collected")
+def a_record_said_to_be_collected_at_another_instant(forger, honest):
+    forger.manifests[honest.snapshots[0].id] = lambda _, listed: [
+        row.update(collected_us=row["collected_us"] + 1) for row in listed[:1]
+    ]
+
+
+@lie("collected of train-recommend", "is not as it was collected")
+def a_record_of_another_person(forger, honest):
+    rows(forger, honest, people=[honest.world.people["acme-bo"]])
+
+
+@lie("collected of train-recommend", "is not as it was collected")
+def a_record_of_another_name(forger, honest):
+    rows(forger, honest, record_id="another")
+
+
+@lie("collected of train-recommend", "is not as it was collected")
+def a_record_of_another_conversation(forger, honest):
+    rows(forger, honest, conversation="0" * 32)
+
+
+@lie("collected of train-recommend", "are not those that entry")
+def a_batch_of_other_records(forger, honest):
+    forger.collected = lambda batches: [replace(one, leaves=bytes(len(one.leaves))) for one in batches]
+
+
+@lie("collected of train-recommend", "is said to be older than entries about")
+def records_said_to_be_older_than_entries_about_what_was_collected(forger, honest):
+    forger.manifests[honest.snapshots[0].id] = lambda found, _: found.update(collected={"batches": 0, "before": 12})
+    forger.collected = lambda batches: [
+        CollectedBatch(
+            entry=None,
+            people_key=b"",
+            rows=sorted(row for one in batches for row in one.rows),
+            indexes=[],
+            salts=b"",
+            leaves=b"",
+        )
+    ]
+
+
+@lie("collected of train-recommend", "does not say what was collected")
+def a_record_of_which_nothing_is_shown(forger, honest):
+    forger.collected = lambda batches: [
+        replace(one, rows=one.rows[1:], indexes=one.indexes[1:], salts=one.salts[16:]) for one in batches
+    ]
+
+
+@lie("collected of train-recommend", "counts other batches")
+def a_manifest_that_counts_other_batches(forger, honest):
+    manifest(forger, honest, collected={"batches": 2, "before": 0})
+
+
+@lie("snapshot", "without collected.parquet, or names")
+def a_manifest_that_counts_no_batches(forger, honest):
+    forger.manifests[honest.snapshots[0].id] = lambda found, _: found.pop("collected", None)
 
 
 @lie("snapshot", "says what no reader knows: note")

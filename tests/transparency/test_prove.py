@@ -156,6 +156,7 @@ def test_a_bundle_verifies_with_nothing_but_the_key(proven, verify):
         f"permits of {model}, trained",
         f"permits of {model}, released",
         f"forgetting of {model}",
+        f"collected of {snapshot}",
         f"release {model}",
         "nothing else",
     ]
@@ -293,6 +294,7 @@ def set_right(members, snapshot, rows, keys, says=None):
     others = {name: held for name, held in members.items() if not name.startswith(place)}
     place = f"snapshots/{named_by(manifest['purpose'], digest(data))}"
     changed = {f"{place}/keys.parquet": keys, f"{place}/people.json": people, f"{place}/manifest.json": data}
+    changed[f"{place}/collected.parquet"] = members[f"snapshots/{snapshot.id}/collected.parquet"]
     return {**others, **changed}, digest(data)
 
 
@@ -352,7 +354,7 @@ def test_a_row_without_a_permit_fails_the_replay_whoever_signed(proven, verify, 
         proven, lambda entries: drop_release(say_manifest(entries, proven.snapshot, manifest)), members=members
     )
     verified = verify(members)
-    assert failed(verified) == ["permits"], verified.to_json()
+    assert failed(verified) == ["permits", "collected"], verified.to_json()
     assert why in next(check.detail for check in verified.checks if not check.holds)
 
 
@@ -381,11 +383,11 @@ def test_a_row_may_be_as_old_as_the_terms_let_it_be(tmp_path, verify):
         assert "1 rows replayed" in detail_of(verified, "permits")
 
 
-def test_the_same_row_with_a_permit_passes_the_replay(proven, verify):
+def test_the_same_row_with_a_permit_passes_the_replay_and_was_never_collected(proven, verify):
     members, drop_release = unreleased(proven)
     members, manifest = add_row(members, proven.snapshot)
     change = lambda entries: drop_release(say_manifest(entries, proven.snapshot, manifest))  # noqa: E731
-    assert verify(operated(proven, change, members=members)).holds
+    assert failed(verify(operated(proven, change, members=members))) == ["collected"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """Whatever evidence somebody may hold beside a bundle, checked: proofs, receipts, or a document with both."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final
 
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.transparency.receipt import FORMAT, PROOFS_FORMAT, verify_receipt
 from volition.transparency.verify.checks import Check, Verified
+from volition.transparency.verify.collected import COLLECTED_FORMAT, verify_collected
 from volition.transparency.verify.people import verify_person
 from volition.transparency.verify.proofs import (
     CONSISTENCY_FORMAT,
@@ -15,6 +16,11 @@ from volition.transparency.verify.proofs import (
     verify_consistency_proof,
     verify_inclusion_proof,
 )
+
+_BY_FORMAT: Final[Mapping[str, Callable[[Any, VerifierKey], Verified]]] = {
+    CONSISTENCY_FORMAT: verify_consistency_proof,
+    COLLECTED_FORMAT: verify_collected,
+}
 
 
 def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[str] = ()) -> Verified:  # noqa: ANN401 - any JSON value may arrive
@@ -28,8 +34,9 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
     Raises:
         InvalidInputError: It is none of these.
     """
-    if isinstance(document, Mapping) and document.get("format") == CONSISTENCY_FORMAT:
-        return verify_consistency_proof(document, verifier)
+    verify = _BY_FORMAT.get(str(document.get("format"))) if isinstance(document, Mapping) else None
+    if verify is not None:
+        return verify(document, verifier)
     if isinstance(document, Mapping) and is_inclusion(document):
         return verify_inclusion_proof(document, verifier)
     proofs, receipts = parts(document)

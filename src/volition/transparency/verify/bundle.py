@@ -15,6 +15,7 @@
   snapshot's instant, by the reference in `permits`; *permits of S, entered*: and still when it was entered.
 - *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released.
 - *forgetting of M*: no forgetting that it owes is overdue at the log's last entry.
+- *collected of S*: each row is as it was collected, or from before the log had entries about that.
 - *release M*: card and attestation are those that the log names, signed; every statement of them follows from log,
   manifest and rows, or is told as claimed; if a finding misses its bound, the log names who is accountable.
 - *nothing else*: the bundle holds nothing else.
@@ -32,14 +33,16 @@ from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import VerifierKey
+from volition.records.snapshot import COLLECTED, Snapshot
 from volition.transparency.verify.archive import read_archive
 from volition.transparency.verify.checks import Check, Verified, check_claim
+from volition.transparency.verify.collected import check_collected
 from volition.transparency.verify.forgettings import check_owed, late_forgettings
 from volition.transparency.verify.log import Log, read_log
 from volition.transparency.verify.models import Models, read_models
 from volition.transparency.verify.releases import RELEASE, check_release
 from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
-from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, read_evidence
+from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, evidence_of, read_evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,8 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
             evidences[snapshot] = evidence
             told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
     yield from _replays(log, models, evidences, told)
+    for snapshot, evidence in evidences.items():
+        yield check_claim(f"collected of {snapshot}", partial(_check_collected, members, evidence, log))[0]
     for model in models.working:
         if model.released_us is not None and model.snapshot in evidences:
             release = partial(check_release, members, model, evidences[model.snapshot], log)
@@ -124,7 +129,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
             yield check
             if checked is not None:
                 told.claimed.extend(f"card of {model.id}: {claim}" for claim in checked.card.claimed)
-    yield check_claim("nothing else", partial(_check_names, members, models))[0]
+    yield check_claim("nothing else", partial(_check_names, members, models, evidences))[0]
 
 
 def _against_kept(log: Log, kept: Kept) -> Iterator[Check]:
@@ -225,10 +230,20 @@ def _check_terms(log: Log) -> str:
     return f"{total} published, each once, and none that newly allows anything binds before its notice period ends"
 
 
-def _check_names(members: Mapping[str, bytes], models: Models) -> str:
+def _check_collected(members: Mapping[str, bytes], evidence: Evidence, log: Log) -> str:
+    folder = f"snapshots/{evidence.id}"
+    keys = Snapshot.read_keys(members[f"{folder}/keys.parquet"])
+    collected = members[f"{folder}/{COLLECTED}"] if COLLECTED in evidence.manifest["files"] else None
+    said = evidence.manifest.get("collected")
+    return check_collected(keys, collected, log.entries, evidence.entry.seq, said=said)
+
+
+def _check_names(members: Mapping[str, bytes], models: Models, evidences: Mapping[str, Evidence]) -> str:
     expected = {"checkpoint", "entries.jsonl"}
     for model in models.working:
-        expected.update(f"snapshots/{model.snapshot}/{name}" for name in EVIDENCE)
+        found = evidences.get(model.snapshot)
+        names = (*EVIDENCE, COLLECTED) if found is None else evidence_of(found.manifest)
+        expected.update(f"snapshots/{model.snapshot}/{name}" for name in names)
         if model.released_us is not None:
             expected.update(f"releases/{model.id}/{name}" for name in RELEASE)
     strange: Sequence[str] = sorted(members.keys() - expected)
