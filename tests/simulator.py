@@ -95,7 +95,7 @@ class World:
                     self.parties.add_person(person, account=account, name=name)
             self.ledger.append(NewEntry(kind="acceptance", body={"account": account, "terms": terms.id}))
         self.people = {person.id: person.pseudonym for person in self.parties.people()}
-        self.lake = Lake(folder / "lake", self.parties, engine or ArrowEngine())
+        self.lake = Lake(folder / "lake", self.parties, engine or ArrowEngine(), self.ledger)
 
     def close(self):
         self.lake.close()

@@ -298,6 +298,7 @@ def test_the_old_models_files_are_gone_and_its_evidence_stays(released, tmp_path
         "manifest.json",
         "keys.parquet",
         "people.json",
+        "collected.parquet",
     }
     with pytest.raises(RefusedError, match=f"is erased. {forgotten.successor} took its place"):
         workspace.models.open(old)

@@ -121,7 +121,7 @@ def test_a_lake_killed_while_it_is_written_has_every_acknowledged_batch_and_no_h
             after_s = randomly.choice([0.0, 0.01, 0.05, 0.1]) + randomly.random() / 20
             acknowledged = run_and_kill(append_for_ever, tmp_path, first, after_s=after_s)
             last = acknowledged[-1]
-            with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine())) as lake:
+            with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine(), world.ledger)) as lake:
                 rows = list(lake.rows(world.permits(at_us=START_US + 10**13), categories=CATEGORIES))
                 held = Counter(row.record_id for row in rows)
                 assert set(held.values()) == {1}
@@ -168,7 +168,7 @@ def test_a_lake_killed_in_the_middle_of_compaction_loses_nothing_and_doubles_not
         number = 0
         for _ in range(8):
             acknowledged = run_and_kill(compact_for_ever, tmp_path, number, after_s=randomly.random() / 5)
-            with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine())) as lake:
+            with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine(), world.ledger)) as lake:
                 permits = world.permits(at_us=START_US + 10**13)
                 expected = {
                     record.record_id: record.payload for n in range(acknowledged[-1]) for record in batch_of(world, n)

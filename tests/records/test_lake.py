@@ -150,7 +150,7 @@ def test_files_lie_by_category_and_day_sorted_by_account_and_time(world):
 
 
 def test_a_lake_makes_the_folders_that_it_lies_in(tmp_path, world):
-    with closing(Lake(tmp_path / "not" / "there" / "lake", world.parties, ArrowEngine())) as lake:
+    with closing(Lake(tmp_path / "not" / "there" / "lake", world.parties, ArrowEngine(), world.ledger)) as lake:
         assert lake.append([world.record(1)]).stored == 1
 
 
@@ -173,7 +173,7 @@ def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path, name):
 def test_a_lake_that_cannot_be_opened_says_so(tmp_path, world):
     (tmp_path / "file").write_text("")
     with pytest.raises(BackendError, match="cannot be opened"):
-        Lake(tmp_path / "file", world.parties, DuckDBEngine())
+        Lake(tmp_path / "file", world.parties, DuckDBEngine(), world.ledger)
 
 
 # --- reading, through the gate ---
@@ -284,7 +284,7 @@ def test_a_lake_that_lost_its_index_is_not_taken_for_empty(world, tmp_path_facto
     if is_there:
         (lost / "index.db").touch()
     with pytest.raises(BackendError, match=r"index\.db, which says what lies in the lake, is gone or empty"):
-        Lake(lost, world.parties, ArrowEngine())
+        Lake(lost, world.parties, ArrowEngine(), world.ledger)
     assert on_disk(lost) == on_disk(world.folder / "lake")
 
 
@@ -332,7 +332,7 @@ def test_a_destroyed_account_key_closes_its_content_in_every_copy_of_the_folder(
     shutil.copytree(world.folder / "lake", copy)
     world.parties.destroy_account_key("acme")
     permits = world.permits()  # the gate does not know of the erasure: the key alone closes it
-    with closing(Lake(copy, world.parties, DuckDBEngine())) as backup:
+    with closing(Lake(copy, world.parties, DuckDBEngine(), world.ledger)) as backup:
         for lake in (world.lake, backup):
             with pytest.raises(RefusedError, match="acme was erased"):
                 list(lake.rows(permits, categories=CATEGORIES))
@@ -566,7 +566,7 @@ def test_a_reader_goes_on_when_files_are_replaced_and_sees_each_record_once(worl
     records = many_small_files(world)
     reader = world.lake.rows(world.permits(at_us=START_US + 10**13), categories=["content/chat"])
     first = next(reader)
-    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
+    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine(), world.ledger)) as other:
         if "compact" in change:
             other.compact(silent)
         if "erase" in change:
@@ -586,7 +586,7 @@ def test_a_bucket_is_listed_anew_when_a_file_was_replaced_before_it_was_opened(w
     counts = world.lake.reasons(world.permits(at_us=START_US + 10**13), categories=CATEGORIES)
     index = world.lake._index
     listed = index.files
-    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
+    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine(), world.ledger)) as other:
 
         def late(*place):
             files = listed(*place)
@@ -608,7 +608,7 @@ def test_readers_in_other_threads_go_on_through_compactions_and_erasures(world):
     permits, faults, done = world.permits(at_us=START_US + 10**13), [], threading.Event()
 
     def read():
-        with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as lake:
+        with closing(Lake(world.folder / "lake", world.parties, ArrowEngine(), world.ledger)) as lake:
             while not done.is_set():
                 seen = [row.record_id for row in lake.rows(permits, categories=CATEGORIES)]
                 if len(seen) != len(set(seen)) or not lasting <= set(seen):
@@ -631,7 +631,7 @@ def test_readers_in_other_threads_go_on_through_compactions_and_erasures(world):
 def test_circles_that_another_process_adds_are_known_at_once(world):
     world.lake.append([world.record(1)])
     assert len(world.rows()) == 1
-    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine())) as other:
+    with closing(Lake(world.folder / "lake", world.parties, ArrowEngine(), world.ledger)) as other:
         other.append([world.record(2, people=("bo", "cy")), world.record(3, people=("cy",))])
     assert {row.people for row in world.rows()} == {
         tuple(world.people[f"acme-{name}"] for name in people) for people in (("ada",), ("bo", "cy"), ("cy",))

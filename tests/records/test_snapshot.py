@@ -25,6 +25,7 @@ from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.ledger import merkle
 from volition.records.freeze import freeze
 from volition.records.snapshot import (
+    FILES,
     KEYS_SCHEMA,
     ROWS_SCHEMA,
     Key,
@@ -74,7 +75,7 @@ def test_freezing_twice_gives_the_same_bytes(world, tmp_path):
     first, second = (freeze_at(world, permits, note, tmp_path / name) for name in ("one", "two"))
     assert files(first) == files(second)
     assert first.id == second.id
-    assert set(files(first)) == {"manifest.json", "keys.parquet", "people.json", "rows.parquet"}
+    assert set(files(first)) == {"manifest.json", "keys.parquet", "people.json", "rows.parquet", "collected.parquet"}
 
 
 def freeze_at(world, permits, note, folder):
@@ -97,17 +98,23 @@ from pathlib import Path
 from volition.records.engines.duckdb import DuckDBEngine
 from volition.consent.history import read_history
 from volition.records.lake import Lake
-from volition.ledger.entry import Entry
+from volition.ledger.entry import Entry, NewEntry
+from volition.ledger.log import Ledger
+from volition.ledger.signing import Signer
+from volition.ledger.stores.memory import MemoryStore
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.records.freeze import freeze
 from volition.consent.terms.model import CATEGORIES
 folder, leaves, at_us, note = Path(sys.argv[1]), *json.loads(sys.stdin.read())
 parties = Parties.open(folder)
-history = read_history(Entry.from_leaf(leaf.encode()) for leaf in leaves)
+entries = [Entry.from_leaf(leaf.encode()) for leaf in leaves]
+history = read_history(entries)
+ledger = Ledger(MemoryStore(), Signer.from_seed("log.example/other", bytes(32)))
+ledger.append(*(NewEntry(kind=entry.kind, body=entry.body) for entry in entries))
 permits = Permits(history, purpose="train/search", at_us=at_us)
-frozen = freeze(folder / "elsewhere", lake=Lake(folder / "lake", parties, DuckDBEngine()), parties=parties,
-                permits=permits, checkpoint=note, categories=CATEGORIES, collected_until_us=at_us,
+frozen = freeze(folder / "elsewhere", lake=Lake(folder / "lake", parties, DuckDBEngine(), ledger),
+                parties=parties, permits=permits, checkpoint=note, categories=CATEGORIES, collected_until_us=at_us,
                 progress=lambda *told: None)
 print(frozen.id)
 """
@@ -135,9 +142,10 @@ def test_the_order_of_collection_does_not_matter(world, tmp_path):
         for record in reversed(records):
             other.lake.append([record])
         other.ledger = world.ledger
-        assert files(freeze_at(other, permits, note, tmp_path / "a")) == files(
-            freeze_at(world, permits, note, tmp_path / "b")
-        )
+        one, two = (files(freeze_at(place, permits, note, tmp_path / place.folder.name)) for place in (other, world))
+        assert one.keys() == two.keys()
+        how_collected = {"collected.parquet", "manifest.json"}  # one names the batches, the other its digest
+        assert {name for name in one if one[name] != two[name]} == how_collected
         other.lake.close()
 
 
@@ -387,7 +395,7 @@ def test_erased_content_is_gone_and_the_proof_of_it_stays(world):
 # --- changed behind our back ---
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "keys.parquet", "people.json", "rows.parquet"])
+@pytest.mark.parametrize("name", ["manifest.json", *FILES])
 def test_a_changed_file_is_refused_before_it_is_read(world, name):
     fill(world)
     snapshot = world.freeze()
@@ -413,6 +421,7 @@ def use(folder, world):
     snapshot.stale(world.permits())
     snapshot.people_leaves()
     snapshot.rows(world.parties)
+    snapshot.check()
 
 
 def test_another_snapshots_files_are_refused(world):
@@ -420,7 +429,7 @@ def test_another_snapshots_files_are_refused(world):
     one = world.freeze()
     world.say("acme-ada", "no")
     two = world.freeze()
-    for name in ("keys.parquet", "people.json", "rows.parquet"):
+    for name in FILES:
         other = shutil.copytree(two.folder, world.folder / name / two.id)
         (other / name).write_bytes((one.folder / name).read_bytes())
         with pytest.raises(ProofError):

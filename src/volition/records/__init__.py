@@ -6,6 +6,7 @@ record; what is sent twice is stored once; files appear whole or not at all.
 Each module knows only those before it:
 
 engines      what runs the gate over files: Arrow, DuckDB, Spark
+commitment   what the ledger commits to of each batch that is collected
 lake         where records lie, encrypted, laid out for the gate
 audience     who may read a conversation without any AI
 ingest       readers of transcripts, chat exports, files, telemetry

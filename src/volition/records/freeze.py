@@ -22,9 +22,11 @@ from volition.errors import BackendError
 from volition.files import write_folder
 from volition.ledger import merkle
 from volition.progress import Progress
+from volition.records.commitment import CollectedBatch, write_collected
 from volition.records.lake import Lake, Row
 from volition.records.scrub import Scrubber
 from volition.records.snapshot import (
+    COLLECTED,
     FORMAT,
     KEYS_SCHEMA,
     ROWS_SCHEMA,
@@ -80,10 +82,12 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
 
     Raises:
         BackendError: The disk is full or cannot be written; no snapshot appears.
+        ProofError: A row is not as it was collected.
     """
     rows = _permitted(lake, permits, categories, collected_until_us, within)
     if encoder_id is None:  # what was derived for another purpose is not needed for this one
         rows = [row if row.embedding is None else replace(row, embedding=None) for row in rows]
+    collected = lake.collected(rows)
     progress("scrubbing", 0, len(rows))
     payloads = _scrubbed(rows, lake, parties, permits)
     progress("encrypting", len(rows), len(rows))
@@ -93,6 +97,7 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
         "keys.parquet": _keys_file(rows),
         "people.json": canonical_json(people),
         "rows.parquet": _rows_file(rows, payloads, parties),
+        COLLECTED: write_collected(collected),
     }
     manifest = {
         "format": FORMAT,
@@ -103,6 +108,7 @@ def freeze(  # noqa: PLR0913 - what a snapshot is made of
         "checkpoint": checkpoint,
         "encoder": encoder_id,
         "rows": _tally(lake, permits, categories, rows),
+        "collected": _counted(collected),
         **_listed(rows, people, files),
     }
     return _write(snapshots, permits.purpose, manifest, files)
@@ -122,6 +128,12 @@ def _listed(
         },
         "files": {name: digest(data) for name, data in files.items()},
     }
+
+
+def _counted(collected: Sequence[CollectedBatch]) -> dict[str, int]:
+    """Return in how many batches the rows came, and how many came before the ledger had entries about batches."""
+    batches = sum(batch.entry is not None for batch in collected)
+    return {"batches": batches, "before": sum(len(batch.rows) for batch in collected if batch.entry is None)}
 
 
 def _write(snapshots: Path, purpose: str, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> Snapshot:

@@ -1,12 +1,14 @@
 """Snapshots: gated training sets, frozen, with their manifest (dataset versioning). Training accepts nothing else.
 
-A snapshot is a folder of four files, named by the digest of its manifest:
+A snapshot is a folder of five files, named by the digest of its manifest:
 
-    manifest.json   what it is: purpose, instant, ledger checkpoint, rows kept and dropped by reason, digests
-    keys.parquet    every row without its content: record id, account, people, category, instant of collection
-    rows.parquet    the content, scrubbed; encrypted under the accounts' keys, so that destroying a key erases it here
-                    (crypto-shredding)
-    people.json     the people in it as leaves of a sorted Merkle tree
+    manifest.json       what it is: purpose, instant, ledger checkpoint, rows kept and dropped by reason, digests
+    keys.parquet        every row without its content: record id, account, people, category, instant of collection
+    rows.parquet        the content, scrubbed; encrypted under the accounts' keys, so that destroying a key erases it
+                        here (crypto-shredding)
+    people.json         the people in it as leaves of a sorted Merkle tree
+    collected.parquet   what shows that every row is as it was collected (`commitment`); snapshots of earlier versions
+                        have none
 
 The tree's leaves are sorted by tag, so presence is shown by one leaf and absence by two neighbours (a non-inclusion
 proof), without revealing anyone else: a tag is a digest that only somebody who knows the pseudonym can compute, and a
@@ -37,7 +39,8 @@ from volition.errors import InvalidInputError, ProofError
 from volition.records.lake import Row
 
 FORMAT: Final = "volition/snapshot/1"
-FILES: Final = ("keys.parquet", "people.json", "rows.parquet")
+COLLECTED: Final = "collected.parquet"
+FILES: Final = ("keys.parquet", "people.json", "rows.parquet", COLLECTED)
 _AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
 _KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
 
@@ -284,7 +287,8 @@ class Snapshot:
             ProofError: A file was changed, or is missing.
         """
         for name in FILES:
-            if name != "rows.parquet" or (self.folder / name).exists():
+            known = name != COLLECTED or name in self.manifest["files"]
+            if known and (name != "rows.parquet" or (self.folder / name).exists()):
                 self._read(name)
 
     def _read(self, name: str) -> bytes:

@@ -18,6 +18,7 @@ figures         what audits measured, as one party may see it
 weigh           what a yes gives and costs, before the choice
 verify          evidence, checked offline: a log, a bundle, a proof of a person
 prove           evidence, written
+collected       what was recorded about a person, proved to them
 receipt         what somebody decided, as a consent receipt
 evidence        any document of evidence, checked
 """

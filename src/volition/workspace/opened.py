@@ -97,7 +97,8 @@ class Opened:
         """
         from volition.records.lake import Lake  # noqa: PLC0415 - it loads Arrow
 
-        return Lake(self.folder / "lake", self.parties, self._engine or make_engine(self.settings.engine))
+        engine = self._engine or make_engine(self.settings.engine)
+        return Lake(self.folder / "lake", self.parties, engine, self.ledger)
 
     @property
     def now_us(self) -> int:

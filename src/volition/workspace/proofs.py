@@ -6,8 +6,11 @@ They speak of forgotten models as of those at work: a proof outlives what it is 
 from pathlib import Path
 from typing import Any
 
+from volition.consent.gate import Subject
+from volition.consent.references import source_id
 from volition.errors import InvalidInputError
 from volition.learning.registry import at_work
+from volition.transparency.collected import prove_collected
 from volition.transparency.prove import prove_person, write_bundle
 from volition.transparency.receipt import PROOFS_FORMAT, write_receipt
 from volition.transparency.traces import Trace, trace
@@ -89,6 +92,30 @@ class Proofs:
             for snapshot in (self._snapshots.open(state.snapshot),)
             for pseudonym in pseudonyms
         ]
+
+    def collected(self, person: str, *, conversation: str | None = None, record: str | None = None) -> dict[str, Any]:
+        """Prove to a person what was recorded about them; `verify_collected` checks it.
+
+        Args:
+            person: Whose records, under every identity of theirs. The caller answers for who asks.
+            conversation: Only those of a meeting, channel or file of the person's account, by its name.
+            record: Only this one, by its id.
+
+        Raises:
+            InvalidInputError: The person is not known, or no such record concerns them.
+            RefusedError: The person was erased.
+            ProofError: A record is not as it was collected.
+        """
+        known = self._opened.parties.person(person)
+        pseudonym, *merged = known.pseudonyms
+        ref = None
+        if conversation is not None:
+            if known.account is None:
+                raise InvalidInputError(f"{person} belongs to no account, so no conversation has a name for them.")
+            source = source_id(known.account, conversation)
+            ref = self._opened.parties.conversation_ref(known.account, source)
+        subject = Subject(pseudonym=pseudonym, at_us=self._opened.now_us, merged=tuple(merged))
+        return prove_collected(self._opened.ledger, self._opened.lake, subject, conversation=ref, record=record)
 
     def evidence(self, person: str, *, model: str | None = None) -> dict[str, Any]:
         """Return a person's proof bundle: of each model (or one) whether it learned from them; and every receipt."""

@@ -24,6 +24,7 @@ columns      the columns that lie unencrypted beside the content, and counts of 
 writer       transactions: files that appear whole or not at all
 erase        records removed for good
 forms        which form of a record lies here, where its source may change it or take it back
+batches      what the ledger says of the records that came together
 append       records added
 embed        embeddings, derived from records under permits
 compact      many small files merged into large ones

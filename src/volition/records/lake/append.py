@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from volition.canonical import canonical_json, us_to_datetime
+from volition.ledger.log import Ledger
+from volition.records.lake.batches import log_batch
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.forms import forms_of, take_back
 from volition.records.lake.interning import Interner
@@ -13,8 +15,13 @@ from volition.records.lake.records import ORDER, RECORDS, Appended, NewRecord, b
 from volition.records.lake.writer import Writer
 
 
-def append_records(records: Sequence[NewRecord], writer: Writer, cipher: RecordCipher) -> Appended:
-    """Store a batch of records, apart from those that the lake has, or had until they were erased."""
+def append_records(
+    records: Sequence[NewRecord], writer: Writer, cipher: RecordCipher, ledger: Ledger | None
+) -> Appended:
+    """Store a batch of records, apart from those that the lake has, or had until they were erased.
+
+    What is stored is an entry of the ledger before anything of it can be seen.
+    """
     with writer.writing("the records") as batch:
         fresh: dict[str, NewRecord] = {}
         for record in records:
@@ -31,8 +38,8 @@ def append_records(records: Sequence[NewRecord], writer: Writer, cipher: RecordC
         for (category, day, bucket), members in sorted(groups.items()):
             table = _table(members, bucket, interner, cipher)
             batch.write(table, kind="records", category=category, bucket=bucket, under=f"{category}/{day}")
-        batch.index.add_collected(sorted(fresh.keys() - set(batch.index.collected(list(fresh)))))
         batch.index.add_forms(forms | returned.forms)
+        log_batch(fresh.values(), batch, cipher, ledger)
     stored = len(fresh) - len(returned.newer)
     return Appended(
         stored=stored,

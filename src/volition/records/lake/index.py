@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS people (bucket INTEGER, number INTEGER, pseudonym TEX
                                    UNIQUE (bucket, pseudonym));
 CREATE TABLE IF NOT EXISTS circles (bucket INTEGER, number INTEGER, account INTEGER, people TEXT,
                                     PRIMARY KEY (bucket, number), UNIQUE (bucket, account, people));
-CREATE TABLE IF NOT EXISTS records (id BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (id BLOB PRIMARY KEY, batch INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (number INTEGER PRIMARY KEY, entry INTEGER, key BLOB, leaves BLOB);
 CREATE TABLE IF NOT EXISTS embedded (id BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS forms (id BLOB PRIMARY KEY, digest BLOB, version INTEGER, origin TEXT, current BLOB)
     WITHOUT ROWID;
@@ -104,9 +105,21 @@ class LakeIndex:
             self._index.execute("PRAGMA journal_mode = WAL")
             self._index.execute("PRAGMA synchronous = FULL")
             self._index.executescript(_SCHEMA)
+            self._carry_over()
         except (OSError, sqlite3.Error) as error:
             msg = f"The lake in {folder} cannot be opened: {error}. Check that the folder can be written."
             raise BackendError(msg) from error
+
+    def _carry_over(self) -> None:
+        """Give an index of an earlier version what it lacks; its records came in no batch that an entry speaks of."""
+        if not self._has_batches():
+            self._index.execute("BEGIN IMMEDIATE")  # another process may be about to do the same
+            if not self._has_batches():
+                self._index.execute("ALTER TABLE records ADD COLUMN batch INTEGER")
+            self._index.execute("COMMIT")
+
+    def _has_batches(self) -> bool:
+        return any(name == "batch" for _, name, *_ in self._index.execute("PRAGMA table_info(records)"))
 
     def close(self) -> None:
         """Close the index."""
@@ -147,9 +160,12 @@ class LakeIndex:
             found += [identity.hex() for (identity,) in self._index.execute(sql, asked)]
         return found
 
-    def add_collected(self, identities: Iterable[str]) -> None:
-        """Note that records are there now, in the open transaction."""
-        self._index.executemany("INSERT INTO records VALUES (?)", _bytes(identities))
+    def add_collected(self, identities: Iterable[str], batch: int) -> None:
+        """Note that records are there now, and in which batch they came, in the open transaction."""
+        self._index.executemany(
+            "INSERT INTO records VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET batch = excluded.batch",
+            ((bytes.fromhex(identity), batch) for identity in identities),
+        )
 
     def add_embedded(self, identities: Iterable[str]) -> None:
         """Note that records have their embeddings now, in the open transaction."""
@@ -158,6 +174,32 @@ class LakeIndex:
     def embed_no_more(self, identities: Iterable[str]) -> None:
         """Note, in the open transaction, that no embedding of these records may be kept from now on."""
         self._index.executemany("INSERT OR IGNORE INTO embedded VALUES (?)", _bytes(identities))
+
+    # --- in which batch a record came, and what the ledger says of it ---
+
+    def add_batch(self, *, entry: int, key: bytes, leaves: bytes) -> int:
+        """Keep what shows the records of a batch, in the open transaction; return the batch's number."""
+        sql = "INSERT INTO batches (entry, key, leaves) VALUES (?, ?, ?) RETURNING number"
+        [(number,)] = self._index.execute(sql, (entry, key.hex(), leaves)).fetchall()
+        return int(number)
+
+    def batches_of(self, identities: Sequence[str]) -> dict[str, int]:
+        """Return the numbers of the batches in which some records came, as far as there are any."""
+        found: dict[str, int] = {}
+        with self.mutex:
+            for start in range(0, len(identities), _ASKED_AT_ONCE):
+                asked = [bytes.fromhex(identity) for identity in identities[start : start + _ASKED_AT_ONCE]]
+                places = ", ".join("?" * len(asked))
+                sql = f"SELECT id, batch FROM records WHERE batch IS NOT NULL AND id IN ({places})"  # noqa: S608
+                found.update((identity.hex(), batch) for identity, batch in self._index.execute(sql, asked))
+        return found
+
+    def batch(self, number: int) -> tuple[int, bytes, bytes]:
+        """Return a batch's entry of the ledger, its key, and the hashes of its leaves, one after the other."""
+        sql = "SELECT entry, key, leaves FROM batches WHERE number = ?"
+        with self.mutex:
+            entry, key, leaves = self._index.execute(sql, (number,)).fetchone()
+        return int(entry), bytes.fromhex(key), leaves
 
     # --- which form of a record lies here ---
 

@@ -9,8 +9,11 @@ from volition.consent.gate import Engine, Participant, PartySets, Record, Subjec
 from volition.consent.parties import Parties, Person
 from volition.consent.permits import Permits, Reason
 from volition.consent.terms.model import CATEGORIES
+from volition.ledger.log import Ledger
 from volition.progress import Progress
+from volition.records.commitment import CollectedBatch, Fact, Recorded
 from volition.records.lake.append import append_records
+from volition.records.lake.batches import batches_of
 from volition.records.lake.columns import RecordColumns
 from volition.records.lake.compact import Compacted, compact_files, count_spare_files
 from volition.records.lake.embed import Embedder, TextEncoder
@@ -27,19 +30,21 @@ from volition.records.lake.writer import Writer
 class Lake:
     """Records in a folder. Writers take turns; readers never wait."""
 
-    def __init__(self, folder: Path, parties: Parties, engine: Engine) -> None:
+    def __init__(self, folder: Path, parties: Parties, engine: Engine, ledger: Ledger | None = None) -> None:
         """Open the lake in `folder`, creating it if it is not there.
 
         Args:
             folder: Where the records lie.
             parties: Encrypts and decrypts content with the accounts' keys.
             engine: Runs the gate over files.
+            ledger: Told of each batch before it is stored; none for a lake that will just be read.
 
         Raises:
             BackendError: The folder or its index cannot be opened.
         """
         self._folder = folder
         self._parties = parties
+        self._ledger = ledger
         self._index = LakeIndex(folder)
         self._columns = RecordColumns(self._index)
         self._cipher = RecordCipher(parties)
@@ -56,10 +61,13 @@ class Lake:
     def append(self, records: Sequence[NewRecord]) -> Appended:
         """Store a batch of records: all of it or, on failure, none of it. Known records are skipped.
 
+        The ledger has an entry of what is stored before any of it is visible.
+
         Raises:
             BackendError: The disk is full or cannot be written; nothing of the batch is visible, send it again.
+            InvalidInputError: The lake was opened without a ledger.
         """
-        return append_records(records, self._writer, self._cipher)
+        return append_records(records, self._writer, self._cipher, self._ledger)
 
     def embed(  # noqa: PLR0913 - which rows, under whose permits, and how
         self,
@@ -212,6 +220,24 @@ class Lake:
             BackendError: A file cannot be read.
         """
         return self._reader.held(subject, categories=categories)
+
+    # --- what the ledger says of records ---
+
+    def facts(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Fact]:
+        """Yield of every record that concerns a person what the ledger commits to, with the other people of each.
+
+        Raises:
+            BackendError: A file cannot be read.
+        """
+        return self._reader.facts(subject, categories=categories)
+
+    def collected(self, records: Sequence[Recorded]) -> list[CollectedBatch]:
+        """Return what shows of some records, by their positions, that they are as they were collected; by entry.
+
+        Raises:
+            ProofError: A record is not as it was collected, or the ledger does not say what the lake says.
+        """
+        return batches_of(records, self._index, self._ledger)
 
     # --- unencrypted columns, and counts ---
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,10 +32,11 @@ from volition.consent.gate import (
 )
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.errors import BackendError
+from volition.records.commitment import Fact
 from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.index import LakeIndex
-from volition.records.lake.records import DERIVED_IN, HeldRecord, Row, bucket_of, is_derived
+from volition.records.lake.records import DERIVED_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
 
 
 class Reader:
@@ -178,25 +180,46 @@ class Reader:
             derived: set[str] = set()
             if category in DERIVED_IN:
                 derived = {row.record_id for row in self._first_rows(subject, category) if is_derived(row)}
-            for bucket in self._buckets_of(subject, category):
-                party_sets = self._index.party_sets(bucket)
-                numbers = [number for number, person in enumerate(party_sets.people) if person in subject.parties]
-                places = np.flatnonzero(np.isin(party_sets.members, numbers))
-                chosen = np.unique(np.searchsorted(party_sets.offsets, places, side="right") - 1)
-                people = {party_set: party_sets.people_of(party_set) for party_set in chosen.tolist()}
-                if not people:
-                    continue
-                for key in self._columns.find(category, bucket, ("circle", "in", list(people))).to_pylist():
-                    if key["collected_us"] <= subject.at_us:
-                        yield HeldRecord(
-                            record_id=key["record_id"],
-                            account=party_sets.account_of(key["circle"]),
-                            category=category,
-                            collected_us=key["collected_us"],
-                            source=key["source"],
-                            is_own=people[key["circle"]][0] in subject.parties and key["record_id"] not in derived,
-                            others=len(set(people[key["circle"]]) - subject.parties),
-                        )
+            for key, account, people in self._concerning(subject, category):
+                yield HeldRecord(
+                    record_id=key["record_id"],
+                    account=account,
+                    category=category,
+                    collected_us=key["collected_us"],
+                    source=key["source"],
+                    is_own=people[0] in subject.parties and key["record_id"] not in derived,
+                    others=len(set(people) - subject.parties),
+                )
+
+    def facts(self, subject: Subject, *, categories: Iterable[str]) -> Iterator[Fact]:
+        """Yield of every record that concerns a person what the ledger commits to: by category, otherwise in no order.
+
+        A fact names the other people, too: nothing of them may leave but as a leaf, which has aliases.
+        """
+        for category in categories:
+            for key, account, people in self._concerning(subject, category):
+                yield Fact(
+                    key["record_id"],
+                    account,
+                    tuple(person.removeprefix(PERSON) for person in people),
+                    category,
+                    key["collected_us"],
+                    self._cipher.conversation(account, key["source"]),
+                )
+
+    def _concerning(self, subject: Subject, category: str) -> Iterator[tuple[dict[str, Any], str, tuple[str, ...]]]:
+        """Yield the columns of each record that concerns a person, with its account and all of its people."""
+        for bucket in self._buckets_of(subject, category):
+            party_sets = self._index.party_sets(bucket)
+            numbers = [number for number, person in enumerate(party_sets.people) if person in subject.parties]
+            places = np.flatnonzero(np.isin(party_sets.members, numbers))
+            chosen = np.unique(np.searchsorted(party_sets.offsets, places, side="right") - 1)
+            people = {party_set: party_sets.people_of(party_set) for party_set in chosen.tolist()}
+            if not people:
+                continue
+            for key in self._columns.find(category, bucket, ("circle", "in", list(people))).to_pylist():
+                if key["collected_us"] <= subject.at_us:
+                    yield key, party_sets.account_of(key["circle"]), people[key["circle"]]
 
     def heard_rows(
         self, participant: Participant, *, categories: Iterable[str], source: str | None = None

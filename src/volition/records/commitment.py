@@ -1,0 +1,255 @@
+"""What the ledger commits to of each batch that is collected: a Merkle root over the facts that decide about a record.
+
+Between collection and a snapshot nobody can change when a record was collected, whom it concerns, what it is or where
+it belongs, without its leaf not being the one that an entry of the kind `collect` committed to.
+
+- A leaf is canonical JSON: salt, record id, account, people, category, instant of collection, conversation. The leaves
+  of a batch are sorted by record id, one for each record; the tree is that of RFC 9162.
+- A batch has a random key. The salt of a record follows from the key and its id, so no leaf can be guessed, and no salt
+  need be kept.
+- A leaf names people by aliases, which differ from batch to batch. Somebody who is shown a leaf sees which alias is
+  theirs, by a token, and learns the pseudonym of nobody else.
+- Nothing here reads or writes: the lake keeps the keys and the hashes, a snapshot gets those that its rows need.
+
+    >>> fact = Fact("0" * 32, "acme", ("unknown",), "service/usage", 1, "")
+    >>> body, hashes = commit_batch([fact], bytes(32))
+    >>> body["records"], len(hashes)
+    (1, 32)
+"""
+
+import hmac
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from volition.canonical import canonical_json, digest
+from volition.errors import ProofError
+from volition.ledger import merkle
+
+KEY_BYTES: Final = 32
+SALT_BYTES: Final = 16
+
+COLLECTED_SCHEMA: Final = pa.schema(
+    [
+        ("entry", pa.int64()),
+        ("people_key", pa.binary()),
+        ("rows", pa.list_(pa.int32())),
+        ("indexes", pa.list_(pa.int32())),
+        ("salts", pa.binary()),
+        ("leaves", pa.binary()),
+    ]
+)
+"""The columns of a snapshot's `collected.parquet`, which has one row for each batch that the snapshot has rows of."""
+
+_NO_NODES: Final = 64  # a level that no tree reaches
+_GROUP_BYTES: Final = 32 << 20
+
+
+class Recorded(Protocol):
+    """A record as a leaf commits to it: a row of the lake, or of a snapshot's keys, is one."""
+
+    @property
+    def record_id(self) -> str:
+        """Identity of the record."""
+
+    @property
+    def account(self) -> str:
+        """Id of its account."""
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Pseudonyms of its people, the first one first."""
+
+    @property
+    def category(self) -> str:
+        """A leaf of `terms.CATEGORIES`."""
+
+    @property
+    def collected_us(self) -> int:
+        """Instant of collection, microseconds since the Unix epoch, UTC."""
+
+    @property
+    def conversation(self) -> str | None:
+        """The meeting, channel or file, as entries of the ledger name it; empty if none, None where not known."""
+
+
+class Fact(NamedTuple):
+    """A record without anything but what a leaf commits to."""
+
+    record_id: str
+    account: str
+    people: tuple[str, ...]
+    category: str
+    collected_us: int
+    conversation: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectedBatch:
+    """What shows of some rows of a snapshot that they are as they were collected.
+
+    Attributes:
+        entry: The number of the ledger's entry; none for rows from before there were such entries.
+        people_key: Gives the people's aliases in this batch, 32 bytes; empty where `entry` is none, as all below.
+        rows: Positions of the rows in the snapshot, ascending.
+        indexes: Where the leaf of each stands among the batch's.
+        salts: The salt of each, 16 bytes, one after the other.
+        leaves: The hash of every leaf of the batch, 32 bytes, one after the other.
+    """
+
+    entry: int | None
+    people_key: bytes
+    rows: Sequence[int]
+    indexes: Sequence[int]
+    salts: bytes
+    leaves: bytes
+
+    def salt(self, place: int) -> bytes:
+        """Return the salt of one of the rows, by its place among `rows`."""
+        return self.salts[place * SALT_BYTES : (place + 1) * SALT_BYTES]
+
+
+def new_batch_key() -> bytes:
+    """Return a random key for a batch."""
+    return os.urandom(KEY_BYTES)
+
+
+def people_key(batch_key: bytes) -> bytes:
+    """Return the key of a batch's aliases, 32 bytes."""
+    return hmac.digest(batch_key, b"people", "sha256")
+
+
+def salt_of(batch_key: bytes, record_id: str) -> bytes:
+    """Return the salt of a record's leaf, 16 bytes."""
+    return hmac.digest(batch_key, record_id.encode(), "sha256")[:SALT_BYTES]
+
+
+def person_token(key: bytes, pseudonym: str) -> bytes:
+    """Return what shows which alias is a person's, 16 bytes, from the key of a batch's aliases."""
+    return hmac.digest(key, pseudonym.encode(), "sha256")[:SALT_BYTES]
+
+
+def person_alias(token: bytes, pseudonym: str) -> str:
+    """Return a person's alias in a batch, 64 hexadecimal characters."""
+    return digest(canonical_json(["volition/collected-person", token.hex(), pseudonym]))
+
+
+class Leaves:
+    """Writes the leaves of one batch."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take the key of the batch's aliases."""
+        self._key = key
+        self._aliases: dict[str, str] = {}
+        self._middles: dict[tuple[str, tuple[str, ...], str], bytes] = {}
+        self._ends: dict[str | None, bytes] = {}
+
+    def leaf(self, record: Recorded, salt: bytes) -> bytes:
+        """Return the leaf of a record: canonical JSON, put together from pieces that many records of a batch share."""
+        account, people, category = shared = (record.account, record.people, record.category)
+        middle = self._middles.get(shared)
+        if middle is None:
+            aliases = [self._alias(pseudonym) for pseudonym in people]
+            middle = self._middles[shared] = b",%b," % canonical_json([account, aliases, category])[1:-1]
+        end = self._ends.get(record.conversation)
+        if end is None:
+            end = self._ends[record.conversation] = b",%b]" % canonical_json(record.conversation)
+        identity = record.record_id
+        written = f'"{identity}"'.encode() if identity.isascii() and identity.isalnum() else canonical_json(identity)
+        return b'["%b",%b%b%d%b' % (salt.hex().encode(), written, middle, record.collected_us, end)
+
+    def _alias(self, pseudonym: str) -> str:
+        if pseudonym not in self._aliases:
+            self._aliases[pseudonym] = person_alias(person_token(self._key, pseudonym), pseudonym)
+        return self._aliases[pseudonym]
+
+
+def commit_batch(records: Iterable[Recorded], batch_key: bytes) -> tuple[dict[str, Any], bytes]:
+    """Return what an entry says of a batch, and the hashes of its leaves, one after the other."""
+    leaves = Leaves(people_key(batch_key))
+    ordered = sorted(records, key=lambda record: record.record_id)
+    hashes = merkle.leaf_hashes(leaves.leaf(one, salt_of(batch_key, one.record_id)) for one in ordered)
+    return {"records": len(hashes), "root": root_of(hashes).hex()}, b"".join(hashes)
+
+
+def split_hashes(hashes: bytes) -> list[bytes]:
+    """Return hashes that stand one after the other."""
+    size = merkle.HASH_BYTES
+    return [hashes[start : start + size] for start in range(0, len(hashes), size)]
+
+
+def root_of(hashes: Iterable[bytes]) -> bytes:
+    """Return the root of the tree over the hashes of leaves."""
+    frontier = merkle.Frontier()
+    frontier.extend(hashes, lowest=_NO_NODES)
+    return frontier.root()
+
+
+def hash_of(leaf: bytes) -> bytes:
+    """Return the hash of a leaf."""
+    return sha256(b"\x00" + leaf).digest()
+
+
+def paths_of(hashes: Sequence[bytes], indexes: Iterable[int]) -> list[list[bytes]]:
+    """Return the proofs of inclusion of some leaves, from the hashes of all."""
+    nodes = {(node.level, node.number): node.hash for node in merkle.Frontier().extend(hashes)}
+    return [merkle.prove_inclusion(index, len(hashes), lambda *node: nodes[node]) for index in indexes]
+
+
+def write_collected(batches: Sequence[CollectedBatch]) -> bytes:
+    """Return the bytes of a `collected.parquet`; the same batches give the same bytes."""
+    known = [batch.entry is not None for batch in batches]
+    columns = {
+        "entry": [batch.entry for batch in batches],
+        "people_key": [batch.people_key if there else None for batch, there in zip(batches, known, strict=True)],
+        "rows": [batch.rows for batch in batches],
+        "indexes": [batch.indexes for batch in batches],
+        "salts": [batch.salts if there else None for batch, there in zip(batches, known, strict=True)],
+        "leaves": [batch.leaves if there else None for batch, there in zip(batches, known, strict=True)],
+    }
+    sink = pa.BufferOutputStream()
+    held = sum(len(batch.leaves) for batch in batches) or 1
+    group = max(1, len(batches) * _GROUP_BYTES // max(held, _GROUP_BYTES))
+    pq.write_table(
+        pa.table(columns, schema=COLLECTED_SCHEMA),
+        sink,
+        compression="zstd",
+        row_group_size=group,
+        use_dictionary=False,
+        write_statistics=False,
+    )
+    return bytes(sink.getvalue())
+
+
+def read_collected(data: bytes) -> Iterator[CollectedBatch]:
+    """Read the bytes of a `collected.parquet`, a few batches at a time.
+
+    Raises:
+        ProofError: It has other columns, or a batch is not of the form that is written.
+    """
+    file = pq.ParquetFile(pa.BufferReader(data))
+    if not file.schema_arrow.equals(COLLECTED_SCHEMA):
+        raise ProofError("collected.parquet has other columns than it should.")
+    for number in range(file.num_row_groups):
+        for found in file.read_row_group(number, use_threads=False).to_pylist():
+            yield _batch_of(found)
+
+
+def _batch_of(found: dict[str, Any]) -> CollectedBatch:
+    rows, indexes = found["rows"], found["indexes"]
+    if found["entry"] is None:
+        if rows and indexes == [] and found["people_key"] is found["salts"] is found["leaves"] is None:
+            return CollectedBatch(entry=None, people_key=b"", rows=rows, indexes=[], salts=b"", leaves=b"")
+    else:
+        key, salts, leaves = found["people_key"], found["salts"], found["leaves"]
+        whole = len(key) == KEY_BYTES and len(salts) == SALT_BYTES * len(rows) and not len(leaves) % merkle.HASH_BYTES
+        if rows and whole and len(indexes) == len(rows):
+            return CollectedBatch(
+                entry=found["entry"], people_key=key, rows=rows, indexes=indexes, salts=salts, leaves=leaves
+            )
+    raise ProofError(f"collected.parquet has a batch that is not whole: that of entry {found['entry']}.")
