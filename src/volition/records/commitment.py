@@ -242,11 +242,11 @@ def read_collected(data: bytes) -> Iterator[CollectedBatch]:
 
 def _batch_of(found: dict[str, Any]) -> CollectedBatch:
     rows, indexes = found["rows"], found["indexes"]
+    key, salts, leaves = found["people_key"], found["salts"], found["leaves"]
     if found["entry"] is None:
-        if rows and indexes == [] and found["people_key"] is found["salts"] is found["leaves"] is None:
+        if rows and indexes == [] and key is salts is leaves is None:
             return CollectedBatch(entry=None, people_key=b"", rows=rows, indexes=[], salts=b"", leaves=b"")
-    else:
-        key, salts, leaves = found["people_key"], found["salts"], found["leaves"]
+    elif None not in {key, salts, leaves}:
         whole = len(key) == KEY_BYTES and len(salts) == SALT_BYTES * len(rows) and not len(leaves) % merkle.HASH_BYTES
         if rows and whole and len(indexes) == len(rows):
             return CollectedBatch(

@@ -90,12 +90,13 @@ def check_collected(
 def _logged_since(entries: Sequence[Entry]) -> int | None:
     """Return since when every batch has an entry in a log; none where it has none so far.
 
-    In a log whose first entry has a salt that is always. In an older one it is since its first entry of the later form,
-    or about a batch: whichever version wrote that has told of every batch.
+    Whichever version writes salts tells of every batch. So in a log whose first entry has one that is always, and in an
+    older one since its first entry that has one.
     """
-    if entries and getattr(entries[0], "salt", None) is not None:
-        return _BEGINNING_US
-    return next((entry.at_us for entry in entries if entry.kind in {"form", "collect"}), None)
+    first = next((entry for entry in entries if entry.salt is not None or entry.kind == "collect"), None)
+    if first is None:
+        return None
+    return _BEGINNING_US if first.seq == 0 else first.at_us
 
 
 def _mark(batch: CollectedBatch, seen: bytearray) -> None:
