@@ -1,4 +1,4 @@
-"""Whatever evidence somebody may hold beside a bundle, checked: proofs, receipts, or a document with both."""
+"""Whatever evidence somebody may hold beside a bundle, checked: proofs, receipts, a document with both, and others."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -8,6 +8,7 @@ from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.transparency.receipt import FORMAT, PROOFS_FORMAT, verify_receipt
 from volition.transparency.verify.checks import Check, Verified
+from volition.transparency.verify.collected import COLLECTED_FORMAT, verify_collected
 from volition.transparency.verify.people import verify_person
 from volition.transparency.verify.proofs import (
     CONSISTENCY_FORMAT,
@@ -32,6 +33,12 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
         return verify_consistency_proof(document, verifier)
     if isinstance(document, Mapping) and is_inclusion(document):
         return verify_inclusion_proof(document, verifier)
+    if isinstance(document, Mapping) and document.get("format") == COLLECTED_FORMAT:
+        checks = [*verify_collected(document, verifier).checks]
+        named = document.get("pseudonyms")
+        if people and isinstance(named, list):
+            checks += [_is_about(str(one), people) for one in named]
+        return Verified(checks=tuple(checks))
     proofs, receipts = parts(document)
     if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
         raise InvalidInputError("The document holds no proof of a person or an entry, and no receipt.")

@@ -18,6 +18,7 @@ from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
 from volition.server.web.markdown import to_html
+from volition.transparency.evidence import verify_evidence
 from volition.workspace import Workspace
 
 GUEST = "Zoe Guest"
@@ -104,13 +105,29 @@ def test_what_is_held_is_shown_and_comes_along(ada):
 
 
 @pytest.mark.slow
+def test_what_was_recorded_comes_with_its_proof(server, ada):
+    assert "nobody else can be recognised in it" in words(ada.get("/holdings"))
+    download = ada.get("/holdings/collected")
+    assert download.headers["content-disposition"].endswith("what-was-recorded.json")
+    proof = download.json()
+    with server.workspaces.borrow() as workspace:
+        [check] = verify_evidence(proof, workspace.verifier).checks
+        assert check.holds
+        assert check.detail.startswith(f"5 records concern {workspace.parties.person('ada').pseudonym}, ")
+        [bo] = workspace.parties.person("bo").pseudonyms
+    assert bo not in download.text
+    assert ada.get("/v1/people/ada/collected").json()["batches"] == proof["batches"]
+    assert ada.get("/holdings/collected?conversation=nowhere").status_code == 400
+
+
+@pytest.mark.slow
 def test_the_api_gives_a_person_what_the_page_gives_and_nobody_else_gets_it(server, ada):
     held = ada.get("/v1/people/ada/holdings").json()
     assert sum(day["own"] for day in held["days"]) == 2
     assert zipfile.is_zipfile(io.BytesIO(ada.get("/v1/people/ada/export").content))
     assert [request["kind"] for request in ada.get("/v1/people/ada/requests").json()] == ["refusal"]
     _, token = server.access.tokens.issue("demo-person", name="", roles=[Role.PERSON], scopes=[Scope.READ])
-    for part in ("holdings", "export", "requests"):
+    for part in ("holdings", "export", "collected", "requests"):
         for client, headers in (
             (ada, {}),
             (visitor(server, "demo-administrator"), {}),

@@ -54,6 +54,19 @@ def prove(
     return workspace.proofs.evidence(person)
 
 
+@routes.get("/collected")
+def prove_collected(
+    who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.OPERATOR)],
+    workspace: WorkspaceDep,
+    person: PathId,
+    conversation: str | None = None,
+    record: str | None = None,
+) -> dict[str, Any]:
+    """Prove what was recorded about a person, or of one conversation or record alone; `volition verify` checks it."""
+    check_is_person(who, person)
+    return workspace.proofs.collected(person, conversation=conversation, record=record)
+
+
 @routes.get("/requests")
 def list_requests(
     who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.OPERATOR)], workspace: WorkspaceDep, person: PathId

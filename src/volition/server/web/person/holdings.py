@@ -1,5 +1,6 @@
 """What we hold about a person (a data subject access request): records by category and day, their uses, an export."""
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -84,6 +85,7 @@ class HoldingsPage:
         uses: What features used, by feature and category.
         lessons: Training sets, the newest first.
         export: Where all of it is to be had.
+        collected: Where the proof of what was recorded is to be had; empty if nothing was.
         may_be: That there may be more under names that may be theirs, in a sentence; empty where there is not.
     """
 
@@ -97,6 +99,7 @@ class HoldingsPage:
     uses: tuple[FeatureUse, ...]
     lessons: tuple[LessonLine, ...]
     export: str
+    collected: str
     may_be: str
 
 
@@ -128,6 +131,7 @@ def show(visit: Visit) -> HoldingsPage:
             for one in held.training_sets
         ),
         export=f"{PATH}/export",
+        collected=f"{PATH}/collected" if held.days else "",
         may_be=may_be(held.may_be),
     )
 
@@ -142,6 +146,17 @@ def may_be(number: int) -> str:
         f"{whose}, or somebody else of a similar name. Their records are not counted here; your no counts for them, "
         "too. If you spoke before you were registered here, ask whoever runs this service to recognise you."
     )
+
+
+@pages.get(f"{PATH}/collected", roles=PEOPLE)
+def collected(visit: Visit) -> Download:
+    """Give the proof of what was recorded about the visitor, or of one conversation alone."""
+    party, _ = party_of(visit)
+    proof = visit.workspace.proofs.collected(
+        party.removeprefix("person:"), conversation=visit.query.get("conversation") or None
+    )
+    data = json.dumps(proof, indent=1).encode()
+    return Download(name="what-was-recorded.json", data=data, media_type="application/json")
 
 
 @pages.get(f"{PATH}/export", roles=PEOPLE)
