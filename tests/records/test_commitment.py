@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -93,6 +94,22 @@ def test_an_entry_commits_to_the_sorted_leaves_of_its_batch():
     assert commit_batch(facts, b"l" * 32)[0] != body  # without the key nobody can guess
 
 
+def test_the_documented_example_is_what_comes_out():
+    text = (Path(__file__).parents[2] / "docs" / "formats" / "collected.md").read_text(encoding="utf-8")
+    ada, bo = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
+    one = Fact("11" * 16, "acme", (ada, bo), "content/transcript", 1_767_225_600_000_000, "c0" * 16)
+    other = Fact("22" * 16, "acme", (ada,), "service/usage", 1_767_225_601_000_000, "")
+    key = bytes(range(32))
+    people = people_key(key)
+    body, hashes = commit_batch([one, other], key)
+    assert f"    {canonical_json(body).decode()}\n" in text
+    assert f"    {Leaves(people).leaf(one, salt_of(key, one.record_id)).decode()}\n" in text
+    salts = [salt_of(key, fact.record_id) for fact in (one, other)]
+    tokens = [person_token(people, pseudonym) for pseudonym in (ada, bo)]
+    for shown in (people, hashes[:32], hashes[32:], *salts, *tokens):
+        assert f"`{shown.hex()}`" in text
+
+
 def test_aliases_differ_from_batch_to_batch(world):
     record = world.record("one")
     token = [person_token(people_key(key * 32), record.people[0]) for key in (b"a", b"b")]
@@ -121,11 +138,15 @@ def test_an_entry_names_nobody(world):
     assert set(entry.body) == {"records", "root"}
 
 
-def test_a_lake_that_was_opened_to_be_read_stores_nothing(world):
+def test_a_lake_that_was_opened_without_a_ledger_stores_nothing_and_shows_nothing(world):
     reading = Lake(world.folder / "lake", world.parties, ArrowEngine())
-    with closing(reading), pytest.raises(InvalidInputError, match="opened to be read"):
-        reading.append([world.record(0)])
-    assert not lying(world)
+    with closing(reading):
+        with pytest.raises(InvalidInputError, match="without its ledger, to be read"):
+            reading.append([world.record(0)])
+        assert not lying(world)
+        world.lake.append([world.record(1)])
+        with pytest.raises(InvalidInputError, match="without its ledger, to be read"):
+            reading.collected(list(lying(world).values()))
 
 
 def test_a_ledger_that_cannot_be_appended_to_leaves_nothing_of_the_batch(world):

@@ -118,6 +118,8 @@ def test_what_was_recorded_comes_with_its_proof(server, ada):
     assert bo not in download.text
     assert ada.get("/v1/people/ada/collected").json()["batches"] == proof["batches"]
     assert ada.get("/holdings/collected?conversation=nowhere").status_code == 400
+    [about] = re.findall(r'href="(/holdings/collected[^"]*)"', ada.get("/meetings/Order%20talk").text)
+    assert len([leaf for batch in ada.get(about).json()["batches"] for leaf in batch["leaves"]]) == 3
 
 
 @pytest.mark.slow

@@ -51,11 +51,9 @@ def log_batch(records: Iterable[NewRecord], batch: Batch, cipher: RecordCipher, 
     ]
     if not facts:
         return
-    if ledger is None:
-        raise InvalidInputError("This lake was opened to be read. Storing records needs the ledger that says so.")
     key = new_batch_key()
     body, leaves = commit_batch(facts, key)
-    [entry] = ledger.append(NewEntry(kind="collect", body=body))
+    [entry] = _needed(ledger).append(NewEntry(kind="collect", body=body))
     number = batch.index.add_batch(entry=entry.seq, key=key, leaves=leaves)
     batch.index.add_collected([fact.record_id for fact in facts], number)
 
@@ -65,6 +63,7 @@ def batches_of(records: Sequence[Recorded], index: LakeIndex, ledger: Ledger | N
 
     Raises:
         ProofError: A record is not as it was collected, or the ledger does not say what the index says.
+        InvalidInputError: The lake was opened without a ledger.
     """
     found = []
     for number, rows in _by_batch(records, index):
@@ -72,7 +71,7 @@ def batches_of(records: Sequence[Recorded], index: LakeIndex, ledger: Ledger | N
             found.append(CollectedBatch(entry=None, people_key=b"", rows=rows, indexes=[], salts=b"", leaves=b""))
             continue
         entry, key, leaves = index.batch(number)
-        places = _logged_places(entry, leaves, ledger)
+        places = _logged_places(entry, leaves, _needed(ledger))
         writer = Leaves(people_key(key))
         salts = [salt_of(key, records[row].record_id) for row in rows]
         hashes = (hash_of(writer.leaf(records[row], salt)) for row, salt in zip(rows, salts, strict=True))
@@ -98,10 +97,16 @@ def _by_batch(records: Sequence[Recorded], index: LakeIndex) -> Iterator[tuple[i
     yield from grouped.items()
 
 
-def _logged_places(entry: int, leaves: bytes, ledger: Ledger | None) -> dict[bytes, int]:
+def _needed(ledger: Ledger | None) -> Ledger:
+    if ledger is None:
+        raise InvalidInputError("This lake was opened without its ledger, to be read. Open the workspace instead.")
+    return ledger
+
+
+def _logged_places(entry: int, leaves: bytes, ledger: Ledger) -> dict[bytes, int]:
     """Return where each leaf of a batch stands, by its hash, once the ledger's entry was seen to commit to them."""
     hashes = split_hashes(leaves)
-    said = None if ledger is None else collect_entry(ledger, entry)
+    said = _collect_entry(ledger, entry)
     if said is None or said.body != {"records": len(hashes), "root": root_of(hashes).hex()}:
         msg = (
             f"The lake says that entry {entry} of the ledger is about a batch of {len(hashes)} records; it is not. "
@@ -111,7 +116,7 @@ def _logged_places(entry: int, leaves: bytes, ledger: Ledger | None) -> dict[byt
     return {leaf: place for place, leaf in enumerate(hashes)}
 
 
-def collect_entry(ledger: Ledger, seq: int) -> Entry | None:
+def _collect_entry(ledger: Ledger, seq: int) -> Entry | None:
     """Return an entry about a batch; none where that entry is another, or not there."""
     try:
         [entry] = ledger.entries(seq, seq + 1)

@@ -8,7 +8,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from volition.errors import InvalidInputError, RefusedError
 from volition.features.conversations import Conversation, ConversationKind
@@ -141,6 +141,7 @@ class MeetingPage:
         action: Where this page's form is sent.
         sharing: Who can open it.
         excluding: What the visitor has left out of it; none where nothing in it is theirs.
+        collected: Where the proof of what was recorded about the visitor is to be had; empty if they were not there.
     """
 
     title: str
@@ -162,6 +163,7 @@ class MeetingPage:
     action: str
     sharing: Sharing
     excluding: Excluding | None
+    collected: str
 
 
 @pages.get(PATH, roles=[Role.PERSON], template="meetings.html", nav=Nav(label="Meetings", place=310))
@@ -251,6 +253,7 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
         action=address(name),
         sharing=sharing_of(visit, ConversationKind.MEETING, name),
         excluding=excluding_of(visit, ConversationKind.MEETING, name, _USES) if meeting.was_there else None,
+        collected=f"/holdings/collected?{urlencode({'conversation': name})}" if meeting.was_there else "",
     )
 
 
