@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from volition.errors import InvalidInputError
@@ -34,11 +35,9 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
     if isinstance(document, Mapping) and is_inclusion(document):
         return verify_inclusion_proof(document, verifier)
     if isinstance(document, Mapping) and document.get("format") == COLLECTED_FORMAT:
-        checks = [*verify_collected(document, verifier).checks]
-        named = document.get("pseudonyms")
-        if people and isinstance(named, list):
-            checks += [_is_about(str(one), people) for one in named]
-        return Verified(checks=tuple(checks))
+        verified, named = verify_collected(document, verifier), document.get("pseudonyms")
+        about = [_is_about(str(one), people) for one in named] if people and isinstance(named, list) else []
+        return replace(verified, checks=(*verified.checks, *about))
     proofs, receipts = parts(document)
     if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
         raise InvalidInputError("The document holds no proof of a person or an entry, and no receipt.")

@@ -9,6 +9,7 @@ who knows the pseudonym, and reveals nobody else; `verify.people` checks it.
 The bundle names people by pseudonyms only, and holds no content.
 """
 
+import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -26,7 +27,7 @@ from volition.records.snapshot import Snapshot, person_leaf, person_tag, rows_co
 from volition.transparency.verify.archive import pack
 from volition.transparency.verify.people import PROOF_FORMAT
 from volition.transparency.verify.releases import RELEASE
-from volition.transparency.verify.snapshots import EVIDENCE
+from volition.transparency.verify.snapshots import evidence_of
 
 _MOST_ROWS: Final = 10_000_000
 """More rows of one person than this are in no snapshot."""
@@ -51,8 +52,9 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
     try:
         settle_releases(releases, models)
         for model in working:
-            for name in EVIDENCE:
-                members[f"snapshots/{model.snapshot}/{name}"] = (snapshots / model.snapshot / name).read_bytes()
+            folder = snapshots / model.snapshot
+            for name in evidence_of(json.loads((folder / "manifest.json").read_bytes())):
+                members[f"snapshots/{model.snapshot}/{name}"] = (folder / name).read_bytes()
             for name in RELEASE if model.released_us is not None else ():
                 members[f"releases/{model.id}/{name}"] = (releases / model.id / name).read_bytes()
     except OSError as error:

@@ -11,6 +11,8 @@
 - *models*: no name stands for two things, and what is forgotten stays so.
 - *snapshot S*: the manifest and the files are those that the log names, the manifest's checkpoint is a prefix of this
   very log from before the snapshot, and every statement of the manifest follows from the rows or is told as claimed.
+- *collection of S*: each row is as an entry from before the snapshot says that it was collected; of rows that are older
+  than such entries it is told that it is not known.
 - *permits of S*: for each row, the log as it was before the snapshot's entry gives everyone concerned a permit at the
   snapshot's instant, by the reference in `permits`; *permits of S, entered*: and still when it was entered.
 - *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released.
@@ -32,14 +34,16 @@ from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import VerifierKey
+from volition.records.snapshot import COLLECTED
 from volition.transparency.verify.archive import read_archive
 from volition.transparency.verify.checks import Check, Verified, check_claim
+from volition.transparency.verify.collected import check_collected
 from volition.transparency.verify.forgettings import check_owed, late_forgettings
 from volition.transparency.verify.log import Log, read_log
 from volition.transparency.verify.models import Models, read_models
 from volition.transparency.verify.releases import RELEASE, check_release
 from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
-from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, read_evidence
+from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, evidence_of, read_evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
         yield check
         if evidence is not None:
             evidences[snapshot] = evidence
+            yield check_claim(f"collection of {snapshot}", partial(_check_collected, members, evidence, log))[0]
             told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
     yield from _replays(log, models, evidences, told)
     for model in models.working:
@@ -124,7 +129,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
             yield check
             if checked is not None:
                 told.claimed.extend(f"card of {model.id}: {claim}" for claim in checked.card.claimed)
-    yield check_claim("nothing else", partial(_check_names, members, models))[0]
+    yield check_claim("nothing else", partial(_check_names, members, models, evidences))[0]
 
 
 def _against_kept(log: Log, kept: Kept) -> Iterator[Check]:
@@ -220,15 +225,23 @@ def _questions(log: Log, models: Models, evidences: Mapping[str, Evidence], repl
         yield about(seq=len(log.entries), name=f"forgetting of {model.id}", judge=judge)
 
 
+def _check_collected(members: Mapping[str, bytes], evidence: Evidence, log: Log) -> str:
+    folder, said = f"snapshots/{evidence.id}", evidence.manifest.get("collected")
+    collected = None if said is None else members[f"{folder}/{COLLECTED}"]
+    return check_collected(members[f"{folder}/keys.parquet"], collected, log.entries, evidence.entry.seq, said=said)
+
+
 def _check_terms(log: Log) -> str:
     total = check_publications(log.entries)
     return f"{total} published, each once, and none that newly allows anything binds before its notice period ends"
 
 
-def _check_names(members: Mapping[str, bytes], models: Models) -> str:
+def _check_names(members: Mapping[str, bytes], models: Models, evidences: Mapping[str, Evidence]) -> str:
     expected = {"checkpoint", "entries.jsonl"}
     for model in models.working:
-        expected.update(f"snapshots/{model.snapshot}/{name}" for name in EVIDENCE)
+        evidence = evidences.get(model.snapshot)
+        names = (*EVIDENCE, COLLECTED) if evidence is None else evidence_of(evidence.manifest)
+        expected.update(f"snapshots/{model.snapshot}/{name}" for name in names)
         if model.released_us is not None:
             expected.update(f"releases/{model.id}/{name}" for name in RELEASE)
     strange: Sequence[str] = sorted(members.keys() - expected)
