@@ -4,6 +4,8 @@ import hashlib
 from contextlib import contextmanager
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from volition.canonical import us_to_text
 from volition.consent.history import read_history
@@ -20,6 +22,7 @@ from volition.records.freeze import freeze
 from volition.records.ingest import Draft as Piece
 from volition.records.ingest import PersonRef
 from volition.records.lake import Lake, NewRecord, record_id
+from volition.records.snapshot import KEYS_SCHEMA
 
 DAY_US = 24 * 60 * 60 * 1_000_000
 START_US = 20_000 * DAY_US  # a day in 2024
@@ -169,6 +172,14 @@ def world_in(folder, **how):
         yield made
     finally:
         made.close()
+
+
+def keys_file(keys):
+    """Return the bytes of the `keys.parquet` that a snapshot of such rows would have."""
+    table = pa.table({name: [getattr(key, name) for key in keys] for name in KEYS_SCHEMA.names}, schema=KEYS_SCHEMA)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink)
+    return sink.getvalue().to_pybytes()
 
 
 def silent(stage, done, total, loss=None):

@@ -68,7 +68,7 @@ HOMES = {  # a package that is not Python's own, and the modules and folders tha
     "peft": "learning.families.adapter",
     "polars": "records.stream",
     "prometheus_client": "server.api",
-    "pyarrow": "consent.gate.batch records server.api transparency.holdings transparency.verify.keys",
+    "pyarrow": "consent.gate.batch records server.api transparency.holdings transparency.verify",
     "pydantic": "server.api",
     "pyspark": "records.engines",
     "rfc8785": "canonical",

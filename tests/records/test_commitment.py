@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import SIGNER, START_US, World, silent, world_in
+from simulator import SIGNER, START_US, World, keys_file, silent, world_in
 from volition.canonical import canonical_json, digest
 from volition.consent.gate import Subject
 from volition.consent.parties import Parties
@@ -62,7 +62,7 @@ def entry_of(world, facts):
     facts = sorted(facts.values())
     batches = world.lake.collected(facts)
     entries = list(world.ledger.entries())
-    check_collected(facts, write_collected(batches), entries, len(entries))
+    check_collected(keys_file(facts), write_collected(batches), entries, len(entries))
     return {facts[row].record_id: batch.entry for batch in batches for row in batch.rows}
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from simulator import START_US, world_in
+from simulator import START_US, keys_file, world_in
 from volition.consent.gate import Subject
 from volition.consent.references import source_id
 from volition.errors import InvalidInputError, ProofError
@@ -21,7 +21,8 @@ from volition.records.commitment import CollectedBatch, commit_batch, people_key
 from volition.records.commitment import write_collected as written
 from volition.transparency.collected import prove_collected
 from volition.transparency.evidence import verify_evidence
-from volition.transparency.verify.collected import check_collected, verify_collected
+from volition.transparency.verify.collected import NO_MORE, verify_collected
+from volition.transparency.verify.collected import check_collected as check
 
 ADA = {"account": "acme", "people": ("ada", "bo")}
 
@@ -47,6 +48,11 @@ def evidence(world):
     snapshot = world.freeze()
     entries = list(world.ledger.entries())
     return snapshot.keys, (snapshot.folder / "collected.parquet").read_bytes(), entries, entries[-1].seq
+
+
+def check_collected(keys, *evidence, **more):
+    """Check a snapshot of such rows."""
+    return check(keys_file(keys), *evidence, **more)
 
 
 def batches_in(data):
@@ -175,8 +181,8 @@ def test_a_row_cannot_be_left_out_named_twice_or_stand_for_another(world):
         ([first, replace(second, rows=first.rows)], "names a row twice"),
         ([replace(first, leaves=first.leaves[:-32]), second], "commits to"),
         ([replace(first, indexes=first.indexes[::-1]), second], "is not as it was collected"),
-        ([replace(first, indexes=[-1, *first.indexes[1:]]), second], "is not as it was collected"),
-        ([replace(first, indexes=[99, *first.indexes[1:]]), second], "is not as it was collected"),
+        ([replace(first, indexes=[-1, *first.indexes[1:]]), second], "no record of it"),
+        ([replace(first, indexes=[99, *first.indexes[1:]]), second], "no record of it"),
         ([replace(first, people_key=bytes(32)), second], "is not as it was collected"),
         ([replace(first, salts=bytes(len(first.salts))), second], "is not as it was collected"),
     ):
@@ -279,10 +285,12 @@ def test_a_person_is_shown_what_was_recorded_about_them(world):
     verified = verify_collected(json.loads(json.dumps(proof)), world.ledger._key)
     assert verified.holds
     assert verify_evidence(proof, world.ledger._key) == verified
-    [check] = verified.checks
-    assert check.name == "what was collected"
-    assert check.detail.startswith(f"2 records concern {world.people['acme-bo']}, collected from 20")
-    assert check.detail.endswith("claimed, not checkable offline: that there are no more")
+    [found] = verified.checks
+    assert found.name == "what was collected"
+    assert found.detail.startswith(f"2 records concern {world.people['acme-bo']}, collected from 20")
+    assert verified.claimed == (NO_MORE,)
+    assert verify_evidence(proof, world.ledger._key, people=proof["pseudonyms"]).holds
+    assert not verify_evidence(proof, world.ledger._key, people=["0" * 32]).holds
     rows = {row.record_id: row for row in world.rows() if world.people["acme-bo"] in row.people}
     assert {leaf[1]: leaf[2:3] + leaf[4:] for leaf in shown(proof)} == {
         record: [row.account, row.category, row.collected_us, row.conversation] for record, row in rows.items()
@@ -377,5 +385,5 @@ def test_a_leaf_of_somebody_else_is_not_theirs(world):
     mine = prove_collected(world.ledger, world.lake, subject(world, "acme-ada"))
     theirs = prove_collected(world.ledger, world.lake, subject(world, "acme-cy"))
     mixed = mine | {"batches": [batch | {"tokens": mine["batches"][0]["tokens"]} for batch in theirs["batches"]]}
-    [check] = verify_collected(mixed, world.ledger._key).checks
-    assert "is not shown to concern the person" in check.detail
+    [found] = verify_collected(mixed, world.ledger._key).checks
+    assert "is not shown to concern the person" in found.detail

@@ -255,34 +255,34 @@ def a_row_of_nobody(forger, honest):
     rows(forger, honest, people=[])
 
 
-@lie("collected of train-recommend", "is not as it was collected")
+@lie("collection of train-recommend", "is not as it was collected")
 def a_record_said_to_be_collected_at_another_instant(forger, honest):
     forger.manifests[honest.snapshots[0].id] = lambda _, listed: [
         row.update(collected_us=row["collected_us"] + 1) for row in listed[:1]
     ]
 
 
-@lie("collected of train-recommend", "is not as it was collected")
+@lie("collection of train-recommend", "is not as it was collected")
 def a_record_of_another_person(forger, honest):
     rows(forger, honest, people=[honest.world.people["acme-bo"]])
 
 
-@lie("collected of train-recommend", "is not as it was collected")
+@lie("collection of train-recommend", "is not as it was collected")
 def a_record_of_another_name(forger, honest):
     rows(forger, honest, record_id="another")
 
 
-@lie("collected of train-recommend", "is not as it was collected")
+@lie("collection of train-recommend", "is not as it was collected")
 def a_record_of_another_conversation(forger, honest):
     rows(forger, honest, conversation="0" * 32)
 
 
-@lie("collected of train-recommend", "are not those that entry")
+@lie("collection of train-recommend", "are not those that entry")
 def a_batch_of_other_records(forger, honest):
     forger.collected = lambda batches: [replace(one, leaves=bytes(len(one.leaves))) for one in batches]
 
 
-@lie("collected of train-recommend", "is said to be older than entries about")
+@lie("collection of train-recommend", "is said to be older than entries about")
 def records_said_to_be_older_than_entries_about_what_was_collected(forger, honest):
     forger.manifests[honest.snapshots[0].id] = lambda found, _: found.update(collected={"batches": 0, "before": 12})
     forger.collected = lambda batches: [
@@ -297,14 +297,14 @@ def records_said_to_be_older_than_entries_about_what_was_collected(forger, hones
     ]
 
 
-@lie("collected of train-recommend", "does not say what was collected")
+@lie("collection of train-recommend", "does not say what was collected")
 def a_record_of_which_nothing_is_shown(forger, honest):
     forger.collected = lambda batches: [
         replace(one, rows=one.rows[1:], indexes=one.indexes[1:], salts=one.salts[16:]) for one in batches
     ]
 
 
-@lie("collected of train-recommend", "counts other batches")
+@lie("collection of train-recommend", "counts other batches")
 def a_manifest_that_counts_other_batches(forger, honest):
     manifest(forger, honest, collected={"batches": 2, "before": 0})
 

@@ -156,7 +156,7 @@ def test_a_bundle_verifies_with_nothing_but_the_key(proven, verify):
         f"permits of {model}, trained",
         f"permits of {model}, released",
         f"forgetting of {model}",
-        f"collected of {snapshot}",
+        f"collection of {snapshot}",
         f"release {model}",
         "nothing else",
     ]
@@ -354,7 +354,7 @@ def test_a_row_without_a_permit_fails_the_replay_whoever_signed(proven, verify, 
         proven, lambda entries: drop_release(say_manifest(entries, proven.snapshot, manifest)), members=members
     )
     verified = verify(members)
-    assert failed(verified) == ["permits", "collected"], verified.to_json()
+    assert failed(verified) == ["permits", "collection"], verified.to_json()
     assert why in next(check.detail for check in verified.checks if not check.holds)
 
 
@@ -387,7 +387,7 @@ def test_the_same_row_with_a_permit_passes_the_replay_and_was_never_collected(pr
     members, drop_release = unreleased(proven)
     members, manifest = add_row(members, proven.snapshot)
     change = lambda entries: drop_release(say_manifest(entries, proven.snapshot, manifest))  # noqa: E731
-    assert failed(verify(operated(proven, change, members=members))) == ["collected"]
+    assert failed(verify(operated(proven, change, members=members))) == ["collection"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Whatever evidence somebody may hold beside a bundle, checked: proofs, receipts, or a document with both."""
+"""Whatever evidence somebody may hold beside a bundle, checked: proofs, receipts, a document with both, and others."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
 
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
@@ -17,11 +18,6 @@ from volition.transparency.verify.proofs import (
     verify_inclusion_proof,
 )
 
-_BY_FORMAT: Final[Mapping[str, Callable[[Any, VerifierKey], Verified]]] = {
-    CONSISTENCY_FORMAT: verify_consistency_proof,
-    COLLECTED_FORMAT: verify_collected,
-}
-
 
 def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[str] = ()) -> Verified:  # noqa: ANN401 - any JSON value may arrive
     """Check a document: proofs of a person, receipts, a proof bundle with both, or a proof that the console gives.
@@ -34,11 +30,14 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
     Raises:
         InvalidInputError: It is none of these.
     """
-    verify = _BY_FORMAT.get(str(document.get("format"))) if isinstance(document, Mapping) else None
-    if verify is not None:
-        return verify(document, verifier)
+    if isinstance(document, Mapping) and document.get("format") == CONSISTENCY_FORMAT:
+        return verify_consistency_proof(document, verifier)
     if isinstance(document, Mapping) and is_inclusion(document):
         return verify_inclusion_proof(document, verifier)
+    if isinstance(document, Mapping) and document.get("format") == COLLECTED_FORMAT:
+        verified, named = verify_collected(document, verifier), document.get("pseudonyms")
+        about = [_is_about(str(one), people) for one in named] if people and isinstance(named, list) else []
+        return replace(verified, checks=(*verified.checks, *about))
     proofs, receipts = parts(document)
     if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
         raise InvalidInputError("The document holds no proof of a person or an entry, and no receipt.")

@@ -52,9 +52,9 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
     try:
         settle_releases(releases, models)
         for model in working:
-            manifest = (snapshots / model.snapshot / "manifest.json").read_bytes()
-            for name in evidence_of(json.loads(manifest)):
-                members[f"snapshots/{model.snapshot}/{name}"] = (snapshots / model.snapshot / name).read_bytes()
+            folder = snapshots / model.snapshot
+            for name in evidence_of(json.loads((folder / "manifest.json").read_bytes())):
+                members[f"snapshots/{model.snapshot}/{name}"] = (folder / name).read_bytes()
             for name in RELEASE if model.released_us is not None else ():
                 members[f"releases/{model.id}/{name}"] = (releases / model.id / name).read_bytes()
     except OSError as error:

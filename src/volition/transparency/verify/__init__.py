@@ -12,6 +12,7 @@ archive       the zip of a bundle
 log           a signed checkpoint, and the entries that it commits to
 models        what a log says of snapshots and models
 keys          the rows of a snapshot, grouped by whom and what they concern
+collected     whether records are as they were when they were collected
 snapshots     a snapshot's manifest and files
 collected     whether records are as they were when they were collected
 replay        were all rows permitted, whenever they were used?

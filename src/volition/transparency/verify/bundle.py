@@ -11,11 +11,12 @@
 - *models*: no name stands for two things, and what is forgotten stays so.
 - *snapshot S*: the manifest and the files are those that the log names, the manifest's checkpoint is a prefix of this
   very log from before the snapshot, and every statement of the manifest follows from the rows or is told as claimed.
+- *collection of S*: each row is as an entry from before the snapshot says that it was collected; of rows that are older
+  than such entries it is told that it is not known.
 - *permits of S*: for each row, the log as it was before the snapshot's entry gives everyone concerned a permit at the
   snapshot's instant, by the reference in `permits`; *permits of S, entered*: and still when it was entered.
 - *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released.
 - *forgetting of M*: no forgetting that it owes is overdue at the log's last entry.
-- *collected of S*: each row is as it was collected, or from before the log had entries about that.
 - *release M*: card and attestation are those that the log names, signed; every statement of them follows from log,
   manifest and rows, or is told as claimed; if a finding misses its bound, the log names who is accountable.
 - *nothing else*: the bundle holds nothing else.
@@ -33,7 +34,7 @@ from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import VerifierKey
-from volition.records.snapshot import COLLECTED, Snapshot
+from volition.records.snapshot import COLLECTED
 from volition.transparency.verify.archive import read_archive
 from volition.transparency.verify.checks import Check, Verified, check_claim
 from volition.transparency.verify.collected import check_collected
@@ -121,7 +122,7 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
             told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
     yield from _replays(log, models, evidences, told)
     for snapshot, evidence in evidences.items():
-        yield check_claim(f"collected of {snapshot}", partial(_check_collected, members, evidence, log))[0]
+        yield check_claim(f"collection of {snapshot}", partial(_check_collected, members, evidence, log))[0]
     for model in models.working:
         if model.released_us is not None and model.snapshot in evidences:
             release = partial(check_release, members, model, evidences[model.snapshot], log)
@@ -225,24 +226,22 @@ def _questions(log: Log, models: Models, evidences: Mapping[str, Evidence], repl
         yield about(seq=len(log.entries), name=f"forgetting of {model.id}", judge=judge)
 
 
+def _check_collected(members: Mapping[str, bytes], evidence: Evidence, log: Log) -> str:
+    folder, said = f"snapshots/{evidence.id}", evidence.manifest.get("collected")
+    collected = None if said is None else members[f"{folder}/{COLLECTED}"]
+    return check_collected(members[f"{folder}/keys.parquet"], collected, log.entries, evidence.entry.seq, said=said)
+
+
 def _check_terms(log: Log) -> str:
     total = check_publications(log.entries)
     return f"{total} published, each once, and none that newly allows anything binds before its notice period ends"
 
 
-def _check_collected(members: Mapping[str, bytes], evidence: Evidence, log: Log) -> str:
-    folder = f"snapshots/{evidence.id}"
-    keys = Snapshot.read_keys(members[f"{folder}/keys.parquet"])
-    collected = members[f"{folder}/{COLLECTED}"] if COLLECTED in evidence.manifest["files"] else None
-    said = evidence.manifest.get("collected")
-    return check_collected(keys, collected, log.entries, evidence.entry.seq, said=said)
-
-
 def _check_names(members: Mapping[str, bytes], models: Models, evidences: Mapping[str, Evidence]) -> str:
     expected = {"checkpoint", "entries.jsonl"}
     for model in models.working:
-        found = evidences.get(model.snapshot)
-        names = (*EVIDENCE, COLLECTED) if found is None else evidence_of(found.manifest)
+        evidence = evidences.get(model.snapshot)
+        names = (*EVIDENCE, COLLECTED) if evidence is None else evidence_of(evidence.manifest)
         expected.update(f"snapshots/{model.snapshot}/{name}" for name in names)
         if model.released_us is not None:
             expected.update(f"releases/{model.id}/{name}" for name in RELEASE)

@@ -15,7 +15,7 @@ from volition.transparency.verify.keys import Keys
 from volition.transparency.verify.log import Log
 
 EVIDENCE: Final = ("manifest.json", "keys.parquet", "people.json")
-"""What a bundle holds of every snapshot; of later ones also `collected.parquet`."""
+"""What a bundle holds of every snapshot; `evidence_of` says what it holds of one."""
 
 CLAIMED: Final = (
     "how many records were read and dropped for which reason, that none was left out that had a permit, what the "
@@ -38,8 +38,7 @@ _MANIFEST: Final = (
     "files",
 )
 _FILES: Final = ("keys.parquet", "people.json", "rows.parquet")
-_LATER: Final = ("collected",)
-"""What manifests of earlier versions lack, as they lack `collected.parquet`."""
+_LATER: Final = "collected"  # not in manifests of earlier versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +75,8 @@ def read_evidence(members: Mapping[str, bytes], snapshot: str, log: Log) -> Evid
     if not forms.same(entry.body, named | {"manifest": digest(files["manifest.json"])}):
         raise ProofError("The manifest is not the one that the ledger names.")
     _check_claims(manifest, snapshot, entry, log)
-    for name in evidence_of(manifest):
-        if name in manifest["files"] and digest(members[f"snapshots/{snapshot}/{name}"]) != manifest["files"][name]:
+    for name in evidence_of(manifest)[1:]:
+        if digest(members[f"snapshots/{snapshot}/{name}"]) != manifest["files"][name]:
             raise ProofError(f"{name} is not the file that the manifest names.")
     keys = Keys(files["keys.parquet"])
     _check_rows(manifest, keys)
@@ -93,17 +92,15 @@ def read_evidence(members: Mapping[str, bytes], snapshot: str, log: Log) -> Evid
 
 
 def evidence_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what a bundle holds of a snapshot with this manifest."""
+    """Return what a bundle holds of a snapshot; snapshots of earlier versions do not show what was collected."""
     return (*EVIDENCE, COLLECTED) if COLLECTED in manifest["files"] else EVIDENCE
 
 
 def read_manifest(data: bytes) -> Mapping[str, Any]:
     """Read a manifest: in its one form, and with no statement that no reader knows."""
-    manifest = forms.fields(forms.read_canonical(data, "The manifest"), "The manifest", _MANIFEST, _LATER)
+    manifest = forms.fields(forms.read_canonical(data, "The manifest"), "The manifest", _MANIFEST, (_LATER,))
     forms.fields(manifest["people"], "The manifest's people", ("size", "root"))
-    forms.fields(manifest["files"], "The manifest's files", _FILES, (COLLECTED,))
-    if ("collected" in manifest) != (COLLECTED in manifest["files"]):
-        raise ProofError(f"The manifest counts what was collected without {COLLECTED}, or names that without counting.")
+    forms.fields(manifest["files"], "The manifest's files", (*_FILES, COLLECTED) if _LATER in manifest else _FILES)
     forms.fields(manifest["schema"], "The manifest's schema", ("keys.parquet", "rows.parquet"))
     for name, value in manifest["files"].items():
         forms.from_hex(value, f"The manifest's digest of {name}")
