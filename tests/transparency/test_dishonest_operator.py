@@ -309,7 +309,7 @@ def a_manifest_that_counts_other_batches(forger, honest):
     manifest(forger, honest, collected={"batches": 2, "before": 0})
 
 
-@lie("snapshot", "without collected.parquet, or names")
+@lie("snapshot", "says what no reader knows: collected.parquet")
 def a_manifest_that_counts_no_batches(forger, honest):
     forger.manifests[honest.snapshots[0].id] = lambda found, _: found.pop("collected", None)
 
