@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from volition.workspace.models import Models
     from volition.workspace.people import People
     from volition.workspace.proofs import Proofs
+    from volition.workspace.public_log import PublicLog
     from volition.workspace.records import Records
     from volition.workspace.retraining import Retraining
     from volition.workspace.rights import Rights
@@ -247,6 +248,13 @@ class Workspace:
         return Proofs(self._opened, self.consent, self.snapshots)
 
     @cached_property
+    def log(self) -> "PublicLog":
+        """Publish the log, prove single entries, ask witnesses."""
+        from volition.workspace.public_log import PublicLog
+
+        return PublicLog(self._opened)
+
+    @cached_property
     def _search_cache(self) -> "SearchCache":
         from volition.features.search_cache import SearchCache
 
@@ -371,6 +379,7 @@ class Workspace:
             },
             "owed": [owed.to_json() for owed in self.models.owed()],
             "ending": [ending.to_json() for ending in self.consent.ending()],
+            "witnesses": self.log.witnesses(),
             "encoder": "there" if self._opened.has_encoder else "missing: search and summary work without it",
         }
 
