@@ -271,10 +271,9 @@ class PublicLog:
         text = note.rpartition("\n\n")[0]
         try:
             [line, *_] = [*signature_lines(f"{text}\n\n{answer.text}", witness.key), ""]
-        except ProofError as error:
-            line, why = "", f"its signature does not verify: {error}"
-        else:
             why = "it answered without a signature by the key in the policy"
+        except ProofError as error:
+            line, why = "", f"it answered without a signature that verifies: {error}"
         if not line:
             return Asked(witness=witness.name, state=AskedState.TROUBLE, size=size, why=why)
         at_s = open_note(note + line, witness.key).signatures[0].at_s or 0
