@@ -45,6 +45,10 @@ def export(
     cosigned: Annotated[  # noqa: FBT002 - an option of the command line
         bool, typer.Option("--cosigned", help="Stop at the newest checkpoint that has the quorum of its witnesses.")
     ] = False,
+    unsalted: Annotated[  # noqa: FBT002 - an option of the command line
+        bool,
+        typer.Option("--unsalted-too", help="Write hashes alone even of entries without a salt, which can be guessed."),
+    ] = False,
 ) -> Result:
     """Write the log as static files (C2SP tlog-tiles), which any client of transparency logs reads.
 
@@ -53,7 +57,7 @@ def export(
     random salt.
     """
     with call.workspace() as workspace:
-        done = workspace.log.export(folder, with_entries=not without_entries, cosigned=cosigned)
+        done = workspace.log.export(folder, with_entries=not without_entries, cosigned=cosigned, unsalted=unsalted)
     value = {
         "folder": str(folder),
         "size": done.size,

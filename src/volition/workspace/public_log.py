@@ -4,6 +4,7 @@ A witness that knows more of this log than this log holds is evidence that it wa
 `doubt`), and from then on nothing is decided or appended until it is mended.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from volition.canonical import us_to_text
-from volition.errors import InvalidInputError, ProofError
+from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.ledger.cosignatures import WitnessState
 from volition.ledger.policy import PolicyKey, check_policy
 from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint, signature_lines
@@ -66,19 +67,31 @@ class PublicLog:
         """Take the opened folder."""
         self._opened = opened
 
-    def export(self, folder: Path, *, with_entries: bool = True, cosigned: bool = False) -> Exported:
+    def export(
+        self, folder: Path, *, with_entries: bool = True, cosigned: bool = False, unsalted: bool = False
+    ) -> Exported:
         """Write the log as static files (C2SP tlog-tiles) into a folder; what is there already is left as it is.
 
         Args:
             folder: Where to.
             with_entries: Whether to write the entries as well; they have pseudonyms in them.
             cosigned: Whether to stop at the newest checkpoint that has the quorum of its witnesses.
+            unsalted: Whether hashes alone may be written of a log in which early entries have no salt.
 
         Raises:
             InvalidInputError: The folder holds another log, or there is no cosigned checkpoint.
+            RefusedError: Hashes alone are for anybody, and from those of entries without a salt what was said can be
+                guessed.
             ProofError: The folder holds a checkpoint that the log does not extend: it was cut off or rewritten.
             BackendError: The folder cannot be written.
         """
+        without_salt = 0 if with_entries or unsalted else self._unsalted()
+        if without_salt:
+            raise RefusedError(
+                f"The first {without_salt} entries of this log were made by an earlier version and have no salt: "
+                "anyone who guesses what one of them says can check the guess by its hash. Give the log to those alone "
+                "who may read it, with entries; or, if that is as it may be, say --unsalted-too."
+            )
         note = self.newest_cosigned() if cosigned else self.cosigned()
         if note is None:
             raise InvalidInputError("No checkpoint has the quorum of its witnesses yet. Run `volition log witness`.")
@@ -217,6 +230,16 @@ class PublicLog:
             done[name] = Asked(witness=name, state=AskedState.TROUBLE, size=size, why="others ask it at the same time")
         self._keep(done, asked)
         return [done[name] for name in asked]
+
+    def _unsalted(self) -> int:
+        """Return how many entries, all at the beginning, have no salt."""
+        ledger = self._opened.ledger
+
+        def has_salt(seq: int) -> bool:
+            [entry] = ledger.entries(seq, seq + 1)
+            return entry.salt is not None
+
+        return bisect_left(range(ledger.size), 1, key=has_salt)
 
     @property
     def _witnesses(self) -> Mapping[str, PolicyKey]:
