@@ -138,6 +138,15 @@ def test_what_is_no_policy_is_refused_with_its_line(text, why):
         Policy.from_text(text)
 
 
+def test_groups_may_be_nested_as_deep_as_a_policy_is_long():
+    groups = "".join(f"group g{n} all {f'g{n - 1}' if n else 'a'}\n" for n in range(900))
+    policy = Policy.from_text(f"{W}{groups}quorum g899\n")
+
+    assert check_policy(note("x1"), policy, log=LOG.key).checkpoint.size == 3
+    with pytest.raises(ProofError, match="Too few"):
+        check_policy(note("x2"), policy, log=LOG.key)
+
+
 def test_a_key_under_another_name_is_still_the_same_witness():
     again = Signer.from_seed("witness.example/renamed", bytes([1]) * 32, KeyKind.COSIGNATURE).key.to_text()
     with pytest.raises(InvalidInputError, match="count twice"):

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 
 import pytest
 import uvicorn
+from starlette.testclient import TestClient
 
 from volition.cli import main
 from volition.errors import InvalidInputError, ProofError
@@ -24,9 +25,11 @@ from volition.ledger.signing import KeyKind, Signer, VerifierKey, open_note, par
 from volition.ledger.tlog_proof import verify_tlog_proof
 from volition.ledger.witness import Witness, WitnessStore, origin_hash
 from volition.server.app import Server
+from volition.server.auth import Access, Role
 from volition.server.witness_app import application
 from volition.workspace import Workspace
 from volition.workspace.doubt import FILE as DOUBTS
+from volition.workspace.doubt import Doubt, write_doubts
 from volition.workspace.public_log import AskedState
 from volition.workspace.witness_client import ask_all
 from waiting import until
@@ -370,6 +373,32 @@ def test_the_server_asks_by_itself(folder, witness):
         with server.workspaces.borrow() as workspace:
             grow(workspace, 2)
         until(lambda: _cosigned(server) is not None, 30)
+    finally:
+        server.close()
+
+
+def test_the_console_says_how_it_stands_and_doubt_stops_every_answer(folder, template):
+    key = VerifierKey(name="witness.example/down", public=bytes(template[1].public), kind=4)
+    settle(folder, (key, f"http://127.0.0.1:{_closed_port()}"))
+    access = Access.open(folder)
+    access.users.add("olga", roles=[Role.OPERATOR], name="Olga")
+    access.close()
+    server = Server(folder)
+    try:
+        with server.workspaces.borrow() as workspace:
+            workspace.log.ask()
+        client = TestClient(server, base_url="http://centre.example", headers={"sec-fetch-site": "same-origin"})
+        client.cookies.set("volition", server.access.sessions.begin("olga"))
+        assert "not reached: w0" in client.get("/console").text
+        assert client.get("/readyz").status_code == 200
+
+        doubt = Doubt(key=key.to_text(), witness="w0", why="it has cosigned a checkpoint of 99 entries.", at="today")
+        write_doubts(folder, [doubt])  # as any process of the folder may
+        page = client.get("/console")
+        assert page.status_code == 500
+        assert "it has cosigned a checkpoint of 99 entries" in page.text
+        assert "Restore the newest copy of ledger.db" in page.text
+        assert client.get("/readyz").status_code == 503
     finally:
         server.close()
 

@@ -15,7 +15,7 @@ Source: c2sp.org/tlog-policy.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -104,12 +104,13 @@ class Policy:
             raise InvalidInputError("The policy has no quorum line. `quorum none` asks for no witness.")
         return cls(logs=tuple(reading.logs), witnesses=reading.witnesses, groups=reading.groups, quorum=reading.quorum)
 
-    def is_witnessed(self, name: str, cosigned: frozenset[str]) -> bool:
-        """Say whether a witness or a group has cosigned, given which witnesses did, by the policy's names."""
-        group = self.groups.get(name)
-        if group is None:
-            return name in cosigned
-        return sum(self.is_witnessed(member, cosigned) for member in group.members) >= group.threshold
+    def has_quorum(self, cosigned: Iterable[str]) -> bool:
+        """Say whether there is the quorum, given which witnesses cosigned, by the policy's names."""
+        witnessed = {NONE, *cosigned}
+        for name, group in self.groups.items():  # each after those that it is made of
+            if sum(member in witnessed for member in group.members) >= group.threshold:
+                witnessed.add(name)
+        return self.quorum in witnessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,7 @@ def check_policy(note: str | bytes, policy: Policy, *, log: VerifierKey | None =
     if not signed:
         raise ProofError(f"The checkpoint of {checkpoint.origin} is not signed by a log that is trusted.")
     witnesses = {names[one.key]: _time(one) for one in verified.signatures if one.key in names}
-    if policy.quorum != NONE and not policy.is_witnessed(policy.quorum, frozenset(witnesses)):
+    if not policy.has_quorum(witnesses):
         raise ProofError(
             f"Too few witnesses cosigned the checkpoint of {checkpoint.size} entries: the quorum is "
             f"{policy.quorum!r}, and those who did are {', '.join(sorted(witnesses)) or 'nobody'}."
