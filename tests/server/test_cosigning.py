@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from volition.cli import main
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger.policy import Policy, check_policy
-from volition.ledger.signing import KeyKind, Signer, VerifierKey, open_note, parse_checkpoint
+from volition.ledger.signing import KeyKind, Signer, VerifierKey, cosign, open_note, parse_checkpoint
 from volition.ledger.tlog_proof import verify_tlog_proof
 from volition.ledger.witness import Witness, WitnessStore, origin_hash
 from volition.server.app import Server
@@ -326,6 +326,18 @@ def test_a_witness_that_fails_is_told_and_stops_nothing(folder, template, status
             assert told["size"] == 0
     assert why in asked.why
     assert not (folder / DOUBTS).exists()
+
+
+def test_a_signature_of_another_age_is_not_taken(folder):
+    signer = Signer.from_seed("witness.example/w1", bytes(32), KeyKind.COSIGNATURE)
+    with Workspace.open(folder) as workspace:
+        note = workspace.ledger.checkpoint()
+    with answering(200, cosign(note, signer, (1 << 64) - 1).removeprefix(note)) as url:
+        settle(folder, (signer.key, url))
+        with Workspace.open(folder) as workspace:
+            [asked] = workspace.log.ask()
+            assert (asked.state, asked.why) == (AskedState.TROUBLE, "its signature has a time that no clock shows")
+            assert workspace.status()["witnesses"][0]["cosigned"] is None
 
 
 def test_one_that_is_down_or_slow_holds_up_no_other(folder, witness):

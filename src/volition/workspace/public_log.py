@@ -28,6 +28,7 @@ _AGAIN_S: Final = 86_400  # a log that stands still is shown once a day, so that
 _MOST_BACKOFF: Final = 60  # times `every_s`
 _ROUNDS: Final = 3  # a 409 says which size to prove from; another process may ask in between
 _SEARCHED: Final = 1000  # sizes, for one that has the quorum
+_LAST_S: Final = 253_402_300_799  # the end of the year 9999, which a date can be written of
 _TOLD: Final = 200  # characters of what a witness answered
 
 
@@ -300,6 +301,9 @@ class PublicLog:
         if not line:
             return Asked(witness=witness.name, state=AskedState.TROUBLE, size=size, why=why)
         at_s = open_note(note + line, witness.key).signatures[0].at_s or 0
+        if at_s > _LAST_S:
+            why = "its signature has a time that no clock shows"
+            return Asked(witness=witness.name, state=AskedState.TROUBLE, size=size, why=why)
         self._opened.cosignatures.add(size, witness.key, line, at_s=at_s, asked_s=self._now_s)
         return Asked(witness=witness.name, state=AskedState.COSIGNED, size=size)
 
