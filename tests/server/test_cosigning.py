@@ -168,7 +168,7 @@ def test_a_witness_that_is_killed_at_any_moment_never_signs_a_fork(folder, runni
     settle(folder, (running.key, running.url))
     fork = shutil.copytree(folder, tmp_path / "fork")
     cosigned = 0
-    for round_ in range(4):
+    for round_ in range(3):
         with Workspace.open(folder) as workspace:
             grow(workspace, 1 + round_)
             killing = threading.Timer(0.003 * round_, running.end, [signal.SIGKILL])

@@ -11,7 +11,8 @@ from volition.cli import main
 from volition.consent.parties import read_secret
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger import merkle
-from volition.ledger.signing import Checkpoint, Signer, VerifierKey, checkpoint_text, sign_note
+from volition.ledger.cosignatures import Cosignatures
+from volition.ledger.signing import Checkpoint, KeyKind, Signer, VerifierKey, checkpoint_text, cosign, sign_note
 from volition.ledger.store import LOWEST, Growth
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.ledger.tlog_proof import verify_tlog_proof
@@ -73,6 +74,47 @@ def test_an_entry_is_proved_with_it_or_beside_it(call, tmp_path):
     assert verify_tlog_proof(proof, key, entry=beside).entry == entry
     with pytest.raises(InvalidInputError):
         verify_tlog_proof(proof, key)
+
+
+def test_verify_takes_the_proof_of_an_entry(call, tmp_path):
+    (tmp_path / "trust").write_text(f"log {call('key')[1]['key']}\nquorum none\n")
+    call("log", "prove", "1", "one.tlog-proof", "--without-entry")
+    call("log", "prove", "0", "two.tlog-proof")
+
+    code, told, _ = call("verify", "two.tlog-proof")
+    assert (code, [check["name"] for check in told["checks"]]) == (0, ["entry"])
+    code, told, _ = call("verify", "one.tlog-proof", "--entry", "one.tlog-proof.entry", "--policy", "trust")
+    assert (code, told["holds"], len(told["checks"])) == (0, True, 2)
+    code, told, _ = call("verify", "one.tlog-proof")
+    assert (code, "Give the entry besides" in told["checks"][0]["detail"]) == (4, True)
+    (tmp_path / "two.tlog-proof").write_text((tmp_path / "two.tlog-proof").read_text().replace("index 0", "index 1"))
+    assert call("verify", "two.tlog-proof")[0] == 4
+    assert call("verify", "two.tlog-proof", "--person", "0" * 32)[0] == 2
+
+
+def test_a_bundle_is_held_against_a_policy(call, tmp_path, folder):
+    call("prove", "all.zip")
+    signer = Signer.from_seed("witness.example/w1", bytes(32), KeyKind.COSIGNATURE)
+    policy = f"witness w {signer.key.to_text()} https://w.example/\nquorum w\n"
+    (tmp_path / "trust").write_text(policy)
+    code, told, _ = call("verify", "all.zip", "--policy", "trust")
+    assert code == 4
+    assert [check["name"] for check in told["checks"] if not check["holds"]] == ["witnesses of all.zip"]
+
+    with (folder / "volition.toml").open("a") as settings:
+        settings.write(f"\n[witness]\npolicy = '''\n{policy}'''\n")
+    with Workspace.open(folder) as workspace:
+        note, size = workspace.ledger.checkpoint(), workspace.ledger.size
+    stored = Cosignatures(folder / "cosignatures.db")
+    stored.add(size, signer.key, cosign(note, signer, 1_767_225_600).removeprefix(note), at_s=1, asked_s=1)
+    stored.close()
+    call("prove", "seen.zip")
+    code, told, _ = call("verify", "seen.zip", "--policy", "trust")
+    assert (code, told["checks"][-1]["detail"]) == (
+        0, f"{size} entries, cosigned by w at 2026-01-01T00:00:00.000000Z")  # fmt: skip
+    (tmp_path / "broken").write_text("quorum")
+    code, told, _ = call("verify", "seen.zip", "--policy", "broken")
+    assert (code, "cut off" in told["error"]["message"]) == (2, True)
 
 
 def test_there_is_no_proof_of_what_is_not_there(call, tmp_path):

@@ -45,9 +45,9 @@ weigh        what a yes gives and costs
 erasing      a party gone for good, in one order for every face
 forgetting   what a no undoes
 rights       what a person may ask for
-proofs       evidence
 witness_client   asking witnesses over HTTP
 public_log   the log for others: as files, as proofs of entries, as witnesses have seen it
+proofs       evidence
 workspace    all of it, opened together
 pool         several of one folder, for several threads
 """

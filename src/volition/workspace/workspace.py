@@ -245,7 +245,7 @@ class Workspace:
         """Evidence that anyone checks offline."""
         from volition.workspace.proofs import Proofs
 
-        return Proofs(self._opened, self.consent, self.snapshots)
+        return Proofs(self._opened, self.consent, self.snapshots, self.log)
 
     @cached_property
     def log(self) -> "PublicLog":
