@@ -80,7 +80,7 @@ HOMES = {  # a package that is not Python's own, and the modules and folders tha
     "torch": "learning.families.adapter records.stream",
     "transformers": "learning.families.adapter",
     "typer": "cli",
-    "uvicorn": "server.app",
+    "uvicorn": "server.app server.witness_app",
     "uvloop": "server.app",
 }
 HEAVY = set(HOMES) - {"rfc8785", "rich", "typer"} | {"torch", "pandas", "sklearn"}

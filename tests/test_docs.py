@@ -20,7 +20,9 @@ from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.people import People
 from volition.workspace.proofs import Proofs
+from volition.workspace.public_log import PublicLog
 from volition.workspace.records import Records
+from volition.workspace.retraining import Retraining
 from volition.workspace.rights import Rights
 from volition.workspace.snapshots import Snapshots
 from volition.workspace.terms import PublishedTerms
@@ -43,6 +45,8 @@ GROUPS = {
     "audiences": Audiences,
     "exclusions": ConversationExclusions,
     "proofs": Proofs,
+    "log": PublicLog,
+    "retraining": Retraining,
 }
 
 

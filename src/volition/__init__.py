@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from volition.workspace.people import People
     from volition.workspace.pool import Workspaces
     from volition.workspace.proofs import Proofs
+    from volition.workspace.public_log import PublicLog
     from volition.workspace.records import Records
     from volition.workspace.rights import Rights
     from volition.workspace.snapshots import Snapshots
@@ -113,6 +114,7 @@ __all__ = [
     "Progress",
     "ProofError",
     "Proofs",
+    "PublicLog",
     "PublishedTerms",
     "Reason",
     "Records",
@@ -158,6 +160,7 @@ _HOMES: Final = {
     "Forgotten": "workspace.forgetting",
     "Rights": "workspace.rights",
     "Proofs": "workspace.proofs",
+    "PublicLog": "workspace.public_log",
     "Workspaces": "workspace.pool",
     # how an operation fails
     "VolitionError": "errors",

@@ -48,7 +48,7 @@ def paths(command, path=()):
 COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
-    mail status; mail test; terms deliveries;
+    log export; log prove; log witness; witness; mail status; mail test; terms deliveries;
     init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; person list; person show;
     person alias; person merge; person rename; person move; person leave; collect webvtt;
     collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; exclude; include; share;
@@ -116,6 +116,10 @@ EXAMPLES = {
     "requests": "requests mara",
     "prove": "prove evidence.zip",
     "verify": "verify {evidence}",
+    "log export": "log export public --without-entries",
+    "log prove": "log prove 3 three.tlog-proof",
+    "log witness": "log witness",
+    "witness": "witness --key w.key --store w.db --logs logs",
     "status": "status",
     "key": "key",
     "demo": "demo --keep story",
@@ -133,7 +137,7 @@ EXAMPLES = {
     "mail status": "mail status",
     "mail test": "mail test somebody@else.example",
 }
-ELSEWHERE = {"serve", "user password", "base", "go-on", "mail test", "demo"}
+ELSEWHERE = {"serve", "witness", "log witness", "user password", "base", "go-on", "mail test", "demo"}
 """Tested by themselves: they never end, take minutes, ask for something, or need what is not always there."""
 
 

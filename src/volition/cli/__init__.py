@@ -30,6 +30,7 @@ features    search, summarize, complete ...
 forgetting  owed, forget, erase
 rights      what a person may ask for
 proofs      prove, verify, key
+log         log export, log prove, log witness; witness
 demo        the story in the terminal, with invented customers
 server      serve, users, tokens
 mail        mail status, mail test
@@ -52,6 +53,7 @@ from volition.cli import (
     forgetting,
     gate,
     limits,
+    log,
     mail,
     models,
     output,
@@ -102,7 +104,7 @@ for _module in (workspace, terms, people, records, consent, gate, sharing, exclu
     _module.register(app)
 for _module in _FEATURES:
     _module.register(app)
-for _module in (forgetting, rights, proofs):
+for _module in (forgetting, rights, proofs, log):
     _module.register(app)
 workspace.register_status(app)
 demo.register(app)

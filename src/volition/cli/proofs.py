@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,6 +16,7 @@ from volition.cli.call import Call, Result, command
 from volition.errors import BackendError, InvalidInputError
 
 if TYPE_CHECKING:
+    from volition.ledger.policy import Policy
     from volition.ledger.signing import VerifierKey
     from volition.transparency.verify.bundle import Kept
     from volition.transparency.verify.checks import Verified
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 PANEL = "Prove"
 
 _ZIP_MAGIC: Final = b"PK"
+_ENTRY_PROOF: Final = b"c2sp.org/tlog-proof@"
 
 
 def register(app: typer.Typer) -> None:
@@ -97,7 +100,8 @@ def _proved_person_view(value: Value) -> Iterator[Block]:
 def verify(  # noqa: PLR0913, PLR0917 - what is checked, and what it is held against
     call: Call,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Evidence (zip), or proofs and receipts of a person or entry (JSON).")
+        Path,
+        typer.Argument(metavar="FILE", help="Evidence (zip), a person's proofs and receipts (JSON), or a .tlog-proof."),
     ],
     key: Annotated[
         str | None,
@@ -118,18 +122,60 @@ def verify(  # noqa: PLR0913, PLR0917 - what is checked, and what it is held aga
     not_before: Annotated[
         str | None, typer.Option(metavar="DATE", help="Of a zip: its log must go on until this date.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A trust policy (C2SP tlog-policy): its quorum must have cosigned."),
+    ] = None,
+    entry: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Of a .tlog-proof without its entry: the entry.")
+    ] = None,
 ) -> Result:
     """Check evidence offline: no workspace is needed, only the public key.
 
     The key must come from somewhere you trust, never only from the one who gave you the evidence. What you kept of the
-    log, receipts and checkpoints, finds a log that was signed anew, cut off, or is one of two. Exits with 4 if
-    anything does not hold.
+    log, receipts and checkpoints, finds a log that was signed anew, cut off, or is one of two; so do witnesses, whom
+    --policy names. Exits with 4 if anything does not hold.
     """
     verifier, source = _key(call, key)
-    verified = _verify(file, verifier, people=person or (), kept=_kept(receipt or (), extends or (), not_before))
+    trusted, kept = _policy(policy), _kept(receipt or (), extends or (), not_before)
+    if _begins_with(file, _ENTRY_PROOF):
+        if person or kept is not None:
+            raise InvalidInputError("Of the proof of an entry, only --key, --policy and --entry say more.")
+        verified = _verify_entry(file, verifier, trusted, entry)
+    elif entry is not None:
+        raise InvalidInputError("--entry goes with the proof of an entry (.tlog-proof).")
+    else:
+        verified = _verify(file, verifier, people=person or (), kept=kept)
+        if trusted is not None:
+            verified = _with_witnesses(verified, file, trusted, verifier)
     value = {"file": str(file), "key": verifier.to_text(), "key_from": source, **verified.to_json()}
     code = codes.OK if verified.holds else codes.UNPROVEN
     return Result(value=value, view=_verified_view, code=code.code)
+
+
+def _policy(path: Path | None) -> "Policy | None":
+    from volition.ledger.policy import Policy
+
+    if path is None:
+        return None
+    try:
+        return Policy.from_text(_read_bytes(path))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+
+
+def _verify_entry(file: Path, verifier: "VerifierKey", policy: "Policy | None", entry: Path | None) -> "Verified":
+    from volition.transparency.verify.witnessed import verify_entry_proof
+
+    given = None if entry is None else _read_bytes(entry)
+    return verify_entry_proof(_read_bytes(file), verifier, policy=policy, entry=given)
+
+
+def _with_witnesses(verified: "Verified", file: Path, policy: "Policy", verifier: "VerifierKey") -> "Verified":
+    """Add whether the checkpoint that the evidence quotes, or each of them, has the quorum of its witnesses."""
+    from volition.transparency.verify.witnessed import check_witnesses
+
+    return replace(verified, checks=(*verified.checks, *check_witnesses(_checkpoints(file), policy, verifier)))
 
 
 def _kept(receipts: Iterable[Path], checkpoints: Iterable[Path], not_before: str | None) -> "Kept | None":
@@ -171,6 +217,16 @@ def _checkpoints(path: Path) -> dict[str, str]:
     if not notes:
         raise InvalidInputError(f"{path} holds no checkpoint and quotes none.")
     return {path.name if len(notes) == 1 else f"{path.name} {number}": note for number, note in enumerate(notes, 1)}
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    """Say whether a file begins with some bytes; it may be far too long to be read whole."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(magic)) == magic
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}. Check the path."
+        raise InvalidInputError(msg) from error
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -224,12 +280,7 @@ def _verify(path: Path, verifier: "VerifierKey", *, people: Collection[str], kep
     from volition.transparency.evidence import verify_evidence
     from volition.transparency.verify.bundle import verify_bundle
 
-    try:
-        with path.open("rb") as stream:
-            is_zip = stream.read(len(_ZIP_MAGIC)) == _ZIP_MAGIC
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}. Check the path."
-        raise InvalidInputError(msg) from error
+    is_zip = _begins_with(path, _ZIP_MAGIC)
     if is_zip and people:
         raise InvalidInputError("--person goes with proofs and receipts; a bundle is about everybody.")
     if is_zip:

@@ -107,6 +107,15 @@ def _status_view(value: Value) -> Iterator[Block]:
     if value["owed"]:
         yield heading("Owed")
         yield from owed_view(value)
+    if value["witnesses"]:
+        yield heading("Witnesses")
+        yield Grid(
+            columns=("witness", "entries", "cosigned", "trouble"),
+            rows=[
+                (one["witness"], f"{one['size']:,}", short_instant(one["cosigned"]) or "never", one["trouble"] or "")
+                for one in value["witnesses"]
+            ],
+        )
     if value["ending"]:
         yield heading("Yeses that end within 30 days")
         yield Grid(

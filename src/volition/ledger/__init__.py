@@ -10,10 +10,15 @@ Each module knows only those before it:
 
 merkle         the tree: roots, proofs, their verification, without I/O
 signing        Ed25519: signed checkpoints and envelopes
+policy         trust policies (C2SP tlog-policy): which log, which witnesses, and how many of them
 clock          when an entry was made: each later than the one before; a clock that is far off is logged
 entry          entries, and what is to be appended
 store          what keeps the bytes: the protocol of a back end
 group_commit   appends of several threads, stored in one transaction
 log            the ledger: entries, appended and read, verified
+tiles          the log as static files (C2SP tlog-tiles), for any client of transparency logs
+tlog_proof     that one entry is in the log, as a file (C2SP tlog-proof)
+witness        a witness of other logs (C2SP tlog-witness): what it is asked, and when it cosigns
+cosignatures   what witnesses said about this log
 stores         back ends: SQLite, memory
 """

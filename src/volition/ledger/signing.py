@@ -80,7 +80,7 @@ class VerifierKey:
 
     def to_text(self) -> str:
         """Write the key as a C2SP verifier key, `NAME+ID+BASE64`; `from_text` reads it back unchanged."""
-        return f"{self.name}+{self.id.hex()}+{_to_base64(self._typed)}"
+        return f"{self.name}+{self.id.hex()}+{to_base64(self._typed)}"
 
     @classmethod
     def from_text(cls, text: str) -> Self:
@@ -90,7 +90,7 @@ class VerifierKey:
             InvalidInputError: The text is no such key, or its parts do not belong together.
         """
         name, _, rest = text.strip().partition("+")
-        typed = _from_base64(rest.partition("+")[2])
+        typed = from_base64(rest.partition("+")[2])
         try:
             key = cls(name=name, public=typed[1:], kind=KeyKind(typed[0])) if typed else None
         except ValueError:  # a kind of key that came after this program
@@ -237,9 +237,26 @@ def open_note(note: str | bytes, *keys: VerifierKey) -> VerifiedNote:
     return VerifiedNote(text=text, signatures=tuple(verified.values()))
 
 
+def signature_lines(note: str, *keys: VerifierKey) -> tuple[str, ...]:
+    """Return the lines by which some keys signed a note, each verified, with its newline; none of anybody else's.
+
+    Raises:
+        ProofError: It is no note, or a known key's signature fails.
+    """
+    text, lines = _split_note(note)
+    known = {(key.name, key.id): key for key in keys}
+    found: dict[str, None] = {}
+    for name, signature in lines:
+        key = known.get((name, signature[:_KEY_ID_BYTES]))
+        if key is not None:
+            _verify_note_signature(key, text, signature[_KEY_ID_BYTES:])
+            found[f"{_DASH}{name} {to_base64(signature)}\n"] = None
+    return tuple(found)
+
+
 def checkpoint_text(checkpoint: Checkpoint) -> str:
     """Write a checkpoint as a note's text; `parse_checkpoint` reads it back unchanged."""
-    return f"{checkpoint.origin}\n{checkpoint.size}\n{_to_base64(checkpoint.root)}\n"
+    return f"{checkpoint.origin}\n{checkpoint.size}\n{to_base64(checkpoint.root)}\n"
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
@@ -250,7 +267,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     """
     lines = text.split("\n")
     if len(lines) == 4 and _is_name(lines[0]) and _SIZE.fullmatch(lines[1]) and not lines[3]:
-        root = _from_base64(lines[2])
+        root = from_base64(lines[2])
         if len(root) == _HASH_BYTES:
             return Checkpoint(origin=lines[0], size=int(lines[1]), root=root)
     raise ProofError("The text is no checkpoint: it should be three lines with origin, size and root.")
@@ -266,9 +283,9 @@ def sign_envelope(payload_type: str, payload: bytes, *signers: Signer) -> dict[s
         raise InvalidInputError("An envelope has a printable payload type and at least one signer.")
     message = _pre_authentication_encoding(payload_type, payload)
     return {
-        "payload": _to_base64(payload),
+        "payload": to_base64(payload),
         "payloadType": payload_type,
-        "signatures": [{"keyid": signer.key.id.hex(), "sig": _to_base64(signer.sign(message))} for signer in signers],
+        "signatures": [{"keyid": signer.key.id.hex(), "sig": to_base64(signer.sign(message))} for signer in signers],
     }
 
 
@@ -282,7 +299,7 @@ def open_envelope(envelope: Any, key: VerifierKey) -> VerifiedEnvelope:  # noqa:
     """
     match envelope:
         case {"payload": str(payload_text), "payloadType": str(payload_type), "signatures": list(signatures)}:
-            payload = _from_base64(payload_text, url_safe_too=True)
+            payload = from_base64(payload_text, url_safe_too=True)
         case _:
             raise ProofError("This is no DSSE envelope: it needs payload, payloadType and signatures.")
     if (payload_text and not payload) or _CONTROL.search(payload_type) or len(signatures) > MAX_SIGNATURES:
@@ -299,7 +316,7 @@ def _is_signed(message: bytes, signature: Any, key: VerifierKey) -> bool:  # noq
     if not isinstance(signature, Mapping) or not isinstance(signature.get("sig"), str):
         return False
     try:
-        key.verify(message, _from_base64(signature["sig"], url_safe_too=True))
+        key.verify(message, from_base64(signature["sig"], url_safe_too=True))
     except ProofError:
         return False
     return True
@@ -330,7 +347,7 @@ def _key_id(name: str, typed: bytes) -> bytes:
 
 
 def _signature_line(key: VerifierKey, signature: bytes) -> str:
-    return f"{_DASH}{key.name} {_to_base64(key.id + signature)}\n"
+    return f"{_DASH}{key.name} {to_base64(key.id + signature)}\n"
 
 
 def _split_note(note: str | bytes) -> tuple[str, list[tuple[str, bytes]]]:
@@ -352,7 +369,7 @@ def _split_note(note: str | bytes) -> tuple[str, list[tuple[str, bytes]]]:
 
 def _split_signature_line(line: str) -> tuple[str, bytes]:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    signature = _from_base64(encoded)
+    signature = from_base64(encoded)
     if not line.startswith(_DASH) or not _is_name(name) or len(signature) <= _KEY_ID_BYTES:
         raise ProofError(f"This is no signature line of a note: {line[:80]!r}.")
     return name, signature
@@ -363,15 +380,16 @@ def _is_name(text: str) -> bool:
     return bool(text) and "+" not in text and not any(char.isspace() for char in text) and not _CONTROL.search(text)
 
 
-def _to_base64(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
+    """Write bytes in the standard base64; `from_base64` reads them back unchanged."""
     return base64.b64encode(data).decode()
 
 
-def _from_base64(text: str, *, url_safe_too: bool = False) -> bytes:
+def from_base64(text: str, *, url_safe_too: bool = False) -> bytes:
     """Decode the one base64 spelling of some bytes; anything else gives no bytes, which no caller accepts."""
     standard = text.replace("-", "+").replace("_", "/") if url_safe_too else text
     try:
         data = base64.b64decode(standard)
     except ValueError:
         return b""
-    return data if _to_base64(data) == standard else b""  # decoding skips strange characters and stray last bits
+    return data if to_base64(data) == standard else b""  # decoding skips strange characters and stray last bits

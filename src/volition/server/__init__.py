@@ -9,6 +9,8 @@ auth          users, passwords, sessions, tokens, links
 jobs          background jobs
 repeating     work that is repeated in a thread, and after trouble less often
 checkpoints   the ledger's newest checkpoint, kept with the users
+cosigning     asking witnesses to cosign the log, in a thread
+witness_app   a witness of other logs, by itself: it knows nothing of the rest
 asgi          the protocol between a web server and an application
 http_errors   how a request fails: status, identifier, title
 middleware    before any route: authentication, CSRF, body limits, security headers

@@ -23,6 +23,7 @@ from volition.errors import BackendError, ConflictError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
 from volition.server.checkpoints import ServerCheckpoints
+from volition.server.cosigning import Cosigning
 from volition.server.jobs import Jobs
 from volition.server.mail.courier import Courier
 from volition.server.middleware import SecurityMiddleware
@@ -66,6 +67,7 @@ class Server:
         )
         self._finish_erasures()
         self._courier = self._send_mails(folder)
+        self._cosigning = self._ask_witnesses()
         self._api = SecurityMiddleware(self.api, self.access)
         self._web = SecurityMiddleware(web, self.access, refuse=problem_page(self.settings))
 
@@ -93,6 +95,11 @@ class Server:
             server=self.settings,
         )
 
+    def _ask_witnesses(self) -> Cosigning | None:
+        with self.workspaces.borrow() as workspace:
+            has_witnesses = bool(workspace.log.witnesses())
+        return Cosigning(self.workspaces) if has_witnesses else None
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         """Answer one request."""
         if scope["type"] == "lifespan":
@@ -106,6 +113,8 @@ class Server:
         self.api.close()
         if self._courier is not None:
             self._courier.close()
+        if self._cosigning is not None:
+            self._cosigning.close()
         self.jobs.close()
         self._checkpoints.close()
         self.access.close()

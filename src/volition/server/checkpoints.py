@@ -4,15 +4,18 @@ It is one more place that is not cut along when the last entries are cut off the
 see `workspace.checkpoints`.
 """
 
+import logging
 import time
 from typing import Final
 
+from volition.errors import ProofError
 from volition.server.auth.database import WebDatabase
 from volition.server.repeating import Repeating
 from volition.workspace.pool import Workspaces
 
 _STATE: Final = "checkpoint"
 _EVERY_S: Final = 60.0
+_log = logging.getLogger(__name__)
 
 
 class ServerCheckpoints:
@@ -37,7 +40,10 @@ class ServerCheckpoints:
     def close(self) -> None:
         """Keep the newest one, and stop."""
         self._repeating.close()
-        self._keep()
+        try:
+            self._keep()
+        except ProofError as error:  # every answer said so before; the server must still be able to stop
+            _log.error("The newest checkpoint was not kept: %s", error)
 
     def _keep_in_time(self) -> None:
         if time.monotonic() >= self._next_s:

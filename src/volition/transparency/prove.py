@@ -11,7 +11,7 @@ The bundle names people by pseudonyms only, and holds no content.
 
 import json
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +33,17 @@ _MOST_ROWS: Final = 10_000_000
 """More rows of one person than this are in no snapshot."""
 
 
-def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path) -> int:
+def write_bundle(
+    path: Path, *, ledger: Ledger, snapshots: Path, releases: Path, checkpoint: Callable[[int], str] | None = None
+) -> int:
     """Write the evidence for every model that is not forgotten. The same ledger gives the same bytes.
+
+    Args:
+        path: Where to.
+        ledger: The log.
+        snapshots: The folder of snapshots.
+        releases: The folder of releases.
+        checkpoint: Gives the signed checkpoint of a size, perhaps with signatures of witnesses; none for the ledger's.
 
     Returns:
         The number of ledger entries in it.
@@ -46,7 +55,7 @@ def write_bundle(path: Path, *, ledger: Ledger, snapshots: Path, releases: Path)
     models = models_in(entries)
     working = [model for model in models.values() if model.forgotten_us is None]
     members: dict[str, bytes] = {
-        "checkpoint": ledger.checkpoint(len(entries)).encode(),
+        "checkpoint": (checkpoint or ledger.checkpoint)(len(entries)).encode(),
         "entries.jsonl": b"".join(entry.leaf_bytes + b"\n" for entry in entries),
     }
     try:

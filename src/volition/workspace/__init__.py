@@ -8,6 +8,8 @@ parties.db        accounts and people: names, pseudonyms, keys; the part that ca
 terms/            the texts that were published, by their digests
 lake/             records
 uses.db           how often features used whose records, counted by day
+cosignatures.db   what witnesses signed, where volition.toml names some; it may be deleted
+doubt.json        what a witness knows that contradicts the log; only while there is doubt
 history/          what the gate knows of a long ledger, read once; it may be deleted
 leases/           which processes answer from memory
 snapshots/ models/ releases/ runs/
@@ -21,8 +23,10 @@ The use cases stand in groups, each an object in a module of its own, and each a
 handed the opened folder and the groups that it needs, so the modules can be read in this order:
 
 mail_settings   what its table [mail] may say
+witness_settings   what its table [witness] may say
 settings     what volition.toml may say
 checkpoints  the newest checkpoint, kept apart from the ledger and compared with it
+doubt        what a witness knows that contradicts the log: nothing is decided meanwhile
 opened       the folder, opened, and what is known now
 namesakes    identities that are or may be one person: the no of each counts for all
 terms        publish terms, accept them
@@ -41,6 +45,8 @@ weigh        what a yes gives and costs
 erasing      a party gone for good, in one order for every face
 forgetting   what a no undoes
 rights       what a person may ask for
+witness_client   asking witnesses over HTTP
+public_log   the log for others: as files, as proofs of entries, as witnesses have seen it
 proofs       evidence
 workspace    all of it, opened together
 pool         several of one folder, for several threads

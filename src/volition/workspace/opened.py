@@ -9,6 +9,7 @@ asked for.
 """
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.util import find_spec
@@ -28,10 +29,13 @@ from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
 from volition.transparency.usage import UsageCounts
 from volition.workspace.checkpoints import KeptCheckpoints
+from volition.workspace.doubt import FILE as DOUBTS
+from volition.workspace.doubt import Doubt, read_doubts, refuse_in_doubt
 from volition.workspace.settings import DEFAULT_ENGINE, make_engine, read_settings
 
 if TYPE_CHECKING:
     from volition.learning.encoder import Encoder
+    from volition.ledger.cosignatures import Cosignatures
     from volition.records.lake import Lake
 
 _LONG_TO_READ: Final = 20_000  # entries: about a second
@@ -64,17 +68,18 @@ class Opened:
         # The default is always there; another may be missing, and that is known before anything is open.
         self._engine = None if self.settings.engine == DEFAULT_ENGINE else make_engine(self.settings.engine)
         self.clock = clock
+        self._doubts = os.fspath(folder / DOUBTS)
         self.signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
         self.parties = Parties.open(folder)
         self._store = SqliteStore(folder / "ledger.db")
         self.leases = Leases(folder / LEASES)
         self._checkpoints = KeptCheckpoints(folder, self.parties)
-        self.ledger = Ledger(
+        self.ledger_in_doubt = Ledger(
             self._store, self.signer, clock=clock, settle=self.leases.settle, keep=self._checkpoints.keep
         )
-        self._checkpoints.check(self.ledger)
+        self._checkpoints.check(self.ledger_in_doubt)
         self._is_compared = False
-        kept = find_saved_history(folder / "history", self.ledger, self.signer.key)
+        kept = find_saved_history(folder / "history", self.ledger_in_doubt, self.signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
         self.uses = UsageCounts(folder / "uses.db")
@@ -83,10 +88,37 @@ class Opened:
         """Close every file."""
         if "lake" in self.__dict__:
             self.lake.close()
+        if "cosignatures" in self.__dict__:
+            self.cosignatures.close()
         self.uses.close()
         self._checkpoints.close()
         self.parties.close()
         self._store.close()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The log.
+
+        Raises:
+            ProofError: A witness knows that it was cut off or forked: nothing is read from it or appended to it.
+        """
+        refuse_in_doubt(self.doubts())
+        return self.ledger_in_doubt
+
+    def doubts(self) -> tuple[Doubt, ...]:
+        """Return what the witnesses in the settings know that contradicts the log."""
+        if not os.path.exists(self._doubts):  # noqa: PTH110 - asked before each answer, and three times as quick
+            return ()
+        witness = self.settings.witness
+        known = [] if witness is None else [one.key.to_text() for one in witness.policy.witnesses.values()]
+        return read_doubts(self.folder, known)
+
+    @cached_property
+    def cosignatures(self) -> "Cosignatures":
+        """What witnesses said about the log."""
+        from volition.ledger.cosignatures import Cosignatures  # noqa: PLC0415 - most commands ask no witness
+
+        return Cosignatures(self.folder / "cosignatures.db")
 
     @cached_property
     def lake(self) -> "Lake":

@@ -16,14 +16,16 @@ from volition.transparency.receipt import PROOFS_FORMAT, write_receipt
 from volition.transparency.traces import Trace, trace
 from volition.workspace.consent import Consent
 from volition.workspace.opened import Opened
+from volition.workspace.public_log import PublicLog
 from volition.workspace.snapshots import Snapshots
 
 
 class Proofs:
     """Writes evidence that anyone checks offline."""
 
-    def __init__(self, opened: Opened, consent: Consent, snapshots: Snapshots) -> None:
-        """Take the opened folder, what people said, and the snapshots that models learned from."""
+    def __init__(self, opened: Opened, consent: Consent, snapshots: Snapshots, log: PublicLog) -> None:
+        """Take the opened folder, what people said, the snapshots that models learned from, and what witnesses saw."""
+        self._log = log
         self._opened = opened
         self._consent = consent
         self._snapshots = snapshots
@@ -35,6 +37,7 @@ class Proofs:
             ledger=self._opened.ledger,
             snapshots=self._opened.folder / "snapshots",
             releases=self._opened.folder / "releases",
+            checkpoint=self._log.cosigned,
         )
 
     def traces(self, person: str) -> list[Trace]:

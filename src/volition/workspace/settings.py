@@ -21,6 +21,7 @@ from volition.learning.families.installed import BUILT_IN, find_family, settings
 from volition.learning.families.spec import FamilySpec
 from volition.records.ingest.mapping import NO_MAPPING, EventMapping
 from volition.workspace.mail_settings import MailSettings
+from volition.workspace.witness_settings import WitnessSettings
 
 if TYPE_CHECKING:
     from volition.consent.gate import Engine
@@ -90,6 +91,13 @@ public_items = {public_items}
 # user = "privacy"
 # password_file = "mail.secret"
 
+# Witnesses, who cosign the log's checkpoints so that nobody can cut or fork it unseen (docs/how-to/witness.md).
+# [witness]
+# policy = '''
+# witness north witness.example/north+0123abcd+BHm1... https://witness.example/north
+# quorum north
+# '''
+
 # The language model whose adapters are trained: a folder (pip install 'volition[train]'; docs/adapter.md).
 # [adapter]
 # base = "models/SmolLM2-135M"
@@ -132,6 +140,7 @@ class Settings:
         endpoint: A language model elsewhere; none if none is configured.
         mapping: Which event of OpenTelemetry is of which category.
         mail: The mail server; none where no mail is sent.
+        witness: Whom to ask for cosignatures of the log; none where nobody is asked.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
         public_items: Kinds of items whose names every user of an account may know.
     """
@@ -144,6 +153,7 @@ class Settings:
     endpoint: EndpointSettings | None
     mapping: EventMapping
     mail: MailSettings | None
+    witness: WitnessSettings | None
     families: Mapping[str, object]
     public_items: frozenset[str]
     _document: Document = field(compare=False, repr=False)
@@ -182,7 +192,7 @@ def read_settings(folder: Path) -> Settings:
     with name_lines(document):
         families = _family_tables(document)
         required = {"origin", "due_days"}
-        optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items"}
+        optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items", "witness"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -200,6 +210,7 @@ def read_settings(folder: Path) -> Settings:
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
             mapping=_table(top, "otlp", EventMapping.from_toml) or NO_MAPPING,
             mail=_table(top, "mail", MailSettings.from_toml),
+            witness=_table(top, "witness", WitnessSettings.from_toml),
             families=families,
             public_items=frozenset(top.words("public_items") if "public_items" in top.value else PUBLIC_ITEMS),
             _document=document,

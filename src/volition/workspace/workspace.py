@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from volition.workspace.models import Models
     from volition.workspace.people import People
     from volition.workspace.proofs import Proofs
+    from volition.workspace.public_log import PublicLog
     from volition.workspace.records import Records
     from volition.workspace.retraining import Retraining
     from volition.workspace.rights import Rights
@@ -244,7 +245,14 @@ class Workspace:
         """Evidence that anyone checks offline."""
         from volition.workspace.proofs import Proofs
 
-        return Proofs(self._opened, self.consent, self.snapshots)
+        return Proofs(self._opened, self.consent, self.snapshots, self.log)
+
+    @cached_property
+    def log(self) -> "PublicLog":
+        """Publish the log, prove single entries, ask witnesses."""
+        from volition.workspace.public_log import PublicLog
+
+        return PublicLog(self._opened)
 
     @cached_property
     def _search_cache(self) -> "SearchCache":
@@ -371,6 +379,7 @@ class Workspace:
             },
             "owed": [owed.to_json() for owed in self.models.owed()],
             "ending": [ending.to_json() for ending in self.consent.ending()],
+            "witnesses": self.log.witnesses(),
             "encoder": "there" if self._opened.has_encoder else "missing: search and summary work without it",
         }
 

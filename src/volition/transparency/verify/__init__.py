@@ -20,6 +20,7 @@ forgettings   is a forgetting owed, overdue, or was it late?
 findings      what audits measured: each verdict, and whether a figure follows from its details
 claims        a card and its attestation, every statement of them, against the log, the manifest and the rows
 releases      a model's card and attestation
+witnessed     what others saw of a log: a policy's quorum; proofs of single entries
 people        a proof that a person is in a snapshot, or is not
 proofs        proofs of consistency and inclusion
 bundle        the whole of a workspace's evidence

@@ -1,6 +1,6 @@
 """The console's first page: the key figures, what needs attention, and the first steps in a new workspace."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -132,4 +132,19 @@ def _tiles(visit: Visit, status: Mapping[str, Any]) -> list[Tile]:
             detail=f"newest: {status['terms'][-1]}" if status["terms"] else "none published",
             href="",
         ),
+        *_witness_tile(status["witnesses"], workspace.ledger.size),
     ]
+
+
+def _witness_tile(witnesses: Sequence[Mapping[str, Any]], size: int) -> Iterator[Tile]:
+    """Yield how it stands with the witnesses of the log, where there are any."""
+    if witnesses:
+        failing = [one["witness"] for one in witnesses if one["trouble"]]
+        newest = max(one["size"] for one in witnesses)
+        yield Tile(
+            name="Witnesses",
+            value=f"{len(witnesses) - len(failing)} of {len(witnesses)}",
+            detail=f"not reached: {', '.join(failing)}" if failing else f"cosigned up to entry {newest:,} of {size:,}",
+            href="",
+            is_wrong=bool(failing),
+        )
