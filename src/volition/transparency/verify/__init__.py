@@ -19,6 +19,7 @@ findings      what audits measured: each verdict, and whether a figure follows f
 claims        a card and its attestation, every statement of them, against the log, the manifest and the rows
 releases      a model's card and attestation
 people        a proof that a person is in a snapshot, or is not
+looked        who looked at a person's data: one line, and the days of the whole log
 proofs        proofs of consistency and inclusion
 bundle        the whole of a workspace's evidence
 """
