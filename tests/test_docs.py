@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from volition.workspace import Workspace
+from volition.workspace.accesses import Accesses
 from volition.workspace.audiences import Audiences
 from volition.workspace.consent import Consent
 from volition.workspace.exclusions import ConversationExclusions
@@ -43,6 +44,7 @@ GROUPS = {
     "audiences": Audiences,
     "exclusions": ConversationExclusions,
     "proofs": Proofs,
+    "accesses": Accesses,
 }
 
 

@@ -291,6 +291,8 @@ class AccessLog:
         """
         with self._writing():
             self._db.execute("UPDATE lines SET line = NULL, whose = '' WHERE whose = ?", (f"person:{pseudonym}",))
+        with self._reported():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the old bytes are in the write-ahead log, too
 
     def _close_day(self, day: str, size: int) -> None:
         self._add(day, _features(self._db.execute(_COUNTED_ON, (day,)).fetchall()))
