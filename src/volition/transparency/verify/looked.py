@@ -16,6 +16,7 @@ What a proof cannot show is that there is no other line: whoever keeps the log m
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from volition.canonical import canonical_json, text_to_us, us_to_datetime
@@ -25,6 +26,7 @@ from volition.ledger.entry import Entry
 from volition.ledger.signing import VerifierKey
 from volition.transparency.access_log import PROOF_FORMAT
 from volition.transparency.usage import DAY_US, day_us
+from volition.transparency.verify.checks import Verified, check_claim
 from volition.transparency.verify.log import open_checkpoint
 
 CLAIMED: Final = (
@@ -37,6 +39,11 @@ _PROOF_FIELDS: Final = {"format", "line", "index", "lines", "path", "entry", "ha
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _SALT: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def verify_access(proof: Mapping[str, Any], verifier: VerifierKey) -> Verified:
+    """Check the proof of one line offline."""
+    return Verified(checks=(check_claim("who looked", partial(check_access_proof, proof, verifier))[0],))
 
 
 def check_access_proof(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
@@ -72,7 +79,7 @@ def check_access_proof(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
         raise ProofError(f"The line is of {line['day']}, but it was entered for {entry.body['day']}.")
     return (
         f"entry {entry.seq} of the ledger: on {line['day']}, {line['who']} ({line['role']}) read {line['records']} "
-        f"({line['for']}) of {line['whose']}"
+        f"({line['for']}) of {line['whose']}; claimed, not checkable offline: {CLAIMED}"
     )
 
 
