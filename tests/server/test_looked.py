@@ -1,8 +1,10 @@
 """Who looked, over the API and the pages: what staff read is written down before it is shown, and its person sees it."""
 
+import io
 import json
 import re
 import sqlite3
+import zipfile
 from contextlib import contextmanager
 
 import pytest
@@ -157,7 +159,7 @@ def test_each_sees_and_proves_their_own_lines_and_nobody_elses(server, role, own
     client = visitor(server, role)
     text = client.get("/looked").text
     assert text.count("How much is held about you") == 1
-    assert text.count("From tomorrow") == 1
+    assert text.count("Provable from tomorrow") == 1
     assert "demo-operator" in text
     with tomorrow(server) as later:
         later.accesses.close_days()
@@ -194,6 +196,14 @@ def test_the_api_lists_and_proves_to_the_person_and_to_nobody_else(server):
             assert api(server, role).get(f"/v1/people/ada/{path}").status_code == status, (role, path)
     assert api(server, Role.PERSON).get("/v1/people/bo/accesses").status_code == 403
     assert ada.get("/v1/people/ada/accesses/2024-01-01.0/proof").status_code == 400
+
+
+def test_the_export_holds_who_looked_before(server):
+    for _ in range(2):
+        answer = api(server).get("/v1/people/ada/export")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        [line] = json.loads(archive.read("accesses.json"))
+    assert (line["who"], line["for"]) == ("demo-operator", "export")
 
 
 def test_a_merged_person_sees_the_lines_of_every_identity(server):

@@ -139,20 +139,21 @@ def test_what_comes_late_is_of_the_day_after_the_closed_one(desk):
     assert len(desk.of(ADA)) == 3
 
 
-def test_uses_that_were_counted_before_there_was_a_log_are_never_entered(tmp_path):
+def test_uses_of_days_before_there_was_a_log_are_never_entered(tmp_path):
     old = sqlite3.connect(tmp_path / "uses.db")
     old.execute(
         "CREATE TABLE uses (pseudonym TEXT NOT NULL, day TEXT NOT NULL, purpose TEXT NOT NULL, category TEXT NOT NULL,"
         " times INTEGER NOT NULL, PRIMARY KEY (pseudonym, day, purpose, category)) STRICT, WITHOUT ROWID"
     )
-    old.execute("INSERT INTO uses VALUES (?, '2024-10-02', 'feature/search', 'content/chat', 7)", (ADA,))
+    for day, times in (("2024-10-01", 5), ("2024-10-02", 7), ("2024-10-04", 2)):
+        old.execute("INSERT INTO uses VALUES (?, ?, 'feature/search', 'content/chat', ?)", (ADA, day, times))
     old.commit()
     old.close()
     desk = Desk(tmp_path)
     desk.use((ADA, "content/chat"))
     desk.next_day()
-    assert [(line.day, line.records) for line in desk.of(ADA)] == [("2024-10-04", 1)]
-    assert [use.times for use in desk.uses.of(ADA)] == [1, 7]
+    assert [(line.day, line.records) for line in desk.of(ADA)] == [("2024-10-04", 3)]
+    assert [use.times for use in desk.uses.of(ADA)] == [3, 7, 5]
     assert desk.ledger.size == 1
     desk.close()
 

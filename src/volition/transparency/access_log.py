@@ -342,7 +342,10 @@ _LINES: Final = """
 SELECT line, number, seq FROM lines LEFT JOIN days USING (day)
 WHERE whose IN (SELECT value FROM json_each(?)) AND (day, number) < (?, ?) ORDER BY day DESC, number DESC LIMIT ?
 """
-_COUNTED_ON: Final = "SELECT day, pseudonym, purpose, category, times FROM uses WHERE day = ? ORDER BY 1, 2, 3, 4"
+_COUNTED_ON: Final = """
+SELECT day, pseudonym, purpose, category, times FROM uses
+WHERE day = ? AND day > (SELECT coalesce(max(through), '') FROM never_entered) ORDER BY pseudonym, purpose, category
+"""
 _COUNTED: Final = """
 SELECT day, pseudonym, purpose, category, times FROM uses
 WHERE 'person:' || pseudonym IN (SELECT value FROM json_each(?))

@@ -7,7 +7,7 @@ be noted, it does not happen.
 
 Once a day is over, its counts are entered in the ledger with the other accesses of that day (see `access_log`). From
 then on nothing is counted for it any more: what comes late is counted for the day after. What was counted before there
-was an access log is never entered.
+was an access log is never entered, but for the last day of it, which may be today.
 
 A person's counts are erased with the person.
 >>> uses = UsageCounts(folder / "uses.db")                                            # doctest: +SKIP
@@ -40,7 +40,7 @@ CREATE TABLE lines (day TEXT NOT NULL, number INTEGER NOT NULL, whose TEXT NOT N
                     PRIMARY KEY (day, number)) STRICT, WITHOUT ROWID;
 CREATE INDEX lines_whose ON lines (whose, day, number);
 CREATE TABLE never_entered (through TEXT NOT NULL) STRICT;
-INSERT INTO never_entered SELECT max(day) FROM uses HAVING max(day) IS NOT NULL;
+INSERT INTO never_entered SELECT day FROM uses WHERE day < (SELECT max(day) FROM uses) ORDER BY day DESC LIMIT 1;
 """
 """Tables of `access_log`. They are made here since a count must know which days are closed."""
 

@@ -253,7 +253,7 @@ class Workspace:
         """What a person may ask for: what is held, all of it to take away, how far their requests are."""
         from volition.workspace.rights import Rights
 
-        return Rights(self._opened, self.gate, self.consent, self.snapshots, self.models)
+        return Rights(self._opened, self.gate, self.consent, self.snapshots, self.models, self.accesses)
 
     @cached_property
     def accesses(self) -> "Accesses":
