@@ -22,6 +22,7 @@ from volition.workspace.models import Models
 from volition.workspace.people import People
 from volition.workspace.proofs import Proofs
 from volition.workspace.records import Records
+from volition.workspace.retraining import Retraining
 from volition.workspace.rights import Rights
 from volition.workspace.snapshots import Snapshots
 from volition.workspace.terms import PublishedTerms
@@ -45,6 +46,7 @@ GROUPS = {
     "exclusions": ConversationExclusions,
     "proofs": Proofs,
     "accesses": Accesses,
+    "retraining": Retraining,
 }
 
 

@@ -4,6 +4,7 @@ What is downloaded here is checked by `volition verify`, offline, with the log's
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -80,17 +81,17 @@ class LookedPage:
 @pages.get(PATH, roles=PEOPLE, template="looked.html", nav=Nav(label="Who looked", place=35))
 def show(visit: Visit) -> LookedPage:
     """Show who looked at the visitor's data."""
-    person, account = _person(visit)
+    person = _person(visit)
     workspace = visit.workspace
     found = workspace.accesses.of(person, before=visit.query.get("before"), limit=_SHOWN + 1)
     numbered = [line for line in found if line.number is not None]
     shown = found if len(numbered) <= _SHOWN else found[:-1]
-    organisation = workspace.parties.account(account).name
+    names = {account.id: account.name for account in workspace.parties.accounts()}
     return LookedPage(
         title="Who looked",
         lead="Each time somebody who runs this service opens data about you, it is written down before they see it. "
         "What AI features use of your records is counted.",
-        lines=tuple(_line(line, organisation) for line in shown),
+        lines=tuple(_line(line, names) for line in shown),
         older=f"{PATH}?before={shown[-1].place}" if len(numbered) > _SHOWN else "",
         command=f"volition verify access.json --key '{workspace.verifier.to_text()}'",
     )
@@ -99,26 +100,27 @@ def show(visit: Visit) -> LookedPage:
 @pages.get(f"{PATH}/{{line}}", roles=PEOPLE)
 def download(visit: Visit) -> Download:
     """Give the proof of one line."""
-    person, _ = _person(visit)
+    person = _person(visit)
     line = visit.path["line"]
     data = json.dumps(visit.workspace.accesses.prove(person, line), indent=1).encode()
     return Download(name=f"access-{line}.json", data=data, media_type="application/json")
 
 
-def _person(visit: Visit) -> tuple[str, str]:
-    party, account = party_of(visit)
-    return party.removeprefix("person:"), account
+def _person(visit: Visit) -> str:
+    party, _ = party_of(visit)
+    return party.removeprefix("person:")
 
 
-def _line(line: AccessLine, organisation: str) -> LookedLine:
+def _line(line: AccessLine, accounts: Mapping[str, str]) -> LookedLine:
     is_feature = line.role == FEATURE
     kinds = words.listed([words.CATEGORY[one] for one in line.categories])
     count = words.count(line.records, "record")
     detail = f"{count}: {kinds}" if kinds else ""
     if line.whose == EVERYONE:
-        detail = "Everybody here is in it, not only you."
+        detail = "Everybody who was known here at that time."
     elif line.whose.startswith("account:"):
-        detail = f"Everybody of {organisation} is in it, not only you."
+        account = line.whose.removeprefix("account:")
+        detail = f"Everybody of {accounts.get(account, account)} at that time."
     purpose = words.PURPOSES.get(line.who)
     return LookedLine(
         when=words.day(text_to_us(line.day)) if line.at_us is None else words.moment(line.at_us),
