@@ -116,12 +116,15 @@ def test_a_line_is_proved_and_verified_by_commands_alone(folder, volition):
     line = next(one["line"] for one in told["accesses"] if one["for"] == "export")
     code, told = volition("accesses", "ada", "--proof", line)
     assert (code, told["file"]) == (0, f"access-{line}.json")
-    code, told = volition("verify", told["file"], "--key", key)
+    file, pseudonym = told["file"], volition("person", "show", "ada")[1]["identities"][0]["pseudonym"]
+    code, told = volition("verify", file, "--key", key)
     assert (code, told["holds"]) == (0, True)
     [check] = told["checks"]
     assert check["name"] == "who looked"
     assert "(export) of person:" in check["detail"]
-    assert "claimed, not checkable offline: that nobody else looked" in check["detail"]
+    assert "that nobody else looked" in told["claimed"][0]
+    assert volition("verify", file, "--key", key, "--person", pseudonym)[0] == 0
+    assert volition("verify", file, "--key", key, "--person", "0" * 32)[0] == 4
 
 
 KILLED = """

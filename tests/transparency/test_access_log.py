@@ -18,7 +18,9 @@ from volition.ledger.stores.memory import MemoryStore
 from volition.server.web.person.looked import READ
 from volition.transparency.access_log import EVERYONE, READINGS, AccessLog, Reader
 from volition.transparency.usage import UsageCounts
+from volition.transparency.verify.bundle import verify_bundle
 from volition.transparency.verify.looked import check_access_entries, check_access_proof
+from volition.workspace import Workspace
 
 ADA, BO = "a" * 32, "b" * 32
 OLGA = Reader(who="olga", role="operator")
@@ -277,16 +279,28 @@ def entry(seq, day, *, at_us=START_US + 9 * DAY_US, **more):
         ([entry(0, "2024-10-04"), entry(1, "2024-10-04")], "a second time"),
         ([entry(0, "2024-10-05"), entry(1, "2024-10-04")], "after those of"),
         ([entry(0, "2024-10-04", at_us=START_US)], "before that day was over"),
-        ([entry(0, "2024-10-04", lines=0)], "another form"),
+        ([entry(0, "2024-10-04", lines=0)], "without accesses"),
         ([entry(0, "2024-10-04", root="AB" * 32)], "lower-case"),
         ([entry(0, "20241004")], "no day"),
         ([entry(0, "2024-02-30")], "no day"),
-        ([entry(0, "2024-10-04", who="olga")], "another form"),
+        ([entry(0, "2024-10-04", who="olga")], "no reader knows"),
     ],
 )
 def test_each_lie_of_the_days_is_named(entries, told):
     with pytest.raises(ProofError, match=told):
         check_access_entries(entries)
+
+
+def test_a_bundle_whose_log_enters_a_day_twice_fails_in_the_check_of_that_name(tmp_path):
+    body = {"day": "2024-10-04", "root": "00" * 32, "lines": 1}
+    told = []
+    with Workspace.create(tmp_path / "ws", origin="log.example/twice") as workspace:
+        for name in ("once.zip", "twice.zip"):
+            workspace.ledger.append(NewEntry(kind="access", body=body))
+            workspace.proofs.bundle(tmp_path / name)
+            told.append(verify_bundle(tmp_path / name, workspace.verifier))
+    assert [one.holds for one in told] == [True, False]
+    assert {check.name for check in told[1].checks if not check.holds} == {"who looked"}
 
 
 STEPS = st.lists(

@@ -10,6 +10,7 @@ checks        one check, and what all of them together say
 forms         the one form in which everything is written
 archive       the zip of a bundle
 log           a signed checkpoint, and the entries that it commits to
+looked        who looked at a person's data: one line, and the days of the whole log
 models        what a log says of snapshots and models
 keys          the rows of a snapshot, grouped by whom and what they concern
 snapshots     a snapshot's manifest and files
@@ -19,7 +20,6 @@ findings      what audits measured: each verdict, and whether a figure follows f
 claims        a card and its attestation, every statement of them, against the log, the manifest and the rows
 releases      a model's card and attestation
 people        a proof that a person is in a snapshot, or is not
-looked        who looked at a person's data: one line, and the days of the whole log
 proofs        proofs of consistency and inclusion
 bundle        the whole of a workspace's evidence
 """

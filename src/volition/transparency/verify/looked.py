@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from volition.canonical import canonical_json, text_to_us, us_to_datetime
+from volition.canonical import text_to_us, us_to_datetime
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
@@ -27,6 +27,7 @@ from volition.ledger.signing import VerifierKey
 from volition.transparency.access_log import PROOF_FORMAT
 from volition.transparency.usage import DAY_US, day_us
 from volition.transparency.verify.checks import Verified, check_claim
+from volition.transparency.verify.forms import count, fields, from_hex, hashes, read_canonical, text
 from volition.transparency.verify.log import open_checkpoint
 
 CLAIMED: Final = (
@@ -37,13 +38,22 @@ CLAIMED: Final = (
 _FIELDS: Final = {"at", "categories", "day", "for", "records", "role", "salt", "who", "whose"}
 _PROOF_FIELDS: Final = {"format", "line", "index", "lines", "path", "entry", "hashes", "checkpoint"}
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_HASH: Final = re.compile(r"[0-9a-f]{64}")
 _SALT: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def verify_access(proof: Mapping[str, Any], verifier: VerifierKey) -> Verified:
     """Check the proof of one line offline."""
-    return Verified(checks=(check_claim("who looked", partial(check_access_proof, proof, verifier))[0],))
+    check, _ = check_claim("who looked", partial(check_access_proof, proof, verifier))
+    return Verified(checks=(check,), claimed=(CLAIMED,) if check.holds else ())
+
+
+def subject_of(proof: Mapping[str, Any]) -> str:
+    """Return whom a proof is about, as it says: a pseudonym, or whose list was read; "nobody" where it says nothing."""
+    try:
+        whose = json.loads(proof["line"])["whose"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return "nobody"
+    return str(whose).removeprefix("person:")
 
 
 def check_access_proof(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
@@ -52,34 +62,32 @@ def check_access_proof(proof: Mapping[str, Any], verifier: VerifierKey) -> str:
     Raises:
         ProofError: It does not hold.
     """
-    if proof.get("format") != PROOF_FORMAT or set(proof) != _PROOF_FIELDS:
-        raise ProofError(f"This is no proof of an access of the form {PROOF_FORMAT}: a field is missing or not known.")
-    checkpoint = open_checkpoint(proof["checkpoint"], verifier)
-    leaf = str(proof["entry"]).encode()
+    fields(proof, "The proof", _PROOF_FIELDS)
+    if proof["format"] != PROOF_FORMAT:
+        raise ProofError(f"The proof is of the format {proof['format']!r}, not {PROOF_FORMAT!r}.")
+    checkpoint = open_checkpoint(text(proof["checkpoint"], "The checkpoint"), verifier)
+    leaf = text(proof["entry"], "The entry").encode()
     entry = Entry.from_leaf(leaf)
-    merkle.verify_inclusion(
-        merkle.leaf_hash(leaf), entry.seq, checkpoint.size, _hashes(proof["hashes"]), checkpoint.root
-    )
+    way = hashes(proof["hashes"], "The way from the entry to the log's root")
+    merkle.verify_inclusion(merkle.leaf_hash(leaf), entry.seq, checkpoint.size, way, checkpoint.root)
     if entry.kind != "access":
         raise ProofError(f"Entry {entry.seq} is of the kind {entry.kind}; it holds no root of a day's accesses.")
     check_access_entry(entry)
-    text = str(proof["line"]).encode()
-    line = _read_line(text)
-    index, lines = proof["index"], proof["lines"]
-    if type(index) is not int or lines != entry.body["lines"] or type(lines) is not int:
-        raise ProofError(
-            f"The entry says that {line['day']} has {entry.body['lines']} lines, the proof says {lines!r}."
-        )
-    root = bytes.fromhex(entry.body["root"])
+    written = text(proof["line"], "The line").encode()
+    line = _read_line(written)
+    index, lines = count(proof["index"], "The line's place"), count(proof["lines"], "The number of lines")
+    if lines != entry.body["lines"]:
+        raise ProofError(f"The entry says that {line['day']} has {entry.body['lines']} lines, the proof says {lines}.")
+    path, root = hashes(proof["path"], "The way from the line to the day's root"), bytes.fromhex(entry.body["root"])
     try:
-        merkle.verify_inclusion(merkle.leaf_hash(text), index, lines, _hashes(proof["path"]), root)
+        merkle.verify_inclusion(merkle.leaf_hash(written), index, lines, path, root)
     except ProofError as error:
         raise ProofError(f"The line is not among those that were entered for {line['day']}: it was changed.") from error
     if line["day"] != entry.body["day"]:
         raise ProofError(f"The line is of {line['day']}, but it was entered for {entry.body['day']}.")
     return (
         f"entry {entry.seq} of the ledger: on {line['day']}, {line['who']} ({line['role']}) read {line['records']} "
-        f"({line['for']}) of {line['whose']}; claimed, not checkable offline: {CLAIMED}"
+        f"({line['for']}) of {line['whose']}"
     )
 
 
@@ -111,26 +119,20 @@ def check_access_entry(entry: Entry) -> None:
     Raises:
         ProofError: It has another form, or its day was not over.
     """
-    body = entry.body
-    if set(body) != {"day", "root", "lines"} or type(body["lines"]) is not int or body["lines"] < 1:
-        raise ProofError(f"Entry {entry.seq} (access) has another form than a day, a root and a number of lines.")
-    if not _matches(_HASH, body["root"]):
-        raise ProofError(f"Entry {entry.seq} (access) holds a root that is not 64 lower-case hexadecimal digits.")
+    body = fields(entry.body, f"Entry {entry.seq} (access)", ("day", "root", "lines"))
+    if count(body["lines"], f"The number of lines in entry {entry.seq}") < 1:
+        raise ProofError(f"Entry {entry.seq} enters a day without accesses.")
+    from_hex(body["root"], f"The root in entry {entry.seq}")
     if entry.at_us < _day_us(body["day"]) + DAY_US:
         raise ProofError(f"Entry {entry.seq} enters the accesses of {body['day']} before that day was over.")
 
 
-def _read_line(text: bytes) -> dict[str, Any]:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ProofError(f"The line cannot be read: {error}.") from error
-    if not isinstance(line, dict) or set(line) != _FIELDS or canonical_json(line) != text:
-        raise ProofError("The line has another form than the lines of the access log, or is not canonical JSON.")
-    if not _matches(_SALT, line["salt"]):
+def _read_line(written: bytes) -> Mapping[str, Any]:
+    line = fields(read_canonical(written, "The line"), "The line", _FIELDS)
+    if not isinstance(line["salt"], str) or not _SALT.fullmatch(line["salt"]):
         raise ProofError("The line has no salt of 32 lower-case hexadecimal digits.")
     start_us = _day_us(line["day"])
-    if line["at"] is not None and not start_us <= text_to_us(line["at"]) < start_us + DAY_US:
+    if line["at"] is not None and not start_us <= text_to_us(text(line["at"], "The instant")) < start_us + DAY_US:
         raise ProofError(f"The line says that it is of {line['day']}, and that it was at {line['at']}.")
     return line
 
@@ -142,13 +144,3 @@ def _day_us(day: object) -> int:
     except InvalidInputError:
         pass
     raise ProofError(f"{day!r} is no day such as 2026-01-31.")
-
-
-def _hashes(steps: object) -> list[bytes]:
-    if not isinstance(steps, list) or not all(_matches(_HASH, step) for step in steps):
-        raise ProofError("A path has steps that are not 64 lower-case hexadecimal digits.")
-    return [bytes.fromhex(step) for step in steps]
-
-
-def _matches(pattern: re.Pattern[str], text: object) -> bool:
-    return isinstance(text, str) and pattern.fullmatch(text) is not None
