@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from volition.workspace import Workspace
+from volition.workspace.accesses import Accesses
 from volition.workspace.audiences import Audiences
 from volition.workspace.consent import Consent
 from volition.workspace.exclusions import ConversationExclusions
@@ -46,6 +47,7 @@ GROUPS = {
     "exclusions": ConversationExclusions,
     "proofs": Proofs,
     "log": PublicLog,
+    "accesses": Accesses,
     "retraining": Retraining,
 }
 

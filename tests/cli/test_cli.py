@@ -54,7 +54,7 @@ PROMISED = """
     collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; exclude; include; share;
     unshare; weigh; snapshot; base; families; train; audit; release; retrain; search;
     opened; summarize; draft; rewrite;
-    recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; recorded; requests; prove; verify; status; key; demo;
+    recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; recorded; accesses; requests; prove; verify; status; key; demo;
     serve; user add; user list; user password; user remove; user link; user links; user unlink; token issue; token list; token end
 """
 
@@ -113,6 +113,7 @@ EXAMPLES = {
     "erase": "erase --party person:mara",
     "export": "export mara mine.zip",
     "recorded": "recorded mara",
+    "accesses": "accesses mara",
     "requests": "requests mara",
     "prove": "prove evidence.zip",
     "verify": "verify {evidence}",

@@ -4,7 +4,9 @@ A command is a function from its options to a `Result`: it parses, calls one use
 nothing itself, so `--json` gives one JSON document and nothing else, whatever the command.
 """
 
+import getpass
 import inspect
+import os
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from volition.ledger.entry import Entry
+    from volition.transparency.access_log import Reader
     from volition.workspace import Workspace
     from volition.workspace.erasing import SignIns
 
@@ -66,7 +69,18 @@ class Call:
         from volition.workspace import Workspace, find_workspace  # noqa: PLC0415 - heavy: --help does without
 
         folder = find_workspace(Path.cwd()) if self.folder is None else self.folder
-        return Workspace.open(folder, open_sign_ins=partial(_sign_ins, folder))
+        return Workspace.open(folder, open_sign_ins=partial(_sign_ins, folder), reader=_reader())
+
+
+def _reader() -> "Reader":
+    """Return who reads what a command prints: this machine's user, who is of the staff."""
+    from volition.transparency.access_log import Reader  # noqa: PLC0415 - as above
+
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = str(os.getuid())
+    return Reader(who=name, role="command line")
 
 
 def _sign_ins(folder: Path) -> "AbstractContextManager[SignIns | None]":
@@ -101,7 +115,7 @@ _SHARED: Final = (
 
 
 def command(
-    app: typer.Typer, name: str, *, example: str, panel: str | None = None
+    app: typer.Typer, name: str, *, example: str, panel: str | None = None, reads: str | None = None
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Make a function a command; it gets a `Call` first, then its own options.
 
@@ -110,6 +124,7 @@ def command(
         name: Its name.
         example: How it is called, for its help.
         panel: The heading that it stands under.
+        reads: What of people's data it shows (of `access_log.READINGS`); it writes that down before (`accesses.note`).
     """
 
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
@@ -128,6 +143,7 @@ def command(
         # Typer reads the options of a command off the signature of its function.
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        run.reads = reads  # type: ignore[attr-defined]
         app.command(name, cls=PlainCommand, epilog=f"\b\nExample: {example}", rich_help_panel=panel)(run)
         return function
 

@@ -16,8 +16,8 @@ PANEL = "Undo"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "owed", panel=PANEL, example="volition owed")(owed)
-    command(app, "forget", panel=PANEL, example="volition forget")(forget)
+    command(app, "owed", panel=PANEL, example="volition owed", reads="owed")(owed)
+    command(app, "forget", panel=PANEL, example="volition forget", reads="owed")(forget)
     command(app, "erase", panel=PANEL, example="volition erase --party person:ada")(erase)
 
 
@@ -34,6 +34,7 @@ def forget(call: Call) -> Result:
     Each model gives way to the one that would have been trained without the parties; its files are erased.
     """
     with call.workspace() as workspace, output.progress() as progress:
+        found = workspace.forgetting.forget(progress=progress)
         done = [
             {
                 "model": forgotten.model,
@@ -42,8 +43,10 @@ def forget(call: Call) -> Result:
                 "rows": forgotten.rows,
                 "waits": forgotten.waits,
             }
-            for forgotten in workspace.forgetting.forget(progress=progress)
+            for forgotten in found
         ]
+        people = {party for forgotten in found for party in forgotten.parties if party.startswith("person:")}
+        workspace.accesses.note(None, "owed", people)
         waiting = [owed for owed in owed_json(workspace) if owed["blocked"]]
     return Result(value={"forgotten": done, "waiting": waiting}, view=_forgotten_view)
 

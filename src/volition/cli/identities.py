@@ -31,8 +31,8 @@ By = Annotated[str | None, typer.Option("--as", metavar="PERSON", help="Who says
 
 def register(person: typer.Typer) -> None:
     """Add the commands to those of people."""
-    command(person, "list", example="volition person list --account helio --may-be")(list_people)
-    command(person, "show", example="volition person show ada")(show)
+    command(person, "list", example="volition person list --account helio --may-be", reads="people")(list_people)
+    command(person, "show", example="volition person show ada", reads="person")(show)
     command(person, "alias", example='volition person alias ada "Ada B." --email ada@home.example')(alias)
     command(person, "merge", example="volition person merge helio:guest:5f2a61c09b1e --into ada")(merge)
     command(person, "rename", example='volition person rename ada "Ada King"')(rename)
@@ -62,6 +62,7 @@ def list_people(
         ]
         if may_be:
             people = [one for one in people if one["may_be"]]
+        workspace.accesses.note_list(None, "people", account=account, records=len(people))
     return Result(value={"people": people}, view=_people_view)
 
 
@@ -118,6 +119,7 @@ def show(call: Call, person: Who) -> Result:
             "may_be": [one.id for one in workspace.people.namesakes(known.id)],
             "answers": [recorded(entry) for entry in workspace.consent.answers(known.id, limit=_ANSWERS)],
         }
+        workspace.accesses.note(None, "person", [known.id], records=len(value["answers"]))
     return Result(value=value, view=_person_view)
 
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 def owed_json(workspace: "Workspace") -> list[dict[str, Any]]:
     """Return every forgetting that is owed, parties named as on the command line."""
-    rows = []
-    for owed in workspace.models.owed():
+    rows, found = [], workspace.models.owed()
+    people = {party for owed in found for party in owed.parties if party.startswith("person:")}
+    workspace.accesses.note(None, "owed", people)
+    for owed in found:
         row = owed.to_json()
         row["parties"] = {workspace.party_name(party): reason for party, reason in row["parties"].items()}
         rows.append(row)

@@ -29,7 +29,7 @@ _ENTRY_PROOF: Final = b"c2sp.org/tlog-proof@"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "prove", panel=PANEL, example="volition prove evidence.zip")(prove)
+    command(app, "prove", panel=PANEL, example="volition prove evidence.zip", reads="proofs")(prove)
     command(app, "verify", panel=PANEL, example="volition verify evidence.zip --key log.pub")(verify)
     command(app, "key", panel=PANEL, example="volition key > log.pub")(key)
 
@@ -56,9 +56,12 @@ def prove(
             if model is not None:
                 raise InvalidInputError("--model goes with --person. Without one, the evidence is about every model.")
             path = file or Path("evidence.zip")
+            workspace.accesses.note_list(None, "entries", account=None, records=workspace.ledger.size)
             entries = workspace.proofs.bundle(path)
             return Result(value={"file": str(path), "entries": entries}, view=_proved_view)
         document = workspace.proofs.evidence(person, model=model)
+        shown = len(document["proofs"]) + len(document["receipts"])
+        workspace.accesses.note(None, "proofs", [person], records=shown)
     if file is None and call.json:
         return Result(value=document, view=_proved_person_view)
     path = file or Path("proof.json")

@@ -37,11 +37,11 @@ def register(app: typer.Typer) -> None:
     app.add_typer(user, name="user", rich_help_panel=PANEL)
     app.add_typer(token, name="token", rich_help_panel=PANEL)
     command(user, "add", example="volition user add olga --role operator")(user_add)
-    command(user, "list", example="volition user list")(user_list)
+    command(user, "list", example="volition user list", reads="people")(user_list)
     command(user, "password", example="volition user password olga")(user_password)
     command(user, "remove", example="volition user remove olga")(user_remove)
     command(user, "link", example="volition user link zoe --account helio")(user_link)
-    command(user, "links", example="volition user links --account helio")(user_links)
+    command(user, "links", example="volition user links --account helio", reads="guest-links")(user_links)
     command(user, "unlink", example="volition user unlink 3f9a1c2b4d5e")(user_unlink)
     command(token, "issue", example="volition token issue olga --role operator --scope read")(token_issue)
     command(token, "list", example="volition token list")(token_list)
@@ -129,7 +129,7 @@ def user_add(
 
 def user_list(call: Call) -> Result:
     """List who may sign in."""
-    with _access(call) as (_, access):
+    with _access(call) as (workspace, access):
         rows = [
             {
                 "user": who.user,
@@ -140,6 +140,7 @@ def user_list(call: Call) -> Result:
             }
             for who in access.users.all()
         ]
+        workspace.accesses.note(None, "people", {who.person for who in access.users.all() if who.person is not None})
     return Result(value={"users": rows}, view=_users_view)
 
 
@@ -189,6 +190,7 @@ def user_links(
         if account is not None:
             workspace.parties.account(account)
         found, now_us = access.links.guest_links(account), access.database.clock()
+        workspace.accesses.note(None, "guest-links", {link.person for link in found})
     return Result(value={"links": [_link(link, now_us) for link in found]}, view=_links_view)
 
 

@@ -14,7 +14,9 @@ PANEL = "Data, and who says yes"
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    command(app, "weigh", panel=PANEL, example="volition weigh --party account:acme --purpose train")(weigh)
+    command(app, "weigh", panel=PANEL, example="volition weigh --party account:acme --purpose train", reads="weigh")(
+        weigh
+    )
 
 
 def weigh(
@@ -34,6 +36,8 @@ def weigh(
     """
     with call.workspace() as workspace, output.progress() as progress:
         weighed = workspace.weigh.party(party, purpose=purpose or None, measure=measure, progress=progress)
+        if party.startswith("person:"):
+            workspace.accesses.note(None, "weigh", [party.removeprefix("person:")])
     return Result(value=weighed.to_json(), view=weighed_view)
 
 

@@ -6,6 +6,7 @@ Each module knows only those before it:
 
 settings      `server.toml`
 auth          users, passwords, sessions, tokens, links
+reading       what staff read of people is written down before it is shown
 jobs          background jobs
 repeating     work that is repeated in a thread, and after trouble less often
 checkpoints   the ledger's newest checkpoint, kept with the users

@@ -19,6 +19,7 @@ import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from volition import canonical
+from volition.canonical import us_to_text
 from volition.errors import BackendError, ConflictError, InvalidInputError
 from volition.server.api.app import PATHS, Api
 from volition.server.auth import Access
@@ -29,6 +30,7 @@ from volition.server.mail.courier import Courier
 from volition.server.middleware import SecurityMiddleware
 from volition.server.notices.outbox import Outbox
 from volition.server.notices.shown import ShownNotices
+from volition.server.repeating import Repeating
 from volition.server.settings import ServerSettings, read_settings
 from volition.server.sign_ins import end_sign_ins_of_erased
 from volition.server.web.app import application as web_application
@@ -68,6 +70,8 @@ class Server:
         self._finish_erasures()
         self._courier = self._send_mails(folder)
         self._cosigning = self._ask_witnesses()
+        self._days_closed_on = ""
+        self._closing_days = Repeating("closing days of accesses", self._close_days)
         self._api = SecurityMiddleware(self.api, self.access)
         self._web = SecurityMiddleware(web, self.access, refuse=problem_page(self.settings))
 
@@ -77,6 +81,14 @@ class Server:
             with contextlib.suppress(ConflictError):  # done, but for old bytes that another process still reads
                 workspace.finish_erasures()
             end_sign_ins_of_erased(self.access, workspace.parties)
+
+    def _close_days(self) -> None:
+        """Enter in the ledger who looked at people's data on the days that are over, once a day."""
+        today = us_to_text(canonical.now_us())[:10]
+        if today != self._days_closed_on:
+            with self.workspaces.borrow() as workspace:
+                workspace.accesses.close_days()
+            self._days_closed_on = today
 
     def _send_mails(self, folder: Path) -> Courier | None:
         with self.workspaces.borrow() as workspace:
@@ -110,6 +122,7 @@ class Server:
 
     def close(self) -> None:
         """Close the workspace and the file of users."""
+        self._closing_days.close()
         self.api.close()
         if self._courier is not None:
             self._courier.close()

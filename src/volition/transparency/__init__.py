@@ -11,6 +11,7 @@ whoever holds evidence checks it with `verify` and `evidence`.
 Each module knows only those before it:
 
 usage           how often features used whose records
+access_log      who looked at whose data, provable once a day is over (audit trail)
 holdings        what is held of one person, to read and to take away
 data_requests   what a person asked for, and its progress
 traces          what the models learned from one party

@@ -7,9 +7,11 @@ from typing import Any
 
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
+from volition.transparency.access_log import PROOF_FORMAT as ACCESS_FORMAT
 from volition.transparency.receipt import FORMAT, PROOFS_FORMAT, verify_receipt
 from volition.transparency.verify.checks import Check, Verified
 from volition.transparency.verify.collected import COLLECTED_FORMAT, verify_collected
+from volition.transparency.verify.looked import subject_of, verify_access
 from volition.transparency.verify.people import verify_person
 from volition.transparency.verify.proofs import (
     CONSISTENCY_FORMAT,
@@ -20,7 +22,7 @@ from volition.transparency.verify.proofs import (
 
 
 def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[str] = ()) -> Verified:  # noqa: ANN401 - any JSON value may arrive
-    """Check a document: proofs of a person, receipts, a proof bundle with both, or a proof that the console gives.
+    """Check a document: proofs of a person, receipts, both together, who looked, or a proof that the console gives.
 
     Args:
         document: Any JSON value.
@@ -32,6 +34,10 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
     """
     if isinstance(document, Mapping) and document.get("format") == CONSISTENCY_FORMAT:
         return verify_consistency_proof(document, verifier)
+    if isinstance(document, Mapping) and document.get("format") == ACCESS_FORMAT:
+        verified = verify_access(document, verifier)
+        about = [_is_about(subject_of(document), people)] if people else []
+        return replace(verified, checks=(*verified.checks, *about))
     if isinstance(document, Mapping) and is_inclusion(document):
         return verify_inclusion_proof(document, verifier)
     if isinstance(document, Mapping) and document.get("format") == COLLECTED_FORMAT:

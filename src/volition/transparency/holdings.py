@@ -12,6 +12,7 @@ The export is a zip, written record by record, so it may be larger than memory:
     concerning.json     others' records that concern them, without content; concerning.parquet likewise
     decisions.json      their decisions and signals, as the ledger has them
     uses.json           uses by features (counted by day), and the training sets that they were in
+    accesses.json       who looked at their data
 """
 
 import json
@@ -48,6 +49,7 @@ concerning.json, concerning.parquet  {concerning:,} records of what others said 
                                      are theirs, so they are not in here.
 decisions.json                       every yes and no of yours, with its number in the ledger.
 uses.json                            how often features used your records, by day, and every training set you are in.
+accesses.json                        who looked at your data and for what, and each feature's use, the newest first.
 about.json                           under which names you are known, and your pseudonyms in the ledger.
 {may_be}
 Times are UTC. Numbers that were computed from your records (for search) are kept beside them; they are left out, since
@@ -299,6 +301,7 @@ def write_export(  # noqa: PLR0913 - what an export is made of
     about: Mapping[str, Any],
     decisions: Sequence[Mapping[str, Any]],
     uses: Mapping[str, Any],
+    accesses: Sequence[Mapping[str, Any]],
 ) -> Exported:
     """Write all that is held of a person as a zip.
 
@@ -309,6 +312,7 @@ def write_export(  # noqa: PLR0913 - what an export is made of
         about: Facts about the person: at least `origin`, `person` and `at`.
         decisions: Their ledger entries, as JSON objects.
         uses: From `uses_json`.
+        accesses: Who looked, as JSON objects.
 
     Raises:
         BackendError: A file of the lake cannot be read.
@@ -320,6 +324,7 @@ def write_export(  # noqa: PLR0913 - what an export is made of
         concerning = archive.table("concerning", CONCERNING, map(_concerning, others))
         archive.text("decisions.json", _pretty(decisions))
         archive.text("uses.json", _pretty(uses))
+        archive.text("accesses.json", _pretty(accesses))
         archive.text("about.json", _pretty({**about, "records": own, "concerning": concerning}))
         named = {name: about[name] for name in ("origin", "person", "at")}
         named["may_be"] = _MAY_BE.format(count=about["may_be"]) if about.get("may_be") else ""

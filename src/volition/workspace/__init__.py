@@ -7,7 +7,7 @@ ledger.db         the append-only log
 parties.db        accounts and people: names, pseudonyms, keys; the part that can be destroyed
 terms/            the texts that were published, by their digests
 lake/             records
-uses.db           how often features used whose records, counted by day
+uses.db           how often features used whose records, counted by day; who looked at whose data
 cosignatures.db   what witnesses signed, where volition.toml names some; it may be deleted
 doubt.json        what a witness knows that contradicts the log; only while there is doubt
 history/          what the gate knows of a long ledger, read once; it may be deleted
@@ -40,6 +40,7 @@ records      ways in; and what may be used, as a stream
 snapshots    training sets, frozen
 models       train, audit, release; which are at work
 retraining   models trained again, and compared
+accesses     who looked at whose data
 features     models at work, for one person
 weigh        what a yes gives and costs
 erasing      a party gone for good, in one order for every face

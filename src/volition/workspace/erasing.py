@@ -2,7 +2,7 @@
 
 1. The ledger's entry: from then on the gate refuses, and what is left to do is known to every later process.
 2. Where a person signs in, since what names them there is found by their names.
-3. The records, what was set aside, the counts of uses.
+3. The records, what was set aside, the counts of uses, the lines about who looked.
 4. The key, and with it the names: nothing leads back to what was before.
 
 Killed anywhere after the first step, it goes on when a server is next started on the workspace, or with the next
@@ -86,6 +86,7 @@ class Erasing:
             for pseudonym in person.pseudonyms:
                 records += lake.erase_person(pseudonym)
                 self._opened.uses.erase(pseudonym)
+                self._opened.access_log.erase(pseudonym)
             set_aside += lake.erase_set_aside_person(person)
             parties.destroy_person(person.id)
         return Erased(records=records, set_aside=set_aside)

@@ -44,6 +44,8 @@ from volition.records.audience import CATEGORY, ConversationKind, is_open, parti
 from volition.records.ingest.intake import OTHER, Collected
 from volition.records.ingest.messages import mentioned, written_message
 from volition.records.lake import Row
+from volition.transparency.access_log import FEATURE
+from volition.workspace.accesses import Accesses
 from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
@@ -62,14 +64,16 @@ class Features:
         records: Records,
         models: Models,
         search_cache: SearchCache,
+        accesses: Accesses,
     ) -> None:
-        """Take the opened folder, the gate, who may read what, the records, the models, and search's cache."""
+        """Take the opened folder, the gate, who may read what, records, models, search's cache, and who looked."""
         self._opened = opened
         self._gate = gate
         self._audiences = audiences
         self._records = records
         self._models = models
         self._search_cache = search_cache
+        self._accesses = accesses
         self._composer = ComposerCache()
 
     def endpoint(self) -> Endpoint | None:
@@ -291,4 +295,9 @@ class Features:
         )
 
     def _note_use(self, purpose: str, rows: Iterable[Row]) -> None:
-        self._opened.uses.note(purpose, [(row.people[0], row.category) for row in rows], at_us=self._opened.now_us)
+        used = [(row.people[0], row.category) for row in rows]
+        self._opened.uses.note(purpose, used, at_us=self._opened.now_us)
+        if self._opened.reader is not None:  # somebody besides the one for whom the feature works sees them
+            for whose in dict.fromkeys(pseudonym for pseudonym, _ in used):
+                of = [category for pseudonym, category in used if pseudonym == whose]
+                self._accesses.note(None, FEATURE, [f"person:{whose}"], records=len(of), categories=of)

@@ -27,6 +27,7 @@ from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
+from volition.transparency.access_log import AccessLog, Reader
 from volition.transparency.usage import UsageCounts
 from volition.workspace.checkpoints import KeptCheckpoints
 from volition.workspace.doubt import FILE as DOUBTS
@@ -48,12 +49,15 @@ _log = logging.getLogger(__name__)
 class Opened:
     """A workspace's folder, open, and what its ledger says. Every group of use cases is handed it."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], int] = canonical.now_us) -> None:
+    def __init__(
+        self, folder: Path, *, clock: Callable[[], int] = canonical.now_us, reader: Reader | None = None
+    ) -> None:
         """Open the files of the workspace in `folder`; `Workspace.create` makes one.
 
         Args:
             folder: Where it lies.
             clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+            reader: Who sees what features show here, beside the one whom they are asked for; none where nobody does.
 
         Raises:
             InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
@@ -69,6 +73,7 @@ class Opened:
         self._engine = None if self.settings.engine == DEFAULT_ENGINE else make_engine(self.settings.engine)
         self.clock = clock
         self._doubts = os.fspath(folder / DOUBTS)
+        self.reader = reader
         self.signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
         self.parties = Parties.open(folder)
         self._store = SqliteStore(folder / "ledger.db")
@@ -90,6 +95,8 @@ class Opened:
             self.lake.close()
         if "cosignatures" in self.__dict__:
             self.cosignatures.close()
+        if "access_log" in self.__dict__:
+            self.access_log.close()
         self.uses.close()
         self._checkpoints.close()
         self.parties.close()
@@ -131,6 +138,11 @@ class Opened:
 
         engine = self._engine or make_engine(self.settings.engine)
         return Lake(self.folder / "lake", self.parties, engine, self.ledger)
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Who looked at whose data. Raises BackendError where it cannot be opened."""
+        return AccessLog(self.folder / "uses.db")
 
     @property
     def now_us(self) -> int:

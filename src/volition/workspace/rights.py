@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
-from typing import IO
+from typing import IO, Final
 
 from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
@@ -29,6 +29,7 @@ from volition.transparency.holdings import (
     write_export,
 )
 from volition.transparency.usage import UsageCount
+from volition.workspace.accesses import Accesses
 from volition.workspace.consent import Consent
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
@@ -36,19 +37,28 @@ from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 from volition.workspace.snapshots import Snapshots
 
+_EVERY_LINE: Final = 1 << 31
+
 
 class Rights:
     """Answers what a person may ask for."""
 
-    def __init__(
-        self, opened: Opened, gate: GateQuestions, consent: Consent, snapshots: Snapshots, models: Models
+    def __init__(  # noqa: PLR0913, PLR0917 - each is a group that rights need
+        self,
+        opened: Opened,
+        gate: GateQuestions,
+        consent: Consent,
+        snapshots: Snapshots,
+        models: Models,
+        accesses: Accesses,
     ) -> None:
-        """Take the opened folder, the gate, what people said, and the snapshots and models that may hold them."""
+        """Take the folder, the gate, what people said, the snapshots and models that may hold them, and who looked."""
         self._opened = opened
         self._gate = gate
         self._consent = consent
         self._snapshots = snapshots
         self._models = models
+        self._accesses = accesses
         self._namesakes = Namesakes(opened)
 
     def holdings(self, person: str) -> Holdings:
@@ -110,6 +120,7 @@ class Rights:
                 for entry in self._said(person)
             ],
             uses=uses_json(found.uses, found.training_sets),
+            accesses=[line.to_json() for line in self._accesses.of(person, limit=_EVERY_LINE)],
         )
 
     def _said(self, person: str) -> list[Entry]:

@@ -26,6 +26,7 @@ from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
+from volition.transparency.access_log import Reader
 from volition.workspace.erasing import Erasing, OpenSignIns, no_sign_ins
 from volition.workspace.opened import Opened
 from volition.workspace.settings import PUBLIC_ITEMS, SETTINGS, SETTINGS_FILE
@@ -33,6 +34,7 @@ from volition.workspace.settings import PUBLIC_ITEMS, SETTINGS, SETTINGS_FILE
 if TYPE_CHECKING:
     from volition.features.search_cache import SearchCache
     from volition.learning.encoder import Encoder
+    from volition.workspace.accesses import Accesses
     from volition.workspace.audiences import Audiences
     from volition.workspace.consent import Consent
     from volition.workspace.exclusions import ConversationExclusions
@@ -56,7 +58,12 @@ class Workspace:
     """A folder with everything in it. Open it with `with`, or close it."""
 
     def __init__(
-        self, folder: Path, *, clock: Callable[[], int] = canonical.now_us, open_sign_ins: OpenSignIns = no_sign_ins
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], int] = canonical.now_us,
+        open_sign_ins: OpenSignIns = no_sign_ins,
+        reader: Reader | None = None,
     ) -> None:
         """Open the workspace in `folder`; `Workspace.create` makes one.
 
@@ -64,21 +71,28 @@ class Workspace:
             folder: Where it lies.
             clock: Gives the present instant in microseconds since the Unix epoch, UTC.
             open_sign_ins: Opens where people sign in, which an erasure concerns, too; the server and the commands say.
+            reader: Who sees what features show here, beside the one whom they are asked for, as at the command line: it
+                is written down with the rest of who looked (`accesses`). None where nobody else does.
 
         Raises:
             InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
             BackendError: A file of it cannot be opened, or its engine is not installed.
             ProofError: The ledger was changed by somebody else than this software.
         """
-        self._opened = Opened(folder, clock=clock)
+        self._opened = Opened(folder, clock=clock, reader=reader)
         self._open_sign_ins = open_sign_ins
 
     @classmethod
     def open(
-        cls, folder: Path, *, clock: Callable[[], int] = canonical.now_us, open_sign_ins: OpenSignIns = no_sign_ins
+        cls,
+        folder: Path,
+        *,
+        clock: Callable[[], int] = canonical.now_us,
+        open_sign_ins: OpenSignIns = no_sign_ins,
+        reader: Reader | None = None,
     ) -> Self:
         """Open the workspace in `folder`. Takes and raises what the constructor does."""
-        return cls(folder, clock=clock, open_sign_ins=open_sign_ins)
+        return cls(folder, clock=clock, open_sign_ins=open_sign_ins, reader=reader)
 
     @classmethod
     def create(
@@ -217,7 +231,9 @@ class Workspace:
         """Run features for a person."""
         from volition.workspace.features import Features
 
-        return Features(self._opened, self.gate, self.audiences, self.records, self.models, self._search_cache)
+        return Features(
+            self._opened, self.gate, self.audiences, self.records, self.models, self._search_cache, self.accesses
+        )
 
     @cached_property
     def weigh(self) -> "Weighing":
@@ -238,7 +254,14 @@ class Workspace:
         """What a person may ask for: what is held, all of it to take away, how far their requests are."""
         from volition.workspace.rights import Rights
 
-        return Rights(self._opened, self.gate, self.consent, self.snapshots, self.models)
+        return Rights(self._opened, self.gate, self.consent, self.snapshots, self.models, self.accesses)
+
+    @cached_property
+    def accesses(self) -> "Accesses":
+        """Who looked at whose data."""
+        from volition.workspace.accesses import Accesses
+
+        return Accesses(self._opened)
 
     @cached_property
     def proofs(self) -> "Proofs":

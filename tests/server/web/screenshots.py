@@ -34,6 +34,7 @@ SHOTS = [  # name, role, path; {model}, {released}, {snapshot}, {run}, {meeting}
     ("settings", Role.PERSON, "/settings"),
     ("weigh", Role.PERSON, "/weigh"),
     ("holdings", Role.PERSON, "/holdings"),
+    ("looked", Role.PERSON, "/looked"),
     ("learned", Role.PERSON, "/models"),
     ("card", Role.PERSON, "/models/{released}"),
     ("receipts", Role.PERSON, "/receipts"),

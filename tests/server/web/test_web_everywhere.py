@@ -12,6 +12,7 @@ import pytest
 
 from volition.server.auth import Role
 from volition.server.web.app import PAGES
+from volition.transparency.access_log import Reader
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TALK = """WEBVTT
@@ -81,6 +82,9 @@ def lived(served, tmp_path):
         workspace.forgetting.erase("person:u11")
         erased = next(entry.seq for entry in workspace.entries() if entry.kind == "erasure")
         terms = workspace.terms.published()[-1].id
+        olga = Reader(who="olga", role="operator")
+        workspace.accesses.note(olga, "holdings", ["ada", guest], records=7, categories=["content/chat"])
+        workspace.accesses.note_list(olga, "people", account="acme", records=15)
 
     def learn(_, progress):
         for step in range(5):

@@ -75,7 +75,17 @@ def test_the_walk_leaves_no_route_out(server):
 
 def test_a_guest_opens_what_is_about_themselves_and_nothing_else():
     areas = {page.path.split("/")[1] for page in PAGES if page.roles is not None and Role.GUEST in page.roles}
-    assert areas == {"guest", "settings", "holdings", "receipts", "requests", "terms", "notices", "exclusions"}
+    assert areas == {
+        "guest",
+        "settings",
+        "holdings",
+        "looked",
+        "receipts",
+        "requests",
+        "terms",
+        "notices",
+        "exclusions",
+    }
 
 
 @pytest.mark.parametrize("role", [NOBODY, *Role, STRANGER])

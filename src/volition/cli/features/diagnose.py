@@ -12,7 +12,7 @@ from volition.cli.features.asker import PANEL
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "diagnose", panel=PANEL, example="volition diagnose ada")(diagnose)
+    command(app, "diagnose", panel=PANEL, example="volition diagnose ada", reads="feature")(diagnose)
 
 
 def diagnose(

@@ -13,7 +13,7 @@ from volition.cli.features.asker import PANEL
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "recommend", panel=PANEL, example="volition recommend ada")(recommend)
+    command(app, "recommend", panel=PANEL, example="volition recommend ada", reads="feature")(recommend)
 
 
 def recommend(

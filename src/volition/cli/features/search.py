@@ -14,7 +14,9 @@ from volition.cli.features.asker import PANEL, Asker
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "search", panel=PANEL, example='volition search "who orders the wheels" --as ada')(search)
+    command(app, "search", panel=PANEL, example='volition search "who orders the wheels" --as ada', reads="feature")(
+        search
+    )
     command(app, "opened", panel=PANEL, example='volition opened "who orders the wheels" RECORD --as ada')(opened)
 
 

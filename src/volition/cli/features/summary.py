@@ -14,7 +14,7 @@ from volition.cli.features.asker import PANEL, Asker
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada")(summarize)
+    command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada", reads="feature")(summarize)
 
 
 def summarize(

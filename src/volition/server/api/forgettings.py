@@ -6,19 +6,22 @@ from fastapi import APIRouter
 
 from volition.server.api.runs import run_out
 from volition.server.api.schemas import RunOut
-from volition.server.api.security import STAFF, JobsDep, WorkspaceDep, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.api.security import JobsDep, WorkspaceDep, requires
+from volition.server.auth import STAFF, Principal, Role, Scope
+from volition.server.reading import note_named
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/owed", tags=["forgettings"])
 def list_owed(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)],
+    who: Annotated[Principal, requires(Scope.READ, *STAFF, reads="owed")],
     workspace: WorkspaceDep,
 ) -> list[dict[str, Any]]:
     """List every forgetting that is due, the earliest first."""
-    return [owed.to_json() for owed in workspace.models.owed()]
+    found = [owed.to_json() for owed in workspace.models.owed()]
+    note_named(workspace, who, "owed", found)
+    return found
 
 
 @routes.post("/forgettings", tags=["forgettings"], status_code=202)

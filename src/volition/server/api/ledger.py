@@ -20,13 +20,14 @@ from volition.server.api.schemas import (
 from volition.server.api.security import ALL_ROLES, WorkspaceDep, requires
 from volition.server.auth import Principal, Role, Scope
 from volition.server.http_errors import NOT_FOUND, HttpError
+from volition.server.reading import NOBODY, note_named
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/entries", tags=["ledger"])
 def list_entries(
-    _: Annotated[Principal, requires(Scope.READ, Role.AUDITOR, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.READ, Role.AUDITOR, Role.OPERATOR, reads="entries")],
     workspace: WorkspaceDep,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -36,12 +37,13 @@ def list_entries(
     size = workspace.ledger.size
     page = list(workspace.ledger.entries(min(start, size), min(start + limit, size)))
     end = start + len(page)
+    note_named(workspace, who, "entries", (entry.body for entry in page))
     return Listing(items=[entry_out(entry) for entry in page], next=cursor_after(str(end)) if end < size else None)
 
 
 @routes.get("/checkpoint", tags=["ledger"])
 def checkpoint(
-    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)],
+    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES, reads=NOBODY)],
     workspace: WorkspaceDep,
 ) -> CheckpointOut:
     """Return the ledger's signed size and root, and the key that checks it."""
@@ -50,7 +52,7 @@ def checkpoint(
 
 @routes.get("/entries/{seq}/proof", tags=["ledger"])
 def prove_entry(
-    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)],
+    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES, reads=NOBODY)],
     workspace: WorkspaceDep,
     seq: Annotated[int, Path(ge=0, le=2**53)],
 ) -> ProofOut:

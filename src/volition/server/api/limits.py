@@ -9,13 +9,14 @@ from volition.server.api.ledger import entry_out
 from volition.server.api.schemas import EntryOut, GroupOut, LimitIn, PathId
 from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import Principal, Role, Scope
+from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/accounts/{account}/limits", tags=["decisions"])
 def list_limits(
-    who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR, reads=NOBODY)],
     workspace: WorkspaceDep,
     account: PathId,
 ) -> list[GroupOut]:

@@ -8,15 +8,16 @@ from volition.canonical import us_to_text
 from volition.learning.registry import ModelState
 from volition.server.api.runs import run_out
 from volition.server.api.schemas import Cursor, Limit, Listing, ModelOut, PathId, RunOut, paged
-from volition.server.api.security import STAFF, JobsDep, WorkspaceDep, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.api.security import JobsDep, WorkspaceDep, requires
+from volition.server.auth import STAFF, Principal, Role, Scope
+from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/models", tags=["models"])
 def list_models(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)],
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)],
     workspace: WorkspaceDep,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -29,7 +30,7 @@ def list_models(
 
 @routes.get("/models/{model}/findings", tags=["models"])
 def show_findings(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)], workspace: WorkspaceDep, model: PathId
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)], workspace: WorkspaceDep, model: PathId
 ) -> list[dict[str, Any]]:
     """Return the findings of a model's audits; an empty list if it was not audited."""
     return [finding.to_json() for finding in workspace.models.findings(workspace.models.open(model))]

@@ -6,8 +6,9 @@ from fastapi import APIRouter
 
 from volition.consent.parties import Person
 from volition.server.api.schemas import AccountIn, AccountOut, Cursor, Limit, Listing, PersonIn, PersonOut, paged
-from volition.server.api.security import STAFF, WorkspaceDep, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.api.security import WorkspaceDep, requires
+from volition.server.auth import STAFF, Principal, Role, Scope
+from volition.server.reading import NOBODY, note_list
 from volition.workspace import Workspace
 
 routes = APIRouter(prefix="/v1")
@@ -15,7 +16,7 @@ routes = APIRouter(prefix="/v1")
 
 @routes.get("/accounts", tags=["parties"])
 def list_accounts(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)],
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)],
     workspace: WorkspaceDep,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -37,7 +38,7 @@ def add_account(
 
 @routes.get("/people", tags=["parties"])
 def list_people(
-    who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR, reads="people")],
     workspace: WorkspaceDep,
     account: str | None = None,
     cursor: Cursor = None,
@@ -46,6 +47,7 @@ def list_people(
     """List people, by id; an administrator sees those of their own account."""
     chosen = account if Role.OPERATOR in who.roles else who.account
     page, following = paged(workspace.parties.people(chosen), lambda person: person.id, cursor, limit)
+    note_list(workspace, who, "people", account=chosen, records=len(page))
     return Listing(items=[_person(person) for person in page], next=following)
 
 

@@ -8,16 +8,17 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
 from volition.server.api.schemas import PathId, RunIn, RunOut
-from volition.server.api.security import STAFF, JobsDep, WorkspaceDep, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.api.security import JobsDep, WorkspaceDep, requires
+from volition.server.auth import STAFF, Principal, Role, Scope
 from volition.server.jobs import Job, Jobs
+from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/runs", tags=["runs"])
 def list_runs(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)],
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)],
     jobs: JobsDep,
 ) -> list[RunOut]:
     """List the background jobs of this server, oldest first."""
@@ -43,7 +44,7 @@ def train(
 
 
 @routes.get("/runs/{run}", tags=["runs"])
-def show_run(_: Annotated[Principal, requires(Scope.READ, *STAFF)], jobs: JobsDep, run: PathId) -> RunOut:
+def show_run(_: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)], jobs: JobsDep, run: PathId) -> RunOut:
     """Return a run as it is now."""
     return run_out(jobs.job(run))
 
@@ -54,7 +55,9 @@ def show_run(_: Annotated[Principal, requires(Scope.READ, *STAFF)], jobs: JobsDe
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
-def follow_run(_: Annotated[Principal, requires(Scope.READ, *STAFF)], jobs: JobsDep, run: PathId) -> StreamingResponse:
+def follow_run(
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)], jobs: JobsDep, run: PathId
+) -> StreamingResponse:
     """Follow a run as server-sent events: its document at each change, until it is over."""
     jobs.job(run)
     return StreamingResponse(_events(jobs, run), media_type="text/event-stream")

@@ -7,7 +7,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
+from volition.transparency.access_log import AccessLine
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
@@ -270,6 +272,37 @@ class ModelOut(BaseModel):
     released: str | None
     forgotten: str | None
     successor: str | None
+
+
+class AccessOut(BaseModel):
+    """Somebody looked at a person's data, or a feature used it; `line` names its proof; null until it has one."""
+
+    line: str | None
+    day: str
+    at: str | None
+    who: str
+    role: str
+    reading: str
+    whose: str
+    records: int
+    categories: list[str]
+    entry: int | None
+
+
+def access_out(line: AccessLine) -> AccessOut:
+    """Return a line of the access log as the API shows it."""
+    return AccessOut(
+        line=line.id or None,
+        day=line.day,
+        at=None if line.at_us is None else us_to_text(line.at_us),
+        who=line.who,
+        role=line.role,
+        reading=line.reading,
+        whose=line.whose,
+        records=line.records,
+        categories=list(line.categories),
+        entry=line.seq,
+    )
 
 
 def paged(

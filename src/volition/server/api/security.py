@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """The scope and the roles, any one of them, that a route requires."""
+    """The scope and the roles, any one of them, that a route requires, and what staff read by it (`server.reading`)."""
 
     scope: Scope
     roles: frozenset[Role]
+    reads: str | None = None
 
     def __call__(self, request: Request) -> Principal:
         """Return who is asking.
@@ -41,13 +42,18 @@ class Requirement:
         return context.who
 
 
-def requires(scope: Scope, *roles: Role) -> Any:  # noqa: ANN401 - what `Annotated` takes
-    """Say what a route requires; as a parameter's annotation it gives who is asking."""
-    return Depends(Requirement(scope, frozenset(roles)))
+def requires(scope: Scope, *roles: Role, reads: str | None = None) -> Any:  # noqa: ANN401 - what `Annotated` takes
+    """Say what a route requires; as a parameter's annotation it gives who is asking.
+
+    Args:
+        scope: The scope of a token.
+        roles: The roles, any one of them.
+        reads: What of people's data staff read by it; each route of theirs that shows something says so.
+    """
+    return Depends(Requirement(scope, frozenset(roles), reads))
 
 
 ALL_ROLES = tuple(Role)
-STAFF = (Role.ENGINEER, Role.AUDITOR, Role.OPERATOR)
 
 
 def check_speaks_for(who: Principal, party: str) -> None:

@@ -6,15 +6,16 @@ from fastapi import APIRouter
 
 from volition.server.api.runs import run_out
 from volition.server.api.schemas import Cursor, Limit, Listing, PathId, RunOut, SnapshotIn, paged
-from volition.server.api.security import STAFF, JobsDep, WorkspaceDep, requires
-from volition.server.auth import Principal, Role, Scope
+from volition.server.api.security import JobsDep, WorkspaceDep, requires
+from volition.server.auth import STAFF, Principal, Role, Scope
+from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/snapshots", tags=["snapshots"])
 def list_snapshots(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)],
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)],
     workspace: WorkspaceDep,
     cursor: Cursor = None,
     limit: Limit = 100,
@@ -26,7 +27,7 @@ def list_snapshots(
 
 @routes.get("/snapshots/{snapshot}", tags=["snapshots"])
 def show_snapshot(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF)], workspace: WorkspaceDep, snapshot: PathId
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)], workspace: WorkspaceDep, snapshot: PathId
 ) -> dict[str, Any]:
     """Return a snapshot's manifest: purpose, instant, checkpoint, counts by reason, digests."""
     return dict(workspace.snapshots.open(snapshot).manifest)

@@ -10,13 +10,14 @@ from volition.server.api.ledger import entry_out
 from volition.server.api.schemas import AcceptanceIn, EntryOut, PathId, TermsIn, TermsOut
 from volition.server.api.security import ALL_ROLES, WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import Principal, Role, Scope
+from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
 
 
 @routes.get("/terms", tags=["terms"])
 def list_terms(
-    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES)],
+    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES, reads=NOBODY)],
     workspace: WorkspaceDep,
 ) -> list[TermsOut]:
     """List every published version, oldest first."""

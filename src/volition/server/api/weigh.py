@@ -8,6 +8,7 @@ from volition.errors import InvalidInputError
 from volition.server.api.schemas import Id
 from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import Principal, Role, Scope
+from volition.server.reading import note_reading
 from volition.transparency.weigh import Weighed
 
 routes = APIRouter(prefix="/v1")
@@ -15,7 +16,7 @@ routes = APIRouter(prefix="/v1")
 
 @routes.get("/weigh", tags=["weigh"])
 def weigh(
-    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.ADMINISTRATOR, Role.OPERATOR, reads="weigh")],
     workspace: WorkspaceDep,
     party: Annotated[
         Id | None, Query(description='"account:ID" or "person:ID"; by default the caller, the person first.')
@@ -30,7 +31,10 @@ def weigh(
     """
     chosen = _own(who) if party is None else party
     check_speaks_for(who, chosen)
-    return workspace.weigh.party(chosen, purpose=purpose or None)
+    weighed = workspace.weigh.party(chosen, purpose=purpose or None)
+    if chosen.startswith("person:"):
+        note_reading(workspace, who, "weigh", [chosen.removeprefix("person:")])
+    return weighed
 
 
 def _own(who: Principal) -> str:

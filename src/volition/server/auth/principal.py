@@ -31,6 +31,10 @@ PEOPLE: Final = (Role.PERSON, Role.GUEST)
 """Those who see and decide what concerns themselves: a user of an account, or a guest who came by a link."""
 
 
+STAFF: Final = (Role.ENGINEER, Role.AUDITOR, Role.OPERATOR)
+"""Those who run the service. What they read of people is written down before it is shown (`server.reading`)."""
+
+
 class Scope(StrEnum):
     """What an API token may be used for, within its roles."""
 

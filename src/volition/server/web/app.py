@@ -70,7 +70,18 @@ from volition.server.web.page import (
     Undo,
     Visit,
 )
-from volition.server.web.person import excluding, guests, holdings, models, receipts, requests, settings, terms, weigh
+from volition.server.web.person import (
+    excluding,
+    guests,
+    holdings,
+    looked,
+    models,
+    receipts,
+    requests,
+    settings,
+    terms,
+    weigh,
+)
 from volition.server.web.problem import ProblemPage
 from volition.server.web.signin import oidc, password
 from volition.workspace.pool import MOST, Workspaces
@@ -82,6 +93,7 @@ MODULES: Final = (
     settings,
     weigh,
     holdings,
+    looked,
     models,
     receipts,
     requests,

@@ -227,6 +227,7 @@ class PageRoute:
         is_kept: Whether what was drawn is kept for as long as it would look the same. Only for pages that show nobody's
             words, since what is kept stays in memory.
         is_part: Whether it is put into a page that is open. It leaves a notice for the next whole page.
+        reads: What of people's data staff read by it (`server.reading`); each page of theirs says so.
     """
 
     method: str
@@ -237,6 +238,7 @@ class PageRoute:
     handler: Handler
     is_kept: bool = False
     is_part: bool = False
+    reads: str | None = None
 
 
 EVERYBODY: Final = None
@@ -250,7 +252,7 @@ class Pages:
         """Begin without any."""
         self._pages: list[PageRoute] = []
 
-    def get(
+    def get(  # noqa: PLR0913 - a page's own fields
         self,
         path: str,
         *,
@@ -258,9 +260,10 @@ class Pages:
         template: str | None = None,
         nav: Nav | None = None,
         is_kept: bool = False,
+        reads: str | None = None,
     ) -> Callable[[Handler], Handler]:
         """Make a function a page; without a template it answers with a `Redirect`, a `Download` or `Live`."""
-        return self._add("GET", path, roles, template, nav, is_kept=is_kept)
+        return self._add("GET", path, roles, template, nav, is_kept=is_kept, reads=reads)
 
     def post(
         self, path: str, *, roles: Iterable[Role] | None, template: str | None = None, is_part: bool = False
@@ -278,6 +281,7 @@ class Pages:
         *,
         is_kept: bool = False,
         is_part: bool = False,
+        reads: str | None = None,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             wanted = None if roles is None else frozenset(roles)
@@ -291,6 +295,7 @@ class Pages:
                     handler=handler,
                     is_kept=is_kept,
                     is_part=is_part,
+                    reads=reads,
                 )
             )
             return handler

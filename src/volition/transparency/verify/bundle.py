@@ -40,6 +40,7 @@ from volition.transparency.verify.checks import Check, Verified, check_claim
 from volition.transparency.verify.collected import check_collected
 from volition.transparency.verify.forgettings import check_owed, late_forgettings
 from volition.transparency.verify.log import Log, read_log
+from volition.transparency.verify.looked import check_access_entries
 from volition.transparency.verify.models import Models, read_models
 from volition.transparency.verify.releases import RELEASE, check_release
 from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
@@ -109,6 +110,8 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
     told.last_entry = us_to_text(log.last_us) if log.entries else None
     yield from _against_kept(log, kept)
     yield check_claim("terms", partial(_check_terms, log))[0]
+    if any(entry.kind == "access" for entry in log.entries):
+        yield check_claim("who looked", partial(check_access_entries, log.entries))[0]
     check, models = check_claim("models", partial(read_models, log.entries))
     yield check
     if models is None:

@@ -7,6 +7,7 @@ from typing import Final
 from volition.consent.permits import Reason
 from volition.learning.forget import Owed
 from volition.server.auth import Role
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
 
@@ -86,7 +87,13 @@ class ForgettingsPage:
     done: tuple[Done, ...]
 
 
-@pages.get(PATH, roles=[Role.OPERATOR], template="console-forgettings.html", nav=Nav(label="Forgettings", place=270))
+@pages.get(
+    PATH,
+    roles=[Role.OPERATOR],
+    template="console-forgettings.html",
+    nav=Nav(label="Forgettings", place=270),
+    reads=NOBODY,
+)
 def show(visit: Visit) -> ForgettingsPage:
     """Show what is due, and what was done."""
     workspace = visit.workspace

@@ -8,6 +8,7 @@ from typing import Final
 
 from volition.errors import VolitionError
 from volition.server.auth import GuestLink, Role
+from volition.server.reading import note_reading
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Visit
 
@@ -46,10 +47,17 @@ class GuestLinksPage:
     more: int
 
 
-@pages.get(PATH, roles=[Role.OPERATOR], template="console-guests.html", nav=Nav(label="Guest links", place=280))
+@pages.get(
+    PATH,
+    roles=[Role.OPERATOR],
+    template="console-guests.html",
+    nav=Nav(label="Guest links", place=280),
+    reads="guest-links",
+)
 def show(visit: Visit) -> GuestLinksPage:
     """Show by which links guests can come in."""
     found = visit.access.links.guest_links()
+    note_reading(visit.workspace, visit.who, "guest-links", {link.person for link in found[:_SHOWN]})
     return GuestLinksPage(
         title="Guest links",
         lines=tuple(_line(visit, link) for link in found[:_SHOWN]),

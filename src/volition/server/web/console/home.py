@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from volition.server.auth import Role
 from volition.server.jobs import JobState
+from volition.server.reading import NOBODY
 from volition.server.web.console import forgettings as console_forgettings
 from volition.server.web.console import ledger as console_ledger
 from volition.server.web.console import runs as console_runs
@@ -59,6 +60,7 @@ class ConsolePage:
     roles=[Role.ENGINEER, Role.AUDITOR, Role.OPERATOR],
     template="console.html",
     nav=Nav(label="Overview", place=210),
+    reads=NOBODY,
 )
 def show(visit: Visit) -> ConsolePage:
     """Show the key figures and what needs attention."""

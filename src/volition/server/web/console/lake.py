@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from volition.server.auth import Role
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.page import Nav, Pages, Visit
 
@@ -51,7 +52,7 @@ class LakePage:
     aside: tuple[AsideLine, ...]
 
 
-@pages.get(PATH, roles=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230))
+@pages.get(PATH, roles=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230), reads=NOBODY)
 def show(visit: Visit) -> LakePage:
     """Show how many records the lake holds."""
     stock = visit.workspace.records.stock()

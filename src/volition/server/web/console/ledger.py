@@ -15,6 +15,7 @@ from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.page import Download, Nav, Pages, Visit
 from volition.workspace import Workspace
@@ -86,7 +87,7 @@ class EntryPage:
     body: str
 
 
-@pages.get(PATH, roles=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220))
+@pages.get(PATH, roles=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220), reads=NOBODY)
 def show(visit: Visit) -> LedgerPage:
     """Show entries, by default the newest."""
     workspace = visit.workspace
@@ -108,7 +109,7 @@ def show(visit: Visit) -> LedgerPage:
     )
 
 
-@pages.get(f"{PATH}/checkpoint", roles=_WHO)
+@pages.get(f"{PATH}/checkpoint", roles=_WHO, reads=NOBODY)
 def checkpoint(visit: Visit) -> Download:
     """Give the signed checkpoint of a size, by default now."""
     ledger = visit.workspace.ledger
@@ -116,7 +117,7 @@ def checkpoint(visit: Visit) -> Download:
     return Download(name=f"checkpoint-{size}", data=ledger.checkpoint(size).encode(), media_type="text/plain")
 
 
-@pages.get(f"{PATH}/consistency", roles=_WHO)
+@pages.get(f"{PATH}/consistency", roles=_WHO, reads=NOBODY)
 def consistency(visit: Visit) -> Download:
     """Prove that the log at one size is an unchanged beginning of the log at another, by default now."""
     workspace = visit.workspace
@@ -132,7 +133,7 @@ def consistency(visit: Visit) -> Download:
     return _proof(f"consistency-{old}-{new}.json", proof)
 
 
-@pages.get(f"{PATH}/{{seq}}", roles=_WHO, template="console-entry.html")
+@pages.get(f"{PATH}/{{seq}}", roles=_WHO, template="console-entry.html", reads=NOBODY)
 def entry(visit: Visit) -> EntryPage:
     """Show one entry."""
     found = _entry(visit)
@@ -146,7 +147,7 @@ def entry(visit: Visit) -> EntryPage:
     )
 
 
-@pages.get(f"{PATH}/{{seq}}/proof", roles=_WHO)
+@pages.get(f"{PATH}/{{seq}}/proof", roles=_WHO, reads=NOBODY)
 def inclusion(visit: Visit) -> Download:
     """Prove that an entry is in the log as it is now; an entry that names people is given as its hash alone."""
     found = _entry(visit)

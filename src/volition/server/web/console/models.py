@@ -13,6 +13,7 @@ from volition.learning.audit.finding import FAIL, NOT_MEASURED, PASS, Finding
 from volition.learning.forget import Owed
 from volition.learning.registry import ModelState
 from volition.server.auth import Role
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.charts.plots import BoundPlot
 from volition.server.web.page import Badge, Download, Nav, Notice, Pages, Redirect, Visit
@@ -144,7 +145,7 @@ class ModelPage:
     may_see_snapshot: bool
 
 
-@pages.get(PATH, roles=_WHO, template="console-models.html", nav=Nav(label="Models", place=260))
+@pages.get(PATH, roles=_WHO, template="console-models.html", nav=Nav(label="Models", place=260), reads=NOBODY)
 def show(visit: Visit) -> ModelsPage:
     """Show every model."""
     owed = {one.model: one for one in visit.workspace.models.owed()}
@@ -158,7 +159,7 @@ def show(visit: Visit) -> ModelsPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}", roles=_WHO, template="console-model.html")
+@pages.get(f"{PATH}/{{model}}", roles=_WHO, template="console-model.html", reads=NOBODY)
 def one(visit: Visit) -> ModelPage:
     """Show one model: its card, and its audits against their bounds."""
     workspace = visit.workspace
@@ -185,7 +186,7 @@ def one(visit: Visit) -> ModelPage:
     )
 
 
-@pages.get(f"{PATH}/{{model}}/files/{{name}}", roles=_WHO)
+@pages.get(f"{PATH}/{{model}}/files/{{name}}", roles=_WHO, reads=NOBODY)
 def file(visit: Visit) -> Download:
     """Give a file of a model's newest release: its card or its attestation."""
     name, model = visit.path["name"], visit.path["model"]

@@ -12,6 +12,7 @@ from volition.consent.identity import Likeness
 from volition.consent.parties import Person
 from volition.server.auth import Role
 from volition.server.http_errors import NOT_FOUND, HttpError
+from volition.server.reading import note_reading
 from volition.server.web import labels as words
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
 from volition.workspace.people import Pair
@@ -70,7 +71,7 @@ class PeoplePage:
     action: str
 
 
-@pages.get(PATH, roles=[Role.OPERATOR], template="people.html", nav=Nav(label="People", place=235))
+@pages.get(PATH, roles=[Role.OPERATOR], template="people.html", nav=Nav(label="People", place=235), reads="namesakes")
 def show(visit: Visit) -> PeoplePage:
     """Show the pairs of all accounts."""
     return people_page(visit, account=None, action=PATH)
@@ -87,6 +88,8 @@ def people_page(visit: Visit, *, account: str | None, action: str) -> PeoplePage
     workspace = visit.workspace
     names = {one.id: one.name for one in workspace.parties.accounts()}
     pairs = workspace.people.pairs(account)
+    shown = {person.id for pair in pairs[:_SHOWN] for person in (pair.heard, pair.person)}
+    note_reading(workspace, visit.who, "namesakes", shown)
     return PeoplePage(
         title="Names heard that may be these people",
         lead="Each was heard in the data under a name that nobody was registered with. Until you say who it is, both "

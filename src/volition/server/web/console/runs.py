@@ -13,6 +13,7 @@ from markupsafe import Markup
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.server.jobs import Job, Jobs, JobState
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.charts.curve import loss_curve
 from volition.server.web.page import Event, Live, Nav, Notice, Pages, Redirect, Visit
@@ -87,7 +88,7 @@ class RunPage:
     live: str
 
 
-@pages.get(PATH, roles=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250))
+@pages.get(PATH, roles=_WHO, template="console-runs.html", nav=Nav(label="Runs", place=250), reads=NOBODY)
 def show(visit: Visit) -> RunsPage:
     """Show the runs, and what can be trained."""
     known = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
@@ -118,7 +119,7 @@ def start(visit: Visit) -> Redirect:
     return Redirect(to=f"{PATH}/{job.id}", notice=Notice(text="The training is queued. This page follows it."))
 
 
-@pages.get(f"{PATH}/{{run}}", roles=_WHO, template="console-run.html")
+@pages.get(f"{PATH}/{{run}}", roles=_WHO, template="console-run.html", reads=NOBODY)
 def one(visit: Visit) -> RunPage:
     """Show one run as it is now."""
     job = _job(visit)
@@ -131,7 +132,7 @@ def one(visit: Visit) -> RunPage:
     )
 
 
-@pages.get(f"{PATH}/{{run}}/live", roles=_WHO)
+@pages.get(f"{PATH}/{{run}}/live", roles=_WHO, reads=NOBODY)
 def live(visit: Visit) -> Live:
     """Send the progress of a run whenever it changes, until it is over."""
     job = _job(visit)

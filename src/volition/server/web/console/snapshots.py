@@ -9,6 +9,7 @@ from volition.canonical import text_to_us
 from volition.consent.permits import Reason
 from volition.records.snapshot import Snapshot
 from volition.server.auth import Role
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.charts.plots import StackBar, StackChart, StackPart, dropped
 from volition.server.web.page import Download, Nav, Pages, Visit
@@ -89,7 +90,7 @@ class SnapshotPage:
     checkpoint: str
 
 
-@pages.get(PATH, roles=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240))
+@pages.get(PATH, roles=_WHO, template="console-snapshots.html", nav=Nav(label="Snapshots", place=240), reads=NOBODY)
 def show(visit: Visit) -> SnapshotsPage:
     """Show the newest snapshots."""
     ids = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
@@ -103,7 +104,7 @@ def show(visit: Visit) -> SnapshotsPage:
     )
 
 
-@pages.get(f"{PATH}/{{snapshot}}", roles=_WHO, template="console-snapshot.html")
+@pages.get(f"{PATH}/{{snapshot}}", roles=_WHO, template="console-snapshot.html", reads=NOBODY)
 def one(visit: Visit) -> SnapshotPage:
     """Show one snapshot's manifest."""
     found = visit.workspace.snapshots.open(visit.path["snapshot"])
@@ -134,7 +135,7 @@ def one(visit: Visit) -> SnapshotPage:
     )
 
 
-@pages.get(f"{PATH}/{{snapshot}}/manifest", roles=_WHO)
+@pages.get(f"{PATH}/{{snapshot}}/manifest", roles=_WHO, reads=NOBODY)
 def manifest(visit: Visit) -> Download:
     """Give a snapshot's manifest."""
     found = visit.workspace.snapshots.open(visit.path["snapshot"])

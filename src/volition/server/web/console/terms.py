@@ -6,6 +6,7 @@ from typing import Final
 from volition.server.auth import Role
 from volition.server.notices.deliveries import Delivery, deliveries
 from volition.server.notices.outbox import MailState
+from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.page import Nav, Pages, Visit
 
@@ -57,7 +58,7 @@ class ConsoleTermsPage:
     undelivered: tuple[UndeliveredLine, ...]
 
 
-@pages.get(PATH, roles=[Role.OPERATOR], template="console-terms.html", nav=Nav(label="Terms", place=265))
+@pages.get(PATH, roles=[Role.OPERATOR], template="console-terms.html", nav=Nav(label="Terms", place=265), reads=NOBODY)
 def show(visit: Visit) -> ConsoleTermsPage:
     """Show to how many people each notice was delivered."""
     found = sorted(

@@ -5,6 +5,7 @@ Each module knows only those before it:
 settings   AI settings: each switch, and a yes and a no of the same size
 weigh      what a yes gives and what it costs, before the choice
 holdings   what is held, and its export
+looked     who looked at their data, and proofs of it
 models     models that learned from them
 receipts   receipts and proofs
 requests   erasure, and the progress of each request
