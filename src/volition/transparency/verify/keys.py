@@ -179,7 +179,8 @@ class Keys:
         accounts: dict[str, int] = {}
         people: dict[str, int] = {}
         known: dict[tuple[str, tuple[str, ...]], int] = {}
-        account, offsets, members, of = [], [0], [], []
+        account: list[int] = []
+        offsets, members, of = [0], list[int](), list[int]()
         for place in places:
             group = self.groups[place]
             number = known.setdefault((group.account, group.people), len(account))
