@@ -1,6 +1,7 @@
 """Forgetting: a no is owed with a date, the model afterwards never saw the party, and the old one is gone."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -129,6 +130,18 @@ def released(made, tmp_path):
     clock = Clock(made[1])
     with Workspace.open(folder, clock=clock) as workspace:
         yield workspace, clock, made[2]
+
+
+def test_what_a_models_entry_promises_holds_whatever_the_settings_say_later(made, tmp_path):
+    folder, now, model = shutil.copytree(made[0], tmp_path / "workspace"), *made[1:]
+    settings = folder / "volition.toml"
+    settings.write_text(re.sub(r"(?m)^due_days = 30$", "due_days = 90", settings.read_text()))
+    with Workspace.open(folder, clock=Clock(now)) as workspace:
+        [entry] = [entry for entry in workspace.ledger.entries() if entry.kind == "model"]
+        assert (workspace.due_days, entry.body["due_days"]) == (90, 30)
+        say_no(workspace, "account:clinic")
+        [owed] = workspace.models.owed()
+        assert (owed.model, owed.due_us - owed.since_us) == (model, 30 * 24 * 3600 * 1_000_000)
 
 
 def without(*parties):

@@ -63,6 +63,7 @@ def unmeasured(workspace, model):
     [benefit, *others] = [found.to_json() for found in workspace.models.audit(model)]
     why = "Not measured. So."
     gone = benefit | {"value": None, "low": None, "high": None, "verdict": "not measured", "how": why}
+    gone |= {"units": 0, "detail": {}}
     (workspace.models.open(model).folder / "findings.json").write_bytes(canonical_json([gone, *others]))
     return why
 
@@ -282,7 +283,7 @@ def test_whoever_releases_beyond_the_bounds_and_names_nobody_is_found_out(opened
     append_release(workspace, model)
     [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
     assert failed.name == f"release {model}"
-    assert "no override names exactly these" in failed.detail
+    assert "nobody answers for the release" in failed.detail
 
 
 def test_whoever_releases_without_what_is_required_and_names_nobody_is_found_out(opened, tmp_path):
@@ -291,7 +292,7 @@ def test_whoever_releases_without_what_is_required_and_names_nobody_is_found_out
     append_release(workspace, model, required=["benefit"])
     [failed] = [check for check in proven(workspace, tmp_path).checks if not check.holds]
     assert failed.name == f"release {model}"
-    assert "no override names exactly these" in failed.detail
+    assert "nobody answers for the release" in failed.detail
 
 
 def append_release(workspace, model, *, settings=None, **more):

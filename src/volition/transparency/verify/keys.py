@@ -5,9 +5,10 @@ stays in memory.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from volition.consent.gate import Record
+from volition.consent.gate import PartySets, Record
 from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import ProofError
 from volition.records.snapshot import KEYS_SCHEMA, Key
@@ -165,6 +166,37 @@ class Keys:
             group.last_us = max(group.last_us, int(latest[place]))
             numbers[place] = number
         return numbers[inverse]
+
+    @cached_property
+    def by_category(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64], PartySets]]:
+        """Of each category the places of its groups, the party set of each of these, and the party sets."""
+        places: dict[str, list[int]] = defaultdict(list)
+        for place, group in enumerate(self.groups):
+            places[group.category].append(place)
+        return {category: self._party_sets(found) for category, found in places.items()}
+
+    def _party_sets(self, places: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64], PartySets]:
+        accounts: dict[str, int] = {}
+        people: dict[str, int] = {}
+        known: dict[tuple[str, tuple[str, ...]], int] = {}
+        account: list[int] = []
+        offsets, members, of = [0], list[int](), list[int]()
+        for place in places:
+            group = self.groups[place]
+            number = known.setdefault((group.account, group.people), len(account))
+            of.append(number)
+            if number == len(account):
+                account.append(accounts.setdefault(group.account, len(accounts)))
+                members += [people.setdefault(one, len(people)) for one in group.people]
+                offsets.append(len(members))
+        sets = PartySets(
+            accounts=list(accounts),
+            people=[person_ref(Pseudonym(one)) for one in people],
+            account=np.array(account, np.int32),
+            offsets=np.array(offsets, np.int64),
+            members=np.array(members, np.int32),
+        )
+        return np.array(places, np.int64), np.array(of, np.int64), sets
 
     def __len__(self) -> int:
         """Return how many rows there are."""

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volition.canonical import us_to_text
-from volition.consent.gate import effective_permit_of, exclusion_of, uses
+from volition.consent.gate import effective_permit_of, exclusion_of, fold, uses
 from volition.consent.history import History, extend_history
 from volition.consent.history.bindings import WRITING_US
-from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, permit
+from volition.consent.permits import NO_PERMIT_US, Permit, Permits, Reason, Refusal, Use, permit
 from volition.consent.references import PartyRef
+from volition.consent.terms.model import CATEGORIES
 from volition.errors import ProofError
 from volition.ledger.entry import Entry
 from volition.transparency.verify.keys import Group
@@ -29,6 +31,9 @@ from volition.transparency.verify.snapshots import Evidence
 _BEARING: Final = frozenset(
     {"terms", "acceptance", "decision", "region", "signal", "limit", "exclusion", "erasure", "identity"}
 )
+
+_BY_REFERENCE: Final = 20_000
+"""Groups judged by the reference: so many take seconds."""
 
 
 class Replay:
@@ -68,24 +73,37 @@ class Refused:
 
 
 def replay_permits(evidence: Evidence, history: History, seq: int) -> str:
-    """Judge every row by the reference at the snapshot's instant, from all that the log held before its entry.
+    """Judge every row at the snapshot's instant, from all that the log held before its entry.
 
-    Not from the manifest's own checkpoint: an operator who chose an older one could leave out a no.
+    Not from the manifest's own checkpoint: an operator who chose an older one could leave out a no. All are judged by
+    the compiled form of the permits, and as many questions as time allows, spread over all, by the reference as well.
     """
-    purpose, at_us = evidence.purpose, evidence.at_us
-    known: dict[Use, Permit | Refusal] = {}
     for group in evidence.keys:
-        question = group.question()
-        if not question.people:
+        if not group.people:
             raise ProofError(f"{group} concerns nobody, so nobody could have been asked.")
-        for use in uses(history, question.account, question.people, question.category, purpose, at_us=at_us):
-            if use not in known:
-                known[use] = permit(history, use, at_us)
-            _check_group(group, use.party, known[use], at_us)
-        excluded = exclusion_of(history, question, purpose=purpose, at_us=at_us)
-        if excluded is not None:
-            raise ProofError(f"{group} is of a conversation that {excluded.party} had left out.")
-    return f"{len(evidence.keys)} rows replayed from {seq} entries: none without a permit"
+    purpose, at_us = evidence.purpose, evidence.at_us
+    needed_us = _needed_us(evidence, Permits(history, purpose=purpose, at_us=at_us))
+    first_us = np.array([group.first_us for group in evidence.keys], np.int64)
+    refused_groups = np.flatnonzero(first_us < needed_us).tolist()
+    step = max(1, len(first_us) // _BY_REFERENCE)
+    known: dict[Use, Permit | Refusal] = {}
+    for place in [*refused_groups[:1], *range(0, len(first_us), step)]:
+        _judge_by_reference(evidence.keys.groups[place], history, evidence, known)
+    if refused_groups:
+        raise ProofError(f"{evidence.keys.groups[refused_groups[0]]} had no permit.")
+    also = "" if step == 1 else f"; every {step}th group of them by the reference as well"
+    return f"{len(evidence.keys)} rows replayed from {seq} entries: none without a permit{also}"
+
+
+def _judge_by_reference(group: Group, history: History, evidence: Evidence, known: dict[Use, Permit | Refusal]) -> None:
+    purpose, at_us, question = evidence.purpose, evidence.at_us, group.question()
+    for use in uses(history, question.account, question.people, question.category, purpose, at_us=at_us):
+        if use not in known:
+            known[use] = permit(history, use, at_us)
+        _check_group(group, use.party, known[use], at_us)
+    excluded = exclusion_of(history, question, purpose=purpose, at_us=at_us)
+    if excluded is not None:
+        raise ProofError(f"{group} is of a conversation that {excluded.party} had left out.")
 
 
 def _check_group(group: Group, party: str, answer: Permit | Refusal, at_us: int) -> None:
@@ -96,24 +114,37 @@ def _check_group(group: Group, party: str, answer: Permit | Refusal, at_us: int)
         raise ProofError(f"{group} was collected outside the permit of {party}.")
 
 
+def _needed_us(evidence: Evidence, permits: Permits) -> NDArray[np.int64]:
+    """Return since when the rows of each group must have been collected to be permitted; `NO_PERMIT_US` for never."""
+    needed_us = np.full(len(evidence.keys.groups), NO_PERMIT_US, np.int64)
+    for category, (places, party_set, party_sets) in evidence.keys.by_category.items():
+        if category not in CATEGORIES:
+            continue  # nobody could be asked about it
+        found = fold(permits, party_sets, category)
+        needed_us[places] = np.maximum(found.since_us, found.oldest_us)[party_set]
+    exclusions = permits.history.exclusions
+    if exclusions:
+        for place, group in enumerate(evidence.keys):
+            if exclusions.concern(group.account) and (
+                exclusion_of(permits.history, group.question(), purpose=permits.purpose, at_us=permits.at_us)
+                is not None
+            ):
+                needed_us[place] = NO_PERMIT_US
+    return needed_us
+
+
 def refused(evidence: Evidence, history: History, at_us: int) -> tuple[Refused | None, list[Group]]:
     """Return which rows are refused at an instant, not before the last entry read, and the groups that hold some."""
     permits = Permits(history, purpose=evidence.purpose, at_us=at_us)
-    needed_us = np.empty(len(evidence.keys.groups), np.int64)
-    groups: list[Group] = []
-    first: tuple[Group, PartyRef, Reason] | None = None
-    for place, group in enumerate(evidence.keys):
-        question = group.question()
-        found = effective_permit_of(permits, question.account, question.people, question.category, group.conversation)
-        needed_us[place] = max(found.since_us, found.oldest_us)
-        if group.first_us < needed_us[place]:
-            groups.append(group)
-            why = Reason.BEFORE_YES if group.first_us < found.since_us else Reason.TOO_OLD
-            first = first or (group, found.party, found.reason or why)
-    if first is None:
+    needed_us = _needed_us(evidence, permits)
+    first_us = np.array([group.first_us for group in evidence.keys], np.int64)
+    groups = [evidence.keys.groups[place] for place in np.flatnonzero(first_us < needed_us).tolist()]
+    if not groups:
         return None, []
-    group, party, reason = first
-    return Refused(rows=evidence.keys.before(needed_us), group=group, party=party, reason=reason), groups
+    group, question = groups[0], groups[0].question()
+    found = effective_permit_of(permits, question.account, question.people, question.category, group.conversation)
+    why = found.reason or (Reason.BEFORE_YES if group.first_us < found.since_us else Reason.TOO_OLD)
+    return Refused(rows=evidence.keys.before(needed_us), group=group, party=found.party, reason=why), groups
 
 
 def check_not_stale(evidence: Evidence, replay: Replay, entry: Entry, *, what: str) -> str:
