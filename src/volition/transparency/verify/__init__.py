@@ -15,7 +15,6 @@ models        what a log says of snapshots and models
 keys          the rows of a snapshot, grouped by whom and what they concern
 collected     whether records are as they were when they were collected
 snapshots     a snapshot's manifest and files
-collected     whether records are as they were when they were collected
 replay        were all rows permitted, whenever they were used?
 forgettings   is a forgetting owed, overdue, or was it late?
 findings      what audits measured: each verdict, and whether a figure follows from its details
