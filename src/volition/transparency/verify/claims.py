@@ -21,6 +21,7 @@ from volition.errors import InvalidInputError, ProofError
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.defaults import DEFAULTS
 from volition.learning.card import FORMAT
+from volition.learning.model_signature import read_signing_key, verify_model_signature
 from volition.learning.release import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
@@ -53,6 +54,7 @@ class Released:
         prefix: Returns how many entries a checkpoint commits to; raises ProofError where it is not this very log's.
         settings: The model's own `settings.json`, where it is there; the base and the privacy of its training are
             compared with it.
+        signature: The model's signature, `model.sig`, where it is there.
     """
 
     snapshot: str
@@ -64,6 +66,7 @@ class Released:
     release: Entry
     prefix: Callable[[str], int]
     settings: bytes | None = None
+    signature: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,8 @@ def check_card(card: Card, released: Released) -> Claims:
     claimed = [_CLAIMED[name] for name in checks if name in _CLAIMED]
     if card.get("base") is not None and released.settings is None:
         claimed += _TRAINING
+    if "signing_key" in card and released.signature is None:
+        claimed.append("that the model's files are signed by the key that it names")
     return Claims(checked=len(checks), claimed=tuple(claimed))
 
 
@@ -305,6 +310,13 @@ def _privacy(case: _Case) -> None:
         raise ProofError("The card claims differential privacy of a model that is not trained with it.")
 
 
+def _signing_key(case: _Case) -> None:
+    key, signature = case.card["signing_key"], case.released.signature
+    read_signing_key(key)
+    if signature is not None:
+        verify_model_signature(signature, key, name=case.card["model"], files=case.card["files"])
+
+
 def _settings(case: _Case) -> Mapping[str, Any]:
     """Return what the model itself says of its training; the file is the one that the card names."""
     data = case.released.settings or b""
@@ -341,7 +353,7 @@ _CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "volition/card/1": {**_ALWAYS, "findings": _unjudged},
     "volition/card/2": {**_ALWAYS, **_JUDGED},
     "volition/card/3": {**_ALWAYS, **_JUDGED, **_TRAINED},
-    FORMAT: {**_ALWAYS, **_JUDGED, **_TRAINED},
+    FORMAT: {**_ALWAYS, **_JUDGED, **_TRAINED, "signing_key": _signing_key},
 }
 """For each form of the card, what checks each of its statements, by the statement's name."""
 
