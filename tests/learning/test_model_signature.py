@@ -38,7 +38,9 @@ def test_the_openssfs_own_program_verifies_it_and_notices_a_changed_file_and_ano
     assert verify(tmp_path).returncode != 0
     (tmp_path / "model.pub").write_text(signing_key(SIGNER))
     (tmp_path / "model" / "words.txt").write_bytes(b"one\n")
-    assert "Hash mismatch for 'words.txt'" in verify(tmp_path).stderr
+    changed = verify(tmp_path).stderr
+    assert "Hash mismatch" in changed
+    assert "words.txt" in changed
 
 
 def test_a_signature_is_of_these_files_by_this_key_and_of_nothing_else():
