@@ -17,5 +17,6 @@ freshness    whether all rows of a snapshot may still be used
 card         the model card
 model_signature   a model's files, signed for foreign tools
 release      the act of putting a model to work
+documents    a release in the forms that others expect
 forget       after a no, each model is replaced by the one that never saw the data
 """
