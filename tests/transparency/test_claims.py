@@ -22,7 +22,7 @@ from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.signing import Signer, open_envelope, open_note, parse_checkpoint
 from volition.transparency.verify.claims import Released, check_attestation, check_card
 
-PRIVACY = {"epsilon": 3.5, "delta": 1e-5, "clipping": 1.0, "rate": 0.1, "multiplier": 1.1, "steps": 40}
+PRIVACY = {"epsilon": 6.5, "delta": 1e-5, "clipping": 1.0, "rate": 0.1, "multiplier": 1.1, "steps": 40}
 SAID = ("unit", "neighbours", "mechanism", "sampling", "accountant", "composition", "seen_by")
 SETTINGS = {
     "base": {"name": "tiny", "digest": "ab" * 32},
@@ -210,6 +210,13 @@ def test_without_the_models_settings_base_and_privacy_are_claimed(case):
     )
     with pytest.raises(ProofError, match="privacy of the training"):
         check_card({**case.card, "privacy": {**case.card["privacy"], "epsilon": 0.1}}, case.released)
+
+
+def test_an_epsilon_that_its_own_noise_and_steps_cannot_give_is_refused(case):
+    released = replace(case.released, settings=None)
+    for change in ({"epsilon": 0.5}, {"multiplier": 0.2}, {"steps": 4000}, {"rate": 1.0}):
+        with pytest.raises(ProofError, match="its own noise and steps give"):
+            check_card({**case.card, "privacy": {**case.card["privacy"], **change}}, released)
 
 
 def test_nothing_in_an_attestation_can_be_changed(case):

@@ -47,14 +47,14 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
     proofs, receipts = parts(document)
     if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
         raise InvalidInputError("The document holds no proof of a person or an entry, and no receipt.")
-    verified = [
+    found = [
         *(verify_person(proof, verifier) for proof in proofs),
         *(verify_receipt(receipt, verifier) for receipt in receipts),
     ]
-    checks = [*_outside(document), *(check for one in verified for check in one.checks)]
+    checks = [*_outside(document), *(check for one in found for check in one.checks)]
     if people:
         checks += [_is_about(_subject(one), people) for one in (*proofs, *receipts)]
-    claimed = dict.fromkeys(claim for one in verified for claim in one.claimed)
+    claimed = dict.fromkeys(claim for one in found for claim in one.claimed)
     return Verified(checks=tuple(checks), claimed=tuple(claimed))
 
 

@@ -12,6 +12,7 @@ with a statement that has no check is refused, so nothing can be said beside wha
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, text_to_us, us_to_text
@@ -21,6 +22,7 @@ from volition.errors import InvalidInputError, ProofError
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.defaults import DEFAULTS
 from volition.learning.card import FORMAT
+from volition.learning.dp import Claim, least_epsilon
 from volition.learning.model_signature import read_signing_key, verify_model_signature
 from volition.learning.release import (
     PREDICATE_TYPE,
@@ -308,6 +310,25 @@ def _privacy(case: _Case) -> None:
         _check_equal("the privacy of the training is", said, right, "the model itself")
     if case.card["privacy"] is not None and case.card["base"] is None:
         raise ProofError("The card claims differential privacy of a model that is not trained with it.")
+    if case.card["privacy"] is not None:
+        _check_epsilon(case.card["privacy"])
+
+
+def _check_epsilon(claimed: Mapping[str, Any]) -> None:
+    """Check that no less privacy was spent than the noise, the sampling and the steps of the same claim allow."""
+    _check_keys("The card's claim of privacy", claimed, dict.fromkeys(one.name for one in dataclass_fields(Claim)))
+    figures = [claimed[name] for name in ("multiplier", "rate", "delta", "epsilon")]
+    steps = claimed["steps"]
+    if not all(type(one) in {int, float} and one > 0 for one in figures) or type(steps) is not int or steps < 1:
+        raise ProofError("The card's claim of privacy has a figure that is none.")
+    if claimed["rate"] > 1 or claimed["delta"] >= 1:
+        raise ProofError("The card's claim of privacy has a rate above 1, or a delta that promises nothing.")
+    least = least_epsilon(multiplier=claimed["multiplier"], rate=claimed["rate"], steps=steps, delta=claimed["delta"])
+    if claimed["epsilon"] < least:
+        msg = (
+            f"The card claims epsilon {claimed['epsilon']:.3f}; its own noise and steps give {least:.3f} at the least."
+        )
+        raise ProofError(msg)
 
 
 def _signing_key(case: _Case) -> None:
