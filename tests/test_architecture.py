@@ -42,7 +42,7 @@ LEAVES = ["errors", "canonical", "files", "progress"]  # in this order, since th
 HOMES = {  # a package that is not Python's own, and the modules and folders that may import it
     "argon2": "server.auth.passwords",
     "authlib": "server.web.signin",
-    "cryptography": "consent.parties.vault ledger.signing",
+    "cryptography": "consent.parties.vault learning.model_signature ledger.signing",
     "datasets": "records.stream",
     "duckdb": "records.engines",
     "fairlearn": "learning.audit",

@@ -14,6 +14,7 @@ from volition.workspace import Workspace
 from volition.workspace.accesses import Accesses
 from volition.workspace.audiences import Audiences
 from volition.workspace.consent import Consent
+from volition.workspace.documents import Documents
 from volition.workspace.exclusions import ConversationExclusions
 from volition.workspace.features import Features
 from volition.workspace.forgetting import Forgetting
@@ -49,6 +50,7 @@ GROUPS = {
     "log": PublicLog,
     "accesses": Accesses,
     "retraining": Retraining,
+    "documents": Documents,
 }
 
 

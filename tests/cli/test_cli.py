@@ -54,7 +54,7 @@ PROMISED = """
     collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; exclude; include; share;
     unshare; weigh; snapshot; base; families; train; audit; release; retrain; search;
     opened; summarize; draft; rewrite;
-    recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; recorded; accesses; requests; prove; verify; status; key; demo;
+    recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; recorded; accesses; requests; prove; verify; publish model; publish snapshot; status; key; demo;
     serve; user add; user list; user password; user remove; user link; user links; user unlink; token issue; token list; token end
 """
 
@@ -121,6 +121,8 @@ EXAMPLES = {
     "log prove": "log prove 3 three.tlog-proof",
     "log witness": "log witness",
     "witness": "witness --key w.key --store w.db --logs logs",
+    "publish model": "publish model {model} handed-on",
+    "publish snapshot": "publish snapshot {snapshot} training-set",
     "status": "status",
     "key": "key",
     "demo": "demo --keep story",
@@ -201,6 +203,7 @@ def ready(tmp_path_factory):
     return {
         "base": base,
         "model": model,
+        "snapshot": next((base / "ws" / "snapshots").iterdir()).name,
         "token": token.id,
         "evidence": base / "evidence.zip",
         "meeting": helio.meetings[0].path,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tiny_llama import needed
 from volition.errors import InvalidInputError
-from volition.learning.dp import PrvAccountant, claim, clipped_sum, gaussian, is_drawn
+from volition.learning.dp import PrvAccountant, claim, clipped_sum, gaussian, is_drawn, least_epsilon
 
 SIZE = 5
 GRADIENTS = st.lists(st.floats(width=32), min_size=SIZE, max_size=SIZE).map(lambda found: np.array(found, np.float32))
@@ -65,3 +65,16 @@ def test_epsilon_is_opacus_own(multiplier, epsilon):
     assert told.epsilon == pytest.approx(epsilon, rel=0.05)
     assert told.accountant.startswith("PRV (opacus) 1.")
     assert told.to_json()["not_covered"]
+
+
+@pytest.mark.parametrize(("multiplier", "rate", "steps"), [(1.1, 0.1, 40), (0.6, 0.02, 500), (2.0, 1.0, 10)])
+def test_the_least_epsilon_is_below_what_the_accountant_finds_and_not_far_below(multiplier, rate, steps):
+    pytest.importorskip("opacus")
+    found = PrvAccountant().epsilon(multiplier=multiplier, rate=rate, steps=steps, delta=1e-5)
+    least = least_epsilon(multiplier=multiplier, rate=rate, steps=steps, delta=1e-5)
+    assert 0.2 * found < least <= found
+
+
+def test_the_least_epsilon_of_one_full_step_is_that_of_the_gaussian_mechanism():
+    """Balle and Wang 2018, arXiv:1805.06530: sensitivity 1 and noise 1 give epsilon 4.377 at delta 1e-5."""
+    assert least_epsilon(multiplier=1.0, rate=1.0, steps=1, delta=1e-5) == pytest.approx(4.377, abs=0.01)

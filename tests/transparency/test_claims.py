@@ -13,15 +13,16 @@ from volition.canonical import canonical_json, digest, text_to_us, us_to_text
 from volition.errors import ProofError
 from volition.learning.audit.finding import Finding, not_measured
 from volition.learning.families.model import Model
+from volition.learning.model_signature import signing_key
 from volition.learning.registry import models_in
 from volition.learning.release import Override, settle_releases, write_release
 from volition.learning.train import keep
 from volition.ledger import merkle
 from volition.ledger.entry import Entry, NewEntry
-from volition.ledger.signing import open_envelope, open_note, parse_checkpoint
+from volition.ledger.signing import Signer, open_envelope, open_note, parse_checkpoint
 from volition.transparency.verify.claims import Released, check_attestation, check_card
 
-PRIVACY = {"epsilon": 3.5, "delta": 1e-5, "clipping": 1.0, "rate": 0.1, "multiplier": 1.1, "steps": 40}
+PRIVACY = {"epsilon": 6.5, "delta": 1e-5, "clipping": 1.0, "rate": 0.1, "multiplier": 1.1, "steps": 40}
 SAID = ("unit", "neighbours", "mechanism", "sampling", "accountant", "composition", "seen_by")
 SETTINGS = {
     "base": {"name": "tiny", "digest": "ab" * 32},
@@ -126,6 +127,7 @@ class Case:
             release=release,
             prefix=lambda note: prefix_of(entries, note),
             settings=trained.model.files()["settings.json"],
+            signature=(folder / "model.sig").read_bytes(),
         )
 
 
@@ -200,13 +202,21 @@ def test_the_figure_and_the_verdict_of_a_finding_cannot_be_changed_alone(case, a
 
 
 def test_without_the_models_settings_base_and_privacy_are_claimed(case):
-    released = replace(case.released, settings=None)
-    assert check_card(case.card, released).claimed[-2:] == (
+    released = replace(case.released, settings=None, signature=None)
+    assert check_card(case.card, released).claimed[-3:] == (
         "from which base model it was trained",
         "with how much differential privacy it was trained",
+        "that the model's files are signed by the key that it names",
     )
     with pytest.raises(ProofError, match="privacy of the training"):
         check_card({**case.card, "privacy": {**case.card["privacy"], "epsilon": 0.1}}, case.released)
+
+
+def test_an_epsilon_that_its_own_noise_and_steps_cannot_give_is_refused(case):
+    released = replace(case.released, settings=None)
+    for change in ({"epsilon": 0.5}, {"multiplier": 0.2}, {"steps": 4000}, {"rate": 1.0}):
+        with pytest.raises(ProofError, match="its own noise and steps give"):
+            check_card({**case.card, "privacy": {**case.card["privacy"], **change}}, released)
 
 
 def test_nothing_in_an_attestation_can_be_changed(case):
@@ -228,6 +238,8 @@ def test_nothing_in_an_attestation_can_be_changed(case):
         ({"required": ["benefit", "nonsense"]}, "audits that there are not"),
         ({"override": None}, "nobody answers"),
         ({"base": None}, "base model"),
+        ({"signing_key": signing_key(Signer.from_seed("log.example/other", bytes(32)))}, "not by the key"),
+        ({"signing_key": "none"}, "cannot be read"),
         ({"format": "volition/card/99"}, "does not know"),
         ({"praise": "the best"}, "which nothing checks"),
     ],

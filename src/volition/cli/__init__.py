@@ -31,6 +31,7 @@ forgetting  owed, forget, erase
 rights      what a person may ask for
 proofs      prove, verify, key
 log         log export, log prove, log witness; witness
+publish     publish model, publish snapshot
 demo        the story in the terminal, with invented customers
 server      serve, users, tokens
 mail        mail status, mail test
@@ -59,6 +60,7 @@ from volition.cli import (
     output,
     people,
     proofs,
+    publish,
     records,
     rights,
     server,
@@ -104,7 +106,7 @@ for _module in (workspace, terms, people, records, consent, gate, sharing, exclu
     _module.register(app)
 for _module in _FEATURES:
     _module.register(app)
-for _module in (forgetting, rights, proofs, log):
+for _module in (forgetting, rights, proofs, log, publish):
     _module.register(app)
 workspace.register_status(app)
 demo.register(app)

@@ -58,7 +58,7 @@ def decide(
     """
     with call.workspace() as workspace:
         entry = workspace.consent.decide(
-            party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers, until=until
+            party, yes=answer is YesNo.YES, data=data, purpose=purpose, covers=covers, until=until, via="command-line"
         )
         value = recorded(entry) | {"party": party}
         return with_owed(workspace, value, _decision_view, stands="The answer stands.")

@@ -8,6 +8,7 @@ one; what is not known is refused. Read `permits` first, and its `reference` bef
 Each module knows only those before it:
 
 terms        what is asked: rules, their files, regions, what a version changes
+controller   who decides what data is used for, as receipts and documents name them
 references   what a party is called: an id, a pseudonym, a party of the ledger, as types of their own
 parties      accounts and people: the directory, and the key vault
 spellings    which names are nobody's, and which may be one and the same

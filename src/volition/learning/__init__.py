@@ -15,6 +15,8 @@ audit        what is measured of a model before its release
 registry     which models there are, and the state of each, from the ledger
 freshness    whether all rows of a snapshot may still be used
 card         the model card
+model_signature   a model's files, signed for foreign tools
 release      the act of putting a model to work
+documents    a release in the forms that others expect
 forget       after a no, each model is replaced by the one that never saw the data
 """

@@ -93,6 +93,10 @@ def _evidence(card: _Card) -> Iterator[str]:
     yield f"- manifest digest `{card['learned_from']['manifest']}`"
     yield f"- terms: {', '.join(card['terms']) or 'none'}"
     yield "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles all."
+    if "signing_key" in card:
+        yield "- `model.sig` signs the model's files (OpenSSF model signing) with the key in `model.pub`, which is:"
+        yield ""
+        yield from (f"      {line}" for line in card["signing_key"].splitlines())
     yield ""
 
 

@@ -15,6 +15,7 @@ Source: DP-SGD, Abadi et al. 2016, arXiv:1607.00133, with a person in the place 
 arXiv:1710.06963).
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -35,6 +36,9 @@ NOT_COVERED = (
     "models after a forgetting: each is a further release, and comparing two of them may tell who left",
     "whoever knows the seed, or attacks the rounding of the noise: the generator is repeatable, not hardened",
 )
+
+
+_THRESHOLDS = 200  # at which somebody could guess
 
 
 class Accountant(Protocol):
@@ -131,6 +135,41 @@ def claim(  # noqa: PLR0913 - what a training is made of
         delta=delta,
         accountant=f"{accountant.name} {accountant.version}",
     )
+
+
+def least_epsilon(*, multiplier: float, rate: float, steps: int, delta: float) -> float:
+    """Return an epsilon below which no training with these settings can be, whatever its accountant says.
+
+    Somebody whose gradient is as long as the bound, always in one direction, moves the sum of all steps there by how
+    often they were drawn. Whoever guesses from that sum, by any threshold, whether they were there is right with a
+    chance `found` and wrong with `mistaken`; privacy promises found <= exp(epsilon) * mistaken + delta.
+
+    Source: the hypothesis-testing view of differential privacy, Kairouz, Oh and Viswanath 2015, arXiv:1311.0776.
+    """
+    deviation, mean = multiplier * math.sqrt(steps), rate * steps
+    reach = 8 * math.sqrt(mean * (1 - rate)) + 1
+    counts = range(max(0, math.floor(mean - reach)), min(steps, math.ceil(mean + reach)) + 1)
+    drawn = [(count, _binomial(count, steps, rate)) for count in counts]
+    least, top = 0.0, mean + reach + 6 * deviation
+    for place in range(_THRESHOLDS + 1):
+        threshold = top * place / _THRESHOLDS
+        mistaken = _above(threshold / deviation)
+        found = sum(chance * _above((threshold - count) / deviation) for count, chance in drawn)
+        if mistaken > 0 and found > delta:
+            least = max(least, math.log((found - delta) / mistaken))
+    return least
+
+
+def _binomial(count: int, trials: int, rate: float) -> float:
+    if rate == 1:
+        return float(count == trials)
+    chosen = math.lgamma(trials + 1) - math.lgamma(count + 1) - math.lgamma(trials - count + 1)
+    return math.exp(chosen + count * math.log(rate) + (trials - count) * math.log1p(-rate))
+
+
+def _above(deviations: float) -> float:
+    """Return the chance that a standard normal variable is above some deviations."""
+    return math.erfc(deviations / math.sqrt(2)) / 2
 
 
 def draw(*parts: object) -> int:

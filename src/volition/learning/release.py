@@ -25,6 +25,7 @@ from volition.learning.audit.bounds import Bound
 from volition.learning.audit.finding import FAIL, Finding
 from volition.learning.card import FORMAT, card_markdown
 from volition.learning.freshness import check_fresh
+from volition.learning.model_signature import sign_model, signing_key
 from volition.learning.registry import ModelState
 from volition.learning.train import Trained
 from volition.ledger.entry import Entry
@@ -173,7 +174,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         override: Who takes responsibility for bounds that are missed; none where all are held.
         terms: Ids of the terms that bound the accounts in the snapshot.
         checkpoint: The ledger's signed checkpoint now.
-        signer: Signs the attestation.
+        signer: Signs the attestation, and by a key derived from its own the model's files.
         at_us: The present instant.
         merged: Into whom people were merged, pseudonym -> pseudonym: they count once in the card.
 
@@ -193,6 +194,7 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         checkpoint=checkpoint,
         at_us=at_us,
         people=snapshot.count_people(merged or {}),
+        key=signing_key(signer),
     )
     card_bytes = canonical_json(card)
     statement = statement_of(card, card_digest=digest(card_bytes))
@@ -200,6 +202,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         "card.json": card_bytes,
         "card.md": card_markdown(card).encode(),
         "attestation.json": canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), signer)),
+        "model.sig": sign_model(trained.id, card["files"], signer),
+        "model.pub": card["signing_key"].encode(),
     }
     named: dict[str, Any] = {"card": digest(card_bytes), "attestation": digest(files["attestation.json"])}
     try:
@@ -221,6 +225,7 @@ def _card(  # noqa: PLR0913 - what a release binds together
     checkpoint: str,
     at_us: int,
     people: int,
+    key: str,
 ) -> dict[str, Any]:
     """Return the model card (Mitchell et al. 2019, arXiv:1810.03993) as a JSON object."""
     missed = missed_bounds(findings, {audit: Bound(value=None, required=True) for audit in required})
@@ -247,6 +252,7 @@ def _card(  # noqa: PLR0913 - what a release binds together
         "required": list(required),
         "override": None if override is None else override.to_json() | {"missed": list(missed)},
         "released": us_to_text(at_us),
+        "signing_key": key,
     }
 
 

@@ -16,6 +16,7 @@ Sources: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignatu
 
 import base64
 import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -139,6 +140,13 @@ class Signer:
     def sign(self, message: bytes) -> bytes:
         """Return the 64-byte Ed25519 signature of `message`."""
         return self._private.sign(message)
+
+    def derived_secret(self, use: str) -> bytes:
+        """Return 32 secret bytes for another use of this signer: the same each time, and telling nothing of the key.
+
+        Source: HKDF-Expand with SHA-256 and one block, RFC 5869, section 2.3.
+        """
+        return hmac.digest(self._private.private_bytes_raw(), f"volition/{use}\x01".encode(), "sha256")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

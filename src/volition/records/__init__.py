@@ -13,5 +13,6 @@ ingest       readers of transcripts, chat exports, files, telemetry
 stream       permitted rows, judged again batch by batch
 scrub        personal identifiers inside content, replaced
 snapshot     a frozen, listed training set
+croissant    what a snapshot is, for tools that load data sets
 freeze       how a snapshot is made
 """

@@ -20,6 +20,7 @@ weigh           what a yes gives and costs, before the choice
 verify          evidence, checked offline: a log, a bundle, a proof of a person
 prove           evidence, written
 collected       what was recorded about a person, proved to them
+consent_record  an answer as a consent record
 receipt         what somebody decided, as a consent receipt
 evidence        any document of evidence, checked
 """

@@ -8,7 +8,7 @@ from typing import Any
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
 from volition.transparency.access_log import PROOF_FORMAT as ACCESS_FORMAT
-from volition.transparency.receipt import FORMAT, PROOFS_FORMAT, verify_receipt
+from volition.transparency.receipt import FORMATS, PROOFS_FORMAT, verify_receipt
 from volition.transparency.verify.checks import Check, Verified
 from volition.transparency.verify.collected import COLLECTED_FORMAT, verify_collected
 from volition.transparency.verify.looked import subject_of, verify_access
@@ -47,21 +47,22 @@ def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[
     proofs, receipts = parts(document)
     if not (proofs or receipts) or not all(isinstance(one, Mapping) for one in (*proofs, *receipts)):
         raise InvalidInputError("The document holds no proof of a person or an entry, and no receipt.")
-    checks = [
-        *_outside(document),
-        *(check for proof in proofs for check in verify_person(proof, verifier).checks),
-        *(check for receipt in receipts for check in verify_receipt(receipt, verifier).checks),
+    found = [
+        *(verify_person(proof, verifier) for proof in proofs),
+        *(verify_receipt(receipt, verifier) for receipt in receipts),
     ]
+    checks = [*_outside(document), *(check for one in found for check in one.checks)]
     if people:
         checks += [_is_about(_subject(one), people) for one in (*proofs, *receipts)]
-    return Verified(checks=tuple(checks))
+    claimed = dict.fromkeys(claim for one in found for claim in one.claimed)
+    return Verified(checks=tuple(checks), claimed=tuple(claimed))
 
 
 def parts(document: Any) -> tuple[list[Any], list[Any]]:  # noqa: ANN401 - any JSON value may arrive
     """Return the proofs of people and the receipts in a document; none of either where it is something else."""
     if isinstance(document, Mapping) and ("proofs" in document or "receipts" in document):
         proofs, receipts = document.get("proofs", []), document.get("receipts", [])
-    elif isinstance(document, Mapping) and document.get("format") == FORMAT:
+    elif isinstance(document, Mapping) and document.get("format") in FORMATS:
         proofs, receipts = [], [document]
     else:
         proofs, receipts = document if isinstance(document, list) else [document], []

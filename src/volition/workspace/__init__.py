@@ -49,6 +49,7 @@ rights       what a person may ask for
 witness_client   asking witnesses over HTTP
 public_log   the log for others: as files, as proofs of entries, as witnesses have seen it
 proofs       evidence
+documents    a release or a snapshot, as others expect it
 workspace    all of it, opened together
 pool         several of one folder, for several threads
 """

@@ -28,8 +28,10 @@ from volition.consent.limits import (
 from volition.consent.permits import Permit, Refusal, Use
 from volition.consent.references import person_ref
 from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.consent.terms.toml_file import check_words
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
+from volition.transparency.consent_record import VIA
 from volition.workspace.gate import GateQuestions
 from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
@@ -59,6 +61,7 @@ class Consent:
         purpose: Sequence[str],
         covers: str | None = None,
         until: str | None = None,
+        via: str | None = None,
     ) -> Entry:
         """Record a party's yes or no. Once this returns, every later answer knows a no, and within a lease a yes.
 
@@ -72,6 +75,7 @@ class Consent:
             purpose: Purposes, likewise.
             covers: How far a yes reaches back: "past", or an instant as text; none: from now on.
             until: When a yes ends (not included), an instant as text; none: by no date.
+            via: How it was given, of `consent_record.VIA`; receipts say so. None: that is not recorded.
 
         Raises:
             InvalidInputError: The party, a category or a purpose is not known, or `covers` or `until` makes no sense.
@@ -90,6 +94,9 @@ class Consent:
         body = _body(self._opened.party(party), yes=yes, data=data, purpose=purpose, covers=covers)
         if until is not None:  # an entry says so only where there is an end: earlier ones are read as they always were
             body["until"] = self._end(until, yes=yes)
+        if via is not None:
+            check_words([via], VIA, "via", what="way to answer")
+            body["via"] = via
         return self._record("decision", body)
 
     def _record(self, kind: str, body: dict[str, Any]) -> Entry:
@@ -175,8 +182,9 @@ class Consent:
         yes: bool,
         covers: str | None = None,
         until: str | None = None,
+        via: str | None = None,
     ) -> tuple[Entry, bool]:
-        """Answer a switch of the terms with yes or no; `covers` and `until` as with `decide`.
+        """Answer a switch of the terms with yes or no; `covers`, `until` and `via` as with `decide`.
 
         Returns:
             The entry, and whether `undo_choice` would change anything.
@@ -188,17 +196,17 @@ class Consent:
         if before is None or not before.has_say:
             msg = f"There is no switch {switch!r} on which {party} has a say. Open the settings anew."
             raise InvalidInputError(msg)
-        entry = self._say(party, saying(before, yes=yes, covers=covers, until=until))
+        entry = self._say(party, saying(before, yes=yes, covers=covers, until=until), via=via)
         after = self.choices(party, account=account).of(switch)
         return entry, after is not None and bool(undoing(before, after, at_us=self._opened.now_us))
 
-    def _say(self, party: str, said: Saying) -> Entry:
+    def _say(self, party: str, said: Saying, *, via: str | None = None) -> Entry:
         return self.decide(
-            party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers, until=said.until
+            party, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers, until=said.until, via=via
         )
 
-    def refuse_all(self, party: str, *, account: str) -> tuple[Entry, bool]:
-        """Say no to every use on which the terms give a party a say, in one entry.
+    def refuse_all(self, party: str, *, account: str, via: str | None = None) -> tuple[Entry, bool]:
+        """Say no to every use on which the terms give a party a say, in one entry; `via` as with `decide`.
 
         Returns:
             The entry, and whether `undo_refusal` would change anything.
@@ -211,22 +219,24 @@ class Consent:
         if not named:
             raise InvalidInputError(f"There is nothing on which {party} has a say. Open the settings anew.")
         purposes = [purpose for purpose in PURPOSES if purpose in named]
-        entry = self.decide(party, yes=False, data=EVERYTHING, purpose=purposes)
+        entry = self.decide(party, yes=False, data=EVERYTHING, purpose=purposes, via=via)
         now = self.choices(party, account=account)
         changed = ((choice, now.of(choice.switch.name)) for choice in before)
         now_us = self._opened.now_us
         return entry, any(one is not None and bool(undoing(choice, one, at_us=now_us)) for choice, one in changed)
 
-    def undo_refusal(self, party: str, *, account: str, seq: int) -> list[Entry]:
+    def undo_refusal(self, party: str, *, account: str, seq: int, via: str | None = None) -> list[Entry]:
         """Say what makes every switch stand as it did before a party said no to all; raises as `undo_choice` does."""
         return [
             entry
             for choice in self.choices(party, account=account).choices
-            for entry in self.undo_choice(party, choice.switch.name, account=account, seq=seq)
+            for entry in self.undo_choice(party, choice.switch.name, account=account, seq=seq, via=via)
         ]
 
-    def undo_choice(self, party: str, switch: str, *, account: str, seq: int) -> list[Entry]:
+    def undo_choice(self, party: str, switch: str, *, account: str, seq: int, via: str | None = None) -> list[Entry]:
         """Say what makes a switch stand as it did before an answer of this party, by its ledger entry's number.
+
+        The new answers are given by `via`, as with `decide`.
 
         Raises:
             InvalidInputError: That entry is no answer of this party, or the terms have no such switch.
@@ -253,6 +263,8 @@ class Consent:
                 body = _body(name, yes=said.yes, data=said.data, purpose=said.purpose, covers=said.covers)
                 if said.until is not None:
                     body["until"] = said.until
+                if via is not None:
+                    body["via"] = via
                 drafts.append(
                     NewEntry(kind="decision", body=body if name == ledger_name else {**body, "same_as": ledger_name})
                 )

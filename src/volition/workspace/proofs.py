@@ -3,6 +3,7 @@
 They speak of forgotten models as of those at work: a proof outlives what it is about.
 """
 
+from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from volition.consent.gate import Subject
 from volition.consent.references import source_id
 from volition.errors import InvalidInputError
 from volition.learning.registry import at_work
+from volition.ledger.entry import Entry
 from volition.transparency.collected import prove_collected
 from volition.transparency.prove import prove_person, write_bundle
 from volition.transparency.receipt import PROOFS_FORMAT, write_receipt
@@ -69,13 +71,33 @@ class Proofs:
         [entry, *_] = [*self._consent.answers(person, before=seq + 1, limit=1), None]
         if entry is None or entry.seq != seq:
             raise InvalidInputError(f"Entry {seq} is no answer of {person}, so there is no receipt for it.")
-        bound = [] if known.account is None else self._opened.history().bindings.terms_of(known.account)
+        history = self._opened.history()
+        bound = [] if known.account is None else history.bindings.terms_of(known.account)
         binding = [terms.id for start_us, terms in bound if start_us <= entry.at_us]
         return write_receipt(
             self._opened.ledger,
             entry,
-            terms_seq=self._opened.history().bindings.terms_seq(binding[-1]) if binding else None,
+            terms_seq=history.bindings.terms_seq(binding[-1]) if binding else None,
+            region_seqs=self._regions(entry, known.account),
+            controller=self._opened.settings.controller,
         )
+
+    def _regions(self, answer: Entry, account: str | None) -> list[int]:
+        """Return the entries that said, when an answer was given, where its party was and where their account was."""
+        parties = [str(answer.body["party"]), *([] if account is None else [f"account:{account}"])]
+        history, found = self._opened.history(), []
+        for party in parties:
+            since = [at_us for at_us, _ in history.regions(party) if at_us <= answer.at_us]
+            if since:
+                found.append(self._region_seq(party, since[-1], below=answer.seq))
+        return found
+
+    def _region_seq(self, party: str, at_us: int, *, below: int) -> int:
+        """Return the number of the entry by which a party's region was recorded at an instant."""
+        ledger = self._opened.ledger
+        first = bisect_left(range(below), at_us, key=lambda seq: next(iter(ledger.entries(seq, seq + 1))).at_us)
+        recorded = (one for one in ledger.entries(first, below) if one.kind == "region")
+        return next(one.seq for one in recorded if one.body["party"] == party and one.at_us == at_us)
 
     def person(self, person: str, *, model: str | None = None) -> list[dict[str, Any]]:
         """Prove for each model (or one) whether it learned from a person; forgotten models included.

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from volition.consent.controller import UNNAMED, Controller
 from volition.consent.lease import LENGTH_MS, LONGEST_MS
 from volition.consent.terms.toml_file import Document, FaultError, Section, at, check_words, name_lines, read_toml
 from volition.errors import InvalidInputError
@@ -98,6 +99,17 @@ public_items = {public_items}
 # quorum north
 # '''
 
+# Who decides what data is used for (the controller), as receipts and published documents name them; what is not said
+# here is left out of them.
+# [controller]
+# name = "Acme Ltd"
+# contact = "privacy@example"
+# address = "1 Main Street, Dublin"
+# jurisdiction = "IE"
+# language = "en"
+# url = "https://privacy.example/settings"
+# license = "other"
+
 # The language model whose adapters are trained: a folder (pip install 'volition[train]'; docs/adapter.md).
 # [adapter]
 # base = "models/SmolLM2-135M"
@@ -141,6 +153,7 @@ class Settings:
         mapping: Which event of OpenTelemetry is of which category.
         mail: The mail server; none where no mail is sent.
         witness: Whom to ask for cosignatures of the log; none where nobody is asked.
+        controller: Who decides what data is used for, as receipts and published documents name them.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
         public_items: Kinds of items whose names every user of an account may know.
     """
@@ -154,6 +167,7 @@ class Settings:
     mapping: EventMapping
     mail: MailSettings | None
     witness: WitnessSettings | None
+    controller: Controller
     families: Mapping[str, object]
     public_items: frozenset[str]
     _document: Document = field(compare=False, repr=False)
@@ -192,7 +206,8 @@ def read_settings(folder: Path) -> Settings:
     with name_lines(document):
         families = _family_tables(document)
         required = {"origin", "due_days"}
-        optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items", "witness"}
+        optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items"}
+        optional |= {"controller", "witness"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -211,6 +226,7 @@ def read_settings(folder: Path) -> Settings:
             mapping=_table(top, "otlp", EventMapping.from_toml) or NO_MAPPING,
             mail=_table(top, "mail", MailSettings.from_toml),
             witness=_table(top, "witness", WitnessSettings.from_toml),
+            controller=_table(top, "controller", Controller.from_toml) or UNNAMED,
             families=families,
             public_items=frozenset(top.words("public_items") if "public_items" in top.value else PUBLIC_ITEMS),
             _document=document,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from volition.workspace.accesses import Accesses
     from volition.workspace.audiences import Audiences
     from volition.workspace.consent import Consent
+    from volition.workspace.documents import Documents
     from volition.workspace.exclusions import ConversationExclusions
     from volition.workspace.features import Features
     from volition.workspace.forgetting import Forgetting
@@ -276,6 +277,13 @@ class Workspace:
         from volition.workspace.public_log import PublicLog
 
         return PublicLog(self._opened)
+
+    @cached_property
+    def documents(self) -> "Documents":
+        """A release or a snapshot in the forms that others expect."""
+        from volition.workspace.documents import Documents
+
+        return Documents(self._opened, self.models, self.snapshots)
 
     @cached_property
     def _search_cache(self) -> "SearchCache":

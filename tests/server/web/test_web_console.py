@@ -193,6 +193,12 @@ def test_from_training_to_forgetting(released):
     assert json.loads(card.text)["model"] == model
     assert client.get(f"/console/models/{model}/files/card.md").text.startswith(f"# {model}")
     assert client.get(f"/console/models/{model}/files/record.json").status_code in {400, 422}
+    for name in ("model.sig", "model.pub", "README.md", "bom.cdx.json", "training-content.md"):
+        assert f"/files/{name}" in page
+        assert client.get(f"/console/models/{model}/files/{name}").status_code == 200
+    snapshot = json.loads(card.text)["learned_from"]["snapshot"]
+    metadata = client.get(f"/console/snapshots/{snapshot}/croissant.json")
+    assert json.loads(metadata.text)["name"] == snapshot
     with server.workspaces.borrow() as workspace:
         person = next(one for one in workspace.parties.people("acme") if one.id.startswith("u"))
         workspace.consent.decide(f"person:{person.id}", yes=False, data=["service"], purpose=["train"])

@@ -10,15 +10,13 @@ from html import unescape
 import pytest
 from starlette.testclient import TestClient
 
-from volition.canonical import canonical_json
 from volition.consent.terms.terms_file import load_profile, read_terms
 from volition.errors import RefusedError
-from volition.ledger import merkle
-from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint
 from volition.server.app import Server
 from volition.server.auth import Role, Scope
 from volition.server.web.markdown import to_html
 from volition.transparency.evidence import verify_evidence
+from volition.transparency.receipt import verify_receipt
 from volition.workspace import Workspace
 
 GUEST = "Zoe Guest"
@@ -235,13 +233,11 @@ def test_a_guest_sees_what_is_used_answers_and_gets_a_receipt_that_holds(server)
         party = workspace.party(f"person:{server.guest}")
         said = workspace.history().party(party).decisions[-1]
     receipt = client.get(f"/guest/receipts/{said.seq}").json()
-    assert receipt["entry"]["body"]["answer"] == "no"
-    key = VerifierKey.from_text(receipt["key"])
-    checkpoint = parse_checkpoint(open_note(receipt["checkpoint"], key).text)
-    leaf = merkle.leaf_hash(canonical_json(receipt["entry"]))
-    hashes = [bytes.fromhex(each) for each in receipt["hashes"]]
-    merkle.verify_inclusion(leaf, receipt["index"], checkpoint.size, hashes, checkpoint.root)
+    status = receipt["record"]["dpv:hasConsentStatus"]
+    assert "dpv:ConsentRefused" in status["@type"]
+    assert status["dpv:hasIndicationMethod"].startswith("AI settings page")
     with server.workspaces.borrow() as workspace:
+        assert verify_receipt(receipt, workspace.verifier).holds
         others = workspace.history().party(workspace.party("person:bo")).decisions[-1].seq
     assert client.get(f"/guest/receipts/{others}").status_code == 400
 

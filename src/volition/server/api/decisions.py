@@ -27,6 +27,7 @@ def decide(
         purpose=body.purpose,
         covers=body.covers,
         until=body.until,
+        via="api",
     )
     return entry_out(entry)
 

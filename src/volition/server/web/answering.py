@@ -219,11 +219,11 @@ def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and go
     """Take a no to everything, or undo one, and go back to the page that shows it; `whose` begins "Everything: ..."."""
     consent = visit.workspace.consent
     if (undone := visit.undone) is not None:
-        consent.undo_refusal(party, account=account, seq=undone)
+        consent.undo_refusal(party, account=account, seq=undone, via="page")
         return Redirect(to=page, notice=Notice(text="Everything is as it was before."))
     if visit.form.get("answer") != "no":
         raise InvalidInputError("This form says no to everything. Reload the page and try again.")
-    entry, can_undo = consent.refuse_all(party, account=account)
+    entry, can_undo = consent.refuse_all(party, account=account, via="page")
     undo = Undo(action=action, fields={"undo": str(entry.seq)}) if can_undo else None
     text = f"Everything: {whose} no counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=page, notice=Notice(text=text, undo=undo))

@@ -12,6 +12,7 @@ with a statement that has no check is refused, so nothing can be said beside wha
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, text_to_us, us_to_text
@@ -21,6 +22,8 @@ from volition.errors import InvalidInputError, ProofError
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.defaults import DEFAULTS
 from volition.learning.card import FORMAT
+from volition.learning.dp import Claim, least_epsilon
+from volition.learning.model_signature import read_signing_key, verify_model_signature
 from volition.learning.release import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
@@ -53,6 +56,7 @@ class Released:
         prefix: Returns how many entries a checkpoint commits to; raises ProofError where it is not this very log's.
         settings: The model's own `settings.json`, where it is there; the base and the privacy of its training are
             compared with it.
+        signature: The model's signature, `model.sig`, where it is there.
     """
 
     snapshot: str
@@ -64,6 +68,7 @@ class Released:
     release: Entry
     prefix: Callable[[str], int]
     settings: bytes | None = None
+    signature: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,8 @@ def check_card(card: Card, released: Released) -> Claims:
     claimed = [_CLAIMED[name] for name in checks if name in _CLAIMED]
     if card.get("base") is not None and released.settings is None:
         claimed += _TRAINING
+    if "signing_key" in card and released.signature is None:
+        claimed.append("that the model's files are signed by the key that it names")
     return Claims(checked=len(checks), claimed=tuple(claimed))
 
 
@@ -303,6 +310,32 @@ def _privacy(case: _Case) -> None:
         _check_equal("the privacy of the training is", said, right, "the model itself")
     if case.card["privacy"] is not None and case.card["base"] is None:
         raise ProofError("The card claims differential privacy of a model that is not trained with it.")
+    if case.card["privacy"] is not None:
+        _check_epsilon(case.card["privacy"])
+
+
+def _check_epsilon(claimed: Mapping[str, Any]) -> None:
+    """Check that no less privacy was spent than the noise, the sampling and the steps of the same claim allow."""
+    _check_keys("The card's claim of privacy", claimed, dict.fromkeys(one.name for one in dataclass_fields(Claim)))
+    figures = [claimed[name] for name in ("multiplier", "rate", "delta", "epsilon")]
+    steps = claimed["steps"]
+    if not all(type(one) in {int, float} and one > 0 for one in figures) or type(steps) is not int or steps < 1:
+        raise ProofError("The card's claim of privacy has a figure that is none.")
+    if claimed["rate"] > 1 or claimed["delta"] >= 1:
+        raise ProofError("The card's claim of privacy has a rate above 1, or a delta that promises nothing.")
+    least = least_epsilon(multiplier=claimed["multiplier"], rate=claimed["rate"], steps=steps, delta=claimed["delta"])
+    if claimed["epsilon"] < least:
+        msg = (
+            f"The card claims epsilon {claimed['epsilon']:.3f}; its own noise and steps give {least:.3f} at the least."
+        )
+        raise ProofError(msg)
+
+
+def _signing_key(case: _Case) -> None:
+    key, signature = case.card["signing_key"], case.released.signature
+    read_signing_key(key)
+    if signature is not None:
+        verify_model_signature(signature, key, name=case.card["model"], files=case.card["files"])
 
 
 def _settings(case: _Case) -> Mapping[str, Any]:
@@ -341,7 +374,7 @@ _CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "volition/card/1": {**_ALWAYS, "findings": _unjudged},
     "volition/card/2": {**_ALWAYS, **_JUDGED},
     "volition/card/3": {**_ALWAYS, **_JUDGED, **_TRAINED},
-    FORMAT: {**_ALWAYS, **_JUDGED, **_TRAINED},
+    FORMAT: {**_ALWAYS, **_JUDGED, **_TRAINED, "signing_key": _signing_key},
 }
 """For each form of the card, what checks each of its statements, by the statement's name."""
 

@@ -183,7 +183,7 @@ def answer(visit: Visit) -> Redirect:
     choice = workspace.consent.choices(party, account=account).of(switch)
     title = switch if choice is None else words.switch_title(choice)
     if (undone := visit.undone) is not None:
-        workspace.consent.undo_choice(party, switch, account=account, seq=undone)
+        workspace.consent.undo_choice(party, switch, account=account, seq=undone, via="page")
         return Redirect(to=f"{PATH}#{switch}", notice=Notice(text=f"{title}: everything is as it was before."))
     said = visit.form.get("answer")
     if said not in {"yes", "no"}:
@@ -191,7 +191,7 @@ def answer(visit: Visit) -> Redirect:
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     until = (visit.form.get("until") or None) if said == "yes" else None
     entry, can_undo = workspace.consent.choose(
-        party, switch, account=account, yes=said == "yes", covers=covers, until=until
+        party, switch, account=account, yes=said == "yes", covers=covers, until=until, via="page"
     )
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
     counts = when_it_counts(

@@ -1,7 +1,7 @@
 """Models for the operator, the engineer and the auditor: which are in use, which are stale, audits and model cards."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from markupsafe import Markup
 from volition.canonical import text_to_us
 from volition.errors import InvalidInputError
 from volition.learning.audit.finding import FAIL, NOT_MEASURED, PASS, Finding
+from volition.learning.documents.formats import FORMATS
 from volition.learning.forget import Owed
 from volition.learning.registry import ModelState
 from volition.server.auth import Role
@@ -27,7 +28,11 @@ _FILES: Final[Mapping[str, str]] = {
     "card.json": "application/json",
     "card.md": "text/markdown",
     "attestation.json": "application/json",
+    "model.sig": "application/json",
+    "model.pub": "application/x-pem-file",
+    **{form.file: form.media_type for form in FORMATS.values()},
 }
+_FORMS: Final[Mapping[str, str]] = {form.file: name for name, form in FORMATS.items()}
 _AUDIT: Final = {
     "benefit": "Benefit of training",
     "fairness": "Fairness between groups",
@@ -104,6 +109,14 @@ class AuditRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseFile:
+    """A document about a release beside its card: its title, and the file that it is downloaded as."""
+
+    title: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """What a model's card says of its release."""
 
@@ -114,6 +127,7 @@ class Card:
     accounts: int
     bounded: str
     override: str
+    documents: tuple[ReleaseFile, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +202,18 @@ def one(visit: Visit) -> ModelPage:
 
 @pages.get(f"{PATH}/{{model}}/files/{{name}}", roles=_WHO, reads=NOBODY)
 def file(visit: Visit) -> Download:
-    """Give a file of a model's newest release: its card or its attestation."""
+    """Give a file of a model's newest release, or a document about it."""
     name, model = visit.path["name"], visit.path["model"]
     match name:
         case "card.json" | "card.md" | "attestation.json":
             data = visit.workspace.models.release_file(model, name)
-            return Download(name=f"{model}-{name}", data=data, media_type=_FILES[name])
-    raise InvalidInputError(f"A release has no file {name!r}. It has: {words.listed([*_FILES])}.")
+        case "model.sig" | "model.pub":
+            data = visit.workspace.documents.signature(model)[name]
+        case _ if name in _FORMS:
+            _, data = visit.workspace.documents.release(model, _FORMS[name])
+        case _:
+            raise InvalidInputError(f"A release has no file {name!r}. It has: {words.listed([*_FILES])}.")
+    return Download(name=f"{model}-{name}", data=data, media_type=_FILES[name])
 
 
 @pages.post(f"{PATH}/{{model}}/audit", roles=[Role.ENGINEER, Role.OPERATOR])
@@ -259,7 +278,16 @@ def _card(card: Mapping[str, Any]) -> Card:
         accounts=len(card["learned_from"]["accounts"]),
         bounded=words.bounded(card),
         override="" if override is None else f"{override['by']} decided so, because: {override['why']}",
+        documents=tuple(_documents(card)),
     )
+
+
+def _documents(card: Mapping[str, Any]) -> Iterator[ReleaseFile]:
+    if "signing_key" in card:  # earlier releases have no signature
+        yield ReleaseFile(title="Signature of the model's files (OpenSSF)", file="model.sig")
+        yield ReleaseFile(title="Public key of that signature", file="model.pub")
+    for form in FORMATS.values():
+        yield ReleaseFile(title=form.title, file=form.file)
 
 
 def _found(finding: Finding) -> AuditRow:

@@ -143,6 +143,14 @@ def manifest(visit: Visit) -> Download:
     return Download(name=f"{found.id}.json", data=data, media_type="application/json")
 
 
+@pages.get(f"{PATH}/{{snapshot}}/croissant.json", roles=_WHO)
+def croissant(visit: Visit) -> Download:
+    """Give a snapshot's metadata for tools that load data sets."""
+    name = visit.path["snapshot"]
+    data = visit.workspace.documents.croissant(name)
+    return Download(name=f"{name}-croissant.json", data=data, media_type="application/ld+json")
+
+
 def _purpose(snapshot: Snapshot) -> str:
     return words.PURPOSES[snapshot.purpose].title
 

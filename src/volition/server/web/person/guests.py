@@ -26,7 +26,6 @@ _EVERYTHING: Final = "/guest/refuse/everything"
 _RECEIPTS: Final = "/guest/receipts"
 _ENDING: Final = "/guest/ending"
 _LISTED: Final = 10
-RECEIPT: Final = "volition/receipt/1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,26 +164,16 @@ def answer(visit: Visit) -> Redirect:
 
 @pages.get(f"{_RECEIPTS}/{{seq}}", roles=[Role.GUEST])
 def receipt(visit: Visit) -> Download:
-    """Give the receipt of an answer of one's own: its ledger entry, and the proof that it is there."""
+    """Give the receipt of an answer of one's own, which `volition verify` checks."""
     party, _ = party_of(visit)
     workspace = visit.workspace
     text = visit.path["seq"]
     own = {str(one.seq) for one in workspace.history().party(workspace.party(party)).decisions}
     if text not in own:
         raise InvalidInputError("There is no such answer of yours. Choose one from the list of your answers.")
-    seq = int(text)
-    [entry] = workspace.ledger.entries(seq, seq + 1)
-    size = workspace.ledger.size
-    detail = {
-        "format": RECEIPT,
-        "index": seq,
-        "entry": json.loads(entry.leaf_bytes),  # its canonical form (RFC 8785) is what the leaf is the hash of
-        "hashes": [each.hex() for each in workspace.ledger.prove_inclusion(seq, size)],
-        "checkpoint": workspace.ledger.checkpoint(size),
-        "key": workspace.verifier.to_text(),
-    }
-    data = (json.dumps(detail, ensure_ascii=False, indent=2) + "\n").encode()
-    return Download(name=f"receipt-{seq}.json", data=data, media_type="application/json")
+    document = workspace.proofs.receipt(party.removeprefix("person:"), int(text))
+    data = (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+    return Download(name=f"receipt-{text}.json", data=data, media_type="application/json")
 
 
 def _link(visit: Visit) -> GuestLink | None:
