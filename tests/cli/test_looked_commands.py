@@ -26,10 +26,10 @@ Ada Byron: The launch moves to Friday.
 SHOWS_NOBODY = """
 account.accept account.add audit base collect.file collect.otlp collect.slack collect.summaries
 collect.webvtt collect.zoom-chat compact complete decide demo draft edit erase exclude families go-on
-include init key limit mail.status mail.test may opened person.add person.alias person.leave person.merge
+include init key limit log.witness mail.status mail.test may opened person.add person.alias person.leave person.merge
 person.move person.rename release replies retrain rewrite serve share snapshot status terms.deliveries
 terms.diff terms.list terms.publish terms.show token.end token.issue token.list train unshare user.add
-user.link user.password user.remove user.unlink verify
+user.link user.password user.remove user.unlink verify witness
 """
 """Commands that print nobody's data but what was typed in, with what models must forget for it (`cli.owed`)."""
 

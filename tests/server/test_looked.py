@@ -29,6 +29,7 @@ SHOWN = {  # a path of each route that shows staff somebody's data, and who must
     "/v1/people/{person}/export": "ada",
     "/v1/people/{person}/proofs": "ada",
     "/v1/people/{person}/requests": "ada",
+    "/v1/people/{person}/collected": "ada",
     "/v1/people/{person}/accesses": "ada",
     "/v1/people/{person}/accesses/{line}/proof": "ada",
     "/v1/entries": "ada",

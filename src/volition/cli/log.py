@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415 - a command imports what it needs when it runs, so that `volition --help` is quick
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -30,8 +31,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     log = group("Publish the log, prove single entries, ask witnesses.")
     app.add_typer(log, name="log", rich_help_panel=PANEL)
-    command(log, "export", example="volition log export public --without-entries")(export)
-    command(log, "prove", example="volition log prove 17 entry-17.tlog-proof")(prove_entry)
+    command(log, "export", example="volition log export public --without-entries", reads="entries")(export)
+    command(log, "prove", example="volition log prove 17 entry-17.tlog-proof", reads="entries")(prove_entry)
     command(log, "witness", example="volition log witness")(ask_witnesses)
     command(app, "witness", panel=PANEL, example="volition witness --key w.key --store w.db --logs logs.txt")(witness)
 
@@ -57,6 +58,8 @@ def export(
     random salt.
     """
     with call.workspace() as workspace:
+        if not without_entries:
+            workspace.accesses.note_list(None, "entries", account=None, records=workspace.ledger.size)
         done = workspace.log.export(folder, with_entries=not without_entries, cosigned=cosigned, unsalted=unsalted)
     value = {
         "folder": str(folder),
@@ -97,6 +100,7 @@ def prove_entry(
     with call.workspace() as workspace:
         proof = workspace.log.prove(seq, with_entry=not without_entry)
         entry = workspace.log.entry(seq)
+        workspace.accesses.note(None, "entries", re.findall(r"person:[0-9a-f]{32}", entry.decode()))
     beside = path.with_name(f"{path.name}.entry") if without_entry else None
     try:
         if beside is not None:
