@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.records.freeze import _plain_parquet
@@ -41,6 +41,7 @@ def written(rows):
     return _plain_parquet(pa.Table.from_pylist(rows, schema=KEYS_SCHEMA))
 
 
+@settings(max_examples=25)
 @given(ROWS)
 def test_the_reader_of_the_page_reads_what_a_snapshot_writes(rows):
     assert read_keys(written(rows)) == rows
