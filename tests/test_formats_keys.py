@@ -1,6 +1,7 @@
 """`keys.parquet` as `docs/formats/keys.md` defines it: its reader reads what a snapshot writes."""
 
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from volition.records.commitment import CollectedBatch, read_collected, write_collected
 from volition.records.freeze import _plain_parquet
 from volition.records.snapshot import KEYS_SCHEMA, Snapshot
 
@@ -29,12 +31,16 @@ ROWS = st.lists(
 )
 
 
-def read_keys(data):
-    """Read with the page's reader."""
+def page():
+    """Return what the page's code defines."""
     found = {}
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     exec(compile(code, str(PAGE), "exec"), found)  # noqa: S102 - it is ours
-    return found["read_keys"](data)
+    return found
+
+
+def read_keys(data):
+    return page()["read_keys"](data)
 
 
 def written(rows):
@@ -45,6 +51,21 @@ def written(rows):
 @given(ROWS)
 def test_the_reader_of_the_page_reads_what_a_snapshot_writes(rows):
     assert read_keys(written(rows)) == rows
+
+
+def test_what_was_collected_is_read_by_the_same_reader():
+    batches = [
+        CollectedBatch(entry=None, people_key=b"", rows=[1], indexes=[], salts=b"", leaves=b""),
+        CollectedBatch(
+            entry=7, people_key=b"k" * 32, rows=[0, 2], indexes=[3, 0], salts=b"s" * 32, leaves=b"l" * 32 * 4
+        ),
+    ]
+    data = write_collected(batches)
+
+    says = page()
+    assert list(read_collected(data)) == batches
+    nothing = {"entry": None, "people_key": None, "rows": [1], "indexes": [], "salts": None, "leaves": None}
+    assert says["read_table"](data, says["COLLECTED"]) == [nothing, asdict(batches[1])]
 
 
 def test_many_people_whose_dictionary_grows_too_large_are_read():
