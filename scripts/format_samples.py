@@ -2,7 +2,7 @@
 
     python scripts/format_samples.py docs/formats/samples
 
-Keys, salts and pseudonyms are new each time, so the files differ each time; what they tell is the same. They are written
+Keys, salts and pseudonyms are new each time, so the files differ each time; what they tell is the same. They are made
 anew when a format changes.
 """
 
