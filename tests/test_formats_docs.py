@@ -99,7 +99,7 @@ def test_the_checks_are_those_that_the_page_names():
         for check in verified().checks
     }
     assert printed <= named & listed
-    assert listed - printed <= {"who looked", "witnesses N"}
+    assert listed - printed <= {"who looked", "witnesses of N"}
 
 
 def test_every_row_of_the_sample_may_be_used_by_the_page_alone():
