@@ -218,10 +218,13 @@ def write_collected(batches: Sequence[CollectedBatch]) -> bytes:
     pq.write_table(
         pa.table(columns, schema=COLLECTED_SCHEMA),
         sink,
-        compression="zstd",
+        compression="none",  # what is in it is random; and a small reader reads it (`docs/formats/keys.md`)
         row_group_size=group,
         use_dictionary=False,
+        version="2.6",
+        data_page_version="1.0",
         write_statistics=False,
+        store_schema=False,
     )
     return bytes(sink.getvalue())
 

@@ -1,0 +1,158 @@
+"""The pages of `docs/formats` are true: of the samples beside them, which hold, and of every kind of entry and check."""
+
+import json
+import re
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from volition.canonical import canonical_json, digest, text_to_us
+from volition.ledger import merkle
+from volition.ledger.entry import KINDS, Entry
+from volition.ledger.signing import VerifierKey
+from volition.transparency.evidence import verify_evidence
+from volition.transparency.verify.bundle import Kept, verify_bundle
+
+FORMATS = Path(__file__).parent.parent / "docs" / "formats"
+SAMPLES = FORMATS / "samples"
+KEY = VerifierKey.from_text((SAMPLES / "log.pub").read_text(encoding="utf-8").strip())
+
+
+@cache
+def text(name):
+    return (FORMATS / name).read_text(encoding="utf-8")
+
+
+@cache
+def program(name):
+    """Return what the code of a page defines."""
+    found = {}
+    code = "\n\n".join(re.findall(r"```python\n(.*?)```", text(name), re.DOTALL))
+    exec(compile(code, name, "exec"), found)  # noqa: S102 - it is ours
+    return found
+
+
+def sample(name):
+    return json.loads((SAMPLES / name).read_text(encoding="utf-8"))
+
+
+@cache
+def members():
+    with zipfile.ZipFile(SAMPLES / "bundle.zip") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def entries():
+    return [Entry.from_leaf(line) for line in members()["entries.jsonl"].splitlines()]
+
+
+def only(ending):
+    [data] = [data for name, data in members().items() if name.endswith(ending)]
+    return data
+
+
+def fields(kind):
+    """Return the fields that a kind has by its section, and which of them are optional."""
+    section = re.search(rf"^## {kind}\n(.*?)(?=^## |\Z)", text("entries.md"), re.DOTALL | re.MULTILINE)
+    table = section[1].partition("| field | form | what |")[2].partition("\n\n")[0]
+    found = {}
+    for row in re.findall(r"^\| (`.*)$", table, re.MULTILINE):
+        names, form, *_ = row.split("|")
+        found.update(dict.fromkeys(re.findall(r"`(\w+)`", names), "optional" in form))
+    return found
+
+
+def verified():
+    receipt, note = sample("receipt.json"), (SAMPLES / "checkpoint").read_text(encoding="utf-8")
+    kept = Kept(receipts={"N": receipt}, checkpoints={"N": note}, not_before_us=0)
+    return verify_bundle(SAMPLES / "bundle.zip", KEY, kept=kept)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_entry_has_its_section(kind):
+    assert fields(kind)
+
+
+def test_the_entries_of_a_real_run_have_the_fields_that_their_sections_name():
+    met = set()
+    for entry in entries():
+        named = fields(entry.kind)
+        assert entry.body.keys() <= named.keys(), entry.kind
+        assert {name for name, is_optional in named.items() if not is_optional} <= entry.body.keys(), entry.kind
+        met.add(entry.kind)
+    assert set(KINDS) - met <= {"access", "mapping", "form"}
+
+
+def test_the_samples_hold():
+    assert verified().holds
+    for name in ("proof.json", "receipt.json", "collected.json"):
+        assert verify_evidence(sample(name), KEY).holds, name
+
+
+def test_the_checks_are_those_that_the_page_names():
+    named = set(re.findall(r"^(?:- )?\*\*(?:`)?([a-z].*?)\*\*", text("bundle.md"), re.MULTILINE)) - {"permits of ..."}
+    listed = set(re.findall(r"`([^`]+)`", re.search(r"^\| `archive`.*$", text("index.md"), re.MULTILINE)[0]))
+    printed = {
+        re.sub(r"recommend-[0-9a-f]{12}", "M", re.sub(r"train-recommend-[0-9a-f]{12}", "S", check.name))
+        for check in verified().checks
+    }
+    assert printed <= named & listed
+    assert listed - printed <= {"who looked", "witnesses of N"}
+
+
+def test_every_row_of_the_sample_may_be_used_by_the_page_alone():
+    says, keys = program("permits.md"), program("keys.md")["read_keys"](only("keys.parquet"))
+    manifest, history = json.loads(only("manifest.json")), program("permits.md")["History"]()
+    [*_, place] = [entry.seq for entry in entries() if entry.kind == "snapshot"]
+    for entry in entries()[:place]:
+        says["read"](history, entry.kind, entry.body, entry.at_us, text_to_us)
+    assert len(keys) == sum(manifest["accounts"].values())
+    for row in keys:
+        record = {**row, "people": [f"person:{one}" for one in row["people"]], "collected": row["collected_us"]}
+        assert says["may"](history, record, manifest["purpose"], text_to_us(manifest["at"]), text_to_us) is None
+        record["collected"] -= 365 * says["DAY"]
+        refusal = says["may"](history, record, manifest["purpose"], text_to_us(manifest["at"]), text_to_us)
+        assert refusal == "before-yes"
+
+
+def test_the_people_of_the_sample_are_what_the_page_says():
+    keys, manifest = program("keys.md")["read_keys"](only("keys.parquet")), json.loads(only("manifest.json"))
+    people = [person for row in keys for person in row["people"]]
+    leaves = []
+    for person in sorted(set(people)):
+        tag = digest(canonical_json(["volition/person", manifest["purpose"], manifest["at"], person]))
+        leaves.append([tag, digest(canonical_json(["volition/rows", tag, person, people.count(person)]))])
+    assert canonical_json(sorted(leaves)) == only("people.json")
+    root = merkle.Tree(canonical_json(leaf) for leaf in sorted(leaves)).root.hex()
+    assert manifest["people"] == {"size": len(leaves), "root": root}
+
+
+def test_the_card_of_the_sample_is_written_for_people_as_the_page_says():
+    assert program("release.md")["card_markdown"](json.loads(only("card.json"))).encode() == only("card.md")
+
+
+def test_the_name_of_the_model_follows_as_the_page_says():
+    card, manifest = json.loads(only("card.json")), json.loads(only("manifest.json"))
+    record = {
+        "accounts": manifest["accounts"],
+        "digest": card["digest"],
+        "family": card["family"],
+        "manifest": digest(only("manifest.json")),
+        "people": manifest["people"]["size"],
+        "purpose": manifest["purpose"],
+        "rows": sum(manifest["accounts"].values()),
+        "snapshot": card["learned_from"]["snapshot"],
+    }
+    assert card["model"] == f"{card['family']}-{digest(canonical_json(record))[:12]}"
+
+
+def test_the_record_of_a_receipt_follows_as_the_page_says():
+    for receipt in sample("proof.json")["receipts"]:
+        lines = [one["entry"] for one in receipt["entries"]]
+        answer, *terms = map(json.loads, lines)
+        origin = receipt["checkpoint"].partition("\n")[0]
+        derive = program("receipt.md")["early_record"]
+        made = derive(answer, lines[0].encode(), (terms or [None])[0], origin, digest, canonical_json)
+        assert made == receipt["record"]
