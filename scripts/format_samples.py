@@ -18,6 +18,7 @@ from volition.canonical import datetime_to_us
 from volition.consent.terms.terms_file import load_profile
 from volition.learning.release import Override
 from volition.records.audience import ConversationKind
+from volition.transparency.access_log import Reader
 from volition.workspace import Workspace
 
 START: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -107,6 +108,7 @@ def work(workspace: Workspace, clock: Clock, folder: Path) -> None:
     workspace.exclusions.exclude("depot", account="acme", purpose=["train"])
     for pair in workspace.people.pairs("acme"):
         workspace.people.merge(pair.heard.id, into=pair.person.id)
+    workspace.accesses.note(Reader(who="olga", role="operator"), "person", ["ada"], records=6, categories=USAGE)
     clock.wait(hours=1)
 
 
@@ -146,10 +148,17 @@ def write(folder: Path) -> None:
             workspace.forgetting.erase("person:hal")
             clock.wait(days=1)
             workspace.consent.decide("person:flo", yes=True, data=USAGE, purpose=LEARN, covers="2026-03-01")
+            workspace.accesses.close_days()
             workspace.proofs.bundle(folder / "bundle.zip")
             proof = workspace.proofs.evidence("gus")
             (folder / "proof.json").write_text(json.dumps(proof, indent=1), encoding="utf-8")
             (folder / "receipt.json").write_text(json.dumps(proof["receipts"][0], indent=1), encoding="utf-8")
+            kept = {entry.kind: entry.seq for entry in workspace.ledger.entries()}
+            entry_proof = workspace.log.prove(kept["release"]).to_text()
+            (folder / "release.tlog-proof").write_text(entry_proof, encoding="utf-8")
+            [line, *_] = [one for one in workspace.accesses.of("ada") if one.role == "operator"]
+            looked = workspace.accesses.prove("ada", line.place)
+            (folder / "looked.json").write_text(json.dumps(looked, indent=1), encoding="utf-8")
             collected = workspace.proofs.collected("ada")
             (folder / "collected.json").write_text(json.dumps(collected, indent=1), encoding="utf-8")
             (folder / "log.pub").write_text(workspace.verifier.to_text() + "\n", encoding="utf-8")

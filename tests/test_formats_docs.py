@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 
 from volition.canonical import canonical_json, digest, text_to_us
+from volition.consent.controller import Controller
+from volition.learning.dp import least_epsilon
 from volition.ledger import merkle
 from volition.ledger.entry import KINDS, Entry
 from volition.ledger.signing import VerifierKey
+from volition.transparency.consent_record import early_record, receipt_of, record_of
 from volition.transparency.evidence import verify_evidence
 from volition.transparency.verify.bundle import Kept, verify_bundle
+from volition.transparency.verify.witnessed import verify_entry_proof
 
 FORMATS = Path(__file__).parent.parent / "docs" / "formats"
 SAMPLES = FORMATS / "samples"
@@ -82,13 +86,14 @@ def test_the_entries_of_a_real_run_have_the_fields_that_their_sections_name():
         assert entry.body.keys() <= named.keys(), entry.kind
         assert {name for name, is_optional in named.items() if not is_optional} <= entry.body.keys(), entry.kind
         met.add(entry.kind)
-    assert set(KINDS) - met <= {"access", "mapping", "form"}
+    assert set(KINDS) - met == {"mapping", "form"}
 
 
 def test_the_samples_hold():
     assert verified().holds
-    for name in ("proof.json", "receipt.json", "collected.json"):
+    for name in ("proof.json", "receipt.json", "collected.json", "looked.json"):
         assert verify_evidence(sample(name), KEY).holds, name
+    assert verify_entry_proof((SAMPLES / "release.tlog-proof").read_bytes(), KEY).holds
 
 
 def test_the_checks_are_those_that_the_page_names():
@@ -99,7 +104,7 @@ def test_the_checks_are_those_that_the_page_names():
         for check in verified().checks
     }
     assert printed <= named & listed
-    assert listed - printed <= {"who looked", "witnesses of N"}
+    assert listed - printed == {"witnesses of N"}
 
 
 def test_every_row_of_the_sample_may_be_used_by_the_page_alone():
@@ -148,11 +153,82 @@ def test_the_name_of_the_model_follows_as_the_page_says():
     assert card["model"] == f"{card['family']}-{digest(canonical_json(record))[:12]}"
 
 
-def test_the_record_of_a_receipt_follows_as_the_page_says():
-    for receipt in sample("proof.json")["receipts"]:
-        lines = [one["entry"] for one in receipt["entries"]]
-        answer, *terms = map(json.loads, lines)
-        origin = receipt["checkpoint"].partition("\n")[0]
-        derive = program("receipt.md")["early_record"]
-        made = derive(answer, lines[0].encode(), (terms or [None])[0], origin, digest, canonical_json)
-        assert made == receipt["record"]
+CONTROLLER = {
+    "name": "Acme",
+    "contact": "a@acme.example",
+    "jurisdiction": "IE",
+    "language": "en",
+    "url": "https://a.example",
+}
+
+
+def rules_of(answer, terms, region):
+    """Return the rules that govern an answer, and the purposes that a signal refuses, by the page on permits."""
+    says = program("permits.md")
+    if terms is None:
+        return [], []
+    version, body = terms["body"]["terms"], answer["body"]
+    if answer["kind"] == "signal":
+        named = version.get("signal", {}).get(body["signal"], {"refuses": []})["refuses"]
+        data, purposes = says["CATEGORIES"], says["leaves"](named, says["PURPOSES"])
+    else:
+        data, purposes = (
+            says["leaves"](body["data"], says["CATEGORIES"]),
+            says["leaves"](body["purpose"], says["PURPOSES"]),
+        )
+    found = [says["rule_of"](version, category, purpose, region) for category in data for purpose in purposes]
+    return [rule for rule in found if rule is not None], [one for one in says["PURPOSES"] if one in purposes]
+
+
+@pytest.mark.parametrize("controller", [{}, CONTROLLER], ids=["unnamed", "named"])
+def test_the_record_of_a_receipt_follows_as_the_page_says(controller):
+    says, met = program("receipt.md"), set()
+    every = {entry.seq: entry for entry in entries()}
+    parsed = {seq: json.loads(entry.leaf_bytes) for seq, entry in every.items()}
+    regions = [seq for seq, entry in every.items() if entry.kind == "region"][:1]
+    for seq, entry in every.items():
+        if entry.kind not in {"decision", "signal"}:
+            continue
+        for terms, shown in ((None, []), (0, []), (0, regions)):
+            origin, given = "log.example/samples", [parsed[one] for one in shown]
+            rules, heard = rules_of(
+                parsed[seq], terms if terms is None else parsed[terms], says["own_region"](parsed[seq], given)
+            )
+            made = says["full_record"](
+                parsed[seq],
+                entry.leaf_bytes,
+                None if terms is None else parsed[terms],
+                given,
+                controller,
+                rules,
+                heard,
+                origin,
+                digest,
+                canonical_json,
+            )
+            expected = record_of(
+                entry,
+                terms=None if terms is None else every[terms],
+                regions=[every[one] for one in shown],
+                origin=origin,
+                controller=Controller.from_json(controller),
+            )
+            assert made == expected
+            assert says["receipt_of"](made, parsed[seq], digest, canonical_json) == receipt_of(expected, entry)
+            early = says["early_record"](
+                parsed[seq],
+                entry.leaf_bytes,
+                None if terms is None else parsed[terms],
+                origin,
+                digest,
+                canonical_json,
+            )
+            assert early == early_record(entry, None if terms is None else every[terms], origin)
+            met.add(entry.kind)
+    assert met == {"decision", "signal"}
+
+
+def test_the_least_epsilon_of_the_page_is_that_of_the_software():
+    for multiplier, rate, steps in ((1.0, 0.1, 50), (0.5, 1, 10), (2.0, 0.01, 200)):
+        known = {"multiplier": multiplier, "rate": rate, "steps": steps, "delta": 1e-5}
+        assert program("release.md")["least_epsilon"](**known) == pytest.approx(least_epsilon(**known), rel=1e-12)
