@@ -233,9 +233,11 @@ def test_may_answers_as_the_gate_does_and_hears_a_no_at_once(server, api):
         assert workspace.gate.may("train/search", **asked).verdict.to_json()["party"] == told["party"]
 
 
-def test_a_yes_may_say_when_it_ends_and_not_that_it_has_ended(api):
+def test_a_yes_may_say_when_it_ends_and_not_that_it_has_ended(server, api):
     body = {"party": "person:bo", "answer": "yes", "data": ["content"], "purpose": ["train/search"]}
-    said = api.post("/v1/decisions", json={**body, "until": "2099-01-01"})
+    said = asking(server, Role.PERSON).post(
+        "/v1/decisions", json={**body, "party": "person:ada", "until": "2099-01-01"}
+    )
     assert (said.status_code, said.json()["body"]["until"]) == (201, "2099-01-01T00:00:00.000000Z")
     refused = api.post("/v1/decisions", json={**body, "until": "2020-01-01"})
     assert (refused.status_code, "past" in refused.text) == (400, True)

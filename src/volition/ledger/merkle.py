@@ -177,6 +177,33 @@ def prove_consistency(old_size: int, new_size: int, read: Read) -> list[bytes]:
     return first + [_span_hash(sibling, read) for sibling in siblings]
 
 
+def inclusion_spans(index: int, size: int) -> list[tuple[int, int]]:
+    """Return over which leaves, from start to end, each hash of the proof of a leaf is, in the proof's order.
+
+    Raises:
+        InvalidInputError: There is no such leaf in a tree of that size.
+    """
+    if not 0 <= index < size:
+        raise InvalidInputError(f"There is no leaf {index} in a tree of {size}. Indexes start at 0.")
+    return [(span.start, span.end) for span in _inclusion_siblings(index, size)]
+
+
+def consistency_spans(old_size: int, new_size: int) -> list[tuple[int, int]]:
+    """Return over which leaves, from start to end, each hash of a consistency proof is, in the proof's order.
+
+    Raises:
+        InvalidInputError: The old tree is larger than the new one, or a size is negative.
+    """
+    if not 0 <= old_size <= new_size:
+        raise InvalidInputError(
+            f"A tree of {new_size} cannot extend a tree of {old_size}. Name the smaller size first."
+        )
+    if old_size in (0, new_size):
+        return []
+    shared, siblings = _consistency_siblings(old_size, new_size)
+    return [(span.start, span.end) for span in ([shared, *siblings] if shared.start else siblings)]
+
+
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> None:
     """Check that a leaf's hash is number `index` of the tree of `size` leaves that has `expected_root`.
 

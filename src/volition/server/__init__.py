@@ -14,6 +14,8 @@ cosigning     asking witnesses to cosign the log, in a thread
 witness_app   a witness of other logs, by itself: it knows nothing of the rest
 asgi          the protocol between a web server and an application
 http_errors   how a request fails: status, identifier, title
+entry_readers  who may read an entry of the ledger, and who gets its proof
+log_proofs    proofs about the log as documents, and whether it has only grown since a checkpoint
 middleware    before any route: authentication, CSRF, body limits, security headers
 notices       which new terms people have to know of, and what was delivered to whom
 api           `/v1`, for machines

@@ -8,6 +8,7 @@ from volition.server.api.ledger import entry_out
 from volition.server.api.schemas import Cursor, DecisionIn, EntryOut, Limit, Listing, paged
 from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import PEOPLE, Principal, Role, Scope
+from volition.server.entry_readers import entry_reader
 
 routes = APIRouter(prefix="/v1")
 
@@ -29,7 +30,7 @@ def decide(
         until=body.until,
         via="api",
     )
-    return entry_out(entry)
+    return entry_out(entry, entry_reader(who, workspace))
 
 
 @routes.get("/decisions", tags=["decisions"])
@@ -44,4 +45,5 @@ def list_decisions(
     party = workspace.party(own)
     found = [entry for entry in workspace.entries() if entry.kind == "decision" and entry.body["party"] == party]
     page, following = paged(found, lambda entry: f"{entry.seq:020d}", cursor, limit)
-    return Listing(items=[entry_out(entry) for entry in page], next=following)
+    reader = entry_reader(who, workspace)
+    return Listing(items=[entry_out(entry, reader) for entry in page], next=following)

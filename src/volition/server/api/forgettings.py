@@ -1,13 +1,16 @@
 """Routes of the forgettings (machine unlearning): what models must forget, and carrying it out."""
 
+from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter
 
+from volition.learning.forget import Owed
 from volition.server.api.runs import run_out
 from volition.server.api.schemas import RunOut
 from volition.server.api.security import JobsDep, WorkspaceDep, requires
 from volition.server.auth import STAFF, Principal, Role, Scope
+from volition.server.entry_readers import people_in
 from volition.server.reading import note_named
 
 routes = APIRouter(prefix="/v1")
@@ -18,10 +21,10 @@ def list_owed(
     who: Annotated[Principal, requires(Scope.READ, *STAFF, reads="owed")],
     workspace: WorkspaceDep,
 ) -> list[dict[str, Any]]:
-    """List every forgetting that is due, the earliest first."""
-    found = [owed.to_json() for owed in workspace.models.owed()]
-    note_named(workspace, who, "owed", found)
-    return found
+    """List every forgetting that is due, the earliest first: accounts by name, of people how many and why."""
+    found = workspace.models.owed()
+    note_named(workspace, who, "owed", [owed.to_json() for owed in found])
+    return [_without_people(owed) for owed in found]
 
 
 @routes.post("/forgettings", tags=["forgettings"], status_code=202)
@@ -38,3 +41,11 @@ def forget(
         ],
     )
     return run_out(job)
+
+
+def _without_people(owed: Owed) -> dict[str, Any]:
+    """Return what is due as JSON; whose no it was is private, as on the console."""
+    reasons = owed.to_json()["parties"]
+    parties = {party: reason for party, reason in reasons.items() if not [*people_in(party)]}
+    people = Counter(reason for party, reason in reasons.items() if party not in parties)
+    return {**owed.to_json(), "parties": parties, "people": dict(sorted(people.items()))}

@@ -1,4 +1,4 @@
-"""Routes of the ledger: its entries, its checkpoint, and proofs that an entry is in it."""
+"""Routes of the ledger: its entries, its checkpoint, proofs of entries, and whether it has only grown since one."""
 
 from typing import Annotated
 
@@ -9,6 +9,8 @@ from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 from volition.server.api.schemas import (
     CheckpointOut,
+    ConsistencyIn,
+    ConsistencyOut,
     Cursor,
     EntryOut,
     Limit,
@@ -19,7 +21,9 @@ from volition.server.api.schemas import (
 )
 from volition.server.api.security import ALL_ROLES, WorkspaceDep, requires
 from volition.server.auth import Principal, Role, Scope
+from volition.server.entry_readers import EntryReader, entry_reader, shown
 from volition.server.http_errors import NOT_FOUND, HttpError
+from volition.server.log_proofs import grown_since, inclusion
 from volition.server.reading import NOBODY, note_named
 
 routes = APIRouter(prefix="/v1")
@@ -32,13 +36,15 @@ def list_entries(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Listing[EntryOut]:
-    """List the ledger, oldest first."""
+    """List the ledger, oldest first; what belongs to one person without its content."""
     start = 0 if cursor is None else _position(cursor)
     size = workspace.ledger.size
     page = list(workspace.ledger.entries(min(start, size), min(start + limit, size)))
     end = start + len(page)
     note_named(workspace, who, "entries", (entry.body for entry in page))
-    return Listing(items=[entry_out(entry) for entry in page], next=cursor_after(str(end)) if end < size else None)
+    reader = entry_reader(who, workspace)
+    items = [entry_out(entry, reader) for entry in page]
+    return Listing(items=items, next=cursor_after(str(end)) if end < size else None)
 
 
 @routes.get("/checkpoint", tags=["ledger"])
@@ -50,29 +56,44 @@ def checkpoint(
     return CheckpointOut(checkpoint=workspace.ledger.checkpoint(), key=workspace.verifier.to_text())
 
 
+@routes.post("/consistency", tags=["ledger"])
+def prove_consistency(
+    who: Annotated[Principal, requires(Scope.READ, *ALL_ROLES, reads=NOBODY)],
+    workspace: WorkspaceDep,
+    body: ConsistencyIn,
+) -> ConsistencyOut:
+    """Say whether the ledger has only grown since a checkpoint that the caller kept, and prove it."""
+    found = grown_since(body.checkpoint, workspace, entry_reader(who, workspace))
+    detail = " ".join(filter(None, [found.says, found.why_none]))
+    return ConsistencyOut(holds=found.holds, detail=detail, old=found.old_size, new=found.new_size, proof=found.proof)
+
+
 @routes.get("/entries/{seq}/proof", tags=["ledger"])
 def prove_entry(
-    _: Annotated[Principal, requires(Scope.READ, *ALL_ROLES, reads=NOBODY)],
+    who: Annotated[Principal, requires(Scope.READ, *ALL_ROLES, reads=NOBODY)],
     workspace: WorkspaceDep,
     seq: Annotated[int, Path(ge=0, le=2**53)],
 ) -> ProofOut:
-    """Prove that an entry is in the ledger."""
+    """Prove that an entry is in the ledger, to those who may read it."""
     size = workspace.ledger.size
     if seq >= size:
         raise HttpError(NOT_FOUND, f"The ledger has {size:,} entries; there is none with number {seq}.")
     [entry] = workspace.ledger.entries(seq, seq + 1)
-    hashes = workspace.ledger.prove_inclusion(seq, size)
-    return ProofOut(
-        seq=seq,
+    proof = inclusion(workspace, entry_reader(who, workspace), entry)
+    return ProofOut(seq=seq, leaf=proof["leaf"], hashes=proof["proof"], checkpoint=proof["checkpoint"])
+
+
+def entry_out(entry: Entry, reader: EntryReader) -> EntryOut:
+    """Return a ledger entry as the API shows it to somebody."""
+    what = shown(reader, entry)
+    return EntryOut(
+        seq=entry.seq,
+        at=us_to_text(entry.at_us),
+        kind=entry.kind,
         leaf=entry.leaf_hash.hex(),
-        hashes=[each.hex() for each in hashes],
-        checkpoint=workspace.ledger.checkpoint(size),
+        body=what.body,
+        salt=what.salt,
     )
-
-
-def entry_out(entry: Entry) -> EntryOut:
-    """Return a ledger entry as the API shows it."""
-    return EntryOut(seq=entry.seq, at=us_to_text(entry.at_us), kind=entry.kind, body=dict(entry.body))
 
 
 def _position(cursor: str) -> int:

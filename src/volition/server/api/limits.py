@@ -9,6 +9,7 @@ from volition.server.api.ledger import entry_out
 from volition.server.api.schemas import EntryOut, GroupOut, LimitIn, PathId
 from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import Principal, Role, Scope
+from volition.server.entry_readers import entry_reader
 from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
@@ -45,4 +46,5 @@ def limit(
         people=body.people,
         limited=body.limited,
     )
-    return [entry_out(entry) for entry in entries]
+    reader = entry_reader(who, workspace)
+    return [entry_out(entry, reader) for entry in entries]

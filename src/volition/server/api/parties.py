@@ -48,7 +48,8 @@ def list_people(
     chosen = account if Role.OPERATOR in who.roles else who.account
     page, following = paged(workspace.parties.people(chosen), lambda person: person.id, cursor, limit)
     note_list(workspace, who, "people", account=chosen, records=len(page))
-    return Listing(items=[_person(person) for person in page], next=following)
+    is_operator = Role.OPERATOR in who.roles
+    return Listing(items=[_person(person, has_pseudonym=is_operator) for person in page], next=following)
 
 
 @routes.post("/people", tags=["parties"], status_code=201)
@@ -74,5 +75,6 @@ def _bound(workspace: Workspace, account: str) -> str | None:
     return bound[-1] if bound else None
 
 
-def _person(person: Person) -> PersonOut:
-    return PersonOut(person=person.id, account=person.account, name=person.name, pseudonym=person.pseudonym)
+def _person(person: Person, *, has_pseudonym: bool = True) -> PersonOut:
+    pseudonym = person.pseudonym if has_pseudonym else None
+    return PersonOut(person=person.id, account=person.account, name=person.name, pseudonym=pseudonym)

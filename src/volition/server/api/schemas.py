@@ -78,12 +78,12 @@ class PersonIn(Schema):
 
 
 class PersonOut(BaseModel):
-    """A person; the ledger, the lake and snapshots know them by `pseudonym`."""
+    """A person; the ledger, the lake and snapshots know them by `pseudonym`, which an administrator does not get."""
 
     person: str
     account: str | None
     name: str | None
-    pseudonym: str
+    pseudonym: str | None
 
 
 class DecisionIn(Schema):
@@ -194,12 +194,14 @@ class SharedOut(BaseModel):
 
 
 class EntryOut(BaseModel):
-    """One entry of the ledger."""
+    """One entry of the ledger, as far as the caller may read it; `leaf` is its hash in the tree, hexadecimal."""
 
     seq: int
     at: str
     kind: str
-    body: dict[str, Any]
+    leaf: str
+    body: dict[str, Any] | None = Field(description='Null where it is private; other people in it are "a person".')
+    salt: str | None = Field(description="Null but where the entry is shown whole; with it the hash can be checked.")
 
 
 class CheckpointOut(BaseModel):
@@ -207,6 +209,25 @@ class CheckpointOut(BaseModel):
 
     checkpoint: str
     key: str
+
+
+class ConsistencyIn(Schema):
+    """A checkpoint that was kept, or the text of a receipt or proof that quotes one."""
+
+    checkpoint: Annotated[str, Field(min_length=1, max_length=1 << 20)]
+
+
+class ConsistencyOut(BaseModel):
+    """Whether the log has only grown since: `detail` in words, `old` and `new` as sizes, `proof` as a document.
+
+    The proof is null where the log has not, and where it would let the caller guess what early entries say.
+    """
+
+    holds: bool
+    detail: str
+    old: int | None
+    new: int
+    proof: dict[str, Any] | None
 
 
 class ProofOut(BaseModel):

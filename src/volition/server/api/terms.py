@@ -10,6 +10,7 @@ from volition.server.api.ledger import entry_out
 from volition.server.api.schemas import AcceptanceIn, EntryOut, PathId, TermsIn, TermsOut
 from volition.server.api.security import ALL_ROLES, WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import Principal, Role, Scope
+from volition.server.entry_readers import entry_reader
 from volition.server.reading import NOBODY
 
 routes = APIRouter(prefix="/v1")
@@ -26,10 +27,10 @@ def list_terms(
 
 @routes.post("/terms", tags=["terms"], status_code=201)
 def publish_terms(
-    _: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, body: TermsIn
+    who: Annotated[Principal, requires(Scope.ADMIN, Role.OPERATOR)], workspace: WorkspaceDep, body: TermsIn
 ) -> EntryOut:
     """Publish a version. One that newly allows something is announced, and takes effect after its notice period."""
-    return entry_out(workspace.terms.publish(load_profile(body.profile)))
+    return entry_out(workspace.terms.publish(load_profile(body.profile)), entry_reader(who, workspace))
 
 
 @routes.post("/accounts/{account}/acceptance", tags=["terms"], status_code=201)
@@ -41,7 +42,7 @@ def accept(
 ) -> EntryOut:
     """Accept terms for an account."""
     check_speaks_for(who, f"account:{account}")
-    return entry_out(workspace.terms.accept(account, body.terms))
+    return entry_out(workspace.terms.accept(account, body.terms), entry_reader(who, workspace))
 
 
 def _terms(terms: Terms, text: str) -> TermsOut:

@@ -51,7 +51,7 @@ from volition.server.web.account import limits as account_limits
 from volition.server.web.account import people as account_people
 from volition.server.web.account import settings as account_settings
 from volition.server.web.account import terms as account_terms
-from volition.server.web.console import forgettings, home, lake, ledger, runs, snapshots
+from volition.server.web.console import evidence, forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
 from volition.server.web.console import people as console_people
@@ -71,6 +71,7 @@ from volition.server.web.page import (
     Visit,
 )
 from volition.server.web.person import (
+    consistency,
     excluding,
     guests,
     holdings,
@@ -96,12 +97,14 @@ MODULES: Final = (
     looked,
     models,
     receipts,
+    consistency,
     requests,
     terms,
     excluding,
     guests,
     home,
     ledger,
+    evidence,
     console_people,
     lake,
     snapshots,

@@ -1,7 +1,8 @@
 """The ledger for the operator and the auditor: entries in plain words, checkpoints, proofs to download.
 
-A person's answer is private: of such an entry only its number, its time and its hash are shown. Its proof holds the
-hash alone, with which the tree still verifies.
+A person's answer is private (`server.entry_readers`): of such an entry only its number, its time and its hash are
+shown. Its proof holds the hash alone, with which the tree still verifies. Beside each download is the command that
+checks it.
 """
 
 import json
@@ -14,7 +15,10 @@ from volition.consent.history import OPERATOR, SOURCE
 from volition.consent.terms.model import PURPOSES, leaves
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
+from volition.server import log_proofs
 from volition.server.auth import Role
+from volition.server.entry_readers import entry_reader, shown
+from volition.server.log_proofs import command_for
 from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.page import Download, Nav, Pages, Visit
@@ -23,8 +27,6 @@ from volition.workspace import Workspace
 pages = Pages()
 
 PATH: Final = "/console/ledger"
-INCLUSION: Final = "volition/inclusion-proof/1"
-CONSISTENCY: Final = "volition/consistency-proof/1"
 
 _PER_PAGE: Final = 50
 _WHO: Final = (Role.AUDITOR, Role.OPERATOR)
@@ -55,6 +57,8 @@ class LedgerPage:
         lines: The entries of this page.
         newer: Where newer ones are; empty where there are none.
         older: Where older ones are; likewise.
+        checks_checkpoint: The command that checks the checkpoint.
+        checks_consistency: The command that checks a consistency proof, of the sizes that the form begins with.
     """
 
     title: str
@@ -66,6 +70,8 @@ class LedgerPage:
     lines: tuple[EntryLine, ...]
     newer: str
     older: str
+    checks_checkpoint: str
+    checks_consistency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +84,7 @@ class EntryPage:
         size: How many entries the ledger has.
         hash: Its hash as a leaf, hexadecimal.
         body: Its content as JSON; empty where it belongs to a person.
+        checks: The command that checks its proof.
     """
 
     title: str
@@ -85,6 +92,7 @@ class EntryPage:
     size: int
     hash: str
     body: str
+    checks: str
 
 
 @pages.get(PATH, roles=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220), reads=NOBODY)
@@ -96,16 +104,19 @@ def show(visit: Visit) -> LedgerPage:
     start = max(0, end - _PER_PAGE)
     entries = [*workspace.ledger.entries(start, end)]
     newest = min(end + _PER_PAGE, head.size)
+    key = workspace.verifier.to_text()
     return LedgerPage(
         title="Ledger",
         size=head.size,
         root=head.root.hex(),
         origin=workspace.origin,
-        key=workspace.verifier.to_text(),
+        key=key,
         checkpoint=workspace.ledger.checkpoint(head.size) if head.size else "",
         lines=tuple(line_of(entry, workspace) for entry in reversed(entries)),
         newer=f"{PATH}?before={newest}" if end < head.size else "",
         older=f"{PATH}?before={start}" if start else "",
+        checks_checkpoint=command_for(f"checkpoint-{head.size}", key),
+        checks_consistency=command_for(f"consistency-{head.size // 2}-{head.size}.json", key),
     )
 
 
@@ -123,45 +134,30 @@ def consistency(visit: Visit) -> Download:
     workspace = visit.workspace
     old = _number(visit.query.get("old", ""), "The older size")
     new = _number(visit.query.get("new") or str(workspace.ledger.size), "The newer size")
-    proof = {
-        "format": CONSISTENCY,
-        "key": workspace.verifier.to_text(),
-        "old": workspace.ledger.checkpoint(old),
-        "new": workspace.ledger.checkpoint(new),
-        "proof": [node.hex() for node in workspace.ledger.prove_consistency(old, new)],
-    }
+    proof = log_proofs.consistency(workspace, entry_reader(visit.who, workspace), old, new)
     return _proof(f"consistency-{old}-{new}.json", proof)
 
 
 @pages.get(f"{PATH}/{{seq}}", roles=_WHO, template="console-entry.html", reads=NOBODY)
 def entry(visit: Visit) -> EntryPage:
     """Show one entry."""
-    found = _entry(visit)
-    shown = "" if is_personal(found) else json.dumps(without_people(found.body), indent=2, ensure_ascii=False)
+    found, workspace = _entry(visit), visit.workspace
+    body = shown(entry_reader(visit.who, workspace), found).body
     return EntryPage(
         title=f"Entry {found.seq:,}",
-        line=line_of(found, visit.workspace),
-        size=visit.workspace.ledger.size,
+        line=line_of(found, workspace),
+        size=workspace.ledger.size,
         hash=found.leaf_hash.hex(),
-        body=shown,
+        body="" if body is None else json.dumps(body, indent=2, ensure_ascii=False),
+        checks=command_for(f"inclusion-{found.seq}.json", workspace.verifier.to_text()),
     )
 
 
 @pages.get(f"{PATH}/{{seq}}/proof", roles=_WHO, reads=NOBODY)
 def inclusion(visit: Visit) -> Download:
     """Prove that an entry is in the log as it is now; an entry that names people is given as its hash alone."""
-    found = _entry(visit)
-    ledger = visit.workspace.ledger
-    size = ledger.size
-    proof = {
-        "format": INCLUSION,
-        "key": visit.workspace.verifier.to_text(),
-        "seq": found.seq,
-        "entry": None if _PERSON.encode() in found.leaf_bytes else found.leaf_bytes.decode(),
-        "leaf": found.leaf_hash.hex(),
-        "checkpoint": ledger.checkpoint(size),
-        "proof": [node.hex() for node in ledger.prove_inclusion(found.seq, size)],
-    }
+    found, workspace = _entry(visit), visit.workspace
+    proof = log_proofs.inclusion(workspace, entry_reader(visit.who, workspace), found)
     return _proof(f"inclusion-{found.seq}.json", proof)
 
 
@@ -171,22 +167,6 @@ def line_of(entry: Entry, workspace: Workspace) -> EntryLine:
     if entry.kind == "limit":
         names |= workspace.parties.groups(entry.body["account"])
     return EntryLine(seq=entry.seq, at_us=entry.at_us, kind=entry.kind, says=_said(entry, names))
-
-
-def is_personal(entry: Entry) -> bool:
-    """Say whether an entry belongs to one person: an answer, a signal, a region, an erasure."""
-    return str(entry.body.get("party", "")).startswith(_PERSON)
-
-
-def without_people(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a JSON value with every person in it replaced by the word."""
-    if isinstance(value, str):
-        return "a person" if value.startswith(_PERSON) else value
-    if isinstance(value, list):
-        return [without_people(one) for one in value]
-    if isinstance(value, dict):
-        return {("a person" if key.startswith(_PERSON) else key): without_people(one) for key, one in value.items()}
-    return value
 
 
 def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912 - one sentence for each kind

@@ -11,6 +11,7 @@ from typing import Final
 from volition.consent.history import Decision
 from volition.errors import InvalidInputError
 from volition.server.auth import GuestLink, Role
+from volition.server.log_proofs import command_for
 from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.answering import RefuseAll, refusing_all, take_refusal, what_ends_soon
@@ -85,6 +86,8 @@ class GuestMeetingsPage:
         answers: What they have answered, the newest first.
         link: Until when the link works by which they came, in a sentence; empty where that is not known.
         ending: Where they end it.
+        pseudonym: How the ledger, and so each receipt, names them.
+        command: How a receipt is checked.
     """
 
     title: str
@@ -97,6 +100,8 @@ class GuestMeetingsPage:
     answers: tuple[AnswerLine, ...]
     link: str
     ending: str
+    pseudonym: str
+    command: str
 
 
 @pages.get(PATH, roles=[Role.GUEST], template="guest-meetings.html", nav=Nav(label="My meetings", place=5))
@@ -136,6 +141,8 @@ def show(visit: Visit) -> GuestMeetingsPage:
         ),
         link="" if (link := _link(visit)) is None else f"Your link works until {words.moment(link.ends_us)}.",
         ending=_ENDING,
+        pseudonym=workspace.parties.person(party.removeprefix("person:")).pseudonym,
+        command=command_for("receipt.json", workspace.verifier.to_text()),
     )
 
 

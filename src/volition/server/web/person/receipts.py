@@ -12,11 +12,13 @@ from volition.canonical import text_to_us, whole_number
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry
 from volition.server.auth import PEOPLE
+from volition.server.log_proofs import command_for
 from volition.server.web import labels as words
 from volition.server.web.page import Badge, Download, Nav, Pages, Visit
 
 pages = Pages()
 PATH: Final = "/receipts"
+ASKING: Final = "/receipts/consistency"
 _SHOWN: Final = 50
 
 
@@ -58,6 +60,9 @@ class ReceiptsPage:
         root: The ledger's root, in hexadecimal.
         key: The log's public key.
         command: How a download is checked.
+        named: How the ledger names the person, in a sentence.
+        pseudonyms: By these, one for each identity.
+        asking: Where an old checkpoint is compared.
     """
 
     title: str
@@ -70,6 +75,9 @@ class ReceiptsPage:
     root: str
     key: str
     command: str
+    named: str
+    pseudonyms: tuple[str, ...]
+    asking: str
 
 
 @pages.get(PATH, roles=PEOPLE, template="receipts.html", nav=Nav(label="Receipts", place=50))
@@ -87,6 +95,7 @@ def show(visit: Visit) -> ReceiptsPage:
     head = workspace.ledger.head
     key = workspace.verifier.to_text()
     has_any = bool(found or models or before)
+    pseudonyms = workspace.parties.person(person).pseudonyms
     return ReceiptsPage(
         title="Receipts and proofs",
         lead="Each answer you gave is an entry in a log that nobody can rewrite unnoticed. Keep the "
@@ -103,7 +112,10 @@ def show(visit: Visit) -> ReceiptsPage:
         size=head.size,
         root=head.root.hex(),
         key=key,
-        command=f"volition verify proofs.json --key '{key}'",
+        command=command_for("proofs.json", key, more="".join(f" --person {one}" for one in pseudonyms)),
+        named="In the ledger you are:" if len(pseudonyms) == 1 else "In the ledger you are, by what is one person:",
+        pseudonyms=pseudonyms,
+        asking=ASKING,
     )
 
 
