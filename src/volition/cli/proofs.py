@@ -104,7 +104,7 @@ def verify(  # noqa: PLR0913, PLR0917 - what is checked, and what it is held aga
     call: Call,
     file: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="Evidence (zip), a person's proofs and receipts (JSON), or a .tlog-proof."),
+        typer.Argument(metavar="FILE", help="Evidence (zip), proofs and receipts (JSON), a checkpoint or .tlog-proof."),
     ],
     key: Annotated[
         str | None,
@@ -282,6 +282,7 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
 def _verify(path: Path, verifier: "VerifierKey", *, people: Collection[str], kept: "Kept | None") -> "Verified":
     from volition.transparency.evidence import verify_evidence
     from volition.transparency.verify.bundle import verify_bundle
+    from volition.transparency.verify.proofs import is_note, verify_checkpoint
 
     is_zip = _begins_with(path, _ZIP_MAGIC)
     if is_zip and people:
@@ -290,6 +291,10 @@ def _verify(path: Path, verifier: "VerifierKey", *, people: Collection[str], kep
         return verify_bundle(path, verifier) if kept is None else verify_bundle(path, verifier, kept=kept)
     if kept is not None:
         raise InvalidInputError("--receipt, --extends and --not-before go with a bundle, which holds the whole log.")
+    if is_note(data := _read_bytes(path)):
+        if people:
+            raise InvalidInputError("--person goes with proofs and receipts; a checkpoint is about nobody.")
+        return verify_checkpoint(data, verifier)
     document = _read_json(path)
     try:
         return verify_evidence(document, verifier, people=people)

@@ -22,6 +22,6 @@ claims        a card and its attestation, every statement of them, against the l
 releases      a model's card and attestation
 witnessed     what others saw of a log: a policy's quorum; proofs of single entries
 people        a proof that a person is in a snapshot, or is not
-proofs        proofs of consistency and inclusion
+proofs        a checkpoint by itself; proofs of consistency and inclusion
 bundle        the whole of a workspace's evidence
 """

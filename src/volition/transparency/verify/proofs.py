@@ -1,4 +1,4 @@
-"""Two small proofs that the console and the API give: one log extends another, and an entry is in a log."""
+"""What the console and the API give beside bundles: a checkpoint, that one log extends another, an entry in a log."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -15,7 +15,18 @@ from volition.transparency.verify.log import open_checkpoint, read_entry
 CONSISTENCY_FORMAT: Final = "volition/consistency-proof/1"
 INCLUSION_FORMAT: Final = "volition/inclusion-proof/1"
 
+_SIGNATURE: Final = "\n\n\N{EM DASH} ".encode()
 _BY_API: Final = frozenset({"seq", "leaf", "hashes", "checkpoint"})
+
+
+def is_note(data: bytes) -> bool:
+    """Say whether a file is a signed note, such as a checkpoint, and no document that quotes one."""
+    return not data.lstrip().startswith((b"{", b"[")) and _SIGNATURE in data
+
+
+def verify_checkpoint(note: bytes, verifier: VerifierKey) -> Verified:
+    """Check that a checkpoint is signed with the log's key. What the log holds, other proofs show."""
+    return Verified(checks=(check_claim("checkpoint", partial(_check_checkpoint, note, verifier))[0],))
 
 
 def verify_consistency_proof(document: Mapping[str, Any], verifier: VerifierKey) -> Verified:
@@ -32,6 +43,12 @@ def verify_inclusion_proof(document: Mapping[str, Any], verifier: VerifierKey) -
 def is_inclusion(document: Mapping[str, Any]) -> bool:
     """Say whether a document is the proof of an entry, from the console or from the API."""
     return document.get("format") == INCLUSION_FORMAT or document.keys() == _BY_API
+
+
+def _check_checkpoint(note: bytes, verifier: VerifierKey) -> str:
+    checkpoint = open_checkpoint(note, verifier)
+    entries = "1 entry" if checkpoint.size == 1 else f"{checkpoint.size:,} entries"
+    return f"signed by the log {checkpoint.origin} when it had {entries}; their root is {checkpoint.root.hex()}"
 
 
 def _check_key(document: Mapping[str, Any], verifier: VerifierKey) -> None:

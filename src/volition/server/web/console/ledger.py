@@ -182,7 +182,7 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "notice":
             return f"{account} was notified of the terms {body['terms']}, which take effect on {body['ends'][:10]}."
         case "decision" if kind == "person":
-            return "A person gave an answer. Only that person can see it."
+            return "A person gave an answer. It is shown to that person alone."
         case "decision":
             until = f", until {words.day(text_to_us(body['until']))}" if body.get("until") else ""
             return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}{until}."

@@ -71,7 +71,7 @@ def ask(visit: Visit) -> ConsistencyPage:
     text, grown = _asked(visit)
     name = f"consistency-{grown.old_size}-{grown.new_size}.json"
     answer = GrownAnswer(
-        state=Badge(word="Only grown" if grown.holds else "Not shown", is_on=grown.holds),
+        state=Badge(word=_word(grown), is_on=grown.holds),
         says=grown.says,
         why_none=grown.why_none,
         file=_FILE if grown.proof else "",
@@ -95,6 +95,12 @@ def _asked(visit: Visit) -> tuple[str, Grown]:
     text = visit.form.get("checkpoint", "")
     workspace = visit.workspace
     return text, grown_since(text, workspace, entry_reader(visit.who, workspace))
+
+
+def _word(grown: Grown) -> str:
+    if grown.old_size is None:
+        return "Of another log"
+    return "Only grown" if grown.holds else "Not only grown"
 
 
 def _page(text: str, answer: GrownAnswer | None) -> ConsistencyPage:

@@ -87,7 +87,7 @@ class GuestMeetingsPage:
         link: Until when the link works by which they came, in a sentence; empty where that is not known.
         ending: Where they end it.
         pseudonym: How the ledger, and so each receipt, names them.
-        command: How a receipt is checked.
+        command: How the newest receipt is checked; empty where there is none.
     """
 
     title: str
@@ -142,7 +142,7 @@ def show(visit: Visit) -> GuestMeetingsPage:
         link="" if (link := _link(visit)) is None else f"Your link works until {words.moment(link.ends_us)}.",
         ending=_ENDING,
         pseudonym=workspace.parties.person(party.removeprefix("person:")).pseudonym,
-        command=command_for("receipt.json", workspace.verifier.to_text()),
+        command=command_for(f"receipt-{said[-1].seq}.json", workspace.verifier.to_text()) if said else "",
     )
 
 
