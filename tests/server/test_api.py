@@ -191,6 +191,22 @@ def test_a_guest_and_a_person_of_another_account_get_nothing_of_anybody_else(ser
     assert answer.status_code == 201
 
 
+def test_a_guest_who_was_recognised_as_a_registered_person_gets_nothing_of_theirs(server, api):
+    allow(api)
+    client = coming(server, Role.GUEST)
+    with server.workspaces.borrow() as workspace:
+        guest = workspace.parties.guest("acme", "Zoe Guest").id
+    paths = ("/v1/decisions", "/v1/exclusions", f"/v1/people/{guest}/holdings", f"/v1/people/{guest}/proofs")
+    assert [client.get(path).status_code for path in paths] == [200] * 4
+    with server.workspaces.borrow() as workspace:
+        workspace.people.merge(guest, into="bo")
+        pseudonym = workspace.parties.person("bo").pseudonym
+    for path in paths:
+        answer = client.get(path)
+        assert (answer.status_code, pseudonym in answer.text) == (403, False), path
+        assert "recognised as a registered person" in answer.text
+
+
 def test_a_guest_has_no_token(server):
     with pytest.raises(InvalidInputError, match="comes in by a link"):
         server.access.tokens.issue("demo-guest", name="t", roles=[Role.GUEST], scopes=ALL)

@@ -71,9 +71,8 @@ def entry_reader(who: Principal, workspace: Workspace) -> EntryReader:
     """Return what the ledger has for somebody who is signed in."""
     people: frozenset[str] = frozenset()
     if who.is_any(PEOPLE) and who.person is not None:
-        known = workspace.parties.person(who.person)
-        if not who.is_guest or known.id == who.person or known.is_guest:  # else the link is that of somebody else now
-            people = frozenset(f"{_PERSON}{pseudonym}" for pseudonym in known.pseudonyms)
+        pseudonyms = workspace.parties.person(who.person).pseudonyms
+        people = frozenset(f"{_PERSON}{pseudonym}" for pseudonym in pseudonyms)
     return EntryReader(
         reads_all=who.is_any(_READS_ALL),
         people=people,

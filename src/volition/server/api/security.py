@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
-from volition.server.auth import PEOPLE, Principal, Role, Scope
+from volition.server.auth import PEOPLE, Principal, Role, Scope, check_guest
 from volition.server.http_errors import FORBIDDEN, UNAUTHORIZED, HttpError
 from volition.server.jobs import Jobs
 from volition.workspace import Workspace
@@ -84,7 +84,10 @@ def check_is_person(who: Principal, person: str) -> None:
 
 
 def _borrow(request: Request) -> Iterator[Workspace]:
+    context: RequestContext = request.scope["volition"]
     with request.app.state.workspaces.borrow() as workspace:
+        if context.who is not None:
+            check_guest(context.who, workspace.parties)
         yield workspace
 
 

@@ -26,7 +26,7 @@ access      `Access`: opens the file and hands it to each of them
 """
 
 from volition.server.auth.access import Access
-from volition.server.auth.links import LINK_US, GuestLink
+from volition.server.auth.links import LINK_US, GuestLink, check_guest
 from volition.server.auth.principal import PEOPLE, STAFF, Principal, Role, Scope
 from volition.server.auth.sessions import LONGEST_SESSION_US, SESSION_US
 from volition.server.auth.tokens import TOKEN_DAYS, Token
@@ -44,4 +44,5 @@ __all__ = [
     "Role",
     "Scope",
     "Token",
+    "check_guest",
 ]

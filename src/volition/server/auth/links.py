@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from volition import canonical
+from volition.consent.parties import Parties
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth.database import WebDatabase
 from volition.server.auth.principal import GUEST, Principal, Role
@@ -30,6 +31,21 @@ CREATE TABLE IF NOT EXISTS guest_links (id TEXT PRIMARY KEY, account TEXT NOT NU
 """
 _COLUMNS: Final = "id, account, person, made_us, ends_us, revoked_us, used_us"
 _INSERT: Final = "INSERT INTO guest_links (id, account, person, made_us, ends_us) VALUES (?, ?, ?, ?, ?)"
+
+
+def check_guest(who: Principal, parties: Parties) -> None:
+    """Refuse a guest who was recognised as somebody registered since: whoever has the link is not that person for sure.
+
+    Raises:
+        RefusedError: They were merged into a user of an account.
+    """
+    if who.is_guest and who.person is not None:
+        known = parties.person(who.person)
+        if known.id != who.person and not known.is_guest:
+            raise RefusedError(
+                "This link was made for a guest who was recognised as a registered person since, so it opens nothing "
+                "any more. Sign in as that person."
+            )
 
 
 @dataclass(frozen=True, slots=True)

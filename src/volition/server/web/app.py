@@ -27,9 +27,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from volition.errors import RefusedError, VolitionError
+from volition.errors import VolitionError
 from volition.server.asgi import Send
-from volition.server.auth import SESSION_US, Access, Principal
+from volition.server.auth import SESSION_US, Access, Principal, check_guest
 from volition.server.http_errors import (
     FORBIDDEN,
     NOT_FOUND,
@@ -189,21 +189,6 @@ def _problem_of(failure: Failure, detail: str) -> ProblemPage:
     return ProblemPage(title=failure.title, status=failure.status, detail=detail)
 
 
-def _check_guest(visit: Visit) -> None:
-    """Refuse a guest who was recognised as somebody registered since: whoever has the link is not that person for sure.
-
-    Raises:
-        RefusedError: They were merged into a user of an account.
-    """
-    if visit.who.is_guest and visit.who.person is not None:
-        known = visit.workspace.parties.person(visit.who.person)
-        if known.id != visit.who.person and not known.is_guest:
-            raise RefusedError(
-                "This link was made for a guest who was recognised as a registered person since, so it opens nothing "
-                "any more. Sign in as that person."
-            )
-
-
 class _Site:
     def __init__(  # noqa: PLR0913 - what pages are made from
         self,
@@ -282,7 +267,7 @@ class _Site:
     def _answer(self, page: PageRoute, visit: Visit, path: str, *, has_gpc: bool, is_read: bool) -> Response:
         try:
             if page.roles is not None:
-                _check_guest(visit)
+                check_guest(visit.who, visit.workspace.parties)
             if has_gpc:
                 self._signal(visit)
             result = page.handler(visit)
