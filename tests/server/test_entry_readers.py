@@ -172,7 +172,7 @@ def test_an_entry_is_proved_to_those_who_may_read_it(server, who):
         text = json.dumps(entry.body)
         is_of_account = account is not None and f'"{account}"' in text.replace("account:", "")
         is_own = entry.body.get("party") in own
-        is_nobody_s = "person:" not in text and entry.kind in {"terms", "snapshot", "mapping"}
+        is_nobody_s = "person:" not in text and entry.kind in {"terms", "snapshot", "mapping", "collect"}
         may = who in {Role.AUDITOR, Role.OPERATOR} or is_nobody_s or is_own
         may = may or (is_of_account and "person:" not in text)
         answer = client.get(f"/v1/entries/{entry.seq}/proof")
@@ -180,6 +180,17 @@ def test_an_entry_is_proved_to_those_who_may_read_it(server, who):
         proved |= {entry.kind} if may else set()
     assert proved >= {"terms", "snapshot"}
     assert "decision" in proved or who is Role.ENGINEER
+
+
+def test_a_person_reads_what_they_said_under_each_of_their_identities(server):
+    with server.workspaces.borrow() as workspace:
+        heard = workspace.parties.guest("acme", "A. Byron").id
+        entry = workspace.consent.decide(f"person:{heard}", yes=False, data=["content"], purpose=["train/diagnose"])
+        workspace.people.merge(heard, into="ada")
+    client = coming(server, Role.PERSON)
+    [said] = [one for one in client.get("/v1/decisions").json()["items"] if one["seq"] == entry.seq]
+    assert said["body"] == entry.body
+    assert client.get(f"/v1/entries/{entry.seq}/proof").status_code == 200
 
 
 # --- entries from before there were salts ---

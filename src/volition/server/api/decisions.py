@@ -40,10 +40,12 @@ def list_decisions(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Listing[EntryOut]:
-    """List one's own decisions, oldest first: a person's, or the account's."""
-    own = f"person:{who.person}" if who.is_any(PEOPLE) else f"account:{who.account}"
-    party = workspace.party(own)
-    found = [entry for entry in workspace.entries() if entry.kind == "decision" and entry.body["party"] == party]
+    """List one's own decisions, oldest first: a person's under each of their identities, or the account's."""
+    if who.is_any(PEOPLE) and who.person is not None:
+        found = [entry for entry in reversed(workspace.consent.answers(who.person)) if entry.kind == "decision"]
+    else:
+        party = workspace.party(f"account:{who.account}")
+        found = [entry for entry in workspace.entries() if entry.kind == "decision" and entry.body["party"] == party]
     page, following = paged(found, lambda entry: f"{entry.seq:020d}", cursor, limit)
     reader = entry_reader(who, workspace)
     return Listing(items=[entry_out(entry, reader) for entry in page], next=following)
