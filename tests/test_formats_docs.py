@@ -1,5 +1,6 @@
 """The pages of `docs/formats` are true: of the samples beside them, which hold, and of every kind of entry and check."""
 
+import hmac
 import json
 import re
 import zipfile
@@ -12,11 +13,12 @@ from volition.canonical import canonical_json, digest, text_to_us
 from volition.consent.controller import Controller
 from volition.learning.dp import least_epsilon
 from volition.ledger import merkle
-from volition.ledger.entry import KINDS, Entry
+from volition.ledger.entry import KINDS, Entry, boundary
 from volition.ledger.signing import VerifierKey
 from volition.transparency.consent_record import early_record, receipt_of, record_of
 from volition.transparency.evidence import verify_evidence
 from volition.transparency.verify.bundle import Kept, verify_bundle
+from volition.transparency.verify.log import open_checkpoint
 from volition.transparency.verify.witnessed import verify_entry_proof
 
 FORMATS = Path(__file__).parent.parent / "docs" / "formats"
@@ -87,6 +89,43 @@ def test_the_entries_of_a_real_run_have_the_fields_that_their_sections_name():
         assert {name for name, is_optional in named.items() if not is_optional} <= entry.body.keys(), entry.kind
         met.add(entry.kind)
     assert set(KINDS) - met == {"mapping", "form"}
+
+
+def test_the_entry_that_records_salts_has_the_fields_of_its_section():
+    assert boundary(3).body.keys() == fields("form").keys()
+
+
+def test_the_example_of_the_log_is_one():
+    [note] = re.findall(
+        r"^    (log\.example/volition\n    3\n.*?)\n\n(?!    )", text("log.md"), re.DOTALL | re.MULTILINE
+    )
+    [key] = re.findall(r"^    (log\.example/volition\+\S+)$", text("log.md"), re.MULTILINE)[:1]
+    checkpoint = open_checkpoint(f"{note.replace(chr(10) + '    ', chr(10))}\n", VerifierKey.from_text(key))
+    leaves = [canonical_json({"a": number}) for number in (1, 2, 3)]
+    assert (checkpoint.size, checkpoint.root) == (3, merkle.Tree(leaves).root)
+
+
+def test_the_example_of_what_was_collected_is_one():
+    def mac(key, data):
+        return hmac.digest(key, data, "sha256")
+
+    shown = text("collected.md")
+    batch_key, first, second = bytes(range(32)), "0123456789abcdef" * 2, "fedcba9876543210" * 2
+    people_key = mac(batch_key, b"people")
+    rows = [
+        ("11" * 16, [first, second], "content/transcript", 1767225600000000, "c0" * 16),
+        ("22" * 16, [first], "service/usage", 1767225601000000, ""),
+    ]
+    leaves = []
+    for record, people, category, at_us, conversation in rows:
+        tokens = [mac(people_key, one.encode())[:16].hex() for one in people]
+        pairs = zip(tokens, people, strict=True)
+        aliases = [digest(canonical_json(["volition/collected-person", token, one])) for token, one in pairs]
+        salt = mac(batch_key, record.encode())[:16].hex()
+        leaves.append(canonical_json([salt, record, "acme", aliases, category, at_us, conversation]))
+        assert {salt, *tokens, merkle.leaf_hash(leaves[-1]).hex()} <= set(re.findall(r"`(\w+)`", shown))
+    assert leaves[0].decode() in shown
+    assert canonical_json({"records": 2, "root": merkle.Tree(leaves).root.hex()}).decode() in shown
 
 
 def test_the_samples_hold():
