@@ -424,7 +424,7 @@ def test_the_honest_bundle_holds_and_so_does_what_is_bound_together_anew(honest,
         verified = verify(members, tmp_path)
         assert verified.holds, failing(verified)
         assert sum(claim.startswith("snapshot") for claim in verified.claimed) == 2
-        assert sum(claim.startswith("card of") for claim in verified.claimed) == 6
+        assert sum(claim.startswith("card of") for claim in verified.claimed) == 8
         assert verified.warnings == ()
 
 

@@ -165,7 +165,7 @@ def test_a_bundle_verifies_with_nothing_but_the_key(proven, verify):
     assert last in detail_of(verified, "ledger")
     told = [{"name": check.name, "holds": True, "detail": check.detail} for check in verified.checks]
     claimed = list(verified.claimed)
-    assert [claim.partition(":")[0] for claim in claimed] == [f"snapshot {snapshot}", *[f"card of {model}"] * 3]
+    assert [claim.partition(":")[0] for claim in claimed] == [f"snapshot {snapshot}", *[f"card of {model}"] * 4]
     assert json.loads(json.dumps(verified.to_json())) == {
         "holds": True,
         "checks": told,
