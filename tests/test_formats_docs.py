@@ -156,6 +156,8 @@ def test_every_row_of_the_sample_may_be_used_by_the_page_alone():
     for row in keys:
         record = {**row, "people": [f"person:{one}" for one in row["people"]], "collected": row["collected_us"]}
         assert says["may"](history, record, manifest["purpose"], text_to_us(manifest["at"]), text_to_us) is None
+        unheard = {**record, "category": "content/holograms"}
+        assert says["may"](history, unheard, manifest["purpose"], text_to_us(manifest["at"]), text_to_us) == "never"
         record["collected"] -= 365 * says["DAY"]
         refusal = says["may"](history, record, manifest["purpose"], text_to_us(manifest["at"]), text_to_us)
         assert refusal == "before-yes"
