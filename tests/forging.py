@@ -18,6 +18,7 @@ from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import Checkpoint, checkpoint_text, sign_envelope, sign_note
 from volition.records.commitment import read_collected, write_collected
+from volition.records.freeze import plain_parquet
 from volition.records.snapshot import COLLECTED, person_leaf, person_tag, rows_commitment
 
 
@@ -184,11 +185,10 @@ def set_right(manifest, rows, schema):
         [tag := person_tag(manifest["purpose"], manifest["at"], name), rows_commitment(tag, name, total)]
         for name, total in people.items()
     )
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), sink)
+    keys = plain_parquet(pa.Table.from_pylist(rows, schema=schema))
     manifest["people"] = {"size": len(leaves), "root": merkle.Tree(person_leaf(*leaf) for leaf in leaves).root.hex()}
     manifest["rows"] = {name: {"read": total, "kept": total, "dropped": {}} for name, total in kept.items()}
     manifest["accounts"] = accounts
     listed = canonical_json(leaves)
-    manifest["files"] |= {"keys.parquet": digest(sink.getvalue()), "people.json": digest(listed)}
-    return sink.getvalue(), listed
+    manifest["files"] |= {"keys.parquet": digest(keys), "people.json": digest(listed)}
+    return keys, listed

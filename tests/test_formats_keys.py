@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from volition.records.commitment import CollectedBatch, read_collected, write_collected
-from volition.records.freeze import _plain_parquet
+from volition.records.freeze import plain_parquet
 from volition.records.snapshot import KEYS_SCHEMA, Snapshot
 
 PAGE = Path(__file__).parent.parent / "docs" / "formats" / "keys.md"
@@ -44,7 +44,7 @@ def read_keys(data):
 
 
 def written(rows):
-    return _plain_parquet(pa.Table.from_pylist(rows, schema=KEYS_SCHEMA))
+    return plain_parquet(pa.Table.from_pylist(rows, schema=KEYS_SCHEMA))
 
 
 @settings(max_examples=25)

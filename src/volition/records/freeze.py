@@ -255,7 +255,7 @@ def _keys_file(rows: Sequence[Row]) -> bytes:
         "collected_us": [row.collected_us for row in rows],
         "conversation": [row.conversation for row in rows],
     }
-    return _plain_parquet(pa.table(columns, schema=KEYS_SCHEMA))
+    return plain_parquet(pa.table(columns, schema=KEYS_SCHEMA))
 
 
 def _rows_file(rows: Sequence[Row], payloads: Sequence[bytes], parties: Parties) -> bytes:
@@ -274,7 +274,7 @@ def _rows_file(rows: Sequence[Row], payloads: Sequence[bytes], parties: Parties)
     return _parquet(pa.table(columns, schema=ROWS_SCHEMA))
 
 
-def _plain_parquet(table: pa.Table) -> bytes:
+def plain_parquet(table: pa.Table) -> bytes:
     """Return a table as Parquet that a small reader reads: not compressed, two encodings, one kind of page.
 
     `docs/formats/keys.md` is that reader: whoever checks evidence in a browser has no other.
