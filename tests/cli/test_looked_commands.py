@@ -27,7 +27,7 @@ SHOWS_NOBODY = """
 account.accept account.add audit base collect.file collect.otlp collect.slack collect.summaries
 collect.webvtt collect.zoom-chat compact complete decide demo draft edit erase exclude families go-on
 include init key limit log.witness mail.status mail.test may opened person.add person.alias person.leave person.merge
-person.move person.rename release replies retrain rewrite serve share snapshot status terms.deliveries
+person.move person.rename publish.model release replies retrain rewrite serve share snapshot status terms.deliveries
 terms.diff terms.list terms.publish terms.show token.end token.issue token.list train unshare user.add
 user.link user.password user.remove user.unlink verify witness
 """
@@ -103,6 +103,16 @@ def test_what_a_command_shows_of_somebody_is_written_down(folder, volition, argu
     assert code == 0
     found = [one for one in looked(folder) if one.number is not None]
     assert [(one.who, one.role, one.reading) for one in found] == [(getpass.getuser(), "command line", reading)]
+
+
+def test_a_training_set_that_is_handed_on_is_written_down_for_each_account_in_it(folder, volition):
+    with Workspace.open(folder) as workspace:
+        frozen = workspace.snapshots.create("train/search")
+        rows = frozen.manifest["accounts"]
+    code, _ = volition("publish", "snapshot", frozen.id, "handed-on")
+    assert code == 0
+    found = [(one.reading, one.whose, one.records) for one in looked(folder) if one.number is not None]
+    assert found == [("snapshot", f"account:{account}", total) for account, total in rows.items()]
 
 
 def test_a_line_is_proved_and_verified_by_commands_alone(folder, volition):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -12,12 +12,14 @@ from volition.cli.help import group
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder.")]
 
+_SNAPSHOT: Final = "volition publish snapshot train-search-0123456789ab training-set"
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     publish = group("Hand on a released model, or a snapshot, in the forms that others expect.")
     command(publish, "model", example="volition publish model search-0123456789ab search-model")(model)
-    command(publish, "snapshot", example="volition publish snapshot train-search-0123456789ab training-set")(snapshot)
+    command(publish, "snapshot", example=_SNAPSHOT, reads="snapshot")(snapshot)
     app.add_typer(publish, name="publish", rich_help_panel="Prove")
 
 
@@ -48,6 +50,8 @@ def snapshot(
 ) -> Result:
     """Write a snapshot with its metadata (Croissant); content stays encrypted under the accounts' keys."""
     with call.workspace() as workspace:
+        for account, rows in workspace.snapshots.open(snapshot).manifest["accounts"].items():
+            workspace.accesses.note_list(None, "snapshot", account=account, records=rows)
         files = workspace.documents.publish_snapshot(snapshot, folder)
     return Result(value={"snapshot": snapshot, "folder": str(folder), "files": files}, view=_view)
 

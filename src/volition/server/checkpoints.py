@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Final
 
-from volition.errors import ProofError
+from volition.errors import VolitionError
 from volition.server.auth.database import WebDatabase
 from volition.server.repeating import Repeating
 from volition.workspace.pool import Workspaces
@@ -42,7 +42,7 @@ class ServerCheckpoints:
         self._repeating.close()
         try:
             self._keep()
-        except ProofError as error:  # every answer said so before; the server must still be able to stop
+        except VolitionError as error:  # every answer said so before; the server must still be able to stop
             _log.error("The newest checkpoint was not kept: %s", error)
 
     def _keep_in_time(self) -> None:

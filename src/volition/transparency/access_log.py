@@ -39,6 +39,7 @@ READINGS: Final[Mapping[str, str]] = {
     "entries": "entries of the log that name a person",
     "owed": "whose data models must forget, and why",
     "weigh": "what a person's choice gives and costs",
+    "snapshot": "a training set with records of an account's people, as files",
     "feature": "records of a person in a feature's answer",
 }
 """What is read, by the name that a line has for it."""

@@ -143,7 +143,7 @@ def manifest(visit: Visit) -> Download:
     return Download(name=f"{found.id}.json", data=data, media_type="application/json")
 
 
-@pages.get(f"{PATH}/{{snapshot}}/croissant.json", roles=_WHO)
+@pages.get(f"{PATH}/{{snapshot}}/croissant.json", roles=_WHO, reads=NOBODY)
 def croissant(visit: Visit) -> Download:
     """Give a snapshot's metadata for tools that load data sets."""
     name = visit.path["snapshot"]

@@ -31,6 +31,7 @@ READ: Final = {
     "entries": "Entries of the log that name you by your pseudonym",
     "owed": "Whether a model must forget you, and why",
     "weigh": "What a choice of yours gives and costs",
+    "snapshot": "A training set with records of your account, handed on as files",
     "feature": "Records of yours, in an answer",
 }
 """What was read, as it is said to whom it concerns; for each of `access_log.READINGS`."""
