@@ -89,6 +89,9 @@ def test_the_evidence_bundle_is_made_downloaded_and_checked(server, world, check
             gone = href
     assert client.get(gone).status_code == 404
     assert [path.name for path in (world / "evidence").iterdir()] == [href.rpartition("/")[2]]
+    with server.workspaces.borrow() as workspace:  # whoever takes the whole log away has read of everybody
+        noted = {(line.who, line.reading, line.whose) for line in workspace.accesses.of("ada")}
+    assert noted == {(f"demo-{role}", "entries", "everyone")}
 
 
 def test_a_person_s_proofs_and_receipts_are_checked_as_theirs(server, checked):
