@@ -27,6 +27,7 @@ from volition.ledger.witness import Witness, WitnessStore, origin_hash
 from volition.server.app import Server
 from volition.server.auth import Access, Role
 from volition.server.witness_app import application
+from volition.transparency.evidence import verify_evidence
 from volition.workspace import Workspace
 from volition.workspace.doubt import FILE as DOUBTS
 from volition.workspace.doubt import Doubt, write_doubts
@@ -161,6 +162,24 @@ def test_a_log_is_cosigned_as_it_grows_and_its_proofs_carry_that(folder, witness
         assert verify_tlog_proof(proof.to_text(), policy, log=workspace.verifier).accepted.checkpoint.size == size
         assert workspace.status()["witnesses"][0]["size"] == size + 4
     assert parse_checkpoint(open_note(newest(witness), witness.key).text).size == size + 4
+
+
+def test_a_receipt_is_proved_under_the_newest_checkpoint_that_the_quorum_cosigned(folder, witness):
+    settle(folder, (witness.key, witness.url))
+    with Workspace.open(folder) as workspace:
+        workspace.people.add_account("cosigned", "Cosigned")
+        workspace.people.add_person("ada", account="cosigned")
+        answer = workspace.consent.decide("person:ada", yes=False, data=["content"], purpose=["train"])
+        assert states(workspace) == [(AskedState.COSIGNED, answer.seq + 1)]
+        grow(workspace, 2)  # nobody cosigned these
+        later = workspace.consent.decide("person:ada", yes=True, data=["service"], purpose=["train"])
+        notes = [workspace.proofs.receipt("ada", one.seq)["checkpoint"] for one in (answer, later)]
+        for seq in (answer.seq, later.seq):
+            assert verify_evidence(workspace.proofs.receipt("ada", seq), workspace.verifier).holds
+        policy = Policy.from_text(f"witness w {witness.key.to_text()}\nquorum w\n")
+        assert check_policy(notes[0], policy, log=workspace.verifier).checkpoint.size == answer.seq + 1
+        with pytest.raises(ProofError):
+            check_policy(notes[1], policy, log=workspace.verifier)
 
 
 @pytest.mark.slow

@@ -60,7 +60,7 @@ def inclusion(workspace: Workspace, reader: EntryReader, entry: Entry) -> dict[s
         "seq": entry.seq,
         "entry": entry.leaf_bytes.decode() if may_read(reader, entry) else None,
         "leaf": entry.leaf_hash.hex(),
-        "checkpoint": ledger.checkpoint(size),
+        "checkpoint": workspace.log.cosigned(size),
         "proof": [node.hex() for node in ledger.prove_inclusion(entry.seq, size)],
     }
 
@@ -83,8 +83,8 @@ def consistency(workspace: Workspace, reader: EntryReader, old: str | int, new: 
     document = {
         "format": CONSISTENCY,
         "key": workspace.verifier.to_text(),
-        "old": ledger.checkpoint(old) if isinstance(old, int) else old,
-        "new": ledger.checkpoint(new),
+        "old": workspace.log.cosigned(old) if isinstance(old, int) else old,
+        "new": workspace.log.cosigned(new),
         "proof": [node.hex() for node in ledger.prove_consistency(size, new)],
     }
     check_hides(reader, ledger, merkle.consistency_spans(size, new))

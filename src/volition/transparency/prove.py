@@ -125,8 +125,14 @@ def _people_of(folder: Path, digest_of_people: str) -> _People:  # noqa: ARG001 
     return _People(Snapshot.open(folder).people_leaves())
 
 
-def prove_person(
-    ledger: Ledger, snapshot: Snapshot, *, model: str, pseudonym: str, entries: Iterable[Entry] | None = None
+def prove_person(  # noqa: PLR0913 - whom, in what, and by which log
+    ledger: Ledger,
+    snapshot: Snapshot,
+    *,
+    model: str,
+    pseudonym: str,
+    entries: Iterable[Entry] | None = None,
+    checkpoint: Callable[[int], str] | None = None,
 ) -> dict[str, Any]:
     """Prove that a person is, or is not, among those whom a model learned from.
 
@@ -138,6 +144,8 @@ def prove_person(
         model: The model.
         pseudonym: The person.
         entries: The ledger's entries of snapshots and models, where they are known; others may be among them.
+        checkpoint: Returns the signed checkpoint to prove it under, given the last entry that it must hold; by default
+            that of now.
 
     Returns:
         A JSON object that `verify_person` checks with the log's public key alone.
@@ -147,7 +155,8 @@ def prove_person(
         ProofError: A file of the snapshot is not the one that was frozen, or the ledger names it or the model as two.
     """
     shown = _named(ledger.entries() if entries is None else entries, snapshot.id, model)
-    size = ledger.size
+    note = ledger.checkpoint() if checkpoint is None else checkpoint(max(one.seq for one in shown))
+    size = ledger.open_checkpoint(note).size
     people = _people_of(snapshot.folder, snapshot.manifest["files"]["people.json"])
     tag = person_tag(snapshot.purpose, snapshot.manifest["at"], pseudonym)
     place, present = people.find(tag)
@@ -167,7 +176,7 @@ def prove_person(
             }
             for entry in shown
         ],
-        "checkpoint": ledger.checkpoint(size),
+        "checkpoint": note,
     }
 
 

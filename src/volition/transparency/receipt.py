@@ -43,13 +43,14 @@ _MEMBERS: Final = (*_EARLY_MEMBERS, "receipt", "controller")
 _CLAIMED: Final = "what a receipt says of the operator: name, contact, address, law, language and where to answer"
 
 
-def write_receipt(
+def write_receipt(  # noqa: PLR0913 - an answer, and all that a receipt says of it
     ledger: Ledger,
     entry: Entry,
     *,
     terms_seq: int | None,
     region_seqs: Sequence[int] = (),
     controller: Controller = UNNAMED,
+    under: str | None = None,
 ) -> dict[str, Any]:
     """Write the receipt for an answer.
 
@@ -59,11 +60,12 @@ def write_receipt(
         terms_seq: Number of the entry that published the terms under which it was given; none if no terms bound.
         region_seqs: Numbers of the entries that said where the party was when it answered, and where its account was.
         controller: What the operator says of themselves.
+        under: The signed checkpoint to prove it under, with what others signed; by default that of now.
 
     Returns:
         A JSON object that `verify_receipt` checks with the log's public key alone.
     """
-    size, origin = ledger.size, ledger.head.origin
+    size, origin = ledger.size if under is None else ledger.open_checkpoint(under).size, ledger.head.origin
     terms = None if terms_seq is None else next(iter(ledger.entries(terms_seq, terms_seq + 1)))
     regions = [next(iter(ledger.entries(seq, seq + 1))) for seq in region_seqs]
     record = record_of(entry, terms=terms, regions=regions, origin=origin, controller=controller)
@@ -79,7 +81,7 @@ def write_receipt(
             }
             for one in (entry, *([] if terms is None else [terms]), *regions)
         ],
-        "checkpoint": ledger.checkpoint(size),
+        "checkpoint": under or ledger.checkpoint(size),
     }
 
 

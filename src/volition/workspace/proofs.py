@@ -80,6 +80,7 @@ class Proofs:
             terms_seq=history.bindings.terms_seq(binding[-1]) if binding else None,
             region_seqs=self._regions(entry, known.account),
             controller=self._opened.settings.controller,
+            under=self._log.checkpoint_above(entry.seq),
         )
 
     def _regions(self, answer: Entry, account: str | None) -> list[int]:
@@ -111,7 +112,14 @@ class Proofs:
             raise InvalidInputError(msg)
         named = [entry for entry in self._opened.history().events if entry.kind in {"snapshot", "model"}]
         return [
-            prove_person(self._opened.ledger, snapshot, model=state.id, pseudonym=pseudonym, entries=named)
+            prove_person(
+                self._opened.ledger,
+                snapshot,
+                model=state.id,
+                pseudonym=pseudonym,
+                entries=named,
+                checkpoint=self._log.checkpoint_above,
+            )
             for state in models.values()
             if model is None or state.id == model
             for snapshot in (self._snapshots.open(state.snapshot),)

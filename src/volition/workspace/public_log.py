@@ -163,6 +163,10 @@ class PublicLog:
                 return note
         return None
 
+    def checkpoint_above(self, seq: int) -> str:
+        """Return the checkpoint to prove an entry under: the newest that the quorum cosigned, or else that of now."""
+        return self.newest_cosigned(above=seq) or self.cosigned()
+
     def has_quorum(self) -> bool:
         """Say whether the newest checkpoint has the quorum of its witnesses."""
         note = self.newest_cosigned()

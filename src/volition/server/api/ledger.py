@@ -53,7 +53,7 @@ def checkpoint(
     workspace: WorkspaceDep,
 ) -> CheckpointOut:
     """Return the ledger's signed size and root, and the key that checks it."""
-    return CheckpointOut(checkpoint=workspace.ledger.checkpoint(), key=workspace.verifier.to_text())
+    return CheckpointOut(checkpoint=workspace.log.cosigned(), key=workspace.verifier.to_text())
 
 
 @routes.post("/consistency", tags=["ledger"])

@@ -111,7 +111,7 @@ def show(visit: Visit) -> LedgerPage:
         root=head.root.hex(),
         origin=workspace.origin,
         key=key,
-        checkpoint=workspace.ledger.checkpoint(head.size) if head.size else "",
+        checkpoint=workspace.log.cosigned(head.size) if head.size else "",
         lines=tuple(line_of(entry, workspace) for entry in reversed(entries)),
         newer=f"{PATH}?before={newest}" if end < head.size else "",
         older=f"{PATH}?before={start}" if start else "",
@@ -125,7 +125,9 @@ def checkpoint(visit: Visit) -> Download:
     """Give the signed checkpoint of a size, by default now."""
     ledger = visit.workspace.ledger
     size = _number(visit.query.get("size", str(ledger.size)), "A size")
-    return Download(name=f"checkpoint-{size}", data=ledger.checkpoint(size).encode(), media_type="text/plain")
+    return Download(
+        name=f"checkpoint-{size}", data=visit.workspace.log.cosigned(size).encode(), media_type="text/plain"
+    )
 
 
 @pages.get(f"{PATH}/consistency", roles=_WHO, reads=NOBODY)
