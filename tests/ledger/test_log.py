@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +20,7 @@ from volition.canonical import canonical_json
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
 from volition.ledger import merkle
 from volition.ledger.entry import KINDS, MAX_DEPTH, MAX_ENTRY_BYTES, SALT_BYTES, Entry, NewEntry, boundary, check_form
+from volition.ledger.group_commit import Condition, OutdatedError
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Checkpoint, Signer, checkpoint_text, open_note, parse_checkpoint, sign_note
 from volition.ledger.store import LOWEST, MOST_AT_ONCE, Growth
@@ -45,6 +47,7 @@ ENDLESS += [ENDLESS, ENDLESS]
 APPEND_FOREVER = """
 import sys
 from volition.ledger.entry import NewEntry
+from volition.ledger.group_commit import Condition, OutdatedError
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
@@ -60,6 +63,7 @@ FILL_THE_DISK = """
 import resource, signal, sys
 from volition.errors import BackendError
 from volition.ledger.entry import NewEntry
+from volition.ledger.group_commit import Condition, OutdatedError
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
@@ -281,6 +285,41 @@ def test_no_two_entries_have_one_salt(ledger):
 
     found = [entry.salt for entry in ledger.entries()]
     assert len({*found}) == len(found) == 51
+
+
+def test_an_append_under_a_condition_is_refused_by_what_came_since_and_by_nothing_else(store):
+    ledger = Ledger(store, SIGNER, _still)
+    ledger.append(_draft(0), _draft(1))
+    is_no = Condition(since=1, unless=lambda entry: entry.body["party"] == "account:1")
+
+    with pytest.raises(OutdatedError):
+        ledger.append(_draft(2), condition=is_no)
+    assert ledger.size == 2
+    [third] = ledger.append(_draft(2), condition=replace(is_no, since=2))
+    assert third.seq == 2
+    assert ledger.verify().size == 3
+
+
+def test_an_append_under_a_condition_is_refused_by_one_of_the_same_transaction(store):
+    """Whoever waits with others is stored after them: what they say counts, too."""
+    ledger = Ledger(store, SIGNER, _still)
+    condition = Condition(since=0, unless=lambda entry: entry.body["party"] == "account:7")
+    results = []
+
+    def append(number, **how):
+        try:
+            results.append(ledger.append(_draft(number), **how)[0].body["party"])
+        except OutdatedError:
+            results.append("outdated")
+
+    with ThreadPoolExecutor(40) as threads:
+        for number in range(200):
+            threads.submit(append, 7 if number == 100 else 8, **({} if number == 100 else {"condition": condition}))
+    found = [entry.body["party"] for entry in ledger.entries()]
+    assert found[-1] == "account:7", "nothing that was judged before it is stored after it"
+    assert found.count("account:7") == 1
+    assert sorted(found) == sorted(one for one in results if one != "outdated")
+    assert len(results) == 200
 
 
 SALT = "0f" * SALT_BYTES

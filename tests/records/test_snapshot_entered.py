@@ -50,3 +50,35 @@ def test_what_others_say_meanwhile_keeps_nothing_out(workspace):
     snapshot = workspace.snapshots.create("train/recommend", progress=say_yes)
     assert len(snapshot.keys) == 1
     assert workspace.snapshots.ids() == [snapshot.id]
+
+
+def test_a_no_in_the_instant_between_the_judgement_and_the_log_keeps_it_out_too(workspace, monkeypatch):
+    """Nothing comes in between that is not judged: whoever replays the log would name it."""
+    append, said = workspace.ledger.append, []
+
+    def no_before(*new, **how):
+        if new[0].kind == "snapshot" and not said:
+            said.append(1)
+            workspace.consent.decide("person:ann", yes=False, data=["service"], purpose=["train"])
+        return append(*new, **how)
+
+    monkeypatch.setattr(workspace.ledger, "append", no_before)
+    with pytest.raises(RefusedError, match="Repeat it"):
+        workspace.snapshots.create("train/recommend")
+    assert workspace.snapshots.ids() == []
+
+
+@pytest.mark.parametrize("said", [{"yes": True, "data": ["content"], "purpose": ["feature"]}])
+def test_what_narrows_nothing_in_that_instant_is_entered_before_it(workspace, monkeypatch, said):
+    append, done = workspace.ledger.append, []
+
+    def yes_before(*new, **how):
+        if new[0].kind == "snapshot" and not done:
+            done.append(1)
+            workspace.consent.decide("person:ann", **said)
+        return append(*new, **how)
+
+    monkeypatch.setattr(workspace.ledger, "append", yes_before)
+    snapshot = workspace.snapshots.create("train/recommend")
+    assert [entry.kind for entry in workspace.ledger.entries()][-2:] == ["decision", "snapshot"]
+    assert workspace.snapshots.ids() == [snapshot.id]

@@ -4,27 +4,47 @@ The thread that finds nobody storing leads: it stores for all who wait. Each app
 refused does not hold up the others. If a leader is interrupted, the one that has waited longest leads in its place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from dataclasses import dataclass
+from itertools import chain
 from threading import Lock
 from typing import Final
 
 from volition.canonical import us_to_text
-from volition.errors import InvalidInputError
+from volition.errors import ConflictError, InvalidInputError
 from volition.ledger.entry import MAX_ENTRY_BYTES, SALT_BYTES, Entry, PreparedEntry
 from volition.ledger.store import MOST_AT_ONCE
 
 _SECOND_US: Final = 1_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Under which an append is stored: what it says was judged when the ledger had `since` entries.
+
+    Attributes:
+        since: How many entries were known.
+        unless: Says of an entry that came later whether it could change the judgement; then nothing is stored.
+    """
+
+    since: int
+    unless: Callable[[Entry], bool]
+
+
+class OutdatedError(ConflictError):
+    """What was to be appended rests on a ledger that has grown by something that could change it: judge again."""
+
+
 class PendingAppend:
     """An append that waits for its turn, or to be stored by another thread along with its own."""
 
-    __slots__ = ("at_us", "entries", "error", "has_left", "leads", "salts", "start", "woken")
+    __slots__ = ("at_us", "condition", "entries", "error", "has_left", "leads", "salts", "start", "woken")
 
-    def __init__(self, entries: Sequence[PreparedEntry]) -> None:
-        """Take entries that nothing was done for yet."""
+    def __init__(self, entries: Sequence[PreparedEntry], condition: "Condition | None" = None) -> None:
+        """Take entries that nothing was done for yet, and under which condition they are stored."""
         self.entries = entries
+        self.condition = condition
         self.start: int | None = None  # once it is stored: the place of its first entry, and the time of that
         self.at_us = 0
         self.salts: Sequence[str] = ()
@@ -69,13 +89,21 @@ class Transaction:
     def _time_of(self, seq: int) -> int:
         return self._start_us + seq - self._start
 
-    def leaves(self, start: int, start_us: int, *, first: PreparedEntry | None = None) -> tuple[bytes, ...]:
+    def leaves(
+        self,
+        start: int,
+        start_us: int,
+        *,
+        first: PreparedEntry | None = None,
+        stored: Callable[[int, int], Iterable[Entry]],
+    ) -> tuple[bytes, ...]:
         """Return the entries' bytes, from a place and a time on; an append with too long a one is refused alone.
 
         Args:
             start: Place of the first entry.
             start_us: Its time, microseconds since the Unix epoch, UTC.
             first: An entry of the ledger's own that goes before all others, if there are any.
+            stored: Returns stored entries, from a place up to another, for appends under a condition.
         """
         self._start, self._start_us = start, start_us
         leaves = [] if first is None else self._written([first], start, self._salts(1))
@@ -83,6 +111,9 @@ class Transaction:
         self._places = []
         for pending in self._batch:
             place = start + len(leaves)
+            if pending.condition is not None and self._is_outdated(pending.condition, start, leaves, stored):
+                pending.error = OutdatedError("Something was said meanwhile. Nothing was stored; try again.")
+                continue
             pending.salts = self._salts(len(pending.entries))
             mine = self._written(pending.entries, place, pending.salts)
             longest = max(map(len, mine))
@@ -99,6 +130,14 @@ class Transaction:
             leaves = []
         self._size = len(leaves)
         return tuple(leaves)
+
+    @staticmethod
+    def _is_outdated(
+        condition: Condition, start: int, leaves: Sequence[bytes], stored: Callable[[int, int], Iterable[Entry]]
+    ) -> bool:
+        """Say whether an entry that the one who appends did not know of is one that they named."""
+        meanwhile = chain(stored(min(condition.since, start), start), map(Entry.from_leaf, leaves))
+        return any(condition.unless(entry) for entry in meanwhile)
 
     def _written(self, entries: Sequence[PreparedEntry], start: int, salts: Sequence[str]) -> list[bytes]:
         """Return entries from a place on as `Entry.leaf_bytes` writes them."""
@@ -150,9 +189,9 @@ class GroupCommit:
         """How many appends wait to be stored."""
         return len(self._waiting)
 
-    def append(self, entries: Sequence[PreparedEntry]) -> PendingAppend:
+    def append(self, entries: Sequence[PreparedEntry], condition: Condition | None = None) -> PendingAppend:
         """Wait until the entries, at least one, are stored or refused: by this thread or by another; return which."""
-        mine = PendingAppend(entries)
+        mine = PendingAppend(entries, condition)
         try:
             with self._mutex:
                 self._waiting.append(mine)

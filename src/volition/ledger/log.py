@@ -31,7 +31,7 @@ from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.clock import EntryClock
 from volition.ledger.entry import TAMPERED, Entry, NewEntry, boundary, check_form, prepare
-from volition.ledger.group_commit import GroupCommit, Transaction
+from volition.ledger.group_commit import Condition, GroupCommit, Transaction
 from volition.ledger.signing import (
     Checkpoint,
     Signer,
@@ -116,13 +116,18 @@ class Ledger:
         """How many entries there are."""
         return self.head.size
 
-    def append(self, *new: NewEntry) -> tuple[Entry, ...]:
+    def append(self, *new: NewEntry, condition: Condition | None = None) -> tuple[Entry, ...]:
         """Append entries: all of them, durably, or none. They share one checkpoint, a microsecond apart.
+
+        Args:
+            new: The entries.
+            condition: Under which they are stored; none to store them whatever came meanwhile.
 
         Raises:
             InvalidInputError: An entry's kind is unknown, its body has no canonical JSON form, or it is too long, or
                 all together are too long for the store; or the ledger was opened without its private key.
             ProofError: The store does not hold what was signed; nothing is appended to that.
+            OutdatedError: The condition is not met; nothing is stored.
             ConflictError: Others kept appending for so long that this one gave up.
             BackendError: The store failed, for example because the disk is full.
         """
@@ -133,7 +138,7 @@ class Ledger:
         prepared = [prepare(one) for one in new]
         if not prepared:
             return ()
-        entries = self._group_commit.append(prepared).stored()
+        entries = self._group_commit.append(prepared, condition).stored()
         if self._settle is not None:
             self._settle(entries)
         return entries
@@ -298,7 +303,8 @@ class Ledger:
             if frontier.root() != last.checkpoint.root:
                 raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {TAMPERED}")
         first = None if last.is_salted else prepare(boundary(head.size))
-        leaves = transaction.leaves(head.size, start_us, first=first)
+        stored = partial(self._verified_entries, head=last.checkpoint)
+        leaves = transaction.leaves(head.size, start_us, first=first, stored=stored)
         if not leaves:
             raise _NothingToStoreError
         nodes = frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)

@@ -5,11 +5,14 @@ which the one that never saw the parties takes its place.
 """
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from volition.canonical import text_to_us
-from volition.errors import InvalidInputError
+from volition.consent.lease import narrows
+from volition.errors import InvalidInputError, RefusedError
 from volition.files import PART, sweep
-from volition.learning.forget import erase_retired, forget_rows, merged_people
+from volition.learning.forget import Owed, erase_retired, forget_rows, merged_people
 from volition.learning.registry import ModelState
 from volition.learning.release import check_releasable, missed_bounds, settle_releases
 from volition.learning.train import keep
@@ -21,6 +24,9 @@ from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
 from volition.workspace.snapshots import Snapshots
+
+_MADE_MOST: Final = 10
+"""How often a successor is made anew, where each time somebody in it says no before it is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,24 +92,50 @@ class Forgetting:
         for owed in self._models.owed():
             if owed.blocked:
                 continue
-            state = self._opened.models()[owed.model]
-            needs_successor = self._models.is_at_work(state) and not self._models.blocked(state.family)
-            drafts, made = self._successor(state, progress) if needs_successor else ([], None)
-            successor = made if any(draft.kind == "release" for draft in drafts) else None
-            body = {"model": state.id, "successor": successor, "parties": sorted(owed.parties)}
-            self._opened.ledger.append(*drafts, NewEntry(kind="forgetting", body=body))
-            done.append(
-                Forgotten(
-                    model=state.id,
-                    successor=successor,
-                    parties=tuple(sorted(owed.parties)),
-                    rows=owed.rows,
-                    waits=None if successor else made,
-                )
-            )
+            forgotten = self._forget_one(owed, progress)
+            if forgotten is not None:
+                done.append(forgotten)
         settle_releases(self._opened.folder / "releases", self._opened.models())
         self._erase_retired()
         return done
+
+    def _forget_one(self, owed: Owed, progress: Progress) -> Forgotten | None:
+        """Make one model forget; none where another process did meanwhile.
+
+        Where somebody in its successor says no before that is recorded, the successor is made anew: nothing stale is
+        entered.
+        """
+        parties = tuple(sorted(owed.parties))
+        tries = 0
+        while True:
+            tries += 1
+            state = self._opened.models()[owed.model]
+            needs_successor = self._models.is_at_work(state) and not self._models.blocked(state.family)
+            try:
+                drafts, made = self._successor(state, progress) if needs_successor else ([], None)
+                successor = made if any(draft.kind == "release" for draft in drafts) else None
+                body = {"model": state.id, "successor": successor, "parties": list(parties)}
+                new = [*drafts, NewEntry(kind="forgetting", body=body)]
+                appended = self._opened.append_judged(
+                    partial(self._still_right, new, state.id, made),
+                    unless=lambda entry: narrows(entry) or entry.kind == "forgetting",
+                )
+            except RefusedError:
+                if tries == _MADE_MOST:
+                    raise
+                continue
+            if not appended:
+                return None
+            waits = None if successor else made
+            return Forgotten(model=state.id, successor=successor, parties=parties, rows=owed.rows, waits=waits)
+
+    def _still_right(self, new: list[NewEntry], model: str, made: str | None) -> list[NewEntry]:
+        """Return what to append, judged by the ledger as it is now; nothing where the model was forgotten meanwhile."""
+        if self._opened.models()[model].forgotten_us is not None:
+            return []
+        if made is not None:
+            self._models.check_fresh(self._snapshots.open(self._models.open(made).record["snapshot"]))
+        return new
 
     def _successor(self, state: ModelState, progress: Progress) -> tuple[list[NewEntry], str | None]:
         """Make and audit the model without the refused rows; return the drafts that record and release it.

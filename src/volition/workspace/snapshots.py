@@ -90,14 +90,18 @@ class Snapshots:
             encoder_id=None if encoder is None else encoder.id,
             progress=progress,
         )
-        self._check_still_permitted(snapshot)
         body = {
             "snapshot": snapshot.id,
             "purpose": snapshot.purpose,
             "at": snapshot.manifest["at"],
             "manifest": snapshot.digest,
         }
-        self._opened.ledger.append(NewEntry(kind="snapshot", body=body))
+
+        def judged() -> list[NewEntry]:
+            self._check_still_permitted(snapshot)
+            return [NewEntry(kind="snapshot", body=body)]
+
+        self._opened.append_judged(judged)
         return snapshot
 
     def _check_still_permitted(self, snapshot: Snapshot) -> None:

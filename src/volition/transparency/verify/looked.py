@@ -110,7 +110,8 @@ def check_access_entries(entries: Iterable[Entry]) -> str:
             if day < last:
                 raise ProofError(f"Entry {entry.seq} enters the accesses of {day} after those of {last}.")
             last, days, lines = day, days + 1, lines + entry.body["lines"]
-    return f"{days:,} days of accesses, each entered once, with {lines:,} lines"
+    counted = f"{days:,} day" if days == 1 else f"{days:,} days"
+    return f"{counted} of accesses, each entered once, with {lines:,} lines"
 
 
 def check_access_entry(entry: Entry) -> None:
