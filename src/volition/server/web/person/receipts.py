@@ -56,6 +56,7 @@ class ReceiptsPage:
         older: Where the older ones are; empty on the last page.
         bundle: Where the proof bundle is; empty where there is nothing to prove.
         bundle_holds: What it holds, in a sentence.
+        bundle_names: Whom it names, in a sentence.
         size: How many entries the ledger has.
         root: The ledger's root, in hexadecimal.
         key: The log's public key.
@@ -71,6 +72,7 @@ class ReceiptsPage:
     older: str
     bundle: str
     bundle_holds: str
+    bundle_names: str
     size: int
     root: str
     key: str
@@ -109,6 +111,10 @@ def show(visit: Visit) -> ReceiptsPage:
         "receipt."
         if models
         else "It holds every receipt. No model has been trained here yet.",
+        bundle_names="It names you by your pseudonym, and beside you, by theirs, whoever may be you and said a no "
+        "that counts for you; nobody else."
+        if any("namesake" in entry.body for entry in workspace.consent.answers(person))
+        else "It names you only by your pseudonym, and it names no other person.",
         size=head.size,
         root=head.root.hex(),
         key=key,
