@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,9 @@ from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.memory import MemoryStore
+from volition.records.commitment import CollectedBatch, Fact, commit_batch, people_key, salt_of, write_collected
 from volition.records.snapshot import (
+    COLLECTED,
     FORMAT,
     KEYS_SCHEMA,
     ROWS_SCHEMA,
@@ -50,6 +53,7 @@ PEOPLE: Final = 1_000_000
 _PER_PERSON: Final = 200  # rows that concern a person of the bundle, about
 _PER_ACCOUNT: Final = 50  # people
 _AT_ONCE: Final = 1_000_000  # rows written together
+_BATCH: Final = 20_000  # rows that were collected together
 _PURPOSE: Final = "train/search"
 _CATEGORIES: Final = ("content/chat", "content/transcript", "service/usage")
 _SIGNER: Final = Signer.from_seed("log.example/bench", bytes(range(32)))
@@ -93,8 +97,7 @@ def _bundle(folder: Path, rows: int) -> dict[str, Any]:
     people = max(1, rows // _PER_PERSON)
     ledger = _answered(people)
     print(f"{ledger.size:,} entries; writing {rows:,} rows", file=sys.stderr)
-    at_us = next(ledger.entries(ledger.size - 1)).at_us
-    snapshot = _freeze(folder / "snapshots", ledger, _written(rows, people), at_us)
+    snapshot = _freeze(folder / "snapshots", ledger, _written(rows, people))
     body = {"model": "m", "family": "search", "snapshot": snapshot.id, "digest": "0" * 64, "due_days": 30}
     ledger.append(NewEntry(kind="model", body=body))
     path = folder / "evidence.zip"
@@ -165,20 +168,27 @@ def _written(rows: int, people: int) -> Iterator[pa.Table]:
         yield pa.table(columns, schema=KEYS_SCHEMA)
 
 
-def _freeze(snapshots: Path, ledger: Ledger, tables: Iterator[pa.Table], at_us: int) -> Snapshot:
+def _freeze(snapshots: Path, ledger: Ledger, tables: Iterator[pa.Table]) -> Snapshot:
     """Write a snapshot of these rows, without their content, and enter it."""
     counts: dict[str, dict[str, int]] = {"people": {}, "account": {}, "category": {}}
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, KEYS_SCHEMA, compression="zstd") as writer:
+    batches: list[CollectedBatch] = []
+    with pq.ParquetWriter(sink, KEYS_SCHEMA, compression="NONE") as writer:
         for table in tables:
             writer.write_table(table)
+            batches += _collected(ledger, table, first=sum(len(batch.rows) for batch in batches))
             for name, found in counts.items():
                 column = table.column(name).combine_chunks()
                 for one in (column.flatten() if name == "people" else column).value_counts().to_pylist():
                     found[one["values"]] = found.get(one["values"], 0) + one["counts"]
+    at_us = next(ledger.entries(ledger.size - 1)).at_us
     at = us_to_text(at_us)
     leaves = _leaves(counts["people"], at)
-    files = {"keys.parquet": sink.getvalue().to_pybytes(), "people.json": canonical_json(leaves)}
+    files = {
+        "keys.parquet": sink.getvalue().to_pybytes(),
+        "people.json": canonical_json(leaves),
+        COLLECTED: write_collected(batches),
+    }
     manifest = {
         "format": FORMAT,
         "purpose": _PURPOSE,
@@ -189,6 +199,7 @@ def _freeze(snapshots: Path, ledger: Ledger, tables: Iterator[pa.Table], at_us: 
         "encoder": None,
         "rows": {name: {"read": total, "kept": total, "dropped": {}} for name, total in counts["category"].items()},
         "accounts": dict(sorted(counts["account"].items())),
+        "collected": {"batches": len(batches), "before": 0},
         "people": _tree(leaves),
         "schema": {
             name: {field.name: str(field.type) for field in schema}
@@ -197,6 +208,27 @@ def _freeze(snapshots: Path, ledger: Ledger, tables: Iterator[pa.Table], at_us: 
         "files": {**{name: digest(data) for name, data in files.items()}, "rows.parquet": "0" * 64},
     }
     return _entered(snapshots, ledger, manifest, files, at_us)
+
+
+def _collected(ledger: Ledger, table: pa.Table, *, first: int) -> Iterator[CollectedBatch]:
+    """Enter the rows of a table as collected, batch by batch; they are in the order of their ids already."""
+    rows = zip(*(table.column(name).to_pylist() for name in KEYS_SCHEMA.names), strict=True)
+    while facts := [
+        Fact(identity, account, tuple(people), category, at_us, conversation)
+        for identity, account, people, category, at_us, conversation in islice(rows, _BATCH)
+    ]:
+        key = digest(str(first).encode())[:32].encode()
+        body, leaves = commit_batch(facts, key)
+        [entry] = ledger.append(NewEntry(kind="collect", body=body))
+        yield CollectedBatch(
+            entry=entry.seq,
+            people_key=people_key(key),
+            rows=range(first, first + len(facts)),
+            indexes=range(len(facts)),
+            salts=b"".join(salt_of(key, fact.record_id) for fact in facts),
+            leaves=leaves,
+        )
+        first += len(facts)
 
 
 def _leaves(people: dict[str, int], at: str) -> list[list[str]]:

@@ -192,3 +192,8 @@ def test_a_tree_cannot_be_proved_to_extend_a_larger_one(old_size, new_size):
 def test_a_frontier_cannot_start_midway_without_nodes():
     with pytest.raises(InvalidInputError, match="nodes"):
         merkle.Frontier(3)
+
+
+@given(st.lists(st.binary(max_size=4), max_size=70))
+def test_the_root_over_hashes_alone_is_that_of_the_tree(entries):
+    assert merkle.root_of(map(merkle.leaf_hash, entries)) == merkle.Tree(entries).root

@@ -46,7 +46,6 @@ COLLECTED_SCHEMA: Final = pa.schema(
 )
 """The columns of a snapshot's `collected.parquet`, which has one row for each batch that the snapshot has rows of."""
 
-_NO_NODES: Final = 64  # a level that no tree reaches
 _GROUP_BYTES: Final = 32 << 20
 
 
@@ -151,17 +150,27 @@ class Leaves:
 
     def leaf(self, record: Recorded, salt: bytes) -> bytes:
         """Return the leaf of a record: canonical JSON, put together from pieces that many records of a batch share."""
-        account, people, category = shared = (record.account, record.people, record.category)
+        shared = (record.account, record.people, record.category)
+        middle, end = self.middle(*shared), self.end(record.conversation)
+        identity = record.record_id
+        written = f'"{identity}"'.encode() if identity.isascii() and identity.isalnum() else canonical_json(identity)
+        return b'["%b",%b%b%d%b' % (salt.hex().encode(), written, middle, record.collected_us, end)
+
+    def middle(self, account: str, people: tuple[str, ...], category: str) -> bytes:
+        """Return what stands between a record's id and its instant of collection."""
+        shared = account, people, category
         middle = self._middles.get(shared)
         if middle is None:
             aliases = [self._alias(pseudonym) for pseudonym in people]
             middle = self._middles[shared] = b",%b," % canonical_json([account, aliases, category])[1:-1]
-        end = self._ends.get(record.conversation)
+        return middle
+
+    def end(self, conversation: str | None) -> bytes:
+        """Return what stands after the instant of collection."""
+        end = self._ends.get(conversation)
         if end is None:
-            end = self._ends[record.conversation] = b",%b]" % canonical_json(record.conversation)
-        identity = record.record_id
-        written = f'"{identity}"'.encode() if identity.isascii() and identity.isalnum() else canonical_json(identity)
-        return b'["%b",%b%b%d%b' % (salt.hex().encode(), written, middle, record.collected_us, end)
+            end = self._ends[conversation] = b",%b]" % canonical_json(conversation)
+        return end
 
     def _alias(self, pseudonym: str) -> str:
         if pseudonym not in self._aliases:
@@ -185,9 +194,7 @@ def split_hashes(hashes: bytes) -> list[bytes]:
 
 def root_of(hashes: Iterable[bytes]) -> bytes:
     """Return the root of the tree over the hashes of leaves."""
-    frontier = merkle.Frontier()
-    frontier.extend(hashes, lowest=_NO_NODES)
-    return frontier.root()
+    return merkle.root_of(hashes)
 
 
 def hash_of(leaf: bytes) -> bytes:

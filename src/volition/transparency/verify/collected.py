@@ -7,16 +7,19 @@ what is older than such entries is counted, and nothing that came later may pass
 Rows are read a batch at a time, column by column: of ten million, 52 bytes each stay in memory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from volition.canonical import us_to_text
+from volition.canonical import canonical_json, us_to_text
 from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
@@ -24,7 +27,6 @@ from volition.ledger.signing import VerifierKey
 from volition.records.commitment import (
     SALT_BYTES,
     CollectedBatch,
-    Fact,
     Leaves,
     hash_of,
     person_alias,
@@ -46,6 +48,9 @@ _AT_A_TIME: Final = 65_536
 _WRITERS: Final = 1024  # of leaves of different batches, kept at a time
 _UNSEEN: Final = -2
 _BEFORE: Final = -1
+_HEX: Final = np.array([f"{byte:02x}".encode() for byte in range(256)], "S2")
+_PLAIN: Final = r"^[ !#-\[\]-~]*$"
+"""Texts that JSON writes as they are, between quotes."""
 _FIRST: Final = -1  # the place of what has no entry, before every entry
 
 
@@ -85,8 +90,10 @@ def check_collected(
     claims = _Claims(total)
     for batch in read_collected(collected):
         claims.add(batch, logged)
-    for first, facts in _facts(file):
-        claims.compare(first, facts, since_us)
+    first = 0
+    for rows in file.iter_batches(batch_size=_AT_A_TIME, use_threads=False):
+        claims.compare(first, rows, since_us)
+        first += len(rows)
     counts = {"batches": len(claims.seqs), "before": claims.before}
     if said is not None and not forms.same(said, counts):
         raise ProofError("The manifest counts other batches, or other rows of unknown collection, than there are.")
@@ -150,27 +157,63 @@ class _Claims:
         self.seqs.append(batch.entry)
         self._keys.append(batch.people_key)
 
-    def compare(self, first: int, facts: Sequence[Fact], since_us: int | None) -> None:
+    def compare(self, first: int, rows: pa.RecordBatch, since_us: int | None) -> None:
         """Compare rows, from the one at `first` on, with what is said of them."""
-        end = first + len(facts)
-        salts = self._salts[first:end].tobytes()
-        expected = self._hashes[first:end].tobytes()
-        for place, (fact, number) in enumerate(zip(facts, self._batch_of[first:end].tolist(), strict=True)):
-            if number == _UNSEEN:
-                raise ProofError(f"Of row {fact.record_id} collected.parquet does not say what was collected.")
-            if number == _BEFORE:
-                if since_us is not None and fact.collected_us > since_us:
-                    raise ProofError(
-                        f"Row {fact.record_id} is said to be older than entries about what was collected; it was "
-                        "collected after the log began to have them."
-                    )
-                continue
-            leaf = self._writer(number).leaf(fact, salts[place * SALT_BYTES : (place + 1) * SALT_BYTES])
-            if hash_of(leaf) != expected[place * merkle.HASH_BYTES : (place + 1) * merkle.HASH_BYTES]:
+        places = slice(first, first + len(rows))
+        numbers, records = self._batch_of[places], rows.column("record_id")
+        unseen = np.flatnonzero(numbers == _UNSEEN)
+        if len(unseen):
+            raise ProofError(f"Of row {records[unseen[0]]} collected.parquet does not say what was collected.")
+        before = numbers == _BEFORE
+        if since_us is not None:
+            late = np.flatnonzero(before & (rows.column("collected_us").to_numpy() > since_us))
+            if len(late):
                 raise ProofError(
-                    f"Row {fact.record_id} is not as it was collected: its account, people, category, conversation or "
-                    f"instant of collection differs from what entry {self.seqs[number]} commits to."
+                    f"Row {records[late[0]]} is said to be older than entries about what was collected; it was "
+                    "collected after the log began to have them."
                 )
+        logged = np.flatnonzero(~before)
+        if len(logged) == 0:
+            return
+        leaves = self._leaves(rows.take(pa.array(logged)), numbers[logged], self._salts[places][logged])
+        found = np.frombuffer(_hashed(leaves), np.uint8).reshape(-1, merkle.HASH_BYTES)
+        other = np.flatnonzero((found != self._hashes[places][logged]).any(axis=1))
+        if len(other):
+            place = logged[other[0]]
+            raise ProofError(
+                f"Row {records[place]} is not as it was collected: its account, people, category, conversation or "
+                f"instant of collection differs from what entry {self.seqs[numbers[place]]} commits to."
+            )
+
+    def _leaves(self, rows: pa.RecordBatch, numbers: NDArray[np.int32], salts: NDArray[np.uint8]) -> pa.BinaryArray:
+        """Return the leaves of rows, column by column, each with the byte before it with which a leaf is hashed.
+
+        What rows of one batch share is written once.
+        """
+        people = pc.binary_join(rows.column("people"), " ")
+        shared = [pc.dictionary_encode(column) for column in (rows.column("account"), people, rows.column("category"))]
+        middles = _per_row(
+            [numbers, *(column.indices.to_numpy() for column in shared)],
+            lambda number, account, people, category: self._writer(number).middle(
+                shared[0].dictionary[account].as_py(),
+                tuple(joined.split(" ")) if (joined := shared[1].dictionary[people].as_py()) else (),
+                shared[2].dictionary[category].as_py(),
+            ),
+        )
+        conversation = pc.dictionary_encode(
+            rows.column("conversation") if "conversation" in rows.schema.names else pa.nulls(len(rows), pa.string()),
+            null_encoding="encode",
+        )
+        ends = _per_row(
+            [numbers, conversation.indices.to_numpy()],
+            lambda number, name: self._writer(number).end(conversation.dictionary[name].as_py()),
+        )
+        hexes = pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(2 * SALT_BYTES), len(rows), [None, pa.py_buffer(_HEX[salts].tobytes())]
+        )
+        instants = rows.column("collected_us").cast(pa.string()).cast(pa.binary())
+        pieces = (b'\x00["', hexes.cast(pa.binary()), b'",', _quoted(rows.column("record_id")), middles, instants, ends)
+        return pc.binary_join_element_wise(*pieces, b"")
 
     def _writer(self, number: int) -> Leaves:
         writer = self._writers.get(number)
@@ -181,6 +224,29 @@ class _Claims:
         return writer
 
 
+def _per_row(codes: Sequence[NDArray[Any]], written: Callable[..., bytes]) -> pa.Array:
+    """Return what is written of each row, once for all rows whose codes are the same."""
+    table = np.stack([one.astype(np.int64) for one in codes])
+    sizes = table.max(axis=1) + 1
+    _, firsts, inverse = np.unique(np.ravel_multi_index(table, sizes), return_index=True, return_inverse=True)
+    return pa.array([written(*table[:, first].tolist()) for first in firsts], pa.binary()).take(pa.array(inverse))
+
+
+def _quoted(texts: pa.Array) -> pa.Array:
+    """Return texts as JSON."""
+    if pc.all(pc.match_substring_regex(texts, _PLAIN)).as_py():
+        return pc.binary_join_element_wise(b'"', texts.cast(pa.binary()), b'"', b"")
+    return pa.array([canonical_json(text) for text in texts.to_pylist()], pa.binary())
+
+
+def _hashed(leaves: pa.BinaryArray) -> bytes:
+    """Return the hash of each, one after the other."""
+    _, offsets, data = leaves.buffers()
+    ends = np.frombuffer(offsets, np.int32)[leaves.offset : leaves.offset + len(leaves) + 1].tolist()
+    view, sha256 = memoryview(data), hashlib.sha256
+    return b"".join([sha256(view[start:end]).digest() for start, end in pairwise(ends)])
+
+
 def _check_entry(batch: CollectedBatch, entries: Sequence[Entry]) -> None:
     entry = entries[batch.entry] if batch.entry is not None and 0 <= batch.entry < len(entries) else None
     if entry is None or entry.kind != "collect":
@@ -188,27 +254,6 @@ def _check_entry(batch: CollectedBatch, entries: Sequence[Entry]) -> None:
     hashes = split_hashes(batch.leaves)
     if not forms.same(entry.body, {"records": len(hashes), "root": root_of(hashes).hex()}):
         raise ProofError(f"The leaves of a batch are not those that entry {entry.seq} commits to.")
-
-
-def _facts(file: pq.ParquetFile) -> Iterator[tuple[int, list[Fact]]]:
-    """Yield the rows of a `keys.parquet`, some at a time, each time with the place of the first."""
-    first = 0
-    for batch in file.iter_batches(batch_size=_AT_A_TIME, use_threads=False):
-        people = pc.dictionary_encode(pc.binary_join(batch.column("people"), " "))
-        named = [tuple(joined.split(" ")) if joined else () for joined in people.dictionary.to_pylist()]
-        conversations = (
-            batch.column("conversation").to_pylist() if "conversation" in batch.schema.names else [None] * len(batch)
-        )
-        columns = (
-            batch.column("record_id").to_pylist(),
-            batch.column("account").to_pylist(),
-            [named[code] for code in people.indices.to_pylist()],
-            batch.column("category").to_pylist(),
-            batch.column("collected_us").to_pylist(),
-            conversations,
-        )
-        yield first, list(map(Fact, *columns))
-        first += len(batch)
 
 
 # --- what a person was shown ---------------------------------------------------------------------------------------
