@@ -269,6 +269,8 @@ class History:
 
     def _read_limit(self, body: Object, at: int) -> None:
         account, name, people, limited = text(body["account"]), text(body["group"]), texts(body["people"]), body["limited"]
+        if not all(person.startswith("person:") for person in people):
+            raise ValueError("a limit names somebody who is no person")
         if type(limited) is not bool or (people and not name) or (name and limited and not people):
             raise ValueError("a lock names nobody, a limit of a group names its people")
         members = self.members.setdefault((account, name), [])
@@ -287,6 +289,8 @@ class History:
     def _read_exclusion(self, body: Object, at: int) -> None:
         if type(body["excluded"]) is not bool:
             raise TypeError("a conversation is left out or taken back in")
+        if not body["party"].startswith(("account:", "person:")):
+            raise ValueError("somebody who is no party leaves a conversation out")
         self.exclusions.append(
             {
                 "account": text(body["account"]),
@@ -591,6 +595,8 @@ def uses(h: History, record: Object, purpose: str, at: int) -> list[Object]:
 
 def may(h: History, record: Object, purpose: str, at: int) -> str | None:
     """None if the record may be used at `at`, else the reason."""
+    if record["category"] not in CATEGORIES or purpose not in PURPOSES:
+        return "never"
     if not record["people"]:
         return "unknown-party"
     permits = [permit(h, use, at) for use in uses(h, record, purpose, at)]
@@ -957,9 +963,8 @@ def card_markdown(card: Object) -> str:
         f"- terms: {', '.join(card['terms']) or 'none'}",
         "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles all.",
     ]
-    if "signing_key" in card:
-        lines.append("- `model.sig` signs the model's files (OpenSSF model signing) with the key in `model.pub`, which is:\n")
-        lines += [f"      {line}" for line in card["signing_key"].splitlines()]
+    lines.append("- `model.sig` signs the model's files (OpenSSF model signing) with the key in `model.pub`, which is:\n")
+    lines += [f"      {line}" for line in card["signing_key"].splitlines()]
     return "\n".join([*lines, ""])
 
 
@@ -1025,6 +1030,34 @@ def _privacy(base: Object | None, claimed: Object | None) -> list[str]:
         *(f"- {what}" for what in claimed["not_covered"]),
         "",
     ]
+
+
+THRESHOLDS = 200
+
+
+def least_epsilon(multiplier: float, rate: float, steps: int, delta: float) -> float:
+    """What no accountant can claim less than, for these figures."""
+
+    def above(deviations: float) -> float:
+        return math.erfc(deviations / math.sqrt(2)) / 2
+
+    def drawn(count: int) -> float:
+        if rate == 1:
+            return float(count == steps)
+        chosen = math.lgamma(steps + 1) - math.lgamma(count + 1) - math.lgamma(steps - count + 1)
+        return math.exp(chosen + count * math.log(rate) + (steps - count) * math.log1p(-rate))
+
+    deviation, mean = multiplier * math.sqrt(steps), rate * steps
+    reach = 8 * math.sqrt(mean * (1 - rate)) + 1
+    counts = range(max(0, math.floor(mean - reach)), min(steps, math.ceil(mean + reach)) + 1)
+    least, top = 0.0, mean + reach + 6 * deviation
+    for place in range(THRESHOLDS + 1):
+        threshold = top * place / THRESHOLDS
+        mistaken = above(threshold / deviation)
+        found = sum(drawn(count) * above((threshold - count) / deviation) for count in counts)
+        if mistaken > 0 and found > delta:
+            least = max(least, math.log((found - delta) / mistaken))
+    return least
 
 
 # --------------------------------------------------------------------------------------------------------- receipt.md

@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from volition_formats import (
     COLLECTED,
@@ -49,6 +51,7 @@ from volition_formats import (
     is_hex,
     is_number,
     later_record,
+    least_epsilon,
     may,
     parse,
     parse_canonical,
@@ -430,9 +433,10 @@ class Bundle:
         return f"{len(days)} days."
 
     def models(self) -> str:
-        """The check `models`; what there is is found also where it fails."""
-        faults = [fault for entry in self.entries if (fault := self._model_fault(entry)) is not None]
-        demand(not faults, " ".join(faults))
+        """The check `models`."""
+        for entry in self.entries:
+            fault = self._model_fault(entry)
+            demand(fault is None, fault or "")
         return f"{sum(kind == 'model' for kind, _ in self.first)} models, {len(self.forgotten)} of them forgotten."
 
     def _model_fault(self, entry: Object) -> str | None:
@@ -443,7 +447,6 @@ class Bundle:
             if not same(self.entries[first]["body"], body):
                 return f"The {kind} {name} is named twice, in the entries {first} and {seq}, with different bodies."
             if kind == "model":
-                demand(is_count(body.get("due_days", 30)), f"The model {name} has due days of another form.")
                 demand(is_hex(body["digest"]) and text(body["family"]), f"The model {name} has another form.")
                 if ("snapshot", text(body["snapshot"])) not in self.first:
                     return f"The model {name} learned from a snapshot that no earlier entry names."
@@ -524,13 +527,15 @@ class Bundle:
 
     def forgetting(self, model: str, seq: int, snapshot: Snapshot) -> str:
         """The check `forgetting of M`."""
+        days = self.entries[seq]["body"].get("due_days", 30)
+        demand(is_count(days), f"Within how many days {model} is to be forgotten is no whole number.")
         last, history, purpose = self.at[-1], self.before(len(self.entries)), snapshot.manifest["purpose"]
         frozen = instant(snapshot.manifest["at"])
         stale = [record for record, _ in records(snapshot) if may(history, record, purpose, last) is not None]
         if not stale:
             return "Nothing is owed."
         since = min(ceased(history, record, purpose, frozen, last) for record in stale)
-        due = since + self.entries[seq]["body"].get("due_days", 30) * DAY
+        due = since + days * DAY
         demand(due >= last, f"Forgetting {model} is overdue: it was owed since {instant_text(since)}, due by {instant_text(due)}.")
         return f"Owed since {instant_text(since)}, due by {instant_text(due)}."
 
@@ -557,7 +562,7 @@ class Bundle:
             asked.append((*owed, lambda model=model, seq=seq, snapshot=snapshot: self.forgetting(model, seq, snapshot)))
         failed = set()
         for _, order, name, snapshot, made in sorted(asked, key=lambda one: one[:2]):
-            if order < 2 or snapshot.name not in failed:
+            if snapshot.name not in failed:
                 holds = self.report.check(name, made)
                 if order < 2 and not holds:
                     failed.add(snapshot.name)
@@ -627,9 +632,8 @@ class Bundle:
         check_attestation(files["attestation.json"], card, wanted["card"], self.key)
         self.report.claimed.append(
             f"card of {model}: how many records were read and why others were left out, what the audits measured, how and"
-            " against what bounds, which audits were required"
+            " against what bounds, which audits were required, that its key signed the model's files"
             + (", from which base model it was trained and with how much privacy" if card["base"] is not None else "")
-            + (", that its key signed the model's files" if "signing_key" in card else "")
         )
         return f"The card of {card['released']} says what log, snapshot and findings say, and is signed."
 
@@ -810,7 +814,7 @@ def check_access(entry: Object) -> None:
 
 CARD = set(
     "format model family purpose digest files learned_from base privacy terms checkpoint findings required override"
-    " released".split()
+    " released signing_key".split()
 )
 AUDITS = ("benefit", "fairness", "attack", "canary", "poisoning")
 FINDING = set("audit metric value low high bound verdict units how detail".split())
@@ -818,7 +822,7 @@ FINDING = set("audit metric value low high bound verdict units how detail".split
 
 def check_card(card: Object) -> None:
     """The card has its form."""
-    demand(CARD <= set(card) <= CARD | {"signing_key"}, "The card has other keys.")
+    demand(set(card) == CARD, "The card has other keys.")
     demand(set(card["learned_from"]) == set("snapshot manifest at rows people accounts".split()), "The card has other keys.")
     demand(card["files"] and all(is_hex(one) for one in card["files"].values()), "The card's files have another form.")
     required, findings, override, base = card["required"], card["findings"], card["override"], card["base"]
@@ -837,8 +841,29 @@ def check_card(card: Object) -> None:
         demand(card["privacy"] is None and card["family"] != "adapter", "Privacy is claimed without a base model, or an adapter has none.")
     else:
         demand(set(base) == {"name", "digest"} and text(base["name"]) and text(base["digest"]), "The base model has another form.")
-        demand(card["privacy"] is None or isinstance(card["privacy"], dict), "Privacy has another form.")
-    demand(text(card.get("signing_key", "")) is not None, "The signing key has another form.")
+        if card["privacy"] is not None:
+            check_privacy(card["privacy"])
+    key = load_pem_public_key(text(card["signing_key"]).encode())
+    demand(isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1), "The signing key is of another type.")
+    written = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    demand(written.decode() == card["signing_key"], "The signing key is written in another way.")
+
+
+FIGURES = set(
+    "clipping rate multiplier steps epsilon delta accountant mechanism composition neighbours unit sampling seen_by"
+    " secure_generator not_covered".split()
+)
+
+
+def check_privacy(claimed: Object) -> None:
+    """The claim of privacy has its form, and is not below what its own figures allow."""
+    demand(set(claimed) == FIGURES and texts(claimed["not_covered"]) is not None, "Privacy has another form.")
+    multiplier, rate, epsilon, delta = (claimed[key] for key in ("multiplier", "rate", "epsilon", "delta"))
+    figures = all(is_number(one) and one > 0 for one in (multiplier, rate, epsilon, delta))
+    demand(figures and rate <= 1 and delta < 1, "Privacy has figures of another form.")
+    demand(is_count(claimed["steps"]) and claimed["steps"], "Privacy has figures of another form.")
+    least = least_epsilon(multiplier, rate, claimed["steps"], delta)
+    demand(epsilon >= least, f"Its own figures allow no epsilon below {least:.3f}, and it claims {epsilon:.3f}.")
 
 
 def close(one: float, other: float) -> bool:
@@ -990,7 +1015,8 @@ def verify_bundle(  # noqa: PLR0913 - what a reader kept
     report.check("terms", bundle.terms)
     if any(entry["kind"] == "access" for entry in bundle.entries):
         report.check("who looked", bundle.who_looked)
-    report.check("models", bundle.models)
+    if not report.check("models", bundle.models):
+        return report
     for _, _, snapshot in bundle.working():
         if f"snapshot {snapshot.name}" not in {name for name, _, _ in report.checks}:
             report.check(f"snapshot {snapshot.name}", lambda snapshot=snapshot: bundle.snapshot(snapshot))
