@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import volition_verify as other
 from test_dishonest_operator import (  # noqa: F401 - fixtures
     KINDS,
     LIES,
@@ -25,6 +24,7 @@ from test_dishonest_operator import (  # noqa: F401 - fixtures
     verify,
 )
 
+import volition_verify as other
 from simulator import DAY_US, SIGNER
 from volition.transparency.verify.archive import pack
 
@@ -58,3 +58,122 @@ def test_a_lie_fails_in_the_same_check(honest, forger, tmp_path, name):  # noqa:
     assert failing(report), name
     assert failing(report)[0][0].startswith(check), failing(report)
     assert names(report.checks) == [(one.name, one.holds) for one in verify(members, tmp_path).checks]
+
+
+@pytest.mark.parametrize("change", [spaced, twice_said, unsalted])
+def test_an_entry_spelt_another_way_fails_the_ledger(forger, change):  # noqa: F811
+    [check] = failing(other.verify_bundle(pack(relined(forger, change)), KEY))
+    assert check[0] == "ledger"
+
+
+def test_no_changed_byte_of_a_bundle_survives(honest):  # noqa: F811
+    whole, randomly = pack(honest.members), random.Random(2)
+    for start in range(0, len(whole), len(whole) // 60):
+        changed = bytearray(whole)
+        changed[min(start + randomly.randrange(len(whole) // 60), len(whole) - 1)] ^= 1 << randomly.randrange(8)
+        try:
+            assert failing(other.verify_bundle(bytes(changed), KEY)), start
+        except other.NotEvidenceError:
+            assert start > len(whole) - 60, start
+
+
+def test_no_file_left_out_or_added_survives(honest):  # noqa: F811
+    for name in honest.members:
+        without = {one: data for one, data in honest.members.items() if one != name}
+        assert failing(other.verify_bundle(pack(without), KEY)), name
+    [check] = failing(other.verify_bundle(pack({**honest.members, "extra": b""}), KEY))
+    assert check[0] == "nothing else"
+
+
+@pytest.mark.parametrize("behind", [b"x", b"PK\5\6" + bytes(18)])
+def test_bytes_before_and_behind_are_no_bundle(honest, behind):  # noqa: F811
+    whole = pack(honest.members)
+    for forged in (whole + behind, b"PK\3\4" + whole, whole[:40] + behind + whole[40:]):
+        [check] = failing(other.verify_bundle(forged, KEY))
+        assert check[0] == "archive"
+
+
+def kept(honest, data):  # noqa: F811
+    found = {"extends": {"old": honest.note}, "receipts": {"mine": honest.receipt}}
+    return other.verify_bundle(data, KEY, **found, not_before=honest.world.clock.now_us - DAY_US)
+
+
+def test_a_log_that_goes_on_from_what_was_kept_holds(honest):  # noqa: F811
+    report = kept(honest, pack(honest.members))
+    assert report.holds, failing(report)
+    assert [name for name, _, _ in report.checks][2:5] == ["extends old", "receipt mine", "not before"]
+    late = other.verify_bundle(pack(honest.members), KEY, not_before=honest.world.clock.now_us + DAY_US)
+    assert [name for name, _, _ in failing(late)] == ["not before"]
+
+
+@pytest.mark.parametrize("change", [resigned, cut_off])
+def test_a_log_signed_anew_or_cut_off_is_found_by_what_somebody_kept(honest, forger, change):  # noqa: F811
+    change(forger)
+    told = [name for name, _, _ in failing(kept(honest, pack(relined(forger, lambda lines: lines))))]
+    assert told[:2] == ["extends old", "receipt mine"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_change_of_any_value_of_a_document_survives(documents, kind):  # noqa: F811
+    document = documents[kind]
+    assert other.verify_document(document, KEY).holds
+    every = list(changes(document))
+    for changed in every if len(every) < 1_000 else random.Random(3).sample(every, 500):
+        try:
+            held = other.verify_document(changed, KEY).holds
+        except other.NotEvidenceError:
+            continue
+        assert not held or json.dumps(changed) == json.dumps(document) or is_as_true(kind, changed, document), changed
+
+
+# --- the samples, by the command alone ---
+
+ALONE = """
+import sys
+
+class Refused:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("volition", "pyarrow", "msgspec", "numpy", "rfc8785"):
+            raise ImportError(name + " is not for the other verifier")
+
+sys.meta_path.insert(0, Refused())
+sys.path.insert(0, "verifier")
+import volition_verify
+for arguments in {runs!r}:
+    print(volition_verify.main(arguments))
+"""
+
+
+def alone(*runs):
+    """Run the command several times, in a process that has nothing of Volition and of its other dependencies."""
+    program = ALONE.format(runs=[[str(argument) for argument in run] for run in runs])
+    done = subprocess.run([sys.executable, "-P", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_the_samples_of_the_formats_hold_without_anything_of_volition():
+    bundle, key = SAMPLES / "bundle.zip", ("--key", SAMPLES / "log.pub")
+    told = ("--extends", SAMPLES / "checkpoint", "--receipt", SAMPLES / "receipt.json", "--not-before", "2026-03-07")
+    small = [(path, *key) for path in sorted(SAMPLES.glob("*.json")) + sorted(SAMPLES.glob("*.tlog-proof"))]
+    lines = alone((bundle, *key, *told), *small)
+    assert lines.count("Everything holds.") == lines.count("0") == 1 + len(small) > 5
+    assert [line for line in lines if line.startswith("FAILS")] == []
+    assert any(line.startswith("claimed, not checkable offline: snapshot ") for line in lines)
+    assert "last entry: 2026-03-07T13:10:00.000001Z" in lines
+
+
+def test_the_exit_code_says_whether_it_holds_or_is_no_evidence(tmp_path, capsys):
+    key = (SAMPLES / "log.pub").read_text(encoding="utf-8").strip()
+    sample = SAMPLES / "bundle.zip"
+    assert other.main([str(sample), "--key", key, "--json", "--not-before", "2100-01-01"]) == 4
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"] is False
+    assert [check["name"] for check in found["checks"] if not check["holds"]] == ["not before"]
+    assert other.main([str(SAMPLES / "proof.json"), "--key", key, "--person", "0" * 32]) == 4
+    assert "FAILS  person: This is about somebody else" in capsys.readouterr().out
+    for data in (b"", b"{}", b'{"format":"volition/receipt/9"}', b"[1,", b'{"a":1,"a":2}'):
+        (tmp_path / "no-evidence").write_bytes(data)
+        assert other.main([str(tmp_path / "no-evidence"), "--key", key]) == 2, data
+    assert other.main([str(tmp_path / "nowhere"), "--key", key]) == 2
+    assert other.main([str(sample), "--key", key[:-8]]) == 2
+    assert other.main([str(SAMPLES / "proof.json"), "--key", key, "--person", "A" * 32]) == 2
