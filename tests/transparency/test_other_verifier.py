@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +26,12 @@ from test_dishonest_operator import (  # noqa: F401 - fixtures
 )
 
 import volition_verify as other
+from forging import Forger
 from simulator import DAY_US, SIGNER
+from volition.errors import InvalidInputError
 from volition.transparency.verify.archive import pack
+from volition_formats.permits import History, may, publication_fault
+from volition_formats.spellings import any_instant, instant_text
 
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "docs" / "formats" / "samples"
@@ -118,12 +123,176 @@ def test_no_change_of_any_value_of_a_document_survives(documents, kind):  # noqa
     document = documents[kind]
     assert other.verify_document(document, KEY).holds
     every = list(changes(document))
-    for changed in every if len(every) < 1_000 else random.Random(3).sample(every, 500):
+    for changed in every if len(every) < 1_000 else random.Random(3).sample(every, 250):
         try:
             held = other.verify_document(changed, KEY).holds
         except other.NotEvidenceError:
             continue
         assert not held or json.dumps(changed) == json.dumps(document) or is_as_true(kind, changed, document), changed
+
+
+# --- what is changed and signed anew: the two agree on every check ---
+
+
+def changed_cards(honest):  # noqa: F811
+    """Yield forgers whose first card says one thing differently."""
+    card = json.loads(honest.members[f"releases/{honest.models[0]}/card.json"])
+    for changed in random.Random(4).sample(list(changes(card)), 60):
+        forging = Forger(honest.members)
+
+        def put(card, _, changed=changed):
+            bound = {key: card[key] for key in ("checkpoint", "model")}
+            card.clear()
+            card.update({**changed, **bound})
+
+        forging.cards[honest.models[0]] = put
+        yield changed, forging
+
+
+def changed_manifests(honest):  # noqa: F811
+    """Yield forgers whose first manifest says one thing differently."""
+    manifest = json.loads(honest.members[f"snapshots/{honest.snapshots[0].id}/manifest.json"])
+    for changed in random.Random(5).sample(list(changes(manifest)), 60):
+        forging = Forger(honest.members)
+
+        def put(manifest, _, changed=changed):
+            note = manifest["checkpoint"]
+            manifest.clear()
+            manifest.update({**changed, "checkpoint": note})
+
+        forging.manifests[honest.snapshots[0].id] = put
+        yield changed, forging
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("forged", [changed_cards, changed_manifests])
+def test_both_verifiers_see_the_same_in_what_was_changed_and_signed_anew(honest, tmp_path, forged):  # noqa: F811
+    told = 0
+    for changed, forging in forged(honest):
+        try:
+            members = forging.bundle()
+        except (KeyError, TypeError, ValueError, InvalidInputError):
+            continue  # nobody can write the files of that
+        checks = names(other.verify_bundle(pack(members), KEY).checks)
+        encoder = changed.get("encoder")  # which the other one also compares with its form
+        if encoder is None:
+            assert checks == [(one.name, one.holds) for one in verify(members, tmp_path).checks], changed
+            told += not all(holds for _, holds in checks)
+    assert told > 20
+
+
+# --- the replay ---
+
+
+def page():
+    """Return what the code of permits.md defines."""
+    found = {}
+    text = (ROOT / "docs" / "formats" / "permits.md").read_text(encoding="utf-8")
+    exec("\n\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)), found)  # noqa: S102 - it is ours
+    found["newly_allows"] = remembered(found["newly_allows"])
+    return found
+
+
+def remembered(function):
+    """Remember what a function says of two versions, of which each is there for as long as the test."""
+    answers = {}
+
+    def asked(old, new):
+        if (id(old), id(new)) not in answers:
+            answers[id(old), id(new)] = function(old, new)
+        return answers[id(old), id(new)]
+
+    return asked
+
+
+PEOPLE, ACCOUNTS, SPOTS = [f"person:{n}" for n in "abc"] + ["person:unknown"], ["x", "y"], ["", "m", "n", None]
+
+
+def some_version(randomly, number):
+    words = ["account", "person", "everyone"]
+    rules = []
+    for data in ("service", "content"):
+        for purpose in ("train", "feature/search"):
+            rule = {"data": [data], "purpose": [purpose], "basis": randomly.choice(["contract", "consent", "consent"])}
+            rule |= {"asks": randomly.sample(words, 1)} if rule["basis"] == "consent" else {}
+            rule |= {"refusable_by": randomly.sample(words, 2)} if randomly.random() < 0.5 else {}
+            rule |= {"max_age": f"{randomly.randrange(1, 40)}d"} if randomly.random() < 0.3 else {}
+            rule |= (
+                {"max_yes_age": f"{randomly.randrange(1, 20)}d"} if randomly.random() < 0.3 and "asks" in rule else {}
+            )
+            rule |= {"region": randomly.choice([["EEA"], ["US-CA", "GB"]])} if randomly.random() < 0.2 else {}
+            rules.append(rule)
+    acceptance = randomly.choice(["continued-use", "explicit"])
+    heard = {"signal": {"gpc": {"refuses": ["train"]}}} if randomly.random() < 0.5 else {}
+    days = randomly.choice([0, 5, 30])
+    about = {
+        "id": f"v{number}",
+        "effective": "1970-01-01T00:00:00.000000Z",
+        "acceptance": acceptance,
+        "notice_days": days,
+    }
+    return {**about, "rule": rules, **heard}
+
+
+def some_entry(randomly, at, number):
+    """Draw an entry of any kind that permission rests on."""
+    party = randomly.choice([*PEOPLE[:3], *(f"account:{one}" for one in ACCOUNTS)])
+    names_of = {"data": randomly.choice([["service"], ["content"]]), "purpose": ["train"]}
+    kind = randomly.choice(
+        ["decision", "decision", "decision", "signal", "region", "limit", "exclusion", "erasure", "terms"]
+    )
+    if kind == "terms":
+        return kind, {"terms": some_version(randomly, number), "binds": instant_text(at)}
+    if kind == "decision":
+        copy = {"namesake": randomly.choice(PEOPLE[:3])} if randomly.random() < 0.2 else {}
+        until = {"until": instant_text(at + randomly.randrange(20) * DAY_US)} if randomly.random() < 0.2 else {}
+        back = randomly.choice([None, "past", instant_text(max(0, at - 3 * DAY_US))])
+        answer = randomly.choice(["yes", "yes", "no"])
+        return kind, {"party": party, "answer": answer, **names_of, "covers": back, **copy, **until}
+    if kind == "region":
+        return kind, {"party": party, "region": randomly.choice(["DE", "US-CA", "US"])}
+    if kind == "limit":
+        people = randomly.sample(PEOPLE[:3], randomly.randrange(3))
+        limited = randomly.random() < 0.6
+        group = "g" if people or not limited else ""
+        return kind, {"account": "x", "group": group, **names_of, "limited": limited, "people": people}
+    if kind == "exclusion":
+        where = {"account": "x", "conversation": randomly.choice(["m", "n"]), "excluded": randomly.random() < 0.6}
+        return kind, {**where, "party": randomly.choice(["account:x", *PEOPLE[:3]]), "purpose": ["train"]}
+    if kind == "erasure" and randomly.random() < 0.8:
+        kind = "signal"
+    return kind, {"party": party} if kind == "erasure" else {"party": PEOPLE[0], "signal": "gpc"}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_replay_answers_as_the_code_of_its_page(seed):
+    randomly, code = random.Random(seed), page()
+    own, theirs, at, told = History(), code["History"](), DAY_US, set()
+    first = [("terms", {"terms": some_version(randomly, 0), "binds": instant_text(at)})]
+    for number in range(1, 30):
+        if first:
+            kind, body = first.pop()
+        elif number < 4:
+            kind, body = "acceptance", {"account": ACCOUNTS[number - 2], "terms": "v0"}
+        else:
+            kind, body = some_entry(randomly, at, number)
+        if kind == "terms":
+            fault = code["publication_fault"](theirs, body, at, any_instant)
+            assert (publication_fault(own, body, at) is None) == (fault is None)
+        own.read(kind, body, at)
+        code["read"](theirs, kind, body, at, any_instant)
+        at += randomly.choice([0, 1, DAY_US, 3 * DAY_US])
+        for _ in range(6):
+            people = randomly.sample(PEOPLE, randomly.randrange(4))
+            collected = randomly.randrange(0, at + 2)
+            about = {"account": randomly.choice(ACCOUNTS), "people": people, "collected": collected}
+            category = randomly.choice(["service/usage", "content/chat"])
+            record = {**about, "category": category, "conversation": randomly.choice(SPOTS)}
+            purpose = randomly.choice(["train/search", "feature/search", "advertising"])
+            when = randomly.choice([at, at, randomly.randrange(0, at)])
+            told.add(may(own, record, purpose, when))
+            assert may(own, record, purpose, when) == code["may"](theirs, record, purpose, when, any_instant)
+    assert len(told) > 3, "the histories are of many kinds"
 
 
 # --- the samples, by the command alone ---

@@ -15,9 +15,10 @@ from volition_formats.keys import COLLECTED, read_keys, read_table
 from volition_formats.log import Checkpoint, Key, Policy, Tree, check_salts, leaf_hash, read_entry
 from volition_formats.permits import DAY, WRITING, History, binding, ceased, may, publication_fault
 from volition_formats.release import check_attestation, check_card
-from volition_formats.report import NotEvidenceError, Report, demand
+from volition_formats.report import NotEvidenceError, RefusedError, Report, demand
 from volition_formats.snapshot import Snapshot, check_manifest, check_people, check_rows, records
 from volition_formats.spellings import (
+    MALFORMED,
     Json,
     Object,
     canonical,
@@ -25,7 +26,6 @@ from volition_formats.spellings import (
     instant,
     instant_text,
     is_count,
-    is_hex,
     parse,
     parse_canonical,
     same,
@@ -53,6 +53,8 @@ class Bundle:
     forgotten: dict[str, int] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     histories: dict[int, History] = field(default_factory=dict)
+    versions: dict[int, str | None] = field(default_factory=dict)  # by entry, what is wrong with the form of a version
+    readable: bool = False
 
     def archive(self) -> str:
         """The check `archive`."""
@@ -129,20 +131,32 @@ class Bundle:
         """The history of the first entries."""
         if size not in self.histories:
             history = History()
-            for entry, at in zip(self.entries[:size], self.at, strict=False):
-                history.read(entry["kind"], entry["body"], at)
+            for entry in self.entries[:size]:
+                self.read(history, entry)
             self.histories[size] = history
         return self.histories[size]
 
+    def read(self, history: History, entry: Object) -> None:
+        """Add an entry to a history, or say that it cannot be read."""
+        seq = entry["seq"]
+        demand(self.versions.get(seq) is None, f"The version in entry {seq} {self.versions.get(seq)}.")
+        try:
+            history.read(entry["kind"], entry["body"], self.at[seq])
+        except MALFORMED as error:
+            raise RefusedError(f"Entry {seq}, of kind {entry['kind']}, cannot be read: {error!r}.") from None
+
     def terms(self) -> str:
-        """The check `terms`; whether every entry can be read is found here."""
-        history, count = History(), 0
-        for entry, at in zip(self.entries, self.at, strict=True):
+        """The check `terms`; whether every entry can be read is found here, and without that there is no replay."""
+        history, faults, count = History(), [], 0
+        for entry in self.entries:
             if entry["kind"] == "terms":
-                version, count = entry["body"]["terms"], count + 1
-                fault = version_fault(version) or publication_fault(history, entry["body"], at)
-                demand(fault is None, f"The version {version.get('id')!r}, entry {entry['seq']}, {fault}.")
-            history.read(entry["kind"], entry["body"], at)
+                count += 1
+                self.versions[entry["seq"]] = version_fault(entry["body"]["terms"])
+                fault = self.versions[entry["seq"]] or publication_fault(history, entry["body"], self.at[entry["seq"]])
+                faults += [] if fault is None else [f"The version in entry {entry['seq']} {fault}."]
+            self.read(history, entry)
+        self.readable = True
+        demand(not faults, " ".join(faults))
         return f"{count} publications."
 
     def who_looked(self) -> str:
@@ -170,7 +184,6 @@ class Bundle:
             if not same(self.entries[first]["body"], body):
                 return f"The {kind} {name} is named twice, in the entries {first} and {seq}, with different bodies."
             if kind == "model":
-                demand(is_hex(body["digest"]) and text(body["family"]), f"The model {name} has another form.")
                 if ("snapshot", text(body["snapshot"])) not in self.first:
                     return f"The model {name} learned from a snapshot that no earlier entry names."
                 return f"The model {name} is named again after it was forgotten." if name in self.forgotten else None
@@ -468,7 +481,8 @@ class Bundle:
         working = list(self.working())
         for snapshot in self.snapshots.values():
             self.report.check(f"snapshot {snapshot.name}", partial(self.snapshot, snapshot))
-        self.replay()
+        if self.readable:
+            self.replay()
         for snapshot in self.snapshots.values():
             if snapshot.holds:
                 self.report.check(f"collection of {snapshot.name}", partial(self.collection, snapshot))

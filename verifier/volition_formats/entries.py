@@ -5,6 +5,7 @@ import re
 from volition_formats.permits import (
     CATEGORIES,
     DAY,
+    PLACE,
     PURPOSES,
     age,
     as_list,
@@ -33,6 +34,7 @@ _RULE = {"data", "purpose", "basis"}
 
 
 _WORDS = {"account", "person", "everyone"}
+FEATURES = [one for one in PURPOSES if one.startswith("feature/")]
 
 
 def version_fault(version: Object) -> str | None:
@@ -41,10 +43,7 @@ def version_fault(version: Object) -> str | None:
         return "has other keys than a version has"
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", version["id"]) or len(canonical(version)) > 60_000:
         return "has an id of another form, or is too long"
-    title = version["title"]
-    if not (
-        isinstance(title, str) and len(title.splitlines()) <= 1 and len(title) <= 200 and is_hex(version["text_digest"])
-    ):
+    if not _title_form(version["title"]) or not is_hex(version["text_digest"]):
         return "has a title or a digest of another form"
     days = version.get("notice_days", 30)
     if version["acceptance"] not in ("continued-use", "explicit") or not is_count(days) or days > 3650:
@@ -55,7 +54,9 @@ def version_fault(version: Object) -> str | None:
         return "has a rule of another form"
     if not set(signal) <= {"gpc"} or not all(_signal_form(heard) for heard in signal.values()):
         return "has a signal of another form"
-    if not isinstance(version.get("switch", []), list) or not all(map(_switch_form, version.get("switch", []))):
+    switches = version.get("switch", [])
+    named = {switch["name"] for switch in switches}
+    if not isinstance(switches, list) or len(named) < len(switches) or not all(map(_switch_form, switches)):
         return "has a switch of another form"
     return _contested(version)
 
@@ -71,8 +72,18 @@ def _signal_form(heard: Object) -> bool:
 
 def _switch_form(switch: Object) -> bool:
     off = switch["off"]
-    known = set(switch) == {"name", "title", "off"} and {"refuses"} <= set(off) <= {"refuses", "disables"}
-    return known and _names(off["refuses"], PURPOSES) and as_list(off.get("disables", [])) is not None
+    return (
+        set(switch) == {"name", "title", "off"}
+        and {"refuses"} <= set(off) <= {"refuses", "disables"}
+        and re.fullmatch(r"[a-z0-9-]+", switch["name"]) is not None
+        and _title_form(switch["title"])
+        and _names(off["refuses"], PURPOSES)
+        and ("disables" not in off or off["disables"] == [] or _names(off["disables"], FEATURES))
+    )
+
+
+def _title_form(title: Json) -> bool:
+    return isinstance(title, str) and len(title.splitlines()) == 1 and len(title) <= 200
 
 
 def _age_form(value: Json) -> bool:
@@ -89,10 +100,9 @@ def _readable(rule: Object) -> bool:
         and rule["basis"] in ("contract", "consent", "never")
         and all(set(words) <= _WORDS and len(set(words)) == len(words) for words in (asked, refused))
         and ("asks" in rule) == (rule["basis"] == "consent") == bool(asked)
-        and ("refusable_by" in rule) == bool(refused)
         and not (refused and rule["basis"] == "never")
         and len(set(texts(places))) == len(places) > 0
-        and all(one == "EEA" or re.fullmatch(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", one) for one in places)
+        and all(one == "EEA" or re.fullmatch(PLACE, one) for one in places)
         and all(_age_form(rule[key]) for key in ("max_age", "max_yes_age") if key in rule)
         and ("max_yes_age" not in rule or (bool(asked) and (age(rule, "max_yes_age") or 0) <= 36_500 * DAY))
         and type(rule.get("scrub", True)) is bool

@@ -3,7 +3,7 @@
 import math
 
 from volition_formats.report import demand
-from volition_formats.spellings import Object, is_count, is_number, same, text, words
+from volition_formats.spellings import Object, is_count, is_number, same, words
 
 AUDITS = ("benefit", "fairness", "attack", "canary", "poisoning")
 FINDING = set(words("audit metric value low high bound verdict units how detail"))
@@ -20,7 +20,8 @@ def check_finding(one: Object, accounts: Object) -> None:
     demand(
         set(one) == FINDING and one["audit"] in AUDITS and isinstance(one["detail"], dict), f"{name} has another form."
     )
-    demand(text(one["metric"]) and text(one["how"]) and is_count(one["units"]), f"{name} has another form.")
+    told = isinstance(one["metric"], str) and isinstance(one["how"], str)
+    demand(told and is_count(one["units"]), f"{name} has another form.")
     value, low, high, bound = (one[key] for key in ("value", "low", "high", "bound"))
     demand(all(x is None or is_number(x) for x in (value, low, high, bound)), f"{name} has another form.")
     verdict = "not measured" if value is None else "no bound" if bound is None else "fail"

@@ -1,5 +1,6 @@
 """The replay: from entries to "may this row be used?" (docs/formats/permits.md)."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -20,6 +21,7 @@ PURPOSES = words(
 EEA = set(words("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"))
 
 
+PLACE = "[A-Z]{2}(-[A-Z0-9]{1,3})?"  # a country, or a part of one
 DAY, WRITING = 86_400_000_000, 60_000_000
 
 
@@ -114,7 +116,9 @@ class History:
                 self.namesakes.setdefault(one, {}).setdefault(other, at)
 
     def _read_region(self, body: Object, at: int) -> None:
-        self.regions.setdefault(text(body["party"]), []).append((at, text(body["region"])))
+        if not re.fullmatch(PLACE, text(body["region"])):
+            raise ValueError(f"{body['region']!r} is no region")
+        self.regions.setdefault(text(body["party"]), []).append((at, body["region"]))
 
     def _read_limit(self, body: Object, at: int) -> None:
         account, name, people, limited = (
@@ -156,6 +160,14 @@ class History:
                 "by": text(body.get("namesake", body["party"])),
             }
         )
+
+    def _read_sharing(self, body: Object, _: int) -> None:
+        """It bears on who may read, never on permission; that it can be read is all that is asked."""
+        for key in ("account", "conversation", "source", "by"):
+            text(body[key])
+        if type(body["shared"]) is not bool:
+            raise TypeError("a conversation is opened or closed")
+        texts(body["with"])
 
     def _read_erasure(self, body: Object, at: int) -> None:
         self.erased.setdefault(text(body["party"]), at)

@@ -50,7 +50,7 @@ def check_card(card: Object) -> None:
         demand(bound == canonical(one["bound"]), f"The findings of {one['audit']} have different bounds.")
     if override is not None:
         demand(set(override) == {"by", "why", "missed"} and texts(override["missed"]), "Who answers has another form.")
-        demand(text(override["by"]) and text(override["why"]), "Who answers has another form.")
+        demand(texts([override["by"], override["why"]]), "Who answers has another form.")
     if base is None:
         demand(
             card["privacy"] is None and card["family"] != "adapter",
@@ -58,7 +58,7 @@ def check_card(card: Object) -> None:
         )
     else:
         demand(
-            set(base) == {"name", "digest"} and text(base["name"]) and text(base["digest"]),
+            set(base) == {"name", "digest"} and texts([base["name"], base["digest"]]),
             "The base model has another form.",
         )
         if card["privacy"] is not None:
