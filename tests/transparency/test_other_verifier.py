@@ -123,7 +123,7 @@ def test_no_change_of_any_value_of_a_document_survives(documents, kind):  # noqa
     document = documents[kind]
     assert other.verify_document(document, KEY).holds
     every = list(changes(document))
-    for changed in every if len(every) < 1_000 else random.Random(3).sample(every, 250):
+    for changed in random.Random(3).sample(every, min(len(every), 300)):
         try:
             held = other.verify_document(changed, KEY).holds
         except other.NotEvidenceError:

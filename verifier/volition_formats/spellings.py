@@ -69,13 +69,18 @@ def _number(value: float) -> str:
     return "-" * sign + text
 
 
+_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _written(value: Json) -> str:
+    if isinstance(value, str):
+        return _text(value)
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{_written(value[key])}" for key in keys) + "}"
+        return "{" + ",".join(f"{_text(key)}:{_written(value[key])}" for key in keys) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
-    return _number(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+    return _number(value) if isinstance(value, float) else _text(value)
 
 
 def canonical(value: Json) -> bytes:
