@@ -47,9 +47,9 @@ def leaves(names: Json, universe: list[str]) -> set[str]:
     return {leaf for leaf in universe if any(covers(name, leaf) for name in names)}
 
 
-def as_list(words: Json) -> list[str]:
+def as_list(words: str | list[str]) -> list[str]:
     """One text is a list of one."""
-    return [words] if isinstance(words, str) else texts(words)
+    return [words] if isinstance(words, str) else words
 
 
 class History:
