@@ -1,5 +1,7 @@
 """The other verifier, which was written from docs/formats alone: it sees what this one sees, and every lie by its name."""
 
+import base64
+import hashlib
 import json
 import random
 import re
@@ -8,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from test_dishonest_operator import (  # noqa: F401 - fixtures
     KINDS,
     LIES,
@@ -17,6 +20,7 @@ from test_dishonest_operator import (  # noqa: F401 - fixtures
     forger,
     honest,
     is_as_true,
+    no_of,
     relined,
     resigned,
     spaced,
@@ -36,6 +40,7 @@ from volition_formats.spellings import any_instant, instant_text
 ROOT = Path(__file__).parent.parent.parent
 SAMPLES = ROOT / "docs" / "formats" / "samples"
 KEY = other.Key.of(SIGNER.key.to_text())
+SAMPLE_KEY = other.Key.of((SAMPLES / "log.pub").read_text(encoding="utf-8").strip())
 
 
 def names(checks):
@@ -129,6 +134,107 @@ def test_no_change_of_any_value_of_a_document_survives(documents, kind):  # noqa
         except other.NotEvidenceError:
             continue
         assert not held or json.dumps(changed) == json.dumps(document) or is_as_true(kind, changed, document), changed
+
+
+def shows_less(changed, document):
+    """Say whether a proof of what was collected only shows fewer records, which is as true."""
+    if not set(changed) == set(document) >= {"batches"}:
+        return False
+    shown = {leaf["leaf"] for batch in changed["batches"] for leaf in batch["leaves"]}
+    return shown < {leaf["leaf"] for batch in document["batches"] for leaf in batch["leaves"]}
+
+
+@pytest.mark.parametrize("name", ["looked.json", "collected.json", "receipt.json"])
+def test_no_change_of_any_value_of_a_sample_survives(name):
+    document = json.loads((SAMPLES / name).read_text(encoding="utf-8"))
+    every = list(changes(document))
+    for changed in random.Random(6).sample(every, min(len(every), 200)):
+        try:
+            held = other.verify_document(changed, SAMPLE_KEY).holds
+            assert not held or shows_less(changed, document), changed
+        except other.NotEvidenceError:
+            assert changed.get("format") != document["format"]
+
+
+def test_no_changed_byte_of_an_entrys_proof_survives():
+    proof = (SAMPLES / "release.tlog-proof").read_bytes()
+    for place in range(0, len(proof), 7):
+        changed = bytearray(proof)
+        changed[place] ^= 1 << place % 7
+        assert not other.verify_tlog_proof(changed.decode(errors="replace"), SAMPLE_KEY).holds, place
+
+
+# --- forgetting ---
+
+
+def test_a_no_that_is_not_yet_due_is_told_and_breaks_nothing(honest, forger, tmp_path):  # noqa: F811
+    forger.append("decision", no_of(honest))
+    forger.append("decision", no_of(honest, "brill"), after_us=29 * DAY_US)
+    report = other.verify_bundle(pack(forger.bundle()), KEY)
+    assert report.holds, failing(report)
+    told = {name: says for name, _, says in report.checks if name.startswith("forgetting")}
+    theirs = {check.name: check.detail for check in verify(forger.bundle(), tmp_path).checks}
+    for name, says in told.items():
+        due = says.split("due by ")[1].rstrip(".")
+        assert due[:10] in theirs[name]
+
+
+def test_a_forgetting_that_came_late_is_a_warning(honest, forger):  # noqa: F811
+    forger.append("decision", no_of(honest))
+    for number in (0, 1):
+        body = {"model": honest.models[number], "successor": None, "parties": ["account:acme"]}
+        forger.append("forgetting", body, after_us=40 * DAY_US)
+    members = {name: data for name, data in forger.bundle().items() if "/" not in name}
+    report = other.verify_bundle(pack(members), KEY)
+    assert report.holds, failing(report)
+    assert [warning.split(":")[0] for warning in report.warnings] == ["Forgotten late"] * 2
+
+
+# --- witnesses ---
+
+
+def witness(name, seed, note):
+    """Return a witness's public key, and a checkpoint with its line."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
+    public = b"\4" + key.public_key().public_bytes_raw()
+    key_id = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
+    body, at = note.split("\n\n")[0] + "\n", 1_700_000_000
+    signed = at.to_bytes(8, "big") + key.sign(f"cosignature/v1\ntime {at}\n{body}".encode())
+    line = f"\N{EM DASH} {name} {base64.b64encode(key_id + signed).decode()}\n"
+    return f"{name}+{key_id.hex()}+{base64.b64encode(public).decode()}", note + line
+
+
+def test_a_checkpoint_has_its_quorum_or_fails():
+    log = (SAMPLES / "log.pub").read_text(encoding="utf-8").strip()
+    alone = (SAMPLES / "checkpoint").read_text(encoding="utf-8")
+    north, by_north = witness("w.example/north", 1, alone)
+    south, by_both = witness("w.example/south", 2, by_north)
+    named = f"log {log}\nwitness north {north}\nwitness south {south}\n"
+    both = other.Policy.of(named + "group all all north south\nquorum all\n")
+    one = other.Policy.of(named + "group one any north south\nquorum one\n")
+    nobody = other.Policy.of(named + "quorum none\n")
+    assert "north, south" in both.check(by_both)
+    assert "north" in one.check(by_north)
+    assert nobody.check(alone)
+    for policy, note in (
+        (both, by_north),
+        (one, alone),
+        (both, by_both.replace("T", "U", 1)),
+        (nobody, by_both[:-9] + "AAAAAAA=\n"),
+    ):
+        with pytest.raises(ValueError):
+            policy.check(note)
+    for wrong in (
+        f"{named}quorum",
+        f"{named}quorum west\n",
+        f"{named}witness other {north}\nquorum none\n",
+        "quorum none\n",
+    ):
+        with pytest.raises(ValueError):
+            other.Policy.of(wrong)
+    sample = (SAMPLES / "release.tlog-proof").read_text(encoding="utf-8")
+    report = other.verify_tlog_proof(sample, SAMPLE_KEY, policy=one)
+    assert names(report.checks) == [("entry", True), ("witnesses of the entry's checkpoint", False)]
 
 
 # --- what is changed and signed anew: the two agree on every check ---

@@ -32,7 +32,6 @@ from volition_formats.spellings import (
     is_hex,
     parse,
     parse_canonical,
-    same,
     text,
     texts,
 )
@@ -121,7 +120,8 @@ def check_access_proof(document: Object, key: Key) -> str:
     check_access(entry)
     body, line = entry["body"], parse_canonical(text(document["line"]))
     demand_keys(line, LINE, "line")
-    demand(same(document["lines"], body["lines"]) and line["day"] == body["day"], "The line is of another day.")
+    counted = is_count(document["lines"]) and document["lines"] == body["lines"]
+    demand(counted and line["day"] == body["day"], "The line is of another day.")
     told = [text(line[name]) for name in ("who", "role", "for", "whose")]
     demand(is_count(line["records"]) and is_hex(line["salt"], 16), "The line has another form.")
     texts(line["categories"])
