@@ -198,7 +198,7 @@
     let values = null;
     if (encoding === 0) values = plain(data, at, there, kind);
     else {
-      need(encoding === 2 || encoding === 8, `The Parquet encoding ${encoding} is not of the plain profile: this page cannot read it.`);
+      volition.know(encoding === 2 || encoding === 8, `The Parquet encoding ${encoding} is not of the plain profile.`);
       values = Array.from(hybrid(data, at + 1, end, data[at], there), (place) => {
         need(place < words.length, "A value of the Parquet file is not in its dictionary.");
         return words[place];
@@ -209,7 +209,7 @@
 
   /** One column of a row group, added to `rows`. */
   async function readColumn(data, about, kind, isList, rows) {
-    need(about && about[4] === 0, "The Parquet file is compressed, which is not of the plain profile: this page cannot read it.");
+    volition.know(about && about[4] === 0, "The Parquet file is compressed, which is not of the plain profile.");
     const reader = { data, at: about[11] ?? about[9] };
     let words = [], done = 0;
     while (done < about[5]) {

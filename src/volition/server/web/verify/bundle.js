@@ -14,7 +14,7 @@
     }
 
     get holds() {
-      return this.checks.length > 0 && this.checks.every((one) => one.holds);
+      return this.checks.length > 0 && this.checks.every((one) => one.holds === true);
     }
 
     /** Make one check; returns what it found, or null if it fails. A check that breaks has not held. */
@@ -27,7 +27,7 @@
         return found;
       } catch (error) {
         const sentence = error instanceof Refused ? error.message : `This could not be read: ${error.message}`;
-        this.checks.push({ name, holds: false, sentence });
+        this.checks.push({ name, holds: error instanceof volition.NotKnown ? null : false, sentence });
         return null;
       }
     }

@@ -6,9 +6,17 @@
 (function (volition) {
   class Refused extends Error {}
 
+  /** Of something in a form that this page does not know it says so, and neither that it holds nor that it fails. */
+  class NotKnown extends Refused {}
+
   /** Refuse with a sentence unless something holds. */
   function need(holds, sentence) {
     if (!holds) throw new Refused(typeof sentence === "function" ? sentence() : sentence);
+  }
+
+  /** Give up on something of another form than this page knows. */
+  function know(isKnown, sentence) {
+    if (!isKnown) throw new NotKnown(`${sentence} This page says neither that it holds nor that it fails.`);
   }
 
   const K = new Uint32Array(64);
@@ -264,7 +272,7 @@
   }
 
   Object.assign(volition, {
-    Refused, need, sha256, hmac, join, hex, unhex, encode, decode, digest, isDigest, isPseudonym, base64, unbase64, equalBytes, keysOf,
+    Refused, NotKnown, need, know, sha256, hmac, join, hex, unhex, encode, decode, digest, isDigest, isPseudonym, base64, unbase64, equalBytes, keysOf,
     isObject, isText, isWhole, isCount, canonical, parseCanonical, parse, same, exactly, isInstant, us, looseUs, usToText,
     byCodePoint, breathe,
   });

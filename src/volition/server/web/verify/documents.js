@@ -184,7 +184,7 @@
   /** Which checks a document asks for: [name, check]. */
   function checksOf(document, key, report) {
     if (Array.isArray(document)) return document.flatMap((one) => checksOf(one, key, report));
-    need(isObject(document), "This is no document that this page knows.");
+    volition.know(isObject(document), "The document is of no form.");
     const { format } = document;
     if (format === "volition/person-proofs/1") {
       exactly(document, ["format", "proofs", "receipts"], "The document");
@@ -198,8 +198,8 @@
     if (format === "volition/consistency-proof/1") return [["consistency", () => checkConsistency(document, key)]];
     if (format === "volition/access-proof/1") return [["who looked", () => checkAccess(document, key)]];
     if (format === "volition/collected-proof/1") return [["what was collected", () => checkCollected(document, key)]];
-    need(format === "volition/inclusion-proof/1" || (format === undefined && "leaf" in document && "hashes" in document),
-      `The document is of the form ${JSON.stringify(format ?? null)}, which this page does not know: it says neither that it holds nor that it fails.`);
+    volition.know(format === "volition/inclusion-proof/1" || (format === undefined && "leaf" in document && "hashes" in document),
+      `The document is of the form ${JSON.stringify(format ?? null)}.`);
     return [[`entry ${document.seq}`, () => checkInclusion(document, key)]];
   }
 

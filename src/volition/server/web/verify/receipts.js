@@ -158,7 +158,7 @@
   /** Check one receipt; whom it is about comes back. */
   async function checkReceipt(document, key, report) {
     const isLater = document.format === "volition/receipt/2";
-    need(isLater || document.format === "volition/receipt/1", "The receipt is of a form that this page does not know.");
+    volition.know(isLater || document.format === "volition/receipt/1", `The receipt is of the form ${document.format}.`);
     exactly(document, ["format", "record", "entries", "checkpoint", ...(isLater ? ["receipt", "controller"] : [])], "The receipt");
     const checkpoint = await volition.readCheckpoint(document.checkpoint, key, "The receipt's checkpoint");
     need(Array.isArray(document.entries), "The receipt shows no entries.");

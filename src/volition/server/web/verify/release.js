@@ -15,7 +15,8 @@
     for (const file of ["card.json", "card.md", "attestation.json"]) need(members.has(`${folder}/${file}`), `The bundle lacks ${folder}/${file}.`);
     const raw = members.get(`${folder}/card.json`), attestation = members.get(`${folder}/attestation.json`);
     const card = parseCanonical(decode(raw, "The card"), "The card");
-    need(card.format === "volition/card/4", `The card is of the form ${card.format}, which this page does not know: it says neither that it holds nor that it fails.`);
+    need(isText(card.format) && /^volition\/card\/[1-9]\d*$/.test(card.format), "The card has no form.");
+    volition.know(card.format === "volition/card/4", `The card is of the form ${card.format}.`);
     exactly(card, CARD, "The card", ["signing_key"]);
     checkBody(entry, card, digest(raw), digest(attestation), model.name);
     const checkpoint = await volition.readCheckpoint(card.checkpoint, key, "The card's checkpoint");

@@ -12,7 +12,7 @@
   function checkManifest(manifest, S) {
     const what = `The manifest of ${S}`;
     exactly(manifest, MANIFEST, what, ["collected"]);
-    need(manifest.format === "volition/snapshot/1", `${what} is of the form ${manifest.format}, which this page does not know.`);
+    need(manifest.format === "volition/snapshot/1", `${what} is of the form ${manifest.format}, which there is not.`);
     need(volition.PURPOSES.includes(manifest.purpose), `${what} has no purpose.`);
     need(us(manifest.collected_until) <= us(manifest.at), `${what} takes what was collected after it was frozen.`);
     need(manifest.within === null || isText(manifest.within), `${what} is within nothing that has a name.`);
