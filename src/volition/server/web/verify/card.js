@@ -91,10 +91,8 @@
       "- When somebody it learned from says no, it must forget them by the due date that `volition owed` shows.\n",
       `## Evidence\n\n- model digest \`${card.digest}\`\n- manifest digest \`${learned.manifest}\``, `- terms: ${card.terms.join(", ") || "none"}`,
       "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles all.");
-    if ("signing_key" in card) {
-      lines.push("- `model.sig` signs the model's files (OpenSSF model signing) with the key in `model.pub`, which is:\n",
-        ...card.signing_key.split(/\r\n|\n|\r/).filter((line, place, all) => line || place < all.length - 1).map((line) => `      ${line}`));
-    }
+    lines.push("- `model.sig` signs the model's files (OpenSSF model signing) with the key in `model.pub`, which is:\n",
+      ...card.signing_key.trimEnd().split("\n").map((line) => `      ${line}`));
     return [...lines, ""].join("\n");
   }
 

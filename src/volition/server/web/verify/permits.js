@@ -72,7 +72,7 @@
   }
 
   const isParty = (value) => isText(value) && /^(account:.+|person:([0-9a-f]{32}|unknown))$/s.test(value);
-  const isParties = (value) => Array.isArray(value) && value.every(isParty);
+  const isPersons = (value) => Array.isArray(value) && value.every((one) => isParty(one) && one.startsWith("person:"));
   const isBoolean = (value) => typeof value === "boolean";
   const isNames = (value) => Array.isArray(value) && value.length > 0 && value.every(isText);
   const OPTIONAL = new Set(["until", "namesake", "same_as"]);
@@ -83,7 +83,7 @@
       covers: (value) => value === null || isText(value), until: isText, namesake: isParty, same_as: isParty },
     signal: { party: isParty, signal: (value) => value === "gpc", namesake: isParty, same_as: isParty },
     region: { party: isParty, region: (value) => isText(value) && /^[A-Z]{2}(-[A-Z0-9]{1,3})?$/.test(value) },
-    limit: { account: isText, group: isText, data: isNames, purpose: isNames, limited: isBoolean, people: isParties },
+    limit: { account: isText, group: isText, data: isNames, purpose: isNames, limited: isBoolean, people: isPersons },
     exclusion: { account: isText, conversation: (value) => isText(value) && /^([0-9a-f]{16}){1,2}$/.test(value), party: isParty, purpose: isNames, excluded: isBoolean, namesake: isParty },
     erasure: { party: isParty, same_as: isParty },
   };
@@ -392,6 +392,7 @@
   /** null if every row of a group may be used at `at`, else the reason. A record has its earliest and latest instant. */
   function may(h, record, purpose, at) {
     if (!record.people.length) return { reason: "unknown-party", party: `account:${record.account}` };
+    if (!CATEGORIES.includes(record.category) || !PURPOSES.includes(purpose)) return { reason: "never", party: `account:${record.account}` };
     const asked = uses(h, record, purpose, at).map((use) => ({ use, ...permit(h, use, at) }));
     for (const { reason, use } of asked) if (reason !== null) return { reason, party: use.party };
     const out = leftOut(h, record, purpose, at);

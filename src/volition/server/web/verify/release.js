@@ -4,7 +4,7 @@
   const { need, same, isText, isObject, isCount, isDigest, exactly, parseCanonical, decode, digest, canonical, us, keysOf } = volition;
 
   const CARD = ["format", "model", "family", "purpose", "digest", "files", "learned_from", "base", "privacy", "terms", "checkpoint", "findings",
-    "required", "override", "released"];
+    "required", "override", "released", "signing_key"];
   const AUDITS = ["benefit", "fairness", "attack", "canary", "poisoning"];
   const FINDING = ["audit", "metric", "value", "low", "high", "bound", "verdict", "units", "how", "detail"];
 
@@ -17,7 +17,7 @@
     const card = parseCanonical(decode(raw, "The card"), "The card");
     need(isText(card.format) && /^volition\/card\/[1-9]\d*$/.test(card.format), "The card has no form.");
     volition.know(card.format === "volition/card/4", `The card is of the form ${card.format}.`);
-    exactly(card, CARD, "The card", ["signing_key"]);
+    exactly(card, CARD, "The card");
     checkBody(entry, card, digest(raw), digest(attestation), model.name);
     const checkpoint = await volition.readCheckpoint(card.checkpoint, key, "The card's checkpoint");
     volition.beginning(log, checkpoint, "The card's checkpoint");
@@ -35,7 +35,8 @@
     checkTermsOf(card, before, released, snapshot);
     checkFindings(card, snapshot.manifest);
     checkMissed(card);
-    checkPrivacy(card);
+    volition.checkPrivacy(card);
+    await volition.checkSigningKey(card.signing_key);
     need(decode(members.get(`${folder}/card.md`), "card.md") === volition.cardMarkdown(card), "card.md says otherwise than card.json.");
     await checkAttestation(decode(attestation, "The attestation"), card, digest(raw), key);
     tellCard(bundle.report, card);
@@ -202,23 +203,6 @@
     else need(card.override !== null && same(card.override.missed, missed), `The model misses bounds that its card does not tell: ${missed[0]}`);
   }
 
-  const CLAIM = ["epsilon", "delta", "unit", "neighbours", "mechanism", "sampling", "rate", "multiplier", "clipping", "steps", "accountant", "composition",
-    "seen_by", "not_covered"];
-
-  function checkPrivacy({ base, privacy, family, signing_key: signing }) {
-    need(family !== "adapter" || base !== null, "The card of an adapter names no base model.");
-    if (base !== null) {
-      exactly(base, ["name", "digest"], "The card's base model");
-      need(isText(base.name) && isText(base.digest), "The card's base model has no name and digest.");
-    }
-    need(signing === undefined || isText(signing), "The card's signing key is no text.");
-    if (privacy === null) return;
-    need(base !== null, "The card claims privacy of a model that has no base.");
-    exactly(privacy, CLAIM, "The card's claim of privacy");
-    need(["epsilon", "delta", "rate", "multiplier", "clipping", "steps"].every((key) => isNumber(privacy[key])), "The card's claim of privacy has no figures.");
-    need(Array.isArray(privacy.not_covered) && privacy.not_covered.every(isText), "The card's claim of privacy does not say what it does not cover.");
-  }
-
   async function checkAttestation(written, card, cardDigest, key) {
     const envelope = parseCanonical(written, "The attestation");
     const what = "The attestation";
@@ -243,8 +227,7 @@
 
   function tellCard(report, card) {
     report.claimed.push(`${card.model}: what the audits measured, by what method and against what bounds, and which of them the settings required`
-      + (card.base ? `; from which base model and with how much privacy it was trained` : "")
-      + (card.signing_key ? "; that the card's signing key signed the model's files" : "") + ".");
+      + `${card.base ? "; from which base model and with how much privacy it was trained" : ""}; that the card's signing key signed the model's files.`);
   }
 
   function tellClaims(report, name, manifest) {
