@@ -204,17 +204,16 @@
   }
 
   /** Check a document; `person` is whom it is for, or null. */
-  async function verifyDocument(text, key, { person = null } = {}, tell = () => {}) {
+  async function verifyDocument(data, key, { person = null } = {}, tell = () => {}) {
     const report = new volition.Report(tell);
-    let checks = [];
-    if (text.startsWith(TLOG)) checks = [["entry", () => checkTlogProof(text, key)]];
-    else {
-      const read = await report.check("document", () => ({ checks: checksOf(parse(text, "The document"), key, report), sentence: "The document is of a known form." }));
-      if (read === null) return report;
-      checks = read.checks;
-      report.checks.pop(); // of a document that can be read nothing is said: what it proves is
-    }
-    for (const [name, make] of checks) {
+    const read = await report.check("document", () => {
+      const text = volition.decode(data, "The file");
+      const checks = text.startsWith(TLOG) ? [["entry", () => checkTlogProof(text, key)]] : checksOf(parse(text, "The document"), key, report);
+      return { checks, sentence: "The document is of a known form." };
+    });
+    if (read === null) return report;
+    report.checks.pop(); // of a document that can be read nothing is said: what it proves is
+    for (const [name, make] of read.checks) {
       const found = await report.check(name, make);
       if (person !== null && found?.whose) {
         await report.check("person", () => {

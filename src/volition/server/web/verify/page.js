@@ -21,7 +21,7 @@
   /** Check a bundle or a document, whichever the bytes are. */
   async function verify(bytes, keyText, { kept = [], notBefore = null, person = null } = {}, tell = () => {}) {
     const key = await volition.readKey(keyText);
-    if (!volition.isZip(bytes)) return volition.verifyDocument(volition.decode(bytes, "The file"), key, { person }, tell);
+    if (!volition.isZip(bytes)) return volition.verifyDocument(bytes, key, { person }, tell);
     const isNote = ({ text }) => !/^\s*[{[]/.test(text);
     return volition.verifyBundle(bytes, key, { checkpoints: kept.filter(isNote), documents: kept.filter((one) => !isNote(one)), notBefore }, tell);
   }
