@@ -45,7 +45,7 @@
     const bundle = { members: unpacked.members, key, report };
     if (!(await checkLog(bundle, kept))) return report;
     await checkKept(bundle, kept);
-    const read = await report.check("terms", () => checkPublications(bundle));
+    await report.check("terms", () => checkPublications(bundle));
     await checkAccess(bundle);
     const found = await report.check("models", () => readModels(bundle));
     if (found === null) return report;
@@ -54,7 +54,7 @@
       const snapshot = await report.check(`snapshot ${name}`, () => volition.checkSnapshot(bundle, name));
       if (snapshot !== null) bundle.snapshots.set(name, snapshot.snapshot);
     }
-    if (read !== null) await volition.checkPermits(bundle);
+    if (bundle.isReadable) await volition.checkPermits(bundle);
     for (const [name, snapshot] of bundle.snapshots) {
       await report.check(`collection of ${name}`, () => volition.checkCollection(bundle, snapshot));
     }
@@ -116,20 +116,23 @@
     }
   }
 
+  /** Read every entry: a publication at fault fails, and what it would change is not passed over; the replay goes on. */
   async function checkPublications(bundle) {
     const history = new volition.History();
-    let total = 0;
+    let total = 0, fault = null;
     for (const entry of bundle.log.entries) {
       if (entry.kind === "terms") {
         need(isObject(entry.body.terms) && isText(entry.body.binds), `Entry ${entry.seq} publishes no terms.`);
         volition.checkTerms(entry.body.terms);
-        const fault = volition.publicationFault(history, entry.body, entry.us);
-        need(fault === null, `Entry ${entry.seq}: ${fault}.`);
+        const found = volition.publicationFault(history, entry.body, entry.us);
+        if (found !== null) fault ??= `Entry ${entry.seq}: ${found}.`;
         total += 1;
       }
       history.read(entry);
       await volition.breathe();
     }
+    bundle.isReadable = true;
+    need(fault === null, fault);
     return { sentence: `${total} published, each once, none binding from the past or before its notice period ended.` };
   }
 
