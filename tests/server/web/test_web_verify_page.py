@@ -4,12 +4,14 @@ It is loaded once; every bundle is handed to the function that it calls itself.
 """
 
 import base64
+import hashlib
 import json
 import random
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forging import Forger
 from simulator import SIGNER
@@ -114,6 +116,40 @@ def test_no_changed_byte_and_no_other_file_survives(checking, honest):
         without = {other: data for other, data in honest.members.items() if other != name}
         assert failing(checking(pack(without))), name
     assert failing(checking({**honest.members, "extra": b""})) == ["nothing else"]
+
+
+def cosigned(note, name, *, time=1_800_000_000):
+    """Sign a checkpoint as a witness, from the specification; return the note and the witness's key."""
+    private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+    public = b"\4" + private.public_key().public_bytes_raw()
+    number = hashlib.sha256(name.encode() + b"\n" + public).digest()[:4]
+    text = note[: note.index("\n\n") + 1]
+    signature = private.sign(f"cosignature/v1\ntime {time}\n{text}".encode())
+    line = base64.b64encode(number + time.to_bytes(8, "big") + signature).decode()
+    return f"{note}— {name} {line}\n", f"{name}+{number.hex()}+{base64.b64encode(public).decode()}"
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_a_policy_asks_for_the_signatures_of_witnesses(checking, honest):
+    note = honest.members["checkpoint"].decode()
+    both, north = cosigned(note, "north.example/w")
+    both, south = cosigned(both, "south.example/w")
+    lines = [f"log {SIGNER.key.to_text()}", f"witness north {north}", f"witness south {south}", "group both all north south"]
+    policy = "\n".join([*lines, "quorum both", ""])
+
+    def told(note, policy):
+        return failing(checking({**honest.members, "checkpoint": note.encode()}, policy=policy, name="it.zip"))
+
+    assert told(both, policy) == []
+    assert told(cosigned(note, "north.example/w")[0], policy) == ["witnesses of it.zip"]
+    assert told(cosigned(note, "north.example/w")[0], policy.replace("all", "any")) == []
+    assert told(note, policy.replace("quorum both", "quorum none")) == []
+    foul = both[:-9] + ("A" if both[-9] != "A" else "B") + both[-8:]
+    assert told(foul, policy) == ["witnesses of it.zip"]
+    twice = policy.replace(south, north)
+    for refused in (policy[:-1], policy.replace("quorum both\n", ""), twice, policy.replace(SIGNER.key.to_text(), north)):
+        assert told(both, refused) == ["witnesses of it.zip"], refused
 
 
 def spoilt(document):

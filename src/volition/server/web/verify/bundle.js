@@ -33,7 +33,7 @@
     }
   }
 
-  /** Check a bundle. `kept`: {checkpoints: [{name, text}], documents: [{name, text}], notBefore}. */
+  /** Check a bundle. `kept`: {name, checkpoints: [{name, text}], documents: [{name, text}], notBefore, policy}. */
   async function verifyBundle(data, key, kept = {}, tell = () => {}) {
     const report = new Report(tell);
     const unpacked = await report.check("archive", async () => {
@@ -64,6 +64,10 @@
       }
     }
     await report.check("nothing else", () => checkMembers(bundle));
+    if (kept.policy) {
+      const note = decode(unpacked.members.get("checkpoint"), "The checkpoint");
+      await report.check(`witnesses of ${kept.name ?? "the bundle"}`, () => volition.checkWitnesses(note, kept.policy, key));
+    }
     return report;
   }
 

@@ -177,6 +177,12 @@
     return { sentence: `Entry ${entry.seq} of ${checkpoint.size}, of kind ${entry.kind}, is of ${entry.at}.` };
   }
 
+  function tlogChecks(text, key, policy) {
+    const checks = [["entry", () => checkTlogProof(text, key)]];
+    if (policy) checks.push(["witnesses of the entry's checkpoint", () => volition.checkWitnesses(readTlogProof(text).checkpoint, policy, key)]);
+    return checks;
+  }
+
   // Which document it is.
 
   const TLOG = "c2sp.org/tlog-proof@v1\n";
@@ -204,11 +210,11 @@
   }
 
   /** Check a document; `person` is whom it is for, or null. */
-  async function verifyDocument(data, key, { person = null } = {}, tell = () => {}) {
+  async function verifyDocument(data, key, { person = null, policy = null } = {}, tell = () => {}) {
     const report = new volition.Report(tell);
     const read = await report.check("document", () => {
       const text = volition.decode(data, "The file");
-      const checks = text.startsWith(TLOG) ? [["entry", () => checkTlogProof(text, key)]] : checksOf(parse(text, "The document"), key, report);
+      const checks = text.startsWith(TLOG) ? tlogChecks(text, key, policy) : checksOf(parse(text, "The document"), key, report);
       return { checks, sentence: "The document is of a known form." };
     });
     if (read === null) return report;

@@ -205,5 +205,5 @@
     need(log.tree.root(checkpoint.size) === checkpoint.root, `${what} is of another log than this one: the log was written anew.`);
   }
 
-  Object.assign(volition, { readKey, readCheckpoint, leafHash, Tree, included, consistent, readEntry, readLog, beginning, base64 });
+  Object.assign(volition, { readKey, keyId, readCheckpoint, leafHash, Tree, included, consistent, readEntry, readLog, beginning, base64 });
 })((globalThis.volition ??= {}));

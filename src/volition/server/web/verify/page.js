@@ -19,11 +19,12 @@
   const bytesOf = async (file) => new Uint8Array(await file.arrayBuffer());
 
   /** Check a bundle or a document, whichever the bytes are. */
-  async function verify(bytes, keyText, { kept = [], notBefore = null, person = null } = {}, tell = () => {}) {
+  async function verify(bytes, keyText, { name = null, kept = [], notBefore = null, person = null, policy = null } = {}, tell = () => {}) {
     const key = await volition.readKey(keyText);
-    if (!volition.isZip(bytes)) return volition.verifyDocument(bytes, key, { person }, tell);
+    if (!volition.isZip(bytes)) return volition.verifyDocument(bytes, key, { person, policy }, tell);
     const isNote = ({ text }) => !/^\s*[{[]/.test(text);
-    return volition.verifyBundle(bytes, key, { checkpoints: kept.filter(isNote), documents: kept.filter((one) => !isNote(one)), notBefore }, tell);
+    const given = { name, checkpoints: kept.filter(isNote), documents: kept.filter((one) => !isNote(one)), notBefore, policy };
+    return volition.verifyBundle(bytes, key, given, tell);
   }
 
   function list(id, items) {
@@ -76,8 +77,9 @@
     say("Reading …");
     try {
       const kept = await Promise.all([...at("kept").files].map(async (file) => ({ name: file.name, text: await file.text() })));
-      const report = await verify(await bytesOf(at("file").files[0]), at("key").value, { kept, notBefore: at("since").value || null, person },
-        (name) => say(`Checking: ${name} …`));
+      const [file] = at("file").files, [policy] = at("policy").files;
+      const given = { name: file.name, kept, notBefore: at("since").value || null, person, policy: policy ? await policy.text() : null };
+      const report = await verify(await bytesOf(file), at("key").value, given, (name) => say(`Checking: ${name} …`));
       say("");
       show(report);
     } catch (error) {
