@@ -19,7 +19,7 @@
     if (!isKnown) throw new NotKnown(`${sentence} This page says neither that it holds nor that it fails.`);
   }
 
-  const K = new Uint32Array(64);
+  const K = new Int32Array(64);
   const START = new Uint32Array(8);
   (function constants() {
     const fraction = (value) => (value - Math.floor(value)) * 2 ** 32;
@@ -29,11 +29,12 @@
       for (let by = 2; by * by <= number; by += 1) if (number % by === 0) prime = false;
       if (!prime) continue;
       if (found < 8) START[found] = fraction(Math.sqrt(number));
-      K[found] = fraction(Math.cbrt(number));
+      K[found] = fraction(Math.cbrt(number)) | 0;
       found += 1;
     }
   })();
-  const W = new Uint32Array(64);
+  const W = new Int32Array(64);
+  const LAST = new Uint8Array(128);
 
   function block(state, data, at) {
     for (let i = 0; i < 16; i += 1, at += 4) {
@@ -41,11 +42,12 @@
     }
     for (let i = 16; i < 64; i += 1) {
       const x = W[i - 15], y = W[i - 2];
-      W[i] = W[i - 16] + W[i - 7]
+      W[i] = (W[i - 16] + W[i - 7]
         + (((x >>> 7) | (x << 25)) ^ ((x >>> 18) | (x << 14)) ^ (x >>> 3))
-        + (((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10));
+        + (((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10))) | 0;
     }
-    let [a, b, c, d, e, f, g, h] = state;
+    let a = state[0] | 0, b = state[1] | 0, c = state[2] | 0, d = state[3] | 0;
+    let e = state[4] | 0, f = state[5] | 0, g = state[6] | 0, h = state[7] | 0;
     for (let i = 0; i < 64; i += 1) {
       const one = (h + (((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7)))
         + ((e & f) ^ (~e & g)) + K[i] + W[i]) | 0;
@@ -59,20 +61,21 @@
 
   /** The SHA-256 of bytes, as 32 bytes. */
   function sha256(data) {
-    const state = Uint32Array.from(START);
+    const state = new Uint32Array(START);
     const whole = data.length - (data.length % 64);
     for (let at = 0; at < whole; at += 64) block(state, data, at);
-    const rest = data.length - whole;
-    const last = new Uint8Array(rest < 56 ? 64 : 128);
-    last.set(data.subarray(whole));
-    last[rest] = 128;
-    const view = new DataView(last.buffer);
-    view.setUint32(last.length - 8, Math.floor(data.length / 2 ** 29));
-    view.setUint32(last.length - 4, (data.length * 8) >>> 0);
-    for (let at = 0; at < last.length; at += 64) block(state, last, at);
+    const rest = data.length - whole, size = rest < 56 ? 64 : 128;
+    LAST.fill(0);
+    for (let at = 0; at < rest; at += 1) LAST[at] = data[whole + at];
+    LAST[rest] = 128;
+    const high = Math.floor(data.length / 2 ** 29), low = (data.length * 8) >>> 0;
+    for (let at = 0; at < 4; at += 1) {
+      LAST[size - 8 + at] = high >>> (24 - 8 * at);
+      LAST[size - 4 + at] = low >>> (24 - 8 * at);
+    }
+    for (let at = 0; at < size; at += 64) block(state, LAST, at);
     const found = new Uint8Array(32);
-    const out = new DataView(found.buffer);
-    state.forEach((word, place) => out.setUint32(4 * place, word));
+    for (let at = 0; at < 32; at += 1) found[at] = state[at >> 2] >>> (24 - 8 * (at & 3));
     return found;
   }
 
@@ -172,7 +175,12 @@
 
   /** Read JSON that has to be canonical. */
   function parseCanonical(written, what) {
-    const value = parse(written, what);
+    let value;
+    try {
+      value = JSON.parse(written); // a key that is there twice is not there twice in the canonical form
+    } catch {
+      throw new Refused(`${what} is not JSON.`);
+    }
     need(canonical(value) === written, `${what} is not in canonical form.`);
     return value;
   }

@@ -64,14 +64,19 @@
 
   /** A tree over leaf hashes that gives the root of every beginning of it. */
   class Tree {
-    constructor(hashes) {
-      this.levels = [hashes];
+    static async of(hashes) {
+      const tree = new Tree();
+      tree.levels = [hashes];
       for (let level = hashes; level.length > 1; ) {
         const above = [];
-        for (let at = 0; at + 1 < level.length; at += 2) above.push(nodeHash(level[at], level[at + 1]));
-        this.levels.push(above);
+        for (let at = 0; at + 1 < level.length; at += 2) {
+          above.push(nodeHash(level[at], level[at + 1]));
+          if (at % 4096 === 0) await volition.breathe();
+        }
+        tree.levels.push(above);
         level = above;
       }
+      return tree;
     }
 
     /** The root over the first `size` leaves, in hexadecimal. */
@@ -181,7 +186,7 @@
     }
     salts(entries);
     need(entries.length === checkpoint.size, `The log has ${entries.length} entries, and its checkpoint says ${checkpoint.size}.`);
-    const tree = new Tree(entries.map((entry) => entry.leaf));
+    const tree = await Tree.of(entries.map((entry) => entry.leaf));
     need(tree.root() === checkpoint.root, "The entries are not those that the checkpoint was signed for.");
     return { entries, tree };
   }

@@ -68,7 +68,7 @@
     checkNumbers(manifest, keys);
     await checkPeople(manifest, keys, members.get(`${folder}/people.json`));
     volition.tellClaims(bundle.report, S, manifest);
-    const snapshot = { name: S, entry, manifest, manifestDigest, at, purpose: manifest.purpose, keys, groups: group(keys) };
+    const snapshot = { name: S, entry, manifest, manifestDigest, at, purpose: manifest.purpose, keys, groups: await group(keys) };
     return { snapshot, sentence: `${keys.length} rows of ${manifest.people.size} people, frozen ${manifest.at} for ${manifest.purpose}; files, numbers and people agree.` };
   }
 
@@ -100,7 +100,7 @@
     }
     found.sort(([one], [other]) => (one < other ? -1 : 1));
     need(decode(file, "people.json") === canonical(found), "people.json is not what follows from the rows.");
-    const tree = new volition.Tree(found.map((one) => volition.leafHash(volition.encode(canonical(one)))));
+    const tree = await volition.Tree.of(found.map((one) => volition.leafHash(volition.encode(canonical(one)))));
     need(same(manifest.people, { size: found.length, root: tree.root() }), "The manifest's tree of people is not that of its rows.");
   }
 
@@ -108,9 +108,10 @@
   const commitment = (tag, pseudonym, rows) => digest(canonical(["volition/rows", tag, pseudonym, rows]));
 
   /** Rows of the same account, people, category and conversation get one answer. */
-  function group(keys) {
+  async function group(keys) {
     const groups = new Map();
     for (let row = 0; row < keys.length; row += 1) {
+      if (row % 1024 === 0) await volition.breathe();
       const account = keys.account[row], category = keys.category[row], conversation = keys.conversation[row], collected = keys.collected_us[row];
       const name = `${account}\n${category}\n${conversation === null ? "?" : `=${conversation}`}\n${keys.people[row].join()}`;
       const found = groups.get(name);
@@ -175,7 +176,8 @@
     need(batch.rows.length > 0 && batch.indexes.length === batch.rows.length && batch.salts.length === 16 * batch.rows.length, `${what} has not one salt and place for each row.`);
     need(batch.leaves.length % 32 === 0, `${what} has half a leaf.`);
     const leaves = Array.from({ length: batch.leaves.length / 32 }, (_, at) => batch.leaves.subarray(32 * at, 32 * at + 32));
-    need(same(entry.body, { records: leaves.length, root: new volition.Tree(leaves).root() }), `${what} has other leaves than the log's entry says.`);
+    const tree = await volition.Tree.of(leaves);
+    need(same(entry.body, { records: leaves.length, root: tree.root() }), `${what} has other leaves than the log's entry says.`);
     need(new Set(batch.indexes).size === batch.indexes.length, `${what} has one place for two rows.`);
     const aliases = new Map();
     const alias = (pseudonym) => {
