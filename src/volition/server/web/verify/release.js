@@ -140,17 +140,18 @@
     need(follows === null, `${what}: ${follows}.`);
   }
 
+  // A detail has further figures, which are claimed: only what the value follows from is checked.
   const DETAIL = {
     benefit({ detail, value, units }, manifest) {
-      exactly(detail, ["trained", "untrained", "by_account"], "The detail of a benefit");
+      if (!isObject(detail.by_account) || !Object.values(detail.by_account).every(isObject)) return "it has no accounts";
       const accounts = Object.entries(detail.by_account);
       if (!same(accounts.map(([name]) => name).sort(), keysOf(manifest.accounts))) return "its accounts are not those of the manifest";
-      if (![detail, ...Object.values(detail.by_account)].every((of) => near(of.value ?? value, of.trained - of.untrained))) return "a value is not trained less untrained";
+      if (![{ ...detail, value }, ...Object.values(detail.by_account)].every((of) => near(of.value, of.trained - of.untrained))) return "a value is not trained less untrained";
       if (!accounts.every(([, of]) => isCount(of.units)) || total(accounts.map(([, of]) => of.units)) !== units) return "the accounts' units do not add up";
       return near(value, total(accounts.map(([, of]) => of.value * of.units)) / units) ? null : "its value is not the mean of the accounts";
     },
     fairness({ detail, value, units, metric }) {
-      exactly(detail, ["by", "groups", "ratio", "smallest", "fewest"], "The detail of a fairness");
+      if (!isObject(detail.groups) || !Object.values(detail.groups).every(isObject)) return "it has no groups";
       const known = Object.entries(detail.groups).filter(([name]) => name !== "not recorded").map(([, of]) => of);
       if (!known.length || !known.every((of) => isNumber(of.value) && isCount(of.units))) return "its groups have no values";
       const best = Math.max(...known.map((of) => of.value)), worst = Math.min(...known.map((of) => of.value));
@@ -162,8 +163,8 @@
       return metric.endsWith(` by ${detail.by}`) ? null : "it is of another attribute";
     },
     attack({ detail, value, metric }) {
-      exactly(detail, ["false_positive_rate", "curve"], "The detail of an attack");
       const rate = detail.false_positive_rate;
+      if (!isObject(detail.curve)) return "it has no curve";
       if (!isNumber(rate) || metric !== `TPR at ${volition.general(100 * rate)} % FPR`) return "it is of another false-positive rate";
       const points = keysOf(detail.curve), heights = points.map((point) => detail.curve[point]);
       if (!heights.every((one, place) => isNumber(one) && (place === 0 || heights[place - 1] <= one))) return "its curve falls";
@@ -171,15 +172,13 @@
       return there.every((point) => near(detail.curve[point], value)) ? null : "its value is not that of its curve";
     },
     canary({ detail, value, low, high, units }) {
-      exactly(detail, ["secrets", "by_writers"], "The detail of a canary");
-      const one = detail.by_writers["1"];
-      if (!one || one.value !== value || one.low !== low || one.high !== high) return "its figures are not those of one writer";
+      const one = detail.by_writers?.["1"];
+      if (!isObject(one) || one.value !== value || one.low !== low || one.high !== high) return "its figures are not those of one writer";
       if (!Array.isArray(one.ranks) || one.ranks.length !== units || !one.ranks.every((rank) => isNumber(rank) && rank > 0)) return "it has not one rank for each unit";
       return near(value, Math.log2(detail.secrets) - total(one.ranks.map(Math.log2)) / units) ? null : "its value does not follow from the ranks";
     },
     poisoning({ detail, value }) {
-      exactly(detail, ["left_out", "parties"], "The detail of a poisoning");
-      if (!Array.isArray(detail.parties) || detail.parties.length > detail.left_out) return "it names more parties than it left out";
+      if (!Array.isArray(detail.parties) || !isCount(detail.left_out) || detail.parties.length > detail.left_out) return "it names more parties than it left out";
       return value === 0 || near(value, detail.parties[0]?.z) ? null : "its value is not that of the first party";
     },
   };
