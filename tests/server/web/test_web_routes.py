@@ -68,7 +68,7 @@ def test_the_walk_leaves_no_route_out(server):
     parts = {name: getattr(server, name) for name in ("access", "shown", "outbox", "workspaces", "jobs")}
     routes = application(**parts, settings=server.settings).routes
     walked = {(page.method, page.path) for page in PAGES}
-    assert {route.path for route in routes if isinstance(route, Mount)} == {"/static"}
+    assert {route.path for route in routes if isinstance(route, Mount)} == {"/static", "/verify"}
     there = [route for route in routes if not isinstance(route, Mount)]
     assert {(method, route.path) for route in there for method in route.methods - {"HEAD"}} == walked
 
@@ -136,13 +136,13 @@ def test_nothing_is_changed_from_another_site(server, page, headers):
 
 
 def test_every_answer_carries_the_headers_that_keep_strangers_out(server):
-    for path in ("/sign-in", "/settings", "/nowhere", "/static/app.css", "/healthz"):
+    for path in ("/sign-in", "/settings", "/nowhere", "/static/app.css", "/verify/", "/verify/page.js", "/healthz"):
         headers = visitor(server, Role.PERSON).get(path).headers
         policy = headers["content-security-policy"]
         assert "unsafe" not in policy
         assert "default-src 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["cache-control"] == ("no-cache" if path.startswith("/static") else "no-store")
+        assert headers["cache-control"] == ("no-cache" if path.startswith(("/static", "/verify")) else "no-store")
 
 
 def test_a_header_never_falls_back_to_the_cookie(server):

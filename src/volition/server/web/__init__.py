@@ -1,7 +1,8 @@
 """The privacy centre: pages rendered here, which work without JavaScript. docs/web.md says how one is added.
 
 `templates/` has one template a page and `_parts.html` with what they share; `static/` our style, and third-party
-files under `vendor/`, with their licences.
+files under `vendor/`, with their licences. `verify/` is the page that checks evidence in a browser, which knows nothing
+of the rest: it is served as it is, and works from a folder.
 
 Each module knows only those before it:
 

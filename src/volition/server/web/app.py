@@ -133,6 +133,7 @@ _IN_ORDER: Final = sorted(
 """The pages of the navigation."""
 
 _STATIC: Final = Path(str(resources.files("volition.server.web") / "static"))
+_VERIFY: Final = Path(str(resources.files("volition.server.web") / "verify"))
 _LARGEST_FORM: Final = 1 << 20
 _OIDC_S: Final = 600
 _log = logging.getLogger(__name__)
@@ -154,7 +155,11 @@ def application(  # noqa: PLR0913 - what pages are made from
         for page in sorted(PAGES, key=lambda page: "{" in page.path)
     ]
     return Starlette(
-        routes=[Mount("/static", _Static(directory=_STATIC), name="static"), *routes],
+        routes=[
+            Mount("/static", _Static(directory=_STATIC), name="static"),
+            Mount("/verify", _Static(directory=_VERIFY, html=True), name="verify"),
+            *routes,
+        ],
         exception_handlers={HTTPException: site.not_found, Exception: site.unexpected},
     )
 
