@@ -75,7 +75,7 @@ def _switch_form(switch: Object) -> bool:
     return (
         set(switch) == {"name", "title", "off"}
         and {"refuses"} <= set(off) <= {"refuses", "disables"}
-        and re.fullmatch(r"[a-z0-9-]+", switch["name"]) is not None
+        and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", switch["name"]) is not None
         and _title_form(switch["title"])
         and _names(off["refuses"], PURPOSES)
         and ("disables" not in off or off["disables"] == [] or _names(off["disables"], FEATURES))
@@ -83,7 +83,7 @@ def _switch_form(switch: Object) -> bool:
 
 
 def _title_form(title: Json) -> bool:
-    return isinstance(title, str) and len(title.splitlines()) == 1 and len(title) <= 200
+    return isinstance(title, str) and title.isprintable() and title.strip() != "" and len(title) <= 200
 
 
 def _age_form(value: Json) -> bool:
@@ -92,7 +92,7 @@ def _age_form(value: Json) -> bool:
 
 def _readable(rule: Object) -> bool:
     asked, refused = (as_list(rule.get(key, [])) for key in ("asks", "refusable_by"))
-    places = rule.get("region", ["DE"])
+    places = as_list(rule.get("region", ["DE"]))
     return (
         _RULE <= set(rule) <= _RULE | {"region", "asks", "refusable_by", "max_age", "max_yes_age", "scrub"}
         and _names(rule["data"], CATEGORIES)

@@ -53,7 +53,7 @@ def benefit(one: Object, accounts: Object) -> bool:
             for part in [*parts, {**detail, "value": one["value"]}]
         )
         and all(is_count(part["units"]) for part in parts)
-        and units == one["units"]
+        and units == one["units"] > 0
         and close(one["value"] * units, sum(part["value"] * part["units"] for part in parts))
     )
 
@@ -83,7 +83,12 @@ def attack(one: Object, _: Object) -> bool:
     heights = [height for _, height in sorted(zip(rates, curve.values(), strict=True))]
     at = [height for key, height in curve.items() if float(key) == rate]
     named = one["metric"] == f"TPR at {100 * rate:g} % FPR"
-    return named and heights == sorted(heights) and all(close(height, one["value"]) for height in at)
+    return (
+        named
+        and rates == sorted(rates)
+        and heights == sorted(heights)
+        and all(close(height, one["value"]) for height in at)
+    )
 
 
 def canary(one: Object, _: Object) -> bool:

@@ -175,7 +175,7 @@ class History:
 
 def matches(rule: Object, region: str | None) -> bool:
     """Whether a rule is for that region (permits.md, 2)."""
-    places = rule.get("region", [])
+    places = as_list(rule.get("region", []))
     return not places or (
         region is not None and (region in places or region[:2] in places or ("EEA" in places and region[:2] in EEA))
     )
@@ -215,7 +215,7 @@ def age(rule: Object | None, key: str) -> int | None:
 
 def places_of(*versions: Object | None) -> list[str | None]:
     """A region of each sort that the rules of some versions tell apart."""
-    named = {place for one in versions if one for rule in one["rule"] for place in rule.get("region", [])}
+    named = {place for one in versions if one for rule in one["rule"] for place in as_list(rule.get("region", []))}
     found: dict[tuple[bool, ...], str | None] = {}
     for place in [None, *sorted(named - {"EEA"} | (EEA if "EEA" in named else set()))]:
         found.setdefault(tuple(matches(rule, place) for one in versions if one for rule in one["rule"]), place)
