@@ -1,7 +1,7 @@
 "use strict";
 /* The zip of a bundle (docs/formats/bundle.md) and Parquet in its plain profile (docs/formats/keys.md). */
 (function (volition) {
-  const { need, decode, encode, isPseudonym } = volition;
+  const { need, decode, isPseudonym } = volition;
 
   const CRC = new Uint32Array(256).map((_, one) => {
     for (let bit = 0; bit < 8; bit += 1) one = one & 1 ? (one >>> 1) ^ 0xedb88320 : one >>> 1;
@@ -289,5 +289,5 @@
 
   const readCollected = (data) => readTable(data, COLLECTED, "collected.parquet");
 
-  Object.assign(volition, { isZip, unpack, readKeys, readCollected, encode });
+  Object.assign(volition, { isZip, unpack, readKeys, readCollected });
 })((globalThis.volition ??= {}));

@@ -2,7 +2,7 @@
 /* Small documents: proofs of persons, entries, consistency, accesses and what was collected. Written from docs/formats/proofs.md,
    collected.md and log.md. */
 (function (volition) {
-  const { need, same, isText, isCount, isObject, isDigest, isPseudonym, exactly, parse, parseCanonical, digest, canonical } = volition;
+  const { need, same, isText, isCount, isObject, isDigest, isPseudonym, exactly, parse, parseCanonical, digest } = volition;
   const { readCheckpoint, readEntry, included, leafHash, encode } = volition;
 
   /** Read an entry that a document shows with its proof. */
@@ -242,5 +242,5 @@
     return isText(document.entry) ? [{ checkpoint, entries: [document.entry] }] : [];
   }
 
-  Object.assign(volition, { includedEntry, verifyDocument, shownEntries, canonical });
+  Object.assign(volition, { includedEntry, verifyDocument, shownEntries });
 })((globalThis.volition ??= {}));

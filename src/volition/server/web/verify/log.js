@@ -1,7 +1,7 @@
 "use strict";
 /* The log: keys, checkpoints, the tree, proofs, entries. Written from docs/formats/log.md. */
 (function (volition) {
-  const { need, sha256, join, hex, unhex, encode, decode, isDigest, base64, unbase64, equalBytes, isObject, isText } = volition;
+  const { need, sha256, join, hex, unhex, encode, decode, isDigest, unbase64, equalBytes, isObject, isText } = volition;
   const NAME = "[^\\s+]+";
 
   /** The log's public key, of `NAME+KEYID+BASE64`. */
@@ -210,5 +210,5 @@
     need(log.tree.root(checkpoint.size) === checkpoint.root, `${what} is of another log than this one: the log was written anew.`);
   }
 
-  Object.assign(volition, { readKey, keyId, readCheckpoint, leafHash, Tree, included, consistent, readEntry, readLog, beginning, base64 });
+  Object.assign(volition, { readKey, keyId, readCheckpoint, leafHash, Tree, included, consistent, readEntry, readLog, beginning });
 })((globalThis.volition ??= {}));

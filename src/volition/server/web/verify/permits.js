@@ -421,6 +421,6 @@
 
   Object.assign(volition, {
     CATEGORIES, PURPOSES, EEA, DAY, WRITING, History, covers, asList, ruleOf, rank, say, age, later, earlier, ascending, signalsFor,
-    changes, permit, leftOut, uses, may, binding, publicationFault, isParty, leaves, usOf: us,
+    changes, permit, leftOut, uses, may, binding, publicationFault, isParty, leaves,
   });
 })((globalThis.volition ??= {}));

@@ -159,7 +159,7 @@
       if (worst >= 0 && best > 0 ? !near(detail.ratio, worst / best) : detail.ratio !== null) return "its ratio is not that of the worst group by the best";
       if (total(known.map((of) => of.units)) !== units) return "the groups' units do not add up";
       const smallest = Math.min(...Object.values(detail.groups).map((of) => of.people ?? of.units));
-      if (smallest !== detail.smallest || !(detail.smallest >= detail.fewest)) return "a group is smaller than it says";
+      if (smallest !== detail.smallest || !isCount(detail.fewest) || smallest < detail.fewest) return "a group is smaller than it says";
       return metric.endsWith(` by ${detail.by}`) ? null : "it is of another attribute";
     },
     attack({ detail, value, metric }) {

@@ -2,7 +2,7 @@
 /* A snapshot: its manifest and rows, the replay over them, what was collected. Written from docs/formats/bundle.md, people.md and
    collected.md. */
 (function (volition) {
-  const { need, same, isText, isObject, isWhole, isCount, isDigest, exactly, parseCanonical, decode, digest, canonical, us, keysOf } = volition;
+  const { need, same, isText, isObject, isCount, isDigest, exactly, parseCanonical, decode, digest, canonical, us } = volition;
 
   const SCHEMA = { account: "string", category: "string", collected_us: "int64", conversation: "string", people: "list<item: string>", record_id: "string" };
   const ROWS = { embedding: "binary", payload: "binary", record_id: "string" };
@@ -196,5 +196,5 @@
 
   const aliasOf = (token, pseudonym) => digest(canonical(["volition/collected-person", volition.hex(token), pseudonym]));
 
-  Object.assign(volition, { checkSnapshot, checkCollection, personTag, commitment, aliasOf, checkManifest, keysOf, isWhole });
+  Object.assign(volition, { checkSnapshot, checkCollection, personTag, commitment, aliasOf });
 })((globalThis.volition ??= {}));
