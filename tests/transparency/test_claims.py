@@ -285,3 +285,26 @@ def test_a_card_that_quotes_a_checkpoint_from_before_a_no_is_refused(case):
 
 def replace_at(entry, **changes):
     return Entry(**{"seq": entry.seq, "at_us": entry.at_us, "kind": entry.kind, "body": entry.body, **changes})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clipping": None},
+        {"clipping": True},
+        {"clipping": "1"},
+        {"unit": None},
+        {"mechanism": True},
+        {"secure_generator": "yes"},
+        {"not_covered": "much"},
+        {"not_covered": [None]},
+    ],
+)
+def test_a_claim_of_privacy_says_every_item_in_its_own_form(case, change):
+    with pytest.raises(ProofError, match="claim of privacy"):
+        check_card({**case.card, "privacy": {**case.card["privacy"], **change}}, replace(case.released, settings=None))
+
+
+def test_a_base_model_is_its_name_and_its_digest_and_nothing_more(case):
+    with pytest.raises(ProofError, match="base model"):
+        check_card({**case.card, "base": {**case.card["base"], "more": 1}}, replace(case.released, settings=None))

@@ -302,6 +302,8 @@ def _base(case: _Case) -> None:
             raise ProofError("The card names no base model, and an adapter has one.")
     elif not isinstance(base, Mapping) or not all(isinstance(base.get(name), str) for name in ("name", "digest")):
         raise ProofError("The card names a base model without its name or its digest.")
+    else:
+        _check_keys("The card's base model", base, dict.fromkeys(("name", "digest")))
 
 
 def _privacy(case: _Case) -> None:
@@ -317,7 +319,13 @@ def _privacy(case: _Case) -> None:
 def _check_epsilon(claimed: Mapping[str, Any]) -> None:
     """Check that no less privacy was spent than the noise, the sampling and the steps of the same claim allow."""
     _check_keys("The card's claim of privacy", claimed, dict.fromkeys(one.name for one in dataclass_fields(Claim)))
-    figures = [claimed[name] for name in ("multiplier", "rate", "delta", "epsilon")]
+    figures = [claimed[name] for name in ("multiplier", "rate", "delta", "epsilon", "clipping")]
+    texts = [one.name for one in dataclass_fields(Claim) if one.type in {str, "str"}]
+    left_out = claimed["not_covered"]
+    if not all(isinstance(claimed[name], str) for name in texts) or type(claimed["secure_generator"]) is not bool:
+        raise ProofError("The card's claim of privacy has a text that is none, or does not say how noise was drawn.")
+    if not isinstance(left_out, list) or not all(isinstance(one, str) for one in left_out):
+        raise ProofError("The card's claim of privacy does not say what it does not cover.")
     steps = claimed["steps"]
     if not all(type(one) in {int, float} and one > 0 for one in figures) or type(steps) is not int or steps < 1:
         raise ProofError("The card's claim of privacy has a figure that is none.")
