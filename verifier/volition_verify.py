@@ -61,13 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--receipt", type=Path, action="append", default=[], help="a receipt or proof that you kept")
     parser.add_argument("--extends", type=Path, action="append", default=[], help="an older checkpoint that you kept")
     parser.add_argument("--not-before", metavar="DATE", help="the last entry is not earlier")
-    parser.add_argument("--person", metavar="PSEUDONYM", help="whom the documents are to be about")
+    parser.add_argument(
+        "--person", metavar="PSEUDONYM", action="append", default=[], help="whom the documents are to be about"
+    )
     parser.add_argument("--entry", type=Path, help="the entry of a .tlog-proof that does not hold it")
     parser.add_argument("--policy", type=Path, help="a trust policy: which witnesses must have signed")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
     try:
-        if options.person is not None and not is_hex(options.person, 16):
+        if not all(is_hex(one, 16) for one in options.person):
             raise NotEvidenceError("A pseudonym is 32 lower-case hexadecimal digits.")
         written = Path(options.key)
         as_text = re.match(r"[^\s+]+\+[0-9a-f]{8}\+", options.key)

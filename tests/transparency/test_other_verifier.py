@@ -446,6 +446,10 @@ def test_the_exit_code_says_whether_it_holds_or_is_no_evidence(tmp_path, capsys)
     assert [check["name"] for check in found["checks"] if not check["holds"]] == ["not before"]
     assert other.main([str(SAMPLES / "proof.json"), "--key", key, "--person", "0" * 32]) == 4
     assert "FAILS  person: This is about somebody else" in capsys.readouterr().out
+    own = json.loads((SAMPLES / "proof.json").read_bytes())
+    name = own["pseudonym"] if "pseudonym" in own else own["proofs"][0]["pseudonym"]
+    of_two = ["--person", "0" * 32, "--person", name]
+    assert other.main([str(SAMPLES / "proof.json"), "--key", key, *of_two]) == 0
     for data in (b"", b"{}", b'{"format":"volition/receipt/9"}', b"[1,", b'{"a":1,"a":2}'):
         (tmp_path / "no-evidence").write_bytes(data)
         assert other.main([str(tmp_path / "no-evidence"), "--key", key]) == 2, data

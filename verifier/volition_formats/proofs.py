@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from volition_formats.collected import check_collected_proof
@@ -169,13 +169,13 @@ SMALL: dict[str, tuple[str, Callable[[Object, Key], str]]] = {
 }
 
 
-def verify_document(document: Json, key: Key, person: str | None = None) -> Report:
+def verify_document(document: Json, key: Key, people: Sequence[str] = ()) -> Report:
     """Check a receipt, a proof, or a person's proofs.
 
     Args:
         document: The JSON value.
         key: The log's public key.
-        person: The pseudonym of whom all of it is to be about.
+        people: The pseudonyms of whom all of it is to be about, one for each identity; nobody: whomever.
 
     Raises:
         NotEvidenceError: It is of no form that is known here, so that nothing can be said of it.
@@ -186,8 +186,8 @@ def verify_document(document: Json, key: Key, person: str | None = None) -> Repo
         parts = [part for name in ("proofs", "receipts") for part in document.get(name, [])]
     for part in parts:
         check_part(report, part, key)
-    if person is not None:
-        report.check("person", partial(about, person, [subjects(part) for part in parts]))
+    if people:
+        report.check("person", partial(about, people, [subjects(part) for part in parts]))
     return report
 
 
@@ -233,8 +233,8 @@ def subjects(part: Object) -> list[Json]:
         return [None]
 
 
-def about(person: str, whose: list[list[Json]]) -> str:
+def about(people: Sequence[str], whose: list[list[Json]]) -> str:
     """The check `person`."""
-    others = sorted({str(party) for parties in whose if person not in parties for party in parties} - {"everyone"})
+    others = sorted({str(party) for parties in whose for party in parties if party not in people})
     demand(not others, f"This is about somebody else: {', '.join(others)}.")
-    return f"All of it is about {person}."
+    return f"All of it is about {', '.join(people)}."

@@ -227,6 +227,7 @@ def test_small_proofs_hold_and_no_change_of_them_survives(checking, documents):
     present = documents["present"]
     assert checking(present, person=present["pseudonym"])["holds"]
     assert failing(checking(present, person="0" * 32)) == ["person"]
+    assert checking(present, person=f"{'0' * 32}, {present['pseudonym']}")["holds"]  # a person of two identities
 
 
 def random_entry(randomly, honest, at_us):

@@ -119,6 +119,8 @@
 
   const digest = (data) => hex(sha256(typeof data === "string" ? encode(data) : data));
   const isDigest = (text) => typeof text === "string" && /^[0-9a-f]{64}$/.test(text);
+  /** The pseudonyms in what somebody typed: one, or several with blanks or commas between them. */
+  const pseudonyms = (text) => text.trim().split(/[\s,]+/);
   const isPseudonym = (text) => typeof text === "string" && /^[0-9a-f]{32}$/.test(text);
 
   function unhex(text) {
@@ -280,7 +282,7 @@
   }
 
   Object.assign(volition, {
-    Refused, NotKnown, need, know, sha256, hmac, join, hex, unhex, encode, decode, digest, isDigest, isPseudonym, base64, unbase64, equalBytes, keysOf,
+    Refused, NotKnown, need, know, sha256, hmac, join, hex, unhex, encode, decode, digest, isDigest, isPseudonym, pseudonyms, base64, unbase64, equalBytes, keysOf,
     isObject, isText, isWhole, isCount, canonical, parseCanonical, parse, same, exactly, isInstant, us, looseUs, usToText,
     byCodePoint, breathe,
   });

@@ -209,7 +209,7 @@
     return [[`entry ${document.seq}`, () => checkInclusion(document, key)]];
   }
 
-  /** Check a document; `person` is whom it is for, or null. */
+  /** Check a document; `person` is whom it is for, by one pseudonym for each identity, or null. */
   async function verifyDocument(data, key, { person = null, policy = null } = {}, tell = () => {}) {
     const report = new volition.Report(tell);
     const read = await report.check("document", () => {
@@ -223,7 +223,8 @@
       const found = await report.check(name, make);
       if (person !== null && found?.whose) {
         await report.check("person", () => {
-          need(found.whose.includes(`person:${person}`), `This is about ${found.whose.join(", ")}, and not about ${person}.`);
+          const theirs = volition.pseudonyms(person).map((one) => `person:${one}`);
+          need(found.whose.every((one) => theirs.includes(one)), `This is about ${found.whose.join(", ")}, and not about ${person}.`);
           return { sentence: `This is about ${person}.` };
         });
       }

@@ -54,7 +54,7 @@
   function missing(person) {
     if (!at("key").value.trim()) return ["key", "Paste the log’s public key."];
     if (!at("file").files.length) return ["file", "Choose a file to check."];
-    if (person !== null && !volition.isPseudonym(person)) return ["person", "A pseudonym is 32 lower-case hexadecimal digits."];
+    if (person !== null && !volition.pseudonyms(person).every(volition.isPseudonym)) return ["person", "A pseudonym is 32 lower-case hexadecimal digits."];
     return null;
   }
 
