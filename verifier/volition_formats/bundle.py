@@ -490,7 +490,8 @@ class Bundle:
             if model in self.releases and snapshot.holds:
                 self.report.check(f"release {model}", partial(self.release, model, seq, snapshot))
         self.report.check("nothing else", self.nothing_else)
-        self.warn()
+        if self.readable:
+            self.warn()
 
     def nothing_else(self) -> str:
         """The check `nothing else`."""
@@ -511,6 +512,9 @@ class Bundle:
         for model, seq in self.forgotten.items():
             entry = self.entries[self.first["model", model]]
             days = entry["body"].get("due_days", 30)
+            if not is_count(days):
+                self.report.warnings.append(f"Nobody knows whether {model} was forgotten late: it promises {days!r}.")
+                continue
             for party in self.entries[seq]["body"]["parties"]:
                 said = [self.at[one["seq"]] for one in self.entries[: seq + 1] if is_no(one, party)]
                 if said and said[-1] > self.at[entry["seq"]] and self.at[seq] - said[-1] > days * DAY:

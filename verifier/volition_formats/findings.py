@@ -80,12 +80,13 @@ def attack(one: Object, _: Object) -> bool:
     detail = one["detail"]
     rate, curve = detail["false_positive_rate"], detail["curve"]
     rates = [float(key) for key in curve]
-    heights = [height for _, height in sorted(zip(rates, curve.values(), strict=True))]
+    heights = list(curve.values())
     at = [height for key, height in curve.items() if float(key) == rate]
     named = one["metric"] == f"TPR at {100 * rate:g} % FPR"
     return (
         named
         and rates == sorted(rates)
+        and all(map(is_number, heights))
         and heights == sorted(heights)
         and all(close(height, one["value"]) for height in at)
     )
@@ -98,13 +99,14 @@ def canary(one: Object, _: Object) -> bool:
     ranks = first["ranks"]
     exposure = sum(math.log2(detail["secrets"]) - math.log2(rank) for rank in ranks) / len(ranks)
     exact = all(same(one[key], first[key]) for key in ("value", "low", "high"))
-    return exact and len(ranks) == one["units"] and close(one["value"], exposure)
+    return exact and all(map(is_number, ranks)) and len(ranks) == one["units"] and close(one["value"], exposure)
 
 
 def poisoning(one: Object, _: Object) -> bool:
     """Value = 0, or that of whoever stands out the most."""
-    parties, value = one["detail"]["parties"], one["value"]
-    return len(parties) <= one["detail"]["left_out"] and (value == 0 or close(value, parties[0]["z"]))
+    parties, left_out, value = one["detail"]["parties"], one["detail"]["left_out"], one["value"]
+    shown = isinstance(parties, list) and is_count(left_out) and len(parties) <= left_out
+    return shown and (value == 0 or close(value, parties[0]["z"]))
 
 
 def missed_bounds(card: Object) -> list[str]:

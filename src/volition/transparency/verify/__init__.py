@@ -10,6 +10,7 @@ checks        one check, and what all of them together say
 forms         the one form in which everything is written
 archive       the zip of a bundle
 log           a signed checkpoint, and the entries that it commits to
+bodies        what entries say, each field of its one type
 looked        who looked at a person's data: one line, and the days of the whole log
 models        what a log says of snapshots and models
 keys          the rows of a snapshot, grouped by whom and what they concern

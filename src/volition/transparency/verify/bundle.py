@@ -7,7 +7,7 @@
   checkpoint's tree root commits to (RFC 9162); their times never run backwards.
 - *extends*, *receipt*, *not before*: the log goes on from older checkpoints, holds the entries of receipts, and is as
   recent as was asked. A log that was signed anew or cut off, or one of two, is found by what others kept of it.
-- *terms*: none was published twice, to bind in the past, or to loosen without notice.
+- *terms*: every entry can be read; no version was published twice, to bind in the past, or to loosen without notice.
 - *models*: no name stands for two things, and what is forgotten stays so.
 - *snapshot S*: the manifest and the files are those that the log names, the manifest's checkpoint is a prefix of this
   very log from before the snapshot, and every statement of the manifest follows from the rows or is told as claimed.
@@ -36,13 +36,14 @@ from volition.ledger.entry import Entry
 from volition.ledger.signing import VerifierKey
 from volition.records.snapshot import COLLECTED
 from volition.transparency.verify.archive import read_archive
+from volition.transparency.verify.bodies import check_body, find_unreadable
 from volition.transparency.verify.checks import Check, Verified, check_claim
 from volition.transparency.verify.collected import check_collected
 from volition.transparency.verify.forgettings import check_owed, late_forgettings
 from volition.transparency.verify.log import Log, read_log
 from volition.transparency.verify.looked import check_access_entries
 from volition.transparency.verify.models import Models, read_models
-from volition.transparency.verify.releases import RELEASE, check_release
+from volition.transparency.verify.releases import RELEASE, CheckedRelease, check_release
 from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
 from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, evidence_of, read_evidence
 
@@ -109,7 +110,9 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
         return
     told.last_entry = us_to_text(log.last_us) if log.entries else None
     yield from _against_kept(log, kept)
-    yield check_claim("terms", partial(_check_terms, log))[0]
+    check, _ = check_claim("terms", partial(_check_terms, log))
+    yield check
+    unreadable = None if check.holds else find_unreadable(log.entries)
     if any(entry.kind == "access" for entry in log.entries):
         yield check_claim("who looked", partial(check_access_entries, log.entries))[0]
     check, models = check_claim("models", partial(read_models, log.entries))
@@ -123,17 +126,22 @@ def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, tol
         if evidence is not None:
             evidences[snapshot] = evidence
             told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
-    yield from _replays(log, models, evidences, told)
+    if unreadable is None:  # of a log that cannot be read, nothing can be asked
+        yield from _replays(log, models, evidences, told)
     for snapshot, evidence in evidences.items():
         yield check_claim(f"collection of {snapshot}", partial(_check_collected, members, evidence, log))[0]
     for model in models.working:
         if model.released_us is not None and model.snapshot in evidences:
-            release = partial(check_release, members, model, evidences[model.snapshot], log)
-            check, checked = check_claim(f"release {model.id}", release)
-            yield check
-            if checked is not None:
-                told.claimed.extend(f"card of {model.id}: {claim}" for claim in checked.card.claimed)
+            release = partial(check_release, members, model, evidences[model.snapshot], log, unreadable)
+            yield _check_release(model.id, release, told)
     yield check_claim("nothing else", partial(_check_names, members, models, evidences))[0]
+
+
+def _check_release(model: str, release: Callable[[], CheckedRelease], told: _Told) -> Check:
+    check, checked = check_claim(f"release {model}", release)
+    if checked is not None:
+        told.claimed.extend(f"card of {model}: {claim}" for claim in checked.card.claimed)
+    return check
 
 
 def _against_kept(log: Log, kept: Kept) -> Iterator[Check]:
@@ -180,21 +188,11 @@ def _replays(log: Log, models: Models, evidences: Mapping[str, Evidence], told: 
     for asked in sorted(_questions(log, models, evidences, replay), key=lambda one: one.seq):
         if asked.snapshot in never:
             continue
-        check, read = check_claim("ledger's entries", partial(replay.read_to, asked.seq))
-        if read is None:
-            yield check
-            return
-        check, _ = check_claim(asked.name, asked.judge)
+        check, _ = check_claim(asked.name, partial(_answer, replay, asked))
         yield check
         if not check.holds and asked.is_of_snapshot:
             never.add(asked.snapshot)
-    check, late = check_claim(
-        "forgettings", lambda: [*late_forgettings(models.states, log.entries, replay.read_to(len(log.entries)))]
-    )
-    if late is None:
-        yield check
-    else:
-        told.warnings.extend(late)
+    told.warnings.extend(late_forgettings(models.states, log.entries, replay.read_to(len(log.entries))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +204,11 @@ class _Question:
     snapshot: str
     judge: Callable[[], str]
     is_of_snapshot: bool = False
+
+
+def _answer(replay: Replay, asked: _Question) -> str:
+    replay.read_to(asked.seq)
+    return asked.judge()
 
 
 def _questions(log: Log, models: Models, evidences: Mapping[str, Evidence], replay: Replay) -> Iterator[_Question]:
@@ -236,6 +239,8 @@ def _check_collected(members: Mapping[str, bytes], evidence: Evidence, log: Log)
 
 
 def _check_terms(log: Log) -> str:
+    for entry in log.entries:
+        check_body(entry)
     total = check_publications(log.entries)
     return f"{total} published, each once, and none that newly allows anything binds before its notice period ends"
 

@@ -13,6 +13,7 @@ from volition.learning.audit.canary import WRITERS
 from volition.learning.audit.defaults import DEFAULTS, verdict_on
 from volition.learning.audit.finding import Finding
 from volition.learning.audit.groups import UNRECORDED
+from volition.transparency.verify import forms
 
 _CLOSE: Final = 1e-9  # sums of the same numbers in another order
 
@@ -91,6 +92,7 @@ def _benefit(found: Finding, accounts: Mapping[str, int]) -> bool:
         _same(found.value, detail["trained"] - detail["untrained"])
         and by_account.keys() <= accounts.keys()
         and all(_same(one["value"], one["trained"] - one["untrained"]) for one in by_account.values())
+        and all(_is_count(one["units"]) for one in by_account.values())
         and sum(one["units"] for one in by_account.values()) == found.units
         and _same(found.value, sum(one["units"] * one["value"] for one in by_account.values()) / found.units)
     )
@@ -105,6 +107,7 @@ def _fairness(found: Finding, _accounts: Mapping[str, int]) -> bool:
     ratio = worst / best if worst >= 0 < best else None
     return (
         _same(found.value, best - worst)
+        and (detail["ratio"] is None or _is_figure(detail["ratio"]))
         and _same(detail["ratio"], ratio)
         and sum(figures["units"] for figures in named) == found.units
         and min(sizes) == detail["smallest"] >= detail["fewest"]
@@ -114,27 +117,31 @@ def _fairness(found: Finding, _accounts: Mapping[str, int]) -> bool:
 
 def _attack(found: Finding, _accounts: Mapping[str, int]) -> bool:
     rate, curve = found.detail["false_positive_rate"], found.detail["curve"]
-    shown = list(curve.values())
+    rates, shown = [float(one) for one in curve], list(curve.values())
     return (
         found.metric == f"TPR at {100 * rate:g} % FPR"
-        and _same(curve.get(f"{rate:g}", found.value), found.value)
+        and all(map(_is_figure, shown))
+        and all(_same(height, found.value) for one, height in zip(rates, shown, strict=True) if one == rate)
+        and rates == sorted(rates)  # else the order in which they are shown would be another than that of the numbers
         and shown == sorted(shown)
     )
 
 
 def _canary(found: Finding, _accounts: Mapping[str, int]) -> bool:
     alone = found.detail["by_writers"][str(WRITERS[0])]
-    bits = [math.log2(found.detail["secrets"]) - math.log2(rank) for rank in alone["ranks"]]
+    ranks = alone["ranks"]
+    bits = [math.log2(found.detail["secrets"]) - math.log2(rank) for rank in ranks]
     return (
-        (alone["value"], alone["low"], alone["high"]) == (found.value, found.low, found.high)
+        forms.same([alone["value"], alone["low"], alone["high"]], [found.value, found.low, found.high])
+        and all(map(_is_figure, ranks))
         and len(bits) == found.units
         and _same(found.value, sum(bits) / len(bits))
     )
 
 
 def _poisoning(found: Finding, _accounts: Mapping[str, int]) -> bool:
-    parties, value = found.detail["parties"], found.value or 0.0
-    shown = len(parties) <= int(found.detail["left_out"])
+    parties, left_out, value = found.detail["parties"], found.detail["left_out"], found.value or 0.0
+    shown = isinstance(parties, list) and _is_count(left_out) and len(parties) <= left_out
     return shown if value == 0 else shown and _same(value, parties[0]["z"])
 
 

@@ -51,6 +51,9 @@ def late_forgettings(models: Mapping[str, ModelState], entries: Sequence[Entry],
         if entry.kind != "forgetting":
             continue
         model = models[entry.body["model"]]
+        if type(model.due_days) is not int:
+            yield f"Nobody knows whether {model.id} was forgotten late: its entry promises {model.due_days!r} days."
+            continue
         noes = {party: _newest_no_us(history, str(party), entry.at_us) for party in entry.body["parties"]}
         late = {party: no_us for party, no_us in noes.items() if no_us + model.due_days * DAY_US < entry.at_us}
         late = {party: no_us for party, no_us in late.items() if no_us > model.trained_us}

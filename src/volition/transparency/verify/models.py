@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from volition.errors import ProofError
 from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry
+from volition.transparency.verify import forms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ def read_models(entries: Sequence[Entry]) -> Models:
                 _name(named, entry)
             case "model":
                 _name(named, entry)
-                model, snapshot = str(entry.body["model"]), str(entry.body["snapshot"])
+                model, snapshot = _text(entry, "model"), _text(entry, "snapshot")
                 if model in forgotten:
                     raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten, then trained again.")
                 if ("snapshot", snapshot) not in named:
@@ -65,15 +66,16 @@ def read_models(entries: Sequence[Entry]) -> Models:
                 if model in forgotten:
                     raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten twice.")
                 _check_successor(named, forgotten, entry)
+                _check_parties(entry)
                 forgotten[model] = entry
     return Models(states=models_in(entries), releases=releases)
 
 
 def _name(named: dict[tuple[str, str], Entry], entry: Entry) -> None:
     """Give a name its entry; the same entry again says nothing new."""
-    name = str(entry.body[entry.kind])
+    name = _text(entry, entry.kind)
     first = named.setdefault((entry.kind, name), entry)
-    if first.body != entry.body:
+    if not forms.same(first.body, entry.body):
         raise ProofError(
             f"The {entry.kind} {name} is named twice, by the entries {first.seq} and {entry.seq}, as two different "
             "things: what is proved of one would be told of the other."
@@ -81,17 +83,28 @@ def _name(named: dict[tuple[str, str], Entry], entry: Entry) -> None:
 
 
 def _known(named: dict[tuple[str, str], Entry], entry: Entry) -> str:
-    model = str(entry.body["model"])
+    model = _text(entry, "model")
     if ("model", model) not in named:
         raise ProofError(f"Entry {entry.seq} is a {entry.kind} of {model}, a model that is not in the log before it.")
     return model
 
 
 def _check_successor(named: dict[tuple[str, str], Entry], forgotten: dict[str, Entry], entry: Entry) -> None:
-    model, successor = str(entry.body["model"]), entry.body["successor"]
-    if successor is None:
+    model = _text(entry, "model")
+    if entry.body["successor"] is None:
         return
-    if ("model", str(successor)) not in named or successor == model:
+    successor = _text(entry, "successor")
+    if ("model", successor) not in named or successor == model:
         raise ProofError(f"Entry {entry.seq}: the successor of {model}, {successor}, does not exist.")
-    if str(successor) in forgotten:
+    if successor in forgotten:
         raise ProofError(f"Entry {entry.seq}: the successor of {model}, {successor}, was forgotten before.")
+
+
+def _check_parties(entry: Entry) -> None:
+    parties = entry.body["parties"]
+    if not isinstance(parties, list) or not all(isinstance(party, str) for party in parties):
+        raise ProofError(f"Entry {entry.seq}, a forgetting, does not say who refused.")
+
+
+def _text(entry: Entry, name: str) -> str:
+    return forms.text(entry.body[name], f"Entry {entry.seq}: the {name} of this {entry.kind}")

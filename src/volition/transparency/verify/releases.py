@@ -11,6 +11,7 @@ from volition.learning.registry import ModelState
 from volition.learning.release import PAYLOAD_TYPE
 from volition.ledger.signing import open_envelope
 from volition.transparency.verify import forms
+from volition.transparency.verify.bodies import Unreadable
 from volition.transparency.verify.claims import Claims, Released, check_attestation, check_card
 from volition.transparency.verify.log import Log
 from volition.transparency.verify.snapshots import Evidence
@@ -31,7 +32,9 @@ class CheckedRelease:
         return f"{self.card}; {self.attestation}"
 
 
-def check_release(members: Mapping[str, bytes], model: ModelState, evidence: Evidence, log: Log) -> CheckedRelease:
+def check_release(
+    members: Mapping[str, bytes], model: ModelState, evidence: Evidence, log: Log, unreadable: Unreadable | None = None
+) -> CheckedRelease:
     """Check the files of a model's last release.
 
     Args:
@@ -39,6 +42,7 @@ def check_release(members: Mapping[str, bytes], model: ModelState, evidence: Evi
         model: The model.
         evidence: What it learned from.
         log: The log.
+        unreadable: Its first entry that cannot be read: a card that rests on it says nothing that can be checked.
     """
     card, markdown, attestation = (members[f"releases/{model.id}/{name}"] for name in RELEASE)
     entry = log.named("release", model.id)
@@ -60,6 +64,8 @@ def check_release(members: Mapping[str, bytes], model: ModelState, evidence: Evi
         prefix=log.prefix,
     )
     claims = check_card(facts, released)
+    if unreadable is not None and log.prefix(facts["checkpoint"]) > unreadable.seq:
+        raise ProofError(f"The terms of the card rest on what cannot be read. {unreadable.why}")
     if markdown != card_markdown(facts).encode():
         raise ProofError("The human-readable card does not match the machine-readable one.")
     found = check_attestation(_statement(attestation, log), facts, card_digest=digest(card))

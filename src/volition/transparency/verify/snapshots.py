@@ -102,6 +102,8 @@ def read_manifest(data: bytes) -> Mapping[str, Any]:
     forms.fields(manifest["people"], "The manifest's people", ("size", "root"))
     forms.fields(manifest["files"], "The manifest's files", (*_FILES, COLLECTED) if _LATER in manifest else _FILES)
     forms.fields(manifest["schema"], "The manifest's schema", ("keys.parquet", "rows.parquet"))
+    if manifest["encoder"] is not None:
+        forms.from_hex(manifest["encoder"], "The manifest's encoder")
     for name, value in manifest["files"].items():
         forms.from_hex(value, f"The manifest's digest of {name}")
     return manifest
