@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from test_claims import Case, world_in
 from test_dishonest_operator import (  # noqa: F401 - fixtures
     KINDS,
     LIES,
@@ -28,10 +29,11 @@ from test_dishonest_operator import (  # noqa: F401 - fixtures
     unsalted,
     verify,
 )
+from test_prove import bundle
 
 import volition_verify as other
 from forging import Forger
-from simulator import DAY_US, SIGNER
+from simulator import DAY_US, SIGNER, TERMS
 from volition.errors import InvalidInputError
 from volition.transparency.verify.archive import pack
 from volition_formats.permits import History, may, publication_fault
@@ -279,12 +281,227 @@ def test_both_verifiers_see_the_same_in_what_was_changed_and_signed_anew(honest,
             members = forging.bundle()
         except (KeyError, TypeError, ValueError, InvalidInputError):
             continue  # nobody can write the files of that
-        checks = names(other.verify_bundle(pack(members), KEY).checks)
-        encoder = changed.get("encoder")  # which the other one also compares with its form
-        if encoder is None:
-            assert checks == [(one.name, one.holds) for one in verify(members, tmp_path).checks], changed
-            told += not all(holds for _, holds in checks)
+        told += not all(holds for _, holds in both_see(members, tmp_path, changed))
     assert told > 20
+
+
+def both_see(members, tmp_path, said=None):
+    """Return the checks that both verifiers make, in their order, with whether each holds."""
+    checks = names(other.verify_bundle(pack(members), KEY).checks)
+    assert checks == [(one.name, one.holds) for one in verify(members, tmp_path).checks], said
+    return checks
+
+
+def failed(checks):
+    return [name for name, holds in checks if not holds]
+
+
+def bodies(honest):  # noqa: F811
+    """Return a body of every kind of entry that has to be read, each of which says something of every field."""
+    ada, bo = (honest.world.party(f"acme-{name}") for name in ("ada", "bo"))
+    uses, place = {"data": ["content"], "purpose": ["feature"]}, "0" * 32
+    version = {**TERMS.to_json(), "id": "v9", "effective": "2026-01-01T00:00:00.000000Z"}
+    future = "2100-01-01T00:00:00.000000Z"
+    said = {"party": ada, **uses, "answer": "yes", "covers": "2026-01-01T00:00:00.000000Z", "until": future}
+    where = {"account": "acme", "conversation": place}
+    return {
+        "terms": {"terms": version, "binds": future},
+        "acceptance": {"account": "acme", "terms": "v1"},
+        "decision": {**said, "namesake": bo, "via": "page"},
+        "region": {"party": ada, "region": "US-CA"},
+        "signal": {"party": ada, "signal": "gpc", "namesake": bo},
+        "limit": {"account": "acme", "group": "g", **uses, "limited": True, "people": [ada, bo]},
+        "sharing": {**where, "conversation": "file", "source": place, "with": [bo], "shared": True, "by": ada},
+        "exclusion": {**where, "party": ada, "purpose": ["feature"], "excluded": True, "namesake": bo},
+        "erasure": {"party": "person:" + "0" * 32},
+    }
+
+
+def test_entries_of_every_kind_are_read(honest, forger, tmp_path):  # noqa: F811
+    for kind, body in bodies(honest).items():
+        forger.append(kind, body)
+    assert failed(both_see(forger.bundle(), tmp_path)) == []
+
+
+def with_terms(**says):
+    return lambda body: {**body, "terms": {**body["terms"], **says}}
+
+
+WRONG = [
+    *[("terms", with_terms(effective=when)) for when in ("20240101", "2024-W01", "2024-001", "2024-01-01T00Z", None)],
+    *[("terms", {"binds": when}) for when in ("21000101", "2100-01-01T00:00", "2100-01-01T000000Z", None)],
+    *[("acceptance", {name: None}) for name in ("account", "terms")],
+    *[("decision", {name: None}) for name in ("party", "answer", "data", "purpose", "namesake")],
+    *[("decision", {name: "2026-W01"}) for name in ("covers", "until")],
+    *[("decision", {"answer": wrong}) for wrong in (True, 0, ["yes"])],
+    *[("decision", {"data": wrong}) for wrong in ("content", {"content": 1}, ["content", None])],
+    *[("region", {"party": None}), ("region", {"region": None}), ("region", {"region": "EEA"})],
+    *[("region", {"region": wrong}) for wrong in ("us", "US-", "US-CALI", "")],
+    *[("signal", {name: None}) for name in ("party", "signal", "namesake")],
+    *[("limit", {name: None}) for name in ("account", "group", "limited", "people")],
+    *[("sharing", {name: None}) for name in ("account", "conversation", "source", "with", "shared", "by")],
+    *[("sharing", {"with": wrong}) for wrong in ("person:x", [1], {"person:x": 1})],
+    *[("exclusion", {name: None}) for name in ("account", "conversation", "party", "excluded", "namesake")],
+    ("exclusion", {"purpose": "feature"}),
+    ("erasure", {"party": None}),
+]
+
+
+@pytest.mark.parametrize("number", range(len(WRONG)))
+def test_an_entry_in_which_a_value_is_of_another_form_fails_the_terms(honest, forger, tmp_path, number):  # noqa: F811
+    kind, change = WRONG[number]
+    body = bodies(honest)[kind]
+    forger.append(kind, change(body) if callable(change) else {**body, **change})
+    checks = both_see(forger.bundle(), tmp_path)
+    assert failed(checks) == ["terms"]
+    assert not any(name.startswith(("permits", "forgetting")) for name, _ in checks), "nothing can be asked of that log"
+
+
+@pytest.mark.parametrize("when", ["2024-01-01", "2024-01-01 00:00Z", "2024-01-01T00:00:00.5+02:00"])
+def test_instants_of_early_versions_are_read(honest, forger, tmp_path, when):  # noqa: F811
+    forger.append("terms", with_terms(effective=when)(bodies(honest)["terms"]))
+    forger.append("decision", {**bodies(honest)["decision"], "covers": when})
+    assert failed(both_see(forger.bundle(), tmp_path)) == []
+
+
+def test_a_region_that_there_is_not_is_found_though_nobody_asks(honest, forger, tmp_path):  # noqa: F811
+    """The other verifier has no list of codes, as the page allows: to it, two capitals are a country."""
+    forger.append("region", {"party": honest.world.party("acme-ada"), "region": "ZZ"})
+    [check] = [check for check in verify(forger.bundle(), tmp_path).checks if not check.holds]
+    assert (check.name, "ZZ" in check.detail) == ("terms", True)
+
+
+def test_a_card_that_rests_on_what_cannot_be_read_fails_and_an_earlier_one_holds(honest, forger, tmp_path):  # noqa: F811
+    forger.insert(forger.place("release", 0), "signal", {"party": None, "signal": "gpc"})
+    first, second = failed(both_see(forger.bundle(), tmp_path))
+    assert (first, second.startswith("release ")) == ("terms", True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"parties": None}, {"parties": ["x", None]}, {"parties": "x"}, {"successor": 0}, {"model": None}],
+)
+def test_a_forgetting_of_another_form_fails_the_models(honest, forger, tmp_path, change):  # noqa: F811
+    body = {"model": honest.models[0], "successor": None, "parties": [honest.world.party("acme-ada")]}
+    forger.append("forgetting", {**body, **change})
+    assert failed(both_see(forger.bundle(), tmp_path)) == ["models"]
+
+
+def test_of_a_forgotten_model_that_promised_no_number_it_is_told_that_nobody_knows(honest, forger, tmp_path):  # noqa: F811
+    forger.change(forger.place("model", 0), due_days="x")
+    forger.append("forgetting", {"model": honest.models[0], "successor": None, "parties": ["account:acme"]})
+    members = forger.bundle()
+    report = other.verify_bundle(pack(members), KEY)
+    for warnings in (report.warnings, verify(members, tmp_path).warnings):
+        assert [warning.startswith("Nobody knows whether ") for warning in warnings] == [True]
+
+
+@pytest.mark.parametrize("encoder", [False, True, 0, "", "x", "AB" * 32, "ab" * 31, ["ab" * 32]])
+def test_an_encoder_is_a_digest_or_null(honest, tmp_path, encoder):  # noqa: F811
+    for says, holds in ((encoder, False), ("ab" * 32, True)):
+        forging = Forger(honest.members)
+        forging.manifests[honest.snapshots[0].id] = lambda manifest, _, says=says: manifest.update(encoder=says)
+        checks = both_see(forging.bundle(), tmp_path)
+        assert any(name.startswith("snapshot") for name in failed(checks)) != holds
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """The evidence of a world with a card that has a finding of every audit, and the model that it is of."""
+    folder = tmp_path_factory.mktemp("measured")
+    with world_in(folder) as world:
+        model = Case(world).card["model"]
+        yield bundle(world, folder / "measured.zip"), model
+
+
+def ranked(detail, ranks):
+    return {"1": {**detail["by_writers"]["1"], "ranks": ranks}}
+
+
+def halved(by_account):
+    for name, units in (("acme", 1.5), ("brill", 6.5)):
+        by_account[name]["units"] = units
+
+
+def level(detail):
+    """Make two groups equal: their ratio is 1."""
+    for group in detail["groups"].values():
+        group["value"] = 0.5
+    detail["ratio"] = True
+
+
+CURVES = {
+    "no number": {"0.01": 0.02, "0.05": True},
+    "falls": {"0.01": 0.02, "0.05": 0.01},
+    "falls in the order of numbers": {"0.01": 0.02, "1e-05": 0.1},
+    "rises in the order of numbers alone": {"0.01": 0.02, "1e-05": 0.01},
+    "another height at the rate, spelt otherwise": {"0.010": 0.03, "0.05": 0.1},
+}
+
+FALSE = {
+    **{
+        f"a curve: {what}": ("attack", lambda one, curve=curve: one.update(curve=curve))
+        for what, curve in CURVES.items()
+    },
+    "a text for how many were left out": ("poisoning", lambda one: one.update(left_out="3")),
+    "a fraction for how many were left out": ("poisoning", lambda one: one.update(left_out=2.5)),
+    "true for how many were left out": ("poisoning", lambda one: one.update(left_out=True)),
+    "parties that are no list": ("poisoning", lambda one: one.update(parties={"0": one["parties"][0]})),
+    "true for 1 by writers": ("canary", lambda one: one["by_writers"]["1"].update(low=True)),
+    "true for a rank": ("canary", lambda one: one.update(secrets=4, by_writers=ranked(one, [True, True]))),
+    "half a unit of a benefit": ("benefit", lambda one: halved(one["by_account"])),
+    "true for a ratio": ("fairness", level),
+}
+
+
+def stated(measured, audit, change):
+    """Return the bundle with the first finding of an audit changed in its details, everything signed anew."""
+    members, model = measured
+    forging = Forger(members)
+
+    def say(card, statement):
+        finding = next(one for one in card["findings"] if one["audit"] == audit)
+        change(finding["detail"])
+        if audit == "fairness":
+            finding["value"] = 0.0
+        statement["predicate"]["findings"] = card["findings"]
+
+    forging.cards[model] = say
+    return forging.bundle()
+
+
+@pytest.mark.parametrize("name", FALSE)
+def test_a_finding_that_is_not_in_its_own_form_fails_its_release(measured, tmp_path, name):
+    [check] = failed(both_see(stated(measured, *FALSE[name]), tmp_path))
+    assert check.startswith("release "), check
+
+
+def test_a_card_of_every_audit_holds_with_other_figures_of_the_right_form(measured, tmp_path):
+    assert failed(both_see(measured[0], tmp_path)) == []
+    assert (
+        failed(
+            both_see(stated(measured, "canary", lambda one: one.update(by_writers=ranked(one, [512.0, 128]))), tmp_path)
+        )
+        == []
+    )
+    assert (
+        failed(
+            both_see(stated(measured, "attack", lambda one: one.update(curve={"0.05": 0.1, "0.0001": 0.0})), tmp_path)
+        )
+        == []
+    )
+
+
+@pytest.mark.slow
+def test_both_verifiers_see_the_same_in_entries_that_were_changed_and_signed_anew(honest, tmp_path):  # noqa: F811
+    told = 0
+    for kind, body in bodies(honest).items():
+        every = list(changes(body))
+        for changed in random.Random(7).sample(every, min(len(every), 15)):
+            forging = Forger(honest.members)
+            forging.append(kind, changed)
+            told += bool(failed(both_see(forging.bundle(), tmp_path, (kind, changed))))
+    assert told > 40
 
 
 # --- the replay ---
