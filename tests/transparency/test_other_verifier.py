@@ -328,28 +328,40 @@ def with_terms(**says):
 
 
 WRONG = [
-    *[("terms", with_terms(effective=when)) for when in ("20240101", "2024-W01", "2024-001", "2024-01-01T00Z", None)],
-    *[("terms", {"binds": when}) for when in ("21000101", "2100-01-01T00:00", "2100-01-01T000000Z", None)],
-    *[("acceptance", {name: None}) for name in ("account", "terms")],
-    *[("decision", {name: None}) for name in ("party", "answer", "data", "purpose", "namesake")],
-    *[("decision", {name: "2026-W01"}) for name in ("covers", "until")],
-    *[("decision", {"answer": wrong}) for wrong in (True, 0, ["yes"])],
-    *[("decision", {"data": wrong}) for wrong in ("content", {"content": 1}, ["content", None])],
+    *[("terms", with_terms(effective=when)) for when in ("20240101", "2024-W01", "2024-01-01T00Z")],
+    *[("terms", {"binds": when}) for when in ("21000101", None)],
+    ("acceptance", {"account": None}),
+    *[("decision", {name: None}) for name in ("party", "answer", "namesake")],
+    *[("decision", {"covers": "2026-W01"}), ("decision", {"answer": True}), ("decision", {"data": {"content": 1}})],
     *[("region", {"party": None}), ("region", {"region": None}), ("region", {"region": "EEA"})],
-    *[("region", {"region": wrong}) for wrong in ("us", "US-", "US-CALI", "")],
-    *[("signal", {name: None}) for name in ("party", "signal", "namesake")],
-    *[("limit", {name: None}) for name in ("account", "group", "limited", "people")],
-    *[("sharing", {name: None}) for name in ("account", "conversation", "source", "with", "shared", "by")],
-    *[("sharing", {"with": wrong}) for wrong in ("person:x", [1], {"person:x": 1})],
-    *[("exclusion", {name: None}) for name in ("account", "conversation", "party", "excluded", "namesake")],
-    ("exclusion", {"purpose": "feature"}),
+    ("signal", {"signal": None}),
+    ("limit", {"account": None}),
+    *[
+        ("sharing", {"source": None}),
+        ("sharing", {"with": None}),
+        ("sharing", {"with": [1]}),
+        ("sharing", {"shared": 1}),
+    ],
+    *[("exclusion", {"conversation": None}), ("exclusion", {"namesake": None}), ("exclusion", {"purpose": "feature"})],
     ("erasure", {"party": None}),
+]
+MORE = [
+    *[("terms", with_terms(effective=when)) for when in ("2024-001", "2024-01-01T000000Z", "2024-01-01T00:00", None)],
+    ("acceptance", {"terms": None}),
+    *[("decision", {"data": wrong}) for wrong in ("content", None, ["content", None])],
+    *[("decision", {"purpose": None}), ("decision", {"until": "2026-W01"}), ("decision", {"answer": ["yes"]})],
+    *[("region", {"region": wrong}) for wrong in ("us", "US-", "US-CALI", "")],
+    *[("signal", {name: None}) for name in ("party", "namesake")],
+    *[("limit", {name: None}) for name in ("group", "limited", "people")],
+    *[("sharing", {name: None}) for name in ("account", "conversation", "shared", "by")],
+    *[("sharing", {"with": wrong}) for wrong in ("person:x", {"person:x": 1})],
+    *[("exclusion", {name: None}) for name in ("account", "party", "excluded")],
 ]
 
 
-@pytest.mark.parametrize("number", range(len(WRONG)))
-def test_an_entry_in_which_a_value_is_of_another_form_fails_the_terms(honest, forger, tmp_path, number):  # noqa: F811
-    kind, change = WRONG[number]
+@pytest.mark.parametrize("wrong", [*WRONG, *(pytest.param(one, marks=pytest.mark.slow) for one in MORE)])
+def test_an_entry_in_which_a_value_is_of_another_form_fails_the_terms(honest, forger, tmp_path, wrong):  # noqa: F811
+    kind, change = wrong
     body = bodies(honest)[kind]
     forger.append(kind, change(body) if callable(change) else {**body, **change})
     checks = both_see(forger.bundle(), tmp_path)
@@ -396,7 +408,7 @@ def test_of_a_forgotten_model_that_promised_no_number_it_is_told_that_nobody_kno
         assert [warning.startswith("Nobody knows whether ") for warning in warnings] == [True]
 
 
-@pytest.mark.parametrize("encoder", [False, True, 0, "", "x", "AB" * 32, "ab" * 31, ["ab" * 32]])
+@pytest.mark.parametrize("encoder", [False, 0, "x", "AB" * 32])
 def test_an_encoder_is_a_digest_or_null(honest, tmp_path, encoder):  # noqa: F811
     for says, holds in ((encoder, False), ("ab" * 32, True)):
         forging = Forger(honest.members)
