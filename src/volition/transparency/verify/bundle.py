@@ -257,4 +257,9 @@ def _check_names(members: Mapping[str, bytes], models: Models, evidences: Mappin
     if strange:
         msg = f"The bundle holds files that nothing refers to: {', '.join(strange)}."
         raise ProofError(msg)
+    missing = sorted(
+        expected - members.keys() - {f"snapshots/{model.snapshot}/{COLLECTED}" for model in models.working}
+    )
+    if missing:
+        raise ProofError(f"The bundle lacks files that the log speaks of: {', '.join(missing)}.")
     return f"all {len(members)} files in the bundle are accounted for"
