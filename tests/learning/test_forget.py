@@ -668,10 +668,10 @@ def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 
 append = Ledger.append
-def append_or_die(self, *drafts):
+def append_or_die(self, *drafts, **how):
     if where in [draft.kind for draft in drafts]:
         die()
-    return append(self, *drafts)
+    return append(self, *drafts, **how)
 
 match where:
     case "before erasing the files":

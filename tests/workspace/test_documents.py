@@ -168,7 +168,8 @@ def test_a_snapshot_is_read_back_by_mlcroissant_and_a_missing_file_is_refused(op
     workspace, model = opened
     snapshot = workspace.models.card(model)["learned_from"]["snapshot"]
     files = workspace.documents.publish_snapshot(snapshot, tmp_path / "set")
-    assert set(files) == {"croissant.json", "keys.parquet", "manifest.json", "people.json", "rows.parquet"}
+    frozen = {"collected.parquet", "keys.parquet", "manifest.json", "people.json", "rows.parquet"}
+    assert set(files) == {"croissant.json", *frozen}
     dataset = mlcroissant.Dataset(jsonld=str(tmp_path / "set" / "croissant.json"))
     assert not dataset.metadata.ctx.issues.errors
     assert not dataset.metadata.ctx.issues.warnings
