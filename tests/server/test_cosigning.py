@@ -35,6 +35,8 @@ from volition.workspace.public_log import AskedState
 from volition.workspace.witness_client import ask_all
 from waiting import until
 
+pytestmark = pytest.mark.slow  # real servers and processes
+
 ORIGIN = "log.example/witnessed"
 FOREIGN = os.environ.get("VOLITION_AICS_WITNESS") or shutil.which("aics-witness")
 

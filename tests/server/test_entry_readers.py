@@ -29,6 +29,8 @@ from volition.server.entry_readers import (
 )
 from volition.server.web.app import PAGES
 
+pytestmark = pytest.mark.slow  # every route is asked as everybody
+
 SAME = {"sec-fetch-site": "same-origin"}
 STRANGER, FOREIGN = "a person of another account", "another account's administrator"
 USERS = {STRANGER: "demo-stranger", FOREIGN: "demo-foreign", **{role: f"demo-{role}" for role in Role}}
