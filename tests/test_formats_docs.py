@@ -14,11 +14,10 @@ from volition.consent.controller import Controller
 from volition.learning.dp import least_epsilon
 from volition.ledger import merkle
 from volition.ledger.entry import KINDS, Entry, boundary
-from volition.ledger.signing import VerifierKey
+from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.transparency.consent_record import early_record, receipt_of, record_of
 from volition.transparency.evidence import verify_evidence
 from volition.transparency.verify.bundle import Kept, verify_bundle
-from volition.transparency.verify.log import open_checkpoint
 from volition.transparency.verify.witnessed import verify_entry_proof
 
 FORMATS = Path(__file__).parent.parent / "docs" / "formats"

@@ -37,8 +37,7 @@ from volition.ledger.signing import (
     Signer,
     VerifierKey,
     checkpoint_text,
-    open_note,
-    parse_checkpoint,
+    open_checkpoint,
     sign_note,
 )
 from volition.ledger.store import LOWEST, Growth, Head, Store
@@ -221,10 +220,7 @@ class Ledger:
         Raises:
             ProofError: It is none of this log.
         """
-        checkpoint = parse_checkpoint(open_note(note, self._key).text)
-        if checkpoint.origin != self._key.name:
-            raise ProofError(f"The checkpoint belongs to the log {checkpoint.origin}, not to {self._key.name}.")
-        return checkpoint
+        return open_checkpoint(note, self._key)
 
     def check_extends(self, note: str, *, where: str) -> None:
         """Check that this ledger is the one of which a checkpoint was signed, or has grown from it.
@@ -324,8 +320,8 @@ class Ledger:
             return seen
         if head.size < size or not head.note:
             raise ProofError(f"There were {size} entries, now there are {head.size}: {TAMPERED}")
-        checkpoint = parse_checkpoint(open_note(head.note, self._key).text)
-        if (checkpoint.origin, checkpoint.size) != (self._key.name, head.size):
+        checkpoint = open_checkpoint(head.note, self._key)
+        if checkpoint.size != head.size:
             raise ProofError(f"{head.size} entries, but a checkpoint of {checkpoint.size}: {TAMPERED}")
         if merkle.root(head.size, self._read) != checkpoint.root:
             raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {TAMPERED}")
@@ -340,7 +336,7 @@ class Ledger:
         )
 
     def _verify_note(self, note: str, expected: Checkpoint) -> None:
-        if parse_checkpoint(open_note(note, self._key).text) != expected:
+        if open_checkpoint(note, self._key) != expected:
             raise ProofError(f"The checkpoint of size {expected.size} is not that of its entries: {TAMPERED}")
 
     def _verified_entries(self, start: int, end: int, head: Checkpoint) -> Iterator[Entry]:

@@ -129,12 +129,12 @@ class Tree:
         root: Its root, 32 bytes.
     """
 
-    def __init__(self, entries: Iterable[bytes]) -> None:
-        """Hash every entry, in the order given."""
+    def __init__(self, entries: Iterable[bytes] = (), *, hashes: Iterable[bytes] | None = None) -> None:
+        """Hash every entry, in the order given; or take the `hashes` of entries of which nothing else is known."""
         frontier = Frontier()
         self._levels: list[bytearray] = []  # the nodes of each, one after the other: 64 bytes for each entry in all
-        for entry in entries:
-            for node in frontier.append(leaf_hash(entry)):
+        for leaf in map(leaf_hash, entries) if hashes is None else hashes:
+            for node in frontier.append(leaf):
                 if node.level == len(self._levels):
                     self._levels.append(bytearray())
                 self._levels[node.level] += node.hash

@@ -281,6 +281,18 @@ def parse_checkpoint(text: str) -> Checkpoint:
     raise ProofError("The text is no checkpoint: it should be three lines with origin, size and root.")
 
 
+def open_checkpoint(note: str | bytes, key: VerifierKey) -> Checkpoint:
+    """Return what a checkpoint says that a log's key signed, and that is of the log that the key names.
+
+    Raises:
+        ProofError: It is no such checkpoint.
+    """
+    checkpoint = parse_checkpoint(open_note(note, key).text)
+    if checkpoint.origin != key.name:
+        raise ProofError(f"The checkpoint belongs to the log {checkpoint.origin}, the key to {key.name}.")
+    return checkpoint
+
+
 def sign_envelope(payload_type: str, payload: bytes, *signers: Signer) -> dict[str, Any]:
     """Return the payload in a DSSE envelope, as a JSON value.
 

@@ -24,7 +24,7 @@ from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import PART, flush, turn
 from volition.ledger import merkle
 from volition.ledger.log import Ledger
-from volition.ledger.signing import Checkpoint, VerifierKey, open_note, parse_checkpoint
+from volition.ledger.signing import Checkpoint, VerifierKey, open_checkpoint
 
 WIDTH: Final = 256
 """Hashes of a full tile, and entries of a full bundle."""
@@ -108,7 +108,7 @@ def export_tiles(ledger: Ledger, key: VerifierKey, folder: Path, note: str, *, w
             the ledger is not what was signed.
         BackendError: A file cannot be written.
     """
-    checkpoint = parse_checkpoint(open_note(note, key).text)
+    checkpoint = open_checkpoint(note, key)
     if not with_entries and (folder / "tile" / ENTRIES).exists():
         msg = f"{folder} holds entries already, so it is not hashes alone. Name another folder, or remove tile/entries."
         raise InvalidInputError(msg)
@@ -132,7 +132,7 @@ def _old_size(ledger: Ledger, key: VerifierKey, folder: Path) -> int:
     if not path.exists():
         return 0
     try:
-        old = parse_checkpoint(open_note(path.read_bytes(), key).text)
+        old = open_checkpoint(path.read_bytes(), key)
     except ProofError as error:
         msg = f"{path} is no checkpoint of {key.name}: {error} Name another folder for this log."
         raise InvalidInputError(msg) from error

@@ -21,7 +21,6 @@ import hmac
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final, NamedTuple, Protocol
 
 import pyarrow as pa
@@ -183,7 +182,7 @@ def commit_batch(records: Iterable[Recorded], batch_key: bytes) -> tuple[dict[st
     leaves = Leaves(people_key(batch_key))
     ordered = sorted(records, key=lambda record: record.record_id)
     hashes = merkle.leaf_hashes(leaves.leaf(one, salt_of(batch_key, one.record_id)) for one in ordered)
-    return {"records": len(hashes), "root": root_of(hashes).hex()}, b"".join(hashes)
+    return {"records": len(hashes), "root": merkle.root_of(hashes).hex()}, b"".join(hashes)
 
 
 def split_hashes(hashes: bytes) -> list[bytes]:
@@ -192,20 +191,9 @@ def split_hashes(hashes: bytes) -> list[bytes]:
     return [hashes[start : start + size] for start in range(0, len(hashes), size)]
 
 
-def root_of(hashes: Iterable[bytes]) -> bytes:
-    """Return the root of the tree over the hashes of leaves."""
-    return merkle.root_of(hashes)
-
-
-def hash_of(leaf: bytes) -> bytes:
-    """Return the hash of a leaf."""
-    return sha256(b"\x00" + leaf).digest()
-
-
 def paths_of(hashes: Sequence[bytes], indexes: Iterable[int]) -> list[list[bytes]]:
     """Return the proofs of inclusion of some leaves, from the hashes of all."""
-    nodes = {(node.level, node.number): node.hash for node in merkle.Frontier().extend(hashes)}
-    return [merkle.prove_inclusion(index, len(hashes), lambda *node: nodes[node]) for index in indexes]
+    return list(map(merkle.Tree(hashes=hashes).prove_inclusion, indexes))
 
 
 def write_collected(batches: Sequence[CollectedBatch]) -> bytes:

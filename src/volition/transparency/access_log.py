@@ -279,9 +279,7 @@ class AccessLog:
         _, leaf, seq = found
         if seq is None:
             raise InvalidInputError(f"The day {day} is not over yet. From tomorrow on each of its lines can be proved.")
-        frontier = merkle.Frontier()
-        nodes = {(node.level, node.number): node.hash for node in frontier.extend(hashes)}
-        path = merkle.prove_inclusion(number, len(hashes), lambda level, at: nodes[level, at])
+        path = merkle.Tree(hashes=hashes).prove_inclusion(number)
         return ProvenLine(leaf=leaf, index=number, lines=len(hashes), path=tuple(path), seq=seq)
 
     def erase(self, pseudonym: str) -> None:
@@ -297,9 +295,8 @@ class AccessLog:
 
     def _close_day(self, day: str, size: int) -> None:
         self._add(day, _features(self._db.execute(_COUNTED_ON, (day,)).fetchall()))
-        frontier = merkle.Frontier()
-        frontier.extend(self._hashes(day))
-        self._db.execute("INSERT INTO days VALUES (?, ?, ?, ?, NULL)", (day, frontier.size, frontier.root(), size))
+        hashes = self._hashes(day)
+        self._db.execute("INSERT INTO days VALUES (?, ?, ?, ?, NULL)", (day, len(hashes), merkle.root_of(hashes), size))
 
     def _add(self, day: str, lines: Iterable[AccessLine]) -> None:
         [start] = self._db.execute("SELECT coalesce(max(number) + 1, 0) FROM lines WHERE day = ?", (day,)).fetchone()

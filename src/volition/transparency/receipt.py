@@ -23,11 +23,10 @@ from volition.consent.controller import UNNAMED, Controller
 from volition.errors import ProofError
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
-from volition.ledger.signing import VerifierKey
+from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.transparency.consent_record import early_record, receipt_of, record_of
 from volition.transparency.verify import forms
 from volition.transparency.verify.checks import Verified, check_claim
-from volition.transparency.verify.log import open_checkpoint
 from volition.transparency.verify.people import read_shown_entries
 
 FORMAT: Final = "volition/receipt/2"

@@ -15,7 +15,7 @@ from volition.canonical import us_to_text
 from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.ledger.cosignatures import WitnessState
 from volition.ledger.policy import PolicyKey, check_policy
-from volition.ledger.signing import VerifierKey, open_note, parse_checkpoint, signature_lines
+from volition.ledger.signing import VerifierKey, open_note, signature_lines
 from volition.ledger.tiles import Exported, export_tiles
 from volition.ledger.tlog_proof import TlogProof
 from volition.ledger.witness import AddCheckpoint
@@ -111,8 +111,8 @@ class PublicLog:
         size = self._opened.ledger.size
         if not 0 <= seq < size:
             raise InvalidInputError(f"There is no entry {seq}. The log has {size}, counted from 0.")
-        note = self.newest_cosigned(above=seq) or self.cosigned()
-        at = parse_checkpoint(open_note(note, self._opened.verifier).text).size
+        note = self.checkpoint_above(seq)
+        at = self._opened.ledger.open_checkpoint(note).size
         [entry] = self._opened.ledger.entries(seq, seq + 1)
         return TlogProof(
             index=seq,

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from volition.errors import InvalidInputError, ProofError
+from volition.ledger import merkle
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.log import Ledger
 from volition.records.commitment import (
@@ -19,10 +20,8 @@ from volition.records.commitment import (
     Leaves,
     Recorded,
     commit_batch,
-    hash_of,
     new_batch_key,
     people_key,
-    root_of,
     salt_of,
     split_hashes,
 )
@@ -74,7 +73,7 @@ def batches_of(records: Sequence[Recorded], index: LakeIndex, ledger: Ledger | N
         places = _logged_places(entry, leaves, _needed(ledger))
         writer = Leaves(people_key(key))
         salts = [salt_of(key, records[row].record_id) for row in rows]
-        hashes = (hash_of(writer.leaf(records[row], salt)) for row, salt in zip(rows, salts, strict=True))
+        hashes = (merkle.leaf_hash(writer.leaf(records[row], salt)) for row, salt in zip(rows, salts, strict=True))
         indexes = [_place(places, leaf, records[row], entry) for row, leaf in zip(rows, hashes, strict=True)]
         found.append(
             CollectedBatch(
@@ -107,7 +106,7 @@ def _logged_places(entry: int, leaves: bytes, ledger: Ledger) -> dict[bytes, int
     """Return where each leaf of a batch stands, by its hash, once the ledger's entry was seen to commit to them."""
     hashes = split_hashes(leaves)
     said = _collect_entry(ledger, entry)
-    if said is None or said.body != {"records": len(hashes), "root": root_of(hashes).hex()}:
+    if said is None or said.body != {"records": len(hashes), "root": merkle.root_of(hashes).hex()}:
         msg = (
             f"The lake says that entry {entry} of the ledger is about a batch of {len(hashes)} records; it is not. "
             "The ledger and the lake are not of one time: restore both from the same backup."

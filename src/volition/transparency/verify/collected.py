@@ -23,20 +23,18 @@ from volition.canonical import canonical_json, us_to_text
 from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
-from volition.ledger.signing import VerifierKey
+from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.records.commitment import (
     SALT_BYTES,
     CollectedBatch,
     Leaves,
-    hash_of,
     person_alias,
     read_collected,
-    root_of,
     split_hashes,
 )
 from volition.transparency.verify import forms
 from volition.transparency.verify.checks import Verified, check_claim
-from volition.transparency.verify.log import open_checkpoint, read_entry
+from volition.transparency.verify.log import read_entry
 
 COLLECTED_FORMAT: Final = "volition/collected-proof/1"
 
@@ -252,7 +250,7 @@ def _check_entry(batch: CollectedBatch, entries: Sequence[Entry]) -> None:
     if entry is None or entry.kind != "collect":
         raise ProofError(f"Entry {batch.entry} is no entry about what was collected, from before the snapshot.")
     hashes = split_hashes(batch.leaves)
-    if not forms.same(entry.body, {"records": len(hashes), "root": root_of(hashes).hex()}):
+    if not forms.same(entry.body, {"records": len(hashes), "root": merkle.root_of(hashes).hex()}):
         raise ProofError(f"The leaves of a batch are not those that entry {entry.seq} commits to.")
 
 
@@ -301,7 +299,9 @@ def _check_shown(batch: Mapping[str, Any], entry: Entry) -> list[int]:
         written, index = shown["leaf"].encode(), forms.count(shown["index"], "The place of a leaf")
         if index <= last:
             raise ProofError(f"The leaves of entry {entry.seq} are not in their order.")
-        merkle.verify_inclusion(hash_of(written), index, size, forms.hashes(shown["path"], "The path to a leaf"), root)
+        merkle.verify_inclusion(
+            merkle.leaf_hash(written), index, size, forms.hashes(shown["path"], "The path to a leaf"), root
+        )
         match forms.read_canonical(written, "A leaf"):
             case [str(), str(record), str(), [*people], str(), int(at_us), str() | None]:
                 mine = aliases.intersection(people)

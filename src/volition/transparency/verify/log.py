@@ -9,16 +9,7 @@ from volition.canonical import us_to_text
 from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry, check_form
-from volition.ledger.signing import Checkpoint, VerifierKey, open_note, parse_checkpoint
-
-
-def open_checkpoint(note: str | bytes, verifier: VerifierKey) -> Checkpoint:
-    """Return a checkpoint that is signed by the log's key and belongs to the log that the key names."""
-    checkpoint = parse_checkpoint(open_note(note, verifier).text)
-    if checkpoint.origin != verifier.name:
-        msg = f"The checkpoint belongs to the log {checkpoint.origin}, the key to {verifier.name}."
-        raise ProofError(msg)
-    return checkpoint
+from volition.ledger.signing import VerifierKey, open_checkpoint
 
 
 def read_entry(leaf: bytes) -> Entry:

@@ -23,12 +23,11 @@ from volition.canonical import text_to_us, us_to_datetime
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
-from volition.ledger.signing import VerifierKey
+from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.transparency.access_log import PROOF_FORMAT
 from volition.transparency.usage import DAY_US, day_us
 from volition.transparency.verify.checks import Verified, check_claim
 from volition.transparency.verify.forms import count, fields, from_hex, hashes, read_canonical, text
-from volition.transparency.verify.log import open_checkpoint
 
 CLAIMED: Final = (
     "that nobody else looked: the operator writes this log, and whoever reads the files directly is not in it"

@@ -13,11 +13,11 @@ from volition.canonical import digest
 from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
-from volition.ledger.signing import VerifierKey
+from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.records.snapshot import person_leaf, person_tag, rows_commitment
 from volition.transparency.verify import forms
 from volition.transparency.verify.checks import Verified, check_claim
-from volition.transparency.verify.log import open_checkpoint, read_entry
+from volition.transparency.verify.log import read_entry
 
 PROOF_FORMAT: Final = "volition/person-proof/1"
 

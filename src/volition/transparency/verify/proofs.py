@@ -7,10 +7,10 @@ from typing import Any, Final
 from volition.canonical import us_to_text
 from volition.errors import ProofError
 from volition.ledger import merkle
-from volition.ledger.signing import VerifierKey
+from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.transparency.verify import forms
 from volition.transparency.verify.checks import Verified, check_claim
-from volition.transparency.verify.log import open_checkpoint, read_entry
+from volition.transparency.verify.log import read_entry
 
 CONSISTENCY_FORMAT: Final = "volition/consistency-proof/1"
 INCLUSION_FORMAT: Final = "volition/inclusion-proof/1"
