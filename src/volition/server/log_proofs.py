@@ -16,12 +16,10 @@ from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import Checkpoint
 from volition.server.entry_readers import EntryReader, check_hides, check_may_prove, may_read
+from volition.transparency.evidence import SIGNATURE, quoted_checkpoints
+from volition.transparency.verify.proofs import CONSISTENCY_FORMAT, INCLUSION_FORMAT
 from volition.workspace import Workspace
 
-INCLUSION: Final = "volition/inclusion-proof/1"
-CONSISTENCY: Final = "volition/consistency-proof/1"
-
-_SIGNATURE: Final = "\n\n\N{EM DASH} "
 _MOST: Final = 100
 
 
@@ -55,7 +53,7 @@ def inclusion(workspace: Workspace, reader: EntryReader, entry: Entry) -> dict[s
     size = ledger.size
     check_may_prove(reader, ledger, entry, merkle.inclusion_spans(entry.seq, size))
     return {
-        "format": INCLUSION,
+        "format": INCLUSION_FORMAT,
         "key": workspace.verifier.to_text(),
         "seq": entry.seq,
         "entry": entry.leaf_bytes.decode() if may_read(reader, entry) else None,
@@ -81,7 +79,7 @@ def consistency(workspace: Workspace, reader: EntryReader, old: str | int, new: 
     ledger = workspace.ledger
     size = old if isinstance(old, int) else ledger.open_checkpoint(old).size
     document = {
-        "format": CONSISTENCY,
+        "format": CONSISTENCY_FORMAT,
         "key": workspace.verifier.to_text(),
         "old": workspace.log.cosigned(old) if isinstance(old, int) else old,
         "new": workspace.log.cosigned(new),
@@ -182,15 +180,7 @@ def _quoted(text: str) -> Iterator[str]:
     try:
         document = json.loads(plain)
     except (ValueError, RecursionError):
-        if _SIGNATURE in plain:
+        if SIGNATURE in plain:
             yield f"{plain}\n"
         return
-    left = [document]
-    while left:
-        value = left.pop()
-        if isinstance(value, str) and _SIGNATURE in value:
-            yield value
-        elif isinstance(value, dict):
-            left += value.values()
-        elif isinstance(value, list):
-            left += value
+    yield from quoted_checkpoints(document)

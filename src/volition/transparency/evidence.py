@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from volition.errors import InvalidInputError
 from volition.ledger.signing import VerifierKey
@@ -19,6 +19,9 @@ from volition.transparency.verify.proofs import (
     verify_consistency_proof,
     verify_inclusion_proof,
 )
+
+SIGNATURE: Final = "\n\n\N{EM DASH} "
+"""What stands in every signed note, between its text and its signatures."""
 
 
 def verify_evidence(document: Any, verifier: VerifierKey, *, people: Collection[str] = ()) -> Verified:  # noqa: ANN401 - any JSON value may arrive
@@ -71,15 +74,15 @@ def parts(document: Any) -> tuple[list[Any], list[Any]]:  # noqa: ANN401 - any J
 
 def quoted_checkpoints(document: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value may arrive
     """Yield every signed checkpoint that a document quotes, however deep."""
-    if isinstance(document, Mapping):
-        for name, value in document.items():
-            if name in {"checkpoint", "old", "new"} and isinstance(value, str):
-                yield value
-            else:
-                yield from quoted_checkpoints(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from quoted_checkpoints(value)
+    left = [document]
+    while left:
+        value = left.pop()
+        if isinstance(value, str) and SIGNATURE in value:
+            yield value
+        elif isinstance(value, Mapping):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
 
 
 def _outside(document: Any) -> Iterator[Check]:  # noqa: ANN401 - any JSON value may arrive
