@@ -135,6 +135,8 @@ def test_a_line_is_proved_and_verified_by_commands_alone(folder, volition):
     assert "that nobody else looked" in told["claimed"][0]
     assert volition("verify", file, "--key", key, "--person", pseudonym)[0] == 0
     assert volition("verify", file, "--key", key, "--person", "0" * 32)[0] == 4
+    for misspelt in (pseudonym.upper(), f" {pseudonym}", pseudonym[:-1], "ada"):
+        assert volition("verify", file, "--key", key, "--person", misspelt)[0] == 2, misspelt
 
 
 KILLED = """

@@ -13,7 +13,7 @@ import typer
 from volition.cli import codes
 from volition.cli.blocks import Block, Grid, Line, Value, paragraph
 from volition.cli.call import Call, Result, command
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, InvalidInputError, ProofError
 
 if TYPE_CHECKING:
     from volition.ledger.policy import Policy
@@ -282,8 +282,14 @@ def _key(call: Call, given: str | None) -> "tuple[VerifierKey, str]":
 def _verify(path: Path, verifier: "VerifierKey", *, people: Collection[str], kept: "Kept | None") -> "Verified":
     from volition.transparency.evidence import verify_evidence
     from volition.transparency.verify.bundle import verify_bundle
+    from volition.transparency.verify.forms import pseudonym
     from volition.transparency.verify.proofs import is_note, verify_checkpoint
 
+    for one in people:
+        try:
+            pseudonym(one)
+        except ProofError as error:  # what was typed here is not evidence: it is corrected, and asked again
+            raise InvalidInputError(f"--person: {error} Copy it from the page Receipts and proofs.") from error
     is_zip = _begins_with(path, _ZIP_MAGIC)
     if is_zip and people:
         raise InvalidInputError("--person goes with proofs and receipts; a bundle is about everybody.")
