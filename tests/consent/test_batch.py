@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 from test_gate import ASKED, CATEGORY, PEOPLE, PURPOSE, answers, entries
 
 from volition.consent.gate import decide, question_of, refused
-from volition.consent.gate.batch import ANSWERS, MOST_NAMED, QUESTIONS, judge_batch, judged_as
+from volition.consent.gate.asked import MOST_NAMED, QUESTIONS
+from volition.consent.gate.batch import ANSWERS, judge_batch, judged_as
 from volition.consent.gate.verdict import Verdict
 from volition.consent.history import read_history
 from volition.consent.names import Unnamed
 from volition.consent.permits import UNKNOWN_PERSON, Permits, Reason
 from volition.consent.references import account_ref
+from volition.consent.terms.vocabulary import BUILT_IN
 from volition.errors import InvalidInputError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,7 +64,7 @@ def asked(rows):
 
 def one_at_a_time(permits, row):
     account, people, category, collected = row
-    found = question_of(NAMES, account, people or (), category, collected)
+    found = question_of(NAMES, BUILT_IN, account, people or (), category, collected)
     if isinstance(found, Verdict):
         return found
     late = found.collected_us > permits.at_us

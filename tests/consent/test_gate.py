@@ -80,6 +80,8 @@ def entries(answers, accepted=("acme", "other")):
             body = {"party": party, "answer": "no" if word.endswith("no") else "yes", "covers": covers}
             if word.endswith(" for now"):
                 body["until"] = us_to_text(ENDS)
+            if word.startswith("earlier"):
+                body["claim"] = {"said": us_to_text(at // 2), "by": "operator", "source": "crm"}
             drafts.append((at, "decision", {**body, "data": ["content"], "purpose": ["train"]}))
     return [Entry(seq=number, at_us=at, kind=kind, body=body) for number, (at, kind, body) in enumerate(drafts)]
 
@@ -103,10 +105,13 @@ def party_sets_of(pairs):
     )
 
 
+EARLIER = ["earlier yes", "earlier yes for now", "earlier no"]  # said at half the instant at which it is recorded
 answers = st.tuples(
     st.integers(2, ASKED),
     st.sampled_from(PARTIES),
-    st.sampled_from(["yes", "yes", "yes for now", "past", "past for now", "no", "copied no", "erase", "limit", "lift"]),
+    st.sampled_from(
+        ["yes", "yes", "yes for now", "past", "past for now", "no", "copied no", "erase", "limit", "lift", *EARLIER]
+    ),
 )
 
 

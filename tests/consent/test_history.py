@@ -237,8 +237,8 @@ def test_a_saved_history_of_an_older_format_is_read_anew(tmp_path, ledger):
     rare = json.loads((kept / "rare.json").read_bytes())
     assert rare["size"] == 6
     seal = (kept / "seal").read_text()
-    assert seal.startswith("volition.history/4\n")  # a name on disk: another would make every workspace read anew
-    (kept / "seal").write_text(sign_note(seal.partition("\n\n")[0].replace("/4\n", "/3\n", 1) + "\n", SIGNER))
+    assert seal.startswith("volition.history/5\n")  # a name on disk: another would make every workspace read anew
+    (kept / "seal").write_text(sign_note(seal.partition("\n\n")[0].replace("/5\n", "/4\n", 1) + "\n", SIGNER))
     assert find_saved_history(tmp_path, ledger, SIGNER.key) is None
 
 

@@ -22,7 +22,7 @@ from volition.canonical import us_to_text
 from volition.consent.exclusions import excluding
 from volition.consent.gate import Record
 from volition.consent.history import read_history
-from volition.consent.lease import LENGTH_MS, LONGEST_MS, Held, Leases, narrows
+from volition.consent.lease import LENGTH_MS, LONGEST_MS, Held, Leases, Settling, narrows
 from volition.consent.references import ConversationRef, account_ref
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.ledger.entry import KINDS, Entry, NewEntry
@@ -125,6 +125,27 @@ def test_it_answers_from_memory_until_its_lease_has_run_out(house):
         assert reason(held.decide(RECORD)) == "permitted"
         house.monotonic.now_ns += 1
         assert reason(held.decide(RECORD)) == "withdrawn"
+
+
+def test_whoever_waits_by_themselves_learns_until_when_the_answers_from_before_hold(house):
+    house.say("yes")
+    with house.hold(250) as held:
+        assert held.decide(RECORD).permitted
+        settling = Settling()
+        with settling.collecting():
+            house.say("no")
+            house.say("yes", party=PERSON)  # it widens, and makes nothing shorter
+        assert house.monotonic.slept_ns < MS, "but for looking who holds"
+        assert settling.until_ns >= house.monotonic() + 250 * MS
+        assert held.decide(RECORD).permitted, "which is why they wait"
+        house.monotonic.now_ns = settling.until_ns
+        assert reason(held.decide(RECORD)) == "withdrawn"
+        house.say("no")
+        assert house.monotonic.slept_ns >= 250 * MS, "where nobody asked for it, it is waited for at once"
+    nobody = Settling()
+    with nobody.collecting():
+        house.say("no")
+    assert nobody.until_ns <= house.monotonic()
 
 
 def test_a_conversation_that_was_left_out_is_refused_by_whoever_holds_and_no_other_is(house):

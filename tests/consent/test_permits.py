@@ -99,6 +99,17 @@ def answer(party, word, covers=None, *, until=None):
     return ("decision", body if until is None else {**body, "until": us_to_text(until)})
 
 
+def imported(event, said):
+    """The same, said elsewhere at an instant, and recorded later."""
+    kind, body = event
+    return (kind, {**body, "claim": {"said": us_to_text(said), "by": "operator", "source": "crm"}})
+
+
+def said_at(at, body):
+    """Return when something was said that was recorded at an instant."""
+    return us_of(body["claim"]["said"]) if "claim" in body else at
+
+
 def copied(event):
     """The same, said by zoe, who may be ada, and recorded for ada."""
     kind, body = event
@@ -170,7 +181,11 @@ def bound_terms(events):  # noqa: C901 - a replay, step by step
 def allowed_at(events, role, instant, bound):  # noqa: C901 - the definition, whole
     """Judge one instant by replaying everything up to it, with the rules written down again in plain words."""
     party = ROLES[role]
-    happened = [(at, kind, body) for at, (kind, body) in events if at <= instant]
+    happened = [
+        (said_at(at, body), kind, body)
+        for at, (kind, body) in events
+        if said_at(at, body) <= instant  # all known now
+    ]
     if any(kind == "erasure" and body["party"] == party for _, kind, body in happened):
         return False
     name = bound.get(instant)
@@ -302,11 +317,20 @@ def ends_of(party):
     ]
 
 
+def imports_of(party):
+    return [
+        imported(answer(party, "yes"), START - 1),
+        imported(answer(party, "no"), START + 1),
+        imported(answer(party, "yes"), START + 1),
+    ]
+
+
 SIGNAL = ("signal", {"party": PERSON, "signal": "gpc"})
 MOVES_TO_DE = {party: ("region", {"party": party, "region": "DE"}) for party in (ACCOUNT, PERSON, OTHER)}
 MOVES_TO_US = {party: ("region", {"party": party, "region": "US"}) for party in (ACCOUNT, PERSON, OTHER)}
 OF_ACCOUNT = [
     *answers_of(ACCOUNT),
+    *imports_of(ACCOUNT)[:2],
     limit(),
     limit(limited=False),
     *MOVES_TO_DE.values(),
@@ -316,6 +340,8 @@ OF_ACCOUNT = [
 ]
 OF_PERSON = [
     *answers_of(PERSON),
+    *imports_of(PERSON),
+    copied(imports_of(PERSON)[1]),
     *MOVES_TO_DE.values(),
     MOVES_TO_US[PERSON],
     MOVES_TO_US[OTHER],
@@ -337,7 +363,8 @@ def histories(alphabet, length):
     moments = list(product(INSTANTS, alphabet))
     for size in range(length + 1):
         for sequence in product(moments, repeat=size):
-            if all(sequence[i][0] <= sequence[i + 1][0] for i in range(size - 1)):
+            in_order = all(sequence[i][0] <= sequence[i + 1][0] for i in range(size - 1))
+            if in_order and not any(said_at(at, body) > at for at, (_, body) in sequence):
                 yield list(sequence)
 
 
@@ -397,6 +424,27 @@ def test_every_history_of_two_events_agrees_under_one_version(kind):
     for alphabet, roles in ((OF_ACCOUNT, [PartyRole.ACCOUNT]), (OF_PERSON, OF_PEOPLE)):
         for events in histories(alphabet, 2):
             check(start + events, roles)
+
+
+TWO_CLOCKS = [
+    *imports_of(PERSON),
+    imported(answer(PERSON, "no"), START - 1),
+    imported(answer(PERSON, "yes", until=START + 3), START + 1),
+    copied(imported(answer(PERSON, "no"), START + 1)),
+    answer(PERSON, "yes"),
+    answer(PERSON, "yes", "past"),
+    answer(PERSON, "no"),
+    SIGNAL,
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["signalled", "lasting"])  # the others are drawn
+def test_every_two_answers_on_two_clocks_agree_with_the_definition(kind):
+    start = [(START, publish("new", kind, binds=START)), (START, accept("new"))]
+    start += [(START, imported(answer(ACCOUNT, "yes"), START - 1))]
+    for events in histories(TWO_CLOCKS, 2):
+        check(start + events, OF_PEOPLE)
 
 
 COPIES = [answer(PERSON, "yes"), answer(PERSON, "no"), copied(answer(PERSON, "no")), SIGNAL, copied(SIGNAL)]
@@ -482,14 +530,15 @@ events_at = st.tuples(
     st.one_of(
         versions,
         st.sampled_from(OF_ACCOUNT[:-1] + OF_PERSON + MORE_LIMITS),
-        st.sampled_from(ENDS_OF_ACCOUNT + ENDS_OF_PERSON),
+        st.sampled_from(ENDS_OF_ACCOUNT + ENDS_OF_PERSON + TWO_CLOCKS),
     ),
 )
 
 
 @st.composite
 def long_histories(draw):
-    events = sorted(draw(st.lists(events_at, max_size=14)), key=lambda event: event[0])
+    drawn = [(max(at, said_at(at, event[1])), event) for at, event in draw(st.lists(events_at, max_size=14))]
+    events = sorted(drawn, key=lambda event: event[0])
     kept, names = [], []
     for at, (kind, body) in events:
         if kind == "terms":
@@ -563,6 +612,10 @@ def check_together(start, histories):
         stretches[role] = asked.stretches(role, CATEGORY)
         table, table_again = asked.of(role, CATEGORY), again.of(role, CATEGORY)
         others = Panel(permits, accounts, np.zeros(2, np.int32), ["person:stranger", UNKNOWN_PERSON])
+        everybody = np.arange(len(accounts))
+        held = {
+            when: stretches[role].at(everybody, np.full(len(accounts), when)) for when in range(START - 1, ASKED + 1)
+        }
         for position, (account, party) in enumerate(zip(accounts, parties, strict=True)):
             located = permits.history.located(beside[position])
             use = Use(account=account, party=party, role=role, category=CATEGORY, purpose=PURPOSE, beside=located)
@@ -570,13 +623,9 @@ def check_together(start, histories):
                 told_of(account, events),
                 role,
             )
-            for when in range(START - 1, ASKED + 1):
-                then = stretches[role].at(np.array([position]), np.array([when]))
-                assert then == [allowed(permits.history, use, when, asked_us=ASKED) is None], (
-                    told_of(account, events),
-                    role,
-                    when,
-                )
+            for when, then in held.items():
+                is_allowed = allowed(permits.history, use, when, asked_us=ASKED) is None
+                assert then[position] == is_allowed, (told_of(account, events), role, when)
         for position, whole in enumerate(few):
             assert row(table_again, position) == row(table, whole)
         for position, party in enumerate(["person:stranger", UNKNOWN_PERSON]):
@@ -624,6 +673,17 @@ def test_every_history_of_two_events_is_the_same_among_many(kind):
         for name in [f"n{number}x"]
     ]
     check_together(start, named)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["consent", "lasting"])
+def test_every_two_answers_on_two_clocks_are_the_same_among_many(kind):
+    named = [
+        (name, rename([(START, accept("new")), *events], name))
+        for number, events in enumerate(histories(TWO_CLOCKS, 2))
+        for name in [f"n{number}x"]
+    ]
+    check_together([(START, publish("new", kind, binds=START))], named)
 
 
 @pytest.mark.slow

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 
-from drawn_terms import DAY_US, SOME_REGIONS, USES, build, rules, versions
+from drawn_terms import ALL_USES, DAY_US, SOME_REGIONS, USES, build, rules, versions
 from volition.canonical import canonical_json
-from volition.consent.terms.diff import LOOSENING, ChangeKind, diff, newly_allows
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, leaves
+from volition.consent.terms.diff import LOOSENING, diff, newly_allows
+from volition.consent.terms.model import PURPOSES, Basis, Rule, Switch
 from volition.consent.terms.terms_file import load_profile
+from volition.consent.terms.vocabulary import leaves
 from volition.errors import InvalidInputError
 
 GOLDEN = {
@@ -224,7 +225,9 @@ def permits(rule, signalled, answers, age_us, yes_age_us):
 
 
 def really_newly_allows(old, new):
-    """Look for one person, one record, one use that only the new version permits."""
+    """Look for one person, one record, one use that only the new version permits; or for a shorter notice of the next."""
+    if new.notice_days < old.notice_days:
+        return True
     cases = {
         (
             old.rule_for(*use, region),
@@ -232,7 +235,7 @@ def really_newly_allows(old, new):
             use[1] in old.signals.get("gpc", ()),
             use[1] in new.signals.get("gpc", ()),
         )
-        for use in USES
+        for use in ALL_USES
         for region in SOME_REGIONS
     }
     for was, now, was_signalled, now_signalled in cases:
@@ -251,7 +254,7 @@ def really_newly_allows(old, new):
 def revisions(draw):
     """Draw an old version and one in which little is different: unlike versions nearly always loosen something."""
     old = draw(versions())
-    rule, other = draw(st.sampled_from(old.rules)), draw(rules())
+    rule, other = draw(st.sampled_from(old.rules)), draw(rules(old.categories, old.purposes))
     names = draw(
         st.sampled_from(
             [
@@ -268,7 +271,12 @@ def revisions(draw):
     signals = draw(st.just(old.signals) | st.sampled_from([{}, {"gpc": ("train",)}]))
     try:
         revised = replace(rule, **{name: getattr(other, name) for name in names})
-        return old, build([revised if known is rule else known for known in old.rules], signals=signals)
+        return old, build(
+            [revised if known is rule else known for known in old.rules],
+            signals=signals,
+            categories=old.categories,
+            purposes=old.purposes,
+        )
     except InvalidInputError:
         reject()
 
@@ -302,17 +310,16 @@ def test_a_diff_names_every_use_whose_rule_changed_and_no_other(old, new):
 
     expected = {
         (*use, region)
-        for use in USES
+        for use in ALL_USES
         for region in SOME_REGIONS
         if meaning(old, *use, region) != meaning(new, *use, region)
     }
-    changes = [
-        change for change in diff(old, new).changes if change.kind not in {ChangeKind.SWITCH, ChangeKind.BINDING}
-    ]
+    changes = [change for change in diff(old, new).changes if change.data and change.purpose]
+    known = old.vocabulary.joined([*new.categories, *new.purposes])
     named = {
         use
         for change in changes
-        for use in itertools.product(leaves(change.data, CATEGORIES), leaves(change.purpose, PURPOSES))
+        for use in itertools.product(known.leaves_of_data(change.data), known.leaves_of_use(change.purpose))
     }
 
     assert named == {(category, purpose) for category, purpose, _ in expected}

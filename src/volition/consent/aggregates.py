@@ -79,7 +79,7 @@ def _answer(
 ) -> PartyAnswer:
     last = {
         (category, purpose): decision
-        for decision in sorted(history.party(party).decisions, key=lambda said: (said.at_us, not said.yes))
+        for decision in history.party(party).decisions
         for category, purpose in leaves
         if category in decision.categories and purpose in decision.purposes
     }

@@ -39,7 +39,8 @@ from volition.consent.permits import (
     strictest,
     yes_end_us,
 )
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Switch, Terms, leaves
+from volition.consent.terms.model import Basis, Rule, Switch, Terms
+from volition.consent.terms.vocabulary import Vocabulary, covers
 
 
 class PartyAnswer(StrEnum):
@@ -172,18 +173,23 @@ class Choice:
         """Whether at least one kind of data may be used, as far as the party and its account go."""
         return any(line.stands for line in self.lines)
 
-    def standing(self, categories: Collection[str] = CATEGORIES) -> Standing:
+    def standing(self, categories: Collection[str] | None = None) -> Standing:
         """Return for how much of what the switch speaks of the use is allowed, as far as the party and its account go.
 
         Args:
-            categories: Only these kinds of data count, such as those that are collected at all.
+            categories: Only these kinds of data count, such as those that are collected at all; none for all.
         """
-        return standing_of(line.stands for line in self.lines if line.category in categories)
+        return standing_of(line.stands for line in self.lines if categories is None or line.category in categories)
 
     @property
     def has_say(self) -> bool:
         """Whether the terms give this party a say at all."""
         return any(line.say is not Say.NONE for line in self.lines)
+
+    def is_besides(self, purpose: str) -> bool:
+        """Return whether its no turns a purpose off without that being what the switch is named for."""
+        refuses, disables = self.switch.refuses, self.switch.disables
+        return any(covers(name, purpose) for name in disables) and not any(covers(name, purpose) for name in refuses)
 
     def with_say(self, *says: Say) -> tuple[ChoiceLine, ...]:
         """Return the lines for which the terms give the party one of some kinds of say."""
@@ -299,12 +305,15 @@ def switches_of(terms: Terms, *regions: str | None) -> Sequence[Switch]:
         terms: The terms.
         regions: Those whose rules count.
     """
-    named = set(leaves((name for switch in terms.switches for name in (*switch.refuses, *switch.disables)), PURPOSES))
+    vocabulary = terms.vocabulary
+    named = {
+        *vocabulary.leaves_of_use(name for switch in terms.switches for name in (*switch.refuses, *switch.disables))
+    }
     taken = {switch.name for switch in terms.switches}
     added = []
-    for purpose in PURPOSES:
+    for purpose in vocabulary.purposes:
         if purpose not in named and any(
-            _rules(terms, category, purpose, regions or (None,)) for category in CATEGORIES
+            _rules(terms, category, purpose, regions or (None,)) for category in vocabulary.categories
         ):
             name = purpose.replace("/", "-")
             while name in taken:
@@ -325,11 +334,12 @@ class _Asking:
     permit_of: Callable[[Use], Permit | Refusal]
 
     def choice(self, switch: Switch) -> Choice:
-        purposes = leaves([*switch.refuses, *switch.disables], PURPOSES)
+        vocabulary = self.terms.vocabulary
+        purposes = vocabulary.leaves_of_use([*switch.refuses, *switch.disables])
         lines = [
             self._line(category, purpose, rules)
             for purpose in purposes
-            for category in CATEGORIES
+            for category in vocabulary.categories
             if (rules := _rules(self.terms, category, purpose, self.regions))
         ]
         return Choice(switch=switch, purposes=purposes, lines=tuple(lines))
@@ -373,8 +383,8 @@ class _Asking:
             for one in self.history.party(self.party).decisions
             if one.at_us <= self.at_us and use.category in one.categories and use.purpose in one.purposes
         ]
-        yes_us = max((one.at_us for one in heard if one.yes), default=BEGINNING_US)
-        return not any(one.at_us >= yes_us for one in heard if not one.yes)
+        yes_us = max((one.said_us for one in heard if one.yes), default=BEGINNING_US)
+        return not any(one.said_us >= yes_us for one in heard if not one.yes)
 
     def _elsewhere(self, category: str, purpose: str, here: Sequence[Rule]) -> Iterator[Elsewhere]:
         """Yield the rules of other regions that ask more than the party's and the account's rules do."""
@@ -389,7 +399,9 @@ class _Asking:
         reason = own.reason if isinstance(own, Refusal) else None
         if reason is Reason.LIMITED:  # by the account; what the party said is still what it said
             here = governing_rule(self.history, use, self.at_us, asked_us=self.at_us)
-            reason = None if here.say is Say.NONE else answered(self.history, use, self.at_us, here)
+            reason = (
+                None if here.say is Say.NONE else answered(self.history, use, self.at_us, here, asked_us=self.at_us)
+            )
         if reason in {Reason.SAID_NO, Reason.WITHDRAWN}:
             return PartyAnswer.NO
         if reason is Reason.EXPIRED:
@@ -430,12 +442,13 @@ def _region(history: History, party: str, account: str, at_us: int) -> str | Non
 
 
 def _never(terms: Terms, regions: Sequence[str | None]) -> Iterator[Never]:
-    for purpose in PURPOSES:
-        judged = ((name, terms.rule_for(name, purpose, region)) for name in CATEGORIES for region in regions)
+    categories = terms.vocabulary.categories
+    for purpose in terms.vocabulary.purposes:
+        judged = ((name, terms.rule_for(name, purpose, region)) for name in categories for region in regions)
         forbidding = [(name, rule) for name, rule in judged if rule is None or rule.basis is Basis.NEVER]
         forbidden = list(dict(reversed(forbidding)).items())  # each kind of data once, by the first region's rule
         for number, group in groupby(
-            sorted(forbidden, key=lambda found: (_number(terms, found[1]), CATEGORIES.index(found[0]))),
+            sorted(forbidden, key=lambda found: (_number(terms, found[1]), categories.index(found[0]))),
             key=lambda found: _number(terms, found[1]),
         ):
             rows = list(group)
@@ -468,12 +481,27 @@ class Saying:
     until: str | None = None
 
 
-def saying(choice: Choice, *, yes: bool, covers: str | None = None, until: str | None = None) -> Saying:
-    """Return what answering a choice says. A yes is to what the page shows and nothing more; a no is to everything."""
+def saying(
+    choice: Choice, vocabulary: Vocabulary, *, yes: bool, covers: str | None = None, until: str | None = None
+) -> Saying:
+    """Return what answering a choice says. A yes is to what the page shows and nothing more; a no is to everything.
+
+    Args:
+        choice: What is answered.
+        vocabulary: All that the workspace can name, whichever of its terms declare it.
+        yes: Whether the answer is yes.
+        covers: How far a yes reaches back.
+        until: When it ends.
+    """
     data = tuple(dict.fromkeys(line.category for line in choice.lines if line.say is not Say.NONE))
     if not yes:
-        return Saying(yes=False, data=("service", "content"), purpose=choice.purposes)
+        return Saying(yes=False, data=vocabulary.all_data, purpose=refused_by(choice.switch, vocabulary))
     return Saying(yes=True, data=data, purpose=choice.purposes, covers=covers, until=until)
+
+
+def refused_by(switch: Switch, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return the purposes that a switch's no refuses, of all that the workspace can name."""
+    return vocabulary.leaves_of_use([*switch.refuses, *switch.disables])
 
 
 def undoing(before: Choice, now: Choice, *, at_us: int) -> tuple[Saying, ...]:

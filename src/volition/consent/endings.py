@@ -13,7 +13,6 @@ from typing import Any
 from volition.canonical import us_to_text
 from volition.consent.history import History
 from volition.consent.permits import PartyRole, Use, allowed, yes_end_us
-from volition.consent.terms.model import CATEGORIES, PURPOSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ def endings(
         until_us: The other.
         accounts_of: Returns the ids of the accounts whose data an answer of a party is about.
     """
-    ages_us = frozenset[int]().union(*map(history.bindings.yes_ages_us, PURPOSES))
+    ages_us = frozenset[int]().union(*map(history.bindings.yes_ages_us, history.vocabulary.purposes))
     parties = history.answers.ended(after_us=at_us, until_us=until_us, ages_us=ages_us)
     found: list[Ending] = []
     for party in sorted(parties):
@@ -70,7 +69,8 @@ def _endings_of(history: History, party: str, account: str, *, at_us: int, until
     uses: dict[int, list[tuple[str, str]]] = defaultdict(list)
     beside = history.located(() if role is PartyRole.ACCOUNT else (party,))  # the rule of their region counts, too
     said = [one for one in history.party(party).decisions if one.yes]
-    for category, purpose in product(CATEGORIES, PURPOSES):
+    vocabulary = history.vocabulary
+    for category, purpose in product(vocabulary.categories, vocabulary.purposes):
         if not any(category in one.categories and purpose in one.purposes for one in said):
             continue
         use = Use(account=account, party=party, role=role, category=category, purpose=purpose, beside=beside)
@@ -82,8 +82,8 @@ def _endings_of(history: History, party: str, account: str, *, at_us: int, until
             party=party,
             account=account,
             end_us=end_us,
-            data=tuple(category for category in CATEGORIES if any(category == one for one, _ in pairs)),
-            purposes=tuple(purpose for purpose in PURPOSES if any(purpose == one for _, one in pairs)),
+            data=tuple(category for category in vocabulary.categories if any(category == one for one, _ in pairs)),
+            purposes=tuple(purpose for purpose in vocabulary.purposes if any(purpose == one for _, one in pairs)),
         )
         for end_us, pairs in uses.items()
     ]

@@ -10,6 +10,8 @@ is decided for people, so this is the one place that says whom a handle means, a
 - A handle that is nobody in particular is unknown, in every record anew.
 - Someone who was heard before they were registered stays a person of their own until the two are merged; both are
   asked, and the no of each counts for both (`namesakes`). Merged, they are one, and every handle of either is theirs.
+- Where a restoring lost names that somebody was given, whoever is not surely a registered person of known names may be
+  them: somebody unknown comes first, and the no of each who may be meant counts, until the operator says who they are.
 - Someone who left an account, or moved to another, may still be meant there by their handles, and so may somebody else:
   they are concerned, and never alone.
 
@@ -149,6 +151,7 @@ class Identities:
         """
         self._parties = parties
         self._on_link = on_link
+        self._lost = parties.changes.names_lost()
         self._indices: dict[str, _Index] = {}
         self._known: dict[tuple[str, Handle], Resolved] = {}
 
@@ -163,8 +166,20 @@ class Identities:
         if key not in self._known:
             resolved = self._resolve(account, handle)
             self._link(resolved.people)
-            self._known[key] = resolved
+            self._known[key] = self._doubted(account, resolved)
         return self._known[key]
+
+    def _doubted(self, account: str, resolved: Resolved) -> Resolved:
+        """Return whom a handle concerns while names are lost that may have been given to somebody, or taken."""
+        lost = [one for one, places in self._lost.items() if not places or account in places]
+        if not lost:
+            return resolved
+        found = [self._parties.person_by_pseudonym(one) for one in resolved.people]
+        if all(one is not None and not one.is_heard and not set(one.pseudonyms) & set(lost) for one in found):
+            return resolved
+        maybe = [one for one in map(self._parties.person_by_pseudonym, lost) if one is not None]
+        people = (UNKNOWN, *resolved.people, *_pseudonyms(maybe[:_MOST_CANDIDATES]))
+        return Resolved(people=tuple(dict.fromkeys(people)), maybe=resolved.maybe)
 
     def _link(self, pseudonyms: Sequence[str]) -> None:
         """Note whom records concern together; where nobody knows who stands first, they are refused as it is."""

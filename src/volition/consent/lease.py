@@ -10,6 +10,8 @@ Who holds leases is known from files in one folder, named after their length in 
 gets it, nobody holds any, and whoever comes later reads the head after the commit. So where nothing is held, nothing
 waits. The kernel drops the lock of a killed process, and keeps that of a stopped one, whose lease runs out meanwhile.
 
+A table of permits that others read (`expiring`) is waited for, too: until it was written anew, or has run out.
+
 What it guarantees:
 
 - The lock comes before the first reading of the head, the clock before every reading; the lease is looked at last,
@@ -19,7 +21,12 @@ What it guarantees:
 - A lock is let go by closing its file, never by unlocking: a forked child that has the same open file keeps it. The
   child itself answers `stale`, since what it was born with cannot read the ledger.
 
-It holds on one machine. `docs/decisions/0010-leases.md` says why it is so and what a cluster needs instead.
+A caller elsewhere may be lent an answer (`Held.lend`), for as long as the lease under which it was given goes on, and
+for `CLIENT_MS` at most. Nobody can see whether such a caller still answers when the process that lent to it was killed.
+So whoever lends leaves a file, `CLIENTS`, which stays; where it is there, a writer waits for `CLIENT_MS` at least.
+
+It holds on one machine, and for callers on any: `docs/decisions/0010-leases.md` and `0045-clients-hold-answers.md` say
+why it is so, and what a cluster needs instead.
 
     with workspace.gate.hold("feature/search") as held:
         verdict = held.may("acme", ["ada"], "content/chat", collected_us)
@@ -28,23 +35,34 @@ It holds on one machine. `docs/decisions/0010-leases.md` says why it is so and w
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
 from volition import canonical
+from volition.consent.expiring import Unaware
 from volition.consent.gate import Gate, Record, Verdict, refused
 from volition.consent.history import History, extend_history
 from volition.consent.permits import Permits, Reason
 from volition.consent.references import ConversationRef, PartyRef, account_ref
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import BackendError, ConflictError, InvalidInputError, VolitionError
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 
 LENGTH_MS: Final = 100
 """How long a lease is by default, milliseconds."""
+
+CLIENT_MS: Final = 100
+"""How long a caller elsewhere may hold an answer at most, milliseconds, whatever the lease."""
+
+CLIENTS: Final = "clients"
+"""The file that is there once an answer was lent."""
 
 LONGEST_MS: Final = 10_000
 """Nobody shall wait longer than this for an acknowledgement."""
@@ -69,17 +87,50 @@ def narrows(entry: Entry) -> bool:
 
     What widens is a yes, a limit that is lifted, a conversation that is taken back in.
 
-    A yes with an end may, too: it may stand in for one that ends later, or never.
+    A yes with an end may, too: it may stand in for one that ends later, or never. So may whatever is imported.
     """
     match entry.kind:
         case "decision":
-            return entry.body.get("answer") != "yes" or entry.body.get("until") is not None
+            return entry.body.get("answer") != "yes" or not {"until", "claim"}.isdisjoint(entry.body)
         case "limit":
             return entry.body.get("limited") is not False
         case "exclusion":
             return entry.body.get("excluded") is not False
         case kind:
             return kind not in _WIDENING
+
+
+@dataclass(slots=True)
+class Settling:
+    """Until when nobody is told that something was appended: somebody may still answer from before it.
+
+    Attributes:
+        until_ns: That instant, of `CLOCK_MONOTONIC`, nanoseconds; past where there is nothing to wait for.
+        tables: Tables of permits that may be read and do not know it yet.
+    """
+
+    until_ns: int = 0
+    tables: list[Unaware] = field(default_factory=list)
+
+    def left_s(self) -> float:
+        """Return for how long to wait before asking again, seconds; 0 where it is over."""
+        left_s = max(0.0, (self.until_ns - time.monotonic_ns()) / 1e9)
+        return left_s or max((table.left_s() for table in self.tables), default=0.0)
+
+    @contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Have `Leases.settle` note here, for a block and in this thread, until when to wait, in place of waiting.
+
+        Whoever asks for this waits until nothing is `left_s`, whatever became of the block, before they tell anybody.
+        """
+        token = _LATER.set(self)
+        try:
+            yield
+        finally:
+            _LATER.reset(token)
+
+
+_LATER: Final[ContextVar[Settling | None]] = ContextVar("volition_settling", default=None)
 
 
 class Leases:
@@ -91,6 +142,7 @@ class Leases:
         *,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], int] = canonical.now_us,
     ) -> None:
         """Watch the leases in `folder`; it is made by whoever holds the first.
 
@@ -98,27 +150,49 @@ class Leases:
             folder: Where their files lie.
             clock_ns: Gives the time of a clock that all processes share and nobody sets, nanoseconds.
             sleep: Waits for so many seconds.
+            clock: Gives the present instant in microseconds since the Unix epoch, UTC.
         """
         self._folder = folder
         self._clock_ns = clock_ns
         self._sleep = sleep
+        self._clock = clock
         self._looking = Lock()
 
     def settle(self, entries: Iterable[Entry]) -> None:
         """Return once nobody answers from before these entries; at once if they narrow nothing.
 
+        Where a `Settling` collects, that is noted in it, and waited for by those who asked for it.
+
         Raises:
             BackendError: It cannot be seen who holds leases. The entries are stored; that they are known is not sure.
         """
-        if any(map(narrows, entries)):
-            self.wait()
+        seq = max((entry.seq for entry in entries if narrows(entry)), default=None)
+        if seq is None:
+            return
+        later = _LATER.get()
+        if later is None:
+            self.wait(seq)
+        else:
+            later.until_ns = max(later.until_ns, self._clock_ns() + self._longest_held_ns())
+            later.tables.append(self._unaware(seq))
 
-    def wait(self) -> None:
-        """Wait until every lease that was granted before this call has run out. Raises as `settle` does."""
-        began_ns = self._clock_ns()
+    def wait(self, seq: int | None = None) -> None:
+        """Wait until every lease and every table of permits that was granted before this call has run out.
+
+        Raises as `settle` does.
+
+        Args:
+            seq: Do not wait for a table that knows this entry; none for one of which that is not known.
+        """
+        began_ns, tables = self._clock_ns(), self._unaware(seq)
         until_ns = began_ns + self._longest_held_ns()
         while (left_ns := until_ns - self._clock_ns()) > 0:
             self._sleep(left_ns / 1e9)
+        while (left_s := tables.left_s()) > 0:
+            self._sleep(left_s)
+
+    def _unaware(self, seq: int | None) -> Unaware:
+        return Unaware(self._folder, seq=seq, clock=self._clock, clock_ns=self._clock_ns)
 
     def _longest_held_ns(self) -> int:
         """Return the length of the longest lease that anybody holds, with a margin; 0 if nobody does."""
@@ -126,6 +200,8 @@ class Leases:
             names = [path.name for path in self._folder.iterdir() if path.name.isdecimal()]
             with self._looking:
                 held = [int(name) for name in names if not self._is_free(name)]
+            if (self._folder / CLIENTS).exists():  # callers elsewhere, who need not have a living process behind them
+                held.append(CLIENT_MS)
         except FileNotFoundError:  # nobody ever held one
             return 0
         except OSError as error:
@@ -242,6 +318,46 @@ class Held:
                     if self._clock_ns() < self._until_ns:  # last: whatever happened since, the answer was given in time
                         return verdict
         return refused(Reason.STALE, account_ref(account))
+
+    def vocabulary_for(self, category: str | None) -> Vocabulary:
+        """Return what can be named; where a category is not among it, of the newest terms that can be known."""
+        if category not in self._history.vocabulary.categories and os.getpid() == self._pid:
+            with self._turn:
+                self._fresh()
+        return self._history.vocabulary
+
+    def lend(
+        self,
+        account: str,
+        people: tuple[PartyRef, ...],
+        category: str,
+        collected_us: int,
+        *,
+        conversation: ConversationRef | None = None,
+    ) -> tuple[Verdict, int]:
+        """Judge as `may` does, for a caller elsewhere who may repeat the answer until an instant of this clock.
+
+        The caller measures from before the question was sent, so on their clock that is over no later than here.
+
+        Returns:
+            The verdict, and the instant, nanoseconds; one that is past where it may not be repeated: nothing could be
+            renewed, or time alone changes something before `CLIENT_MS` are over.
+        """
+        verdict = self.may(account, people, category, collected_us, conversation=conversation)
+        with self._turn:
+            now_ns, gate = self._clock_ns(), self._gate
+            if gate is None or now_ns >= self._until_ns or verdict.reason is Reason.STALE:
+                return verdict, now_ns
+            later_us = self._at_us + CLIENT_MS * 1_000
+            if later_us >= gate.good_until_us or verdict != gate.may(
+                account, people, category, collected_us, conversation=conversation, at_us=later_us
+            ):
+                return verdict, now_ns
+            try:
+                (self._path.parent / CLIENTS).touch()  # each time: somebody may have cleared the folder
+            except OSError:
+                return verdict, now_ns
+            return verdict, min(self._until_ns, now_ns + CLIENT_MS * _NS)
 
     def close(self) -> None:
         """Let go of the lease; whatever is asked afterwards is answered `stale`."""

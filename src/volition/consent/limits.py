@@ -26,7 +26,7 @@ from typing import Any, Final
 from volition.canonical import us_to_text
 from volition.consent.history import History, Limit, PartyLimits
 from volition.consent.parties import ErasedError, Parties, Person
-from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry, NewEntry
 
@@ -35,9 +35,6 @@ LONGEST_NAME: Final = 80
 
 _NAMES_SHOWN: Final = 5  # in a message
 _AT_A_TIME: Final = 1_000  # people in an entry, well below what the ledger takes
-
-EVERYTHING: Final = ("service", "content")
-"""The data to which the limit of a switch applies, as a no does: all of it, whatever the terms allow later."""
 
 Leaf = tuple[str, str]
 """A category and a purpose."""
@@ -142,7 +139,7 @@ def _group(history: History, account: str, key: str, name: str, at_us: int) -> G
                 since_us=limit.at_us if first or known is None else known.since_us,
                 seq=limit.seq if first or known is None else known.seq,
             )
-    ordered = {leaf: uses[leaf] for leaf in sorted(uses, key=_place)}
+    ordered = {leaf: uses[leaf] for leaf in sorted(uses, key=_place(history.vocabulary))}
     return GroupLimit(key=key, name=name, people=people if key else 0, uses=ordered)
 
 
@@ -159,9 +156,9 @@ def _in_force(limits: PartyLimits, account: str, name: str, counts: Callable[[Li
     return limited
 
 
-def _place(leaf: Leaf) -> tuple[int, int]:
-    category, purpose = leaf
-    return PURPOSES.index(purpose), CATEGORIES.index(category)
+def _place(vocabulary: Vocabulary) -> Callable[[Leaf], tuple[int, int]]:
+    """Return what orders uses as the vocabulary does."""
+    return lambda leaf: (vocabulary.purposes.index(leaf[1]), vocabulary.categories.index(leaf[0]))
 
 
 def check_group_name(name: str) -> None:
@@ -219,7 +216,8 @@ def limits_among(history: History, parties: Sequence[str]) -> Iterator[NewEntry]
     for account, group in groups:
         limited = {party: _in_force(history.limits(party), account, group, lambda _: True) for party in parties}
         for party in parties:
-            missing = sorted({leaf for uses in limited.values() for leaf in uses} - limited[party].keys(), key=_place)
+            every = {leaf for uses in limited.values() for leaf in uses}
+            missing = sorted(every - limited[party].keys(), key=_place(history.vocabulary))
             for purpose, leaves_of in groupby(missing, key=lambda leaf: leaf[1]):
                 data = [category for category, _ in leaves_of]
                 about = {"data": data, "purpose": [purpose], "limited": True, "people": [party]}
@@ -282,7 +280,8 @@ def reversing(history: History, entries: Sequence[Entry]) -> list[NewEntry]:
     body, first = entries[0].body, entries[0].seq
     account, group, limited = body["account"], body["group"], body["limited"]
     named = [person for entry in entries for person in entry.body["people"]] or history.members(account, group)
-    uses = set(product(leaves(body["data"], CATEGORIES), leaves(body["purpose"], PURPOSES)))
+    vocabulary = history.vocabulary
+    uses = set(product(vocabulary.leaves_of_data(body["data"]), vocabulary.leaves_of_use(body["purpose"])))
     changed = [
         party
         for party in named

@@ -12,6 +12,7 @@ refused (`unknown-party`, or `erased` for an id whose person was), never answere
 Ids, pseudonyms and parties are types of their own, so that one is not taken for another where types are checked.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,6 +58,7 @@ class Names:
         self._version = parties.version()
         self._people: dict[str, PartyRef | Unnamed] = {}
         self._accounts: dict[str, str] = {}
+        self._expected: dict[tuple[str | None, str], PartyRef] = {}
         self.generation = 0
 
     def refresh(self) -> None:
@@ -67,6 +69,7 @@ class Names:
         version = self._parties.version()
         if version != self._version:
             self._version = version
+            self._expected = {}
             self._people, self._accounts = {}, {}  # anew: whoever still looks up puts what they find into the old ones
             self.generation += 1
 
@@ -97,6 +100,49 @@ class Names:
             if len(known) < MOST_KEPT:
                 known[name] = found
         return found
+
+    def expect(self, names: Sequence[str | None]) -> None:
+        """Read many people at once whom `person` will be asked for; it changes no answer."""
+        texts = [name for name in names if name is not None and name not in self._people and _is_text(name)]
+        forms = [name.partition(":")[::2] for name in texts]
+        ids = [rest if form == "person" else name for name, (form, rest) in zip(texts, forms, strict=True)]
+        self._parties.expect(ids, [rest for form, rest in forms if form in {"person", "pseudonym"}])
+
+    def expect_known_as(self, asked: Iterable[tuple[str | None, str]]) -> None:
+        """Look up many names at once that `known_as` will be asked for until the next `refresh`: it answers the same.
+
+        Args:
+            asked: Ids of accounts, and names, as it takes them.
+        """
+        by_account: dict[str | None, dict[str, None]] = {}
+        for account, name in asked:
+            if ":" not in name and _is_text(name):
+                by_account.setdefault(account, {})[name] = None
+        for account, names in by_account.items():
+            found = self._parties.directory.meant(account, names)
+            self._expected |= {(account, name): person_ref(pseudonym) for name, pseudonym in found.items()}
+
+    def known_as(self, account: str | None, name: str) -> "PartyRef | Unnamed":
+        """Return the party that a table of another system means: as `person` does, or else who goes by a name.
+
+        Args:
+            account: Id of the account in which they go by it: by a name, an alias or an address, whatever the case;
+                none where only ids and pseudonyms are meant.
+            name: "account:ID", "person:ID", a bare id of a person, or that name.
+        """
+        expected = self._expected.get((account, name))
+        if expected is not None:
+            return expected
+        if name.startswith("account:"):
+            found = self.account(name)
+            return found if isinstance(found, Unnamed) else account_ref(found)
+        person = self.person(name)
+        if not isinstance(person, Unnamed) or account is None or person.reason is Reason.ERASED or not _is_text(name):
+            return person
+        named = self._parties.named(account, name)
+        if not named and self._parties.is_erased(account, name):
+            return Unnamed(reason=Reason.ERASED, party=person.party)
+        return person_ref(named[0].pseudonym) if len(named) == 1 else person
 
     def conversation(self, account: str, name: str | None) -> ConversationRef | None:
         """Return which conversation of an account is meant by its name; empty for none, None for one that is not known.

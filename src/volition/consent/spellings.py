@@ -65,7 +65,7 @@ _BESIDE: Final = _words(  # words that make nobody's name with one of the words 
 )
 _ROOMS: Final = re.compile(r"(?:(?:large|small|conference|meeting|board|huddle|zoom|video)\s+)+rooms?(?:\s+\S{1,4})?")
 _DEVICES: Final = re.compile(
-    r"(?:sm|gt|lm|cph|rmx|moto|redmi|oneplus|pixel|huawei|xiaomi|desktop|laptop|pc|win)[-_ ]?[a-z0-9]*\d[a-z0-9-]*"
+    r"(?:sm|gt|lm|cph|rmx|moto|redmi|oneplus|pixel|huawei|xiaomi|desktop|laptop|pc|win)[-_ ]?[a-z]*+\d[a-z0-9-]*+"
 )
 _NUMBERED: Final = re.compile(r"([^\W\d_]+(?:\*in)?)[\s_#.:-]*(?:\d{1,6}|[a-z]{1,2}\d{0,3})?")
 _UUID: Final = re.compile(r"\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?")
@@ -80,9 +80,13 @@ _NO_MAILBOX: Final = _words(
 
 _BRACKETED: Final = re.compile(r"\(([^()]*)\)|\[([^\[\]]*)\]|\{([^{}]*)\}|<([^<>]*)>")
 _WRAPPED: Final = (("[", "]"), ("(", ")"), ("{", "}"), ("<", ">"), ('"', '"'), ("'", "'"), ("“", "”"), ("«", "»"))
-_PRONOUN_TAIL: Final = re.compile(r"[\s|,–—-]+([^\W\d_]+(?:/[^\W\d_]+)+)\s*$")  # noqa: RUF001
-_CUTS: Final = re.compile(r"\s*[|/@·•;:,_~]\s*|\s+[-–—]+\s+|\s+(?:from|at|of|von|bei|de|chez|via)\s+")  # noqa: RUF001
-_OWNED: Final = re.compile(r"(.+?)['’]?s?\s+(?:iphone|ipad|macbook|phone|galaxy|laptop|android)\b.*", re.IGNORECASE)  # noqa: RUF001
+_PRONOUN_TAIL: Final = re.compile(r"(?<![\s|,–—-])[\s|,–—-]++([^\W\d_]++(?:/[^\W\d_]++)++)\s*+$")  # noqa: RUF001
+_CUTS: Final = re.compile(
+    r"(?:(?<!\s)\s++)?+[|/@·•;:,_~]\s*+|(?<!\s)\s++(?:[-–—]++|from|at|of|von|bei|de|chez|via)\s++"  # noqa: RUF001
+)
+_OWNED: Final = re.compile(
+    r"(.+?)['\u2019]?s?(?<!\s)\s++(?:iphone|ipad|macbook|phone|galaxy|laptop|android)\b.*+", re.IGNORECASE
+)
 _TOKEN: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")  # noqa: RUF001
 # Letters of other scripts that look like Latin ones, as they are mixed in by accident or on purpose (Unicode UTS #39).
 _LOOKALIKES: Final = str.maketrans(

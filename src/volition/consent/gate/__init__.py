@@ -30,7 +30,10 @@ explanation   one record explained, party by party
 party_sets    the party sets of a bucket, and their effective permits: the same folding for all of them at once
 exemptions    the two exemptions by which a person reads without anyone's yes, and how little each lets through
 table         many records at a time, in memory and in SQL
+asked         many questions, of any form of Arrow, as plain columns
 batch         many questions at once, Arrow in and Arrow out
+pairs         the permits of many pairs of an account and a person, as columns
+interned      tables of others: whom they name is resolved once, and each row judged by numbers
 """
 
 from volition.consent.gate.effective import (

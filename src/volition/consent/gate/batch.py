@@ -23,10 +23,10 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from volition.consent.gate import EffectivePermit, EffectivePermits, effective_permit_of, judge
+from volition.consent.gate.asked import NULL_US, Asked
 from volition.consent.gate.question import question_of
 from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.history import BEGINNING_US
@@ -34,20 +34,6 @@ from volition.consent.names import UNKNOWN_ACCOUNT, Names, Unnamed
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
 from volition.consent.references import PartyRef, account_ref
 from volition.errors import InvalidInputError
-
-QUESTIONS: Final = pa.schema(
-    [
-        pa.field("account", pa.string()),
-        pa.field("people", pa.list_(pa.string())),
-        pa.field("category", pa.string()),
-        pa.field("collected_at", pa.timestamp("us", tz="UTC")),
-    ]
-)
-"""The columns of a question. Where one is missing (null), the answer is a refusal: `unknown-party`."""
-
-CONVERSATION: Final = "conversation"
-"""A further column of text that may be absent: what the meeting, channel or file is called that the row belongs to,
-empty if it belongs to none. Where it is not said, whatever could be of a conversation that was left out is refused."""
 
 ANSWERS: Final = pa.schema(
     [
@@ -59,15 +45,6 @@ ANSWERS: Final = pa.schema(
 )
 """The columns of an answer: the reason is null where permitted; the party on whom it hangs; since when every yes has
 stood, null where somebody has no permit or there is no beginning."""
-
-MOST_NAMED: Final = 10_000
-"""How many people one row may name."""
-
-MOST_NAMES: Final = 50_000_000
-"""How many names one batch may hold, repeated ones included: views and fixed sizes can stand for more than was sent."""
-
-_UNITS_PER_S: Final = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_NULL_US: Final = -(2**63)
 
 
 def judge_batch(permits: Permits, names: Names, questions: pa.RecordBatch) -> pa.RecordBatch:
@@ -84,12 +61,12 @@ def judge_batch(permits: Permits, names: Names, questions: pa.RecordBatch) -> pa
     Raises:
         InvalidInputError: A column is missing or of another type, the batch is not sound, or a row names too many.
     """
-    asked = _Asked.of(questions)
-    party_set, first = _party_sets(asked)
-    sets = _judge_sets(permits, names, asked, first)
+    asked = Asked.of(questions)
+    party_set, first = party_sets(asked)
+    sets = judge_sets(permits, names, asked, first)
     codes = judge(sets.effective, party_set, np.minimum(asked.collected_us, permits.at_us))
     named = np.flatnonzero(~sets.is_refused[party_set])  # who is meant comes before when it was
-    undated = named[asked.collected_us[named] == _NULL_US]
+    undated = named[asked.collected_us[named] == NULL_US]
     future = named[asked.collected_us[named] > permits.at_us]
     codes[undated], codes[future] = REASON_CODES[Reason.UNKNOWN_PARTY], REASON_CODES[Reason.STALE]
     place = party_set.astype(np.int32)
@@ -134,119 +111,11 @@ def judged_as(questions: Any, judged: Callable[[pa.RecordBatch], pa.RecordBatch]
     return pa.Table.from_batches([judged(batch) for batch in batches], schema=ANSWERS)
 
 
-# --- from any form of Arrow to plain columns --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Texts:
-    """A column of texts: the number of each row's in `values`; null is one of them."""
-
-    number: NDArray[np.int32]
-    values: list[str | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Questions as plain columns: n rows, whose people lie one after the other in `people`, `lengths` of them each."""
-
-    account: _Texts
-    category: _Texts
-    people: _Texts
-    lengths: NDArray[np.int64]
-    collected_us: NDArray[np.int64]
-    conversation: _Texts
-
-    @classmethod
-    def of(cls, questions: pa.RecordBatch) -> "_Asked":
-        try:
-            questions.validate(full=True)
-            names = questions.schema.names
-        except (pa.ArrowException, ValueError) as error:
-            msg = f"The questions are no sound Arrow: {error}. Check what wrote them."
-            raise InvalidInputError(msg) from error
-        for name in QUESTIONS.names:
-            if names.count(name) != 1:
-                msg = f"The questions have {names.count(name) or 'no'} column {name!r}. They need: "
-                raise InvalidInputError(msg + f"{', '.join(QUESTIONS.names)}.")
-        if names.count(CONVERSATION) > 1:
-            msg = f"The questions have {names.count(CONVERSATION)} columns {CONVERSATION!r}, and may have one."
-            raise InvalidInputError(msg)
-        lengths, people = _lists(questions["people"])
-        said = questions[CONVERSATION] if CONVERSATION in names else pa.nulls(questions.num_rows, pa.string())
-        return cls(
-            account=_texts(questions["account"], "account"),
-            category=_texts(questions["category"], "category"),
-            people=_texts(people, "people"),
-            lengths=lengths,
-            collected_us=_instants(questions["collected_at"]),
-            conversation=_texts(said, CONVERSATION),
-        )
-
-
-def _texts(column: pa.Array, name: str) -> _Texts:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (_is_text(kind) or pa.types.is_null(kind)):
-        raise InvalidInputError(_wrong(name, column.type))
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.large_string()).dictionary_encode()
-    values: list[str | None] = [*column.dictionary.to_pylist(), None]
-    number = column.indices.cast(pa.int64()).fill_null(len(values) - 1).to_numpy(zero_copy_only=False)
-    return _Texts(number.astype(np.int32), values)
-
-
-def _lists(column: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
-    """Return how many each row names, and all names; a row that is null names nobody."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    kind = column.type
-    if pa.types.is_null(kind):
-        return np.zeros(len(column), np.int64), pa.nulls(0, pa.string())
-    if not (
-        pa.types.is_list(kind)
-        or pa.types.is_large_list(kind)
-        or pa.types.is_fixed_size_list(kind)
-        or pa.types.is_list_view(kind)
-        or pa.types.is_large_list_view(kind)
-    ):
-        raise InvalidInputError(_wrong("people", kind))
-    lengths = pc.list_value_length(column).cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    if pa.types.is_fixed_size_list(kind) and column.null_count:
-        lengths = np.where(column.is_null().to_numpy(zero_copy_only=False), 0, lengths)
-    if len(lengths) and (int(lengths.max()) > MOST_NAMED or int(lengths.sum()) > MOST_NAMES):
-        msg = f"A row may name {MOST_NAMED:,} people and a batch {MOST_NAMES:,}. Split it, or check what wrote it."
-        raise InvalidInputError(msg)
-    return lengths, column.flatten()
-
-
-def _instants(column: pa.Array) -> NDArray[np.int64]:
-    """Return instants as microseconds, down to the next whole one; what is null or beyond all calendars is none."""
-    kind = column.type
-    if pa.types.is_null(kind):
-        return np.full(len(column), _NULL_US)
-    if not pa.types.is_timestamp(kind):
-        raise InvalidInputError(_wrong("collected_at", kind))
-    values = column.view(pa.int64()).fill_null(_NULL_US).to_numpy(zero_copy_only=False)
-    per_us = _UNITS_PER_S["us"] / _UNITS_PER_S[kind.unit]
-    if per_us <= 1:
-        return np.where(values == _NULL_US, _NULL_US, values // int(1 / per_us))
-    most = NO_PERMIT_US // int(per_us)
-    return np.where(np.abs(np.maximum(values, 1 - 2**63)) >= most, _NULL_US, values * int(per_us))
-
-
-def _is_text(kind: Any) -> bool:  # noqa: ANN401 - Arrow has no types
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _wrong(name: str, given: pa.DataType) -> str:
-    kind = pa.string() if name == CONVERSATION else QUESTIONS.field(name).type
-    return f"The column {name!r} must be {kind}, or another form of that, not {given}."
-
-
 # --- party sets -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Sets:
+class Sets:
     """What k party sets get: their effective permits, on whom each hangs, and whose records they are."""
 
     effective: EffectivePermits
@@ -255,9 +124,9 @@ class _Sets:
     owners: list[PartyRef]
 
 
-def _judge_sets(permits: Permits, names: Names, asked: _Asked, first: NDArray[np.int64]) -> _Sets:
+def judge_sets(permits: Permits, names: Names, asked: Asked, first: NDArray[np.int64]) -> Sets:
     """Judge each party set, category and conversation, by the first row that asks about it."""
-    ends = np.cumsum(asked.lengths)
+    vocabulary, ends = permits.history.vocabulary, np.cumsum(asked.lengths)
     since_us, oldest_us, reason, is_refused = [], [], [], []
     parties: list[PartyRef] = []
     owners: list[PartyRef] = []
@@ -267,7 +136,7 @@ def _judge_sets(permits: Permits, names: Names, asked: _Asked, first: NDArray[np
         people = [asked.people.values[number] for number in numbers]
         category = asked.category.values[asked.category.number[row]]
         conversation = asked.conversation.values[asked.conversation.number[row]]
-        found = question_of(names, account, people, category, 0, conversation)
+        found = question_of(names, vocabulary, account, people, category, 0, conversation)
         effective = (
             effective_permit_of(permits, found.account, found.people, found.category, found.conversation)
             if isinstance(found, Record)
@@ -286,7 +155,7 @@ def _judge_sets(permits: Permits, names: Names, asked: _Asked, first: NDArray[np
         oldest_us=np.array(oldest_us, np.int64),
         reason=np.array(reason, np.int8),
     )
-    return _Sets(effective_permits, np.array(is_refused, np.bool_), parties, owners)
+    return Sets(effective_permits, np.array(is_refused, np.bool_), parties, owners)
 
 
 def _refused_set(verdict: Verdict) -> EffectivePermit:
@@ -295,7 +164,7 @@ def _refused_set(verdict: Verdict) -> EffectivePermit:
     )
 
 
-def _party_sets(asked: _Asked) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def party_sets(asked: Asked) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Tell apart which rows ask about the same account, people, category and conversation, by numbers alone.
 
     Returns:

@@ -7,7 +7,6 @@ no entry announces.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from volition.canonical import us_to_text
 from volition.consent.gate.effective import concerned, effective_permit_of
@@ -16,11 +15,8 @@ from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, Permits, Reason
 from volition.consent.references import ConversationRef, PartyRef
-from volition.consent.terms.model import CATEGORIES
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
-
-_PLACES: Final = {category: place for place, category in enumerate(CATEGORIES)}
 
 
 @dataclass(slots=True)
@@ -43,9 +39,6 @@ class _Account:
     party_sets: dict[tuple[PartyRef, ...], tuple[_Known | None, ...]]
 
 
-_NOTHING: Final[tuple[_Known | None, ...]] = (None,) * len(CATEGORIES)
-
-
 class Gate:
     """The gate for one purpose, with earlier answers cached: a look-up and a comparison each.
 
@@ -63,6 +56,19 @@ class Gate:
         self._accounts: dict[str, _Account] = {}
         self._with: dict[str, list[tuple[_Account, tuple[PartyRef, ...]]]] = {}  # the party sets that a person is in
         self._good_until_us = permits.good_until_us()
+        self._places: dict[str, int] = {}  # of the categories, in a party set's tuple
+        self._nothing: tuple[_Known | None, ...] = ()
+        self._learn_names()
+
+    def _learn_names(self) -> None:
+        categories = self._permits.history.vocabulary.categories
+        self._places = {category: place for place, category in enumerate(categories)}
+        self._nothing = (None,) * len(categories)
+
+    @property
+    def good_until_us(self) -> int:
+        """The first instant at which time alone changes an answer: a yes ends, terms begin; retention apart."""
+        return self._good_until_us
 
     def learn(self, entries: Iterable[Entry], *, at_us: int) -> None:
         """Move on to a later instant, past the entries by which the permits' history has grown since."""
@@ -71,13 +77,14 @@ class Gate:
         if changed is None:
             self._accounts.clear()
             self._with.clear()
+            self._learn_names()
             return
         for party in changed:
             kind, _, name = party.partition(":")
             if kind == "account" and name in self._accounts:
                 self._accounts[name].epoch += 1
             for own, people in self._with.get(party, ()):
-                own.party_sets[people] = _NOTHING
+                own.party_sets[people] = self._nothing
 
     def decide(self, record: Record, *, at_us: int | None = None) -> Verdict:
         """Judge one record for the permits' purpose; see `may`."""
@@ -125,7 +132,7 @@ class Gate:
             raise InvalidInputError(msg)
         try:
             own = self._accounts[account]
-            known = own.party_sets[people][_PLACES[category]]
+            known = own.party_sets[people][self._places[category]]
         except KeyError:
             known = self._look_up(account, people, category)
         else:
@@ -167,12 +174,12 @@ class Gate:
         known = self._ask(own.epoch, account, people, category)
         party_set = own.party_sets.get(people)
         if party_set is None:
-            party_set = own.party_sets[people] = _NOTHING
+            party_set = own.party_sets[people] = self._nothing
             for person in people:
                 self._with.setdefault(person, []).append((own, people))
-        if category in _PLACES:
+        if category in self._places:
             known = next((other for other in party_set if other == known), None) or known
-            place = _PLACES[category]
+            place = self._places[category]
             own.party_sets[people] = (*party_set[:place], known, *party_set[place + 1 :])
         return known
 

@@ -11,11 +11,12 @@ from volition.consent.gate.verdict import Record, Verdict
 from volition.consent.names import Names, Unnamed
 from volition.consent.permits import Reason
 from volition.consent.references import PartyRef, account_ref
-from volition.consent.terms.model import CATEGORIES
+from volition.consent.terms.vocabulary import Vocabulary
 
 
 def question_of(  # noqa: PLR0913, PLR0917 - what makes a record
     names: Names,
+    vocabulary: Vocabulary,
     account: str | None,
     people: Sequence[str | None],
     category: str | None,
@@ -26,6 +27,7 @@ def question_of(  # noqa: PLR0913, PLR0917 - what makes a record
 
     Args:
         names: Who there is.
+        vocabulary: Which categories there are.
         account: The account, as `consent.names` takes it.
         people: The people likewise, the speaker or actor first.
         category: A leaf of `terms.CATEGORIES`.
@@ -48,10 +50,10 @@ def question_of(  # noqa: PLR0913, PLR0917 - what makes a record
         if isinstance(party, Unnamed):
             return refused(party.reason, party.party)
         parties.append(party)
-    if category is None or collected_us is None:
-        return refused(Reason.UNKNOWN_PARTY if category is None or category in CATEGORIES else Reason.NEVER, owner)
-    if category not in CATEGORIES:
+    if category is not None and category not in vocabulary.categories:
         return refused(Reason.NEVER, owner)
+    if category is None or collected_us is None:
+        return refused(Reason.UNKNOWN_PARTY, owner)
     return Record(
         account=found,
         people=tuple(parties),

@@ -29,7 +29,7 @@ saved         a history on disk, signed
 from volition.consent.history.exclusions import Exclusion, Exclusions
 from volition.consent.history.history import History
 from volition.consent.history.publications import check_publications
-from volition.consent.history.replay import extend_history, read_history
+from volition.consent.history.replay import content_number, extend_history, import_number, read_history
 from volition.consent.history.saved import LedgerRoots, find_saved_history, save_history
 from volition.consent.history.sharings import OPERATOR, SOURCE, Sharings
 from volition.consent.history.values import (
@@ -64,8 +64,10 @@ __all__ = [
     "PartyLimits",
     "Sharings",
     "check_publications",
+    "content_number",
     "extend_history",
     "find_saved_history",
+    "import_number",
     "read_history",
     "save_history",
 ]

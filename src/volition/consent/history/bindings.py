@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from volition.consent.terms.model import Terms, covers
+from volition.consent.terms.model import Terms
+from volition.consent.terms.vocabulary import BUILT_IN, Vocabulary, covers
 from volition.errors import InvalidInputError
 
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
@@ -43,10 +44,15 @@ class _Step:
 
 
 class TermsBindings:
-    """The terms that were published and accepted, in the ledger's order, and what follows for each account."""
+    """The terms that were published and accepted, in the ledger's order, and what follows for each account.
+
+    Attributes:
+        vocabulary: What can be named: the built-in names, and what any published version declares.
+    """
 
     def __init__(self) -> None:
         """Start with nothing known."""
+        self.vocabulary: Vocabulary = BUILT_IN
         self._published: dict[str, _Published] = {}
         self._accepted: dict[str, list[tuple[int, str, int]]] = defaultdict(list)
         self._bindings: dict[str, list[tuple[int, Terms]]] = {}
@@ -72,6 +78,7 @@ class TermsBindings:
         at_us = min(binds_us, 0) if at_us is None else at_us
         version = _Published(terms, max(binds_us, at_us), at_us, len(self._published), seq)
         self._published[terms.id] = version
+        self.vocabulary = self.vocabulary.joined([*terms.categories, *terms.purposes])
         self._bindings.clear()
         self._yes_ages.clear()
         notices = {known.terms.notice_days for known in self._published.values()}

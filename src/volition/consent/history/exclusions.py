@@ -9,13 +9,11 @@ As with sharings, entries have a digest under a key of the account's own, so tha
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Any
 
 from volition.consent.references import ConversationRef, PartyRef
-from volition.consent.terms.model import CATEGORIES, leaves
-
-_CONTENT: Final = frozenset(leaves(["content"], CATEGORIES))
+from volition.consent.terms.vocabulary import BUILT_IN, Vocabulary, widened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +52,11 @@ _Said = dict[PartyRef, list[Exclusion]]  # by whom, oldest first
 class Exclusions:
     """Who left which conversation out of what, and since when."""
 
-    def __init__(self) -> None:
-        """Start with nothing left out."""
+    def __init__(self, vocabulary: Vocabulary = BUILT_IN) -> None:
+        """Start with nothing left out, of what the vocabulary names."""
         self._said: dict[str, dict[ConversationRef, _Said]] = {}
         self._entries: list[Exclusion] = []
+        self._vocabulary = vocabulary
 
     def __bool__(self) -> bool:
         """Return whether anything was ever left out."""
@@ -68,6 +67,13 @@ class Exclusions:
         conversations = self._said.setdefault(exclusion.account, {})
         conversations.setdefault(exclusion.conversation, {}).setdefault(exclusion.party, []).append(exclusion)
         self._entries.append(exclusion)
+
+    def widen(self, before: Vocabulary, after: Vocabulary) -> None:
+        """Let what was left out, and taken back in, reach what is newly declared, as `vocabulary.widened` says."""
+        said, self._entries, self._vocabulary = self._entries, [], after
+        self._said.clear()
+        for one in said:
+            self.add(replace(one, purposes=widened(one.purposes, before.purposes, after.purposes)))
 
     def concern(self, account: str) -> bool:
         """Return whether any of an account's conversations was ever left out of anything."""
@@ -152,12 +158,12 @@ class Exclusions:
 
         Args:
             account: Id of the account.
-            category: Its category, a leaf of `terms.CATEGORIES`.
+            category: Its category.
             conversation: As entries name it; empty if it belongs to none, None if that is not known.
         """
         conversations = self._said.get(account, {})
         if conversation is None:
-            return list(conversations) if category in _CONTENT else ()
+            return list(conversations) if self._vocabulary.is_content(category) else ()
         return (conversation,) if conversation and conversation in conversations else ()
 
     def to_json(self) -> list[Any]:
@@ -168,9 +174,9 @@ class Exclusions:
         ]
 
     @classmethod
-    def from_json(cls, listed: Sequence[Sequence[Any]]) -> "Exclusions":
-        """Read back what `to_json` returned."""
-        found = cls()
+    def from_json(cls, listed: Sequence[Sequence[Any]], vocabulary: Vocabulary = BUILT_IN) -> "Exclusions":
+        """Read back what `to_json` returned, under the vocabulary of that time."""
+        found = cls(vocabulary)
         for account, conversation, party, purposes, excluded, at_us, seq, *by in listed:  # saved before: nobody by name
             found.add(
                 Exclusion(

@@ -7,14 +7,17 @@ It is a projection of the ledger, as event sourcing says: an index by party of t
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from volition.consent.history.answers import AnswerLog
 from volition.consent.history.bindings import TermsBindings
+from volition.consent.history.columns import Imported
 from volition.consent.history.exclusions import Exclusions
 from volition.consent.history.sharings import Sharings
-from volition.consent.history.values import NO_LIMITS, Limit, PartyHistory, PartyLimits
-from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.consent.history.values import NO_LIMITS, Decision, Limit, PartyHistory, PartyLimits, widened_use
+from volition.consent.terms.model import Terms
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 
@@ -27,6 +30,7 @@ class History:
     Attributes:
         bindings: Which terms bind which account since when.
         answers: Who answered what.
+        imported: Which answers were given elsewhere, by what their source calls them.
         sharings: Which conversations were opened to whom. It bears on who reads, not on permission.
         exclusions: Which conversations were left out of which uses.
         size: How many ledger entries were read.
@@ -39,6 +43,7 @@ class History:
         """Start with nothing known."""
         self.bindings = TermsBindings()
         self.answers = AnswerLog()
+        self.imported = Imported()
         self.sharings = Sharings()
         self.exclusions = Exclusions()
         self.size = 0
@@ -52,7 +57,31 @@ class History:
         self._namesakes: dict[str, dict[str, int]] = {}  # party -> who may be the same person -> since when
         self._arranged: dict[str, tuple[int, PartyHistory]] = {}  # by party, up to which row
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What can be named: the built-in names, and what any published terms declare."""
+        return self.bindings.vocabulary
+
     # What happened, in order:
+
+    def publish(self, terms: Terms, *, binds_us: int, at_us: int | None = None, seq: int = -1) -> None:
+        """A terms version appears, as `TermsBindings.publish` says; what was refused reaches what it declares."""
+        before = self.vocabulary
+        self.bindings.publish(terms, binds_us=binds_us, at_us=at_us, seq=seq)
+        if self.vocabulary is not before:
+            self._widen(before, self.vocabulary)
+
+    def _widen(self, before: Vocabulary, after: Vocabulary) -> None:
+        self.answers.widen(before, after)
+        self.exclusions.widen(before, after)
+        limits = self._limit_entries[:]
+        self._limits.clear()
+        self._groups.clear()
+        self._limit_entries.clear()
+        for one, people in limits:
+            categories, purposes = widened_use(one, before, after)
+            self.limit(replace(one, categories=categories, purposes=purposes), people)
+        self._arranged.clear()
 
     def locate(self, party: str, region: str, *, at_us: int) -> None:
         """A party's region becomes known, or changes."""
@@ -106,6 +135,7 @@ class History:
         if row != arranged_row:
             decisions, signals = self.answers.between(arranged_row, row)
             arranged.decisions += decisions
+            arranged.decisions.sort(key=_by_said)
             arranged.signals += signals
         if row != arranged_row or party not in self._arranged:
             if len(self._arranged) >= _ARRANGED:
@@ -117,6 +147,7 @@ class History:
     def own(self, party: str) -> PartyHistory:
         """Return what a party did without what is only a copy of what a namesake said."""
         decisions, signals = self.answers.between(-1, self.answers.newest_row(party), with_copies=False)
+        decisions.sort(key=_by_said)
         erased_us, erased_seq = self._erased.get(party, (None, -1))
         return PartyHistory(decisions=decisions, signals=signals, erased_us=erased_us, erased_seq=erased_seq)
 
@@ -179,11 +210,11 @@ class History:
 
     def to_files(self) -> dict[str, bytes | memoryview]:
         """Return the history as files by name: raw little-endian columns, and JSON for what is rare."""
-        files = self.answers.to_files()
+        files = {**self.answers.to_files(), **self.imported.to_files()}
         rare = {
             "size": self.size,
             "last_us": self.last_us,
-            "leaves": [CATEGORIES, PURPOSES],
+            "leaves": [self.vocabulary.categories, self.vocabulary.purposes],
             "scopes": self.answers.scopes_to_json(),
             **self.bindings.to_json(),
             "regions": self._regions,
@@ -205,15 +236,14 @@ class History:
         """Read back what `to_files` returned, into a history that knows nothing yet.
 
         Raises:
-            InvalidInputError: It was written when there were other categories or purposes: "train" may cover more now.
+            InvalidInputError: It was written when there were other built-in names: "train" may cover more now.
         """
         rare = json.loads(files["rare.json"])
-        if rare["leaves"] != [list(CATEGORIES), list(PURPOSES)]:
-            raise InvalidInputError(
-                "This history was saved when there were other categories or purposes. Read it anew."
-            )
         self.bindings.load(rare)
+        if rare["leaves"] != [list(self.vocabulary.categories), list(self.vocabulary.purposes)]:
+            raise InvalidInputError("This history was saved when there were other built-in names. Read it anew.")
         self.answers.load(files, rare["scopes"])
+        self.imported.load(files)
         self._regions = {party: [tuple(one) for one in found] for party, found in rare["regions"].items()}
         self._namesakes = rare["namesakes"]
         self._erased = {party: tuple(one) for party, one in rare["erased"].items()}
@@ -231,6 +261,11 @@ class History:
             )
             self.limit(limit, people)
         self.sharings = Sharings.from_json(rare.get("sharings", []))  # saved before there were any: none
-        self.exclusions = Exclusions.from_json(rare["exclusions"])
+        self.exclusions = Exclusions.from_json(rare["exclusions"], self.vocabulary)
         self.events = [Entry.from_leaf(leaf.encode()) for leaf in rare["doings"]]
         self.size, self.last_us = rare["size"], rare["last_us"]
+
+
+def _by_said(decision: Decision) -> tuple[int, bool]:
+    """Return what orders a party's decisions: when each was said, at one instant the noes last; else as recorded."""
+    return decision.said_us, not decision.yes

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from volition.canonical import text_to_us
+from volition.canonical import canonical_json, digest, text_to_us
 from volition.consent.history.exclusions import Exclusion
 from volition.consent.history.history import History
 from volition.consent.history.values import BEGINNING_US, Decision, Limit
 from volition.consent.references import ConversationRef, PartyRef
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Terms, leaves
+from volition.consent.terms.model import Terms
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
 
@@ -45,7 +45,7 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
     body: dict[str, Any] = entry.body
     match entry.kind:
         case "terms":
-            history.bindings.publish(
+            history.publish(
                 Terms.from_json(body["terms"]), binds_us=text_to_us(body["binds"]), at_us=entry.at_us, seq=entry.seq
             )
         case "acceptance":
@@ -56,15 +56,17 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
                 body["party"],
                 Decision(
                     yes=body["answer"] == "yes",
-                    categories=frozenset(leaves(body["data"], CATEGORIES)),
-                    purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+                    categories=frozenset(history.vocabulary.leaves_of_data(body["data"])),
+                    purposes=frozenset(history.vocabulary.leaves_of_use(body["purpose"])),
                     at_us=entry.at_us,
                     covers_us=None if covers is None else BEGINNING_US if covers == "past" else text_to_us(covers),
                     until_us=None if until is None else text_to_us(until),
                     seq=entry.seq,
+                    claimed_us=_claimed_us(body, entry),
                 ),
                 copied="namesake" in body,
             )
+            _note_import(history, body, entry)
         case "region":
             history.locate(body["party"], body["region"], at_us=entry.at_us)
         case "signal":
@@ -88,6 +90,34 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
             history.events.append(entry)
 
 
+def _note_import(history: History, body: dict[str, Any], entry: Entry) -> None:
+    """Note an answer that was imported under a name; its copies for others have the same, and are not noted."""
+    name = body["claim"].get("id") if "claim" in body else None
+    if name is not None and {"same_as", "namesake"}.isdisjoint(body):
+        history.imported.add(import_number(name), entry.seq, content_number(body))
+
+
+def import_number(name: str) -> int:
+    """Return the id of a claim, 32 hexadecimal digits, as a number that fits into a column."""
+    return int(name[:16], 16) - 2**63
+
+
+def content_number(body: dict[str, Any]) -> int:
+    """Return a digest of what an imported answer says, whoever imported it, as a number that fits into a column."""
+    claim = {name: value for name, value in body["claim"].items() if name != "by"}
+    return int(digest(canonical_json({**body, "claim": claim}))[:16], 16) - 2**63
+
+
+def _claimed_us(body: dict[str, Any], entry: Entry) -> int | None:
+    """Return when an imported answer was said; none where it was said when it was recorded."""
+    if "claim" not in body:
+        return None
+    said_us = text_to_us(body["claim"]["said"])
+    if not 0 <= said_us <= entry.at_us or body["covers"] is not None:
+        raise ValueError(body["claim"], body["covers"])
+    return said_us
+
+
 def _limit(history: History, body: dict[str, Any], entry: Entry) -> None:
     limited, people = body["limited"], body["people"]
     if not isinstance(limited, bool) or not all(person.startswith("person:") for person in people):
@@ -96,8 +126,8 @@ def _limit(history: History, body: dict[str, Any], entry: Entry) -> None:
         account=body["account"],
         group=body["group"],
         limited=limited,
-        categories=frozenset(leaves(body["data"], CATEGORIES)),
-        purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+        categories=frozenset(history.vocabulary.leaves_of_data(body["data"])),
+        purposes=frozenset(history.vocabulary.leaves_of_use(body["purpose"])),
         at_us=entry.at_us,
         seq=entry.seq,
     )
@@ -112,7 +142,7 @@ def _exclude(history: History, body: dict[str, Any], entry: Entry) -> None:
         account=str(body["account"]),
         conversation=ConversationRef(str(body["conversation"])),
         party=PartyRef(party),
-        purposes=frozenset(leaves(body["purpose"], PURPOSES)),
+        purposes=frozenset(history.vocabulary.leaves_of_use(body["purpose"])),
         excluded=body["excluded"],
         at_us=entry.at_us,
         seq=entry.seq,

@@ -13,7 +13,7 @@ from volition.errors import InvalidInputError, ProofError
 from volition.files import PART, write_folder
 from volition.ledger.signing import Signer, VerifierKey, open_note, sign_note
 
-_FORMAT: Final = "volition.history/4"  # an earlier one knows no conversations left out, and not what is a copy
+_FORMAT: Final = "volition.history/5"  # an earlier one does not know when imported answers were said
 _SIGNATURE: Final = "seal"
 """The file with the signed digests of the others."""
 

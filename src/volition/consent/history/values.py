@@ -1,10 +1,12 @@
 """What is known of a party: values, each as the ledger says it, and none that draws a conclusion."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from volition.consent.terms.vocabulary import Vocabulary, widened
 
 BEGINNING_US: Final = -(2**62)
 """An instant before every record: a permit since then has no beginning."""
@@ -24,10 +26,12 @@ class Decision:
         yes: Whether it is a yes.
         categories: Which categories of data it is about, as leaves.
         purposes: Which purposes, as leaves.
-        at_us: When it was said, microseconds since the Unix epoch, UTC.
+        at_us: When it was recorded, microseconds since the Unix epoch, UTC. Who asks about an earlier instant does not
+            know of it.
         covers_us: How far back a yes reaches by its own words; none: not before itself.
         until_us: When a yes ends by its own words (not included); none: by no date. A no has no end.
         seq: Number of its ledger entry; -1 if it came from none.
+        claimed_us: When it was said, as whoever imported it claims; none: when it was recorded.
     """
 
     yes: bool
@@ -37,6 +41,12 @@ class Decision:
     covers_us: int | None = None
     until_us: int | None = None
     seq: int = -1
+    claimed_us: int | None = None
+
+    @property
+    def said_us(self) -> int:
+        """When it was said: by this a party's answers are ordered and judged."""
+        return self.at_us if self.claimed_us is None else self.claimed_us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +91,22 @@ class Limit:
     seq: int = -1
 
 
+class _Use(Protocol):
+    @property
+    def categories(self) -> frozenset[str]: ...
+
+    @property
+    def purposes(self) -> frozenset[str]: ...
+
+
+def widened_use(said: _Use, before: Vocabulary, after: Vocabulary) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the data and the uses that a no, or a limit, is about once more is declared (`vocabulary.widened`)."""
+    return (
+        widened(said.categories, before.categories, after.categories),
+        widened(said.purposes, before.purposes, after.purposes),
+    )
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PartyLimits:
     """All limits that ever applied to one party, in the ledger's order; parties named together share one object."""
@@ -94,7 +120,14 @@ NO_LIMITS: Final = PartyLimits()
 
 @dataclass(slots=True, kw_only=True)
 class PartyHistory:
-    """Everything that one party did, each list in the ledger's order, so by time."""
+    """Everything that one party did.
+
+    Attributes:
+        decisions: By when each was said; of those said at one instant the noes last, so that the last one counts.
+        signals: In the ledger's order, so by time.
+        erased_us: When the party was erased; none if it was not.
+        erased_seq: Number of that ledger entry.
+    """
 
     decisions: list[Decision] = field(default_factory=list)
     signals: list[tuple[int, str, int]] = field(default_factory=list)  # instant, name, ledger entry
@@ -104,11 +137,12 @@ class PartyHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerColumns:
-    """Answers of several parties as columns: per party from the oldest to the newest, else in no order.
+    """Answers of several parties as columns: per party by when each was said, else in no order.
 
     Attributes:
         key: Position of the party among those asked for, int32, (m,); -1 for an answer of another party.
-        at_us: Instant of each answer, int64, (m,).
+        at_us: When each answer was recorded, int64, (m,).
+        said_us: When each was said, int64, (m,).
         covers_us: How far back it reaches, int64, (m,); `NOT_BACK_US` for not before itself.
         until_us: When it ends by its own words (not included), int64, (m,); `NO_END_US` for never.
         scope: Position in `AnswerLog.scopes`, int16, (m,).
@@ -116,6 +150,7 @@ class AnswerColumns:
 
     key: NDArray[np.int32]
     at_us: NDArray[np.int64]
+    said_us: NDArray[np.int64]
     covers_us: NDArray[np.int64]
     until_us: NDArray[np.int64]
     scope: NDArray[np.int16]

@@ -12,8 +12,10 @@ from typing import Final
 
 from volition.consent.parties.database import Database
 from volition.consent.parties.directory import Directory, Person, check_text, fold
+from volition.consent.references import Pseudonym
 from volition.errors import ConflictError, InvalidInputError
 
+_LOST: Final = "names-lost:"  # before the pseudonyms in the table of states
 _HANDLES: Final = "SELECT handle FROM handles WHERE account = ? AND person = ?"
 
 
@@ -138,6 +140,20 @@ class Changes:
         known = "SELECT 1 FROM linked WHERE first = ? AND other = ?"
         return self._database.one(known, first, other) is not None
 
+    def linked(self) -> frozenset[Pseudonym] | None:
+        """Return who has, or shares with somebody, more than one identity: merged, linked, or with a verified address.
+
+        None where anybody was heard: then anyone may be.
+        """
+        heard = "SELECT 1 FROM people WHERE substr(id, 1, length(account) + 1) = account || ':' LIMIT 1"
+        if self._database.one(heard) is not None:
+            return None
+        found = self._database.all(
+            "SELECT pseudonym FROM people WHERE id IN (SELECT first FROM linked UNION SELECT other FROM linked"
+            " UNION SELECT person FROM verified UNION SELECT person FROM merged UNION SELECT kept FROM merged)"
+        )
+        return frozenset(Pseudonym(pseudonym) for (pseudonym,) in found)
+
     def linked_with(self, person: Person) -> list[Person]:
         """Return with whom records concern a person where either may be meant, by id."""
         ids = {
@@ -210,6 +226,27 @@ class Changes:
         )
         return [self._directory.person(one) for (one,) in found]
 
+    # --- names that a restoring lost ---
+
+    def lose_names(self, pseudonym: str) -> None:
+        """Note that somebody was given or lost names which nobody knows any more: after a restoring, they are gone."""
+        known = self._directory.person_by_pseudonym(pseudonym)
+        self._database.set_state(_LOST + pseudonym, json.dumps([] if known is None else _places(known)).encode())
+
+    def names_lost(self) -> dict[str, tuple[str, ...]]:
+        """Return whose names were lost: the pseudonym, and the accounts where they may be meant; none for any."""
+        found = {}
+        for name in self._database.states(_LOST):
+            pseudonym = name.removeprefix(_LOST)
+            places, known = json.loads(self._database.state(name)), self._directory.person_by_pseudonym(pseudonym)
+            now = places if known is None else _places(known)
+            found[pseudonym] = tuple(dict.fromkeys((*places, *now))) if places and now else ()
+        return found
+
+    def regain_names(self, pseudonym: str) -> None:
+        """Note that all names of somebody are known again."""
+        self._database.drop_state(_LOST + pseudonym)
+
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
         """Write as `Database.writing` does; what is held in memory is read anew, within and after."""
@@ -235,3 +272,8 @@ class Changes:
                 "INSERT OR IGNORE INTO handles VALUES (?, ?, ?)",
                 ((account, fold(handle), own.id) for (account,) in where for handle in new),
             )
+
+
+def _places(person: Person) -> list[str]:
+    """Return the accounts in whose data somebody may be meant; none for any."""
+    return [] if person.account is None or "" in person.former else [person.account, *person.former]

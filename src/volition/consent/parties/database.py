@@ -16,7 +16,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from volition.consent.parties.generations import Generation
 from volition.errors import BackendError
+from volition.files import busy_database
 
 _PATIENCE_S: Final = 10.0
 
@@ -66,6 +68,7 @@ class Database:
         """
         self.lock = threading.RLock()
         self._path = folder / "parties.db"
+        self._generation = Generation(folder, "parties.db")
         try:
             self._connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=rw",
@@ -86,9 +89,13 @@ class Database:
             }
             if not set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", _LATER)) <= there:  # it takes the write lock
                 self._connection.executescript(f"BEGIN IMMEDIATE; {_LATER} COMMIT;")
+            self._generation.check(self._connection)
         except sqlite3.Error as error:
             self.close()
             raise self._unopened(error) from error
+        except BackendError:
+            self.close()
+            raise
         self.key_check: bytes = found[0] if found else b""
 
     @staticmethod
@@ -137,10 +144,12 @@ class Database:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
+                self._generation.advance(self._connection)
                 self._connection.execute("COMMIT")
+                self._generation.keep()
             except sqlite3.Error as error:
                 msg = f"parties.db could not be written: {error}. Nothing was changed; free space, or try again."
-                raise BackendError(msg) from error
+                raise busy_database(self._path, error) or BackendError(msg) from error
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -154,6 +163,20 @@ class Database:
         """Keep a value under a name. Raises as `writing` does."""
         with self.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, value))
+
+    def has_state(self, name: str) -> bool:
+        """Return whether a value is kept under a name, be it empty. Raises as `all` does."""
+        return self.one("SELECT 1 FROM state WHERE name = ?", name) is not None
+
+    def states(self, prefix: str) -> list[str]:
+        """Return the names that begin with a prefix under which values are kept, in order. Raises as `all` does."""
+        found = self.all("SELECT name FROM state WHERE substr(name, 1, ?) = ? ORDER BY name", len(prefix), prefix)
+        return [name for (name,) in found]
+
+    def drop_state(self, name: str) -> None:
+        """Keep no value under a name any more. Raises as `writing` does."""
+        with self.writing() as connection:
+            connection.execute("DELETE FROM state WHERE name = ?", (name,))
 
     @contextmanager
     def destroying(self) -> Iterator[sqlite3.Connection]:

@@ -17,9 +17,9 @@ import secrets
 import sqlite3
 import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain, count
 from typing import Any, Final
@@ -29,6 +29,7 @@ from volition.consent.parties.vault import ErasedError, KeyVault
 from volition.consent.references import PersonId, Pseudonym
 from volition.errors import ConflictError, InvalidInputError
 
+_AT_ONCE: Final = 500  # values in one query: SQLite takes 999 in its oldest builds
 _COLUMNS: Final = "people.id, people.account, people.name, people.pseudonym, people.aliases, people.emails"
 
 
@@ -118,6 +119,34 @@ class Person(Identity):
     def pseudonym_of(self, identity: str) -> Pseudonym:
         """Return the pseudonym that belongs to one of their ids."""
         return next((one.pseudonym for one in self.merged if one.id == identity), self.pseudonym)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPerson:
+    """Somebody who is to be added."""
+
+    id: str
+    account: str | None = None
+    name: str | None = None
+    aliases: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Check the id and the texts. Raises InvalidInputError."""
+        _check_id(self.id, "person")
+        for text in (self.name, *self.aliases, *self.emails):
+            check_text(text or "")
+
+    def unknown(self) -> Person:
+        """Return them as a person without a pseudonym: they are in no directory yet."""
+        return Person(
+            id=PersonId(self.id),
+            account=self.account,
+            name=self.name,
+            aliases=self.aliases,
+            emails=self.emails,
+            pseudonym=Pseudonym(""),
+        )
 
 
 class Directory:
@@ -233,19 +262,32 @@ class Directory:
             pseudonym=Pseudonym(pseudonym),
         )
         with self._database.writing() as connection:
-            if self._is_marked(self._vault.mark_of_person(person)):
-                msg = f"{person!r} was erased, for good. Choose another id."
-                raise ConflictError(msg)
-            _refuse_known(connection, "people", person)
-            connection.execute(
-                "INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (person, account, name, wrapped, pseudonym, json.dumps(added.aliases), json.dumps(added.emails)),
-            )
-            handles = {fold(handle) for handle in (person, name, *aliases, *emails) if handle} - {""}
-            connection.executemany(
-                "INSERT INTO handles VALUES (?, ?, ?)", ((account or "", handle, person) for handle in sorted(handles))
-            )
+            self._insert(connection, added, wrapped)
         return added
+
+    def add_people(self, people: Sequence["NewPerson"]) -> list[Person]:
+        """Add many people in one transaction: all of them, or none. Raises as `add_person` does."""
+        added = [one.unknown() for one in people]
+        with self._database.writing() as connection:
+            for place, person in enumerate(added):
+                wrapped, pseudonym = self._vault.new_person_key(person.id)
+                added[place] = replace(person, pseudonym=Pseudonym(pseudonym))
+                self._insert(connection, added[place], wrapped)
+        return added
+
+    def _insert(self, connection: sqlite3.Connection, person: Person, wrapped: bytes) -> None:
+        if self._is_marked(self._vault.mark_of_person(person.id)):
+            raise ConflictError(f"{person.id!r} was erased, for good. Choose another id.")
+        _refuse_known(connection, "people", person.id)
+        aliases, emails = json.dumps(person.aliases), json.dumps(person.emails)
+        row = (person.id, person.account, person.name, wrapped, person.pseudonym, aliases, emails)
+        connection.execute("INSERT INTO people VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        names = (person.id, person.name, *person.aliases, *person.emails)
+        handles = {fold(handle) for handle in names if handle} - {""}
+        connection.executemany(
+            "INSERT INTO handles VALUES (?, ?, ?)",
+            ((person.account or "", handle, person.id) for handle in sorted(handles)),
+        )
 
     def person(self, person: str) -> Person:
         """Return a person by their id, or by the id of somebody who was merged into them.
@@ -280,6 +322,16 @@ class Directory:
                     self._by_pseudonym[pseudonym] = found
         return found
 
+    def expect(self, ids: Sequence[str], pseudonyms: Sequence[str]) -> None:
+        """Read many people at once who will be asked for, by id or pseudonym; who is not found is looked up then."""
+        for column, values in (("id", ids), ("pseudonym", pseudonyms)):
+            for start in range(0, len(values), _AT_ONCE):
+                some = values[start : start + _AT_ONCE]
+                with self._database.lock:  # as in `person`
+                    self._remembered.refresh()
+                    for found in self._people(f"{column} IN ({', '.join('?' * len(some))})", *some):
+                        self._by_id[found.id] = self._by_pseudonym[found.pseudonym] = found
+
     def people(self, account: str | None = None) -> list[Person]:
         """Return the people of an account, or everyone, by id; each person once, however many identities they have."""
         where, values = ("account = ?", (account,)) if account is not None else ("TRUE", ())
@@ -307,6 +359,52 @@ class Directory:
             with suppress(InvalidInputError, ErasedError):  # erased between the two questions
                 people.append(self.person(whose))
         return people
+
+    def meant(self, account: str | None, names: Collection[str]) -> dict[str, Pseudonym]:
+        """Return those of many names that mean one person for sure, and whom: by their id, else by a handle.
+
+        It asks for all at once what `person` and `named` answer one by one. A name that is an id means that person.
+
+        Args:
+            account: In which account handles are looked up; none where only ids are.
+            names: Ids, names, aliases or addresses, all of them whole characters.
+        """
+        with self._database.lock:
+            found = {name: Pseudonym(pseudonym) for name, pseudonym in self._among("people", "id, pseudonym", names)}
+            left = [name for name in names if name not in found]
+            if account is None or not left:
+                return found
+            if self._database.one("SELECT 1 FROM destroyed LIMIT 1") is not None:
+                left = [name for name in left if not self._is_marked(self._vault.mark_of_person(name))]
+            folded = {name: fold(name) for name in left}
+            owners: dict[str, set[str]] = defaultdict(set)
+            for handle, person in self._among("handles", "handle, person", set(folded.values()), account=account):
+                owners[handle].add(person)
+            named = {person for people in owners.values() for person in people}
+            kept = dict(self._among("merged", "person, kept", named))
+            whose = {kept.get(person, person) for person in named}
+            pseudonyms = dict(self._among("people", "id, pseudonym", whose))
+            for name, handle in folded.items():
+                people = {kept.get(person, person) for person in owners.get(handle, ())}
+                if len(people) == 1 and (one := pseudonyms.get(people.pop())) is not None:
+                    found[name] = Pseudonym(one)
+        return found
+
+    def _among(
+        self, table: str, columns: str, values: Collection[str], *, account: str | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Yield two columns of the rows of a table of which the first is one of many values."""
+        first = columns.partition(",")[0]
+        where, own = ("", ()) if account is None else (" AND account = ?", (account,))
+        listed = [*values]
+        for start in range(0, len(listed), _AT_ONCE):
+            some = listed[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(some))
+            yield from self._database.all(
+                f"SELECT {columns} FROM {table} WHERE {first} IN ({marks}){where}",  # noqa: S608 - our own names
+                *some,
+                *own,
+            )
 
     def people_without_account(self) -> list[Person]:
         """Return the guests who were registered without an account, by id."""

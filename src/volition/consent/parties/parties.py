@@ -13,6 +13,7 @@ from volition.consent.parties.changes import Changes
 from volition.consent.parties.database import Database
 from volition.consent.parties.directory import Account, Directory, Person
 from volition.consent.parties.secret_file import read_secret, write_secret
+from volition.consent.parties.stores import Stores
 from volition.consent.parties.vault import ErasedError, KeyVault, new_key_check
 from volition.consent.references import ConversationRef
 from volition.errors import BackendError, ConflictError, InvalidInputError
@@ -29,6 +30,7 @@ class Parties:
         directory: Who they are.
         changes: What changes them.
         vault: Their keys.
+        stores: Which stores the workspace has made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,6 +43,7 @@ class Parties:
         self._database = Database(folder)
         self._conversations: dict[tuple[str, str], ConversationRef] = {}
         try:
+            self.stores = Stores(folder, self._database)
             self.vault = KeyVault(self._database, master)
             self.directory = Directory(self._database, self.vault)
             self.changes = Changes(self._database, self.directory)
@@ -144,6 +147,10 @@ class Parties:
     def person_by_pseudonym(self, pseudonym: str) -> Person | None:
         """Return whom a pseudonym stands for; none if nobody, or not any more."""
         return self.directory.person_by_pseudonym(pseudonym)
+
+    def expect(self, ids: Sequence[str], pseudonyms: Sequence[str]) -> None:
+        """Read many people at once who will be asked for, by id or pseudonym."""
+        self.directory.expect(ids, pseudonyms)
 
     def people(self, account: str | None = None) -> list[Person]:
         """Return the people of an account, or everyone, by id."""

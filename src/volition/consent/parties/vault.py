@@ -142,6 +142,19 @@ class KeyVault:
         """Return the accounts whose key was destroyed."""
         return frozenset(found[0] for found in self._database.all("SELECT id FROM accounts WHERE wrapped IS NULL"))
 
+    def unopened(self) -> list[str]:
+        """Return the accounts and people whose keys are there and do not open. Raises BackendError."""
+        found = self._database.all("SELECT id, wrapped FROM accounts WHERE wrapped IS NOT NULL ORDER BY id")
+        found += self._database.all("SELECT id, wrapped FROM people ORDER BY id")
+        return [whose for whose, wrapped in found if not self._opens(wrapped)]
+
+    def _opens(self, wrapped: bytes) -> bool:
+        try:
+            aes_key_unwrap(self._master, wrapped)
+        except (InvalidUnwrap, ValueError):
+            return False
+        return True
+
     def derived_secret(self, use: str) -> bytes:
         """Return 32 secret bytes for one use, derived from the master key; they reveal nothing about it."""
         return hmac.digest(self._master, b"volition/derived/" + use.encode(), "sha256")

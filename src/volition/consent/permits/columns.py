@@ -257,7 +257,7 @@ def _sweep(
     size = len(number)
     code = codes[answers.scope] if len(codes) else np.empty(0, np.int8)
     heard = np.flatnonzero((code > 0) & (answers.key >= 0) & (answers.at_us <= at_us))
-    key, said_us, code = answers.key[heard], answers.at_us[heard], code[heard]
+    key, said_us, code = answers.key[heard], answers.said_us[heard], code[heard]
     yeses = _ending(answers, heard[code == _YES], timelines)
 
     since = np.full(size, _NEVER_YET)
@@ -309,7 +309,7 @@ def _ending(answers: AnswerColumns, said: NDArray[np.int64], timelines: Sequence
     ages = any(step.max_yes_age_us is not None for timeline in timelines for step in timeline)
     if not ages and not (until_us < NO_END_US).any():
         return None
-    return _Yeses.of(answers.key[said], answers.at_us[said], until_us)
+    return _Yeses.of(answers.key[said], answers.said_us[said], until_us)
 
 
 def _conclude(  # noqa: PLR0913, PLR0917 - what was answered, and under which rules
@@ -480,7 +480,7 @@ def _lay_out(  # noqa: PLR0913, PLR0917 - what was said, under which rules, and 
     steps, gone = [step for timeline in timelines for step in timeline], np.flatnonzero(gone_us <= at_us)
     ends_of, ends_us = _ends(answers, heard[code[heard] == _YES], steps, at_us)
     key = np.concatenate([answers.key[heard], *(pairs for pairs, _, _ in laid), gone, ends_of])
-    when = np.concatenate([answers.at_us[heard], *(start for _, start, _ in laid), gone_us[gone], ends_us])
+    when = np.concatenate([answers.said_us[heard], *(start for _, start, _ in laid), gone_us[gone], ends_us])
     what = np.zeros(len(key), np.int8)
     what[: len(heard)] = code[heard]
     until = np.full(len(key), NO_END_US)
@@ -526,7 +526,7 @@ def _ends(
     """Return, for the yeses in some rows of the answers, whose may end when: by its date, or by the age of any step."""
     ages_us = {step.max_yes_age_us for step in steps if step.max_yes_age_us is not None}
     whose = np.tile(answers.key[said], 1 + len(ages_us))
-    ends_us = np.concatenate([answers.until_us[said], *(answers.at_us[said] + age_us for age_us in ages_us)])
+    ends_us = np.concatenate([answers.until_us[said], *(answers.said_us[said] + age_us for age_us in ages_us)])
     there = ends_us <= at_us
     return whose[there], ends_us[there]
 

@@ -87,14 +87,14 @@ class _Heard:
     def hear(self, decision: Decision) -> int:
         """Take in one more answer; return how far back it reaches."""
         if not decision.yes:
-            self.last_no_us = decision.at_us
-            return decision.at_us
+            self.last_no_us = decision.said_us
+            return decision.said_us
         until_us = NO_END_US if decision.until_us is None else decision.until_us
-        self.until_us = min(self.until_us, until_us) if self.last_yes_us == decision.at_us else until_us
-        self.last_yes_us = decision.at_us
+        self.until_us = min(self.until_us, until_us) if self.last_yes_us == decision.said_us else until_us
+        self.last_yes_us = decision.said_us
         if self.first_yes_us is None:
-            self.first_yes_us = decision.at_us
-        return decision.at_us if decision.covers_us is None else decision.covers_us
+            self.first_yes_us = decision.said_us
+        return decision.said_us if decision.covers_us is None else decision.covers_us
 
     def refusal(self, step: Step, signals_us: Sequence[int], at_us: int) -> Reason | None:
         """Return why the use is refused at an instant of a step, counting what signals it heeds; none if allowed."""
@@ -250,7 +250,7 @@ class Permits:
         ]
         signals = [signal for signal in party.signals if signal[0] <= self.at_us]
         instants = {step.start_us for step in steps}
-        instants.update(decision.at_us for decision in decisions)
+        instants.update(decision.said_us for decision in decisions)
         instants.update(signal_us for signal_us, _, _ in signals)
         instants |= self._ends(decisions, steps)
 
@@ -262,7 +262,7 @@ class Permits:
             while step_number + 1 < len(steps) and steps[step_number + 1].start_us <= instant_us:
                 step_number += 1
             reach_us = instant_us
-            while decision_number < len(decisions) and decisions[decision_number].at_us <= instant_us:
+            while decision_number < len(decisions) and decisions[decision_number].said_us <= instant_us:
                 reach_us = min(reach_us, heard.hear(decisions[decision_number]))
                 decision_number += 1
             step = steps[step_number]
@@ -284,7 +284,7 @@ class Permits:
         ages_us = {step.max_yes_age_us for step in steps if step.max_yes_age_us is not None}
         yeses = [decision for decision in decisions if decision.yes]
         ends = {decision.until_us for decision in yeses if decision.until_us is not None}
-        ends.update(decision.at_us + age_us for decision in yeses for age_us in ages_us)
+        ends.update(decision.said_us + age_us for decision in yeses for age_us in ages_us)
         return {end_us for end_us in ends if end_us <= self.at_us}
 
     def context(self, account: str, party: str, *, is_account: bool, company: Company = NO_COMPANY) -> RuleContext:

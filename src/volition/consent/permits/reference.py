@@ -168,10 +168,10 @@ def allowed(history: History, use: Use, at_us: int, *, asked_us: int) -> Reason 
         return None
     if use.party == UNKNOWN_PERSON:
         return Reason.UNKNOWN_PARTY
-    return answered(history, use, at_us, here)
+    return answered(history, use, at_us, here, asked_us=asked_us)
 
 
-def answered(history: History, use: Use, at_us: int, here: GoverningRule) -> Reason | None:
+def answered(history: History, use: Use, at_us: int, here: GoverningRule, *, asked_us: int) -> Reason | None:
     """Return what in a party's own answers refuses a use at an instant; none if nothing does.
 
     Args:
@@ -179,12 +179,18 @@ def answered(history: History, use: Use, at_us: int, here: GoverningRule) -> Rea
         use: The question.
         at_us: The instant.
         here: What governs the use: terms that give the party a say.
+        asked_us: When the question is asked, not before `at_us`: what was recorded by then counts from when it was
+            said.
     """
     assert here.terms is not None  # noqa: S101 - without terms there is no say
     party = _party(history, use)
-    heard = [decision for decision in party.decisions if decision.at_us <= at_us and _concerns(decision, use)]
-    yeses = [decision.at_us for decision in heard if decision.yes]
-    noes = [decision.at_us for decision in heard if not decision.yes]
+    heard = [
+        decision
+        for decision in party.decisions
+        if decision.at_us <= asked_us and decision.said_us <= at_us and _concerns(decision, use)
+    ]
+    yeses = [decision.said_us for decision in heard if decision.yes]
+    noes = [decision.said_us for decision in heard if not decision.yes]
     noes += [
         signal_us
         for signal_us, name, _ in party.signals
@@ -203,8 +209,8 @@ def _end_us(yeses: list[Decision], here: GoverningRule) -> int | None:
 
     Of several said at the same instant, the first end counts.
     """
-    said_us = max((decision.at_us for decision in yeses), default=0)
-    ends = [decision.until_us for decision in yeses if decision.at_us == said_us and decision.until_us is not None]
+    said_us = max((decision.said_us for decision in yeses), default=0)
+    ends = [decision.until_us for decision in yeses if decision.said_us == said_us and decision.until_us is not None]
     if yeses and here.max_yes_age_us is not None:
         ends.append(said_us + here.max_yes_age_us)
     return min(ends, default=None)
@@ -216,7 +222,9 @@ def yes_end_us(history: History, use: Use, at_us: int) -> int | None:
     None where it has no end, and where the party's newest answer to the question is not a yes.
     """
     here = governing_rule(history, use, at_us, asked_us=at_us)
-    if here.terms is None or here.say is Say.NONE or answered(history, use, at_us, here) not in {None, Reason.EXPIRED}:
+    if here.terms is None or here.say is Say.NONE:
+        return None
+    if answered(history, use, at_us, here, asked_us=at_us) not in {None, Reason.EXPIRED}:
         return None
     decisions = _party(history, use).decisions
     return _end_us([one for one in decisions if one.yes and one.at_us <= at_us and _concerns(one, use)], here)
@@ -239,7 +247,8 @@ def permit(history: History, use: Use, at_us: int) -> Permit | Refusal:
         if decision.yes
         and decision.covers_us is not None
         and _concerns(decision, use)
-        and since_us <= decision.at_us <= at_us
+        and since_us <= decision.said_us
+        and decision.at_us <= at_us
     ]
     rule = governing_rule(history, use, at_us, asked_us=at_us).rule
     return Permit(since_us=min([since_us, *reaches]), max_age_us=rule.max_age_us if rule else None)
@@ -276,10 +285,12 @@ def _instants(history: History, use: Use, at_us: int) -> list[int]:
     party = _party(history, use)
     instants = {BEGINNING_US}
     instants.update(start_us for start_us, _ in history.bindings.terms_of(use.account))
-    instants.update(decision.at_us for decision in party.decisions)
-    instants.update(decision.until_us for decision in party.decisions if decision.until_us is not None)
+    decisions = [decision for decision in party.decisions if decision.at_us <= at_us]
+    instants.update(decision.said_us for decision in decisions)
+    instants.update(decision.at_us for decision in decisions)  # from then on it is known
+    instants.update(decision.until_us for decision in decisions if decision.until_us is not None)
     ages_us = history.bindings.yes_ages_us(use.purpose)
-    instants.update(decision.at_us + age_us for decision in party.decisions if decision.yes for age_us in ages_us)
+    instants.update(decision.said_us + age_us for decision in decisions if decision.yes for age_us in ages_us)
     instants.update(signal_us for signal_us, _, _ in party.signals)
     for whose in (use.party, f"account:{use.account}", *use.beside):
         instants.update(changed_us for changed_us, _ in history.regions(whose))

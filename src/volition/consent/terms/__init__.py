@@ -6,6 +6,7 @@ Each module knows only those before it:
 
 toml_file    TOML read strictly: every value knows its line
 regions      which regions lie in which
+vocabulary   the kinds of data and the purposes that can be named, and what each is called
 model        terms, rules, switches
 terms_file   terms read from a file, and the profiles that ship
 diff         what a new version changes, in plain words

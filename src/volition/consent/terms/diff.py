@@ -6,8 +6,9 @@ that is only written differently is no change, and a line never says more than i
 
 A change *loosens* if afterwards something may be done that could not be done before: a use is newly allowed, a party's
 yes is no longer asked or their no no longer counts, records are usable for longer, or identifiers are no longer
-scrubbed. `newly_allows` asks whether there is any such change. Which settings a page shows, and how a version comes to
-bind, are reported too but loosen nothing by themselves.
+scrubbed; or if such changes are announced less long ahead from then on, or else two versions in a row would go round
+the notice period of the first. `newly_allows` asks whether there is any such change. Which settings a page shows, and
+how else a version comes to bind, are reported too but loosen nothing by themselves.
 
     >>> from volition.consent.terms.terms_file import load_profile
     >>> print(*diff(load_profile("2023-08-07"), load_profile("2023-08-11")).lines(), sep="\n")
@@ -17,23 +18,20 @@ bind, are reported too but loosen nothing by themselves.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from typing import Any, Final
 
 from volition.consent.terms.model import (
-    CATEGORIES,
-    PURPOSES,
     Basis,
     Rule,
     Switch,
     Terms,
-    covers,
     distinct_regions,
-    leaves,
 )
 from volition.consent.terms.regions import EEA
+from volition.consent.terms.vocabulary import BUILT_IN, Category, Purpose, Vocabulary, covers
 
 
 class ChangeKind(StrEnum):
@@ -53,8 +51,14 @@ class ChangeKind(StrEnum):
     SCRUBBED = "scrubbed"
     SIGNAL_IGNORED = "signal-ignored"
     SIGNAL_HEEDED = "signal-heeded"
+    DECLARED = "declared"
+    CALLED_OTHERWISE = "called-otherwise"
+    NOW_CONTENT = "now-content"
+    NO_LONGER_CONTENT = "no-longer-content"
+    NO_LONGER_DECLARED = "no-longer-declared"
     SWITCH = "switch"
     BINDING = "binding"
+    NOTICE_SHORTENED = "notice-shortened"
 
 
 LOOSENING: Final = frozenset(
@@ -66,9 +70,10 @@ LOOSENING: Final = frozenset(
         ChangeKind.YES_LASTS_LONGER,
         ChangeKind.NO_LONGER_SCRUBBED,
         ChangeKind.SIGNAL_IGNORED,
+        ChangeKind.NOTICE_SHORTENED,
     }
 )
-"""The kinds of change after which something may be done that could not be done before."""
+"""The kinds of change after which something may be done, or done sooner, that could not be done before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +153,11 @@ class Diff:
 
 def diff(old: Terms | None, new: Terms) -> Diff:
     """Compare two terms versions; none as the old one means no terms at all, under which nothing is allowed."""
-    changes = [*_use_changes(old, new, regions=_regions(old, new))]
+    changes = [*_use_changes(old, new, regions=_regions(old, new)), *_name_changes(old, new)]
     if old is not None:
-        changes += [*_switch_changes(old.switches, new.switches), *_binding_changes(old, new)]
+        changes += [*_switch_changes(old, new), *_binding_changes(old, new)]
     else:
-        changes += [*_switch_changes((), new.switches)]
+        changes += [*_switch_changes(None, new)]
     return Diff(
         old=None if old is None else old.id,
         new=new.id,
@@ -167,7 +172,9 @@ def changes_in(old: Terms | None, new: Terms, region: str | None) -> tuple[Chang
 
 
 def newly_allows(old: Terms | None, new: Terms) -> bool:
-    """Return whether, under `new`, anything may be done that could not be done under `old`."""
+    """Return whether, under `new`, anything may be done, or announced less long ahead, that could not under `old`."""
+    if old is not None and new.notice_days < old.notice_days:
+        return True
     return any(kind in LOOSENING for _, (kind, _) in _changed_uses(old, new, _regions(old, new)))
 
 
@@ -255,7 +262,8 @@ def _changed_uses(
     old: Terms | None, new: Terms, regions: Sequence[str | None]
 ) -> Iterator[tuple[tuple[str, str, str | None], _Facet]]:
     """Judge every use under both versions; yield each (category, purpose, region) and a way in which it changed."""
-    for category, purpose, region in product(CATEGORIES, PURPOSES, regions):
+    vocabulary = _vocabulary(old, new)
+    for category, purpose, region in product(vocabulary.categories, vocabulary.purposes, regions):
         before = None if old is None else _unless_forbidden(old.rule_for(category, purpose, region))
         after = _unless_forbidden(new.rule_for(category, purpose, region))
         facets = [] if before == after else [*_facets(before, after)]
@@ -271,7 +279,7 @@ def _use_changes(old: Terms | None, new: Terms, *, regions: Sequence[str | None]
     for (category, purpose, region), facet in _changed_uses(old, new, regions):
         places[facet][category, purpose].add(region)
 
-    changes = []
+    vocabulary, changes = _vocabulary(old, new), []
     for (kind, detail), uses in places.items():
         by_regions: dict[frozenset[str | None], set[tuple[str, str]]] = defaultdict(set)
         for use, found in uses.items():
@@ -279,15 +287,22 @@ def _use_changes(old: Terms | None, new: Terms, *, regions: Sequence[str | None]
         for inside, changed in by_regions.items():
             where = "" if len(regions) == 1 else _where(inside, regions)
             for categories, purposes in _rectangles(changed):
-                data, purpose_names = _shorten(categories, CATEGORIES), _shorten(purposes, PURPOSES)
-                text = _sentence(kind, detail, where, f"{_say_data(data)} for {_say_purposes(purpose_names)}")
+                data = _shorten(categories, vocabulary.categories)
+                purpose_names = _shorten(purposes, vocabulary.purposes)
+                about = f"{_say_data(data, vocabulary)} for {_say_purposes(purpose_names, vocabulary)}"
+                text = _sentence(kind, detail, where, about)
                 changes.append(Change(kind=kind, data=data, purpose=purpose_names, where=where, text=text))
-    return sorted(changes, key=_order)
+    return sorted(changes, key=lambda change: _order(change, vocabulary))
 
 
-def _order(change: Change) -> tuple[Any, ...]:
-    first_data = min(place for place, leaf in enumerate(CATEGORIES) if covers(change.data[0], leaf))
-    first_purpose = min(place for place, leaf in enumerate(PURPOSES) if covers(change.purpose[0], leaf))
+def _vocabulary(old: Terms | None, new: Terms) -> Vocabulary:
+    """Return what either version can name."""
+    return new.vocabulary if old is None else old.vocabulary.joined([*new.categories, *new.purposes])
+
+
+def _order(change: Change, vocabulary: Vocabulary) -> tuple[Any, ...]:
+    first_data = min(place for place, leaf in enumerate(vocabulary.categories) if covers(change.data[0], leaf))
+    first_purpose = min(place for place, leaf in enumerate(vocabulary.purposes) if covers(change.purpose[0], leaf))
     return [*ChangeKind].index(change.kind), first_data, first_purpose, change.where, change.text
 
 
@@ -310,8 +325,9 @@ def _shorten(names: Iterable[str], universe: Sequence[str]) -> tuple[str, ...]:
         if leaf in left:
             group = leaf.split("/")[0]
             members = {member for member in universe if covers(group, member)}
-            short.append(group if members <= left else leaf)
-            left -= members if members <= left else {leaf}
+            is_whole = len(members) > 1 and members <= left
+            short.append(group if is_whole else leaf)
+            left -= members if is_whole else {leaf}
     return tuple(short)
 
 
@@ -335,34 +351,6 @@ def _where(inside: frozenset[str | None], regions: Sequence[str | None]) -> str:
 
 # --- in words ------------------------------------------------------------------------------------------------------
 
-_DATA_WORDS: Final = {
-    "service": "all service data",
-    "service/usage": "usage data",
-    "service/telemetry": "telemetry",
-    "service/diagnostics": "diagnostics",
-    "content": "all content",
-    "content/audio": "audio",
-    "content/video": "video",
-    "content/chat": "chat",
-    "content/transcript": "transcripts",
-    "content/files": "files",
-}
-_PURPOSE_WORDS: Final = {
-    "train": "training AI",
-    "train/search": "training search",
-    "train/recommend": "training recommendations",
-    "train/summary": "training summaries",
-    "train/compose": "training the composer",
-    "train/diagnose": "training diagnosis",
-    "feature": "AI features",
-    "feature/search": "the search feature",
-    "feature/recommend": "the recommendation feature",
-    "feature/summary": "the summary feature",
-    "feature/compose": "the composer",
-    "feature/diagnose": "the diagnosis feature",
-    "advertising": "advertising",
-    "tracking": "tracking",
-}
 _SIGNAL_WORDS: Final = {"gpc": "The Global Privacy Control signal"}
 _BINDING_WORDS: Final = {"continued-use": "by going on using the service", "explicit": "only once it accepts"}
 _DAY_US: Final = 86_400_000_000
@@ -414,13 +402,16 @@ def _say_roles(roles: Sequence[str]) -> str:
     return _join(words)
 
 
-def _say_data(names: Sequence[str]) -> str:
-    return "all data" if {*names} == {"service", "content"} else _join([_DATA_WORDS[name] for name in names])
+def _say_data(names: Sequence[str], vocabulary: Vocabulary) -> str:
+    if vocabulary.leaves_of_data(names) == vocabulary.categories:
+        return "all data"
+    return _join([vocabulary.category(name).briefly for name in names])
 
 
-def _say_purposes(names: Sequence[str]) -> str:
-    whole = {"train", "feature", "advertising", "tracking"}
-    return "any purpose" if {*names} == whole else _join([_PURPOSE_WORDS[name] for name in names])
+def _say_purposes(names: Sequence[str], vocabulary: Vocabulary) -> str:
+    if vocabulary.leaves_of_use(names) == vocabulary.purposes:
+        return "any purpose"
+    return _join([vocabulary.purpose(name).briefly for name in names])
 
 
 def _say_regions(regions: Sequence[str]) -> str:
@@ -450,29 +441,89 @@ def _join(words: Sequence[str]) -> str:
 # --- settings and binding ------------------------------------------------------------------------------------------
 
 
-def _switch_changes(old: Sequence[Switch], new: Sequence[Switch]) -> Iterator[Change]:
-    before = {switch.name: switch for switch in old}
-    after = {switch.name: switch for switch in new}
+def _name_changes(old: Terms | None, new: Terms) -> Iterator[Change]:
+    """Tell which names are declared newly, no longer, or otherwise. By itself, none of it allows anything."""
+    before, after = ({} if one is None else {name.name: name for name in _declared(one)} for one in (old, new))
+    for name in dict.fromkeys([*before, *after]):
+        was, now = before.get(name), after.get(name)
+        if now is None and was is not None:
+            text = f"No longer declared: {_say_name(was)}. Nothing is allowed for it any more."
+            yield _name_change(ChangeKind.NO_LONGER_DECLARED, was, text)
+        elif was is None and now is not None:
+            text = f"Newly declared: {_say_name(now)}. By itself that allows nothing."
+            yield _name_change(ChangeKind.DECLARED, now, text)
+        elif was is not None and now is not None and was != now:
+            yield from _said_otherwise(was, now)
+
+
+def _said_otherwise(was: Category | Purpose, now: Category | Purpose) -> Iterator[Change]:
+    kinds = (was, now)
+    if isinstance(was, Category) and isinstance(now, Category) and was.content != now.content:
+        kind, words = (
+            (ChangeKind.NOW_CONTENT, "now counts as content: it is scrubbed and gated as content is")
+            if now.content
+            else (
+                ChangeKind.NO_LONGER_CONTENT,
+                "does not count as content here, and does all the same once the other version is published",
+            )
+        )
+        yield _name_change(kind, now, f"{_say_name(now)} {words}.")
+        kinds = (replace(was, content=now.content), now)
+    if kinds[0] != kinds[1]:
+        before, after = ("; ".join(_texts(one)) for one in kinds)
+        text = f'"{now.name}" is called otherwise: {after} (before: {before}).'
+        yield _name_change(ChangeKind.CALLED_OTHERWISE, now, text)
+
+
+def _declared(terms: Terms) -> tuple[Category | Purpose, ...]:
+    return (*terms.categories, *terms.purposes)
+
+
+def _texts(one: Category | Purpose) -> tuple[str, ...]:
+    texts = (one.words,) if isinstance(one, Category) else (one.title, one.does, one.without)
+    return texts if one.briefly in texts or one.briefly == getattr(one, "in_words", "") else (*texts, one.briefly)
+
+
+def _say_name(one: Category | Purpose) -> str:
+    if isinstance(one, Purpose):
+        return f'the purpose "{one.name}" ({one.title})'
+    kind = "content" if one.content else "no content"
+    return f'the category "{one.name}" ({one.words}; {kind})'
+
+
+def _name_change(kind: ChangeKind, one: Category | Purpose, text: str) -> Change:
+    is_data = isinstance(one, Category)
+    text = text[0].upper() + text[1:]
+    return Change(kind=kind, data=(one.name,) if is_data else (), purpose=() if is_data else (one.name,), text=text)
+
+
+def _switch_changes(old: Terms | None, new: Terms) -> Iterator[Change]:
+    before = {} if old is None else {switch.name: switch for switch in old.switches}
+    after = {switch.name: switch for switch in new.switches}
+    before_words, after_words = (BUILT_IN if one is None else one.vocabulary for one in (old, new))
     for name in dict.fromkeys([*before, *after]):
         was, now = before.get(name), after.get(name)
         if was == now:
             continue
         if was is None and now is not None:
-            text = f'New switch "{now.title}": {_say_off(now)}.'
+            text = f'New switch "{now.title}": {_say_off(now, after_words)}.'
         elif now is None and was is not None:
             text = f'The switch "{was.title}" is gone.'
         elif was is not None and now is not None:
             title = f'"{was.title}"' if was.title == now.title else f'"{was.title}", now called "{now.title}"'
-            same = _say_off(was) == _say_off(now)
-            text = f"The switch {title}: {_say_off(now)}" + (", as before." if same else f" (before: {_say_off(was)}).")
+            was_off, off = _say_off(was, before_words), _say_off(now, after_words)
+            text = f"The switch {title}: {off}" + (", as before." if was_off == off else f" (before: {was_off}).")
         yield Change(kind=ChangeKind.SWITCH, text=text)
 
 
-def _say_off(switch: Switch) -> str:
-    text = f"off refuses {_say_purposes(_shorten(leaves(switch.refuses, PURPOSES), PURPOSES))}"
-    if switch.disables:
-        text += f", and turns off {_say_purposes(_shorten(leaves(switch.disables, PURPOSES), PURPOSES))}"
-    return text
+def _say_off(switch: Switch, vocabulary: Vocabulary) -> str:
+    def said(names: Sequence[str]) -> str:
+        leaves = vocabulary.leaves_of_use(names)
+        return _say_purposes(_shorten(leaves, vocabulary.purposes), vocabulary)
+
+    return f"off refuses {said(switch.refuses)}" + (
+        f", and turns off {said(switch.disables)}" if switch.disables else ""
+    )
 
 
 def _binding_changes(old: Terms, new: Terms) -> Iterator[Change]:
@@ -481,4 +532,5 @@ def _binding_changes(old: Terms, new: Terms) -> Iterator[Change]:
         yield Change(kind=ChangeKind.BINDING, text=f"A version now binds an account {after} (before: {before}).")
     if old.notice_days != new.notice_days:
         text = f"What is newly allowed is announced {new.notice_days} days ahead (before: {old.notice_days})."
-        yield Change(kind=ChangeKind.BINDING, text=text)
+        is_shorter = new.notice_days < old.notice_days
+        yield Change(kind=ChangeKind.NOTICE_SHORTENED if is_shorter else ChangeKind.BINDING, text=text)

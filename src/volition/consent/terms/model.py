@@ -20,40 +20,30 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import product
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, text_to_us, us_to_text
 from volition.consent.terms.regions import EEA, check_region, region_matches
-from volition.consent.terms.toml_file import FaultError, Section, at, check_repeats, check_words, suggest
+from volition.consent.terms.toml_file import FaultError, Section, at, check_repeats, check_words
+from volition.consent.terms.vocabulary import (
+    BUILT_IN,
+    Category,
+    Purpose,
+    Vocabulary,
+    check_declared,
+    covers,
+    is_name,
+    names_of,
+    read_declared,
+)
 from volition.errors import InvalidInputError
 
-CATEGORIES: Final = (
-    "service/usage",
-    "service/telemetry",
-    "service/diagnostics",
-    "content/audio",
-    "content/video",
-    "content/chat",
-    "content/transcript",
-    "content/files",
-)
-"""The kinds of data, as leaves; a shorter name ("service", "content") covers all below it."""
+CATEGORIES: Final = BUILT_IN.categories
+"""The built-in kinds of data. What a workspace knows besides, the `vocabulary` of its terms and of its history says."""
 
-PURPOSES: Final = (
-    "train/search",
-    "train/recommend",
-    "train/summary",
-    "train/compose",
-    "train/diagnose",
-    "feature/search",
-    "feature/recommend",
-    "feature/summary",
-    "feature/compose",
-    "feature/diagnose",
-    "advertising",
-    "tracking",
-)
-"""What data is used for, as leaves; "train" and "feature" cover all below them."""
+PURPOSES: Final = BUILT_IN.purposes
+"""The built-in purposes, likewise."""
 
 PARTY_WORDS: Final = ("account", "person", "everyone")
 """Whose yes a rule can ask for: the account; the record's first person (its speaker or actor); all its people."""
@@ -114,13 +104,11 @@ class Rule:
     scrub: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning.
+        """Refuse what has no meaning. Whether the data and purposes that it names exist, the terms say.
 
         Raises:
-            InvalidInputError: A word does not exist, or the parties named do not fit the basis.
+            InvalidInputError: A party or a region does not exist, or the parties named do not fit the basis.
         """
-        check_words(self.data, _names_of(CATEGORIES), "data", what="category")
-        check_words(self.purpose, _names_of(PURPOSES), "purpose", what="purpose")
         check_words(self.asks, PARTY_WORDS, "asks", what="party", may_be_empty=True)
         check_words(self.refusable_by, PARTY_WORDS, "refusable_by", what="party", may_be_empty=True)
         for position, region in enumerate(self.region):
@@ -161,17 +149,14 @@ class Switch:
     disables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a switch that names what does not exist.
+        """Refuse a switch without a name. Whether the purposes that it names exist, the terms say.
 
         Raises:
-            InvalidInputError: A word does not exist, or the switch refuses nothing.
+            InvalidInputError: The name or title is none.
         """
         if not _SWITCH_NAME.fullmatch(self.name):
             raise FaultError(("name",), f'"{self.name}" is no name. Use lower-case letters, digits and hyphens.')
         _check_title(self.title)
-        check_words(self.refuses, _names_of(PURPOSES), "off", "refuses", what="purpose")
-        features = [name for name in _names_of(PURPOSES) if covers("feature", name)]
-        check_words(self.disables, features, "off", "disables", what="feature", may_be_empty=True)
 
 
 _Table = dict[tuple[str, str], Rule | None]
@@ -193,7 +178,10 @@ class Terms:
         rules: What is allowed, in the file's order, which has no meaning.
         switches: The settings that a page shows, in the page's order.
         signals: For each lasting signal, the purpose leaves for which it is a refusal.
+        categories: The kinds of data that it declares beside the built-in ones.
+        purposes: The purposes likewise.
         text_digest: SHA-256 of the prose, worked out from `text` where that is given.
+        vocabulary: What its rules can name: the built-in names and those that it declares.
     """
 
     id: str
@@ -205,7 +193,10 @@ class Terms:
     rules: tuple[Rule, ...]
     switches: tuple[Switch, ...] = ()
     signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    categories: tuple[Category, ...] = ()
+    purposes: tuple[Purpose, ...] = ()
     text_digest: str = ""
+    vocabulary: Vocabulary = field(init=False, compare=False, repr=False)
     _tables: Mapping[str | None, _Table] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -225,13 +216,13 @@ class Terms:
         if not self.rules:
             raise FaultError(("rule",), "these terms have no [[rule]], so they allow nothing. Add one.")
         object.__setattr__(self, "text_digest", _settle_digest(self.text, self.text_digest))
-        check_words(list(self.signals), SIGNALS, "signal", what="signal", may_be_empty=True)
-        for name, purposes in self.signals.items():
-            check_words(purposes, _names_of(PURPOSES), "signal", name, "refuses", what="purpose")
-        signals = {name: leaves(purposes, PURPOSES) for name, purposes in self.signals.items()}
+        check_declared(self.categories, self.purposes)
+        vocabulary = BUILT_IN.joined([*self.categories, *self.purposes])
+        object.__setattr__(self, "vocabulary", vocabulary)
+        _check_names(self, vocabulary)
+        signals = {name: vocabulary.leaves_of_use(purposes) for name, purposes in self.signals.items()}
         object.__setattr__(self, "signals", signals)
-        _check_switches(self.switches)
-        object.__setattr__(self, "_tables", _tables(self.rules))
+        object.__setattr__(self, "_tables", _tables(self.rules, vocabulary))
         size = len(canonical_json(self.to_json()))
         if size > MAX_JSON_BYTES:
             msg = f"these terms take {size:,} bytes; a ledger entry holds {MAX_JSON_BYTES:,}. Merge rules."
@@ -240,13 +231,15 @@ class Terms:
     def rule_for(self, category: str, purpose: str, region: str | None = None) -> Rule | None:
         """Return the rule that judges a use, the most specific one; none means that it is forbidden.
 
+        What only another version declares, this one does not speak of: it is forbidden.
+
         Args:
-            category: A leaf of `CATEGORIES`.
-            purpose: A leaf of `PURPOSES`.
+            category: A single kind of data.
+            purpose: A single purpose.
             region: The party's region, a country code or a subdivision such as "US-CA"; none where it is unknown.
 
         Raises:
-            InvalidInputError: A name is no leaf, or the region no region.
+            InvalidInputError: A name is a root or no name at all, or the region no region.
         """
         table = self._tables.get(region)
         if table is None:
@@ -255,12 +248,16 @@ class Terms:
         try:
             return table[category, purpose]
         except KeyError:
-            msg = f"{category!r} for {purpose!r} is no use: name a leaf of CATEGORIES and a leaf of PURPOSES."
-            raise InvalidInputError(msg) from None
+            roots = {*names_of(self.vocabulary.categories), *names_of(self.vocabulary.purposes)}
+            roots -= {*self.vocabulary.categories, *self.vocabulary.purposes}
+            if any(name in roots or not is_name(name) for name in (category, purpose)):
+                msg = f"{category!r} for {purpose!r} is no use: name a single category and a single purpose."
+                raise InvalidInputError(msg) from None
+            return None
 
     def rules_anywhere(self, category: str, purpose: str) -> tuple[Rule | None, ...]:
         """Return each rule that judges a use in some region, once; none among them where some region has no rule."""
-        return tuple(dict.fromkeys(table[category, purpose] for table in self._tables.values()))
+        return tuple(dict.fromkeys(table.get((category, purpose)) for table in self._tables.values()))
 
     @property
     def digest(self) -> str:
@@ -269,7 +266,7 @@ class Terms:
 
     def to_json(self) -> dict[str, Any]:
         """Return the machine part, named as in the file; `from_json` reads it back equal, save for the prose."""
-        return {
+        value: dict[str, Any] = {
             "id": self.id,
             "title": self.title,
             "effective": us_to_text(self.effective_us),
@@ -280,6 +277,9 @@ class Terms:
             "switch": [_switch_to_json(switch) for switch in self.switches],
             "signal": {name: {"refuses": list(purposes)} for name, purposes in self.signals.items()},
         }
+        # A version that declares nothing is as it always was, to the byte.
+        declared: dict[str, Sequence[Category | Purpose]] = {"category": self.categories, "purpose": self.purposes}
+        return value | {key: [one.to_json() for one in found] for key, found in declared.items() if found}
 
     @classmethod
     def from_json(cls, value: Any) -> "Terms":  # noqa: ANN401 - anything may be in a ledger entry
@@ -295,29 +295,10 @@ class Terms:
         return build_terms(top, effective_us=effective_us, text="", text_digest=top.text("text_digest"))
 
 
-def covers(name: str, leaf: str) -> bool:
-    """Return whether a name covers a leaf: it is the leaf, or lies above it ("service" covers "service/usage")."""
-    return leaf == name or leaf.startswith(name + "/")
-
-
-def leaves(names: Iterable[str], universe: Sequence[str]) -> tuple[str, ...]:
-    """Return the leaves of `universe` (`CATEGORIES` or `PURPOSES`) that the names cover, in its order.
-
-    Raises:
-        InvalidInputError: A name covers nothing: silently, a mistyped no would refuse nothing.
-    """
-    wanted = list(names)
-    for name in wanted:
-        if not any(covers(name, leaf) for leaf in universe):
-            msg = f"There is no {name!r} among what can be named here. {suggest(name, _names_of(universe))}"
-            raise InvalidInputError(msg)
-    return tuple(leaf for leaf in universe if any(covers(name, leaf) for name in wanted))
-
-
 # --- which rule wins -----------------------------------------------------------------------------------------------
 
 
-def _tables(rules: Sequence[Rule]) -> dict[str | None, _Table]:
+def _tables(rules: Sequence[Rule], vocabulary: Vocabulary) -> dict[str | None, _Table]:
     """Return the winning rule of every category leaf and purpose leaf, by region that any rule distinguishes.
 
     All other regions, and the unknown one, have the table of none; a subdivision no rule names has its country's.
@@ -325,14 +306,18 @@ def _tables(rules: Sequence[Rule]) -> dict[str | None, _Table]:
     Raises:
         InvalidInputError: Two rules tie, or a rule never wins.
     """
-    reaches = [(rule, _reach(rule.data, CATEGORIES), _reach(rule.purpose, PURPOSES)) for rule in rules]
+    reaches = [
+        (rule, _reach(rule.data, vocabulary.categories), _reach(rule.purpose, vocabulary.purposes)) for rule in rules
+    ]
+    forbidden: _Table = dict.fromkeys(product(vocabulary.categories, vocabulary.purposes))
     shared: dict[tuple[int, ...], _Table] = {}
     winning: set[int] = set()
     tables: dict[str | None, _Table] = {}
     for region in distinct_regions(rules):
         matching = tuple(number for number, rule in enumerate(rules) if region_matches(rule.region, region))
         if matching not in shared:
-            shared[matching], winners = _contest(reaches, matching, region)
+            won, winners = _contest(reaches, matching, region)
+            shared[matching] = forbidden | won
             winning |= winners
         tables[region] = shared[matching]
     for number in range(len(rules)):
@@ -379,15 +364,14 @@ def _contest(
                 "Merge them, or give one a longer category or purpose."
             )
             raise FaultError(("rule", numbers[1]), fault)
-    table: _Table = {(category, purpose): None for category in CATEGORIES for purpose in PURPOSES}
-    table.update((pair, reaches[numbers[0]][0]) for pair, (_, numbers) in best.items())
+    table: _Table = {pair: reaches[numbers[0]][0] for pair, (_, numbers) in best.items()}
     return table, {numbers[0] for _, numbers in best.values()}
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
 
 REQUIRED_KEYS: Final = {"id", "title", "effective", "acceptance", "rule"}
-OPTIONAL_KEYS: Final = {"notice_days", "switch", "signal"}
+OPTIONAL_KEYS: Final = {"notice_days", "switch", "signal", "category", "purpose"}
 
 
 def _us_of_json(text: str) -> int:
@@ -404,6 +388,7 @@ def build_terms(top: Section, *, effective_us: int, text: str, text_digest: str)
         InvalidInputError: A value is not what the format asks for, or the terms contradict themselves.
     """
     signals = Section(top.value.get("signal", {}), ("signal",), set(), set(SIGNALS))
+    categories, purposes = read_declared(top, is_entry=not text)
     return Terms(
         id=top.text("id"),
         title=top.text("title"),
@@ -414,6 +399,8 @@ def build_terms(top: Section, *, effective_us: int, text: str, text_digest: str)
         rules=tuple(map(_rule, top.sections("rule", _RULE_REQUIRED, _RULE_OPTIONAL))),
         switches=tuple(map(_switch, top.sections("switch", {"name", "title", "off"}, set()))),
         signals={name: signals.section(name, {"refuses"}, set()).words("refuses") for name in signals.value},
+        categories=categories,
+        purposes=purposes,
         text_digest=text_digest,
     )
 
@@ -488,6 +475,36 @@ def _settle_digest(text: str, text_digest: str) -> str:
     return text_digest
 
 
+def _check_names(terms: Terms, vocabulary: Vocabulary) -> None:
+    """Refuse a rule, a switch or a signal that names what is not declared."""
+    categories, purposes = names_of(vocabulary.categories), names_of(vocabulary.purposes)
+    features = [name for name in purposes if covers("feature", name)]
+    check_words(list(terms.signals), SIGNALS, "signal", what="signal", may_be_empty=True)
+    for name, refuses in terms.signals.items():
+        _check_known(refuses, purposes, "signal", name, "refuses", what="purpose")
+    for number, rule in enumerate(terms.rules):
+        with at("rule", number):
+            _check_known(rule.data, categories, "data", what="category")
+            _check_known(rule.purpose, purposes, "purpose", what="purpose")
+    for number, switch in enumerate(terms.switches):
+        with at("switch", number):
+            _check_known(switch.refuses, purposes, "off", "refuses", what="purpose")
+            _check_known(switch.disables, features, "off", "disables", what="feature", may_be_empty=True)
+    _check_switches(terms.switches)
+
+
+def _check_known(names: Sequence[str], known: Sequence[str], *path: str, what: str, may_be_empty: bool = False) -> None:
+    """Refuse a name that is not known, and say how one of one's own is declared."""
+    try:
+        check_words(names, known, *path, what=what, may_be_empty=may_be_empty)
+    except FaultError as error:
+        place = error.path[-1]
+        if isinstance(place, int) and is_name(names[place]) and "Use one of" in error.fault:
+            table = "category" if what == "category" else "purpose"
+            raise FaultError(error.path, f"{error.fault} Or declare it, in a table [[{table}]].") from None
+        raise
+
+
 def _check_switches(switches: Sequence[Switch]) -> None:
     names = [switch.name for switch in switches]
     for position, name in enumerate(names):
@@ -498,8 +515,3 @@ def _check_switches(switches: Sequence[Switch]) -> None:
 def _check_title(title: str) -> None:
     if not title.strip() or len(title) > _MAX_TITLE or not title.isprintable():
         raise FaultError(("title",), f"a title is one line of 1 to {_MAX_TITLE} characters.")
-
-
-def _names_of(universe: Sequence[str]) -> tuple[str, ...]:
-    """Return what can be named in a universe of leaves: the groups, then the leaves."""
-    return tuple(dict.fromkeys(leaf.split("/")[0] for leaf in universe if "/" in leaf)) + tuple(universe)
