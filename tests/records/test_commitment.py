@@ -39,7 +39,7 @@ from volition.records.commitment import (
 )
 from volition.records.engines.arrow import ArrowEngine
 from volition.records.lake import Lake
-from volition.transparency.verify.collected import check_collected
+from volition.transparency.verify.collected import check_collected, logged_before
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def entry_of(world, facts):
     facts = sorted(facts.values())
     batches = world.lake.collected(facts)
     entries = list(world.ledger.entries())
-    check_collected(keys_file(facts), write_collected(batches), entries, len(entries))
+    check_collected(keys_file(facts), write_collected(batches), logged_before(entries, len(entries)))
     return {facts[row].record_id: batch.entry for batch in batches for row in batch.rows}
 
 

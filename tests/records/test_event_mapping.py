@@ -81,7 +81,7 @@ def test_the_table_says_what_an_event_is_whatever_its_record_says(workspace, sig
         '[otlp.events]\n"ui.*" = "service/usage"\n"ui.lag" = "service/telemetry"\n"ui.la*" = "service/diagnostics"',
     )
     events = [("ui.click", {}), ("ui.lag", USAGE), ("ui.late", USAGE), ("elsewhere", TELEMETRY)]
-    assert collect(workspace, *events, signal=signal).stored == 4
+    assert collect(workspace, *events, signal=signal).waiting == 4
     assert workspace.records.stock().categories == {
         "service/usage": 1,
         "service/telemetry": 2,
@@ -91,7 +91,7 @@ def test_the_table_says_what_an_event_is_whatever_its_record_says(workspace, sig
 
 def test_an_event_that_is_what_people_wrote_is_content_encrypted_and_no_message(workspace):
     settle(workspace, '[otlp.events]\n"chat.sent" = "content/chat"')
-    assert collect(workspace, ("chat.sent", {**USAGE, "chat.body": SAID})).stored == 1
+    assert collect(workspace, ("chat.sent", {**USAGE, "chat.body": SAID})).waiting == 1
     assert workspace.records.stock().categories == {"content/chat": 1}
     kept = b"".join(path.read_bytes() for path in workspace.folder.rglob("*") if path.is_file())
     assert SAID.encode() not in kept
@@ -156,7 +156,7 @@ def test_a_new_workspace_has_the_table_as_a_comment_that_is_sound_once_it_is_non
     start = text.index("# [otlp]")
     commented = text[start:].partition("\n\n")[0]
     settle(workspace, commented.replace("# ", ""))
-    assert collect(workspace, ("search.asked", {})).stored == 1
+    assert collect(workspace, ("search.asked", {})).waiting == 1
 
 
 def test_an_exact_name_beats_a_beginning_and_a_longer_one_a_shorter():
@@ -180,7 +180,7 @@ def test_an_exact_name_beats_a_beginning_and_a_longer_one_a_shorter():
 @pytest.mark.parametrize("attribute", ["chat.body", "transcript", "message", "anything"])
 def test_what_somebody_wrote_is_set_aside_with_a_question_and_the_rest_is_kept(workspace, signal, category, attribute):
     collected = collect(workspace, ("sent", {**category, attribute: SAID}), ("opened", category), signal=signal)
-    assert (collected.stored, len(collected.rejected)) == (1, 1)
+    assert (collected.waiting, len(collected.rejected)) == (1, 1)
     [reject] = collected.rejected
     assert repr(attribute) in reject.why
     assert "'content/chat'" in reject.why
@@ -196,7 +196,7 @@ def test_an_attribute_that_is_allowed_is_stored_and_no_other(workspace, allowed)
     collected = collect(
         workspace, ("sent", {**USAGE, "message": SAID}), ("sent", {**USAGE, "chat.body": SAID}, "nothing")
     )
-    assert (collected.stored, len(collected.rejected)) == (1, 1)
+    assert (collected.waiting, len(collected.rejected)) == (1, 1)
     assert len(collect(workspace, ("other", {**USAGE, "message": SAID})).rejected) == (":" in allowed)
 
 

@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 
 import pytest
 
+from crafts import create_unbound
 from simulator import START_US, HashEncoder, World, silent, world_in
 from volition.consent.parties import Parties
 from volition.consent.terms.model import CATEGORIES
@@ -117,7 +118,7 @@ def test_a_lake_killed_while_it_is_written_has_every_acknowledged_batch_and_no_h
     with world_in(tmp_path) as world:
         world.everyone_says("yes")
         first = 0
-        for _ in range(8):
+        for _ in range(4):
             after_s = randomly.choice([0.0, 0.01, 0.05, 0.1]) + randomly.random() / 20
             acknowledged = run_and_kill(append_for_ever, tmp_path, first, after_s=after_s)
             last = acknowledged[-1]
@@ -166,7 +167,7 @@ def test_a_lake_killed_in_the_middle_of_compaction_loses_nothing_and_doubles_not
     with world_in(tmp_path) as world:
         world.everyone_says("yes")
         number = 0
-        for _ in range(8):
+        for _ in range(4):
             acknowledged = run_and_kill(compact_for_ever, tmp_path, number, after_s=randomly.random() / 5)
             with closing(Lake(tmp_path / "lake", world.parties, ArrowEngine(), world.ledger)) as lake:
                 permits = world.permits(at_us=START_US + 10**13)
@@ -259,7 +260,7 @@ def usage(folder, number):
 
 def settle(folder):
     """Make a workspace with two customers who have said yes, and a first model at work."""
-    with Workspace.create(folder, origin="log.example/faults") as workspace:
+    with create_unbound(folder, origin="log.example/faults") as workspace:
         for account in ("orchard", "bakery"):
             workspace.people.add_account(account, account.title())
             for name in HABITS:

@@ -17,9 +17,11 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 
+from volition.canonical import canonical_json
 from volition.errors import InvalidInputError
 from volition.records.ingest import Draft, PersonRef, Reject
-from volition.records.ingest.otlp import MESSAGE_BYTES, AttributeNames, read_message, read_otlp, read_request
+from volition.records.ingest.otlp import AttributeNames, read_message, read_otlp, read_request
+from volition.records.ingest.otlp_files import MESSAGE_BYTES
 
 TIME_NS = 1_700_000_000_123_456_789
 WHOSE = {"volition.account": "acme", "volition.person": "u1", "volition.category": "service/usage"}
@@ -512,3 +514,43 @@ def test_every_record_of_a_large_request_comes_out_once():
 
 def test_an_empty_request_holds_nothing():
     assert list(read_request(ExportLogsServiceRequest(), source="http")) == []
+
+
+# --- identities that may never change: what is sent again after an update is known ---
+
+RICH = {
+    "timeUnixNano": str(TIME_NS),
+    "traceId": "0102030405060708090a0b0c0d0e0f10",
+    "spanId": "0102030405060708",
+    "eventName": "call.rated",
+    "body": {"kvlistValue": {"values": [{"key": "é", "value": {"doubleValue": 4.0}}]}},
+    "attributes": [
+        {"key": "volition.account", "value": {"stringValue": "Ünï"}},
+        {"key": "volition.category", "value": {"stringValue": "service/telemetry"}},
+        {"key": "user.id", "value": {"arrayValue": {"values": [{"stringValue": "u1"}, {"intValue": "7"}]}}},
+        {"key": "z", "value": {"doubleValue": 1e300}},
+        {"key": "a", "value": {"doubleValue": 0.25}},
+        {"key": "b", "value": {"doubleValue": -0.0}},
+        {"key": "c", "value": {"intValue": str(2**60)}},
+        {"key": "d", "value": {"arrayValue": {"values": [{"doubleValue": 3.0}, {"boolValue": True}]}}},
+        {"key": "e", "value": {}},
+    ],
+}
+
+
+def test_the_key_of_a_record_is_the_one_written_down():
+    [draft] = read_message(
+        json.dumps({"resourceLogs": [{"scopeLogs": [{"logRecords": [RICH]}]}]}).encode(), encoding="json", source="s"
+    )
+    assert draft.key == "otlp:73a5a55ac2463a404ec1018268e88eccaa806c07f468b3452dddefca7aa23a7b"
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.booleans()))
+def test_what_is_stored_is_written_once_in_its_canonical_form(attributes):
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add(time_unix_nano=TIME_NS)
+    for key, value in {**attributes, **WHOSE}.items():
+        kind = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}[type(value)]
+        setattr(record.attributes.add(key=key).value, kind, value)
+    for found in read_request(request, source="s"):
+        assert isinstance(found, Reject) or found.written == canonical_json(found.payload)

@@ -382,3 +382,33 @@ def test_whatever_the_lists_hold_is_read_or_refused(value, name):
 def test_whatever_a_user_is_like_the_message_comes_out(users):
     items = read_day(message("<@U2BOB>"), users=[*users, {"id": "U1ADA", "profile": 3, "name": 4}])
     assert len(only(items, Draft)) + len(only(items, Reject)) + sum(skipped(items).values()) == 1
+
+
+def test_the_language_and_role_of_whoever_wrote_are_usage_as_of_when_the_export_learned_them():
+    users = [
+        {
+            "id": "U1",
+            "real_name": "Ada",
+            "locale": "de-DE",
+            "is_admin": True,
+            "is_owner": True,
+            "updated": 1_700_000_000,
+        },
+        {"id": "U2", "real_name": "Bo", "is_admin": False, "updated": 1_700_000_001},
+        {"id": "U3", "real_name": "Cy", "updated": 1_700_000_002},  # nothing is known
+        {"id": "U4", "real_name": "Di", "is_admin": True, "updated": 1_700_000_003},  # wrote nothing
+        {"id": "U5", "real_name": "Ed", "is_admin": True},  # nobody knows since when
+    ]
+    messages = [
+        {"type": "message", "user": user, "text": "Hello there", "ts": f"170000100{number}.000000"}
+        for number, user in enumerate(["U1", "U2", "U3", "U5"])
+    ]
+    channels = [{"id": "C1", "name": "general", "members": ["U1", "U2"]}]
+    files = {"users.json": users, "channels.json": channels}
+    read = list(read_slack(export(files, {"general/2023-11-14.json": messages}), account="acme"))
+    told = [piece for piece in read if isinstance(piece, Draft) and piece.category == "service/usage"]
+    assert [(one.people[0].id, one.at_us, one.payload["attributes"]) for one in told] == [
+        ("U1", 1_700_000_000_000_000, {"browser.language": "de-DE", "user.roles": ["admin", "owner"]}),
+        ("U2", 1_700_000_001_000_000, {"user.roles": ["member"]}),
+    ]
+    assert len([piece for piece in read if isinstance(piece, Draft) and piece.category == "content/chat"]) == 4

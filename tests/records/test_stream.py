@@ -255,9 +255,7 @@ if __name__ == "__main__":
     "how",
     [
         "a loader;fork",
-        "a loader;spawn",
         "torch;fork",
-        "Hugging Face;fork",
         "Hugging Face;spawn",
         "Hugging Face, lists;fork",
         "no worker;",

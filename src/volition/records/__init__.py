@@ -5,10 +5,12 @@ record; what is sent twice is stored once; files appear whole or not at all.
 
 Each module knows only those before it:
 
+foreign      tables that others keep: what may be used of them, in the form that they have
 engines      what runs the gate over files: Arrow, DuckDB, Spark
 commitment   what the ledger commits to of each batch that is collected
 lake         where records lie, encrypted, laid out for the gate
 audience     who may read a conversation without any AI
+tables       files of rows, as other systems hand them over: CSV, JSON lines, Parquet
 ingest       readers of transcripts, chat exports, files, telemetry
 stream       permitted rows, judged again batch by batch
 scrub        personal identifiers inside content, replaced

@@ -11,6 +11,8 @@ audience is its members, and whoever it was opened to:
   whoever collected it called private.
 - What was opened to an account is for its users. A guest reads what they were in, and nothing else.
 - What somebody opened who has been erased since is closed.
+- A summary that a language model wrote is for whoever had it written, and for those to whom they sent it. Having been
+  in the meeting gives nobody a summary, unless the account chose that for everyone who was there.
 
     >>> audience = audience_of(history, account="acme", person=ada)                        # doctest: +SKIP
     >>> [row for row in rows if audience.admits(row)]                                     # doctest: +SKIP
@@ -31,6 +33,18 @@ from volition.records.lake import Row
 MENTIONS: Final = "mentions"
 """In the payload of a message: pseudonyms of those whom it concerns because it mentions them. They are no members."""
 
+WRITTEN: Final = "written"
+"""The kind of a record that is a summary written by a language model, and of the entries that say to whom it was sent.
+
+In its payload `for` is the pseudonym of whoever had it written, and `there` has those of everyone whose words it tells.
+"""
+
+TO_ALL_THERE: Final = "written-to-all"
+"""The kind of the entries by which an account gives such summaries to everyone who was there, unless they are sent."""
+
+ALL_MEETINGS: Final = "every meeting"
+"""What these entries have for a name."""
+
 
 class ConversationKind(StrEnum):
     """The kind of a conversation."""
@@ -50,6 +64,8 @@ CATEGORY: Final[Mapping[ConversationKind, str]] = {
 _KINDS: Final = {
     "segment": ConversationKind.MEETING,
     "summary": ConversationKind.MEETING,
+    "track": ConversationKind.MEETING,
+    "piece": ConversationKind.MEETING,
     "message": ConversationKind.CHANNEL,
     "passage": ConversationKind.FILE,
 }
@@ -109,14 +125,28 @@ class Audience:
         """Return whether the person may read a record. Records of no conversation are for those whom they concern."""
         if row.account != self.account:
             return False
+        if row.payload.get("kind") == WRITTEN:
+            return self._receives(row)
         if any(was_there(pseudonym, row) for pseudonym in self.pseudonyms):
             return True
         kind = _KINDS.get(str(row.payload.get("kind")))
         if kind is None or self.is_guest or not self.grants:
             return False
         name = row.payload.get(kind.value)
-        openers = self._openers(kind, name) if isinstance(name, str) else ()
+        openers = self._openers(kind.value, name) if isinstance(name, str) else ()
         return any(_opens(by, row) for by in openers)
+
+    def _receives(self, row: Row) -> bool:
+        """Return whether a written summary is the person's own, was sent to them, or theirs by the account's choice."""
+        owner = row.payload.get("for")
+        if owner in self.pseudonyms:
+            return True
+        if self.is_guest:
+            return False
+        if f"person:{owner}" in self._openers(WRITTEN, str(row.payload.get("meeting"))):
+            return True
+        was_in_it = not set(self.pseudonyms).isdisjoint(row.payload.get("there", ()))
+        return was_in_it and bool(self._openers(TO_ALL_THERE, ALL_MEETINGS))
 
     def is_opened(self, kind: ConversationKind, name: str, peoples: Iterable[Collection[str]]) -> bool:
         """Return whether a conversation was opened to the person, so that they may know of it.
@@ -128,11 +158,11 @@ class Audience:
                 merely mentions are among them, so this does not say who was there.
         """
         peoples = list(peoples)
-        openers = () if self.is_guest else self._openers(kind, name)
+        openers = () if self.is_guest else self._openers(kind.value, name)
         return any(by in {OPERATOR, SOURCE} or any(by in people for people in peoples) for by in openers)
 
-    def _openers(self, kind: ConversationKind, name: str) -> Collection[str]:
-        return self.grants.get(self.known_as((kind.value, source_id(self.account, name))), ())
+    def _openers(self, kind: str, name: str) -> Collection[str]:
+        return self.grants.get(self.known_as((kind, source_id(self.account, name))), ())
 
 
 def participant(person: Person, account: str, at_us: int) -> Participant:
@@ -142,7 +172,9 @@ def participant(person: Person, account: str, at_us: int) -> Participant:
 
 
 def was_there(pseudonym: str, row: Row) -> bool:
-    """Return whether somebody said what was recorded, or was there when it was said."""
+    """Return whether somebody said what was recorded, or was there when it was said: never of a written summary."""
+    if row.payload.get("kind") == WRITTEN:
+        return False
     return pseudonym in row.people and pseudonym not in row.payload.get(MENTIONS, ())
 
 

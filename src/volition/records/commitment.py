@@ -19,12 +19,14 @@ it belongs, without its leaf not being the one that an entry of the kind `collec
 
 import hmac
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
 from volition.errors import ProofError
@@ -46,6 +48,8 @@ COLLECTED_SCHEMA: Final = pa.schema(
 """The columns of a snapshot's `collected.parquet`, which has one row for each batch that the snapshot has rows of."""
 
 _GROUP_BYTES: Final = 32 << 20
+_READ_BYTES: Final = 1 << 20
+_BATCHES_AT_A_TIME: Final = 64  # a batch may have 20,000 leaves
 
 
 class Recorded(Protocol):
@@ -224,30 +228,84 @@ def write_collected(batches: Sequence[CollectedBatch]) -> bytes:
     return bytes(sink.getvalue())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredBatch:
+    """A batch as it lies in a `collected.parquet`: what `CollectedBatch` says, in arrays.
+
+    Attributes:
+        entry: As there; so are all below.
+        people_key: 32 bytes.
+        rows: Shape (rows,).
+        indexes: Shape (rows,).
+        salts: 16 bytes for each row.
+        leaves: 32 bytes for each leaf.
+    """
+
+    entry: int | None
+    people_key: bytes
+    rows: NDArray[np.int32]
+    indexes: NDArray[np.int32]
+    salts: bytes
+    leaves: bytes
+
+
 def read_collected(data: bytes) -> Iterator[CollectedBatch]:
     """Read the bytes of a `collected.parquet`, a few batches at a time.
 
     Raises:
         ProofError: It has other columns, or a batch is not of the form that is written.
     """
-    file = pq.ParquetFile(pa.BufferReader(data))
+    for batch in read_stored(data):
+        yield CollectedBatch(
+            entry=batch.entry,
+            people_key=batch.people_key,
+            rows=batch.rows.tolist(),
+            indexes=batch.indexes.tolist(),
+            salts=batch.salts,
+            leaves=batch.leaves,
+        )
+
+
+def read_stored(source: bytes | BinaryIO) -> Iterator[StoredBatch]:
+    """Read a `collected.parquet`, a few batches at a time, from its bytes or from an opened file.
+
+    Raises:
+        ProofError: As `read_collected`.
+    """
+    file = pq.ParquetFile(in_hand(source), buffer_size=_READ_BYTES, pre_buffer=False)
     if not file.schema_arrow.equals(COLLECTED_SCHEMA):
         raise ProofError("collected.parquet has other columns than it should.")
     for number in range(file.num_row_groups):
-        for found in file.read_row_group(number, use_threads=False).to_pylist():
-            yield _batch_of(found)
+        for found in file.iter_batches(batch_size=_BATCHES_AT_A_TIME, row_groups=[number], use_threads=False):
+            for place in range(len(found)):
+                yield _stored({name: found.column(name)[place] for name in COLLECTED_SCHEMA.names})
 
 
-def _batch_of(found: dict[str, Any]) -> CollectedBatch:
-    rows, indexes = found["rows"], found["indexes"]
-    key, salts, leaves = found["people_key"], found["salts"], found["leaves"]
-    if found["entry"] is None:
-        if rows and indexes == [] and key is salts is leaves is None:
-            return CollectedBatch(entry=None, people_key=b"", rows=rows, indexes=[], salts=b"", leaves=b"")
-    elif None not in {key, salts, leaves}:
-        whole = len(key) == KEY_BYTES and len(salts) == SALT_BYTES * len(rows) and not len(leaves) % merkle.HASH_BYTES
-        if rows and whole and len(indexes) == len(rows):
-            return CollectedBatch(
-                entry=found["entry"], people_key=key, rows=rows, indexes=indexes, salts=salts, leaves=leaves
-            )
-    raise ProofError(f"collected.parquet has a batch that is not whole: that of entry {found['entry']}.")
+def in_hand(source: bytes | BinaryIO) -> Any:  # noqa: ANN401 - Arrow has no types
+    """Return what Arrow reads a file's bytes from: never a path, which could be one of the lake."""
+    return pa.BufferReader(source) if isinstance(source, bytes) else source
+
+
+def _stored(found: Mapping[str, Any]) -> StoredBatch:
+    """Check the form of one row of the file, whose values are Arrow's."""
+    entry = found["entry"].as_py()
+    rows, indexes = _numbers(found["rows"]), _numbers(found["indexes"])
+    key, salts, leaves = (found[name].as_py() for name in ("people_key", "salts", "leaves"))
+    if rows is not None and indexes is not None and len(rows):
+        if entry is None:
+            if not len(indexes) and key is salts is leaves is None:
+                return StoredBatch(entry=None, people_key=b"", rows=rows, indexes=indexes, salts=b"", leaves=b"")
+        elif key is not None and salts is not None and leaves is not None:
+            whole = len(salts) == SALT_BYTES * len(rows) and not len(leaves) % merkle.HASH_BYTES
+            if whole and len(key) == KEY_BYTES and len(indexes) == len(rows):
+                return StoredBatch(entry=entry, people_key=key, rows=rows, indexes=indexes, salts=salts, leaves=leaves)
+    raise ProofError(f"collected.parquet has a batch that is not whole: that of entry {entry}.")
+
+
+def _numbers(found: Any) -> NDArray[np.int32] | None:  # noqa: ANN401 - an Arrow list of numbers
+    """Return a list as an array; none where there is no list, or a number is missing."""
+    values = found.values
+    if values is None or values.null_count:
+        return None
+    numbers: NDArray[np.int32] = values.to_numpy()
+    return numbers

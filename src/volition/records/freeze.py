@@ -23,7 +23,7 @@ from volition.files import write_folder
 from volition.ledger import merkle
 from volition.progress import Progress
 from volition.records.commitment import CollectedBatch, write_collected
-from volition.records.lake import Lake, Row
+from volition.records.lake import Lake, Row, is_sealed
 from volition.records.scrub import Scrubber
 from volition.records.snapshot import (
     COLLECTED,
@@ -264,7 +264,7 @@ def _rows_file(rows: Sequence[Row], payloads: Sequence[bytes], parties: Parties)
         None if row.embedding is None else row.embedding.astype(np.float16).tobytes() for row in rows
     ]
     for account, positions in positions_by_account(rows):
-        content = [position for position in positions if rows[position].category.startswith("content/")]
+        content = [position for position in positions if is_sealed(rows[position].category)]
         for column, suffix in ((encrypted, b"/snapshot"), (embeddings, b"/snapshot-embedding")):
             there = [position for position in content if column[position] is not None]
             pairs = [(rows[position].record_id.encode() + suffix, column[position] or b"") for position in there]

@@ -35,8 +35,8 @@ from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effe
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.consent.references import ConversationRef, Pseudonym, person_ref
-from volition.errors import InvalidInputError, ProofError
-from volition.records.lake import Row
+from volition.errors import DamagedError, InvalidInputError, ProofError
+from volition.records.lake import Row, is_sealed
 
 FORMAT: Final = "volition/snapshot/1"
 COLLECTED: Final = "collected.parquet"
@@ -117,10 +117,14 @@ class Snapshot:
         Raises:
             InvalidInputError: There is no snapshot in the folder.
             ProofError: The manifest was changed.
+            DamagedError: The disk cannot read it.
         """
         try:
             data = (folder / "manifest.json").read_bytes()
         except OSError as error:
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):
+                msg = f"The manifest of snapshot {folder.name} cannot be read: {error.strerror}. Restore it."
+                raise DamagedError(msg) from error
             msg = f"There is no snapshot {folder.name!r}. `volition status` lists those there are."
             raise InvalidInputError(msg) from error
         if not folder.name.endswith(f"-{digest(data)[:12]}"):
@@ -196,7 +200,7 @@ class Snapshot:
             RefusedError: An account in it was erased.
             ProofError: A file is not the one that was frozen.
         """
-        if not (self.folder / "rows.parquet").exists():
+        if not self.has_content:
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
         chosen = [place for place, key in enumerate(self.keys) if of is None or (key.account, key.people[:1]) in of]
@@ -307,6 +311,11 @@ class Snapshot:
         leaves = json.loads(self._read("people.json"))
         return [person_leaf(tag, commitment) for tag, commitment in leaves]
 
+    @property
+    def has_content(self) -> bool:
+        """Whether the rows' content is there: nobody has erased it."""
+        return (self.folder / "rows.parquet").exists()
+
     def erase_content(self) -> None:
         """Erase the rows' content. The manifest, keys and tree stay: they prove what the retired model learned from."""
         (self.folder / "rows.parquet").unlink(missing_ok=True)
@@ -372,9 +381,7 @@ def _decrypted(
     plain = list(encrypted)
     for account, positions in positions_by_account(keys):
         closed = [
-            position
-            for position in positions
-            if encrypted[position] is not None and keys[position].category.startswith("content/")
+            position for position in positions if encrypted[position] is not None and is_sealed(keys[position].category)
         ]
         if account in without:
             for position in closed:

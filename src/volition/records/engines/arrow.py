@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from volition.consent.gate import EffectivePermits, check_source, reason_of
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
-from volition.errors import BackendError
+from volition.errors import BackendError, DamagedError
 
 OPEN_FILES: Final = 256
 """The most files held open while a bucket is read; others, which must be small, are copied into one unnamed file."""
@@ -465,4 +465,4 @@ def _reported(path: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         msg = f"{path} cannot be read: {error}. Restore it from a backup of the workspace."
-        raise BackendError(msg) from error
+        raise DamagedError(msg) from error

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from volition.consent.gate import EffectivePermits, permitted_sql, reason_of, reasons_sql
 from volition.consent.permits import Reason
-from volition.errors import BackendError, require_extra
+from volition.errors import DamagedError, require_extra
 
 if TYPE_CHECKING:
     import duckdb
@@ -103,4 +103,4 @@ def _bound(
             yield connection
         except duckdb.Error as error:
             msg = f"DuckDB could not read the lake's files ({files[0]} and {len(files) - 1} more): {error}"
-            raise BackendError(msg) from error
+            raise DamagedError(msg) from error

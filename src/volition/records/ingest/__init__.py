@@ -18,41 +18,39 @@ speakers     who says what in a transcript
 webvtt       transcripts
 summaries    edited summaries of meetings
 messages     chat that people write on our own pages
+used         uses of features on our own pages, as usage of the service
 slack_zip    the zip of a Slack export, read in place
 slack        Slack exports
 files        plain text and Markdown
 prose        does a text look like what somebody wrote?
 mapping      which event is of which category
+row_mapping   which column of a source of one's own says what
+rows         rows of such a source, of a table or as events
+cloudevents  CloudEvents as rows
 otlp_wire    OTLP as it comes over the wire, taken apart piece by piece
+otlp_records   OTLP's log records as plain values
+otlp_plain   OTLP's JSON as its specification writes it, in one pass
+otlp_files   OTLP files, cut into requests
 otlp         OTLP logs
 otlp_traces  OTLP traces, as logs
 zoom         Zoom's webhooks
 zoom_chat    Zoom's saved chat
+speech       what was said in a sound, and when: recognisers
+sound        sound files, read piece by piece and written small
+recording    recordings: whose voice is on which track, and what becomes of it
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, BinaryIO, TypeVar
 
+from volition.consent.terms.vocabulary import is_name
 from volition.errors import InvalidInputError
 
 ITEM = "volition.item"
 """The attribute of a usage event that names what was used, such as "channel/general"."""
 PERSON_ITEM = "person/"
 """What the name of an item begins with that is a person, before the id that the source has for them."""
-
-COLLECTED = frozenset(
-    {
-        "service/usage",
-        "service/telemetry",
-        "service/diagnostics",
-        "content/chat",
-        "content/transcript",
-        "content/files",
-    }
-)
-"""The kinds of data for which there is a way in; no record of any other can be made. Pages say of the others that
-nothing of the kind is collected."""
 
 LAST_US = 253_402_300_799_999_999  # the last microsecond of the year 9999: no later instant can be written as text
 
@@ -87,15 +85,16 @@ class Draft:
         key: Identity within the account that stays the same when the input is read again.
         account: Id of the account whose terms govern the record.
         people: Everyone concerned, the speaker, author or actor first.
-        category: One of `COLLECTED`.
+        category: A category that the workspace knows; what it does not know is not kept.
         at_us: Instant of collection, microseconds since the Unix epoch, UTC. It may lie in the future.
         payload: The content, as a JSON object.
         version: Of a source whose records change there: larger for a newer form, which then takes the place of an
             older one of the same key. None where what came first stays.
         mentioned: Those of the people whom it merely mentions: it concerns them, and they were not there.
+        written: The payload's canonical JSON: `as_written`, where the reader has written it already; else empty.
 
     Raises:
-        InvalidInputError: The account is empty, nothing of the category is collected, the instant lies outside 1970 to
+        InvalidInputError: The account is empty, the category is no name, the instant lies outside 1970 to
             9999, or a text or number has no JSON form (half a surrogate pair, a NaN), so that the record could be
             stored nowhere.
     """
@@ -108,19 +107,26 @@ class Draft:
     payload: dict[str, Any]
     version: int | None = None
     mentioned: tuple[PersonRef, ...] = ()
+    written: bytes = field(init=False, repr=False, compare=False)
+    as_written: InitVar[bytes] = b""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, as_written: bytes) -> None:
         """Check once, so that whatever holds a draft can store it."""
+        object.__setattr__(self, "written", as_written)
         if not self.account:
             raise InvalidInputError("The record names no account. Say whose terms govern it.")
-        if self.category not in COLLECTED:
-            msg = f"Nothing of the category {self.category!r} is collected. The categories are: {sorted(COLLECTED)}."
-            raise InvalidInputError(msg)
+        if not is_name(self.category):  # whether it is one that anybody knows, the gate says
+            raise InvalidInputError(f"There is no category {self.category!r}. Name one of the terms' categories.")
         if not 0 <= self.at_us <= LAST_US:
             raise InvalidInputError("The time lies outside the years 1970 to 9999. Correct it at the source.")
-        texts = [self.key, self.account, *(text for person in self.people for text in person.order)]
+        texts = [self.key, self.account]
+        for person in self.people:
+            texts += person.order
         try:
-            json.dumps([texts, self.payload], ensure_ascii=False, allow_nan=False).encode()
+            if self.written:
+                "".join(texts).encode()  # the payload had its form already
+            else:
+                json.dumps([texts, self.payload], ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidInputError(f"The content has no JSON form: {error}. Correct it at the source.") from error
 
@@ -210,9 +216,9 @@ def raw_text(data: bytes) -> str:
 
 
 def raw_json(value: object) -> str:
-    """Return a JSON value as text for `Reject.raw`."""
+    """Return a JSON value as text for `Reject.raw`; of a table's value that JSON has not, what Python writes."""
     try:
-        return json.dumps(value)
+        return json.dumps(value, default=str)
     except RecursionError:
         return "(nested too deeply to be written)"
 

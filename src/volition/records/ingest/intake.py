@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from volition.canonical import canonical_json, us_to_text
 from volition.consent.gate import Record, keepable
@@ -19,8 +19,8 @@ from volition.consent.identity import UNKNOWN, Handle, Identities
 from volition.consent.parties import Parties, Person
 from volition.consent.permits import Permits, Reason
 from volition.consent.references import ConversationRef, Pseudonym, person_ref, source_id
-from volition.consent.terms.model import PURPOSES
 from volition.errors import InvalidInputError
+from volition.ledger.entry import Entry
 from volition.progress import Progress
 from volition.records.audience import MENTIONS
 from volition.records.ingest import Complete, Draft, Note, PersonRef, Reject, Skipped
@@ -32,6 +32,9 @@ BATCH: Final = 20_000
 CLOCK_SKEW_US: Final = 5 * 60 * 1_000_000
 """How far ahead of ours a source's clock may be. Later than that is set aside: a record from the future would be
 later than every yes."""
+
+_REMEMBERED: Final = 100_000
+"""Of so many different sets of people it is remembered whom they are, and what of theirs may be kept."""
 
 _TOLD: Final = 100
 """How many different notes a result holds."""
@@ -55,6 +58,7 @@ class Collected:
         outdated: Records that are older than the form that the lake has, and were not stored.
         gone: Records that were removed since their source has them no more.
         notes: What whoever collects should know: of whom it is not certain who they are, what was kept apart.
+        waiting: Records that are durable, and will be in the lake before anybody reads it, each once.
     """
 
     stored: int = 0
@@ -67,6 +71,7 @@ class Collected:
     outdated: int = 0
     gone: int = 0
     notes: list[str] = field(default_factory=list)
+    waiting: int = 0
 
     @property
     def not_stored(self) -> int:
@@ -79,6 +84,16 @@ class Collected:
         why = [f"{reject.where}: {reject.why}" for reject in self.rejected[:_WHY]]
         kept_out = [f"{count} not kept: {reason}" for reason, count in sorted(self.not_kept.items())]
         return "; ".join((*why, *kept_out))
+
+    def add(self, other: "Collected") -> None:
+        """Count another input, or another part of this one, as well."""
+        for name in ("stored", "known", "replaced", "outdated", "gone", "waiting"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.not_kept += other.not_kept
+        self.skipped += other.skipped
+        self.rejected += other.rejected
+        self.quarantine += other.quarantine
+        self.notes = list(dict.fromkeys((*self.notes, *other.notes)))[:_TOLD]
 
     def to_json(self) -> dict[str, Any]:
         """Return the outcome as a JSON object."""
@@ -108,6 +123,8 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
     now_us: int,
     progress: Progress,
     on_link: Callable[[Person, Person], None] | None = None,
+    memory: "Memory | None" = None,
+    waits: bool = False,
 ) -> Collected:
     """Store what may be kept of a read input.
 
@@ -120,12 +137,19 @@ def take_in(  # noqa: PLR0913 - each is a room that collection needs
         now_us: The present instant.
         progress: Told after each batch how many pieces are done (the total is not known: 0).
         on_link: Told of two people whom records concern together, before the first is stored; see `Identities`.
+        memory: What is remembered from one request to the next; none for one that is collected by itself.
+        waits: Whether records are durable at once and laid out in files later, with those of others: of pieces that no
+            source numbers or takes back. Which of them the lake has already is known then.
 
     Raises:
+        BusyError: Too much waits already.
         BackendError: The disk is full or cannot be written. Batches before are stored; collect again for the rest.
     """
-    gate = _Gate([Permits(history, purpose=purpose, at_us=now_us) for purpose in PURPOSES])
-    intake = _Intake(account, _Directory(parties, on_link), lake, gate, now_us)
+    if memory is None:
+        directory, gate = _Directory(parties, on_link), _Gate(history, now_us)
+    else:
+        directory, gate = memory.directory(), memory.gate(history, now_us)
+    intake = _Intake(account, directory, lake, gate, now_us, waits=waits)
     stream = iter(pieces)
     done = 0
     while batch := list(islice(stream, BATCH)):
@@ -157,8 +181,18 @@ def _bare_record(draft: Draft) -> NewRecord:
 class _Intake:
     """Takes batches of pieces, and counts what becomes of them."""
 
-    def __init__(self, account: str | None, directory: "_Directory", lake: Lake, gate: "_Gate", now_us: int) -> None:
+    def __init__(  # noqa: PLR0913 - as above
+        self,
+        account: str | None,
+        directory: "_Directory",
+        lake: Lake,
+        gate: "_Gate",
+        now_us: int,
+        *,
+        waits: bool,
+    ) -> None:
         self._account = account
+        self._waits = waits
         self._parties = directory.parties
         self._lake = lake
         self._gate = gate
@@ -166,6 +200,7 @@ class _Intake:
         self._directory = directory
         self._erased = self._parties.erased_accounts()
         self._outcome = Collected()
+        directory.doubts = {}  # it may know more people than this input names
         # What sources that number their forms gave, by account and conversation.
         self._present: dict[tuple[str, str], set[str]] = defaultdict(set)
 
@@ -174,32 +209,26 @@ class _Intake:
         records: list[NewRecord] = []
         rejects: list[tuple[str | None, Reject]] = []
         for piece in batch:
-            owner = self._owner(piece)
-            if isinstance(piece, Skipped):
+            if isinstance(piece, (Draft, Reject)):
+                owner = piece.account if isinstance(piece, Draft) else self._account or piece.account
+                if owner in self._erased:
+                    self._outcome.not_kept[Reason.ERASED.value] += 1
+                elif isinstance(piece, Reject):
+                    rejects.append((owner, piece))
+                else:
+                    try:
+                        self._take_draft(piece, records)
+                    except InvalidInputError as error:
+                        rejects.append((owner, _reject(piece, str(error))))
+            elif isinstance(piece, Skipped):
                 self._outcome.skipped[piece.why] += piece.count
             elif isinstance(piece, Note):
                 self._outcome.notes.append(f"{piece.source}: {piece.what}")
-            elif isinstance(piece, Complete):
-                continue
-            elif owner in self._erased:
-                self._outcome.not_kept[Reason.ERASED.value] += 1
-            elif isinstance(piece, Reject):
-                rejects.append((owner, piece))
-            else:
-                try:
-                    self._take_draft(piece, records)
-                except InvalidInputError as error:
-                    rejects.append((owner, _reject(piece, str(error))))
         _set_aside(rejects, self._parties, self._lake, self._outcome)
         self._store(records)
         for piece in batch:
             if isinstance(piece, Complete):
                 self._outcome.gone += self._remove_others(piece)
-
-    def _owner(self, piece: Piece) -> str | None:
-        if isinstance(piece, Reject):
-            return self._account or piece.account
-        return self._account if isinstance(piece, Skipped | Note) else piece.account
 
     def _take_draft(self, draft: Draft, records: list[NewRecord]) -> None:
         if draft.version is not None:
@@ -211,6 +240,10 @@ class _Intake:
             self._outcome.not_kept[record.value] += 1
 
     def _store(self, records: Sequence[NewRecord]) -> None:
+        if self._waits:
+            self._lake.receive(records)
+            self._outcome.waiting += len(records)
+            return
         appended = self._lake.append(records)
         self._outcome.stored += appended.stored
         self._outcome.known += appended.known - appended.outdated - appended.other
@@ -262,7 +295,8 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
     """Return a draft as a record, or why it is not kept.
 
     Raises:
-        InvalidInputError: It belongs to an account that nobody knows, comes from the future, or cannot be stored.
+        InvalidInputError: It belongs to an account that nobody knows, is of no category that the terms know, comes from
+            the future, or cannot be stored.
     """
     if not directory.has_account(draft.account):
         msg = f"The account {draft.account!r} is not known. Add it with `volition account add`, then collect again."
@@ -270,7 +304,8 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
     if draft.at_us > now_us + CLOCK_SKEW_US:
         msg = f"Its time {us_to_text(draft.at_us)} lies in the future. Set the source's clock, then collect again."
         raise InvalidInputError(msg)
-    canonical_json(draft.payload)  # what has no such form would take the whole batch with it
+    gate.history.vocabulary.check_category(draft.category)
+    written = draft.written or canonical_json(draft.payload)  # what has none would take the whole batch with it
     group = draft.payload.get("meeting") or draft.payload.get("channel") or draft.payload.get("file")
     source = source_id(draft.account, group) if isinstance(group, str) else ""
     conversation = directory.parties.conversation_ref(draft.account, source)
@@ -294,27 +329,38 @@ def _record(draft: Draft, gate: "_Gate", directory: "_Directory", now_us: int) -
         payload={**draft.payload, MENTIONS: mentions} if mentions else draft.payload,
         version=draft.version,
         origin="" if draft.version is None else f"{draft.account}:{_origin(draft.key)}",
+        as_written=b"" if mentions else written,
     )
 
 
 class _Gate:
     """Says whether records may be kept at all: the same for all of one party set and category."""
 
-    def __init__(self, permits: Sequence[Permits]) -> None:
-        self._permits = permits
+    def __init__(self, history: History, now_us: int) -> None:
+        self._permits = [Permits(history, purpose=purpose, at_us=now_us) for purpose in history.vocabulary.purposes]
         self._known: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], Reason | None] = {}
+        self.history = history
+        self.size = history.size
+        self.at_us = now_us
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def good_until_us(self) -> int:
+        """Return the instant from which time alone may change an answer."""
+        return min(permits.good_until_us() for permits in self._permits)
 
     def objection(
         self, account: str, people: tuple[str, ...], category: str, conversation: ConversationRef | None
     ) -> Reason | None:
         key = (account, people, category, conversation)
-        if key not in self._known:
+        try:
+            return self._known[key]
+        except KeyError:
             parties = tuple(person_ref(Pseudonym(one)) for one in people)
-            record = Record(
-                account=account, people=parties, category=category, collected_us=0, conversation=conversation
-            )
-            self._known[key] = keepable(self._permits, record)
-        return self._known[key]
+        record = Record(account=account, people=parties, category=category, collected_us=0, conversation=conversation)
+        found = self._known[key] = keepable(self._permits, record)
+        return found
 
 
 def _set_aside(rejects: Sequence[tuple[str | None, Reject]], parties: Parties, lake: Lake, outcome: Collected) -> None:
@@ -344,7 +390,11 @@ class _Directory:
         self.parties = parties
         self._identities = Identities(parties, on_link=on_link)
         self._accounts: dict[str, bool] = {}
+        self._people: dict[tuple[str, tuple[PersonRef, ...]], _Concerned] = {}
         self.doubts: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._people)
 
     def has_account(self, account: str) -> bool:
         if account not in self._accounts:
@@ -353,17 +403,83 @@ class _Directory:
 
     def pseudonyms(self, account: str, people: Sequence[PersonRef]) -> tuple[str, ...]:
         """Return the pseudonyms of a record's people in their order, nobody twice."""
-        found = (pseudonym for person in people for pseudonym in self._concerned(account, person))
-        return tuple(dict.fromkeys(found)) or (UNKNOWN,)
+        key = (account, tuple(people))
+        known = self._people.get(key)
+        if known is None:
+            each = [self._concerned(account, person) for person in people]
+            pseudonyms = tuple(dict.fromkeys(pseudonym for one in each for pseudonym in one.people))
+            doubts = tuple(doubt for one in each for doubt in one.doubts)
+            known = self._people[key] = _Concerned(pseudonyms or (UNKNOWN,), doubts)
+        if known.doubts:
+            self.doubts |= dict.fromkeys(known.doubts)
+        return known.people
 
-    def _concerned(self, account: str, person: PersonRef) -> tuple[str, ...]:
+    def _concerned(self, account: str, person: PersonRef) -> "_Concerned":
         if person.pseudonym is not None:
-            return (person.pseudonym,)
+            return _Concerned((person.pseudonym,))
         resolved = self._identities.resolve(account, Handle(name=person.name, id=person.id, email=person.email))
-        if resolved.maybe:
-            heard = person.name or person.email or person.id
-            named = ", ".join(one.name or one.id for one in resolved.maybe)
-            self.doubts[f"{heard!r} may be {named}: the no of each counts, and nobody's yes stands in for theirs."] = (
-                None
-            )
-        return resolved.people
+        if not resolved.maybe:
+            return _Concerned(resolved.people)
+        heard = person.name or person.email or person.id
+        named = ", ".join(one.name or one.id for one in resolved.maybe)
+        doubt = f"{heard!r} may be {named}: the no of each counts, and nobody's yes stands in for theirs."
+        return _Concerned(resolved.people, (doubt,))
+
+
+class _Concerned(NamedTuple):
+    """Whom somebody named concerns, and what is not certain about it."""
+
+    people: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+
+
+class Memory:
+    """What collecting remembers from one request to the next: whom handles mean, and what may be kept.
+
+    Nothing of it outlives a change. Once anything was written in the directory of people, by whichever process, handles
+    are resolved anew; once the ledger says anything but that records were collected, or time alone may change an
+    answer, the gate is asked anew.
+    """
+
+    def __init__(
+        self,
+        parties: Parties,
+        on_link: Callable[[Person, Person], None] | None,
+        entries: Callable[[int, int], Iterable[Entry]],
+    ) -> None:
+        """Remember nothing yet.
+
+        Args:
+            parties: Knows the people.
+            on_link: As for `take_in`.
+            entries: Gives the ledger's entries from one number to another (not included).
+        """
+        self._parties = parties
+        self._on_link = on_link
+        self._entries = entries
+        self._version: tuple[int, int] | None = None
+        self._directory: _Directory | None = None
+        self._gate: _Gate | None = None
+
+    def directory(self) -> _Directory:
+        """Return whom handles mean, as the directory of people stands."""
+        found, version = self._directory, self._parties.version()
+        if found is None or version != self._version or len(found) > _REMEMBERED:
+            found, self._version = _Directory(self._parties, self._on_link), version
+            self._directory = found
+        return found
+
+    def gate(self, history: History, now_us: int) -> _Gate:
+        """Return what may be kept, by all that the history says at an instant."""
+        found = self._gate
+        if found is None or not self._holds(found, history, now_us) or len(found) > _REMEMBERED:
+            found = self._gate = _Gate(history, now_us)
+        return found
+
+    def _holds(self, gate: _Gate, history: History, now_us: int) -> bool:
+        if history is not gate.history or not gate.at_us <= now_us < gate.good_until_us():
+            return False
+        if any(entry.kind != "collect" for entry in self._entries(gate.size, history.size)):
+            return False
+        gate.size = history.size
+        return True

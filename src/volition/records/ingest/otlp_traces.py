@@ -17,6 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from volition.errors import InvalidInputError
 from volition.records.ingest import Draft, Reject
 from volition.records.ingest.otlp import AttributeNames, drafts_of
+from volition.records.ingest.otlp_records import events_of
 from volition.records.ingest.otlp_wire import (
     SPANS,
     Unreadable,
@@ -53,7 +54,7 @@ def read_traces(
     """
     spans = _protobuf_spans(data, source) if encoding == "protobuf" else _json_spans(data, source)
     records = (item if isinstance(item, Unreadable) else (_record(item[0]), item[1]) for item in spans)
-    return drafts_of(records, source=source, names=names)
+    return drafts_of(events_of(records), source=source, names=names)
 
 
 def _protobuf_spans(data: bytes, source: str) -> _Spans:

@@ -150,12 +150,12 @@ def _json_record(
     value: Mapping[str, Any], message: _Record, resource: Resource
 ) -> tuple[_Record, Resource] | Unreadable:
     try:
-        return json_format.ParseDict(_mended(value), message, ignore_unknown_fields=True), resource
+        return json_format.ParseDict(mended(value), message, ignore_unknown_fields=True), resource
     except _UNREADABLE as error:
         return Unreadable(f"The record is malformed: {error}", value)
 
 
-def _mended(record: Mapping[str, Any]) -> dict[str, Any]:
+def mended(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record as protobuf JSON wants it: ids in base64, where OTLP writes them in hex, and whole times."""
     changed: dict[str, Any] = {}
     for key, value in record.items():

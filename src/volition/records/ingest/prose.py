@@ -57,14 +57,19 @@ _REPORTED: Final = re.compile(
 )
 _LONG: Final = re.compile(r"stack_?trace|^url\.|^db\.(?:statement|query)|^http\.(?:url|target)|^process\.command")
 _PLAIN: Final = re.compile(
-    r"[\"'(\[\u201c\u2018\u00bf\u00a1]*[^\W\d_]+(?:['\u2019-][^\W\d_]+)*"
-    r"[\"')\]\u201d\u2019]*[.,!?;:\u2026]*[\"')\]\u201d\u2019]*"
+    r"[\"'(\[\u201c\u2018\u00bf\u00a1]*[^\W\d_]++(?:['\u2019-][^\W\d_]++)*+"
+    r"[\"')\]\u201d\u2019]*+[.,!?;:\u2026]*+[\"')\]\u201d\u2019]*+"
 )
 _LEAST_SHARE: Final = 0.7  # of plain words, in prose
 _A_FEW: Final = 2  # words, likewise
 _A_SENTENCE: Final = 4
 _A_LONG_ONE: Final = 8
 _LETTERS: Final = 12  # of a script that this module knows no words of
+
+
+def is_one_word(text: str) -> bool:
+    """Say whether a text is a single word, in no foreign script: such a one is asked about nowhere."""
+    return len(text) <= LONGEST and text.isascii() and len(text.split(None, _A_FEW - 1)) < _A_FEW
 
 
 def looks_written(name: str, text: str, *, is_report: bool = False) -> bool:
@@ -75,6 +80,8 @@ def looks_written(name: str, text: str, *, is_report: bool = False) -> bool:
         text: Its value.
         is_report: Whether it is of a program's report, such as a diagnostic log: then its message and body are as well.
     """
+    if is_one_word(text):
+        return False
     name = name.casefold()
     if len(text) > LONGEST and not _LONG.search(name):
         return True

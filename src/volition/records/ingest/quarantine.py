@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from volition.consent.parties import Stores
 from volition.errors import BackendError
 
 
@@ -23,15 +24,17 @@ class SetAside:
     why: str
 
 
-def read_quarantine(folder: Path) -> Iterator[SetAside]:
+def read_quarantine(folder: Path, stores: Stores) -> Iterator[SetAside]:
     """Yield all that was set aside, by file; the input itself stays closed.
 
     Args:
         folder: The lake's folder of what was set aside; it need not be there.
+        stores: Know which files were made.
 
     Raises:
-        BackendError: A file in it cannot be read.
+        BackendError: A file in it cannot be read, or is lost.
     """
+    stores.check_below(folder)
     for path in sorted(folder.glob("*.jsonl")):
         try:
             for line in path.read_bytes().splitlines():

@@ -28,6 +28,7 @@ from typing import Any, BinaryIO
 
 from volition.errors import InvalidInputError
 from volition.records.ingest import (
+    LAST_US,
     Complete,
     Draft,
     Note,
@@ -39,6 +40,7 @@ from volition.records.ingest import (
     raw_text,
 )
 from volition.records.ingest.slack_zip import DAMAGED, ExportZip, Limits
+from volition.records.ingest.used import member
 
 _DAY_FILE = re.compile(r"([^/]+)/([0-9]{4}-[0-9]{2}-[0-9]{2})\.json")
 _TS = re.compile(r"([0-9]{1,12})\.([0-9]{1,6})")
@@ -75,6 +77,12 @@ class _Conversation:
 
 
 _LIMITS = Limits()
+_ROLES = {
+    "owner": ("is_primary_owner", "is_owner"),
+    "admin": ("is_admin",),
+    "guest": ("is_restricted", "is_ultra_restricted"),
+}
+"""Roles in a workspace, and the flags of a user that say so; who has none of them is a member."""
 
 
 def read_slack(
@@ -92,8 +100,9 @@ def read_slack(
 
     Yields:
         A draft of category `content/chat` for each message of a person, a reject for each bad file or message, after
-        each conversation what it is complete for, and at the end a count for each reason why sound messages were left
-        out.
+        each conversation what it is complete for, and at the end a draft of category `service/usage` for each person
+        who wrote and for whom the export has a language or a role, and a count for each reason why sound messages were
+        left out.
 
     Raises:
         InvalidInputError: Not a zip, or truncated, encrypted, a bomb, with unsafe names or links in it, or without
@@ -157,6 +166,7 @@ class _Export:
         self._source = source
         self._account = account
         self._skipped: Counter[str] = Counter()
+        self._authors: dict[str, PersonRef] = {}
 
     def read(self) -> Iterator[Complete | Draft | Note | Reject | Skipped]:
         files = self._archive.files
@@ -180,6 +190,7 @@ class _Export:
         span = self._span(folders)
         for folder, days in folders.items():
             yield from self._conversation(folder, days, span)
+        yield from self._members()
         for why, count in sorted(self._skipped.items()):
             yield Skipped(source=self._source, why=why, count=count)
 
@@ -211,6 +222,26 @@ class _Export:
         days = [start for found in folders.values() for day, _ in found if (start := _day_start_s(day)) is not None]
         return (min(days), max(days) + _DAY_S) if days else (0, 0)
 
+    def _members(self) -> Iterator[Draft]:
+        """Yield which language and role the export has for those who wrote, as of when it says that it learned it."""
+        for user, person in sorted(self._authors.items()):
+            known = self._users.get(user, {})
+            updated_s = known.get("updated")
+            if type(updated_s) is not int or not 0 <= updated_s * 1_000_000 <= LAST_US:
+                continue
+            roles = [role for role, flags in _ROLES.items() if any(known.get(flag) is True for flag in flags)]
+            is_told = any(flag in known for flags in _ROLES.values() for flag in flags)
+            found = member(
+                person,
+                account=self._account,
+                language=known.get("locale"),
+                roles=roles or (["member"] if is_told else []),
+                key=f"slack:{user}:{updated_s}",
+                at_us=updated_s * 1_000_000,
+            )
+            if found is not None:
+                yield found
+
     # --- one conversation ---
 
     def _conversation(
@@ -227,6 +258,8 @@ class _Export:
         for place, (day, name) in enumerate(days):
             for piece in self._day(name, known, folder, place, changes):
                 yield piece
+                if isinstance(piece, Draft) and piece.people and piece.people[0].id is not None:
+                    self._authors.setdefault(piece.people[0].id, piece.people[0])
                 coverage.hear(piece, _day_start_s(day))
         if coverage.whole and span[1]:
             offset_s = coverage.offset_s

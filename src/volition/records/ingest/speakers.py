@@ -31,8 +31,8 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TAG: Final = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+([^<>]*))?>|(</v>)")
-_VOICE: Final = re.compile(r"<v(?:\.[^\s<>]*)?(?:\s+([^<>]*))?>")
+_TAG: Final = re.compile(r"<v(?:\.[^\s<>]*+)?+(?:\s++([^<>]*+))?+>|(</v>)")
+_VOICE: Final = re.compile(r"<v(?:\.[^\s<>]*+)?+(?:\s++([^<>]*+))?+>")
 _OTHER_TAG: Final = re.compile(r"</?(?:c|i|b|u|v|ruby|rt|lang)(?:\.[^\s<>]*)?(?:\s[^<>]*)?>|<[0-9:.]+>")
 _OPEN_VOICE: Final = re.compile(r"<v(?:[\s.]|$)")
 
@@ -45,7 +45,7 @@ _DASHED: Final = re.compile(r"(\S.{0,79}?)(?:\s[-–—]+|\s?[|>])\s+(?=\S)|([^\
 _TIGHT: Final = re.compile(r"([^\W\d_][^:/]{0,60}):(?=[^\s\d/\\:])")
 _ALOUD: Final = frozenset(("crosstalk", "overlapping", "overlap"))  # several speak, so nobody knows whose words follow
 _INNERMOST: Final = re.compile(r"[\[(（【][^\[\]()（）【】]*[\])）】]")  # noqa: RUF001
-_SENTENCE_END: Final = re.compile(r"(\S+?)([.?!…]+)[\"')\]]*\s+(?=\S)")
+_SENTENCE_END: Final = re.compile(r"(?<!\S)(\S+?)([.?!…]{1,8}+)[\"')\]]*+\s++(?=\S)")
 _SECOND: Final = re.compile(r"(?<=[.?!…])[\"')\]]*\s+(?=[^.?!…:]{1,80}:\s)")
 _CLOCK: Final = re.compile(r"(?:[0-9]{1,2}:)?[0-9]{1,2}:[0-9]{2}(?:[.,][0-9]+)?")
 

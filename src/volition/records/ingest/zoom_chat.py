@@ -27,18 +27,18 @@ from volition.records.ingest.speakers import name_key, one_line
 
 LARGEST_BYTES: Final = 64 << 20
 
-_CLOCK: Final = r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\s+)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\s*([AaPp])\.?[Mm]\.?)?"
-_FROM: Final = re.compile(rf"{_CLOCK}\s+(From|Von|De|Da|Van)\s+(.+?)\s*:(?:\s+(.*)|)$")
-_BARE: Final = re.compile(rf"{_CLOCK}\s+([^:]{{1,120}}):(?:\s+(.*)|)$")
+_CLOCK: Final = r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}\s++)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\s*+([AaPp])\.?[Mm]\.?)?"
+_FROM: Final = re.compile(rf"{_CLOCK}\s++(From|Von|De|Da|Van)\s++(\S.*?)(?<!\s)\s*+:(?:\s++(.*)|)$")
+_BARE: Final = re.compile(rf"{_CLOCK}\s++([^:]{{1,120}}+):(?:\s++(.*)|)$")
 _TO: Final = {  # by the word for "from"; the last one counts, since names may hold it
-    "From": re.compile(r"(.+)\s+[Tt]o\s+(.+)"),
-    "Von": re.compile(r"(.+)\s+[Aa]n\s+(.+)"),
-    "De": re.compile(r"(.+)\s+(?:[ÀàAa]|[Pp]ara)\s+(.+)"),
-    "Da": re.compile(r"(.+)\s+[Aa]\s+(.+)"),
-    "Van": re.compile(r"(.+)\s+(?:[Aa]an|[Nn]aar)\s+(.+)"),
+    "From": re.compile(r"(.*\S)\s++[Tt]o\s++(.+)"),
+    "Von": re.compile(r"(.*\S)\s++[Aa]n\s++(.+)"),
+    "De": re.compile(r"(.*\S)\s++(?:[ÀàAa]|[Pp]ara)\s++(.+)"),
+    "Da": re.compile(r"(.*\S)\s++[Aa]\s++(.+)"),
+    "Van": re.compile(r"(.*\S)\s++(?:[Aa]an|[Nn]aar)\s++(.+)"),
 }
 _MARK: Final = re.compile(
-    r"\s*\((?:Direct Message|Privately|Private|Direktnachricht|privat|en privé)\)\s*$", re.IGNORECASE
+    r"(?:(?<!\s)\s++)?+\((?:Direct Message|Privately|Private|Direktnachricht|privat|en privé)\)\s*+$", re.IGNORECASE
 )
 _EVERYONE: Final = frozenset(
     (

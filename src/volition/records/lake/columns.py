@@ -14,8 +14,7 @@ import pyarrow.parquet as pq
 
 from volition.consent.gate import PartySets, Record
 from volition.consent.references import source_id
-from volition.consent.terms.model import CATEGORIES
-from volition.errors import BackendError, InvalidInputError
+from volition.errors import BackendError, DamagedError, InvalidInputError
 from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import PERSON, RECORDS, bucket_of
 
@@ -45,7 +44,7 @@ class RecordColumns:
                     continue
                 if isinstance(error, BackendError):
                     raise
-                raise BackendError(f"A file of the lake cannot be read: {error}. Restore it from a backup.") from error
+                raise DamagedError(f"A file of the lake cannot be read: {error}. Restore it from a backup.") from error
 
     def find(
         self, category: str, bucket: int, condition: tuple[str, str, str | Sequence[int] | Sequence[str]]
@@ -65,7 +64,7 @@ class RecordColumns:
         Raises:
             InvalidInputError: The lake holds no such record.
         """
-        for category in CATEGORIES:
+        for category in self._index.categories():
             for bucket in self._index.buckets(category):
                 table = self.find(category, bucket, ("record_id", "=", record))
                 if table.num_rows:
@@ -152,7 +151,7 @@ class RecordColumns:
             return [*counted.to_pylist()]
 
         totals: dict[str, int] = defaultdict(int)
-        for category in CATEGORIES:
+        for category in self._index.categories():
             for bucket in self._index.buckets(category):
                 counted = self.read(category, bucket, count)
                 names = self._index.accounts(bucket)  # after the files, so that accounts added meanwhile are named

@@ -6,6 +6,7 @@ and erased with its source. If a record was erased while its embedding was being
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -33,11 +34,22 @@ class Embedder:
         self._writer = writer
         self._cipher = cipher
 
-    def embed(self, category: str, underived: Iterable[Row], encoder: TextEncoder, progress: Progress) -> int:
-        """Embed the text of a category's permitted records that have no embedding yet; return how many there were."""
+    def embed(
+        self,
+        category: str,
+        underived: Iterable[Row],
+        encoder: TextEncoder,
+        progress: Progress,
+        *,
+        most: int | None = None,
+    ) -> int:
+        """Embed the text of a category's permitted records that have no embedding yet; return how many there were.
+
+        With `most`, no more than so many are.
+        """
         batch_size = 1024
         computed = 0
-        missing = [row for row in underived if isinstance(row.payload.get("text"), str)]
+        missing = list(islice((row for row in underived if isinstance(row.payload.get("text"), str)), most))
         missing.sort(key=lambda row: (bucket_of(row.account), row.account, row.collected_us, row.record_id))
         for start in range(0, len(missing), batch_size):
             progress(f"embedding {category}", start, len(missing))

@@ -1,6 +1,6 @@
 """Encryption at rest: AES-256-GCM under the account's data key, bound to the record's identity (envelope encryption).
 
-- `payload` of `content/...` is encrypted from the first day, and so is everything derived from it, such as embeddings.
+- `payload` of all but `service/...` is encrypted from the first day, and so is all derived from it, such as embeddings.
   Identities, times, categories and interned names stay readable for the gate.
 - What lies in the lake is decrypted only here, for two modules: for `reader`, after the gate, and for `erase`, which
   must find what has to go, and returns none of it.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from volition.consent.gate import PartySets
 from volition.consent.parties import Parties
 from volition.consent.references import ConversationRef
-from volition.records.lake.records import PERSON, NewRecord, Row
+from volition.records.lake.records import PERSON, NewRecord, Row, is_sealed
 
 
 class RecordCipher:
@@ -62,7 +62,7 @@ class RecordCipher:
             by_owner[party_sets.account_of(party_set)].append(position)
         for account, positions in by_owner.items():
             plain = [payloads[position] for position in positions]
-            if category.startswith("content/"):
+            if is_sealed(category):
                 pairs = [(identities[position].encode(), payloads[position]) for position in positions]
                 plain = self._parties.open_many(account, pairs)
             vectors = self._decrypt_embeddings(

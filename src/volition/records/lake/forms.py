@@ -17,7 +17,7 @@ from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import rewrite_without
 from volition.records.lake.index import Form, LakeIndex
-from volition.records.lake.records import NewRecord, bucket_of
+from volition.records.lake.records import NewRecord, bucket_of, is_sealed
 from volition.records.lake.writer import Batch, Writer
 
 
@@ -40,8 +40,8 @@ class Returned:
 
 def forms_of(records: Sequence[NewRecord], cipher: RecordCipher) -> dict[str, Form]:
     """Return the form of each record, by the identity under its key."""
-    payloads = [canonical_json(record.payload) for record in records]
-    content = [place for place, record in enumerate(records) if record.category.startswith("content/")]
+    payloads = [record.written for record in records]
+    content = [place for place, record in enumerate(records) if is_sealed(record.category)]
     sealed = cipher.encrypt([records[place] for place in content], [payloads[place] for place in content], suffix=b"")
     for place, data in zip(content, sealed, strict=True):
         payloads[place] = data
@@ -95,8 +95,8 @@ def _replaced(candidates: Sequence[tuple[NewRecord, Form]], batch: Batch) -> dic
         rewrite_without(batch, bucket, "record_id", sorted(there))
         for record, current in found:
             if current in there:  # or else it was erased before forms were remembered
-                form = digest(canonical_json([record.record_id, current, digest(canonical_json(record.payload))]))
-                newer[record.record_id] = replace(record, record_id=form[:32])
+                form = digest(canonical_json([record.record_id, current, digest(record.written)]))
+                newer[record.record_id] = replace(record, record_id=form[:32], as_written=record.written)
     return newer
 
 

@@ -15,13 +15,16 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from volition.consent.gate import PartySets
+from volition.consent.parties import Generation
 from volition.consent.references import Pseudonym, person_ref
+from volition.consent.terms.model import CATEGORIES
 from volition.errors import BackendError
 from volition.records.lake.interning import Interner
 
@@ -87,12 +90,18 @@ class LakeIndex:
         mutex: Held while a thread asks; a writer holds it for its whole transaction.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, generation: Generation | None = None) -> None:
         """Open the index in `folder`, creating both if they are not there.
 
+        Args:
+            folder: Where the lake lies.
+            generation: Knows whether the index is older than it was; none for a lake outside of a workspace.
+
         Raises:
-            BackendError: The folder or its index cannot be opened, or the index of files that are there is gone.
+            BackendError: The folder or its index cannot be opened, or the index of files that are there is gone, or
+                older than it was.
         """
+        self._generation = generation
         self.folder = folder
         self.mutex = threading.RLock()
         self._known: OrderedDict[int, PartySets] = OrderedDict()  # party sets by bucket, those used last at the end
@@ -104,6 +113,8 @@ class LakeIndex:
             )
             self._index.execute("PRAGMA journal_mode = WAL")
             self._index.execute("PRAGMA synchronous = FULL")
+            if generation is not None:
+                generation.check(self._index)
             self._index.executescript(_SCHEMA)
             self._carry_over()
         except (OSError, sqlite3.Error) as error:
@@ -133,7 +144,11 @@ class LakeIndex:
 
     def commit(self) -> None:
         """Make everything since `begin` visible, and durable, at once."""
+        if self._generation is not None:
+            self._generation.advance(self._index)
         self._index.execute("COMMIT")
+        if self._generation is not None:
+            self._generation.keep()
 
     def rollback(self) -> None:
         """Undo everything since `begin`, if the transaction is still open."""
@@ -164,7 +179,7 @@ class LakeIndex:
         """Note that records are there now, and in which batch they came, in the open transaction."""
         self._index.executemany(
             "INSERT INTO records VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET batch = excluded.batch",
-            ((bytes.fromhex(identity), batch) for identity in identities),
+            ((bytes.fromhex(identity), batch) for identity in sorted(identities)),  # neighbours lie on one page
         )
 
     def add_embedded(self, identities: Iterable[str]) -> None:
@@ -230,7 +245,7 @@ class LakeIndex:
             "INSERT OR REPLACE INTO forms VALUES (?, ?, ?, ?, ?)",
             (
                 (bytes.fromhex(identity), one.digest, one.version, one.origin, bytes.fromhex(one.current or "") or None)
-                for identity, one in forms.items()
+                for identity, one in sorted(forms.items(), key=itemgetter(0))  # neighbours lie on one page
             ),
         )
 
@@ -251,6 +266,20 @@ class LakeIndex:
     def named(self) -> set[str]:
         """Return the paths, below the lake's folder, of all files that exist for readers."""
         return {path for (path,) in self._index.execute("SELECT path FROM files")}
+
+    def rows_of_files(self) -> dict[str, int]:
+        """Return how many rows each file has, by its path below the lake's folder."""
+        with self.mutex:
+            return dict(self._index.execute("SELECT path, rows FROM files ORDER BY path").fetchall())
+
+    def categories(self) -> tuple[str, ...]:
+        """Return the categories of which there are records: the built-in ones first, then others by name."""
+        with self.mutex:
+            found = self._index.execute(
+                "SELECT DISTINCT category FROM files WHERE kind = 'records' AND rows > 0 ORDER BY 1"
+            ).fetchall()
+        names = {name for (name,) in found}
+        return (*(name for name in CATEGORIES if name in names), *sorted(names.difference(CATEGORIES)))
 
     def buckets(self, category: str) -> list[int]:
         """Return the buckets that have records of a category."""
@@ -288,14 +317,14 @@ class LakeIndex:
                 "SELECT kind, category, bucket, COUNT(*) FROM files WHERE rows > 0 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
             ).fetchall()
 
-    def oldest_first(self, kind: str, category: str, bucket: int) -> list[str]:
-        """Return the paths of the files of one place, in the order in which they were written."""
+    def oldest_first(self, kind: str, category: str, bucket: int) -> list[tuple[str, int]]:
+        """Return the files of one place, in the order in which they were written, and the number of rows of each."""
         with self.mutex:
-            found = self._index.execute(
-                "SELECT path FROM files WHERE kind = ? AND category = ? AND bucket = ? AND rows > 0 ORDER BY rowid",
+            return self._index.execute(
+                "SELECT path, rows FROM files WHERE kind = ? AND category = ? AND bucket = ? AND rows > 0 "
+                "ORDER BY rowid",
                 (kind, category, bucket),
             ).fetchall()
-        return [path for (path,) in found]
 
     def counts(self) -> tuple[int, int]:
         """Return how many files there are, and in how many places."""

@@ -1,6 +1,6 @@
 """The lake's API: every question that may be put to it, on one page. Each is answered by the module that it names."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,16 @@ from typing import Any
 from volition.consent.gate import Engine, Participant, PartySets, Record, Subject
 from volition.consent.parties import Parties, Person
 from volition.consent.permits import Permits, Reason
-from volition.consent.terms.model import CATEGORIES
+from volition.consent.references import Pseudonym, account_ref, person_ref
 from volition.ledger.log import Ledger
 from volition.progress import Progress
 from volition.records.commitment import CollectedBatch, Fact, Recorded
 from volition.records.lake.append import append_records
 from volition.records.lake.batches import batches_of
+from volition.records.lake.buffer import Buffer, in_goes
+from volition.records.lake.check import damaged_files, lost_files
 from volition.records.lake.columns import RecordColumns
-from volition.records.lake.compact import Compacted, compact_files, count_spare_files
+from volition.records.lake.compact import Compacted, compact_alike, compact_files, count_spare_files
 from volition.records.lake.embed import Embedder, TextEncoder
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.erase import remove_account, remove_person
@@ -27,17 +29,30 @@ from volition.records.lake.records import Appended, HeldRecord, NewRecord, Row
 from volition.records.lake.writer import Writer
 
 
-class Lake:
-    """Records in a folder. Writers take turns; readers never wait."""
+def _nobody_gone() -> Callable[[str], bool]:
+    return lambda _party: False
 
-    def __init__(self, folder: Path, parties: Parties, engine: Engine, ledger: Ledger | None = None) -> None:
+
+class Lake:
+    """Records in a folder. Writers take turns; readers wait for nothing but what was received and not laid out yet."""
+
+    def __init__(
+        self,
+        folder: Path,
+        parties: Parties,
+        engine: Engine,
+        ledger: Ledger | None = None,
+        *,
+        gone: Callable[[], Callable[[str], bool]] = _nobody_gone,
+    ) -> None:
         """Open the lake in `folder`, creating it if it is not there.
 
         Args:
             folder: Where the records lie.
             parties: Encrypts and decrypts content with the accounts' keys.
             engine: Runs the gate over files.
-            ledger: Told of each batch before it is stored; none for a lake that will just be read.
+            ledger: Told of each batch before it is stored; none for a lake that will just be read, as it is.
+            gone: Says what says of a party, as the ledger names it, whether it was erased by now.
 
         Raises:
             BackendError: The folder or its index cannot be opened.
@@ -45,15 +60,19 @@ class Lake:
         self._folder = folder
         self._parties = parties
         self._ledger = ledger
-        self._index = LakeIndex(folder)
+        index = folder / "index.db"
+        self._index = parties.stores.open(index, lambda _: LakeIndex(folder, parties.stores.generation(index)))
         self._columns = RecordColumns(self._index)
         self._cipher = RecordCipher(parties)
         self._reader = Reader(self._index, self._columns, self._cipher, engine)
         self._writer = Writer(self._index)
         self._embedder = Embedder(self._writer, self._cipher)
+        self._buffer = Buffer(folder, parties)
+        self._gone = gone
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index, and the buffer."""
+        self._buffer.close()
         self._index.close()
 
     # --- writing ---
@@ -69,6 +88,55 @@ class Lake:
         """
         return append_records(records, self._writer, self._cipher, self._ledger)
 
+    def receive(self, records: Sequence[NewRecord]) -> None:
+        """Take a batch in one synced append, durably; it is laid out in files later, or before anybody reads it.
+
+        Known records are skipped then, and of whom was erased meanwhile nothing is laid out.
+
+        Raises:
+            BusyError: Too much waits already; nothing was taken.
+            BackendError: The disk is full or cannot be written; nothing was taken.
+            RefusedError: An account was erased meanwhile.
+        """
+        if records:
+            self._buffer.add(records)
+
+    def refuse_if_full(self) -> None:
+        """Check that `receive` has room. Raises BusyError."""
+        self._buffer.refuse_if_full()
+
+    @property
+    def waiting(self) -> int:
+        """How many records were received and are not laid out in files yet."""
+        return self._buffer.waiting()[0]
+
+    def drain(self, *, accounts: Collection[str] | None = None, categories: Collection[str] | None = None) -> int:
+        """Lay out in files what was received until now; every reader does so first, with what it is about to read.
+
+        Args:
+            accounts: Only of these; none for all.
+            categories: Only of these; none for all.
+
+        Returns:
+            How many records it took, known ones included.
+
+        Raises:
+            BackendError: The disk is full or cannot be written, or the buffer was changed; what waits is kept.
+        """
+        if self._ledger is None:
+            return 0
+        taken = 0
+        for parts in in_goes(self._buffer.parts(accounts, categories)):
+            with self._buffer.turn():
+                records = self._buffer.records(parts)
+                if records:
+                    is_gone = self._gone()
+                    kept = [one for one in records if not _is_of_anyone(one, is_gone)]
+                    append_records(kept, self._writer, self._cipher, self._ledger)
+                self._buffer.remove(parts)
+            taken += len(records)
+        return taken
+
     def embed(  # noqa: PLR0913 - which rows, under whose permits, and how
         self,
         permits: Permits,
@@ -77,12 +145,14 @@ class Lake:
         categories: Iterable[str],
         accounts: Sequence[str] | None = None,
         source: str | None = None,
+        most: int | None = None,
         progress: Progress,
     ) -> int:
         """Derive the missing sentence embeddings of permitted content, and keep them beside their source.
 
         An embedding is derived data: computed only under a permit for the purpose at hand, once per record, encrypted
         under the account's key and erased with its source. If interrupted, the next call continues where it stopped.
+        With `most`, so many are computed at most, and the next call continues after them.
 
         Returns:
             How many embeddings were computed.
@@ -90,12 +160,28 @@ class Lake:
         computed = 0
         for category in sorted(categories):
             underived = self.rows(permits, categories=[category], accounts=accounts, source=source, underived=True)
-            computed += self._embedder.embed(category, underived, encoder, progress)
+            left = None if most is None else most - computed
+            computed += self._embedder.embed(category, underived, encoder, progress, most=left)
+            if computed == most:
+                break
         return computed
+
+    def count_underived(self, permits: Permits, *, categories: Iterable[str]) -> int:
+        """Count the permitted records without an embedding; nothing is decrypted.
+
+        Raises:
+            BackendError: A file cannot be read.
+        """
+        return self._reader.count_underived(permits, categories=categories)
 
     def count_other(self, records: Sequence[NewRecord]) -> int:
         """Return how many of some records the lake knows under the same key with other content; nothing is stored."""
+        self.drain(accounts={one.account for one in records})
         return count_other(records, self._index, self._cipher)
+
+    def known(self, records: Sequence[str]) -> set[str]:
+        """Return which of some records, by the identity under their keys, lie here, or did until they were erased."""
+        return set(self._index.forms(records))
 
     def remove_others(  # noqa: PLR0913 - a stretch of a conversation
         self,
@@ -125,6 +211,7 @@ class Lake:
         Raises:
             BackendError: The disk is full or cannot be written; what was there is as it was.
         """
+        self.drain(accounts={account})
         return remove_others(
             account,
             conversation,
@@ -152,7 +239,7 @@ class Lake:
 
     # --- reading, through the gate ---
 
-    def rows(
+    def rows(  # noqa: PLR0913 - which rows, under whose permits
         self,
         permits: Permits,
         *,
@@ -160,6 +247,7 @@ class Lake:
         accounts: Sequence[str] | None = None,
         source: str | None = None,
         underived: bool = False,
+        record: str | None = None,
     ) -> Iterator[Row]:
         """Yield the records that `permits` lets through, decrypted, by category and bucket, otherwise in no order.
 
@@ -169,20 +257,33 @@ class Lake:
             accounts: Only these accounts' records; none for all.
             source: Only the records of one meeting or channel, from `source_id`.
             underived: Only records without an embedding; the others are not even decrypted.
+            record: Only the record of this identity; likewise.
 
         Raises:
             BackendError: A file cannot be read.
             RefusedError: An account was erased meanwhile.
         """
-        return self._reader.rows(permits, categories=categories, accounts=accounts, source=source, underived=underived)
+        categories = tuple(categories)
+        self.drain(accounts=accounts, categories=categories)
+        return self._reader.rows(
+            permits, categories=categories, accounts=accounts, source=source, underived=underived, record=record
+        )
 
     def reasons(
         self, permits: Permits, *, categories: Iterable[str], source: str | None = None
     ) -> dict[str, dict[Reason | None, int]]:
         """Count the records of each category, or of one meeting or channel, by the gate's reason; none: permitted."""
+        categories = tuple(categories)
+        self.drain(categories=categories)
         return self._reader.reasons(permits, categories=categories, source=source)
 
-    def own_rows(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Row]:
+    def _drained(self, categories: Iterable[str] | None) -> tuple[str, ...]:
+        """Drain what is about to be read, and return it: all categories that there are, where none are named."""
+        named = None if categories is None else tuple(categories)
+        self.drain(categories=named)
+        return self._index.categories() if named is None else named
+
+    def own_rows(self, subject: Subject, *, categories: Iterable[str] | None = None) -> Iterator[Row]:
         """Yield what a person said, wrote or did, decrypted, for that person alone: nobody's yes is asked for.
 
         What others said is left out, even if the person was there; so is what was derived from several people's words.
@@ -195,10 +296,16 @@ class Lake:
             BackendError: A file cannot be read.
             RefusedError: An account was erased meanwhile.
         """
+        categories = self._drained(categories)
         return self._reader.own_rows(subject, categories=categories)
 
     def heard_rows(
-        self, participant: Participant, *, categories: Iterable[str], source: str | None = None
+        self,
+        participant: Participant,
+        *,
+        categories: Iterable[str],
+        source: str | None = None,
+        record: str | None = None,
     ) -> Iterator[Row]:
         """Yield what was said or written while a person was there, decrypted, for that person alone to read again.
 
@@ -206,29 +313,34 @@ class Lake:
             participant: The person who reads, their account, and the instant.
             categories: Leaves of `terms.CATEGORIES`.
             source: Only the records of one meeting or channel, from `source_id`.
+            record: Only the record of this identity.
 
         Raises:
             BackendError: A file cannot be read.
             RefusedError: The account was erased meanwhile.
         """
-        return self._reader.heard_rows(participant, categories=categories, source=source)
+        categories = tuple(categories)
+        self.drain(categories=categories)
+        return self._reader.heard_rows(participant, categories=categories, source=source, record=record)
 
-    def held(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[HeldRecord]:
+    def held(self, subject: Subject, *, categories: Iterable[str] | None = None) -> Iterator[HeldRecord]:
         """Yield every record that concerns a person, without its content: by category, otherwise in no order.
 
         Raises:
             BackendError: A file cannot be read.
         """
+        categories = self._drained(categories)
         return self._reader.held(subject, categories=categories)
 
     # --- what the ledger says of records ---
 
-    def facts(self, subject: Subject, *, categories: Iterable[str] = CATEGORIES) -> Iterator[Fact]:
+    def facts(self, subject: Subject, *, categories: Iterable[str] | None = None) -> Iterator[Fact]:
         """Yield of every record that concerns a person what the ledger commits to, with the other people of each.
 
         Raises:
             BackendError: A file cannot be read.
         """
+        categories = self._drained(categories)
         return self._reader.facts(subject, categories=categories)
 
     def collected(self, records: Sequence[Recorded]) -> list[CollectedBatch]:
@@ -239,6 +351,10 @@ class Lake:
         """
         return batches_of(records, self._index, self._ledger)
 
+    def has_entry(self, records: Sequence[str]) -> bool:
+        """Return whether the ledger has an entry about how any of some records, named by id, was collected."""
+        return bool(self._index.batches_of(records))
+
     # --- unencrypted columns, and counts ---
 
     def gate_record(self, record: str) -> Record:
@@ -247,6 +363,7 @@ class Lake:
         Raises:
             InvalidInputError: The lake holds no such record.
         """
+        self.drain()
         found, source = self._columns.gate_record(record)
         return replace(found, conversation=self._parties.conversation_ref(found.account, source))
 
@@ -257,6 +374,7 @@ class Lake:
 
         With `content/chat`, the same for a channel. None if no such meeting was collected.
         """
+        self.drain(accounts={account}, categories={category})
         return self._columns.meeting(account, name, category=category)
 
     def people_by_source(self, account: str, *, category: str) -> dict[str, set[tuple[str, ...]]]:
@@ -264,10 +382,12 @@ class Lake:
 
         People are named as the gate names them, the speaker first; each different list of them once.
         """
+        self.drain(accounts={account}, categories={category})
         return self._columns.people_by_source(account, category=category)
 
     def party_sets_of(self, account: str) -> PartySets:
         """Return an account's party sets: whom its records concern. Their ids are their positions here."""
+        self.drain(accounts={account})
         return self._columns.party_sets_of(account)
 
     def state(self, account: str, categories: Iterable[str]) -> tuple[tuple[str, ...], ...]:
@@ -275,20 +395,25 @@ class Lake:
 
         It says nothing else, and may also change because of another account.
         """
+        categories = tuple(categories)
+        self.drain(accounts={account}, categories=categories)
         return self._columns.state(account, categories)
 
     def size(self) -> dict[str, int]:
         """Return how many records lie in the lake, by category, whether or not anything may use them."""
+        self.drain()
         return self._index.size()
 
     def accounts(self) -> dict[str, int]:
         """Return how many records each account has in the lake, whether or not anything may use them."""
+        self.drain()
         return self._columns.accounts()
 
     # --- erasing, compacting ---
 
     def erase_account(self, account: str) -> int:
         """Rewrite the files without an account's records and what was derived; return how many records were removed."""
+        self.drain(accounts={account})
         return remove_account(account, self._writer)
 
     def erase_person(self, pseudonym: str) -> int:
@@ -298,6 +423,7 @@ class Lake:
         others that merely concern the person stay where they are: the gate refuses them (`erased`) wherever the person
         has a say.
         """
+        self.drain()
         return remove_person(pseudonym, self._writer, self._cipher)
 
     def erase_set_aside_account(self, account: str) -> int:
@@ -330,6 +456,38 @@ class Lake:
         """
         return compact_files(self._index, self._writer, progress)
 
+    def compact_alike(self) -> int:
+        """Merge files of about one size where many have piled up, so that each row is merged a few times in all.
+
+        It is little work, done after `drain`; `compact` makes as few files as there can be.
+
+        Returns:
+            How many rows it moved.
+
+        Raises:
+            BackendError: As `compact`.
+        """
+        return compact_alike(self._index, self._writer)
+
+    def damaged_files(self) -> list[str]:
+        """Return what is lost or damaged of the files that the index names, as sentences; nothing is decrypted."""
+        return damaged_files(self._index)
+
+    def lost_files(self) -> list[Path]:
+        """Return the files that the index names and that are gone."""
+        return lost_files(self._index)
+
+    def sweep_killed(self) -> None:
+        """Remove what a killed writer left. Raises BackendError where the lake cannot be written."""
+        self._writer.sweep_killed()
+
     def small_files(self) -> int:
         """Return the number of files beyond one for each kind, category and bucket: those that compaction may save."""
+        self.drain()
         return count_spare_files(self._index)
+
+
+def _is_of_anyone(record: NewRecord, is_gone: Callable[[str], bool]) -> bool:
+    """Say whether a record is an account's, or was said or done by a person, of whom nothing may be kept."""
+    parties = (account_ref(record.account), *map(person_ref, map(Pseudonym, record.people[:1])))
+    return any(map(is_gone, parties))

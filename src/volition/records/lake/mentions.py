@@ -21,9 +21,10 @@ from urllib.parse import unquote
 from volition.consent.parties import Person
 from volition.consent.spellings import main_address, plain
 
-_ESCAPE: Final = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtvf])|([/\"']))")
+_ESCAPE: Final = re.compile(r"(?<!\\)\\++(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrtvf])|([/\"']))")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
-_ADDRESS: Final = re.compile(r"[^\s<>\"',;:()\[\]{}|\\=]+@[^\s<>\"',;:()\[\]{}|\\=]+")
+_OF_ADDRESS: Final = r"[^\s<>\"',;:()\[\]{}|\\=]"
+_ADDRESS: Final = re.compile(rf"(?<!{_OF_ADDRESS}){_OF_ADDRESS}+@{_OF_ADDRESS}+")
 _WORD: Final = re.compile(r"\w+")
 _BETWEEN: Final = 2
 """How many other words may stand among those of a name: a middle name, a title."""

@@ -32,14 +32,14 @@ def set_aside(folder: Path, parties: Parties, account: str | None, lines: Sequen
             texts = [(b"quarantine", _text(line.pop(key)).encode(errors="backslashreplace")) for line in holding]
             for line, encrypted in zip(holding, parties.seal_many(account, texts), strict=True):
                 line |= {sealed_key: encrypted.hex(), "account": account}
-    return _write(folder, kept)
+    return _write(folder, kept, parties)
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _write(folder: Path, lines: Sequence[dict[str, Any]]) -> Path:
+def _write(folder: Path, lines: Sequence[dict[str, Any]], parties: Parties) -> Path:
     data = b"".join(canonical_json(line) + b"\n" for line in lines)
     path = folder / f"{digest(data)[:32]}.jsonl"
     if not path.exists():
@@ -49,6 +49,7 @@ def _write(folder: Path, lines: Sequence[dict[str, Any]]) -> Path:
         except OSError as error:
             msg = f"Bad input could not be set aside in {path}: {error}. Free space, then send the input again."
             raise BackendError(msg) from error
+    parties.stores.note(path)
     return path
 
 
@@ -103,6 +104,7 @@ def _told(line: dict[str, Any]) -> str:
 def _remove(folder: Path, parties: Parties, must_go: Callable[[dict[str, Any], _OpenedLine | None], bool]) -> int:
     removed = 0
     reader = _Reader(parties)
+    parties.stores.check_below(folder)
     for path in sorted(folder.glob("*.jsonl")):
         try:
             lines = list(_lines(path))
@@ -110,7 +112,10 @@ def _remove(folder: Path, parties: Parties, must_go: Callable[[dict[str, Any], _
             if len(kept) == len(lines):
                 continue
             if kept:
-                _write(folder, kept)  # first: killed after it, both files are there, and the next one removes the old
+                _write(
+                    folder, kept, parties
+                )  # first: killed after it, both files are there, and the next one removes the old
+            parties.stores.forget(path)
             path.unlink()
             with turn(folder):
                 flush(folder)

@@ -21,6 +21,7 @@ import pyarrow as pa
 from volition.consent.gate import (
     EffectivePermits,
     Engine,
+    Gate,
     Participant,
     PartySets,
     Record,
@@ -31,12 +32,13 @@ from volition.consent.gate import (
     own,
 )
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Permits, Reason
+from volition.consent.references import Pseudonym, person_ref
 from volition.errors import BackendError
 from volition.records.commitment import Fact
 from volition.records.lake.columns import RecordColumns
 from volition.records.lake.encryption import RecordCipher
 from volition.records.lake.index import LakeIndex
-from volition.records.lake.records import DERIVED_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
+from volition.records.lake.records import DERIVED_IN, HEARD_IN, PERSON, HeldRecord, Row, bucket_of, is_derived
 
 
 class Reader:
@@ -48,7 +50,7 @@ class Reader:
         self._cipher = cipher
         self._engine = engine
 
-    def rows(
+    def rows(  # noqa: PLR0913 - which rows, under whose permits
         self,
         permits: Permits,
         *,
@@ -56,8 +58,10 @@ class Reader:
         accounts: Sequence[str] | None = None,
         source: str | None = None,
         underived: bool = False,
+        record: str | None = None,
     ) -> Iterator[Row]:
         """Yield the records that `permits` lets through, decrypted, by category and bucket, otherwise in no order."""
+        as_heard = _AsHeard(permits)
         for category in categories:
             for bucket in self._index.buckets(category):
                 for batch, party_sets in self._permitted(
@@ -67,12 +71,19 @@ class Reader:
                     source,
                     permits=permits,
                 ):
-                    wanted = (
-                        batch.filter(batch["embedding"].is_null())
-                        if underived and "embedding" in batch.schema.names
-                        else batch
-                    )
-                    yield from self._cipher.decrypt_rows(wanted, party_sets, category)
+                    wanted = _only(_underived(batch) if underived else batch, record)
+                    yield from filter(as_heard.permits, self._cipher.decrypt_rows(wanted, party_sets, category))
+
+    def count_underived(self, permits: Permits, *, categories: Iterable[str]) -> int:
+        """Count the permitted records without an embedding; nothing is decrypted."""
+        return sum(
+            len(_underived(batch))
+            for category in categories
+            for bucket in self._index.buckets(category)
+            for batch, _ in self._permitted(
+                partial(_effective_permits, permits, category, None), category, bucket, None, permits=permits
+            )
+        )
 
     def _permitted(
         self,
@@ -222,13 +233,49 @@ class Reader:
                     yield key, party_sets.account_of(key["circle"]), people[key["circle"]]
 
     def heard_rows(
-        self, participant: Participant, *, categories: Iterable[str], source: str | None = None
+        self,
+        participant: Participant,
+        *,
+        categories: Iterable[str],
+        source: str | None = None,
+        record: str | None = None,
     ) -> Iterator[Row]:
         """Yield what was said or written while a person was there, decrypted, for that person alone to read again."""
         bucket = bucket_of(participant.account)
         for category in categories:
             for batch, party_sets in self._permitted(partial(heard, participant), category, bucket, source):
-                yield from self._cipher.decrypt_rows(batch, party_sets, category)
+                yield from self._cipher.decrypt_rows(_only(batch, record), party_sets, category)
+
+
+def _only(batch: pa.RecordBatch, record: str | None) -> pa.RecordBatch:
+    """Return one record of a batch, if it is there; all of them where none is named."""
+    if record is None:
+        return batch
+    return batch.filter(pa.array([one == record for one in batch["record_id"].to_pylist()], pa.bool_()))
+
+
+class _AsHeard:
+    """Says whether a record that was heard in audio or video may be used as that may: it is never freer."""
+
+    def __init__(self, permits: Permits) -> None:
+        self._gate = Gate(permits)
+        self._at_us = permits.at_us
+
+    def permits(self, row: Row) -> bool:
+        heard_in = row.payload.get(HEARD_IN)
+        if heard_in is None:
+            return True
+        people = tuple(person_ref(Pseudonym(one)) for one in row.people)
+        at_us = min(row.collected_us, self._at_us)
+        return all(
+            self._gate.may(row.account, people, source, at_us, conversation=row.conversation).permitted
+            for source in ([heard_in] if isinstance(heard_in, str) else heard_in)
+        )
+
+
+def _underived(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the records of a batch that have no embedding."""
+    return batch.filter(batch["embedding"].is_null()) if "embedding" in batch.schema.names else batch
 
 
 def _effective_permits(

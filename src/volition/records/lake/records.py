@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
 from volition.consent.references import ConversationRef
+from volition.errors import InvalidInputError
 
 BUCKETS: Final = 64
 EMBEDDING_SIZE: Final = 384
@@ -28,13 +29,19 @@ EMBEDDING_SIZE: Final = 384
 GROUP_ROWS: Final = 16_384
 """Rows of a row group: what the gate holds in memory at a time, and the smallest unit that it can skip."""
 
+_PLAIN: Final = "service/"
 PERSON: Final = "person:"
 """How the gate's name of a person begins; the pseudonym follows."""
 
 DERIVED_IN: Final = ("content/transcript",)
 """The categories that hold records derived from others."""
 
-_DERIVED: Final = ("summary",)  # and their kinds
+HEARD_IN: Final = "heard_in"
+"""In the payload of a line of a transcript: the category of the recording that it was heard in.
+
+What is derived from several lines has each of their categories, in a list."""
+
+_DERIVED: Final = ("summary", "written")  # and their kinds
 
 RECORDS: Final = pa.schema(
     [
@@ -69,9 +76,13 @@ class NewRecord:
         category: A leaf of `terms.CATEGORIES`.
         collected_us: Instant of collection, microseconds since the Unix epoch, UTC.
         source: Identity of the meeting or channel that it belongs to, from `references.source_id`; empty if none.
-        payload: What was collected, as a JSON object.
+        payload: What was collected, as a JSON object; none for a record that was written before, and is not looked at.
         version: Larger for a newer form of what its source may change; none where what came first stays.
         origin: The conversation at the source, where the source may take records back; else empty.
+        written: The payload's canonical JSON: `as_written`, where somebody has written it already.
+
+    Raises:
+        InvalidInputError: The payload has no canonical JSON form, or there is neither a payload nor what is written.
     """
 
     record_id: str
@@ -80,9 +91,17 @@ class NewRecord:
     category: str
     collected_us: int
     source: str
-    payload: dict[str, Any]
+    payload: dict[str, Any] | None = None
     version: int | None = None
     origin: str = ""
+    written: bytes = field(init=False, repr=False, compare=False)
+    as_written: InitVar[bytes] = b""
+
+    def __post_init__(self, as_written: bytes) -> None:
+        """Write the payload once, for all who store it, seal it or compare it."""
+        if not as_written and self.payload is None:
+            raise InvalidInputError("A record without its content cannot be stored.")
+        object.__setattr__(self, "written", as_written or canonical_json(self.payload))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +196,15 @@ def record_id(account: str, key: str) -> str:
 
 
 @lru_cache(maxsize=100_000)
+def is_sealed(category: str) -> bool:
+    """Return whether payloads of a category are encrypted at rest: all but what the service itself generates.
+
+    What terms declare under a root of its own is, too, content or not: later terms may say that it is content, and what
+    lies in the lake by then must not be readable.
+    """
+    return not category.startswith(_PLAIN)
+
+
 def bucket_of(account: str) -> int:
     """Return the bucket of an account, from 0 to 63, the same on every machine."""
     return int(digest(account.encode())[:8], 16) % BUCKETS

@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from volition.canonical import digest
-from volition.errors import BackendError
-from volition.files import flush, turn
+from volition.errors import BackendError, DamagedError
+from volition.files import busy_database, flush, turn
 from volition.records.lake.index import LakeIndex
 from volition.records.lake.records import write_table
 
@@ -82,11 +82,20 @@ class Writer:
                         self._index.rollback()
                         raise  # the mark stays, so the next writer sweeps
                     self._tidy(batch.obsolete)
+            except (FileNotFoundError, pa.ArrowInvalid) as error:
+                msg = f"The lake could not write {what}: {error}. Nothing is changed; restore that file from a backup."
+                raise DamagedError(msg) from error
             except (OSError, sqlite3.Error, pa.ArrowException) as error:
                 msg = (
                     f"The lake could not write {what}: {error}. Nothing of this batch is stored; free space and repeat."
                 )
-                raise BackendError(msg) from error
+                raise busy_database(self._folder / "index.db", error) or BackendError(msg) from error
+
+    def sweep_killed(self) -> None:
+        """Remove what a killed writer left, if there was one; any other writing does, too. Raises as `writing`."""
+        if self._dirty.exists():
+            with self.writing("what a killed writer left"):
+                pass
 
     def _make_durable(self, written: Sequence[Path]) -> None:
         """Flush files, and every folder that names them, to the disk; all together, which is faster than one by one."""

@@ -16,6 +16,7 @@ Face `IterableDataset`; each package is needed for its own form only.
 Each module knows only those before it:
 
 judge   whether rows may still be used, by everything that is known now
+mixed   rows in another order: of several accounts at a time, from a buffer
 torch   the same rows for torch: judged again in the loop, however far workers have read ahead
 rows    the stream, in each of its forms
 """

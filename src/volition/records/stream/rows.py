@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from volition.errors import RefusedError, require_extra
-from volition.records.lake import EMBEDDING_SIZE, Row
+from volition.records.lake import Row
 from volition.records.stream.judge import Judge, RowKey
+from volition.records.stream.mixed import SCHEMA, STREAMS, mixed_batches
 
 if TYPE_CHECKING:
     from datasets import IterableDataset as HuggingFaceDataset
@@ -26,27 +28,14 @@ BATCH_ROWS: Final = 1024
 SHARES: Final = 16
 """Into how many parts a Hugging Face dataset is cut: no more workers than that have something to read."""
 
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("record_id", pa.string(), nullable=False),
-        pa.field("account", pa.string(), nullable=False),
-        pa.field("people", pa.list_(pa.string()), nullable=False),
-        pa.field("category", pa.string(), nullable=False),
-        pa.field("collected_at", pa.timestamp("us", tz="UTC"), nullable=False),
-        pa.field("conversation", pa.string()),
-        pa.field("payload", pa.string(), nullable=False),
-        pa.field("embedding", pa.list_(pa.float32(), EMBEDDING_SIZE)),
-    ]
-)
-"""The columns of a batch: people as pseudonyms, the first one first; the conversation as entries of the ledger name it,
-empty for none; the payload as JSON; a null where nothing was embedded."""
-
 OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]
 """Opens one share of the batches, as `open_batches(share, shares)`."""
 
 
 def judged(rows: Iterable[Row], judge: Judge, *, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Yield rows in batches, each row judged by everything that is known when its batch is handed out.
+
+    A batch of which nobody may be used any more is there, and empty: so the same rows are the same batches each time.
 
     Args:
         rows: What the gate has let through at an earlier instant.
@@ -57,19 +46,17 @@ def judged(rows: Iterable[Row], judge: Judge, *, batch_rows: int) -> Iterator[pa
     for row in rows:
         pending.append(row)
         if len(pending) == batch_rows:
-            yield from _hand_out(pending, judge)
+            yield _hand_out(pending, judge)
             pending = []
     if pending:
-        yield from _hand_out(pending, judge)
+        yield _hand_out(pending, judge)
 
 
-def _hand_out(rows: list[Row], judge: Judge) -> Iterator[pa.RecordBatch]:
+def _hand_out(rows: list[Row], judge: Judge) -> pa.RecordBatch:
     permitted = judge.permitted(
         RowKey(row.account, row.people, row.category, row.collected_us, row.conversation) for row in rows
     )
-    kept = [row for row, is_permitted in zip(rows, permitted, strict=True) if is_permitted]
-    if kept:
-        yield to_batch(kept)
+    return to_batch([row for row, is_permitted in zip(rows, permitted, strict=True) if is_permitted])
 
 
 def to_batch(rows: list[Row]) -> pa.RecordBatch:
@@ -90,7 +77,7 @@ def to_batch(rows: list[Row]) -> pa.RecordBatch:
 class Rows:
     """What may be used for a purpose, to be gone through once or often: each time is judged anew."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is read, and how
         self,
         open_batches: OpenBatches,
         reopen: OpenBatches,
@@ -98,6 +85,8 @@ class Rows:
         reopen_rows: OpenBatches,
         judge: Callable[[], Judge],
         rejudge: Callable[[], Judge],
+        size: int | None = None,
+        batch_rows: int = BATCH_ROWS,
     ) -> None:
         """Stand for batches that are opened when they are wanted.
 
@@ -107,7 +96,12 @@ class Rows:
             reopen_rows: Likewise, in batches of one row.
             judge: Makes what judges rows again in this process.
             rejudge: Does so in a process of its own; it can be pickled.
+            size: How many rows there are, where they are frozen: less what may not be used any more when it is handed
+                out. None where they are not.
+            batch_rows: How many rows a batch has at most.
         """
+        self._size = size
+        self._batch_rows = batch_rows
         self._open_batches = open_batches
         self._reopen = reopen
         self._reopen_rows = reopen_rows
@@ -120,7 +114,40 @@ class Rows:
 
     def share(self, share: int, shares: int) -> Iterator[pa.RecordBatch]:
         """Yield one of several shares of the batches, by account: together they are all of them, once each."""
-        return self._open_batches(share, shares)
+        return (batch for batch in self._open_batches(share, shares) if batch.num_rows)
+
+    def __len__(self) -> int:
+        """Return how many rows a frozen set has; whoever says no while it is read takes theirs out.
+
+        Raises:
+            TypeError: Nothing is frozen, so nobody knows: count while reading, or train from a snapshot.
+        """
+        if self._size is None:
+            raise TypeError("Rows that are not frozen have no length: train from a snapshot, which has one.")
+        return self._size
+
+    def shuffled(self, *, seed: int = 0, epoch: int = 0, buffer_rows: int = 16 * BATCH_ROWS) -> "Rows":
+        """Return the same rows in another order: of several accounts at a time, drawn at random from a buffer.
+
+        Each row is judged when it leaves the buffer, not when it came into it.
+
+        Args:
+            seed: The same seed and epoch give the same order.
+            epoch: How often they were gone through before.
+            buffer_rows: How many rows are held, and mixed; of a frozen set all of them.
+        """
+        own: dict[str, Any] = {"name": f"{seed}/{epoch}", "buffer_rows": buffer_rows, "streams": STREAMS}
+        if self._size is not None:  # frozen rows are read at once, so all of them are mixed
+            own |= {"buffer_rows": self._size, "streams": 1}
+        return Rows(
+            partial(mixed_batches, self._open_batches, self._judge, batch_rows=self._batch_rows, **own),
+            partial(mixed_batches, self._reopen, self._rejudge, batch_rows=self._batch_rows, **own),
+            reopen_rows=partial(mixed_batches, self._reopen, self._rejudge, batch_rows=1, **own),
+            judge=self._judge,
+            rejudge=self._rejudge,
+            size=self._size,
+            batch_rows=self._batch_rows,
+        )
 
     def to_reader(self) -> pa.RecordBatchReader:
         """Return the batches as an Arrow reader, which whatever speaks Arrow reads as a stream."""
@@ -136,33 +163,46 @@ class Rows:
         polars = _load("polars")
         return (polars.from_arrow(batch) for batch in self)
 
-    def to_torch(self) -> "TorchDataset[SealedBatch]":
+    def to_torch(self, *, rank: int | None = None, ranks: int | None = None) -> "TorchDataset[SealedBatch]":
         """Return a torch `IterableDataset` of batches: column name to list, embeddings as a tensor.
+
+        Where a training runs in several processes (DDP), each reads its own share. Shares need not have the same number
+        of batches, and a no makes one shorter: step in `torch.distributed.algorithms.join.Join`. Of a frozen set it has
+        a `len`, and `state_dict` and `load_state_dict`, by which a training that was stopped goes on.
 
         Workers of a `DataLoader` share the rows among themselves: each opens the workspace anew and reads its part.
         Give the loader `batch_size=None`, since these are batches already. However far the workers read ahead, each
         batch is judged again in the loop, when it is first looked into: it may then have no rows left.
 
+        Args:
+            rank: Which of the processes this is, from 0; by default as `torch.distributed` says, if it was set up.
+            ranks: How many processes there are; likewise.
+
         Raises:
             BackendError: torch is missing.
         """
         _load("torch")
-        from volition.records.stream.torch import TorchRows  # noqa: PLC0415 - torch is not for everybody
+        from volition.records.stream.torch import Part, TorchRows, part_of  # noqa: PLC0415 - torch is not for everybody
 
-        return TorchRows(self._open_batches, self._reopen, self._judge, self._rejudge)
+        part = part_of() if rank is None or ranks is None else Part(rank=rank, ranks=ranks)
+        batches = None if self._size is None else -(-self._size // self._batch_rows)
+        return TorchRows(self._open_batches, self._reopen, self._judge, self._rejudge, part=part, batches=batches)
 
     def to_hugging_face(self) -> "HuggingFaceDataset":
         """Return a Hugging Face `IterableDataset` of rows, each judged when it is handed out.
 
         It is read in this process, or by the workers of `to_loader`; those of another loader are refused, since what
-        they read ahead could outlive a no.
+        they read ahead could outlive a no. It has its features, and `SHARES` shards, which `split_dataset_by_node`
+        deals out to the processes of a training.
 
         Raises:
             BackendError: `datasets` is missing.
         """
         datasets = _load("datasets")
         found: HuggingFaceDataset = datasets.IterableDataset.from_generator(
-            _rows_of, gen_kwargs={"reopen": self._reopen_rows, "shares": list(range(SHARES))}
+            _rows_of,
+            features=datasets.Features.from_arrow_schema(SCHEMA),
+            gen_kwargs={"reopen": self._reopen_rows, "shares": list(range(SHARES))},
         )
         return found
 
@@ -172,7 +212,8 @@ class Rows:
         Args:
             dataset: What `to_torch` or `to_hugging_face` gave, or what was made of the latter by steps that leave the
                 columns account, people, category, collected_at and conversation in place.
-            options: The `DataLoader`'s, such as `num_workers`; `batch_size` is by default none.
+            options: The `DataLoader`'s, such as `num_workers`. With a `batch_size` and no `collate_fn` a batch is a
+                dictionary of columns of so many rows; by default it is what the dataset gives.
 
         Raises:
             BackendError: torch is missing.

@@ -7,8 +7,10 @@ that moment, perhaps none. A worker itself cannot look into it; what is made of 
 Imported only where torch is.
 """
 
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
@@ -17,6 +19,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 import pyarrow as pa
 import torch
+from torch import distributed
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from volition.canonical import datetime_to_us
@@ -28,11 +31,42 @@ _OpenBatches = Callable[[int, int], Iterator[pa.RecordBatch]]  # of a share, of 
 _KEY: Final = ("account", "people", "category", "collected_at", "conversation")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which of several processes of a training this is, from 0, and of how many."""
+
+    rank: int = 0
+    ranks: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a process that is none of them.
+
+        Raises:
+            InvalidInputError: The rank is not below the number of processes.
+        """
+        if not 0 <= self.rank < self.ranks:
+            raise InvalidInputError(f"Rank {self.rank} is none of {self.ranks} processes: they are counted from 0.")
+
+
+def part_of() -> Part:
+    """Return which process of a training this is, as `torch.distributed` was set up; the only one where it was not."""
+    if distributed.is_available() and distributed.is_initialized():
+        return Part(rank=distributed.get_rank(), ranks=distributed.get_world_size())
+    return Part()
+
+
 class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch may not be installed
     """Batches of columns: lists by name; "embedding" a float32 tensor (rows, 384), zeros where none is."""
 
-    def __init__(
-        self, open_batches: _OpenBatches, reopen: _OpenBatches, judge: Callable[[], Judge], rejudge: Callable[[], Judge]
+    def __init__(  # noqa: PLR0913 - what is read, and which part of it
+        self,
+        open_batches: _OpenBatches,
+        reopen: _OpenBatches,
+        judge: Callable[[], Judge],
+        rejudge: Callable[[], Judge],
+        *,
+        part: Part,
+        batches: int | None = None,
     ) -> None:
         """Stand for batches that are opened when they are wanted.
 
@@ -41,8 +75,14 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
             reopen: Does so in a process of its own; it can be pickled.
             judge: Makes what judges in this process.
             rejudge: Does so in a process of its own; it can be pickled.
+            part: Which process of a training this is.
+            batches: How many batches all processes have together, where the rows are frozen; none where they are not.
         """
         super().__init__()
+        self._part = part
+        self._batches = batches
+        self._read = 0  # batches that were handed out by the newest iteration, with those that were passed over
+        self._skip = 0  # batches to pass over, since an earlier training had them
         self._open_batches: _OpenBatches | None = open_batches
         self._reopen = reopen
         self._make_judge: Callable[[], Judge] | None = judge
@@ -63,12 +103,48 @@ class TorchRows(IterableDataset["SealedBatch"]):  # type: ignore[misc] # torch m
 
     def __iter__(self) -> Iterator["SealedBatch"]:
         """Yield batches: all of them, or this worker's share."""
-        worker = get_worker_info()
+        worker, part = get_worker_info(), self._part
         if worker is not None:  # started by fork or anew, it has no business with its parent's files
-            batches = self._reopen(worker.id, worker.num_workers)
+            share, shares = part.rank * worker.num_workers + worker.id, part.ranks * worker.num_workers
+            batches = self._reopen(share, shares)
         else:
-            batches = ((self._open_batches if self._is_own else None) or self._reopen)(0, 1)
-        return (SealedBatch(_to_tensors(batch), self._token) for batch in batches)
+            batches = ((self._open_batches if self._is_own else None) or self._reopen)(part.rank, part.ranks)
+        self._read, skip = 0, self._skip
+        self._skip = 0
+        for batch in batches:
+            self._read += 1
+            if self._read > skip:
+                yield SealedBatch(_to_tensors(batch), self._token)
+
+    def __len__(self) -> int:
+        """Return how many batches one process has, as far as all have the same number; some may come to be empty.
+
+        Raises:
+            TypeError: Nothing is frozen, so nobody knows.
+        """
+        if self._batches is None:
+            raise TypeError("Rows that are not frozen have no length: train from a snapshot, which has one.")
+        return math.ceil(self._batches / self._part.ranks)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how far this process has read, without workers; `load_state_dict` goes on from there.
+
+        Raises:
+            InvalidInputError: Nothing is frozen: what comes next time need not be what came before.
+        """
+        if self._batches is None:
+            raise InvalidInputError("Rows that are not frozen have no place to go on from. Train from a snapshot.")
+        return {"read": max(self._read, self._skip), "rank": self._part.rank, "ranks": self._part.ranks}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Have the next iteration go on where `state_dict` was taken: what was read is passed over.
+
+        Raises:
+            InvalidInputError: It was taken by another process of a training, or with another number of them.
+        """
+        if (state["rank"], state["ranks"]) != (self._part.rank, self._part.ranks):
+            raise InvalidInputError("This place is of another process, or of another number of them. Begin anew.")
+        self._skip = state["read"]
 
     @property
     def judge(self) -> Judge:
@@ -190,6 +266,15 @@ class JudgedLoader:
             options: The `DataLoader`'s.
         """
         begin = partial(_begin_worker, options.pop("worker_init_fn", None))
+        rows = options.get("batch_size")
+        self._columns = rows is not None and "collate_fn" not in options
+        if self._columns:
+            options["collate_fn"] = list  # rows as they are: what is made of them is made in the loop
+        if self._columns and isinstance(dataset, TorchRows):
+            raise InvalidInputError(
+                f"These are batches already: ask for `batch_rows={rows}` where the rows come from, and leave out "
+                "`batch_size`."
+            )
         self._loader = DataLoader(dataset, **{"batch_size": None, **options, "worker_init_fn": begin})
         self._judge = judge
 
@@ -205,7 +290,8 @@ class JudgedLoader:
             columns = dict(batch.items())
             return columns if columns["record_id"] else None
         if isinstance(batch, list):
-            return [row for row in batch if self._judged(row)]
+            kept = [row for row in batch if self._judged(row)]
+            return {name: [row[name] for row in kept] for name in kept[0]} if kept and self._columns else kept
         if not isinstance(batch, dict) or not batch.keys() >= set(_KEY):
             msg = f"What has not the columns {', '.join(_KEY)} cannot be judged again. Leave them in the dataset."
             raise InvalidInputError(msg)
@@ -227,4 +313,5 @@ def _to_tensors(batch: pa.RecordBatch) -> dict[str, Any]:
     columns: dict[str, Any] = batch.to_pydict()
     nothing = np.zeros(EMBEDDING_SIZE, np.float32)
     vectors = [nothing if vector is None else np.asarray(vector, np.float32) for vector in columns["embedding"]]
-    return {**columns, "embedding": torch.from_numpy(np.stack(vectors))}
+    stacked = np.stack(vectors) if vectors else np.zeros((0, EMBEDDING_SIZE), np.float32)
+    return {**columns, "embedding": torch.from_numpy(stacked)}
