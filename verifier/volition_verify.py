@@ -24,7 +24,7 @@ def verify(path: Path, key: Key, options: argparse.Namespace) -> Report:
     """Check a file of any form."""
     data = path.read_bytes()
     policy = None if options.policy is None else Policy.of(options.policy.read_text(encoding="utf-8"))
-    if policy is not None and policy.log != key:
+    if policy is not None and key not in policy.logs:
         raise NotEvidenceError("The policy is of another log than the key.")
     if data.startswith(b"PK"):
         extends = {one.name: one.read_text(encoding="utf-8") for one in options.extends}

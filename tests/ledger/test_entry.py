@@ -1,15 +1,18 @@
 """Entries: canonical JSON that never changes, with a salt or without, and nothing else is taken for one."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.canonical import canonical_json
-from volition.errors import ProofError
+from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
-from volition.ledger.entry import KINDS, SALT_BYTES, Entry, boundary, check_form
+from volition.ledger.entry import KINDS, SALT_BYTES, Entry, NewEntry, boundary, check_form, prepare
 
 bodies = st.dictionaries(
     st.text(max_size=4),
@@ -34,6 +37,35 @@ def test_an_entry_round_trips_as_canonical_json(seq, at_us, kind, body, salt):
     assert (read.seq, read.at_us, read.kind, read.salt) == (seq, at_us, kind, salt)
     assert canonical_json(read.body) == canonical_json(body)
     assert read.leaf_bytes == entry.leaf_bytes == canonical_json(json.loads(entry.leaf_bytes))
+
+
+@given(st.lists(bodies, min_size=1, max_size=4))
+def test_what_is_to_be_appended_is_written_as_canonical_json_alone_or_with_others(drafts):
+    prepared = prepare([NewEntry(kind="region", body=body) for body in drafts])
+
+    assert [one.body_bytes for one in prepared] == [canonical_json(body) for body in drafts]
+    assert [canonical_json(one.body) for one in prepared] == [one.body_bytes for one in prepared]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"x",
+        {1},
+        {1: "a"},
+        2**53,
+        -(2**53),
+        float("nan"),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        "\ud800",
+        UUID(int=1),
+        Decimal(1),
+    ],
+)
+def test_what_is_no_json_is_refused_wherever_it_is_in_a_body(value):
+    for body in ({"a": value}, {"a": [{"b": value}]}, {"a": {"b": {"c": {"d": {"e": value}}}}}):
+        with pytest.raises(InvalidInputError, match="canonical JSON form"):
+            prepare([NewEntry(kind="region", body={"a": 1}), NewEntry(kind="region", body=body)])
 
 
 def test_the_bytes_of_an_entry_never_change():

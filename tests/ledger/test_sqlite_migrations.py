@@ -365,3 +365,22 @@ def test_an_older_file_with_any_byte_changed_either_verifies_the_same_or_is_refu
 def verified(path):
     with closing(SqliteStore(path)) as store:
         return Ledger(store, SIGNER).verify()
+
+
+def test_a_file_is_migrated_only_where_that_is_asked_for_and_its_copy_stays(path):
+    before = old_file(path, 21, 2)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = path.read_bytes()
+    with pytest.raises(BackendError, match=r"earlier version .* reading leaves it as it is"):
+        SqliteStore(path, carry_over=False)
+    assert path.read_bytes() == data
+    assert [one.name for one in path.parent.iterdir() if "version" in one.name] == []
+    SqliteStore(path).close()
+    SqliteStore(path, carry_over=False).close()
+    kept = path.with_name("ledger.db.version-2")
+    with closing(sqlite3.connect(kept)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("SELECT count(*) FROM leaf").fetchone() == (21,)
+    with closing(SqliteStore(kept)) as store:
+        assert same(store, before)

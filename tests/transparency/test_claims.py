@@ -13,10 +13,10 @@ from volition.canonical import canonical_json, digest, text_to_us, us_to_text
 from volition.errors import ProofError
 from volition.learning.audit.finding import Finding, not_measured
 from volition.learning.families.model import Model
-from volition.learning.model_signature import signing_key
+from volition.learning.model_signature import sign_model, signing_key
 from volition.learning.registry import models_in
 from volition.learning.release import Override, settle_releases, write_release
-from volition.learning.train import keep
+from volition.learning.train import keep, name_of, record_of
 from volition.ledger import merkle
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.signing import Signer, open_envelope, open_note, parse_checkpoint
@@ -24,11 +24,8 @@ from volition.transparency.verify.claims import Released, check_attestation, che
 
 PRIVACY = {"epsilon": 6.5, "delta": 1e-5, "clipping": 1.0, "rate": 0.1, "multiplier": 1.1, "steps": 40}
 SAID = ("unit", "neighbours", "mechanism", "sampling", "accountant", "composition", "seen_by")
-SETTINGS = {
-    "base": {"name": "tiny", "digest": "ab" * 32},
-    "privacy": {**PRIVACY, **dict.fromkeys(SAID, "as said"), "secure_generator": False, "not_covered": ["much"]},
-    "shards": 2,
-}
+PRIVACY_SAID = {**PRIVACY, **dict.fromkeys(SAID, "as said"), "secure_generator": False, "not_covered": ["much"]}
+SETTINGS = {"base": {"name": "tiny", "digest": "ab" * 32}, "privacy": PRIVACY_SAID, "shards": 2}
 
 
 def findings():
@@ -176,6 +173,7 @@ def test_the_card_and_the_attestation_of_an_honest_release_hold(case):
         "how many records were read for the snapshot, and why others were left out",
         "what the audits measured, by what method and against what bounds; the verdicts follow from that",
         "which audits the settings required for a release",
+        "that it was trained as its own settings say: from that base model, with that much privacy",
     )
     assert "binds" in check_attestation(case.statement, case.card, card_digest=digest(case.data))
 
@@ -201,22 +199,48 @@ def test_the_figure_and_the_verdict_of_a_finding_cannot_be_changed_alone(case, a
                 check_card(card, case.released)
 
 
-def test_without_the_models_settings_base_and_privacy_are_claimed(case):
-    released = replace(case.released, settings=None, signature=None)
-    assert check_card(case.card, released).claimed[-3:] == (
-        "from which base model it was trained",
-        "with how much differential privacy it was trained",
-        "that the model's files are signed by the key that it names",
+def test_base_and_privacy_are_those_of_the_models_own_settings(case):
+    for change in (
+        {"privacy": {**PRIVACY_SAID, "epsilon": 7.5}},
+        {"privacy": None},
+        {"base": {**SETTINGS["base"], "name": "x"}},
+    ):
+        with pytest.raises(ProofError, match="the model itself says"):
+            check_card({**case.card, **change}, case.released)
+    with pytest.raises(ProofError, match="not the file of the model"):
+        check_card(case.card, replace(case.released, settings=b"{}"))
+
+
+def test_a_card_that_names_a_key_has_a_signature_by_it(case):
+    for signature, said in ((None, "is not there"), (b"{}", "no Sigstore bundle")):
+        with pytest.raises(ProofError, match=said):
+            check_card(case.card, replace(case.released, signature=signature))
+
+
+def told(case, **says):
+    """Return the card, and what it is checked against, of a model whose own settings say the same of it."""
+    data = canonical_json({"family": "adapter", "settings": {**SETTINGS, **says}})
+    files = {**case.card["files"], "settings.json": digest(data)}
+    body = {**case.released.model.body, "digest": digest(canonical_json(files))}
+    model, facts = replace_at(case.released.model, body=body), case.released
+    record = record_of(
+        "adapter", body["digest"], facts.snapshot, manifest=facts.manifest, manifest_digest=facts.manifest_digest
     )
-    with pytest.raises(ProofError, match="privacy of the training"):
-        check_card({**case.card, "privacy": {**case.card["privacy"], "epsilon": 0.1}}, case.released)
+    name = name_of(record)
+    card = {**case.card, **says, "files": files, "digest": body["digest"], "model": name}
+    model = replace_at(model, body={**body, "model": name})
+    signature = sign_model(name, files, SIGNER)
+    return card, replace(facts, settings=data, signature=signature, model=model)
+
+
+def test_a_model_whose_settings_say_the_same_as_its_card_holds(case):
+    check_card(*told(case, privacy=PRIVACY_SAID))
 
 
 def test_an_epsilon_that_its_own_noise_and_steps_cannot_give_is_refused(case):
-    released = replace(case.released, settings=None)
     for change in ({"epsilon": 0.5}, {"multiplier": 0.2}, {"steps": 4000}, {"rate": 1.0}):
         with pytest.raises(ProofError, match="its own noise and steps give"):
-            check_card({**case.card, "privacy": {**case.card["privacy"], **change}}, released)
+            check_card(*told(case, privacy={**PRIVACY_SAID, **change}))
 
 
 def test_nothing_in_an_attestation_can_be_changed(case):
@@ -302,9 +326,9 @@ def replace_at(entry, **changes):
 )
 def test_a_claim_of_privacy_says_every_item_in_its_own_form(case, change):
     with pytest.raises(ProofError, match="claim of privacy"):
-        check_card({**case.card, "privacy": {**case.card["privacy"], **change}}, replace(case.released, settings=None))
+        check_card(*told(case, privacy={**PRIVACY_SAID, **change}))
 
 
 def test_a_base_model_is_its_name_and_its_digest_and_nothing_more(case):
-    with pytest.raises(ProofError, match="base model"):
-        check_card({**case.card, "base": {**case.card["base"], "more": 1}}, replace(case.released, settings=None))
+    with pytest.raises(ProofError, match="card's base model"):
+        check_card(*told(case, base={**SETTINGS["base"], "more": 1}))

@@ -21,7 +21,7 @@ from volition.records.commitment import CollectedBatch, commit_batch, people_key
 from volition.records.commitment import write_collected as written
 from volition.transparency.collected import prove_collected
 from volition.transparency.evidence import verify_evidence
-from volition.transparency.verify.collected import NO_MORE, verify_collected
+from volition.transparency.verify.collected import NO_MORE, logged_before, verify_collected
 from volition.transparency.verify.collected import check_collected as check
 
 ADA = {"account": "acme", "people": ("ada", "bo")}
@@ -50,9 +50,9 @@ def evidence(world):
     return snapshot.keys, (snapshot.folder / "collected.parquet").read_bytes(), entries, entries[-1].seq
 
 
-def check_collected(keys, *evidence, **more):
+def check_collected(keys, data, entries, seq, **more):
     """Check a snapshot of such rows."""
-    return check(keys_file(keys), *evidence, **more)
+    return check(keys_file(keys), data, logged_before(entries, seq), **more)
 
 
 def batches_in(data):

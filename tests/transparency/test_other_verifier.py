@@ -11,20 +11,21 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from lies import LIES, collected_proofs, no_of, receipts_by_region
+from lies_of_logs import later
 from test_claims import Case, world_in
 from test_dishonest_operator import (  # noqa: F401 - fixtures
     KINDS,
-    LIES,
     changes,
     cut_off,
     documents,
     forger,
     honest,
     is_as_true,
-    no_of,
     relined,
     resigned,
     spaced,
+    succeeded,
     twice_said,
     unsalted,
     verify,
@@ -34,6 +35,7 @@ from test_prove import bundle
 import volition_verify as other
 from forging import Forger
 from simulator import DAY_US, SIGNER, TERMS
+from test_formats_permits import FOR, a_log, a_record, asked_of_page
 from volition.errors import InvalidInputError
 from volition.transparency.verify.archive import pack
 from volition_formats.permits import History, may, publication_fault
@@ -59,6 +61,13 @@ def test_the_honest_bundle_holds_in_the_same_checks(honest, tmp_path):  # noqa: 
     assert names(report.checks) == [(check.name, check.holds) for check in verify(honest.members, tmp_path).checks]
     assert sum(claim.startswith("snapshot") for claim in report.claimed) == 2
     assert sum(claim.startswith("card of") for claim in report.claimed) == 2
+
+
+def test_a_no_while_a_successor_was_made_is_owed_by_it_and_asked_of_it_by_neither(honest, tmp_path):  # noqa: F811
+    members = succeeded(honest)
+    report = other.verify_bundle(pack(members), KEY)
+    assert report.holds, failing(report)
+    assert names(report.checks) == [(check.name, check.holds) for check in verify(members, tmp_path).checks]
 
 
 @pytest.mark.parametrize("name", LIES)
@@ -166,6 +175,16 @@ def test_no_changed_byte_of_an_entrys_proof_survives():
         assert not other.verify_tlog_proof(changed.decode(errors="replace"), SAMPLE_KEY).holds, place
 
 
+def test_a_receipt_shows_one_region_of_the_party_and_one_of_an_account():
+    held = {name: other.verify_document(receipt, KEY).holds for name, receipt in receipts_by_region().items()}
+    assert list(held.values()) == [True, True, *[False] * (len(held) - 2)], held
+
+
+def test_a_batch_has_each_record_once_and_none_from_after_its_entry():
+    held = {name: other.verify_document(proof, KEY).holds for name, proof in collected_proofs().items()}
+    assert list(held.values()) == [True, *[False] * (len(held) - 1)], held
+
+
 # --- forgetting ---
 
 
@@ -179,6 +198,56 @@ def test_a_no_that_is_not_yet_due_is_told_and_breaks_nothing(honest, forger, tmp
     for name, says in told.items():
         due = says.split("due by ")[1].rstrip(".")
         assert due[:10] in theirs[name]
+
+
+def test_a_version_without_notice_is_a_warning(forger):  # noqa: F811
+    binds = later(forger)
+    forger.append("terms", {"terms": {**TERMS.to_json(), "id": "v2"}, "binds": binds})
+    forger.append("notice", {"account": "acme", "terms": "v2", "ends": binds})
+    report = other.verify_bundle(pack(forger.bundle()), KEY)
+    assert report.holds, failing(report)
+    assert [warning.split(":")[0] for warning in report.warnings] == ["Without notice"]
+
+
+def claimed(body, at_us, **says):
+    """The same answer, imported: said at an instant, as its source says."""
+    claim = {"said": instant_text(at_us), "by": "operator", "source": "crm", "id": "0" * 32, "wording": "0" * 64}
+    return {**body, "claim": {**claim, **says}}
+
+
+def test_an_import_afterwards_breaks_nothing_that_was_lawful_by_what_was_recorded_then(honest, forger, tmp_path):  # noqa: F811
+    before_us = forger.entries[forger.place("snapshot", 0)].at_us - DAY_US
+    forger.append("decision", claimed(no_of(honest), before_us))
+    assert failed(both_see(forger.bundle(), tmp_path)) == []
+
+
+def test_a_no_that_was_imported_before_a_snapshot_counts_from_when_it_was_said(honest, forger, tmp_path):  # noqa: F811
+    place = forger.place("snapshot", 1)
+    forger.insert(place, "decision", claimed(no_of(honest), forger.entries[place].at_us - 2))
+    [check] = failed(both_see(forger.bundle(), tmp_path))
+    assert check.startswith("permits of train-recommend")
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"said": "2100-01-01T00:00:00.000000Z"},
+        {"said": "1969-12-31T23:59:59.000000Z"},
+        {"by": "nobody"},
+        {"source": " crm"},
+        {"id": "x-7"},
+        {"wording": "May we?"},
+        {"note": "more"},
+    ],
+)
+def test_a_claim_of_another_form_fails_the_terms(honest, forger, tmp_path, says):  # noqa: F811
+    forger.append("decision", claimed(no_of(honest), DAY_US, **says))
+    assert failed(both_see(forger.bundle(), tmp_path)) == ["terms"]
+
+
+def test_a_claim_that_reaches_back_fails_the_terms(honest, forger, tmp_path):  # noqa: F811
+    forger.append("decision", {**claimed(no_of(honest), DAY_US), "answer": "yes", "covers": "past"})
+    assert failed(both_see(forger.bundle(), tmp_path)) == ["terms"]
 
 
 def test_a_forgetting_that_came_late_is_a_warning(honest, forger):  # noqa: F811
@@ -206,6 +275,13 @@ def witness(name, seed, note):
     return f"{name}+{key_id.hex()}+{base64.b64encode(public).decode()}", note + line
 
 
+def other_log(name):
+    """Return the key of another log."""
+    public = b"\1" + Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32).public_key().public_bytes_raw()
+    key_id = hashlib.sha256(name + b"\n" + public).digest()[:4]
+    return f"{name.decode()}+{key_id.hex()}+{base64.b64encode(public).decode()}"
+
+
 def test_a_checkpoint_has_its_quorum_or_fails():
     log = (SAMPLES / "log.pub").read_text(encoding="utf-8").strip()
     alone = (SAMPLES / "checkpoint").read_text(encoding="utf-8")
@@ -214,7 +290,8 @@ def test_a_checkpoint_has_its_quorum_or_fails():
     named = f"log {log}\nwitness north {north}\nwitness south {south}\n"
     both = other.Policy.of(named + "group all all north south\nquorum all\n")
     one = other.Policy.of(named + "group one any north south\nquorum one\n")
-    nobody = other.Policy.of(named + "quorum none\n")
+    second = f"log {other_log(b'example.org/second')}\n"
+    nobody = other.Policy.of(second + named + "quorum none\n")
     assert "north, south" in both.check(by_both)
     assert "north" in one.check(by_north)
     assert nobody.check(alone)
@@ -230,6 +307,9 @@ def test_a_checkpoint_has_its_quorum_or_fails():
         f"{named}quorum",
         f"{named}quorum west\n",
         f"{named}witness other {north}\nquorum none\n",
+        f"{named}log {log}\nquorum none\n",
+        f"{named}group one any north\ngroup two any north\ngroup both all one two\nquorum both\n",
+        f"{named}quorum none\r\n",
         "quorum none\n",
     ):
         with pytest.raises(ValueError):
@@ -374,13 +454,6 @@ def test_instants_of_early_versions_are_read(honest, forger, tmp_path, when):  #
     forger.append("terms", with_terms(effective=when)(bodies(honest)["terms"]))
     forger.append("decision", {**bodies(honest)["decision"], "covers": when})
     assert failed(both_see(forger.bundle(), tmp_path)) == []
-
-
-def test_a_region_that_there_is_not_is_found_though_nobody_asks(honest, forger, tmp_path):  # noqa: F811
-    """The other verifier has no list of codes, as the page allows: to it, two capitals are a country."""
-    forger.append("region", {"party": honest.world.party("acme-ada"), "region": "ZZ"})
-    [check] = [check for check in verify(forger.bundle(), tmp_path).checks if not check.holds]
-    assert (check.name, "ZZ" in check.detail) == ("terms", True)
 
 
 def test_a_card_that_rests_on_what_cannot_be_read_fails_and_an_earlier_one_holds(honest, forger, tmp_path):  # noqa: F811
@@ -583,7 +656,9 @@ def some_entry(randomly, at, number):
         until = {"until": instant_text(at + randomly.randrange(20) * DAY_US)} if randomly.random() < 0.2 else {}
         back = randomly.choice([None, "past", instant_text(max(0, at - 3 * DAY_US))])
         answer = randomly.choice(["yes", "yes", "no"])
-        return kind, {"party": party, "answer": answer, **names_of, "covers": back, **copy, **until}
+        given = {"said": instant_text(max(0, at - randomly.randrange(9) * DAY_US)), "by": "operator", "source": "crm"}
+        claim = {"claim": given} if back is None and randomly.random() < 0.5 else {}
+        return kind, {"party": party, "answer": answer, **names_of, "covers": back, **copy, **until, **claim}
     if kind == "region":
         return kind, {"party": party, "region": randomly.choice(["DE", "US-CA", "US"])}
     if kind == "limit":
@@ -628,6 +703,24 @@ def test_the_replay_answers_as_the_code_of_its_page(seed):
             told.add(may(own, record, purpose, when))
             assert may(own, record, purpose, when) == code["may"](theirs, record, purpose, when, any_instant)
     assert len(told) > 3, "the histories are of many kinds"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_replay_knows_what_terms_declare_as_the_code_of_its_page_does(seed):
+    draw, code = random.Random(seed), page()
+    own, theirs, told = History(), code["History"](), set()
+    entries = a_log(draw)
+    for entry in entries:
+        own.read(entry.kind, entry.body, entry.at_us)
+        code["read"](theirs, entry.kind, entry.body, entry.at_us, any_instant)
+    assert (own.categories, own.purposes, own.content) == (theirs.categories, theirs.purposes, theirs.content)
+    for _ in range(60):
+        record = asked_of_page(a_record(draw, entries[-1].at_us))
+        purpose = draw.choice(FOR)
+        found = may(own, record, purpose, entries[-1].at_us)
+        told.add(found)
+        assert found == code["may"](theirs, record, purpose, entries[-1].at_us, any_instant)
+    assert len(told) > 1
 
 
 # --- the samples, by the command alone ---

@@ -83,7 +83,8 @@ class Proven:
 
 
 def bundle(world, path):
-    write_bundle(path, ledger=world.ledger, snapshots=world.folder / "snapshots", releases=world.folder / "releases")
+    places = {name: world.folder / name for name in ("snapshots", "models", "releases")}
+    write_bundle(path, ledger=world.ledger, **places)
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -165,7 +166,7 @@ def test_a_bundle_verifies_with_nothing_but_the_key(proven, verify):
     assert last in detail_of(verified, "ledger")
     told = [{"name": check.name, "holds": True, "detail": check.detail} for check in verified.checks]
     claimed = list(verified.claimed)
-    assert [claim.partition(":")[0] for claim in claimed] == [f"snapshot {snapshot}", *[f"card of {model}"] * 4]
+    assert [claim.partition(":")[0] for claim in claimed] == [f"snapshot {snapshot}", *[f"card of {model}"] * 3]
     assert json.loads(json.dumps(verified.to_json())) == {
         "holds": True,
         "checks": told,
@@ -206,6 +207,7 @@ def test_a_missing_file_is_told_when_the_bundle_is_written(proven, tmp_path):
             tmp_path / "b.zip",
             ledger=proven.world.ledger,
             snapshots=tmp_path,
+            models=proven.world.folder / "models",
             releases=proven.world.folder / "releases",
         )
     assert not (tmp_path / "b.zip").exists()

@@ -9,23 +9,43 @@ from functools import partial
 from volition_formats.archive import read_archive
 from volition_formats.card import card_markdown
 from volition_formats.collected import collected_leaf
-from volition_formats.entries import check_access, version_fault
+from volition_formats.entries import (
+    check_access,
+    check_form,
+    imported_answers,
+    is_party,
+    late_forgettings,
+    missing_notices,
+    version_fault,
+)
 from volition_formats.findings import check_finding, missed_bounds
+from volition_formats.identities import check_identities, names_several
 from volition_formats.keys import COLLECTED, read_keys, read_table
 from volition_formats.log import Checkpoint, Key, Policy, Tree, check_salts, leaf_hash, read_entry
-from volition_formats.permits import DAY, WRITING, History, binding, ceased, may, publication_fault
-from volition_formats.release import check_attestation, check_card
+from volition_formats.permits import DAY, PURPOSES, WRITING, History, binding, ceased, may, nameable, publication_fault
+from volition_formats.receipt import shown_entries
+from volition_formats.release import (
+    CARDS,
+    check_attestation,
+    check_card,
+    check_card_of_log,
+    check_settings,
+    check_signature,
+    release_files,
+)
 from volition_formats.report import NotEvidenceError, RefusedError, Report, demand
 from volition_formats.snapshot import Snapshot, check_manifest, check_people, check_rows, records
 from volition_formats.spellings import (
     MALFORMED,
     Json,
     Object,
+    any_instant,
     canonical,
     digest_of,
     instant,
     instant_text,
     is_count,
+    is_hex,
     parse,
     parse_canonical,
     same,
@@ -51,6 +71,8 @@ class Bundle:
     first: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, name) to the number of the first entry
     releases: dict[str, list[int]] = field(default_factory=dict)
     forgotten: dict[str, int] = field(default_factory=dict)
+    succeeding: dict[int, str] = field(default_factory=dict)  # entries by which a model took another's place: its rows
+    replacing: dict[str, list[int]] = field(default_factory=dict)  # by model, forgettings that name it in no such step
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     histories: dict[int, History] = field(default_factory=dict)
     versions: dict[int, str | None] = field(default_factory=dict)  # by entry, what is wrong with the form of a version
@@ -141,6 +163,7 @@ class Bundle:
         seq = entry["seq"]
         demand(self.versions.get(seq) is None, f"The version in entry {seq} {self.versions.get(seq)}.")
         try:
+            check_form(entry["kind"], entry["body"])
             history.read(entry["kind"], entry["body"], self.at[seq])
         except MALFORMED as error:
             raise RefusedError(f"Entry {seq}, of kind {entry['kind']}, cannot be read: {error!r}.") from None
@@ -148,6 +171,7 @@ class Bundle:
     def terms(self) -> str:
         """The check `terms`; whether every entry can be read is found here, and without that there is no replay."""
         history, faults, count = History(), [], 0
+        binds: dict[str, int] = {}
         for entry in self.entries:
             if entry["kind"] == "terms":
                 count += 1
@@ -155,9 +179,22 @@ class Bundle:
                 fault = self.versions[entry["seq"]] or publication_fault(history, entry["body"], self.at[entry["seq"]])
                 faults += [] if fault is None else [f"The version in entry {entry['seq']} {fault}."]
             self.read(history, entry)
+            body = entry["body"]
+            if entry["kind"] == "terms":
+                binds.setdefault(body["terms"]["id"], any_instant(body["binds"]))
+            elif entry["kind"] == "notice" and binds.get(body["terms"]) != any_instant(body["ends"]):
+                faults.append(f"Entry {entry['seq']} is notice of terms that do not bind then, or are not published.")
         self.readable = True
+        self.report.warnings += missing_notices(self.entries)
         demand(not faults, " ".join(faults))
         return f"{count} publications."
+
+    def people(self) -> None:
+        """The checks `identities` and `who looked`, if anything is said of either."""
+        if self.readable and names_several(self.entries):
+            self.report.check("identities", partial(check_identities, self.entries, self.at))
+        if any(entry["kind"] == "access" for entry in self.entries):
+            self.report.check("who looked", self.who_looked)
 
     def who_looked(self) -> str:
         """The check `who looked`."""
@@ -184,9 +221,7 @@ class Bundle:
             if not same(self.entries[first]["body"], body):
                 return f"The {kind} {name} is named twice, in the entries {first} and {seq}, with different bodies."
             if kind == "model":
-                if ("snapshot", text(body["snapshot"])) not in self.first:
-                    return f"The model {name} learned from a snapshot that no earlier entry names."
-                return f"The model {name} is named again after it was forgotten." if name in self.forgotten else None
+                return self._training_fault(name, body)
         if kind in ("release", "forgetting"):
             name = text(body["model"])
             if ("model", name) not in self.first:
@@ -198,11 +233,30 @@ class Bundle:
                 self.releases.setdefault(name, []).append(seq)
                 return None
             self.forgotten[name] = seq
-            texts(body["parties"])
+            self._note_succession(seq, body)
+            demand(all(is_party(one) for one in texts(body["parties"])), "A forgetting names somebody who is no party.")
             after = body["successor"]
             if after is not None and (("model", text(after)) not in self.first or after in self.forgotten):
                 return f"The successor of {name} is {after}, which is no other model that works."
         return None
+
+    def _training_fault(self, name: str, body: Object) -> str | None:
+        if ("snapshot", text(body["snapshot"])) not in self.first:
+            return f"The model {name} learned from a snapshot that no earlier entry names."
+        if not text(body["family"]) or not is_hex(body["digest"]):
+            return f"The model {name} has no family, or no digest."
+        return f"The model {name} is named again after it was forgotten." if name in self.forgotten else None
+
+    def _note_succession(self, seq: int, forgetting: Object) -> None:
+        """Note the entries right before a forgetting that make and release its successor, in one step with it."""
+        step = [
+            one for one in self.entries[max(0, seq - 2) : seq] if one["body"].get("model") == forgetting["successor"]
+        ]
+        if [one["kind"] for one in step] == ["model", "release"] and forgetting["model"] in self.releases:
+            frozen = self.entries[self.first["model", forgetting["model"]]]["body"]["snapshot"]
+            self.succeeding.update({seq - 2: frozen, seq - 1: frozen})
+        elif forgetting["successor"] is not None:
+            self.replacing.setdefault(forgetting["successor"], []).append(seq)
 
     def working(self) -> Iterator[tuple[str, int, Snapshot]]:
         """Each model that was not forgotten: its name, the number of its first entry, its snapshot."""
@@ -220,6 +274,9 @@ class Bundle:
         data = self.members[f"{folder}/manifest.json"]
         manifest = snapshot.manifest = parse_canonical(data)
         check_manifest(manifest)
+        terms = [one["body"]["terms"] for one in self.entries[: snapshot.seq] if one["kind"] == "terms"]
+        known = {*PURPOSES, *(leaf for version in terms for leaf in nameable(version, "purpose"))}
+        demand(manifest["purpose"] in known, f"Nobody could be asked about the purpose {manifest['purpose']!r}.")
         wanted = {
             "snapshot": snapshot.name,
             "purpose": manifest["purpose"],
@@ -285,7 +342,9 @@ class Bundle:
     def forgetting(self, model: str, seq: int, snapshot: Snapshot) -> str:
         """The check `forgetting of M`."""
         days = self.entries[seq]["body"].get("due_days", 30)
-        demand(is_count(days), f"Within how many days {model} is to be forgotten is no whole number.")
+        demand(
+            is_count(days) and days <= 36_500, f"Within {days!r} days of a no {model} is to be forgotten: no promise."
+        )
         last, history, purpose = self.at[-1], self.before(len(self.entries)), snapshot.manifest["purpose"]
         frozen = instant(snapshot.manifest["at"])
         stale = [record for record, _ in records(snapshot) if may(history, record, purpose, last) is not None]
@@ -298,6 +357,12 @@ class Bundle:
             f"Forgetting {model} is overdue: it was owed since {instant_text(since)}, due by {instant_text(due)}.",
         )
         return f"Owed since {instant_text(since)}, due by {instant_text(due)}."
+
+    def _resting(self, model: str, seq: int, within: str | None) -> list[tuple[int, int, str]]:
+        """The entries of a model at which its rows are asked about: their number, their order, and a word for each."""
+        found = [(seq, 2, "trained"), *((release, 3, "released") for release in self.releases.get(model, []))]
+        found = [one for one in found if within is None or self.succeeding.get(one[0]) != within]
+        return found + [(forgetting, 3, "succeeding") for forgetting in self.replacing.get(model, [])]
 
     def replay(self) -> None:
         """The checks of permits, in the order of the entries that rest on rows."""
@@ -315,9 +380,9 @@ class Bundle:
                 asked_of.add(name)
                 ask((own, 0), f"permits of {name}", snapshot, own, instant(snapshot.manifest["at"]))
                 ask((own, 1), f"permits of {name}, entered", snapshot, own, self.judged(own, snapshot))
-            ask((seq, 2), f"permits of {model}, trained", snapshot, seq, self.judged(seq, snapshot))
-            for release in self.releases.get(model, []):
-                ask((release, 3), f"permits of {model}, released", snapshot, release, self.judged(release, snapshot))
+            for place, order, word in self._resting(model, seq, snapshot.manifest["within"]):
+                at = self.judged(place, snapshot)
+                ask((place, order), f"permits of {model}, {word}", snapshot, place, at)
             owed = (len(self.entries), 4, f"forgetting of {model}", snapshot)
             asked.append((*owed, partial(self.forgetting, model, seq, snapshot)))
         failed = set()
@@ -343,13 +408,17 @@ class Bundle:
         before = [row for batch in batches if batch["entry"] is None for row in batch["rows"]]
         counts = {"batches": sum(number >= 0 for number in numbers), "before": len(before)}
         demand(same(snapshot.manifest["collected"], counts), "The manifest counts other batches or rows.")
+        firsts: dict[Json, int] = {}
+        for one in self.entries:
+            if one["kind"] == "collect":
+                firsts.setdefault(str(one["body"].get("root")), one["seq"])
         for batch in batches:
             demand(batch["rows"] and batch["rows"] == sorted(batch["rows"]), "A batch has no rows, or not in order.")
             if batch["entry"] is None:
                 others = (batch["people_key"], batch["salts"], batch["leaves"])
                 demand(others == (None, None, None) and not batch["indexes"], "Rows without an entry have a proof.")
             else:
-                self._batch(batch, snapshot)
+                self._batch(batch, snapshot, firsts)
         if before:
             demand(speaks != 0, "A row is of no entry, though the log spoke of what is collected from its beginning.")
             until = None if speaks is None else self.at[speaks]
@@ -358,7 +427,7 @@ class Bundle:
             return f"All rows are as they were collected, but {len(before)} of which it is not known."
         return f"{len(snapshot.rows)} rows are as they were collected, in {len(batches)} batches."
 
-    def _batch(self, batch: Object, snapshot: Snapshot) -> None:
+    def _batch(self, batch: Object, snapshot: Snapshot, firsts: dict[Json, int]) -> None:
         seq, hashed = batch["entry"], [batch["leaves"][one : one + 32] for one in range(0, len(batch["leaves"]), 32)]
         demand(
             seq < snapshot.seq and self.entries[seq]["kind"] == "collect", "A batch is of no earlier entry of its kind."
@@ -368,6 +437,7 @@ class Bundle:
             len(batch["leaves"]) % 32 == 0 and same(self.entries[seq]["body"], body),
             f"The batch of entry {seq} has other leaves.",
         )
+        demand(firsts[body["root"]] == seq, f"Entry {seq} enters once more what entry {firsts[body['root']]} entered.")
         indexes, salts = batch["indexes"], batch["salts"]
         fits = len(indexes) == len(batch["rows"]) == len(set(indexes)) and len(salts) == 16 * len(indexes)
         demand(fits and len(batch["people_key"]) == 32, f"The batch of entry {seq} has another form.")
@@ -375,18 +445,16 @@ class Bundle:
             leaf = collected_leaf(snapshot.rows[row], salts[16 * place : 16 * place + 16], batch["people_key"])
             fits = 0 <= index < len(hashed) and leaf_hash(canonical(leaf)) == hashed[index]
             demand(fits, f"The row {snapshot.rows[row]['record_id']} is not as it was collected, in entry {seq}.")
+            late = snapshot.rows[row]["collected_us"] > self.at[seq] + WRITING
+            demand(not late, f"The row {snapshot.rows[row]['record_id']} is from after entry {seq}, which enters it.")
 
     def release(self, model: str, seq: int, snapshot: Snapshot) -> str:
         """The check `release M`, of its last release."""
-        files = {
-            name: self.members[f"releases/{model}/{name}"] for name in ("card.json", "card.md", "attestation.json")
-        }
+        files = {name: self.members[f"releases/{model}/{name}"] for name in release_files(self.members, model)}
         own = self.releases[model][-1]
         card, entry = parse_canonical(files["card.json"]), self.entries[own]["body"]
         form = card.get("format")
-        demand(
-            form == "volition/card/4", f"The card has the form {form!r}, which this program does not know: not checked."
-        )
+        demand(form in CARDS, f"The card has the form {form!r}, which this program does not know: not checked.")
         check_card(card)
         wanted: Object = {
             "model": model,
@@ -399,7 +467,8 @@ class Bundle:
         demand(
             same(entry, wanted), "The card, its attestation or who answers for it is not that of the release's entry."
         )
-        self._card_of_log(card, model, seq, snapshot)
+        manifest = digest_of(self.members[f"snapshots/{snapshot.name}/manifest.json"])
+        check_card_of_log(card, model, self.entries[seq]["body"], snapshot, manifest)
         self._card_at(card, own, snapshot)
         for finding in card["findings"]:
             check_finding(finding, snapshot.manifest["accounts"])
@@ -414,40 +483,17 @@ class Bundle:
         )
         demand(files["card.md"].decode() == card_markdown(card), "card.md does not follow from the card.")
         check_attestation(files["attestation.json"], card, wanted["card"], self.key)
+        check_settings(files["settings.json"], card)
+        check_signature(files["model.sig"], card)
+        by_caller = card.get("trained_by") == "caller"
+        own_code = ", that the operator's own code learned from these rows alone" if by_caller else ""
         self.report.claimed.append(
             f"card of {model}: how many records were read and why others were left out, what the audits measured, how"
-            " and against what bounds, which audits were required, that its key signed the model's files"
-            + (", from which base model it was trained and with how much privacy" if card["base"] is not None else "")
+            " and against what bounds, which audits were required"
+            + (", that it was trained as its own settings say" if card["base"] is not None else "")
+            + own_code
         )
         return f"The card of {card['released']} says what log, snapshot and findings say, and is signed."
-
-    def _card_of_log(self, card: Object, model: str, seq: int, snapshot: Snapshot) -> None:
-        entry, manifest, learned = self.entries[seq]["body"], snapshot.manifest, card["learned_from"]
-        digest = digest_of(self.members[f"snapshots/{snapshot.name}/manifest.json"])
-        about = {
-            "accounts": manifest["accounts"],
-            "digest": entry["digest"],
-            "family": entry["family"],
-            "manifest": digest,
-            "people": manifest["people"]["size"],
-            "purpose": manifest["purpose"],
-            "rows": sum(manifest["accounts"].values()),
-            "snapshot": snapshot.name,
-        }
-        named = f"{entry['family']}-{digest_of(canonical(about))[:12]}"
-        demand(card["model"] == model == named, f"The model's name would be {named}.")
-        for key, value in (("family", entry["family"]), ("digest", entry["digest"]), ("purpose", manifest["purpose"])):
-            demand(card[key] == value, f"The card's {key} is not {value}.")
-        demand(digest_of(canonical(card["files"])) == card["digest"], "The card's files are not those of the model.")
-        wanted = {
-            "snapshot": snapshot.name,
-            "manifest": digest,
-            **{key: manifest[key] for key in ("at", "rows", "accounts")},
-        }
-        for key, value in wanted.items():
-            demand(
-                same(learned[key], value), f"The card's {key} of what it learned from are not those of the snapshot."
-            )
 
     def _card_at(self, card: Object, own: int, snapshot: Snapshot) -> None:
         signed = self.beginning(card["checkpoint"])
@@ -491,7 +537,8 @@ class Bundle:
                 self.report.check(f"release {model}", partial(self.release, model, seq, snapshot))
         self.report.check("nothing else", self.nothing_else)
         if self.readable:
-            self.warn()
+            trained = {model: self.entries[self.first["model", model]] for model in self.forgotten}
+            self.report.warnings += late_forgettings(self.entries, self.at, trained, self.forgotten)
 
     def nothing_else(self) -> str:
         """The check `nothing else`."""
@@ -501,40 +548,11 @@ class Bundle:
             files += ["collected.parquet"] if "collected.parquet" in snapshot.manifest.get("files", {}) else []
             wanted |= {f"snapshots/{snapshot.name}/{name}" for name in files}
             if model in self.releases:
-                wanted |= {f"releases/{model}/{name}" for name in ("card.json", "card.md", "attestation.json")}
+                wanted |= {f"releases/{model}/{name}" for name in release_files(self.members, model)}
         other, missing = sorted(set(self.members) - wanted), sorted(wanted - set(self.members))
         demand(not other, f"Nothing asks for {', '.join(other)}.")
         demand(not missing, f"Missing: {', '.join(missing)}.")
         return f"The {len(wanted)} files are those that the log asks for."
-
-    def warn(self) -> None:
-        """Tell which forgettings came late: it fails nothing."""
-        for model, seq in self.forgotten.items():
-            entry = self.entries[self.first["model", model]]
-            days = entry["body"].get("due_days", 30)
-            if not is_count(days):
-                self.report.warnings.append(f"Nobody knows whether {model} was forgotten late: it promises {days!r}.")
-                continue
-            for party in self.entries[seq]["body"]["parties"]:
-                said = [self.at[one["seq"]] for one in self.entries[: seq + 1] if is_no(one, party)]
-                if said and said[-1] > self.at[entry["seq"]] and self.at[seq] - said[-1] > days * DAY:
-                    self.report.warnings.append(
-                        f"Forgotten late: {model}, of {party}, who said no at {instant_text(said[-1])}"
-                    )
-
-
-def is_no(entry: Object, party: str) -> bool:
-    """Whether an entry is a no or the erasure of a party."""
-    body = entry["body"]
-    said = entry["kind"] == "erasure" or (entry["kind"] == "decision" and body["answer"] != "yes")
-    return said and bool(body["party"] == party)
-
-
-def shown_entries(part: Object) -> Iterator[str]:
-    """The entries that a receipt or proof shows, as text."""
-    for holder in [part, *part.get("entries", []), *part.get("batches", [])]:
-        if isinstance(holder.get("entry"), str):
-            yield holder["entry"]
 
 
 def verify_bundle(  # noqa: PLR0913 - what a reader kept
@@ -565,6 +583,7 @@ def verify_bundle(  # noqa: PLR0913 - what a reader kept
     report = bundle.report
     if not report.check("archive", bundle.archive) or not report.check("ledger", bundle.ledger):
         return report
+    report.claimed += imported_answers(bundle.entries)
     for name, note in kept.items():
         report.check(f"extends {name}", partial(bundle.extends, note))
     for name, document in (receipts or {}).items():
@@ -572,8 +591,7 @@ def verify_bundle(  # noqa: PLR0913 - what a reader kept
     if not_before is not None:
         report.check("not before", partial(bundle.not_before, not_before))
     report.check("terms", bundle.terms)
-    if any(entry["kind"] == "access" for entry in bundle.entries):
-        report.check("who looked", bundle.who_looked)
+    bundle.people()
     if report.check("models", bundle.models):
         bundle.check_models()
     if policy is not None:

@@ -18,7 +18,7 @@ def card_markdown(card: Object) -> str:
     for category, rows in learned["rows"].items():
         dropped = ", ".join(f"{reason}: {total}" for reason, total in rows["dropped"].items()) or "none"
         lines.append(f"| {category} | {rows['read']} | {rows['kept']} | {dropped} |")
-    lines += ["", *_privacy(card["base"], card["privacy"]), *_measured(card["findings"])]
+    lines += ["", *_by_caller(card), *_privacy(card["base"], card["privacy"]), *_measured(card["findings"])]
     lines.append("## What to know before using it\n")
     if card["override"] is not None:
         lines.append(
@@ -28,8 +28,10 @@ def card_markdown(card: Object) -> str:
     without = sorted({f"{one['audit']} ({one['metric']})" for one in card["findings"] if one["value"] is None})
     if without:
         lines.append(f"- Not measured: {', '.join(without)}.")
+    lines.append("- What this card does not name was not measured.")
+    if card.get("forgets") is not None:
+        lines.append(f"- It forgets {GRADES[card['forgets']]}")
     lines += [
-        "- What this card does not name was not measured.",
         "- When somebody it learned from says no, it must forget them by the due date that `volition owed` shows.\n",
         f"## Evidence\n\n- model digest `{card['digest']}`\n- manifest digest `{learned['manifest']}`",
         f"- terms: {', '.join(card['terms']) or 'none'}",
@@ -40,6 +42,27 @@ def card_markdown(card: Object) -> str:
     )
     lines += [f"      {line}" for line in card["signing_key"].splitlines()]
     return "\n".join([*lines, ""])
+
+
+GRADES = {
+    "exact": "exactly: the model that takes its place has the same bytes as one that never saw them.",
+    "exact-predictions": "exactly by predictions: the model that takes its place predicts as one that never saw them.",
+    "retrained": "by a command of the operator's, which trains another model without them; that it learns from nothing"
+    " else is claimed.",
+    "approximate": "approximately: traces of them may stay. A membership attack looks for them, and where it sees more"
+    " than the bound, nothing counts as forgotten.",
+    "retired": "by being retired: no model takes its place by itself.",
+}
+
+
+def _by_caller(card: Object) -> list[str]:
+    if card.get("trained_by") != "caller":
+        return []
+    return [
+        "## How it was trained\n",
+        "By code of the operator's own. That it learned from the rows of the snapshot and from nothing else is",
+        "claimed, and so is every figure that says it was measured by the caller.\n",
+    ]
 
 
 def _figure(value: float | None) -> str:

@@ -3,12 +3,14 @@
 import hmac
 
 from volition_formats.log import Checkpoint, Key, check_inclusion, hashes, included, leaf_hash
+from volition_formats.permits import WRITING
 from volition_formats.report import demand, demand_keys
 from volition_formats.spellings import (
     Json,
     Object,
     canonical,
     digest_of,
+    instant,
     is_count,
     is_hex,
     parse_canonical,
@@ -46,14 +48,20 @@ def check_collected_proof(document: Object, key: Key) -> str:
         demand(tokens and all(is_hex(x, 16) and is_hex(y, 16) for x, y in tokens.items()), "A token has another form.")
         aliases = {alias(token, pseudonym) for pseudonym, token in tokens.items()}
         seen: set[str] = set()
-        indexes = [leaf["index"] for leaf in batch["leaves"]]
+        indexes = [holder["index"] for holder in batch["leaves"]]
         demand(indexes == sorted(set(indexes)), "The leaves are not in order.")
+        before = None
         for holder in batch["leaves"]:
             demand_keys(holder, "index leaf path", "proof")
             check_inclusion(
                 leaf_hash(text(holder["leaf"]).encode()), holder["index"], body["records"], hashes(holder["path"]), root
             )
-            people = leaf_people(parse_canonical(holder["leaf"]))
+            leaf = parse_canonical(holder["leaf"])
+            people = leaf_people(leaf)
+            name = leaf[1].encode()
+            demand(before is None or before < name, "A record is there twice, or the records are not in order.")
+            demand(leaf[5] <= instant(entry["at"]) + WRITING, "A record is from after the entry that enters it.")
+            before = name
             demand(aliases & people, "A leaf does not concern this person.")
             seen |= people
             count += 1

@@ -217,9 +217,9 @@ def included(holder: Object, path: str, signed: Checkpoint) -> Object:
 
 @dataclass(frozen=True)
 class Policy:
-    """Which log is trusted, which witnesses, and how many of them must have signed (C2SP tlog-policy)."""
+    """Which logs are trusted, which witnesses, and how many of them must have signed (C2SP tlog-policy)."""
 
-    log: Key
+    logs: list[Key]
     witnesses: dict[str, Key]
     groups: dict[str, tuple[int, list[str]]]
     quorum: str
@@ -231,12 +231,17 @@ class Policy:
         logs: list[Key] = []
         witnesses: dict[str, Key] = {}
         groups: dict[str, tuple[int, list[str]]] = {}
-        quorum = None
+        quorum, grouped = None, set[str]()
+        demand(not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", document), "The policy has control characters.")
+        demand(document.count("\n") <= 1000, "The policy has too many lines.")
         for line in document.split("\n"):
-            word, *rest = line.split() if line.strip() and not line.lstrip().startswith("#") else [""]
+            bare = line.strip(" \t")
+            word, *rest = re.split(r"[ \t]+", bare) if bare and not bare.startswith("#") else [""]
             if word == "log":
+                demand(1 <= len(rest) <= 2, "The policy has a line of another form.")
                 logs.append(Key.of(rest[0]))
             elif word == "witness":
+                demand(2 <= len(rest) <= 3, "The policy has a line of another form.")
                 demand(rest[0] not in {*witnesses, *groups, "none"}, "The policy has a name twice.")
                 witnesses[rest[0]] = Key.of(rest[1])
             elif word == "group":
@@ -247,22 +252,25 @@ class Policy:
                 )
                 least = {"all": len(members), "any": 1}.get(threshold) or int(threshold)
                 demand(1 <= least <= len(members), f"The policy's group {name} has another form.")
+                demand(not grouped & set(members), f"A member of the policy's group {name} is in another one, too.")
+                grouped |= set(members)
                 groups[name] = (least, members)
             elif word == "quorum":
                 demand(quorum is None and len(rest) == 1, "The policy has two quorums.")
                 quorum = rest[0]
             else:
                 demand(not word, f"The policy has a line {word!r}, which this program does not know.")
-        demand(len(logs) == 1 and logs[0].kind == 1, "The policy does not name exactly one log.")
+        demand(bool(logs) and all(one.kind == 1 for one in logs), "The policy names no log, or not by a log's key.")
+        demand(len({one.public for one in logs}) == len(logs), "The policy names a log twice.")
         demand(quorum in {*witnesses, *groups, "none"}, "The policy's quorum is nobody whom it names.")
         demand(all(one.kind == 4 for one in witnesses.values()), "A witness's key has a type that is not supported.")
         demand(len({one.public for one in witnesses.values()}) == len(witnesses), "Two witnesses have one key.")
-        return cls(logs[0], witnesses, groups, text(quorum))
+        return cls(logs, witnesses, groups, text(quorum))
 
     def check(self, note: str) -> str:
         """Check that a checkpoint has its quorum."""
-        _, signers = note_signers(note, [self.log, *self.witnesses.values()])
-        demand(self.log in signers, f"The checkpoint is not signed by {self.log.name}.")
+        _, signers = note_signers(note, [*self.logs, *self.witnesses.values()])
+        demand(any(one in signers for one in self.logs), "The checkpoint is not signed by a log that the policy names.")
         names = sorted(name for name, key in self.witnesses.items() if key in signers)
         demand(self._met(self.quorum, set(names)), f"Only {', '.join(names) or 'nobody'} signed: that is no quorum.")
         return f"Signed by {', '.join(names) or 'no witness, of whom none is asked'}."

@@ -13,15 +13,27 @@ CATEGORIES = words(
 
 
 PURPOSES = words(
-    "train/search train/recommend train/summary train/compose train/diagnose feature/search"
-    " feature/recommend feature/summary feature/compose feature/diagnose advertising tracking"
+    "train/search train/recommend train/summary train/compose train/diagnose train/speech feature/search"
+    " feature/recommend feature/summary feature/compose feature/diagnose feature/transcribe advertising tracking"
 )
 
 
 EEA = set(words("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK"))
 
 
-PLACE = "[A-Z]{2}(-[A-Z0-9]{1,3})?"  # a country, or a part of one
+COUNTRIES = EEA | set(
+    words(
+        "AD AE AF AG AI AL AM AO AQ AR AS AU AW AX AZ BA BB BD BF BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY"
+        " BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX DJ DM DO DZ EC EG EH ER ET FJ FK FM FO GA GB"
+        " GD GE GF GG GH GI GL GM GN GP GQ GS GT GU GW GY HK HM HN HT ID IL IM IN IO IQ IR JE JM JO JP KE KG"
+        " KH KI KM KN KP KR KW KY KZ LA LB LC LK LR LS LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MU"
+        " MV MW MX MY MZ NA NC NE NF NG NI NP NR NU NZ OM PA PE PF PG PH PK PM PN PR PS PW PY QA RE RS RU RW"
+        " SA SB SC SD SG SH SJ SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW"
+        " TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW"
+    )
+)
+
+
 DAY, WRITING = 86_400_000_000, 60_000_000
 
 
@@ -39,12 +51,32 @@ def covers(name: str, leaf: str) -> bool:
     return leaf == name or leaf.startswith(name + "/")
 
 
+def is_region(text: str) -> bool:
+    """Whether that is a country of ISO 3166-1, or a part of one."""
+    return re.fullmatch("[A-Z]{2}(-[A-Z0-9]{1,3})?", text) is not None and text[:2] in COUNTRIES
+
+
 def leaves(names: Json, universe: list[str]) -> set[str]:
     """What a list of names covers; a name that covers nothing is an error."""
     for name in texts(names):
         if not any(covers(name, leaf) for leaf in universe):
             raise ValueError(f"{name!r} covers nothing")
     return {leaf for leaf in universe if any(covers(name, leaf) for name in names)}
+
+
+def nameable(version: Object, kind: str) -> list[str]:
+    """The leaves that the rules of a version can name: of the kind "category", or "purpose"."""
+    own = [one["name"] for one in version.get(kind, [])]
+    single = [name for name in own if not any(other.startswith(name + "/") for other in own)]
+    return (CATEGORIES if kind == "category" else PURPOSES) + single
+
+
+def widened(said: set[str], before: list[str], after: list[str]) -> set[str]:
+    """What a no reaches, of all leaves after a version was read, where it reached `said` of those before."""
+    roots = {leaf.partition("/")[0] for leaf in before}
+    whole = roots - {leaf.partition("/")[0] for leaf in before if leaf not in said}
+    new = set(after) - set(before)
+    return said | {leaf for leaf in new if leaf.partition("/")[0] in whole or said >= set(before)}
 
 
 def as_list(words: str | list[str]) -> list[str]:
@@ -66,6 +98,8 @@ class History:
         self.exclusions: list[Object] = []
         self.erased: dict[str, int] = {}
         self.namesakes: dict[str, dict[str, int]] = {}
+        self.categories, self.purposes = CATEGORIES, PURPOSES  # known so far
+        self.content = {one for one in CATEGORIES if covers("content", one)}
         self.memo: dict[Any, Any] = {}  # answers, until something more is read
 
     def read(self, kind: str, body: Object, at: int) -> None:
@@ -85,6 +119,20 @@ class History:
         version = body["terms"]
         if version["id"] not in self.published:
             self.published[version["id"]] = (version, max(any_instant(body["binds"]), at), at, len(self.published))
+            self._declare(version)
+
+    def _declare(self, version: Object) -> None:
+        """What a version declares is known from now on, and each no reaches what is new."""
+        categories = list(dict.fromkeys(self.categories + nameable(version, "category")))
+        purposes = list(dict.fromkeys(self.purposes + nameable(version, "purpose")))
+        noes = [one for said in self.decisions.values() for one in said if not one["yes"]]
+        limits = {id(one): one for said in self.limits.values() for one in said}.values()
+        for one in (*noes, *limits, *self.exclusions):
+            one["purpose"] = widened(one["purpose"], self.purposes, purposes)
+            if "data" in one:
+                one["data"] = widened(one["data"], self.categories, categories)
+        self.categories, self.purposes = categories, purposes
+        self.content |= {one["name"] for one in version.get("category", []) if one["content"]} & set(categories)
 
     def _read_acceptance(self, body: Object, at: int) -> None:
         if body["terms"] not in self.published:
@@ -92,14 +140,19 @@ class History:
         self.accepted.setdefault(text(body["account"]), []).append((at, body["terms"]))
 
     def _read_decision(self, body: Object, at: int) -> None:
-        back, until, yes = body["covers"], body.get("until"), text(body["answer"]) == "yes"
+        back, yes = body["covers"], text(body["answer"]) == "yes"
+        until = any_instant(body["until"]) if "until" in body else None
+        given = any_instant(body["claim"]["said"]) if "claim" in body else at
+        if "claim" in body and (not 0 <= given <= at or back is not None):
+            raise ValueError("an imported answer was said in the future, long ago, or reaches back")
         said = {
             "yes": yes,
-            "data": leaves(body["data"], CATEGORIES),
-            "purpose": leaves(body["purpose"], PURPOSES),
-            "at": at,
+            "data": leaves(body["data"], self.categories),
+            "purpose": leaves(body["purpose"], self.purposes),
+            "at": given,
+            "recorded": at,
             "covers": None if back is None else BEGINNING if back == "past" else any_instant(back),
-            "until": None if until is None or not yes else any_instant(until),
+            "until": until if yes else None,
             "copy": "namesake" in body,
         }
         self.decisions.setdefault(text(body["party"]), []).append(said)
@@ -116,7 +169,7 @@ class History:
                 self.namesakes.setdefault(one, {}).setdefault(other, at)
 
     def _read_region(self, body: Object, at: int) -> None:
-        if not re.fullmatch(PLACE, text(body["region"])):
+        if not is_region(text(body["region"])):
             raise ValueError(f"{body['region']!r} is no region")
         self.regions.setdefault(text(body["party"]), []).append((at, body["region"]))
 
@@ -138,8 +191,8 @@ class History:
             "group": name,
             "limited": limited,
             "at": at,
-            "data": leaves(body["data"], CATEGORIES),
-            "purpose": leaves(body["purpose"], PURPOSES),
+            "data": leaves(body["data"], self.categories),
+            "purpose": leaves(body["purpose"], self.purposes),
         }
         for party in set(people or members):
             self.limits.setdefault(party, []).append(limit)
@@ -155,7 +208,7 @@ class History:
                 "conversation": text(body["conversation"]),
                 "party": text(body["party"]),
                 "at": at,
-                "purpose": leaves(body["purpose"], PURPOSES),
+                "purpose": leaves(body["purpose"], self.purposes),
                 "excluded": body["excluded"],
                 "by": text(body.get("namesake", body["party"])),
             }
@@ -184,6 +237,8 @@ def matches(rule: Object, region: str | None) -> bool:
 def rule_of(version: Object, category: str, purpose: str, region: str | None) -> Object | None:
     """The most specific rule that applies."""
     best, rank = None, None
+    if category not in nameable(version, "category") or purpose not in nameable(version, "purpose"):
+        return None
     for rule in version["rule"]:
         data = [len(name) for name in as_list(rule["data"]) if covers(name, category)]
         uses = [len(name) for name in as_list(rule["purpose"]) if covers(name, purpose)]
@@ -224,11 +279,13 @@ def places_of(*versions: Object | None) -> list[str | None]:
 
 def newly_allows(old: Object | None, new: Object) -> bool:
     """Whether a version allows anything that an older one did not (permits.md, 3)."""
+    if old is not None and new.get("notice_days", 30) < old.get("notice_days", 30):
+        return True
     return any(
         loosens(old, new, category, purpose, place)
         for place in places_of(old, new)
-        for category in CATEGORIES
-        for purpose in PURPOSES
+        for category in {leaf for one in (old, new) if one for leaf in nameable(one, "category")}
+        for purpose in {leaf for one in (old, new) if one for leaf in nameable(one, "purpose")}
     )
 
 
@@ -337,13 +394,16 @@ def rules_at(h: History, use: Object, at: int, asked: int) -> tuple[Object | Non
     return now[-1], [rule(place) for place in where]
 
 
-def answers(h: History, use: Object) -> tuple[list[Object], list[tuple[int, str]]]:
-    """The decisions and signals of a party that bear on a use."""
+def answers(h: History, use: Object, asked: int) -> tuple[list[Object], list[tuple[int, str]]]:
+    """The decisions and signals of a party that bear on a use, as far as they were recorded when it is asked."""
     own = use["role"] == "alternate"
     said = [
         one
         for one in h.decisions.get(use["party"], [])
-        if not (own and one["copy"]) and use["category"] in one["data"] and use["purpose"] in one["purpose"]
+        if one["recorded"] <= asked
+        and not (own and one["copy"])
+        and use["category"] in one["data"]
+        and use["purpose"] in one["purpose"]
     ]
     return said, [(at, name) for at, name, copy in h.signals.get(use["party"], []) if not (own and copy)]
 
@@ -374,12 +434,15 @@ def allowed(h: History, use: Object, at: int, asked: int) -> str | None:
         return None
     if use["party"] == "person:unknown":
         return "unknown-party"
-    return answered(h, use, at, version, [rule for rule in rules if say(rule, use["role"]) == 2])
+    return answered(h, use, (at, asked), version, [rule for rule in rules if say(rule, use["role"]) == 2])
 
 
-def answered(h: History, use: Object, at: int, version: Object, asking: list[Object | None]) -> str | None:
-    """None if what the party said allows the use at an instant; `asking` are the rules that ask for its yes."""
-    said, signals = answers(h, use)
+def answered(
+    h: History, use: Object, when: tuple[int, int], version: Object, asking: list[Object | None]
+) -> str | None:
+    """None if what the party said allows the use at an instant, asked at another; `asking` rules ask for its yes."""
+    at, asked = when
+    said, signals = answers(h, use, asked)
     yes = [one for one in said if one["yes"] and one["at"] <= at]
     noes = [one["at"] for one in said if not one["yes"] and one["at"] <= at]
     noes += [seen for seen, name in signals if seen <= at and name in signals_for(version, use["purpose"])]
@@ -395,7 +458,7 @@ def answered(h: History, use: Object, at: int, version: Object, asking: list[Obj
 
 def changes(h: History, use: Object, at: int) -> list[int]:
     """The instants up to `at` at which a permit can change (permits.md, 5)."""
-    said, signals = answers(h, use)
+    said, signals = answers(h, use, at)
     ages = {age(rule, "max_yes_age") for version, *_ in h.published.values() for rule in version["rule"]}
     found = {BEGINNING, *(start for start, _ in binding(h, use["account"]))}
     found |= {one["at"] for one in said} | {one["until"] for one in said if one["until"] is not None}
@@ -422,7 +485,7 @@ def _permit(h: History, use: Object, at: int) -> Permit:
         if allowed(h, use, moment, at) is not None:
             break
         since = moment
-    said, _ = answers(h, use)
+    said, _ = answers(h, use, at)
     back = [one["covers"] for one in said if one["yes"] and one["covers"] is not None and since <= one["at"] <= at]
     return None, min([since, *back]), age(rules_at(h, use, at, at)[1][0], "max_age")
 
@@ -434,7 +497,7 @@ def left_out(h: History, record: Object, purpose: str, at: int) -> str | None:
     could_be = {
         one["conversation"]
         for one in of_account
-        if one["conversation"] == where or (where is None and record["category"].startswith("content/"))
+        if one["conversation"] == where or (where is None and record["category"] in h.content)
     }
     for party in (f"account:{record['account']}", *record["people"]):
         standing: dict[tuple[str, str], bool] = {}
@@ -462,7 +525,7 @@ def uses(h: History, record: Object, purpose: str, at: int) -> list[Object]:
 
 def may(h: History, record: Object, purpose: str, at: int) -> str | None:
     """None if the record may be used at `at`, else the reason."""
-    if record["category"] not in CATEGORIES or purpose not in PURPOSES:
+    if record["category"] not in h.categories or purpose not in h.purposes:
         return "never"
     if not record["people"]:
         return "unknown-party"

@@ -1,9 +1,12 @@
 """A receipt: the record that follows from what somebody answered (docs/formats/receipt.md)."""
 
+from collections.abc import Iterator
+
+from volition_formats.entries import check_form, version_fault
 from volition_formats.log import Checkpoint, Key, included
-from volition_formats.permits import CATEGORIES, DAY, PURPOSES, age, leaves, rule_of, signals_for
+from volition_formats.permits import DAY, History, age, covers, nameable, rule_of, signals_for
 from volition_formats.report import demand, demand_keys
-from volition_formats.spellings import Object, canonical, digest_of, same, text, words
+from volition_formats.spellings import Object, canonical, digest_of, instant, same, text, words
 
 CONTEXT = {
     "ai": "https://w3id.org/dpv/ai#",
@@ -43,14 +46,14 @@ def _purpose(name: str) -> Object:
     found: Object = {"@id": f"urn:volition:purpose:{name}", "@type": "dpv:Purpose", "dct:title": name}
     if name in _BROADER or name.split("/", maxsplit=1)[0] in _BROADER:
         found["skos:broader"] = {"@id": _BROADER.get(name) or _BROADER[name.split("/", maxsplit=1)[0]]}
-    if name.startswith("train"):
+    if name.split("/", maxsplit=1)[0] == "train":
         found["dpv:hasProcessing"] = {"@id": "ai:ModelTraining"}
     return found
 
 
 def _data(name: str) -> Object:
     found: Object = {"@id": f"urn:volition:category:{name}", "@type": "dpv:PersonalData", "dct:title": name}
-    if name.startswith("content"):
+    if name.split("/", maxsplit=1)[0] == "content":
         found["skos:broader"] = {"@id": "pd:Communication"}
     return found
 
@@ -138,20 +141,37 @@ def later_record(  # noqa: PLR0913 - what a record follows from
         record["dpv:hasNotice"]["dct:language"] = controller["language"]
     if not signal:
         record["dpv:hasConsentStatus"]["dpv:hasIndicationMethod"] = _VIA.get(said.get("via"), "not recorded")
+        if "claim" in said:
+            record["dpv:hasConsentStatus"] |= _claimed(said["claim"], answer["at"])
     version = None if terms is None else terms["body"]["terms"]
-    refused = [one for one in PURPOSES if version and said.get("signal") in signals_for(version, one)] if signal else []
+    known = ([], []) if version is None else (nameable(version, "category"), nameable(version, "purpose"))
+    refused = [one for one in known[1] if signal and said["signal"] in signals_for(version or {}, one)]
     if refused:
-        record["dpv:hasProcess"] = _process(refused, ["content", "service"])
+        record["dpv:hasProcess"] = _process(refused, sorted({one.split("/", maxsplit=1)[0] for one in known[0]}))
     if "dpv:hasProcess" in record:
         record["dpv:hasProcess"]["dpv:hasRecipient"] = record["dpv:hasRecipient"]
         if version is not None:
-            categories = (
-                CATEGORIES if signal else [one for one in CATEGORIES if one in leaves(said["data"], CATEGORIES)]
-            )
-            purposes = refused if signal else [one for one in PURPOSES if one in leaves(said["purpose"], PURPOSES)]
+            categories = known[0] if signal else _covered(said["data"], known[0])
+            purposes = refused if signal else _covered(said["purpose"], known[1])
             rules = [rule_of(version, data, purpose, region) for data in categories for purpose in purposes]
             record["dpv:hasProcess"] |= _governed([rule for rule in rules if rule is not None])
     return record
+
+
+def _covered(names: list[str], universe: list[str]) -> list[str]:
+    """What names cover of what a version can name; what only another version declares, this one has no rule for."""
+    return [leaf for leaf in universe if any(covers(name, leaf) for name in names)]
+
+
+def _claimed(claim: Object, recorded: str) -> Object:
+    """What the record of an imported answer says of when and where it was given."""
+    told: Object = {"dct:source": claim["source"], "dct:publisher": claim["by"], "volition:recorded": _time(recorded)}
+    told |= {f"volition:{key}": claim[key] for key in ("id", "wording") if key in claim}
+    return {
+        "dpv:isIndicatedAtTime": _time(claim["said"]),
+        "dpv:hasIndicationMethod": f"imported: given elsewhere, according to {claim['source']}",
+        "volition:claim": told,
+    }
 
 
 def _governed(rules: list[Object]) -> Object:
@@ -207,8 +227,17 @@ def check_receipt(receipt: Object, key: Key, claimed: list[str]) -> str:
     ]
     demand(
         len(own) <= 1 and len(of_account) <= 1 and len(own) + len(of_account) == len(others),
-        "A region is somebody else's.",
+        "A region is somebody else's, or one party has two.",
     )
+    history, read = (
+        History(),
+        sorted([answer, *others, *([] if terms is None else [terms])], key=lambda one: one["seq"]),
+    )
+    for entry in read:
+        check_form(entry["kind"], entry["body"])
+        history.read(entry["kind"], entry["body"], instant(entry["at"]))
+    fault = None if terms is None else version_fault(terms["body"]["terms"])
+    demand(fault is None, f"The version of the terms {fault}.")
     line, place = receipt["entries"][0]["entry"].encode(), next(iter([*own, *of_account]), None)
     if later:
         controller = receipt["controller"]
@@ -224,8 +253,17 @@ def check_receipt(receipt: Object, key: Key, claimed: list[str]) -> str:
         )
         if controller:
             claimed.append("who the operator is")
+        if "claim" in answer["body"]:
+            claimed.append("when and where it was given")
     else:
         record = early_record(answer, line, terms, key.name)
     demand(same(receipt["record"], record), "The record does not follow from the entries.")
     said = answer["body"].get("answer", answer["body"].get("signal"))
     return f"{party} said {said} at {answer['at']}."
+
+
+def shown_entries(part: Object) -> Iterator[str]:
+    """The entries that a receipt or proof shows, as text."""
+    for holder in [part, *part.get("entries", []), *part.get("batches", [])]:
+        if isinstance(holder.get("entry"), str):
+            yield holder["entry"]

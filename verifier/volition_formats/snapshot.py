@@ -1,11 +1,11 @@
 """A snapshot: its manifest, its rows and its people (docs/formats/bundle.md, people.md)."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from volition_formats.log import Tree, leaf_hash
-from volition_formats.permits import PURPOSES
 from volition_formats.report import demand
 from volition_formats.spellings import Object, canonical, digest_of, is_count, is_hex, same, text, words
 
@@ -45,7 +45,8 @@ def check_manifest(manifest: Object) -> None:
     known = {"keys.parquet", "people.json", "rows.parquet"}
     demand(set(manifest) == MANIFEST | collected, "The manifest has other keys.")
     demand(
-        manifest["format"] == "volition/snapshot/1" and manifest["purpose"] in PURPOSES,
+        manifest["format"] == "volition/snapshot/1"
+        and re.fullmatch("[a-z][a-z0-9_-]{0,31}(/[a-z0-9][a-z0-9_-]{0,31})?", text(manifest["purpose"])),
         "The manifest has another form.",
     )
     demand(known <= set(files) <= known | {"collected.parquet"}, "The manifest has other files.")

@@ -17,6 +17,7 @@ store          what keeps the bytes: the protocol of a back end
 group_commit   appends of several threads, stored in one transaction
 log            the ledger: entries, appended and read, verified
 tiles          the log as static files (C2SP tlog-tiles), for any client of transparency logs
+catching_up    a store taken further by the entries of a newer copy
 tlog_proof     that one entry is in the log, as a file (C2SP tlog-proof)
 witness        a witness of other logs (C2SP tlog-witness): what it is asked, and when it cosigns
 cosignatures   what witnesses said about this log

@@ -14,8 +14,9 @@ they are: `check_form` holds a log to that.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
 import msgspec
 
@@ -59,6 +60,16 @@ MAX_DEPTH = 64
 """Bodies nested deeper are refused: what every reader must be able to read must not depend on a reader's stack."""
 
 _SALT: Final = re.compile(r"[0-9a-f]{32}")
+_KNOWN: Final = frozenset(KINDS)
+
+_Whole = Annotated[int, msgspec.Meta(ge=1 - 2**53, le=2**53 - 1)]
+_Flat = str | _Whole | bool | None
+_Shallow = _Flat | list[_Flat] | dict[str, _Flat]
+_Body = dict[str, _Flat | list[_Shallow] | dict[str, _Shallow]]
+"""What nearly every body is: no fractions, no large integers, not deep; each level would double the decoder."""
+
+_WRITER: Final = msgspec.json.Encoder(order="sorted")
+_READER: Final = msgspec.json.Decoder(_Body)
 
 TAMPERED: Final = (
     "the ledger was changed behind its back. Restore it from a copy that verifies, and find out who wrote to it."
@@ -152,17 +163,44 @@ class PreparedEntry(msgspec.Struct, frozen=True):
     body: dict[str, Any]
 
 
-def prepare(new: NewEntry) -> PreparedEntry:
-    """Check a new entry, and write its body down.
+def prepare(new: Sequence[NewEntry]) -> list[PreparedEntry]:
+    """Check new entries, and write their bodies down.
 
     Raises:
-        InvalidInputError: Its kind is unknown, or its body is no JSON object or nested too deep.
+        InvalidInputError: A kind is unknown, or a body is no JSON object, has no canonical form or is nested too deep.
     """
-    kind, body = new.kind, new.body
-    if kind not in KINDS:
-        raise InvalidInputError(f"{kind!r} is no kind of entry. Use one of: {', '.join(KINDS)}.")
-    if not isinstance(body, dict):
-        raise InvalidInputError(f"The body of a {kind} is a JSON object, not {body!r}.")
+    bodies = []
+    for one in new:
+        if one.kind not in _KNOWN:
+            raise InvalidInputError(f"{one.kind!r} is no kind of entry. Use one of: {', '.join(KINDS)}.")
+        if not isinstance(one.body, dict):
+            raise InvalidInputError(f"The body of a {one.kind} is a JSON object, not {one.body!r}.")
+        bodies.append(one.body)
+    written = _write_common(bodies)
+    if written is None:
+        return [_prepare_any(one.kind, one.body) for one in new]
+    return [PreparedEntry(one.kind, line, body) for one, (line, body) in zip(new, written, strict=True)]
+
+
+def _write_common(bodies: list[dict[str, Any]]) -> list[tuple[bytes, dict[str, Any]]] | None:
+    """Return each body as canonical JSON, and as that reads; none if it takes more care to write one of them.
+
+    They are written and read back together, which tells as well whether they hold anything else than JSON: that does
+    not come back equal. All that this encoder writes otherwise than RFC 8785 asks for is numbers that `_Body` refuses,
+    and the order of keys that are not ASCII.
+    """
+    try:
+        lines = _WRITER.encode_lines(bodies)
+        if not lines.isascii():
+            return None
+        read = _READER.decode_lines(lines)
+    except (ValueError, TypeError, RecursionError, msgspec.MsgspecError):
+        return None
+    return [*zip(lines.split(b"\n"), read, strict=False)] if read == bodies else None  # the last line ends, too
+
+
+def _prepare_any(kind: str, body: dict[str, Any]) -> PreparedEntry:
+    """Check one entry's body, whatever it is, and write it down."""
     try:
         plain = plain_json(body, MAX_DEPTH)
     except UnicodeEncodeError:  # `canonical_json` below says what is wrong with it

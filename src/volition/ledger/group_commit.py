@@ -7,6 +7,7 @@ refused does not hold up the others. If a leader is interrupted, the one that ha
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from threading import Lock
 from typing import Final
@@ -94,7 +95,7 @@ class Transaction:
         start: int,
         start_us: int,
         *,
-        first: PreparedEntry | None = None,
+        first: Sequence[PreparedEntry] = (),
         stored: Callable[[int, int], Iterable[Entry]],
     ) -> tuple[bytes, ...]:
         """Return the entries' bytes, from a place and a time on; an append with too long a one is refused alone.
@@ -102,11 +103,11 @@ class Transaction:
         Args:
             start: Place of the first entry.
             start_us: Its time, microseconds since the Unix epoch, UTC.
-            first: An entry of the ledger's own that goes before all others, if there are any.
+            first: Entries of the ledger's own that go before all others, if there are any others.
             stored: Returns stored entries, from a place up to another, for appends under a condition.
         """
         self._start, self._start_us = start, start_us
-        leaves = [] if first is None else self._written([first], start, self._salts(1))
+        leaves = self._written(first, start, self._salts(len(first))) if first else []
         own = len(leaves)
         self._places = []
         for pending in self._batch:
@@ -141,20 +142,19 @@ class Transaction:
 
     def _written(self, entries: Sequence[PreparedEntry], start: int, salts: Sequence[str]) -> list[bytes]:
         """Return entries from a place on as `Entry.leaf_bytes` writes them."""
-        second_us = self._start_us - self._start_us % _SECOND_US
-        second = us_to_text(second_us)[:-7].encode()  # up to the point: the entries of one append differ behind it
+        at_us = self._time_of(start)
+        us = at_us % _SECOND_US
+        left = _SECOND_US - us  # of the second in which the first of them is
+        if len(entries) > left:
+            return [
+                *self._written(entries[:left], start, salts[:left]),
+                *self._written(entries[left:], start + left, salts[left:]),
+            ]
+        second = _second(at_us - us)
         return [
-            b'{"at":"%b","body":%b,"kind":"%b","salt":"%b","seq":%d}'
-            % (
-                b"%b%06dZ" % (second, at_us - second_us)
-                if (at_us := self._time_of(seq)) < second_us + _SECOND_US
-                else us_to_text(at_us).encode(),
-                one.body_bytes,
-                one.kind.encode(),
-                salt.encode(),
-                seq,
-            )
-            for seq, (one, salt) in enumerate(zip(entries, salts, strict=True), start)
+            b'{"at":"%b%06dZ","body":%b,"kind":"%b","salt":"%b","seq":%d}'
+            % (second, us + place, one.body_bytes, one.kind.encode(), salt.encode(), start + place)
+            for place, (one, salt) in enumerate(zip(entries, salts, strict=True))
         ]
 
     def _salts(self, count: int) -> list[str]:
@@ -166,6 +166,12 @@ class Transaction:
         """Give each append that was stored its place and time."""
         for pending, start in self._places:
             pending.at_us, pending.start = self._time_of(start), start
+
+
+@lru_cache(maxsize=1)
+def _second(at_us: int) -> bytes:
+    """Return how the instants within a second begin, up to and with the point."""
+    return us_to_text(at_us)[:-7].encode()
 
 
 class GroupCommit:

@@ -22,9 +22,11 @@ without trusting the operator.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from os import urandom
+
+import msgspec
 
 from volition.canonical import now_us
 from volition.errors import InvalidInputError, ProofError
@@ -45,8 +47,7 @@ from volition.ledger.store import LOWEST, Growth, Head, Store
 _CHUNK = 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Seen(msgspec.Struct, frozen=True, kw_only=True):
     """The newest head that this process verified: its note, what that says, and of its last entry time and form."""
 
     note: str
@@ -134,10 +135,9 @@ class Ledger:
             raise InvalidInputError(
                 f"The ledger {self._key.name} was opened for reading. Appending needs its private key."
             )
-        prepared = [prepare(one) for one in new]
-        if not prepared:
+        if not new:
             return ()
-        entries = self._group_commit.append(prepared, condition).stored()
+        entries = self._group_commit.append(prepare(new), condition).stored()
         if self._settle is not None:
             self._settle(entries)
         return entries
@@ -150,10 +150,17 @@ class Ledger:
             ProofError: The store does not hold what was signed.
         """
         head = self.head
-        stop = head.size if end is None else end
-        if not 0 <= start <= stop <= head.size:
-            raise InvalidInputError(f"The ledger has entries 0 to {head.size}; there is no range {start} to {stop}.")
-        return self._verified_entries(start, stop, head)
+        return self._verified_entries(start, _end(start, end, head), head)
+
+    def leaves(self, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of the entries from `start` to `end` as `entries` does, verified but not read.
+
+        Raises:
+            InvalidInputError: The ledger has no such range.
+            ProofError: The store does not hold what was signed.
+        """
+        head = self.head
+        return chain.from_iterable(self._verified_leaves(start, _end(start, end, head), head))
 
     def root(self, size: int | None = None) -> bytes:
         """Return the root of the tree at a size, by default now, 32 bytes.
@@ -298,7 +305,7 @@ class Ledger:
             frontier = merkle.Frontier(head.size, self._read)
             if frontier.root() != last.checkpoint.root:
                 raise ProofError(f"The tree of {head.size} entries is not the one that was signed: {TAMPERED}")
-        first = None if last.is_salted else prepare(boundary(head.size))
+        first = () if last.is_salted else prepare([boundary(head.size)])
         stored = partial(self._verified_entries, head=last.checkpoint)
         leaves = transaction.leaves(head.size, start_us, first=first, stored=stored)
         if not leaves:
@@ -340,6 +347,14 @@ class Ledger:
             raise ProofError(f"The checkpoint of size {expected.size} is not that of its entries: {TAMPERED}")
 
     def _verified_entries(self, start: int, end: int, head: Checkpoint) -> Iterator[Entry]:
+        """Yield entries, each of which says the place that it has."""
+        for seq, leaf in enumerate(chain.from_iterable(self._verified_leaves(start, end, head)), start):
+            entry = Entry.from_leaf(leaf)
+            if entry.seq != seq:
+                raise ProofError(f"Entry {seq} says that it is number {entry.seq}: {TAMPERED}")
+            yield entry
+
+    def _verified_leaves(self, start: int, end: int, head: Checkpoint) -> Iterator[list[bytes]]:
         """Yield entries chunk by chunk, each chunk once the tree that it makes proved to be a part of the head's."""
         frontier = merkle.Frontier(start, self._read)
         for chunk_start in range(start, end, _CHUNK):
@@ -348,11 +363,7 @@ class Ledger:
             frontier.extend(merkle.leaf_hashes(leaves), lowest=LOWEST)
             if frontier.size != chunk_end or frontier.root() != self._root(chunk_end, head):
                 raise ProofError(f"Entries {chunk_start} to {chunk_end} are not those that were signed: {TAMPERED}")
-            for seq, leaf in enumerate(leaves, chunk_start):
-                entry = Entry.from_leaf(leaf)
-                if entry.seq != seq:
-                    raise ProofError(f"Entry {seq} says that it is number {entry.seq}: {TAMPERED}")
-                yield entry
+            yield leaves
 
     def _root(self, size: int, head: Checkpoint) -> bytes:
         """Return the root at a size, once it is proved that the head extends it."""
@@ -373,6 +384,18 @@ class Ledger:
         frontier = merkle.Frontier()
         frontier.extend(merkle.leaf_hashes(leaves), lowest=level)
         return frontier.root()
+
+
+def _end(start: int, end: int | None, head: Checkpoint) -> int:
+    """Return where a range ends, by default with the ledger.
+
+    Raises:
+        InvalidInputError: The ledger has no such range.
+    """
+    stop = head.size if end is None else end
+    if not 0 <= start <= stop <= head.size:
+        raise InvalidInputError(f"The ledger has entries 0 to {head.size}; there is no range {start} to {stop}.")
+    return stop
 
 
 class _NothingToStoreError(Exception):

@@ -13,6 +13,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from struct import iter_unpack
 from typing import NamedTuple, Self
 
 from volition.errors import InvalidInputError, ProofError
@@ -65,15 +66,24 @@ def count_nodes(size: int, lowest: int = 0) -> int:
 
 
 def root_of(hashes: Iterable[bytes]) -> bytes:
-    """Return the root over the hashes of leaves, keeping nothing: level by level, as fast as Python hashes."""
-    level, sha256 = list(hashes), hashlib.sha256
-    if not level:
-        return EMPTY_ROOT
-    while len(level) > 1:
-        last = level[len(level) & ~1 :]  # one without a neighbour goes up as it is
-        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=False)]
-        level += last
-    return level[0]
+    """Return the root over the hashes of leaves, keeping nothing."""
+    return root_of_joined(b"".join(hashes))
+
+
+def root_of_joined(hashes: bytes) -> bytes:
+    """Return the root over the hashes of leaves, which stand one after the other."""
+    level = hashes
+    while len(level) > HASH_BYTES:
+        last = level[len(level) - len(level) % (2 * HASH_BYTES) :]  # one without a neighbour goes up as it is
+        level = _above(level) + last
+    return level or EMPTY_ROOT
+
+
+def _above(level: bytes) -> bytes:
+    """Return the nodes above those of a level, all one after the other: as fast as Python hashes."""
+    sha256, whole = hashlib.sha256, len(level) - len(level) % (2 * HASH_BYTES)
+    pairs = iter_unpack(f"{2 * HASH_BYTES}s", memoryview(level)[:whole])
+    return b"".join([sha256(b"\x01" + pair).digest() for (pair,) in pairs])
 
 
 class Frontier:
@@ -131,15 +141,13 @@ class Tree:
 
     def __init__(self, entries: Iterable[bytes] = (), *, hashes: Iterable[bytes] | None = None) -> None:
         """Hash every entry, in the order given; or take the `hashes` of entries of which nothing else is known."""
-        frontier = Frontier()
-        self._levels: list[bytearray] = []  # the nodes of each, one after the other: 64 bytes for each entry in all
-        for leaf in map(leaf_hash, entries) if hashes is None else hashes:
-            for node in frontier.append(leaf):
-                if node.level == len(self._levels):
-                    self._levels.append(bytearray())
-                self._levels[node.level] += node.hash
-        self.size = frontier.size
-        self.root = frontier.root()
+        level = b"".join(leaf_hashes(entries) if hashes is None else hashes)
+        self._levels = [level]  # the nodes of each, one after the other: 64 bytes for each entry in all
+        while len(level) >= 2 * HASH_BYTES:
+            level = _above(level)
+            self._levels.append(level)
+        self.size = len(self._levels[0]) // HASH_BYTES
+        self.root = root(self.size, self.read)
 
     def read(self, level: int, number: int) -> bytes:
         """Return the hash of the node (level, number)."""

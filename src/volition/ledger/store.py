@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from volition.ledger import merkle
 from volition.ledger.signing import Checkpoint
 
@@ -33,9 +35,8 @@ class Head:
     untouched: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
-    """What one append adds.
+class Growth(msgspec.Struct, frozen=True, kw_only=True):
+    """What one append adds; a `Struct`, as an entry is, since each append makes one.
 
     Attributes:
         leaves: The new entries' bytes, the first at place `Head.size`.

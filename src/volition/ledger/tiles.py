@@ -126,6 +126,38 @@ def export_tiles(ledger: Ledger, key: VerifierKey, folder: Path, note: str, *, w
         raise BackendError(msg) from error
 
 
+def read_entries(folder: Path, key: VerifierKey, start: int) -> tuple[str, list[bytes]]:
+    """Return the checkpoint of an export, verified, and its entries from `start` on, which nobody has verified yet.
+
+    Raises:
+        InvalidInputError: There is no export with entries in the folder.
+        ProofError: The checkpoint is of another log, or a file of entries was cut.
+    """
+    try:
+        note = (folder / CHECKPOINT).read_text(encoding="utf-8")
+        size = open_checkpoint(note, key).size
+        leaves: list[bytes] = []
+        for number in range(start // WIDTH, -(-size // WIDTH)):
+            bundle = (folder / tile_path(ENTRIES, number, min(WIDTH, size - number * WIDTH))).read_bytes()
+            leaves += _unpacked(bundle)[start - number * WIDTH if number == start // WIDTH else 0 :]
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{folder} holds no log with its entries: {error}. `volition log export FOLDER` writes one."
+        raise InvalidInputError(msg) from error
+    return note, leaves
+
+
+def _unpacked(bundle: bytes) -> list[bytes]:
+    """Return the entries of a bundle, each of which stands behind its length."""
+    found, place = [], 0
+    while place < len(bundle):
+        end = place + 2 + int.from_bytes(bundle[place : place + 2], "big")
+        if end > len(bundle):
+            raise ProofError("A file of the log's entries was cut.")
+        found.append(bundle[place + 2 : end])
+        place = end
+    return found
+
+
 def _old_size(ledger: Ledger, key: VerifierKey, folder: Path) -> int:
     """Return the size of the checkpoint that lies in a folder; 0 if there is none."""
     path = folder / CHECKPOINT
@@ -176,8 +208,7 @@ class _Writing:
     def write(self, ledger: Ledger, checkpoint: Checkpoint, note: str, old: int) -> Exported:
         size = checkpoint.size
         number = self._begin // WIDTH
-        for entry in ledger.entries(self._begin, size):
-            leaf = entry.leaf_bytes
+        for leaf in ledger.leaves(self._begin, size):
             self._edge[0].append(merkle.leaf_hash(leaf))
             self._bundle.append(len(leaf).to_bytes(2, "big") + leaf)
             if len(self._bundle) == WIDTH:

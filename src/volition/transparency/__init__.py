@@ -16,6 +16,8 @@ holdings        what is held of one person, to read and to take away
 data_requests   what a person asked for, and its progress
 traces          what the models learned from one party
 figures         what audits measured, as one party may see it
+verdicts        what the figures say, in sentences
+savings         what features saved an account
 weigh           what a yes gives and costs, before the choice
 verify          evidence, checked offline: a log, a bundle, a proof of a person
 prove           evidence, written

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from volition.canonical import canonical_json, text_to_us, us_to_datetime, us_to_text
 from volition.errors import BackendError, InvalidInputError
+from volition.files import busy_database
 from volition.ledger import merkle
 from volition.transparency.usage import open_us
 
@@ -39,8 +40,10 @@ READINGS: Final[Mapping[str, str]] = {
     "entries": "entries of the log that name a person",
     "owed": "whose data models must forget, and why",
     "weigh": "what a person's choice gives and costs",
+    "permits": "who permits what, as a table for other programs",
     "snapshot": "a training set with records of an account's people, as files",
     "feature": "records of a person in a feature's answer",
+    "endpoint": "records of a person, sent to the language model that the operator configured",
 }
 """What is read, by the name that a line has for it."""
 
@@ -49,6 +52,9 @@ EVERYONE: Final = "everyone"
 
 FEATURE: Final = "feature"
 """The role of a feature: it works for a user of the account who may see those records."""
+
+ENDPOINT: Final = "language model"
+"""The role of the host of a language model to which records are sent."""
 
 PROOF_FORMAT: Final = "volition/access-proof/1"
 
@@ -326,8 +332,11 @@ class AccessLog:
         try:
             yield
         except sqlite3.Error as error:
-            msg = f"Who looks at personal data could not be noted or read in {self._path}: {error}. Nothing is shown "
-            raise BackendError(msg + "without that. Free space or check the file, then try again.") from error
+            msg = (
+                f"Who looks at personal data could not be noted or read in {self._path}: {error}. Nothing is shown "
+                "without that. Free space or check the file, then try again."
+            )
+            raise busy_database(self._path, error) or BackendError(msg) from error
 
 
 _READY: Final = """

@@ -5,7 +5,8 @@ It cannot show that there is nothing more; what is older than such entries is no
 """
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 from volition.consent.gate import Subject
 from volition.errors import InvalidInputError
@@ -13,6 +14,8 @@ from volition.ledger.log import Ledger
 from volition.records.commitment import CollectedBatch, Fact, Leaves, paths_of, person_token, split_hashes
 from volition.records.lake import Lake
 from volition.transparency.verify.collected import COLLECTED_FORMAT
+
+_ASKED_AT_ONCE: Final = 500
 
 
 def prove_collected(
@@ -55,6 +58,15 @@ def prove_collected(
         "batches": [_shown(batch, facts, pseudonyms, ledger, size) for batch in known],
         "checkpoint": ledger.checkpoint(size),
     }
+
+
+def is_provable(lake: Lake, subject: Subject, *, conversation: str | None = None) -> bool:
+    """Return whether anything can be proved of what was recorded about a person, or of one conversation alone.
+
+    Nothing can where nothing was recorded, or all of it is older than the ledger's entries about that.
+    """
+    ids = (fact.record_id for fact in lake.facts(subject) if conversation in {None, fact.conversation})
+    return any(lake.has_entry(some) for some in iter(lambda: list(islice(ids, _ASKED_AT_ONCE)), []))
 
 
 def _shown(

@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, us_to_text
 from volition.consent.controller import Controller
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule, Terms, leaves
+from volition.consent.terms.model import Basis, Rule, Terms
+from volition.consent.terms.vocabulary import covers, root_of
 from volition.ledger.entry import Entry
 
 VIA: Final[Mapping[str, str]] = {
@@ -49,7 +50,6 @@ _RIGHTS: Final = ("eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A20", "
 """To withdraw, of access, to erasure, to take away, to object: what the pages of rights do."""
 _SETTINGS: Final = "/settings"
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
-_ALL: Final = ("content", "service")
 
 
 def record_of(
@@ -80,12 +80,26 @@ def record_of(
     if answer.kind == "decision":
         via = VIA.get(str(answer.body.get("via")), "not recorded")
         record["dpv:hasConsentStatus"]["dpv:hasIndicationMethod"] = via
+        if "claim" in answer.body:
+            record["dpv:hasConsentStatus"] |= _claimed(answer)
     process = record.get("dpv:hasProcess") or _signalled(answer, terms)
     if process is not None:
         region = own[0].body["region"] if own else None
         record["dpv:hasProcess"] = process | _conditions(answer, terms, region)
         record["dpv:hasProcess"]["dpv:hasRecipient"] = record["dpv:hasRecipient"]
     return record
+
+
+def _claimed(answer: Entry) -> dict[str, Any]:
+    """Return what the status of an imported answer says of when and where it was given, and when it was recorded."""
+    claim = answer.body["claim"]
+    told = {"dct:source": claim["source"], "dct:publisher": claim["by"], "volition:recorded": _time(answer.at_us)}
+    told |= {f"volition:{key}": claim[key] for key in ("id", "wording") if key in claim}
+    return {
+        "dpv:isIndicatedAtTime": {"@type": "xsd:dateTime", "@value": claim["said"]},
+        "dpv:hasIndicationMethod": f"imported: given elsewhere, according to {claim['source']}",
+        "volition:claim": told,
+    }
 
 
 def receipt_of(record: Mapping[str, Any], answer: Entry) -> dict[str, Any]:
@@ -167,8 +181,9 @@ def _signalled(answer: Entry, terms: Entry | None) -> dict[str, Any] | None:
     """Return what a signal refuses by the terms under which it was given; none where no terms say."""
     if terms is None or answer.kind != "signal":
         return None
-    purposes = Terms.from_json(terms.body["terms"]).signals.get(str(answer.body["signal"]), ())
-    return _process(purposes, _ALL) if purposes else None
+    version = Terms.from_json(terms.body["terms"])
+    purposes = version.signals.get(str(answer.body["signal"]), ())
+    return _process(purposes, sorted(version.vocabulary.all_data)) if purposes else None
 
 
 def _process(purposes: Iterable[str], data: Iterable[str]) -> dict[str, Any]:
@@ -196,27 +211,31 @@ def _conditions(answer: Entry, terms: Entry | None, region: str | None) -> dict[
 
 
 def _rules(answer: Entry, terms: Terms, region: str | None) -> list[Rule]:
+    categories, purposes = terms.vocabulary.categories, terms.vocabulary.purposes
     if answer.kind == "signal":
-        purposes, categories = terms.signals.get(str(answer.body["signal"]), ()), leaves(_ALL, CATEGORIES)
-    else:
-        purposes, categories = leaves(answer.body["purpose"], PURPOSES), leaves(answer.body["data"], CATEGORIES)
+        purposes = terms.signals.get(str(answer.body["signal"]), ())
+    else:  # what other terms declare, these have no rule for
+        categories, purposes = (
+            tuple(leaf for leaf in known if any(covers(name, leaf) for name in answer.body[key]))
+            for key, known in (("data", categories), ("purpose", purposes))
+        )
     found = (terms.rule_for(category, purpose, region) for category in categories for purpose in purposes)
     return list(dict.fromkeys(rule for rule in found if rule is not None))
 
 
 def _purpose(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"@id": f"urn:volition:purpose:{name}", "@type": "dpv:Purpose", "dct:title": name}
-    broader = _BROADER.get(name) or _BROADER.get(name.partition("/")[0])
+    broader = _BROADER.get(name) or _BROADER.get(root_of(name))
     if broader is not None:
         found["skos:broader"] = {"@id": broader}
-    if name.startswith("train"):
+    if root_of(name) == "train":
         found["dpv:hasProcessing"] = {"@id": "ai:ModelTraining"}
     return found
 
 
 def _personal_data(name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"@id": f"urn:volition:category:{name}", "@type": "dpv:PersonalData", "dct:title": name}
-    if name.startswith("content"):
+    if root_of(name) == "content":
         found["skos:broader"] = {"@id": "pd:Communication"}
     return found
 

@@ -17,13 +17,12 @@ from typing import Any, Final
 from volition.canonical import us_to_text
 from volition.consent.history import Decision, History
 from volition.consent.references import ConversationRef, PartyRef
-from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.errors import DamagedError, ProofError
 from volition.learning.forget import Owed
 from volition.learning.registry import ModelState
 from volition.records.snapshot import Key, Snapshot
 
 _PERSON: Final = "person:"
-_CONTENT: Final = frozenset(leaves(["content"], CATEGORIES))
 
 _Counted = tuple[str, tuple[str, ...], tuple[str, ConversationRef] | None]
 """A snapshot, a party's names, and a conversation: what rows are counted of."""
@@ -44,7 +43,8 @@ class AffectedModel:
     Attributes:
         model: The model.
         family: Its family.
-        rows: How many of the person's rows that the request covers it learned from.
+        rows: How many of the person's rows that the request covers it learned from; none where its training set is
+            damaged, or gone, so that it is not known.
         due_us: By when it must have forgotten; none once it has.
         forgotten_us: When it forgot; none until it has.
         successor: The model that never saw the person; none if it was not replaced.
@@ -52,7 +52,7 @@ class AffectedModel:
 
     model: str
     family: str
-    rows: int
+    rows: int | None
     due_us: int | None
     forgotten_us: int | None
     successor: str | None
@@ -131,6 +131,7 @@ class _Asked:
     kind: RequestKind
     seq: int
     at_us: int
+    said_us: int
     categories: frozenset[str]
     purposes: frozenset[str]
     parties: list[str]
@@ -150,13 +151,14 @@ class _Asked:
         return fits and alike
 
 
-def data_requests_of(
+def data_requests_of(  # noqa: PLR0913 - what a request is read from
     parties: Sequence[str],
     *,
     history: History,
     models: Iterable[ModelState],
     owed: Iterable[Owed],
     open_snapshot: Callable[[str], Snapshot],
+    purpose_of: Callable[[str], str],
 ) -> tuple[DataRequest, ...]:
     """Return what a person asked for, the newest first.
 
@@ -165,21 +167,28 @@ def data_requests_of(
         history: What everybody decided.
         models: Every model that was ever trained.
         owed: Every forgetting that is owed now.
-        open_snapshot: Opens the snapshot that a model learned from, by its id.
+        open_snapshot: Opens the snapshot that a model learned from, by its id. What a model learned from one that is
+            damaged, or gone, is not known; it is told where the model owes a forgetting, or has forgotten.
+        purpose_of: Returns for which purpose a snapshot was frozen, by its id, as the ledger says.
     """
     due = {one.model: one.due_us for one in owed}
-    learned = _Learned(models, open_snapshot)
+    learned = _Learned(models, open_snapshot, purpose_of)
     return tuple(_request(one, history, learned, due) for one in reversed(_asked(parties, history)))
 
 
 def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[str, int]) -> DataRequest:
     """Return one request with what became of each model that had learned from what it covers."""
     decisions = history.party(one.parties[0]).decisions
-    had = list(learned.affected(one))
+    had = [
+        (model, total, rows)
+        for model, total, rows in learned.affected(one)
+        if total is not None or model.forgotten_us is not None or model.id in due
+    ]
     spared = {
         model.id
-        for model, _, rows in had
-        if (
+        for model, total, rows in had
+        if total is not None
+        and (
             _is_spared(one, model, rows, learned.purpose(model), decisions)
             if one.place is None
             else _is_back_in(one, model, learned.purpose(model), history)
@@ -190,11 +199,9 @@ def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[st
         kind=one.kind,
         seq=one.seq,
         at_us=one.at_us,
-        categories=tuple(name for name in CATEGORIES if name in one.categories),
-        purposes=tuple(name for name in PURPOSES if name in one.purposes),
-        until_us=_until_us(one.seq, one.categories, one.purposes, decisions)
-        if one.place is None
-        else _back_in_us(one, history, one.purposes),
+        categories=tuple(name for name in history.vocabulary.categories if name in one.categories),
+        purposes=tuple(name for name in history.vocabulary.purposes if name in one.purposes),
+        until_us=_until_us(one, decisions) if one.place is None else _back_in_us(one, history, one.purposes),
         models=tuple(
             AffectedModel(
                 model=model.id,
@@ -218,7 +225,7 @@ def _is_spared(
     """Return whether a later yes, said before the model forgot, reached back to every row that the no covered."""
     return any(
         said.yes
-        and said.seq > one.seq
+        and said.said_us > one.said_us
         and said.covers_us is not None
         and purpose in said.purposes
         and (model.forgotten_us is None or said.at_us < model.forgotten_us)
@@ -237,6 +244,7 @@ def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
                 kind=RequestKind.REFUSAL,
                 seq=said.seq,
                 at_us=said.at_us,
+                said_us=said.said_us,
                 categories=said.categories,
                 purposes=said.purposes,
                 parties=[party],
@@ -249,7 +257,8 @@ def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
                 kind=RequestKind.EXCLUSION,
                 seq=said.seq,
                 at_us=said.at_us,
-                categories=_CONTENT,
+                said_us=said.at_us,
+                categories=history.vocabulary.content,
                 purposes=said.purposes,
                 parties=[party],
                 place=(said.account, said.conversation),
@@ -263,8 +272,9 @@ def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
                     kind=RequestKind.ERASURE,
                     seq=known.erased_seq,
                     at_us=known.erased_us,
-                    categories=frozenset(CATEGORIES),
-                    purposes=frozenset(PURPOSES),
+                    said_us=known.erased_us,
+                    categories=frozenset(history.vocabulary.categories),
+                    purposes=frozenset(history.vocabulary.purposes),
                     parties=[party],
                 )
             )
@@ -275,13 +285,12 @@ def _asked(parties: Sequence[str], history: History) -> list[_Asked]:
     return found
 
 
-def _until_us(
-    seq: int, categories: frozenset[str], purposes: frozenset[str], decisions: Iterable[Decision]
-) -> int | None:
-    """Return when the first later yes covered some of what a no covers; none if none did."""
+def _until_us(one: _Asked, decisions: Iterable[Decision]) -> int | None:
+    """Return when the first later yes covered some of what a no covers and both were recorded; none if none did."""
     for said in decisions:
-        if said.yes and said.seq > seq and categories & said.categories and purposes & said.purposes:
-            return said.at_us
+        concerns = one.categories & said.categories and one.purposes & said.purposes
+        if said.yes and said.said_us > one.said_us and concerns:
+            return max(said.at_us, one.at_us)
     return None
 
 
@@ -315,38 +324,52 @@ class _Rows:
 class _Learned:
     """What each model learned of a person, by category; each snapshot is counted once for a party."""
 
-    def __init__(self, models: Iterable[ModelState], open_snapshot: Callable[[str], Snapshot]) -> None:
+    def __init__(
+        self,
+        models: Iterable[ModelState],
+        open_snapshot: Callable[[str], Snapshot],
+        purpose_of: Callable[[str], str],
+    ) -> None:
         self._models = list(models)
         self._open = open_snapshot
-        self._purposes: dict[str, str] = {}
-        self._rows: dict[_Counted, dict[str, _Rows]] = {}
+        self._purpose_of = purpose_of
+        self._rows: dict[_Counted, dict[str, _Rows] | None] = {}
 
-    def affected(self, asked: _Asked) -> Iterable[tuple[ModelState, int, Mapping[str, _Rows]]]:
-        """Yield the models that a no at an instant affects, with how many rows that it covers, and which."""
+    def affected(self, asked: _Asked) -> Iterable[tuple[ModelState, int | None, Mapping[str, _Rows]]]:
+        """Yield the models that a no at an instant affects, with how many rows that it covers, and which.
+
+        How many is not known of those whose snapshot is damaged.
+        """
         for model in self._models:
             if model.trained_us > asked.at_us or (model.forgotten_us is not None and model.forgotten_us < asked.at_us):
                 continue
+            if self.purpose(model) not in asked.purposes:
+                continue
             found = self._of(model.snapshot, tuple(asked.parties), asked.place)
+            if found is None:
+                yield model, None, {}
+                continue
             rows = {category: held for category, held in found.items() if category in asked.categories}
-            if self.purpose(model) in asked.purposes and rows:
+            if rows:
                 yield model, sum(held.number for held in rows.values()), rows
 
     def purpose(self, model: ModelState) -> str:
         """Return the purpose for which a model learned."""
-        if model.snapshot not in self._purposes:
-            self._purposes[model.snapshot] = self._open(model.snapshot).purpose
-        return self._purposes[model.snapshot]
+        return self._purpose_of(model.snapshot)
 
     def _of(
         self, name: str, parties: tuple[str, ...], place: tuple[str, ConversationRef] | None
-    ) -> Mapping[str, _Rows]:
+    ) -> Mapping[str, _Rows] | None:
         """Count a party's rows, of one conversation where one is named; rows of which none is known could be of it."""
         if (name, parties, place) not in self._rows:
-            snapshot = self._open(name)
-            self._purposes[name] = snapshot.purpose
+            try:
+                keys = self._open(name).keys
+            except (ProofError, DamagedError):
+                self._rows[name, parties, place] = None
+                return None
             pseudonyms = {party.removeprefix(_PERSON) for party in parties}
             rows: dict[str, _Rows] = {}
-            for key in snapshot.keys:
+            for key in keys:
                 if not pseudonyms.isdisjoint(key.people) and _is_of(key, place):
                     held = rows.setdefault(key.category, _Rows(0, key.collected_us))
                     held.number += 1

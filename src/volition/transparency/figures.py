@@ -5,9 +5,10 @@ five people, or from which one could be derived (a differencing attack), is with
 was not measured says "not measured"; nothing is estimated.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from volition.consent.references import Pseudonym, person_ref
 from volition.learning.audit.finding import NO_BOUND, NOT_MEASURED, Finding
@@ -20,10 +21,32 @@ RISKS: Final = ("attack", "canary", "fairness", "poisoning")
 """What a yes can cost: "attack" is membership inference, "canary" memorisation, "poisoning" the harm that one party's
 data can do to others. A risk that a model's audits did not look at is shown as not measured."""
 
+CANARY_BITS_BY_CHANCE: Final = 1 / math.log(2)
+"""Mean exposure, in bits, of what a model does not remember: the mean of -log2 of a uniform number."""
+
 _OWN_DATA: Final = "own data"
 _PERSON: Final = "person:"
 WHEN_ASKED: Final = "It takes long, so it is measured when asked for: `volition weigh --measure`."
 _WITHHELD: Final = f"It rests on fewer than {FEWEST} people, and would reveal something about individuals."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstPlaces:
+    """For which share of the units what was wanted came first.
+
+    Attributes:
+        trained: The share with training, from 0 to 1.
+        untrained: The same without.
+        value: The one less the other.
+        low: Lower end of its 95 % interval, paired by unit; none where there is too little for one.
+        high: Upper end of it.
+    """
+
+    trained: float
+    untrained: float
+    value: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +65,11 @@ class MeasuredFigure:
         verdict: "pass", "fail", "no bound" or "not measured".
         how: How it was measured, or why it was not.
         model: The model that was measured; none if there is none.
+        trained: Of a benefit, the measure with training; none for other figures.
+        untrained: The same without training.
+        first: Of a benefit, for which share of the units what was wanted came first; none where nothing is ranked.
+        chance: Of a risk, the figure of somebody who knows nothing, or of a model that remembers nothing; none if there
+            is none.
     """
 
     what: str
@@ -55,6 +83,10 @@ class MeasuredFigure:
     verdict: str
     how: str
     model: str | None
+    trained: float | None = None
+    untrained: float | None = None
+    first: FirstPlaces | None = None
+    chance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,16 +96,20 @@ class KnownModel:
     Attributes:
         state: What the ledger says of it.
         at_work: Whether it is at work.
-        snapshot: What it learned from.
-        findings: What its audits found; empty if it was not audited.
+        purpose: What it was trained for.
+        snapshot: What it learned from; none where that is damaged or lost.
+        findings: What its audits found; empty if it was not audited, or if that cannot be read.
+        has_lost_findings: Whether what its audits found cannot be read.
         effect: What the party's own data is worth to the account's units and to the party's own, if that was measured
             just now; a text says why it could not be.
     """
 
     state: ModelState
     at_work: bool
-    snapshot: Snapshot
+    purpose: str
+    snapshot: Snapshot | None
     findings: Sequence[Finding]
+    has_lost_findings: bool = False
     effect: tuple[Effect, Effect] | str | None = None
 
 
@@ -122,7 +158,7 @@ def gains(party: WeighingParty, shown: Sequence[KnownModel]) -> Iterator[Measure
     for model in shown:
         overall = [found for found in model.findings if found.audit == "benefit"]
         if not overall:
-            yield _missing("benefit", "everybody", f"{model.state.id} was not audited.", model)
+            yield _missing("benefit", "everybody", _why_unmeasured(model, f"{model.state.id} was not audited."), model)
         for found in overall:
             yield from _own_benefit(party, model, found)
             yield _of_everybody(party, found, model)
@@ -189,6 +225,7 @@ def _of_account(party: WeighingParty, what: str, found: Finding, model: KnownMod
         verdict=NO_BOUND,
         how=found.how,
         model=model.state.id,
+        **_compared(figures),
     )
 
 
@@ -234,7 +271,12 @@ def costs(party: WeighingParty, shown: Sequence[KnownModel]) -> Iterator[Measure
             yield _figure(one.audit, "everybody", one, model)
         for risk in RISKS:
             if risk not in {one.audit for one in found}:
-                yield _missing(risk, "everybody", f"No audit of {model.state.id} looked at it.", model)
+                why = _why_unmeasured(model, f"No audit of {model.state.id} looked at it.")
+                yield _missing(risk, "everybody", why, model)
+
+
+def _why_unmeasured(model: KnownModel, otherwise: str) -> str:
+    return f"What audits found of {model.state.id} cannot be read here." if model.has_lost_findings else otherwise
 
 
 def _figure(what: str, about: str, found: Finding, model: KnownModel) -> MeasuredFigure:
@@ -250,7 +292,27 @@ def _figure(what: str, about: str, found: Finding, model: KnownModel) -> Measure
         verdict=found.verdict,
         how=found.how,
         model=model.state.id,
+        chance=_by_chance(found),
+        **(_compared(found.detail) if found.audit == "benefit" and found.measured else {}),
     )
+
+
+def _compared(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a benefit's measure with training and without, and the same in first places where it has that."""
+    first = figures.get("first")
+    return {
+        "trained": figures.get("trained"),
+        "untrained": figures.get("untrained"),
+        "first": None if first is None else FirstPlaces(**first),
+    }
+
+
+def _by_chance(found: Finding) -> float | None:
+    """Return what a risk's figure would be without the model, or of a model that remembers nothing."""
+    if not found.measured or found.audit not in {"attack", "canary"}:
+        return None
+    rate = found.detail.get("false_positive_rate") if found.audit == "attack" else CANARY_BITS_BY_CHANCE
+    return None if rate is None else float(rate)
 
 
 def _missing(what: str, about: str, why: str, model: KnownModel | None = None) -> MeasuredFigure:

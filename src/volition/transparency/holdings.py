@@ -20,7 +20,7 @@ import tempfile
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import IO, Any, Final, Self
 
@@ -31,6 +31,7 @@ from volition.canonical import us_to_datetime, us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.permits import Reason
 from volition.consent.references import Pseudonym, person_ref, source_id
+from volition.errors import DamagedError, ProofError
 from volition.records.lake import HeldRecord, Lake, Row
 from volition.records.snapshot import Snapshot
 from volition.transparency.usage import UsageCount
@@ -100,13 +101,13 @@ class TrainingSet:
         snapshot: The snapshot.
         purpose: The purpose that it was frozen for.
         at_us: When, microseconds since the Unix epoch, UTC.
-        rows: How many of its rows concern the person.
+        rows: How many of its rows concern the person; none where it is damaged, or gone, so that it is not known.
     """
 
     snapshot: str
     purpose: str
     at_us: int
-    rows: int
+    rows: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,19 +279,26 @@ def count_days(lake: Lake, subject: Subject) -> tuple[DayCount, ...]:
     return tuple(sorted(days, key=lambda one: one.day, reverse=True))
 
 
-def training_sets_of(pseudonyms: Collection[str], snapshots: Iterable[tuple[int, Snapshot]]) -> tuple[TrainingSet, ...]:
-    """Return which of some snapshots a person is in, under any pseudonym; the newest first; each with its instant."""
+def training_sets_of(
+    pseudonyms: Collection[str], frozen: Iterable[TrainingSet], open_snapshot: Callable[[str], Snapshot]
+) -> tuple[TrainingSet, ...]:
+    """Return which of some training sets a person is in, or may be in, under any pseudonym; the newest first.
+
+    Args:
+        pseudonyms: The person, under each of their identities.
+        frozen: Every training set, as the ledger has it.
+        open_snapshot: Opens one. Whether the person is in one that is damaged, or gone, is not known, and it is told.
+    """
     known = frozenset(pseudonyms)
-    training_sets = [
-        TrainingSet(
-            snapshot=snapshot.id,
-            purpose=snapshot.purpose,
-            at_us=at_us,
-            rows=sum(not known.isdisjoint(key.people) for key in snapshot.keys),
-        )
-        for at_us, snapshot in snapshots
-    ]
-    return tuple(sorted((one for one in training_sets if one.rows), key=lambda one: one.at_us, reverse=True))
+    found = []
+    for one in frozen:
+        try:
+            rows = sum(not known.isdisjoint(key.people) for key in open_snapshot(one.snapshot).keys)
+        except (ProofError, DamagedError):
+            found.append(one)
+        else:
+            found += [replace(one, rows=rows)] if rows else []
+    return tuple(sorted(found, key=lambda one: one.at_us, reverse=True))
 
 
 def write_export(  # noqa: PLR0913 - what an export is made of

@@ -1,7 +1,8 @@
 """Proofs: evidence from the transparency log that anyone can verify offline, with nothing but the public key.
 
 A *bundle* (zip) holds the whole ledger, its signed checkpoint, and for each model that is not forgotten the snapshot
-without its content and the signed release. `verify.bundle` says what is checked of it.
+without its content and the signed release, with the model's settings and its signature. `verify.bundle` says what is
+checked of it.
 
 A *proof of a person* shows that a person is in one model's snapshot or is not (inclusion and non-inclusion), to anyone
 who knows the pseudonym, and reveals nobody else; `verify.people` checks it.
@@ -11,9 +12,10 @@ The bundle names people by pseudonyms only, and holds no content.
 
 import json
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 from volition.errors import BackendError, InvalidInputError, ProofError
@@ -26,15 +28,21 @@ from volition.ledger.log import Ledger
 from volition.records.snapshot import Snapshot, person_leaf, person_tag, rows_commitment
 from volition.transparency.verify.archive import pack
 from volition.transparency.verify.people import PROOF_FORMAT
-from volition.transparency.verify.releases import RELEASE
+from volition.transparency.verify.releases import SETTINGS, release_files
 from volition.transparency.verify.snapshots import evidence_of
 
 _MOST_ROWS: Final = 10_000_000
 """More rows of one person than this are in no snapshot."""
 
 
-def write_bundle(
-    path: Path, *, ledger: Ledger, snapshots: Path, releases: Path, checkpoint: Callable[[int], str] | None = None
+def write_bundle(  # noqa: PLR0913 - where each part lies
+    path: Path,
+    *,
+    ledger: Ledger,
+    snapshots: Path,
+    models: Path,
+    releases: Path,
+    checkpoint: Callable[[int], str] | None = None,
 ) -> int:
     """Write the evidence for every model that is not forgotten. The same ledger gives the same bytes.
 
@@ -42,6 +50,7 @@ def write_bundle(
         path: Where to.
         ledger: The log.
         snapshots: The folder of snapshots.
+        models: The folder of models.
         releases: The folder of releases.
         checkpoint: Gives the signed checkpoint of a size, perhaps with signatures of witnesses; none for the ledger's.
 
@@ -52,20 +61,23 @@ def write_bundle(
         BackendError: A part of it is missing, or the file cannot be written; an earlier file of that name is kept.
     """
     entries = list(ledger.entries())
-    models = models_in(entries)
-    working = [model for model in models.values() if model.forgotten_us is None]
+    states = models_in(entries)
+    working = [model for model in states.values() if model.forgotten_us is None]
     members: dict[str, bytes] = {
         "checkpoint": (checkpoint or ledger.checkpoint)(len(entries)).encode(),
         "entries.jsonl": b"".join(entry.leaf_bytes + b"\n" for entry in entries),
     }
     try:
-        settle_releases(releases, models)
+        settle_releases(releases, states)
         for model in working:
             folder = snapshots / model.snapshot
             for name in evidence_of(json.loads((folder / "manifest.json").read_bytes())):
                 members[f"snapshots/{model.snapshot}/{name}"] = (folder / name).read_bytes()
-            for name in RELEASE if model.released_us is not None else ():
-                members[f"releases/{model.id}/{name}"] = (releases / model.id / name).read_bytes()
+            if model.released_us is not None:
+                card = (releases / model.id / "card.json").read_bytes()
+                for name in release_files(card):
+                    folder = models / model.id / "model" if name == SETTINGS else releases / model.id
+                    members[f"releases/{model.id}/{name}"] = (folder / name).read_bytes()
     except OSError as error:
         msg = f"The evidence is incomplete: {error}. Restore what is missing from a backup of the workspace."
         raise BackendError(msg) from error
@@ -85,6 +97,10 @@ class _People:
         self._tags = b"".join(bytes.fromhex(leaf[2:66].decode()) for leaf in leaves)
         self._commitments = b"".join(bytes.fromhex(leaf[69:133].decode()) for leaf in leaves)
         self._tree = merkle.Tree(leaves)
+
+    def __len__(self) -> int:
+        """Return how many people are in it."""
+        return self._tree.size
 
     def find(self, tag: str) -> tuple[int, bool]:
         """Return where a tag is, or would be, and whether it is there."""
@@ -120,9 +136,32 @@ class _People:
         return digests[32 * place : 32 * (place + 1)]
 
 
-@lru_cache(maxsize=8)
-def _people_of(folder: Path, digest_of_people: str) -> _People:  # noqa: ARG001 - it tells snapshots apart
-    return _People(Snapshot.open(folder).people_leaves())
+class _Trees:
+    """The trees of people of snapshots that were asked for of late, as many as fit; the last one always stays."""
+
+    def __init__(self, most: int) -> None:
+        """Keep trees of so many people in all."""
+        self._most = most
+        self._kept: OrderedDict[tuple[Path, str], _People] = OrderedDict()
+        self._turn = Lock()
+
+    def of(self, snapshot: Snapshot) -> _People:
+        """Return the tree of a snapshot, built from its file if it is not kept."""
+        name = snapshot.folder, snapshot.manifest["files"]["people.json"]
+        with self._turn:
+            people = self._kept.get(name)
+        if people is None:
+            people = _People(snapshot.people_leaves())
+        with self._turn:
+            self._kept[name] = people
+            self._kept.move_to_end(name)
+            total = sum(map(len, self._kept.values()))
+            while total > self._most and len(self._kept) > 1:
+                total -= len(self._kept.popitem(last=False)[1])
+        return people
+
+
+_TREES: Final = _Trees(4_000_000)  # half a gigabyte
 
 
 def prove_person(  # noqa: PLR0913 - whom, in what, and by which log
@@ -136,7 +175,8 @@ def prove_person(  # noqa: PLR0913 - whom, in what, and by which log
 ) -> dict[str, Any]:
     """Prove that a person is, or is not, among those whom a model learned from.
 
-    The tree of the people of the last few snapshots stays in memory, so many proofs cost little more than one.
+    The trees of the people of many snapshots stay in memory, so proofs for many models, and of many people, cost little
+    more than one.
 
     Args:
         ledger: The log; it names the snapshot.
@@ -157,7 +197,7 @@ def prove_person(  # noqa: PLR0913 - whom, in what, and by which log
     shown = _named(ledger.entries() if entries is None else entries, snapshot.id, model)
     note = ledger.checkpoint() if checkpoint is None else checkpoint(max(one.seq for one in shown))
     size = ledger.open_checkpoint(note).size
-    people = _people_of(snapshot.folder, snapshot.manifest["files"]["people.json"])
+    people = _TREES.of(snapshot)
     tag = person_tag(snapshot.purpose, snapshot.manifest["at"], pseudonym)
     place, present = people.find(tag)
     leaves = (people.show(one) for one in ((place,) if present else (place - 1, place)))

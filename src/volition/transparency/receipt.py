@@ -26,6 +26,7 @@ from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey, open_checkpoint
 from volition.transparency.consent_record import early_record, receipt_of, record_of
 from volition.transparency.verify import forms
+from volition.transparency.verify.bodies import find_unreadable
 from volition.transparency.verify.checks import Verified, check_claim
 from volition.transparency.verify.people import read_shown_entries
 
@@ -40,6 +41,8 @@ FORMATS: Final = (FORMAT, EARLY_FORMAT)
 _EARLY_MEMBERS: Final = ("format", "record", "entries", "checkpoint")
 _MEMBERS: Final = (*_EARLY_MEMBERS, "receipt", "controller")
 _CLAIMED: Final = "what a receipt says of the operator: name, contact, address, law, language and where to answer"
+
+_CLAIMED_BY_IMPORTER: Final = "when and where an imported answer was given"
 
 
 def write_receipt(  # noqa: PLR0913 - an answer, and all that a receipt says of it
@@ -90,7 +93,10 @@ def verify_receipt(receipt: Any, verifier: VerifierKey) -> Verified:  # noqa: AN
     name = record.get("dct:identifier") if isinstance(record, Mapping) else "none"
     check, _ = check_claim(f"receipt {name}", partial(_check_receipt, receipt, verifier))
     claims_more = check.holds and bool(receipt.get("controller"))
-    return Verified(checks=(check,), claimed=(_CLAIMED,) if claims_more else ())
+    claimed = [_CLAIMED] if claims_more else []
+    if check.holds and isinstance(record, Mapping) and "volition:claim" in record["dpv:hasConsentStatus"]:
+        claimed.append(_CLAIMED_BY_IMPORTER)
+    return Verified(checks=(check,), claimed=tuple(claimed))
 
 
 def _check_receipt(receipt: Mapping[str, Any], verifier: VerifierKey) -> str:
@@ -113,7 +119,11 @@ def _check_receipt(receipt: Mapping[str, Any], verifier: VerifierKey) -> str:
     if not forms.same(receipt["record"], record):
         raise ProofError("The record does not match the ledger's entry.")
     said = f"said {answer.body['answer']}" if answer.kind == "decision" else f"signalled {answer.body['signal']}"
-    return f"entry {answer.seq} of the ledger: {answer.body['party'][:20]}... {said} at {us_to_text(answer.at_us)}"
+    when = f"at {us_to_text(answer.at_us)}"
+    if "claim" in answer.body:
+        claim = answer.body["claim"]
+        when = f"on {claim['said']} according to {claim['source']}, recorded on {us_to_text(answer.at_us)}"
+    return f"entry {answer.seq} of the ledger: {answer.body['party'][:20]}... {said} {when}"
 
 
 def _bearing(answer: Entry, rest: Sequence[Entry]) -> tuple[Entry | None, Sequence[Entry]]:
@@ -124,8 +134,15 @@ def _bearing(answer: Entry, rest: Sequence[Entry]) -> tuple[Entry | None, Sequen
         raise ProofError("The entries are not one answer, the terms under which it was given, and regions.")
     party = answer.body["party"]
     others = [one.body["party"] for one in regions if one.body["party"] != party]
-    if len(regions) > 2 or len(others) > 1 or any(not str(one).startswith("account:") for one in others):
+    if any(not str(one).startswith("account:") for one in others):
         raise ProofError("The receipt shows the region of somebody else.")
+    if len(others) > 1 or len(regions) - len(others) > 1:
+        raise ProofError(
+            "The receipt shows two regions of one party, or of two accounts: where it was, nobody can say."
+        )
     if any(one.seq > answer.seq for one in rest):
         raise ProofError("The terms were published, or the region was recorded, after the answer.")
+    unreadable = find_unreadable(sorted([answer, *rest], key=lambda one: one.seq))
+    if unreadable is not None:
+        raise ProofError(unreadable.why)
     return terms, regions

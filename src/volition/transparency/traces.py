@@ -66,6 +66,7 @@ class Trace:
         refused_us: Since when; none if nothing was taken out, or the model was forgotten.
         due_us: By when the model must have forgotten them; none likewise.
         forgot: Whether the model was forgotten because of this party, perhaps among others.
+        is_unsure: Whether what it learned from cannot be read here: whether any of it is the party's is not known.
     """
 
     model: ModelState
@@ -77,6 +78,7 @@ class Trace:
     refused_us: int | None
     due_us: int | None
     forgot: bool
+    is_unsure: bool = False
 
 
 @lru_cache(maxsize=64)
@@ -233,3 +235,19 @@ def _uses(share: Share, party: str, purpose: str) -> list[Use]:
         )
         for role in share.roles
     ]
+
+
+def unsure(model: ModelState, purpose: str, *, at_work: bool, forgot: bool) -> Trace:
+    """Return the trace of a model whose training set cannot be read: what it learned is not known."""
+    return Trace(
+        model=model,
+        purpose=purpose,
+        at_work=at_work,
+        categories=(),
+        rows=0,
+        refused=0,
+        refused_us=None,
+        due_us=None,
+        forgot=forgot,
+        is_unsure=True,
+    )

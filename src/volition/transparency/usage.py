@@ -25,6 +25,7 @@ from typing import Final
 
 from volition.canonical import text_to_us, us_to_datetime
 from volition.errors import BackendError
+from volition.files import busy_database
 
 DAY_US: Final = 24 * 3600 * 1_000_000
 
@@ -131,7 +132,7 @@ class UsageCounts:
                 raise
         except sqlite3.Error as error:
             msg = f"The use of records could not be noted in {self._path}: {error}. Free space, then try again."
-            raise BackendError(msg) from error
+            raise busy_database(self._path, error) or BackendError(msg) from error
 
     def of(self, pseudonym: str) -> tuple[UsageCount, ...]:
         """Return a person's counts, the newest day first.

@@ -8,6 +8,7 @@ than five people. A person sees their own.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 from volition.canonical import us_to_text
@@ -15,15 +16,20 @@ from volition.consent.gate import instant_text, remedy, uses
 from volition.consent.history import History
 from volition.consent.permits import NO_PERMIT_US, PartyRole, Permit, Say, Use, governing_rule, permit
 from volition.consent.references import Pseudonym, person_ref
-from volition.consent.terms.model import PURPOSES, Terms, leaves
+from volition.consent.terms.model import Terms
+from volition.errors import DamagedError, ProofError
 from volition.learning.audit.cross_validation import cross_validate
 from volition.learning.audit.marginal import Effect, marginal_effect
 from volition.learning.families.family import Family
+from volition.learning.families.installed import family_words
+from volition.learning.grades import is_exact
 from volition.progress import Progress
 from volition.records.lake import Row
 from volition.records.snapshot import Snapshot
 from volition.transparency.figures import KnownModel, MeasuredFigure, WeighingParty, costs, gains, is_few
+from volition.transparency.savings import Saving
 from volition.transparency.traces import Share, at_stake
+from volition.transparency.verdicts import risks, verdict
 
 _TRAINING: Final = "train/"
 _FEATURE: Final = "feature/"
@@ -89,8 +95,9 @@ class LearnedModel:
         model: Its id.
         family: Its family.
         at_work: Whether it is at work.
-        rows: How many rows it would forget; none if that would reveal something about individuals.
+        rows: How many rows it would forget; none if that would reveal something about individuals, or is not known.
         overridden: Who released it although it misses a bound, and why; none if it meets them all.
+        is_unsure: Whether what it learned from cannot be read here: it may hold rows of the party's, or none.
     """
 
     model: str
@@ -98,6 +105,7 @@ class LearnedModel:
     at_work: bool
     rows: int | None
     overridden: Mapping[str, str] | None
+    is_unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +117,9 @@ class WeighedPurpose:
         now: Whether it is allowed now.
         gains: What a yes gives.
         costs: What it costs in measured risk.
+        verdict: What it gives, in sentences that follow from the gains; empty unless the purpose is training.
+        own_risks: What it costs whoever says yes, in sentences that follow from the costs; empty likewise.
+        saved: What a feature saved the account; empty for other purposes, and for a guest of no account.
         a_no: What a no to this purpose alone does.
         switches: What those switches do that include a no to it.
         models: The models that would have to forget.
@@ -121,6 +132,9 @@ class WeighedPurpose:
     now: tuple[PermitState, ...]
     gains: tuple[MeasuredFigure, ...]
     costs: tuple[MeasuredFigure, ...]
+    verdict: tuple[str, ...]
+    own_risks: tuple[str, ...]
+    saved: tuple[Saving, ...]
     a_no: str
     switches: tuple[SwitchEffect, ...]
     models: tuple[LearnedModel, ...]
@@ -157,7 +171,7 @@ def to_show(models: Sequence[KnownModel], purpose: str) -> list[KnownModel]:
     """
     chosen: dict[str, KnownModel] = {}
     for model in models:
-        if model.snapshot.purpose != purpose or not (model.findings or model.at_work):
+        if model.purpose != purpose or not (model.findings or model.at_work):
             continue
         before = chosen.get(model.state.family)
         if before is None or model.at_work or not before.at_work:
@@ -221,7 +235,7 @@ def measure_own_data(  # noqa: PLR0913 - one model's family and rows, and who as
     crossed = cross_validate(family, rows, progress=progress)
     if crossed.fault:
         return crossed.fault
-    would = refusable(history, party.identities, at_us, purpose=model.snapshot.purpose)
+    would = refusable(history, party.identities, at_us, purpose=model.purpose)
     return marginal_effect(
         crossed,
         gone=lambda row: would(row.account, row.people, row.category),
@@ -238,6 +252,7 @@ def weigh(  # noqa: PLR0913 - what there is to weigh
     purposes: Mapping[str, Sequence[str]],
     models: Sequence[KnownModel],
     due_days: int,
+    saved: Mapping[str, tuple[Saving, ...]] = MappingProxyType({}),
 ) -> Weighed:
     """Put together what a party weighs.
 
@@ -248,8 +263,12 @@ def weigh(  # noqa: PLR0913 - what there is to weigh
         purposes: Purpose -> the categories that it has a use for.
         models: Every model that has not been forgotten, oldest first.
         due_days: Days from a no to the day by which every model must have forgotten.
+        saved: Purpose of a feature -> what it saved the account.
     """
-    weighings = [_weigh(party, history, at_us, purpose, data, models, due_days) for purpose, data in purposes.items()]
+    weighings = [
+        _weigh(party, history, at_us, purpose, data, models, due_days, saved.get(purpose, ()))
+        for purpose, data in purposes.items()
+    ]
     return Weighed(party=party.name, account=party.account, at=us_to_text(at_us), purposes=tuple(weighings))
 
 
@@ -261,23 +280,28 @@ def _weigh(  # noqa: PLR0913, PLR0917 - as above, for one purpose
     data: Sequence[str],
     models: Sequence[KnownModel],
     due_days: int,
+    saved: tuple[Saving, ...],
 ) -> WeighedPurpose:
     trains = purpose.startswith(_TRAINING)
     states = tuple(_states(party, history, at_us, purpose, data))
     shown = to_show(models, purpose)
     learned = tuple(_learned(party, history, at_us, purpose, models)) if trains else ()
     switches = tuple(_switches(party, history, at_us, purpose))
+    given, cost = (tuple(gains(party, shown)), tuple(costs(party, shown))) if trains else ((), ())
     kind = _TRAINING if trains else _FEATURE if purpose.startswith(_FEATURE) else ""
     return WeighedPurpose(
         purpose=purpose,
         now=states,
-        gains=tuple(gains(party, shown)) if trains else (),
-        costs=tuple(costs(party, shown)) if trains else (),
+        gains=given,
+        costs=cost,
+        verdict=verdict(given, is_account=party.is_account, words_of=family_words) if trains else (),
+        own_risks=risks(cost, is_account=party.is_account) if trains else (),
+        saved=saved,
         a_no=_a_no(party, purpose, states, switches),
         switches=switches,
         models=learned,
         due_days=due_days if trains else None,
-        withdrawing=_NOTHING_TO_SAY if _has_no_say(states) else _withdrawing(purpose, learned, due_days),
+        withdrawing=_NOTHING_TO_SAY if _has_no_say(states) else _withdrawing(purpose, learned, due_days, models),
         stays=_STAYS.get(kind, ()),
     )
 
@@ -354,10 +378,13 @@ def _has_no_say(states: Sequence[PermitState]) -> bool:
 
 def _switches(party: WeighingParty, history: History, at_us: int, purpose: str) -> Iterator[SwitchEffect]:
     terms = _terms(party, history, at_us)
-    for switch in () if terms is None else terms.switches:
-        refuses = leaves(switch.refuses, PURPOSES)
+    if terms is None:
+        return
+    for switch in terms.switches:
+        leaves_of = terms.vocabulary.leaves_of_use
+        refuses = leaves_of(switch.refuses)
         if purpose in refuses:
-            disables = tuple(name for name in leaves(switch.disables, PURPOSES) if name not in refuses)
+            disables = tuple(name for name in leaves_of(switch.disables) if name not in refuses)
             yield SwitchEffect(switch=switch.name, title=switch.title, refuses=refuses, disables=disables)
 
 
@@ -372,20 +399,38 @@ def _learned(
     party: WeighingParty, history: History, at_us: int, purpose: str, models: Sequence[KnownModel]
 ) -> Iterator[LearnedModel]:
     for model in models:
-        if model.snapshot.purpose != purpose:
+        if model.purpose != purpose:
             continue
-        snapshot = model.snapshot
-        gone = [share for one in party.identities for share in at_stake(snapshot, one, history, at_us=at_us)]
-        if gone:
-            people = {party.merged.get(one, one) for share in gone for one in share.people}
-            few = party.is_account and is_few(len(people))
+        found = _would_go(party, model.snapshot, history, at_us)
+        if found is None or found.people:
             yield LearnedModel(
                 model=model.state.id,
                 family=model.state.family,
                 at_work=model.at_work,
-                rows=None if few else _rows(party, snapshot, gone, history, at_us),
+                rows=None if found is None or (party.is_account and is_few(found.people)) else found.rows,
                 overridden=model.state.override,
+                is_unsure=found is None,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """How many rows a party's no would take out, and how many people they concern."""
+
+    rows: int
+    people: int
+
+
+def _would_go(party: WeighingParty, snapshot: Snapshot | None, history: History, at_us: int) -> _Gone | None:
+    """Return what a party's no would take out of what a model learned from; none where that cannot be read."""
+    if snapshot is None:
+        return None
+    try:
+        gone = [share for one in party.identities for share in at_stake(snapshot, one, history, at_us=at_us)]
+        people = {party.merged.get(one, one) for share in gone for one in share.people}
+        return _Gone(_rows(party, snapshot, gone, history, at_us) if gone else 0, len(people))
+    except (ProofError, DamagedError):  # of this model alone: the others are told of
+        return None
 
 
 def _rows(party: WeighingParty, snapshot: Snapshot, gone: Sequence[Share], history: History, at_us: int) -> int:
@@ -398,13 +443,19 @@ def _rows(party: WeighingParty, snapshot: Snapshot, gone: Sequence[Share], histo
     return sum(would(key.account, key.people, key.category) for key in asked)
 
 
-def _withdrawing(purpose: str, learned: Sequence[LearnedModel], due_days: int) -> str:
+def _withdrawing(purpose: str, learned: Sequence[LearnedModel], due_days: int, models: Sequence[KnownModel]) -> str:
     if purpose.startswith(_FEATURE):
         return "It stops at once."
     if not purpose.startswith(_TRAINING):
         return "Nothing is running that would have to stop."
     if not learned:
         return "No existing model would have anything to forget, and later models will not learn from it."
+    named = {one.model for one in learned}
+    if not all(is_exact(one.state.forgets) for one in models if one.state.id in named):
+        return (
+            f"From then on nothing learns from it. Within {due_days} days each model named here forgets it or "
+            "is erased. Not each of them forgets exactly: the model's card says how it does."
+        )
     return (
         f"From then on nothing learns from it. Within {due_days} days each model named here is replaced by the one "
         "that would have been trained without it, and its files are erased."

@@ -11,9 +11,11 @@
 - What was appended last is remembered with SQLite's own count of other connections' changes (`data_version`): while
   that stands still, the head and the tree are as this store left them and need not be read again.
 - Triggers refuse to change or remove rows. They stop accidents; `log.Ledger` finds deliberate changes.
-- Files of older schema versions are migrated when they are opened (see `sqlite_migrations`).
+- Files of older schema versions are migrated when they are opened to be written (see `sqlite_migrations`); a copy of
+  what was there stays beside them.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -22,10 +24,11 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, VolitionError
+from volition.errors import BackendError, ConflictError, DamagedError, InvalidInputError, ProofError, VolitionError
+from volition.files import busy_database
 from volition.ledger.merkle import HASH_BYTES, count_nodes
 from volition.ledger.store import LOWEST, MOST_AT_ONCE, Growth, Head
-from volition.ledger.stores.sqlite_migrations import INSERT, OLDER_VERSIONS, Row, migrate
+from volition.ledger.stores.sqlite_migrations import INSERT, OLDER_VERSIONS, Row, keep_copy, migrate
 
 _T = TypeVar("_T")
 _VERSION = 3
@@ -61,29 +64,36 @@ ORDER BY size
 class SqliteStore:
     """A `ledger.store.Store` in one SQLite file."""
 
-    def __init__(self, path: str | Path, patience_s: float = 10) -> None:
+    def __init__(self, path: str | Path, patience_s: float = 10, *, carry_over: bool = True) -> None:
         """Open a ledger file that `create` made; one of an older schema version is migrated first.
 
         Args:
             path: The file.
             patience_s: How long an append waits while other processes append, in seconds, before it gives up.
+            carry_over: Whether a file of an older schema version is migrated; otherwise it is refused.
 
         Raises:
             BackendError: There is no ledger at `path`, or a newer version of Volition made it, or it is of an
-                older schema version and cannot be written.
+                older schema version and is not to be migrated or cannot be written.
             ConflictError: It is of an older schema version, and others kept writing to it.
             ProofError: It is of an older schema version, and its tables do not fit together.
         """
         self._path = Path(path)
         self._reading, self._appending = Lock(), Lock()
         if not self._path.is_file():
-            raise BackendError(f"There is no ledger file at {path}. Check the path, or create a new ledger there.")
+            raise BackendError(f"There is no ledger file at {path}. Check the path, or restore it from a backup.")
         with _Explained(self._path):
             with closing(_connect(self._path, patience_s)) as probe:
                 version = _version(probe)
+                if version in OLDER_VERSIONS and not carry_over:
+                    raise BackendError(
+                        f"{path} is of an earlier version of Volition, and reading leaves it as it is. Any command "
+                        "that writes, such as `volition compact`, carries it over and keeps a copy beside it."
+                    )
                 if version in OLDER_VERSIONS:
                     with _Transaction(probe):
                         if _version(probe) != _VERSION:  # no other process did it while this one waited
+                            keep_copy(self._path, version)
                             migrate(probe, _SCHEMA, _rows)
                 elif version != _VERSION:
                     raise BackendError(
@@ -91,6 +101,7 @@ class SqliteStore:
                     )
             self._reader = _connect(self._path, patience_s)
             self._writer = _connect(self._path, patience_s)
+            self._file = _which(self._path)
         self._left: tuple[int, Head] | None = None  # as the last append left it: data_version, and the head
 
     @classmethod
@@ -151,12 +162,13 @@ class SqliteStore:
         Raises:
             ConflictError: Other processes kept appending for longer than this store's patience.
             InvalidInputError: The entries are not what leads on from the head.
-            BackendError: The file cannot be written.
+            BackendError: The file cannot be written, or is not the one that was opened (DamagedError).
         """
         with self._appending, _Explained(self._path):
             left, self._left = self._left, None  # until what comes next is known to be stored
             execute = self._writer.execute
             with _Transaction(self._writer):
+                self.check_in_place()
                 [(data_version,)] = execute("PRAGMA data_version")  # nobody can move it now
                 untouched = left is not None and left[0] == data_version
                 head = left[1] if untouched and left else _head(execute(_HEAD).fetchall())
@@ -166,6 +178,18 @@ class SqliteStore:
                 self._writer.executemany(INSERT, _rows(head.size, size, note, nodes, growth.leaves))
             self._left = data_version, Head(size=size, note=note, untouched=True)
             return growth
+
+    def check_in_place(self) -> None:
+        """Check that the file that is open is the one at its path: what is appended to another would be lost.
+
+        Raises:
+            DamagedError: It was taken away, or another lies there.
+        """
+        if _which(self._path) != self._file:
+            raise DamagedError(
+                f"{self._path} was taken away or replaced while it was open. Nothing is appended: stop what uses it, "
+                "put the file back or restore a backup, and start again."
+            )
 
     def close(self) -> None:
         """Close the file; the store is not used again."""
@@ -264,12 +288,19 @@ def _connect(path: Path, patience_s: float) -> sqlite3.Connection:
     return connection
 
 
+def _which(path: Path) -> tuple[int, int] | None:
+    """Return which file lies at a path; none where none does."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - before each append
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def _explain(path: Path, error: Exception) -> VolitionError:
+    if (busy := busy_database(path, error)) is not None:
+        return busy
     name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return ConflictError(
-            f"Another process is writing to {path} and did not finish in time. Nothing was stored: retry."
-        )
     if name.startswith("SQLITE_CONSTRAINT"):
         return ProofError(f"{path} has rows that no append left there ({error}). Restore it from a copy that verifies.")
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):

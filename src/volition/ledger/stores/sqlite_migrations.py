@@ -7,9 +7,12 @@ not fit together is refused and left as it is. Tampering is found afterwards, wh
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import Final
 
 from volition.errors import InvalidInputError, ProofError
+from volition.files import PART, flush
 from volition.ledger.merkle import HASH_BYTES, count_nodes
 from volition.ledger.store import LOWEST
 
@@ -25,6 +28,24 @@ Row = tuple[int, str, bytes, bytes]
 
 Rows = Callable[[int, int, str, Sequence[bytes], Sequence[bytes]], Iterable[Row]]
 """Gives the rows of an append from its start, its end, its note, its nodes and its entries."""
+
+
+def keep_copy(path: Path, version: int) -> Path:
+    """Keep what a file holds before it is migrated, beside it; the caller holds its write lock.
+
+    Raises:
+        sqlite3.Error: The copy cannot be written; then nothing is migrated.
+        OSError: Likewise.
+    """
+    kept = path.with_name(f"{path.name}.version-{version}")
+    aside = kept.with_name(f"{kept.name}{PART}")
+    aside.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(aside)) as copy:
+        source.backup(copy)
+    flush(aside)
+    aside.replace(kept)
+    flush(path.parent)
+    return kept
 
 
 def migrate(connection: sqlite3.Connection, schema: Sequence[str], rows: Rows) -> None:

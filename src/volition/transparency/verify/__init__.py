@@ -11,11 +11,15 @@ forms         the one form in which everything is written
 archive       the zip of a bundle
 log           a signed checkpoint, and the entries that it commits to
 bodies        what entries say, each field of its one type
+identities    one person under several identities: what one of them refused
 looked        who looked at a person's data: one line, and the days of the whole log
 models        what a log says of snapshots and models
+pages         the pages of a Parquet file, bounded before any is unpacked
+rows          the rows of a `keys.parquet`, a batch at a time
 keys          the rows of a snapshot, grouped by whom and what they concern
 collected     whether records are as they were when they were collected
 snapshots     a snapshot's manifest and files
+apart         whether records are as they were collected, in a process of its own beside the other checks
 replay        were all rows permitted, whenever they were used?
 forgettings   is a forgetting owed, overdue, or was it late?
 findings      what audits measured: each verdict, and whether a figure follows from its details

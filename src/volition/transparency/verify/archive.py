@@ -4,13 +4,16 @@ Whatever else a zip may hold (a second file of a name, comments, bytes before, b
 attributes, compression that unpacks to more than memory holds) is refused: readers differ in what they see of it.
 """
 
+import hashlib
+import io
+import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from volition.errors import InvalidInputError, ProofError
 
@@ -25,6 +28,7 @@ _DATE: Final = 1 << 5 | 1  # the first day of 1980
 _ATTRIBUTES: Final = 0o600 << 16
 _MOST_BYTES: Final = (1 << 32) - 1
 _MOST_FILES: Final = (1 << 16) - 1
+_PIECE_BYTES: Final = 1 << 20
 
 
 class _Place(NamedTuple):
@@ -35,29 +39,111 @@ class _Place(NamedTuple):
     crc: int
 
 
-class Archive(Mapping[str, bytes]):
-    """The files of a bundle, each read when it is asked for."""
+class _Part(io.RawIOBase):
+    """A file of an archive, as if it was one by itself."""
 
-    def __init__(self, path: Path, places: Mapping[str, _Place]) -> None:
+    def __init__(self, archive: BinaryIO, place: _Place) -> None:
+        self._archive, self._place, self._at = archive, place, 0
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return that one can read it from anywhere."""
+        return True
+
+    def tell(self) -> int:
+        """Return from where the next bytes are read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to where the next bytes are read."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._place.size}[whence]
+        self._at = min(max(start + offset, 0), self._place.size)
+        return self._at
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401 - whatever bytes can be written into
+        """Read the next bytes; return how many they are."""
+        view = memoryview(buffer)[: self._place.size - self._at]
+        self._archive.seek(self._place.start + self._at)
+        found = self._archive.readinto(view)  # type: ignore[attr-defined] # that of a file has it
+        self._at += found
+        return int(found)
+
+    def close(self) -> None:
+        """Close the archive, which was opened for this."""
+        self._archive.close()
+        super().close()
+
+
+class Archive(Mapping[str, bytes]):
+    """The files of a bundle, each read when it is asked for, and large ones piece by piece.
+
+    Attributes:
+        path: Where the bundle lies.
+        state: What differs when it was written to, or another one took its place.
+    """
+
+    def __init__(self, path: Path, places: Mapping[str, _Place], state: tuple[int, ...]) -> None:
         """Know where they lie; `read_archive` finds that out."""
-        self._path = path
+        self.path = path
+        self.state = state
         self._places = places
+
+    def open(self, name: str) -> BinaryIO:
+        """Open one of the files, to be read from wherever one likes.
+
+        What it holds is not compared with its checksum, which `digest` does.
+
+        Raises:
+            ProofError: The bundle has no such file, or was changed since its files were found.
+        """
+        place = self._places.get(name)
+        if place is None:
+            raise ProofError(f"The bundle lacks the file {name}.")
+        stream = self.path.open("rb", buffering=0)
+        if _state(stream) != self.state:
+            stream.close()
+            raise ProofError("The bundle was changed while it was being checked.")
+        return cast("BinaryIO", io.BufferedReader(_Part(cast("BinaryIO", stream), place), _PIECE_BYTES))
+
+    def size(self, name: str) -> int:
+        """Return how many bytes a file has; 0 if it is not there."""
+        place = self._places.get(name)
+        return 0 if place is None else place.size
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of a file, in hexadecimal, which is read piece by piece.
+
+        Raises:
+            ProofError: As for reading it.
+        """
+        found, crc = hashlib.sha256(), 0
+        with self.open(name) as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                found.update(piece)
+                crc = zlib.crc32(piece, crc)
+        if crc != self._places[name].crc:
+            raise ProofError(f"The file {name} in the bundle is damaged.")
+        return found.hexdigest()
 
     def __getitem__(self, name: str) -> bytes:
         """Return what a file holds.
 
         Raises:
-            ProofError: The bundle has no such file, or it is not what its checksum says.
+            ProofError: The bundle has no such file, it is not what its checksum says, or the bundle was changed since
+                its files were found.
         """
-        place = self._places.get(name)
-        if place is None:
-            raise ProofError(f"The bundle lacks the file {name}.")
-        with self._path.open("rb") as stream:
-            stream.seek(place.start)
-            data = stream.read(place.size)
-        if zlib.crc32(data) != place.crc:
+        with self.open(name) as stream:
+            data = stream.read()
+        if zlib.crc32(data) != self._places[name].crc:
             raise ProofError(f"The file {name} in the bundle is damaged.")
         return data
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether there is such a file, without reading it."""
+        return name in self._places
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names."""
@@ -117,7 +203,7 @@ def read_archive(path: Path) -> Archive:
     """
     with path.open("rb") as stream:
         try:
-            return Archive(path, _places(stream))
+            return Archive(path, _places(stream), _state(stream))
         except (ProofError, struct.error, UnicodeDecodeError, OverflowError, MemoryError, ValueError) as error:
             stream.seek(0)
             if not zipfile.is_zipfile(stream):
@@ -126,6 +212,12 @@ def read_archive(path: Path) -> Archive:
                 f"The archive is not in the one form that a bundle has ({error}). It was packed again, something was "
                 "put into it, or an earlier version made it: make a new one with `volition prove`."
             ) from error
+
+
+def _state(stream: BinaryIO | io.FileIO) -> tuple[int, ...]:
+    """Return what differs when a file was written to, or another one took its place."""
+    found = os.fstat(stream.fileno())
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _places(stream: BinaryIO) -> dict[str, _Place]:

@@ -8,6 +8,7 @@
 - *extends*, *receipt*, *not before*: the log goes on from older checkpoints, holds the entries of receipts, and is as
   recent as was asked. A log that was signed anew or cut off, or one of two, is found by what others kept of it.
 - *terms*: every entry can be read; no version was published twice, to bind in the past, or to loosen without notice.
+- *identities*: what somebody refused under one identity is refused under the others, and nobody said yes for them.
 - *models*: no name stands for two things, and what is forgotten stays so.
 - *snapshot S*: the manifest and the files are those that the log names, the manifest's checkpoint is a prefix of this
   very log from before the snapshot, and every statement of the manifest follows from the rows or is told as claimed.
@@ -15,10 +16,12 @@
   than such entries it is told that it is not known.
 - *permits of S*: for each row, the log as it was before the snapshot's entry gives everyone concerned a permit at the
   snapshot's instant, by the reference in `permits`; *permits of S, entered*: and still when it was entered.
-- *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released.
+- *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released;
+  *permits of M, succeeding*: nor when it took the place of one that was forgotten.
 - *forgetting of M*: no forgetting that it owes is overdue at the log's last entry.
 - *release M*: card and attestation are those that the log names, signed; every statement of them follows from log,
-  manifest and rows, or is told as claimed; if a finding misses its bound, the log names who is accountable.
+  manifest, rows and the model's own settings, or is told as claimed; if a finding misses its bound, the log names who
+  is accountable; the model's files are signed by the key that the card names.
 - *nothing else*: the bundle holds nothing else.
 """
 
@@ -35,15 +38,23 @@ from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.ledger.signing import VerifierKey
 from volition.records.snapshot import COLLECTED
-from volition.transparency.verify.archive import read_archive
-from volition.transparency.verify.bodies import check_body, find_unreadable
+from volition.transparency.verify.apart import collections_of
+from volition.transparency.verify.archive import Archive, read_archive
+from volition.transparency.verify.bodies import (
+    Unreadable,
+    check_body,
+    check_notices,
+    find_unreadable,
+    missing_notices,
+)
 from volition.transparency.verify.checks import Check, Verified, check_claim
-from volition.transparency.verify.collected import check_collected
+from volition.transparency.verify.collected import logged_before
 from volition.transparency.verify.forgettings import check_owed, late_forgettings
+from volition.transparency.verify.identities import check_identities, names_several
 from volition.transparency.verify.log import Log, read_log
 from volition.transparency.verify.looked import check_access_entries
 from volition.transparency.verify.models import Models, read_models
-from volition.transparency.verify.releases import RELEASE, CheckedRelease, check_release
+from volition.transparency.verify.releases import CheckedRelease, card_in, check_release, release_files
 from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
 from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, evidence_of, read_evidence
 
@@ -103,38 +114,55 @@ class _Told:
     last_entry: str | None = None
 
 
-def _checks(members: Mapping[str, bytes], verifier: VerifierKey, kept: Kept, told: _Told) -> Iterator[Check]:
-    check, log = check_claim("ledger", partial(read_log, members, verifier))
+def _checks(archive: Archive, verifier: VerifierKey, kept: Kept, told: _Told) -> Iterator[Check]:
+    check, log = check_claim("ledger", partial(read_log, archive, verifier))
     yield check
     if log is None:
         return
     told.last_entry = us_to_text(log.last_us) if log.entries else None
+    imported = sum(entry.kind == "decision" and "claim" in entry.body for entry in log.entries)
+    if imported:
+        told.claimed.append(f"answers: when and where {imported:,} were given, as whoever imported them says")
     yield from _against_kept(log, kept)
     check, _ = check_claim("terms", partial(_check_terms, log))
     yield check
     unreadable = None if check.holds else find_unreadable(log.entries)
+    if unreadable is None:
+        told.warnings.extend(missing_notices(log.entries))
+        if names_several(log.entries):
+            yield check_claim("identities", partial(check_identities, log.entries))[0]
     if any(entry.kind == "access" for entry in log.entries):
         yield check_claim("who looked", partial(check_access_entries, log.entries))[0]
     check, models = check_claim("models", partial(read_models, log.entries))
     yield check
     if models is None:
         return
-    evidences: dict[str, Evidence] = {}
-    for snapshot in dict.fromkeys(model.snapshot for model in models.working):
-        check, evidence = check_claim(f"snapshot {snapshot}", partial(read_evidence, members, snapshot, log))
-        yield check
-        if evidence is not None:
-            evidences[snapshot] = evidence
-            told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
-    if unreadable is None:  # of a log that cannot be read, nothing can be asked
-        yield from _replays(log, models, evidences, told)
-    for snapshot, evidence in evidences.items():
-        yield check_claim(f"collection of {snapshot}", partial(_check_collected, members, evidence, log))[0]
+    yield from _of_models(archive, log, models, told, unreadable)
+
+
+def _of_models(
+    archive: Archive, log: Log, models: Models, told: _Told, unreadable: Unreadable | None
+) -> Iterator[Check]:
+    """Check what the working models learned from, and their releases."""
+    snapshots = [*dict.fromkeys(model.snapshot for model in models.working)]
+    logged = {name: logged_before(log.entries, log.named("snapshot", name).seq) for name in snapshots}
+    with collections_of(archive, logged) as collections:
+        evidences: dict[str, Evidence] = {}
+        for snapshot in snapshots:
+            check, evidence = check_claim(f"snapshot {snapshot}", partial(read_evidence, archive, snapshot, log))
+            yield check
+            if evidence is not None:
+                evidences[snapshot] = evidence
+                told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
+        if unreadable is None:  # of a log that cannot be read, nothing can be asked
+            yield from _replays(log, models, evidences, told)
+        for snapshot in evidences:
+            yield collections.check(snapshot)
     for model in models.working:
         if model.released_us is not None and model.snapshot in evidences:
-            release = partial(check_release, members, model, evidences[model.snapshot], log, unreadable)
+            release = partial(check_release, archive, model, evidences[model.snapshot], log, unreadable)
             yield _check_release(model.id, release, told)
-    yield check_claim("nothing else", partial(_check_names, members, models, evidences))[0]
+    yield check_claim("nothing else", partial(_check_names, archive, models, evidences))[0]
 
 
 def _check_release(model: str, release: Callable[[], CheckedRelease], told: _Told) -> Check:
@@ -223,43 +251,48 @@ def _questions(log: Log, models: Models, evidences: Mapping[str, Evidence], repl
             continue
         evidence, trained = evidences[model.snapshot], log.named("model", model.id)
         about = partial(_Question, snapshot=model.snapshot)
-        judge = partial(check_not_stale, evidence, replay, trained, what="A stale model that was recorded as trained")
-        yield about(seq=trained.seq, name=f"permits of {model.id}, trained", judge=judge)
+        within = evidence.manifest["within"] or ""  # no snapshot has this name
+        if models.succeeding.get(trained.seq) != within:
+            judge = partial(
+                check_not_stale, evidence, replay, trained, what="A stale model that was recorded as trained"
+            )
+            yield about(seq=trained.seq, name=f"permits of {model.id}, trained", judge=judge)
         for entry in models.releases.get(model.id, ()):
+            if models.succeeding.get(entry.seq) == within:  # a no since its snapshot is owed by it, from its own day
+                continue
             judge = partial(check_not_stale, evidence, replay, entry, what="The release of a stale model")
             yield about(seq=entry.seq, name=f"permits of {model.id}, released", judge=judge)
+        for entry in models.replacing.get(model.id, ()):
+            judge = partial(check_not_stale, evidence, replay, entry, what="A successor that saw what is refused")
+            yield about(seq=entry.seq, name=f"permits of {model.id}, succeeding", judge=judge)
         judge = partial(check_owed, model, evidence, replay.history, log)
         yield about(seq=len(log.entries), name=f"forgetting of {model.id}", judge=judge)
-
-
-def _check_collected(members: Mapping[str, bytes], evidence: Evidence, log: Log) -> str:
-    folder, said = f"snapshots/{evidence.id}", evidence.manifest.get("collected")
-    collected = None if said is None else members[f"{folder}/{COLLECTED}"]
-    return check_collected(members[f"{folder}/keys.parquet"], collected, log.entries, evidence.entry.seq, said=said)
 
 
 def _check_terms(log: Log) -> str:
     for entry in log.entries:
         check_body(entry)
     total = check_publications(log.entries)
+    check_notices(log.entries)
     return f"{total} published, each once, and none that newly allows anything binds before its notice period ends"
 
 
-def _check_names(members: Mapping[str, bytes], models: Models, evidences: Mapping[str, Evidence]) -> str:
+def _check_names(archive: Archive, models: Models, evidences: Mapping[str, Evidence]) -> str:
     expected = {"checkpoint", "entries.jsonl"}
     for model in models.working:
         evidence = evidences.get(model.snapshot)
         names = (*EVIDENCE, COLLECTED) if evidence is None else evidence_of(evidence.manifest)
         expected.update(f"snapshots/{model.snapshot}/{name}" for name in names)
         if model.released_us is not None:
-            expected.update(f"releases/{model.id}/{name}" for name in RELEASE)
-    strange: Sequence[str] = sorted(members.keys() - expected)
+            folder = f"releases/{model.id}"
+            expected.update(f"{folder}/{name}" for name in release_files(card_in(archive, folder)))
+    strange: Sequence[str] = sorted(archive.keys() - expected)
     if strange:
         msg = f"The bundle holds files that nothing refers to: {', '.join(strange)}."
         raise ProofError(msg)
     missing = sorted(
-        expected - members.keys() - {f"snapshots/{model.snapshot}/{COLLECTED}" for model in models.working}
+        expected - archive.keys() - {f"snapshots/{model.snapshot}/{COLLECTED}" for model in models.working}
     )
     if missing:
         raise ProofError(f"The bundle lacks files that the log speaks of: {', '.join(missing)}.")
-    return f"all {len(members)} files in the bundle are accounted for"
+    return f"all {len(archive)} files in the bundle are accounted for"

@@ -9,7 +9,6 @@ with a statement that has no check is refused, so nothing can be said beside wha
     print(claims, *claims.claimed)
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
@@ -23,6 +22,7 @@ from volition.learning.audit.bounds import Bound
 from volition.learning.audit.defaults import DEFAULTS
 from volition.learning.card import FORMAT
 from volition.learning.dp import Claim, least_epsilon
+from volition.learning.grades import CALLER, FAMILY, GRADE_WORDS
 from volition.learning.model_signature import read_signing_key, verify_model_signature
 from volition.learning.release import (
     PREDICATE_TYPE,
@@ -35,6 +35,7 @@ from volition.learning.release import (
 from volition.learning.train import name_of, record_of
 from volition.ledger.entry import Entry
 from volition.records.snapshot import Key
+from volition.transparency.verify import forms
 from volition.transparency.verify.findings import check_findings
 from volition.transparency.verify.keys import Group
 
@@ -54,9 +55,8 @@ class Released:
         model: The entry of kind `model`.
         release: The entry of kind `release`.
         prefix: Returns how many entries a checkpoint commits to; raises ProofError where it is not this very log's.
-        settings: The model's own `settings.json`, where it is there; the base and the privacy of its training are
-            compared with it.
-        signature: The model's signature, `model.sig`, where it is there.
+        settings: The model's own `settings.json`; the base and the privacy of its training are compared with it.
+        signature: The model's signature, `model.sig`; none where the card is of a form that names no key for one.
     """
 
     snapshot: str
@@ -67,8 +67,8 @@ class Released:
     model: Entry
     release: Entry
     prefix: Callable[[str], int]
-    settings: bytes | None = None
-    signature: bytes | None = None
+    settings: bytes
+    signature: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ class Claims:
     claimed: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.checked} statements of the card follow from the log, the manifest and the rows"
+        return f"{self.checked} statements of the card follow from the log, the manifest, the rows and the settings"
 
 
 def check_card(card: Card, released: Released) -> Claims:
@@ -108,15 +108,24 @@ def check_card(card: Card, released: Released) -> Claims:
     checks = _CHECKS.get(str(form))
     if checks is None:
         raise ProofError(f"The card has the form {form!r}, which this version does not know.")
+    if form in _EARLY and released.release.salt is not None:
+        raise ProofError(
+            f"The card has the early form {form!r}, and its release is of a later version, which writes {FORMAT!r}: "
+            "the early one says less. Release the model again."
+        )
+    if form != FORMAT and not {"forgets", "trained_by"}.isdisjoint(released.model.body):
+        raise ProofError(
+            f"The card has the early form {form!r}, and leaves out how the model forgets, as the log has it."
+        )
     _check_keys("The card", card, checks)
     case = _Case(card=card, released=released, size=released.prefix(str(card["checkpoint"])))
     for check in checks.values():
         check(case)
     claimed = [_CLAIMED[name] for name in checks if name in _CLAIMED]
-    if card.get("base") is not None and released.settings is None:
-        claimed += _TRAINING
-    if "signing_key" in card and released.signature is None:
-        claimed.append("that the model's files are signed by the key that it names")
+    if card.get("base") is not None:
+        claimed.append(_TRAINED_SO)
+    if card.get("trained_by") == CALLER:
+        claimed.append(_BY_CALLER)
     return Claims(checked=len(checks), claimed=tuple(claimed))
 
 
@@ -208,8 +217,14 @@ def _digest(case: _Case) -> None:
 
 
 def _files(case: _Case) -> None:
-    of_files = digest(canonical_json(case.card["files"]))
+    files = case.card["files"]
+    if not isinstance(files, Mapping):
+        raise ProofError("The card does not name the model's files.")
+    for name, of_file in files.items():
+        forms.from_hex(of_file, f"The digest of the model's file {name}")
+    of_files = digest(canonical_json(files))
     _check_equal("the model's files are those of digest", of_files, case.released.model.body["digest"], "the log")
+    _settings(case)
 
 
 def _learned_from(case: _Case) -> None:
@@ -289,14 +304,17 @@ def _override(case: _Case) -> None:
         return
     _check_keys("The card's override", stated, dict.fromkeys(("by", "why", "missed")))
     _check_equal("the one who answers for the release is", {n: stated[n] for n in ("by", "why")}, logged, "the log")
+    for name, longest in (("by", 100), ("why", 500)):
+        text = forms.text(stated[name], f"In the card's override, {name}")
+        if not 1 <= len(text) <= longest or text != text.strip(" ") or any(one < " " for one in text):
+            raise ProofError(f"Who answers for the release is not said: in the card's override, {name} is {text!r}.")
     if not _equal(stated["missed"], missed):
         raise ProofError("The card's override does not name exactly the bounds that its findings miss.")
 
 
 def _base(case: _Case) -> None:
     base = case.card["base"]
-    if case.released.settings is not None:
-        _check_equal("the base model is", base, _settings(case).get("base"), "the model itself")
+    _check_equal("the base model is", base, _settings(case).get("base"), "the model itself")
     if base is None:
         if case.card["family"] == "adapter":
             raise ProofError("The card names no base model, and an adapter has one.")
@@ -307,9 +325,8 @@ def _base(case: _Case) -> None:
 
 
 def _privacy(case: _Case) -> None:
-    if case.released.settings is not None:
-        said, right = case.card["privacy"], _settings(case).get("privacy")
-        _check_equal("the privacy of the training is", said, right, "the model itself")
+    said, right = case.card["privacy"], _settings(case).get("privacy")
+    _check_equal("the privacy of the training is", said, right, "the model itself")
     if case.card["privacy"] is not None and case.card["base"] is None:
         raise ProofError("The card claims differential privacy of a model that is not trained with it.")
     if case.card["privacy"] is not None:
@@ -339,19 +356,38 @@ def _check_epsilon(claimed: Mapping[str, Any]) -> None:
         raise ProofError(msg)
 
 
+def _trained_by(case: _Case) -> None:
+    right = case.released.model.body.get("trained_by", FAMILY)
+    if right not in {FAMILY, CALLER}:
+        raise ProofError(f"The log says that the model was trained by {right!r}, which means nothing.")
+    _check_equal("the model was trained by", case.card["trained_by"], right, "the log")
+
+
+def _forgets(case: _Case) -> None:
+    right = case.released.model.body.get("forgets")
+    if right is not None and right not in GRADE_WORDS:
+        raise ProofError(f"The log says that the model forgets {right!r}, which means nothing.")
+    _check_equal("how the model forgets is", case.card["forgets"], right, "the log")
+
+
 def _signing_key(case: _Case) -> None:
     key, signature = case.card["signing_key"], case.released.signature
     read_signing_key(key)
-    if signature is not None:
-        verify_model_signature(signature, key, name=case.card["model"], files=case.card["files"])
+    if signature is None:
+        raise ProofError("The card names the key of a signature that is not there.")
+    verify_model_signature(signature, key, name=case.card["model"], files=case.card["files"])
 
 
 def _settings(case: _Case) -> Mapping[str, Any]:
     """Return what the model itself says of its training; the file is the one that the card names."""
-    data = case.released.settings or b""
+    data = case.released.settings
     if case.card["files"].get("settings.json") != digest(data):
         raise ProofError("settings.json is not the file of the model that the card names.")
-    settings: Mapping[str, Any] = json.loads(data)["settings"]
+    said = forms.read_canonical(data, "settings.json")
+    if not isinstance(said, Mapping) or not isinstance(said.get("settings"), Mapping):
+        raise ProofError("settings.json says nothing of the model's settings.")
+    _check_equal("the family is", case.card["family"], said.get("family"), "settings.json")
+    settings: Mapping[str, Any] = said["settings"]
     return settings
 
 
@@ -382,7 +418,15 @@ _CHECKS: Final[Mapping[str, Mapping[str, _Check]]] = {
     "volition/card/1": {**_ALWAYS, "findings": _unjudged},
     "volition/card/2": {**_ALWAYS, **_JUDGED},
     "volition/card/3": {**_ALWAYS, **_JUDGED, **_TRAINED},
-    FORMAT: {**_ALWAYS, **_JUDGED, **_TRAINED, "signing_key": _signing_key},
+    "volition/card/4": {**_ALWAYS, **_JUDGED, **_TRAINED, "signing_key": _signing_key},
+    FORMAT: {
+        **_ALWAYS,
+        **_JUDGED,
+        **_TRAINED,
+        "signing_key": _signing_key,
+        "trained_by": _trained_by,
+        "forgets": _forgets,
+    },
 }
 """For each form of the card, what checks each of its statements, by the statement's name."""
 
@@ -391,4 +435,5 @@ _CLAIMED: Final[Mapping[str, str]] = {
     "findings": "what the audits measured, by what method and against what bounds; the verdicts follow from that",
     "required": "which audits the settings required for a release",
 }
-_TRAINING: Final = ("from which base model it was trained", "with how much differential privacy it was trained")
+_BY_CALLER: Final = "that the operator's own code learned from the snapshot's rows alone, and what it measured"
+_TRAINED_SO: Final = "that it was trained as its own settings say: from that base model, with that much privacy"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from volition.errors import InvalidInputError, ProofError
 from volition.learning.audit.canary import WRITERS
 from volition.learning.audit.defaults import DEFAULTS, verdict_on
-from volition.learning.audit.finding import Finding
+from volition.learning.audit.finding import SURELY, Finding
 from volition.learning.audit.groups import UNRECORDED
 from volition.transparency.verify import forms
 
@@ -57,8 +57,8 @@ def _check(found: Finding, accounts: Mapping[str, int]) -> None:
             raise ProofError(f"{name} has a figure that is none: {figure!r}.")
     if not _is_count(found.units) or not all(isinstance(text, str) for text in (found.metric, found.how)):
         raise ProofError(f"{name} does not say on how many units it rests, or how it was measured.")
-    if found.verdict != verdict_on(found.audit, found.value, found.bound):
-        right = verdict_on(found.audit, found.value, found.bound)
+    right = verdict_on(found.audit, (found.value, found.low, found.high), found.bound, surely=_is_sure(found, name))
+    if found.verdict != right:
         raise ProofError(f"{name} says {found.verdict!r} where its figure and its bound give {right!r}.")
     if found.value is None:
         if (found.low, found.high, found.units, dict(found.detail)) != (None, None, 0, {}):
@@ -71,6 +71,15 @@ def _check(found: Finding, accounts: Mapping[str, int]) -> None:
         follows = False
     if not follows:
         raise ProofError(f"{name} has a figure that does not follow from its own details.")
+
+
+def _is_sure(found: Finding, name: str) -> bool:
+    """Return whether the finding is held against its bound by the end of its interval."""
+    if not isinstance(found.detail, Mapping) or SURELY not in found.detail:
+        return False
+    if found.detail[SURELY] is not True or found.bound is None:
+        raise ProofError(f"{name} does not say how it is held against its bound.")
+    return True
 
 
 def _check_interval(found: Finding, name: str) -> None:

@@ -5,6 +5,7 @@ more: it is told as a warning, with how late it was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from volition.canonical import us_to_text
 from volition.consent.history import History
@@ -17,6 +18,9 @@ from volition.transparency.verify.log import Log
 from volition.transparency.verify.replay import refused
 from volition.transparency.verify.snapshots import Evidence
 
+MOST_DAYS: Final = 36_500
+"""A due day that is further off is none."""
+
 
 def check_owed(model: ModelState, evidence: Evidence, history: History, log: Log) -> str:
     """Check that a model is not overdue to forget as of the log's last entry.
@@ -28,6 +32,8 @@ def check_owed(model: ModelState, evidence: Evidence, history: History, log: Log
         log: The log.
     """
     days = forms.count(model.due_days, f"The number of days within which {model.id} is to forget")
+    if days > MOST_DAYS:
+        raise ProofError(f"{model.id} is to be forgotten within {days} days of a no: that is no promise to forget.")
     found, groups = refused(evidence, history, log.last_us)
     if found is None:
         return f"nothing is owed as of {us_to_text(log.last_us)}; promised within {days} days of a no"

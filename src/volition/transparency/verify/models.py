@@ -1,12 +1,13 @@
 """What a log says of snapshots and models: each is named once, and what is forgotten stays so."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from volition.errors import ProofError
 from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry
 from volition.transparency.verify import forms
+from volition.transparency.verify.bodies import check_party
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +17,16 @@ class Models:
     Attributes:
         states: Each model, by id, oldest first.
         releases: The entries that released each, oldest first.
+        succeeding: The places of the entries by which a forgetting put a model's successor in its place, in one step,
+            each with the snapshot of the model that was forgotten: where the successor's lies within that, they rest on
+            rows as these were judged when it was entered.
+        replacing: The forgettings by which each took another's place in no such step, oldest first.
     """
 
     states: dict[str, ModelState]
     releases: dict[str, list[Entry]]
+    succeeding: Mapping[int, str] = field(default_factory=dict)
+    replacing: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
 
     @property
     def working(self) -> list[ModelState]:
@@ -42,20 +49,15 @@ def read_models(entries: Sequence[Entry]) -> Models:
     named: dict[tuple[str, str], Entry] = {}
     releases: dict[str, list[Entry]] = {}
     forgotten: dict[str, Entry] = {}
-    for entry in entries:
+    succeeding: dict[int, str] = {}
+    replacing: dict[str, list[Entry]] = {}
+    for place, entry in enumerate(entries):
         match entry.kind:
             case "snapshot":
                 _name(named, entry)
             case "model":
                 _name(named, entry)
-                model, snapshot = _text(entry, "model"), _text(entry, "snapshot")
-                if model in forgotten:
-                    raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten, then trained again.")
-                if ("snapshot", snapshot) not in named:
-                    raise ProofError(
-                        f"Entry {entry.seq}: the model {model} learned from {snapshot}, a snapshot that is not in the "
-                        "log before it."
-                    )
+                _check_trained(named, forgotten, entry)
             case "release":
                 model = _known(named, entry)
                 if model in forgotten:
@@ -68,7 +70,24 @@ def read_models(entries: Sequence[Entry]) -> Models:
                 _check_successor(named, forgotten, entry)
                 _check_parties(entry)
                 forgotten[model] = entry
-    return Models(states=models_in(entries), releases=releases)
+                frozen = named["model", model].body["snapshot"]
+                steps = _succession(entries[max(0, place - 2) : place], entry, releases)
+                succeeding.update({step.seq: frozen for step in steps})
+                if not steps and entry.body["successor"] is not None:
+                    replacing.setdefault(entry.body["successor"], []).append(entry)
+    return Models(states=models_in(entries), releases=releases, succeeding=succeeding, replacing=replacing)
+
+
+def _succession(before: Sequence[Entry], forgetting: Entry, releases: dict[str, list[Entry]]) -> Sequence[Entry]:
+    """Return the two entries right before a forgetting that make and release its successor.
+
+    None where the forgotten model was never released: nothing had to be kept at work.
+    """
+    successor = forgetting.body["successor"]
+    made = [entry.kind for entry in before if entry.body.get("model") == successor]
+    if made == ["model", "release"] and releases.get(forgetting.body["model"]):
+        return before
+    return ()
 
 
 def _name(named: dict[tuple[str, str], Entry], entry: Entry) -> None:
@@ -80,6 +99,20 @@ def _name(named: dict[tuple[str, str], Entry], entry: Entry) -> None:
             f"The {entry.kind} {name} is named twice, by the entries {first.seq} and {entry.seq}, as two different "
             "things: what is proved of one would be told of the other."
         )
+
+
+def _check_trained(named: dict[tuple[str, str], Entry], forgotten: dict[str, Entry], entry: Entry) -> None:
+    model, snapshot = _text(entry, "model"), _text(entry, "snapshot")
+    if model in forgotten:
+        raise ProofError(f"Entry {entry.seq}: the model {model} was forgotten, then trained again.")
+    if ("snapshot", snapshot) not in named:
+        raise ProofError(
+            f"Entry {entry.seq}: the model {model} learned from {snapshot}, a snapshot that is not in the log before "
+            "it."
+        )
+    if not _text(entry, "family"):
+        raise ProofError(f"Entry {entry.seq}: the model {model} has no family.")
+    forms.from_hex(entry.body["digest"], f"Entry {entry.seq}: the digest of the model {model}")
 
 
 def _known(named: dict[tuple[str, str], Entry], entry: Entry) -> str:
@@ -102,8 +135,13 @@ def _check_successor(named: dict[tuple[str, str], Entry], forgotten: dict[str, E
 
 def _check_parties(entry: Entry) -> None:
     parties = entry.body["parties"]
-    if not isinstance(parties, list) or not all(isinstance(party, str) for party in parties):
+    if not isinstance(parties, list):
         raise ProofError(f"Entry {entry.seq}, a forgetting, does not say who refused.")
+    try:
+        for party in parties:
+            check_party(party, "parties, who refused,")
+    except ProofError as error:
+        raise ProofError(f"Entry {entry.seq}, a forgetting: {error}") from error
 
 
 def _text(entry: Entry, name: str) -> str:

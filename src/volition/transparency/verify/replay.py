@@ -22,7 +22,6 @@ from volition.consent.history import History, extend_history
 from volition.consent.history.bindings import WRITING_US
 from volition.consent.permits import NO_PERMIT_US, Permit, Permits, Reason, Refusal, Use, permit
 from volition.consent.references import PartyRef
-from volition.consent.terms.model import CATEGORIES
 from volition.errors import ProofError
 from volition.ledger.entry import Entry
 from volition.transparency.verify.keys import Group
@@ -78,19 +77,18 @@ def replay_permits(evidence: Evidence, history: History, seq: int) -> str:
     Not from the manifest's own checkpoint: an operator who chose an older one could leave out a no. All are judged by
     the compiled form of the permits, and as many questions as time allows, spread over all, by the reference as well.
     """
-    for group in evidence.keys:
-        if not group.people:
-            raise ProofError(f"{group} concerns nobody, so nobody could have been asked.")
+    groups = evidence.keys.groups
+    for place in groups.of_nobody().tolist():
+        raise ProofError(f"{groups[place]} concerns nobody, so nobody could have been asked.")
     purpose, at_us = evidence.purpose, evidence.at_us
     needed_us = _needed_us(evidence, Permits(history, purpose=purpose, at_us=at_us))
-    first_us = np.array([group.first_us for group in evidence.keys], np.int64)
-    refused_groups = np.flatnonzero(first_us < needed_us).tolist()
-    step = max(1, len(first_us) // _BY_REFERENCE)
+    refused_groups = np.flatnonzero(groups.first_us < needed_us)[:1].tolist()
+    step = max(1, len(groups) // _BY_REFERENCE)
     known: dict[Use, Permit | Refusal] = {}
-    for place in [*refused_groups[:1], *range(0, len(first_us), step)]:
-        _judge_by_reference(evidence.keys.groups[place], history, evidence, known)
+    for place in [*refused_groups, *range(0, len(groups), step)]:
+        _judge_by_reference(groups[place], history, evidence, known)
     if refused_groups:
-        raise ProofError(f"{evidence.keys.groups[refused_groups[0]]} had no permit.")
+        raise ProofError(f"{groups[refused_groups[0]]} had no permit.")
     also = "" if step == 1 else f"; every {step}th group of them by the reference as well"
     return f"{len(evidence.keys)} rows replayed from {seq} entries: none without a permit{also}"
 
@@ -118,17 +116,16 @@ def _needed_us(evidence: Evidence, permits: Permits) -> NDArray[np.int64]:
     """Return since when the rows of each group must have been collected to be permitted; `NO_PERMIT_US` for never."""
     needed_us = np.full(len(evidence.keys.groups), NO_PERMIT_US, np.int64)
     for category, (places, party_set, party_sets) in evidence.keys.by_category.items():
-        if category not in CATEGORIES:
+        if category not in permits.history.vocabulary.categories:
             continue  # nobody could be asked about it
         found = fold(permits, party_sets, category)
         needed_us[places] = np.maximum(found.since_us, found.oldest_us)[party_set]
     exclusions = permits.history.exclusions
     if exclusions:
-        for place, group in enumerate(evidence.keys):
-            if exclusions.concern(group.account) and (
-                exclusion_of(permits.history, group.question(), purpose=permits.purpose, at_us=permits.at_us)
-                is not None
-            ):
+        groups = evidence.keys.groups
+        for place in groups.of_accounts([exclusions.concern(one) for one in groups.accounts.to_pylist()]):
+            question = groups[place].question()
+            if exclusion_of(permits.history, question, purpose=permits.purpose, at_us=permits.at_us) is not None:
                 needed_us[place] = NO_PERMIT_US
     return needed_us
 
@@ -137,8 +134,8 @@ def refused(evidence: Evidence, history: History, at_us: int) -> tuple[Refused |
     """Return which rows are refused at an instant, not before the last entry read, and the groups that hold some."""
     permits = Permits(history, purpose=evidence.purpose, at_us=at_us)
     needed_us = _needed_us(evidence, permits)
-    first_us = np.array([group.first_us for group in evidence.keys], np.int64)
-    groups = [evidence.keys.groups[place] for place in np.flatnonzero(first_us < needed_us).tolist()]
+    places = np.flatnonzero(evidence.keys.groups.first_us < needed_us)
+    groups = [evidence.keys.groups[place] for place in places.tolist()]
     if not groups:
         return None, []
     group, question = groups[0], groups[0].question()

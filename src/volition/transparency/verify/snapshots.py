@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.canonical import canonical_json, digest, text_to_us, us_to_text
-from volition.consent.terms.model import PURPOSES
+from volition.consent.terms.model import Terms
+from volition.consent.terms.vocabulary import BUILT_IN
 from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
 from volition.records.snapshot import COLLECTED, FORMAT, ROWS_SCHEMA, person_leaf, person_tag, rows_commitment
 from volition.transparency.verify import forms
+from volition.transparency.verify.archive import Archive
 from volition.transparency.verify.keys import Keys
 from volition.transparency.verify.log import Log
 
@@ -66,21 +68,23 @@ class Evidence:
         return f"{len(self.keys)} rows of {self.manifest['people']['size']} people, entry {self.entry.seq}"
 
 
-def read_evidence(members: Mapping[str, bytes], snapshot: str, log: Log) -> Evidence:
+def read_evidence(archive: Archive, snapshot: str, log: Log) -> Evidence:
     """Check a snapshot's manifest against the log, and its files against the manifest."""
-    files = {name: members[f"snapshots/{snapshot}/{name}"] for name in EVIDENCE}
-    manifest = read_manifest(files["manifest.json"])
+    folder = f"snapshots/{snapshot}"
+    written = archive[f"{folder}/manifest.json"]
+    manifest = read_manifest(written)
     entry = log.named("snapshot", snapshot)
     named = {"snapshot": snapshot, "purpose": manifest["purpose"], "at": manifest["at"]}
-    if not forms.same(entry.body, named | {"manifest": digest(files["manifest.json"])}):
+    if not forms.same(entry.body, named | {"manifest": digest(written)}):
         raise ProofError("The manifest is not the one that the ledger names.")
     _check_claims(manifest, snapshot, entry, log)
     for name in evidence_of(manifest)[1:]:
-        if digest(members[f"snapshots/{snapshot}/{name}"]) != manifest["files"][name]:
+        if archive.digest(f"{folder}/{name}") != manifest["files"][name]:
             raise ProofError(f"{name} is not the file that the manifest names.")
-    keys = Keys(files["keys.parquet"])
+    with archive.open(f"{folder}/keys.parquet") as stream:
+        keys = Keys(stream)
     _check_rows(manifest, keys)
-    _check_people(manifest, keys, files["people.json"])
+    _check_people(manifest, keys, archive[f"{folder}/people.json"])
     return Evidence(
         id=snapshot,
         purpose=manifest["purpose"],
@@ -109,11 +113,17 @@ def read_manifest(data: bytes) -> Mapping[str, Any]:
     return manifest
 
 
+def _purposes(log: Log, entry: Entry) -> tuple[str, ...]:
+    """Return the purposes that could be named before an entry."""
+    versions = [Terms.from_json(one.body["terms"]) for one in log.entries[: entry.seq] if one.kind == "terms"]
+    return BUILT_IN.joined([one for version in versions for one in version.purposes]).purposes
+
+
 def _check_claims(manifest: Mapping[str, Any], snapshot: str, entry: Entry, log: Log) -> None:
     """Check what a manifest says of itself: its form, its name, its purpose, its instant, and its place in the log."""
     if manifest["format"] != FORMAT:
         raise ProofError(f"The manifest has the format {manifest['format']!r}, not {FORMAT!r}.")
-    if manifest["purpose"] not in PURPOSES:
+    if forms.text(manifest["purpose"], "The manifest's purpose") not in _purposes(log, entry):
         raise ProofError(f"The manifest's purpose {manifest['purpose']!r} is none that anybody could be asked about.")
     if snapshot != f"{manifest['purpose'].replace('/', '-')}-{entry.body['manifest'][:12]}":
         raise ProofError(f"The snapshot {snapshot} does not have the name that its purpose and its manifest give it.")
@@ -154,8 +164,7 @@ def _check_rows(manifest: Mapping[str, Any], keys: Keys) -> None:
             raise ProofError(f"{what} does not add up: what was read was kept, left out or dropped.")
         if counts["kept"]:
             kept[category] = counts["kept"]
-    accounts = keys.count(lambda group: group.account)
-    if not forms.same(kept, keys.count(lambda group: group.category)) or not forms.same(manifest["accounts"], accounts):
+    if not forms.same(kept, keys.categories()) or not forms.same(manifest["accounts"], keys.accounts()):
         raise ProofError("The counts in the manifest are not those of the rows.")
     schema = {"keys.parquet": keys.schema, "rows.parquet": {field.name: str(field.type) for field in ROWS_SCHEMA}}
     if not forms.same(manifest["schema"], schema):
