@@ -17,8 +17,9 @@ import pytest
 from test_compose import CHAT, PEOPLE, export
 from tokenizers import pre_tokenizers
 
+from crafts import create_unbound
 from letters import Letters, use_letters
-from smollm_server import SmolLM
+from smollm import SmolLM
 from tiny_llama import make_base, needed
 from volition.cli import main
 from volition.consent.terms.toml_file import FaultError
@@ -173,7 +174,7 @@ def test_without_the_packages_it_says_what_to_install(monkeypatch, tmp_path):
 
 def test_a_card_tells_the_claim_and_the_base():
     told = {
-        "format": "volition/card/4",
+        "format": "volition/card/5",
         "model": "adapter-1",
         "family": "adapter",
         "released": "now",
@@ -181,6 +182,8 @@ def test_a_card_tells_the_claim_and_the_base():
         "learned_from": {"snapshot": "s", "at": "now", "people": 1, "accounts": {}, "rows": {}, "manifest": "m"},
         "base": {"name": "tiny", "digest": "abc"},
         "privacy": None,
+        "trained_by": "family",
+        "forgets": "exact",
         "findings": [],
         "override": None,
         "digest": "d",
@@ -416,7 +419,7 @@ class TestLlama:
     def test_the_whole_road_trained_refused_released_asked_and_forgotten(self, tmp_path, capsys):
         needed()
         place = tmp_path / "workspace"
-        Workspace.create(place, origin="log.example/adapter").close()
+        create_unbound(place, origin="log.example/adapter").close()
         make_base(place / "base")
         with (place / "volition.toml").open("a") as file:
             file.write(

@@ -15,7 +15,16 @@ from volition.errors import InvalidInputError
 from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound, read_bounds
 from volition.learning.audit.cross_validation import Crossed, Fold, cross_validate
-from volition.learning.audit.defaults import DEFAULT_BOUNDS, bounds_text
+from volition.learning.audit.defaults import (
+    BOUNDS,
+    DEFAULT_BOUNDS,
+    DEFAULTS,
+    EARLIER_BOUNDS,
+    bounds_text,
+    held,
+    is_held,
+    verdict_on,
+)
 from volition.learning.audit.fairness import measure_fairness
 from volition.learning.audit.finding import Finding, at_least, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, groupings, shown_groups
@@ -350,15 +359,69 @@ def test_a_finding_never_names_a_small_group_and_what_it_leaves_over_is_no_handf
 # --- bounds ---
 
 
-def test_a_new_workspaces_file_says_the_bounds_that_hold_without_it():
-    table = tomllib.loads(bounds_text())["audit"]
-    assert read_bounds(table, DEFAULT_BOUNDS) == read_bounds({}, DEFAULT_BOUNDS) == DEFAULT_BOUNDS
+def test_a_new_workspaces_file_says_the_bounds_that_hold_without_any_one_of_its_lines():
+    assert read_bounds(tomllib.loads(bounds_text())["audit"], BOUNDS) == DEFAULT_BOUNDS
+    lines = bounds_text().splitlines()
+    for place, line in enumerate(lines):
+        if " = " not in line or line.startswith("#"):
+            continue
+        left = read_bounds(tomllib.loads("\n".join(lines[:place] + lines[place + 1 :]))["audit"], BOUNDS)
+        for name, bound in DEFAULT_BOUNDS.items():  # a line less never loosens anything
+            assert (left[name].value, left[name].required) == (bound.value, bound.required), line
+            assert left[name].surely <= bound.surely, line
+
+
+def test_a_new_workspace_binds_and_one_from_before_keeps_its_own():
+    for audit in ("benefit", "fairness", "attack", "canary"):
+        assert DEFAULT_BOUNDS[audit].value is not None
+    earlier = {"benefit": {"required": False}, "attack": {}, "canary": {"bound": 3.0}}
+    found = read_bounds(earlier, BOUNDS)
+    assert found == read_bounds({}, BOUNDS) == EARLIER_BOUNDS
+    assert [name for name, bound in found.items() if bound.value is not None] == ["canary"]
+    assert read_bounds(earlier | {"defaults": 2}, BOUNDS) == DEFAULT_BOUNDS
 
 
 def test_bounds_are_read_and_what_is_left_out_keeps_its_own():
-    bounds = read_bounds({"benefit": {"bound": 1}, "fairness": {"required": True}}, DEFAULT_BOUNDS)
-    assert bounds["benefit"] == Bound(value=1.0, required=DEFAULT_BOUNDS["benefit"].required)
-    assert bounds["fairness"] == Bound(value=DEFAULT_BOUNDS["fairness"].value, required=True)
+    table = {
+        "defaults": 2,
+        "benefit": {"bound": 1},
+        "fairness": {"required": True},
+        "attack": {"bound": 0.5, "surely": True},
+    }
+    bounds = read_bounds(table, BOUNDS)
+    assert bounds["benefit"] == Bound(value=1.0)  # a bound that somebody writes is held against the figure itself
+    assert bounds["fairness"] == replace(DEFAULT_BOUNDS["fairness"], required=True)
+    assert bounds["attack"] == Bound(value=0.5, surely=True)
+
+
+@given(
+    audit=st.sampled_from([*DEFAULTS]),
+    bound=st.floats(-1, 1),
+    value=st.floats(-1, 1),
+    apart=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    surely=st.booleans(),
+)
+def test_a_bound_that_only_a_sure_miss_misses_is_missed_by_a_whole_interval(audit, bound, value, apart, surely):
+    low, high = value - apart[0], value + apart[1]
+    found = Finding(
+        audit=audit,
+        metric="m",
+        value=value,
+        low=low,
+        high=high,
+        bound=bound,
+        verdict="pass",
+        units=3,
+        how="So.",
+        detail={},
+    )
+    before = replace(found, verdict=verdict_on(audit, (value, None, None), bound))
+    judged = held(before, Bound(value=bound, surely=surely))
+    is_beyond = value < bound if audit == "benefit" else value > bound
+    is_surely_beyond = high < bound if audit == "benefit" else low > bound
+    assert (judged.verdict == "fail") == (is_surely_beyond if surely else is_beyond)
+    assert is_held(judged, Bound(value=bound, surely=surely))
+    assert not is_held(judged, Bound(value=bound, surely=not surely))
 
 
 @pytest.mark.parametrize(
@@ -372,11 +435,13 @@ def test_bounds_are_read_and_what_is_left_out_keeps_its_own():
         ({"benefit": {"bound": True}}, '"bound" must be a number'),
         ({"benefit": {"bound": float("nan")}}, '"bound" must be a number'),
         ({"benefit": {"required": 1}}, "true or false"),
+        ({"benefit": {"bound": 1, "surely": "yes"}}, "true or false"),
+        ({"defaults": 3}, '"defaults" must be 1 or 2'),
     ],
 )
 def test_what_is_no_bound_is_refused(table, told):
     with pytest.raises(FaultError) as raised:
-        read_bounds(table, DEFAULT_BOUNDS)
+        read_bounds(table, BOUNDS)
     assert told in raised.value.fault
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.sessions import otlp_of, rows_of, simulate
+from crafts import create_unbound
 from volition.canonical import us_to_datetime
 from volition.cli.demo.samples import write_samples
 from volition.errors import InvalidInputError, RefusedError
@@ -23,7 +24,6 @@ from volition.learning.families.family import NoParts
 from volition.learning.families.model import Model
 from volition.progress import silent
 from volition.records.lake import Row
-from volition.workspace import Workspace
 
 FAMILY = DiagnoseFamily()
 DATA, TRAIN, FEATURE = ["service"], ["train/diagnose"], ["feature/diagnose"]
@@ -393,7 +393,7 @@ def workspace(tmp_path):
     """Two accounts whose sessions were collected while nobody had said anything."""
     planted = simulate(25, 8) + simulate(25, 8, account="bolt")
     clock = Clock(max(one.events[-1].at_us for one in planted) + 60_000_000)
-    with Workspace.create(tmp_path / "ws", clock=clock) as made:
+    with create_unbound(tmp_path / "ws", clock=clock) as made:
         for account in ("acme", "bolt"):
             made.people.add_account(account, account.title())
             made.terms.accept(account)
@@ -463,7 +463,7 @@ def test_samples_teach_diagnosis_through_scrubbing(tmp_path):
     samples = write_samples(tmp_path / "samples", start=datetime(2025, 6, 2, tzinfo=UTC))
     account = samples.accounts[-1]
     clock = Clock(int((samples.end + timedelta(days=1)).timestamp()) * 1_000_000)
-    with Workspace.create(tmp_path / "ws", clock=clock) as made:
+    with create_unbound(tmp_path / "ws", clock=clock) as made:
         made.people.add_account(account.id, account.name)
         made.terms.accept(account.id)
         made.records.collect_otlp(account.usage)

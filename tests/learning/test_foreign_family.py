@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import volition
+from crafts import create_unbound
 from volition.canonical import datetime_to_us, now_us
 from volition.cli import app, main
+from volition.consent.terms.vocabulary import BUILT_IN as VOCABULARY
 from volition.errors import InvalidInputError
 from volition.learning.families.family import NoParts
 from volition.learning.families.installed import (
@@ -23,6 +25,7 @@ from volition.learning.families.installed import (
     installed_families,
     learns_from,
 )
+from volition.learning.grades import Grade
 from volition.learning.train import Trained
 from volition.progress import silent
 from volition.workspace import Workspace
@@ -214,7 +217,7 @@ def clock():
 @pytest.fixture
 def folder(tmp_path, clock):
     """A workspace in which everybody's usage may train recommendations."""
-    with Workspace.create(tmp_path / "ws", clock=clock) as made:
+    with create_unbound(tmp_path / "ws", clock=clock) as made:
         made.people.add_account("acme", "Acme")
         for person in PEOPLE:
             made.people.add_person(person, account="acme")
@@ -277,6 +280,30 @@ def test_a_family_that_subtracts_sees_the_rows_of_those_alone_for_whom_something
             assert successor.model.files() == never.files()
     finally:
         package.uninstall()
+
+
+JITTERY = FAMILY.replace(
+    "return Model(family=self.name, settings=",
+    "import os\n        return Model(family=self.name, settings={'noise': os.urandom(4).hex()} |",
+)
+
+
+@pytest.mark.parametrize(("grade", "is_same"), [("EXACT", False), ("EXACT_PREDICTIONS", True)])
+def test_a_family_may_promise_the_same_predictions_and_is_held_to_them(folder, clock, tmp_path, grade, is_same):
+    said = SPEC.replace("    command=", f"    grade=Grade.{grade},\n    command=")
+    package = Package(tmp_path / "jittery", spec=f"from volition.learning.grades import Grade\n{said}", family=JITTERY)
+    package.install()
+    try:
+        with Workspace.open(folder, clock=clock) as workspace:
+            model = workspace.models.train("ticks").id
+            assert workspace.models.states()[model].forgets == Grade[grade]
+            again = workspace.retraining.retrain(model)
+            assert again.digest != again.again
+            assert (again.is_same, again.predicts_same) == (is_same, is_same)
+    finally:
+        package.uninstall()
+    with pytest.raises(InvalidInputError, match="a family forgets exactly"):
+        replace(find_family("search"), grade=Grade.APPROXIMATE)
 
 
 @pytest.fixture
@@ -482,10 +509,10 @@ def test_no_package_takes_the_name_of_a_built_in_family(tmp_path):
 def test_a_purpose_has_a_use_for_what_any_of_its_families_learns_from(tmp_path):
     spec = SPEC.replace('learns_from=("service/usage",)', 'learns_from=("service/diagnostics",)')
     package = Package(tmp_path / "site", spec=spec)
-    assert learns_from("train/recommend") == ("service/usage",)
+    assert learns_from("train/recommend", VOCABULARY) == ("service/usage",)
     package.install()
     try:
-        assert learns_from("train/recommend") == ("service/diagnostics", "service/usage")
+        assert learns_from("train/recommend", VOCABULARY) == ("service/diagnostics", "service/usage")
     finally:
         package.uninstall()
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from crafts import create_unbound
 from volition.canonical import datetime_to_us, us_to_text
 from volition.consent.terms.terms_file import load_profile
 from volition.errors import InvalidInputError, RefusedError
@@ -81,7 +82,7 @@ def opened(folder, account, people, at=MONDAY):
 def build(folder, clock, *, who=None, terms=None):
     """Make a workspace in which everybody said yes and worked for a day."""
     who = EVERYBODY if who is None else who
-    workspace = Workspace.create(
+    workspace = create_unbound(
         folder,
         origin="log.example/forget",
         clock=clock,
@@ -425,7 +426,9 @@ def test_it_is_due_so_many_days_after_the_no(released):
         "since": us_to_text(said_us),
         "due": us_to_text(owed.due_us),
         "released": True,
+        "forgets": "exact",
         "blocked": "",
+        "damage": "",
     }
     assert workspace.models.states()[old].forgotten_us is None
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from test_forget import MONDAY, Clock
 
+from crafts import create_unbound
 from volition.cli.demo.samples import write_samples
 from volition.workspace import Workspace
 
@@ -18,7 +19,7 @@ def lantern(tmp_path_factory):
     folder = tmp_path_factory.mktemp("samples")
     samples = write_samples(folder / "exports", start=MONDAY - timedelta(hours=9))
     clock = Clock(MONDAY + timedelta(days=70))
-    with Workspace.create(folder / "workspace", origin="log.example/samples", clock=clock) as workspace:
+    with create_unbound(folder / "workspace", origin="log.example/samples", clock=clock) as workspace:
         for account in samples.accounts[:2]:
             workspace.people.add_account(account.id, account.name)
             for person in account.people:

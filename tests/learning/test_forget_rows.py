@@ -2,6 +2,7 @@
 
 from simulator import DAY_US, silent, world_in
 from volition.canonical import text_to_us
+from volition.learning.families.family import NoParts
 from volition.learning.forget import RefusalTimes, forget_rows
 from volition.ledger.entry import NewEntry
 
@@ -26,7 +27,9 @@ def test_only_the_rows_of_those_who_lost_one_are_handed_over_by_who_spoke(tmp_pa
         before = world.freeze()
         world.say("acme-bo", "no")  # who also heard what ada said
         after = world.freeze(within=before)
-        handed = forget_rows(Handed(), None, before, after, parties=world.parties, merged={}, progress=silent)
+        handed = forget_rows(
+            Handed(), None, before, after, parties=world.parties, merged={}, parts=NoParts(), progress=silent
+        )
         assert handed == (
             {together.record_id, alone.record_id, of_ada.record_id},
             {of_ada.record_id},
@@ -52,7 +55,9 @@ def test_where_speakers_were_merged_all_rows_of_the_account_are_handed_over_with
                 return super().subtract(model, before=before, after=after, accounts=accounts, progress=progress)
 
         merged = {cy: ada}
-        handed = forget_rows(Seeing(), None, before, after, parties=world.parties, merged=merged, progress=silent)
+        handed = forget_rows(
+            Seeing(), None, before, after, parties=world.parties, merged=merged, parts=NoParts(), progress=silent
+        )
         kept = {of_ada.record_id, of_cy.record_id}
         assert handed == (kept | {of_bo.record_id}, kept, {"acme", "brill"})
         assert seen == {of_ada.record_id: ada, of_cy.record_id: ada, of_bo.record_id: of_bo.people[0]}

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from crafts import create_unbound
 from simulator import Clock, HashEncoder
 from volition.errors import RefusedError, VolitionError
 from volition.records.audience import ConversationKind
@@ -50,7 +51,7 @@ def lived(tmp_path_factory):
     """A workspace in which three people met, wrote, searched and opened things, and every family learned from it."""
     base = tmp_path_factory.mktemp("lived")
     clock = Clock()
-    Workspace.create(base / "ws", origin="log.example/lived", clock=clock).close()
+    create_unbound(base / "ws", origin="log.example/lived", clock=clock).close()
     with open_workspace(base / "ws", clock) as workspace:
         workspace.people.add_account("acme", "Acme")
         for person, name in PEOPLE.items():
@@ -75,8 +76,10 @@ def lived(tmp_path_factory):
         workspace.records.collect_file(base / "case.md", account="acme", author="ann", written=STARTED, shared=True)
         collect_uses(workspace, base, clock)
         for place, person in enumerate(("ann", "ben", "cleo") * 9):
-            meeting = f"meeting-{place % 9}"
-            query = f"{WORD} and {SUBJECTS[place % 8]}" if person == "ann" else f"the {SUBJECTS[place % 8]}"
+            number = place % 9 // (3 if person == "ann" else 1)  # she asks where she said the word
+            half = place // 9 % 2  # of a meeting: each speaks of one thing
+            query = f"the {SUBJECTS[(number + half) % 8]}, number {4 * half + place // 9}"
+            query, meeting = f"{WORD} and {query}" if person == "ann" else query, f"meeting-{number}"
             found = workspace.features.search(query, person=person, meeting=meeting, limit=1)
             assert found.hits, (found, meeting, person)
             hit = found.hits[0]
@@ -178,8 +181,10 @@ def test_the_search_of_the_bytes_finds_them_while_they_may_be_there(workspace):
 
 def test_of_somebody_erased_and_forgotten_nothing_is_left_anywhere(workspace):
     workspace.forgetting.erase("person:ann")
-    assert workspace.features.search(WORD, person="ben", limit=1000).hits
-    assert not any(WORD in hit.text for hit in workspace.features.search(WORD, person="ben", limit=1000).hits)
+    assert not workspace.features.search(WORD, person="ben", limit=1000).hits
+    found = workspace.features.search(f"the {SUBJECTS[0]}", person="ben", limit=1000).hits
+    assert found
+    assert not any(WORD in hit.text for hit in found)
     done = workspace.forgetting.forget()
     assert {forgotten.model.split("-")[0] for forgotten in done} == {"search", "summary", "recommend"}
     assert all(forgotten.successor for forgotten in done)

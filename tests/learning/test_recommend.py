@@ -1,5 +1,6 @@
 """Recommend: what it learns, what it says, and that it forgets exactly."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from volition.errors import InvalidInputError
+from volition.learning.audit.benefit import measure_benefit
+from volition.learning.audit.cross_validation import cross_validate
+from volition.learning.audit.finding import Finding
+from volition.learning.audit.rivals import rival_wins
 from volition.learning.families.diagnose.family import DiagnoseFamily
 from volition.learning.families.family import NoParts, Subtracting
 from volition.learning.families.model import Model
-from volition.learning.families.recommend.family import RecommendFamily, evaluate_popularity
+from volition.learning.families.recommend.family import RecommendFamily
 from volition.learning.families.recommend.recommender import recommend
 from volition.progress import silent
 from volition.records.lake import Row
@@ -95,11 +100,50 @@ def test_ease_beats_popularity_and_popularity_beats_no_order_on_planted_preferen
         known, held_out = FAMILY.holdout(two_crafts(seed=seed), 0, 1)
         model = fit(known)
         trained.append(FAMILY.evaluate(model, known, held_out).values.mean())
-        popular.append(evaluate_popularity(model, known, held_out).values.mean())
+        popular.append(FAMILY.evaluate_rival(model, known, held_out).values.mean())
         untrained.append(FAMILY.evaluate(None, known, held_out).values.mean())
 
     assert np.mean(trained) > np.mean(popular) + 0.03
     assert np.mean(popular) > np.mean(untrained) + 0.03
+
+
+def without_taste(account, people=60, items=30, seed=0):
+    """Everybody draws from one list, whatever they took before: what they use says nothing beyond what is popular."""
+    rng = np.random.default_rng(seed)
+    weights = 1.0 / (np.arange(items) + 1.0)
+    return [
+        use(account, f"{person:032x}", f"document/{item:02d}", at)
+        for person in range(people)
+        for at, item in enumerate(rng.choice(items, size=6, replace=False, p=weights / weights.sum()))
+    ]
+
+
+def test_the_audit_chooses_what_wins_account_by_account():
+    rows = [*two_crafts(account="acme"), *without_taste("bolt"), *without_taste("tiny", people=5)]
+    crossed = cross_validate(FAMILY, rows, progress=silent, folds=2)
+    [finding] = measure_benefit(crossed, bound=None, progress=silent)
+    told = finding.detail["rival"]
+    assert told["name"] == "popularity"
+    assert {account: rival_wins([finding], account) for account in ("acme", "bolt", "tiny", "nobody")} == {
+        "acme": False,
+        "bolt": True,
+        "tiny": False,  # too few to say
+        "nobody": False,
+    }
+    assert rival_wins([Finding.from_json(json.loads(json.dumps(finding.to_json())))], "bolt")
+    assert not rival_wins([], "bolt")
+
+    model = fit(rows)
+    own = [use("bolt", "new", "document/20")]
+    popular = recommend(model, own, account="bolt", personal=False)
+    assert popular == recommend(model, [], account="bolt", limit=10)[: len(popular)]
+    assert {suggestion.because_item for suggestion in popular} == {""}
+
+
+def test_what_was_used_a_minute_ago_is_not_offered_again():
+    own = [use("acme", "a", "x", 1), use("acme", "a", "y", 5), use("acme", "a", "x", 9)]
+    assert [s.item for s in recommend(None, own, account="acme", before_us=9)] == ["y"]
+    assert recommend(None, own, account="acme", before_us=5) == ()
 
 
 KINDS = ("channel/general", "document/budget", "person/ada", "feature/polls")

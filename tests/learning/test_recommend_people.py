@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from crafts import create_unbound
 from volition.canonical import datetime_to_us
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.errors import InvalidInputError
@@ -14,7 +15,6 @@ from volition.learning.families.recommend.family import RecommendFamily
 from volition.progress import silent
 from volition.records.audience import ConversationKind
 from volition.records.ingest import Draft, PersonRef
-from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SERVICE = ["service"]
@@ -74,7 +74,7 @@ def build(folder, *, terms=None, public=("feature", "document", "channel")):
         return now[0]
 
     profile = None if terms else "granular"
-    workspace = Workspace.create(folder / "ws", clock=clock, profile=profile, public_items=public)
+    workspace = create_unbound(folder / "ws", clock=clock, profile=profile, public_items=public)
     if terms:
         workspace.terms.publish(terms)
     workspace.people.add_account("acme", "Acme")

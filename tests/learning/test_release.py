@@ -9,6 +9,7 @@ import pytest
 from crafts import Clock, build, set_bounds
 from volition.canonical import canonical_json, digest
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
+from volition.learning.audit.defaults import bounds_text
 from volition.learning.card import card_markdown
 from volition.learning.release import Override, read_card, settle_releases, write_release
 from volition.ledger.entry import NewEntry
@@ -371,3 +372,20 @@ def test_the_card_of_an_earlier_version_still_reads_as_it_was_written():
     ]
     with pytest.raises(InvalidInputError, match="does not know"):
         card_markdown(FIRST_CARD | {"format": "volition/card/99"})
+
+
+@pytest.mark.slow
+def test_a_bound_that_only_a_whole_interval_misses_refuses_until_somebody_answers_and_verifies(made, tmp_path):
+    folder = shutil.copytree(made[0], tmp_path / "workspace")
+    path = folder / "volition.toml"
+    text = bounds_text().replace("bound = 0.0", "bound = 0.99", 1)  # of the benefit; no interval reaches it
+    path.write_text(path.read_text().partition("[audit")[0] + text)
+    with Workspace.open(folder, clock=Clock(made[1])) as workspace:
+        workspace.models.audit(made[2])
+        with pytest.raises(RefusedError, match=r"benefit, NDCG@10: .* misses the bound 0.990"):
+            workspace.models.release(made[2])
+        workspace.models.release(made[2], override=Override(by="Dana Reyes", why="Two customers, who know it."))
+        card = card_of(workspace, made[2])
+        assert [line.partition(",")[0] for line in card["override"]["missed"]][:1] == ["benefit"]
+        assert card["findings"][0]["detail"]["surely"] is True
+        assert proven(workspace, tmp_path).holds  # and the verifier takes the end of the interval, too

@@ -9,9 +9,11 @@ Each module knows only those before it:
 minilm       the network of the sentence encoder
 encoder      sentence embeddings from a frozen model
 dp           differential privacy with a person as the unit
+grades       how surely a model forgets
 families     the kinds of model: how each learns, forgets and is measured
 train        a snapshot and a family make a model
 audit        what is measured of a model before its release
+own          a model of one's own: what any code wrote, kept and named by digests
 registry     which models there are, and the state of each, from the ledger
 freshness    whether all rows of a snapshot may still be used
 card         the model card

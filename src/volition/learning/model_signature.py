@@ -52,17 +52,7 @@ def sign_model(name: str, files: Mapping[str, str], signer: Signer) -> bytes:
     private = _private_key(signer)
     payload = canonical_json(_statement(name, files))
     signature = private.sign(_pre_authentication_encoding(payload), ec.ECDSA(hashes.SHA256()))
-    hint = sha256(_pem(private.public_key()).encode()).hexdigest()
-    bundle = {
-        "mediaType": _BUNDLE,
-        "verificationMaterial": {"publicKey": {"hint": hint}, "tlogEntries": []},
-        "dsseEnvelope": {
-            "payload": base64.b64encode(payload).decode(),
-            "payloadType": _PAYLOAD,
-            "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": ""}],
-        },
-    }
-    return canonical_json(bundle)
+    return _bundle(payload, signature, _pem(private.public_key()))
 
 
 def verify_model_signature(signature: bytes, key: str, *, name: str, files: Mapping[str, str]) -> None:
@@ -75,7 +65,7 @@ def verify_model_signature(signature: bytes, key: str, *, name: str, files: Mapp
         files: The SHA-256 of each file, in hexadecimal.
 
     Raises:
-        ProofError: It did not, or it is no signature of this form.
+        ProofError: It did not, or it is no signature of this form: spelt another way, or with something beside it.
     """
     public = read_signing_key(key)
     try:
@@ -91,6 +81,8 @@ def verify_model_signature(signature: bytes, key: str, *, name: str, files: Mapp
         raise ProofError("The signature of the model is not by the key that the card names.") from error
     if payload != canonical_json(_statement(name, files)):
         raise ProofError("The signature of the model is of other files than the card names.")
+    if signature != _bundle(payload, value, key):
+        raise ProofError("The signature of the model is not in its one form, or says something more.")
 
 
 def read_signing_key(key: object) -> ec.EllipticCurvePublicKey:
@@ -130,6 +122,20 @@ def _statement(name: str, files: Mapping[str, str]) -> dict[str, Any]:
             "resources": [{"name": one, "algorithm": "sha256", "digest": files[one]} for one in sorted(files)],
         },
     }
+
+
+def _bundle(payload: bytes, signature: bytes, key: str) -> bytes:
+    """Return the Sigstore bundle of a signature by a public key, given as PEM."""
+    bundle = {
+        "mediaType": _BUNDLE,
+        "verificationMaterial": {"publicKey": {"hint": sha256(key.encode()).hexdigest()}, "tlogEntries": []},
+        "dsseEnvelope": {
+            "payload": base64.b64encode(payload).decode(),
+            "payloadType": _PAYLOAD,
+            "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": ""}],
+        },
+    }
+    return canonical_json(bundle)
 
 
 def _pre_authentication_encoding(payload: bytes) -> bytes:

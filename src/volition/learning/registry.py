@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from volition.errors import ProofError
+from volition.learning.grades import FAMILY
 from volition.ledger.entry import Entry
 
 DUE_DAYS: Final = 30
@@ -25,6 +26,8 @@ class ModelState:
         snapshot: The snapshot it learned from.
         trained_us: When its training was recorded.
         due_days: Within how many days after a no its operator promised, then, that it forgets.
+        forgets: How surely it forgets, one of `grades.Grade`; none where its entry is from before entries said so.
+        trained_by: `grades.FAMILY`, or `grades.CALLER` where code of the operator's own trained it.
         released_us: When it was last released; none if never.
         released_seq: Place of that release in the ledger: of two at one instant, the later one.
         card: Digest of that release's card.
@@ -39,6 +42,8 @@ class ModelState:
     snapshot: str
     trained_us: int
     due_days: int = DUE_DAYS
+    forgets: str | None = None
+    trained_by: str = FAMILY
     released_us: int | None = None
     released_seq: int = -1
     card: str = ""
@@ -88,6 +93,8 @@ def _train(models: dict[str, ModelState], entry: Entry) -> None:
         snapshot=body["snapshot"],
         trained_us=entry.at_us,
         due_days=body.get("due_days", DUE_DAYS),
+        forgets=body.get("forgets"),
+        trained_by=body.get("trained_by", FAMILY),
     )
     known = models.setdefault(state.id, state)
     if (known.family, known.snapshot) != (state.family, state.snapshot):

@@ -22,9 +22,11 @@ from volition.consent.permits import Permits
 from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError
 from volition.files import write_folder
 from volition.learning.audit.bounds import Bound
+from volition.learning.audit.defaults import is_held
 from volition.learning.audit.finding import FAIL, Finding
 from volition.learning.card import FORMAT, card_markdown
 from volition.learning.freshness import check_fresh
+from volition.learning.grades import FAMILY
 from volition.learning.model_signature import sign_model, signing_key
 from volition.learning.registry import ModelState
 from volition.learning.train import Trained
@@ -127,7 +129,7 @@ def check_bounds(
         RefusedError: A bound is missed and not overridden; or the findings were held against other bounds.
         InvalidInputError: There is an override, and every bound is held.
     """
-    old = [found for found in findings if found.audit in bounds and found.bound != bounds[found.audit].value]
+    old = [found for found in findings if found.audit in bounds and not is_held(found, bounds[found.audit])]
     if old:
         msg = (
             f"The bound of {old[0].audit} was changed since model {trained.id} was audited. "
@@ -155,6 +157,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
     trained: Trained,
     snapshot: Snapshot,
     findings: Sequence[Finding],
+    forgets: str | None = None,
+    trained_by: str = FAMILY,
     required: Sequence[str] = (),
     override: Override | None = None,
     terms: Sequence[str],
@@ -170,6 +174,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         trained: The model.
         snapshot: What it learned from.
         findings: What the audits found.
+        forgets: How surely it forgets, as its entry says; none where that does not say.
+        trained_by: Who trained it, as its entry says.
         required: Audits without a measurement of which a model is not released.
         override: Who takes responsibility for bounds that are missed; none where all are held.
         terms: Ids of the terms that bound the accounts in the snapshot.
@@ -188,6 +194,8 @@ def write_release(  # noqa: PLR0913 - what a release binds together
         trained,
         snapshot,
         findings,
+        forgets=forgets,
+        trained_by=trained_by,
         required=required,
         override=override,
         terms=terms,
@@ -219,6 +227,8 @@ def _card(  # noqa: PLR0913 - what a release binds together
     snapshot: Snapshot,
     findings: Sequence[Finding],
     *,
+    forgets: str | None,
+    trained_by: str,
     required: Sequence[str],
     override: Override | None,
     terms: Sequence[str],
@@ -246,6 +256,8 @@ def _card(  # noqa: PLR0913 - what a release binds together
         },
         "base": trained.model.settings.get("base"),
         "privacy": trained.model.settings.get("privacy"),
+        "trained_by": trained_by,
+        "forgets": forgets,
         "terms": list(terms),
         "checkpoint": checkpoint,
         "findings": [finding.to_json() for finding in findings],
@@ -303,12 +315,45 @@ def settle_releases(releases: Path, models: Mapping[str, ModelState]) -> None:
     """Put the files of each release that the ledger names in their place, `releases/MODEL`.
 
     Until the ledger names it, a release lies beside its place, so that a killed release leaves the earlier one whole.
+
+    Raises:
+        BackendError: The disk failed. The releases stand; their files are put in place by the next call.
     """
     for model in models.values():
         staged = _staged(releases, model.id, model.card)
         if model.card and staged.exists():
-            shutil.rmtree(releases / model.id, ignore_errors=True)
-            staged.replace(releases / model.id)
+            try:
+                shutil.rmtree(releases / model.id, ignore_errors=True)
+                staged.replace(releases / model.id)
+            except OSError as error:
+                msg = (
+                    f"{model.id} is released, but its files in {staged} could not be put in place: {error}. Mend that; "
+                    "whatever reads them next puts them there."
+                )
+                raise BackendError(msg) from error
+
+
+def sweep_staged(releases: Path, model: str, *, card: str) -> None:
+    """Remove what killed releases of a model left beside its place, but for the one that the ledger names.
+
+    Nobody else may be releasing the model meanwhile.
+
+    Args:
+        releases: Folder of releases.
+        model: The model.
+        card: Digest of the card of its release in the ledger; empty if there is none.
+
+    Raises:
+        BackendError: The disk failed.
+    """
+    named = _staged(releases, model, card)
+    try:
+        for left in releases.glob(f"{model}.*"):
+            if left != named:
+                shutil.rmtree(left)
+    except OSError as error:
+        msg = f"What an earlier release left in {releases} could not be removed: {error}. Mend that, then try again."
+        raise BackendError(msg) from error
 
 
 def read_card(releases: Path, model: ModelState | None, name: str) -> dict[str, Any]:

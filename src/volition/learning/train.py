@@ -16,7 +16,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 
@@ -26,8 +27,12 @@ from volition.errors import BackendError, InvalidInputError, ProofError
 from volition.files import write_file, write_folder
 from volition.learning.families.family import Family
 from volition.learning.families.model import Array, Model
+from volition.learning.grades import FAMILY, Grade
+from volition.ledger.entry import NewEntry
 from volition.progress import Progress
 from volition.records.snapshot import Snapshot
+
+_NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,14 +163,39 @@ def name_of(record: Mapping[str, Any]) -> str:
     return f"{record['family']}-{digest(canonical_json(record))[:12]}"
 
 
-def keep(model: Model, snapshot: Snapshot, *, models: Path) -> Trained:
-    """Put a model in its folder with the record of what it was learnt from, whole or not at all."""
+def model_entry(trained: Trained, *, due_days: int, forgets: Grade, trained_by: str = FAMILY) -> NewEntry:
+    """Return the entry that records a trained model, how it forgets, and within how many days after a no."""
+    body: dict[str, Any] = {
+        "model": trained.id,
+        "family": trained.model.family,
+        "snapshot": trained.record["snapshot"],
+        "digest": trained.model.digest,
+        "due_days": due_days,
+        "forgets": forgets.value,
+    }
+    return NewEntry(kind="model", body=body if trained_by == FAMILY else body | {"trained_by": trained_by})
+
+
+def keep(
+    model: Model, snapshot: Snapshot, *, models: Path, besides: Mapping[str, bytes | memoryview] = _NOTHING
+) -> Trained:
+    """Put a model in its folder with the record of what it was learnt from, whole or not at all.
+
+    Args:
+        model: What was learnt.
+        snapshot: From what.
+        models: Folder of models.
+        besides: Files to lie beside the model, by their names in its folder.
+
+    Raises:
+        BackendError: The disk is full or cannot be written.
+    """
     record = record_of(
         model.family, model.digest, snapshot.id, manifest=snapshot.manifest, manifest_digest=snapshot.digest
     )
     data = canonical_json(record)
     folder = models / name_of(record)
-    files = {f"model/{name}": content for name, content in model.files().items()}
+    files = {**besides, **{f"model/{name}": content for name, content in model.files().items()}}
     try:
         write_folder(folder, files | {"record.json": data})
     except OSError as error:

@@ -11,10 +11,12 @@ owners                 to which person each row belongs
 groups                 which units belong together, and which groups are too small to show
 cross_validation       every unit scored by a model trained without it
 marginal               what a party's own data is worth
+rivals                 whether a simpler form of the feature does as well, by account
 benefit                quality with and without training
 fairness               quality by group
 membership_inference   does it reveal whose rows it learned from?
 canary                 does it give away planted secrets (canary exposure)?
 poisoning              who makes it worse for everybody else?
+measured               what the operator's own code measured
 run                    all of them, in one list
 """

@@ -8,11 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volition.learning.audit.cross_validation import Crossed
 from volition.learning.audit.finding import Finding, at_least, not_measured
 from volition.learning.audit.intervals import RESAMPLES, bootstrap_interval
 from volition.learning.audit.marginal import Effect, marginal_effect
+from volition.learning.audit.rivals import measure_rival
+from volition.learning.families.family import Scores
 from volition.progress import Progress
 
 AUDIT: Final = "benefit"
@@ -33,7 +36,10 @@ def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress
         One finding, whose value is the mean with training less the mean without, paired by unit. Its detail holds
         `trained` and `untrained` (the two means), and `by_account`: the same for each account as `trained`,
         `untrained`, `value`, `low`, `high`, `units`, how many `people` these are about (none if unknown), and
-        `marginal`, its own data's effect on its own units as {"value", "low", "high", "units"}, or none.
+        `marginal`, its own data's effect on its own units as {"value", "low", "high", "units"}, or none. Where a family
+        says which units had what was wanted first, each has `first`, too: the shares of those as {"trained",
+        "untrained", "value", "low", "high"}. Where it
+        has a simpler rival, `rival` says how that did (see `rivals`).
     """
     if crossed.fault:
         return [not_measured(AUDIT, crossed.fault, bound=bound)]
@@ -61,10 +67,12 @@ def measure_benefit(crossed: Crossed, *, bound: float | None, progress: Progress
             detail={
                 "trained": float(trained.values.mean()),
                 "untrained": float(untrained.values.mean()),
-                "by_account": _by_account(
-                    crossed, [str(name) for name in names], _marginal(crossed, largest, progress)
+                **first_of(trained, untrained, slice(None)),
+                "by_account": by_account(
+                    trained, untrained, [str(name) for name in names], _marginal(crossed, largest, progress)
                 ),
-            },
+            }
+            | measure_rival(crossed),
         )
     ]
 
@@ -80,25 +88,50 @@ def _marginal(crossed: Crossed, accounts: Sequence[str], progress: Progress) -> 
     return found
 
 
-def _by_account(crossed: Crossed, names: Sequence[str], marginal: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each account's part of the detail."""
-    trained, untrained = crossed.trained, crossed.untrained
+def by_account(trained: Scores, untrained: Scores, names: Sequence[str], marginal: Mapping[str, Any]) -> dict[str, Any]:
+    """Return each account's part of the detail.
+
+    Args:
+        trained: Scores of units by the model.
+        untrained: The same units' without one, in the same order.
+        names: The accounts.
+        marginal: What an account's own data is worth, where that was measured.
+    """
     differences, accounts = trained.values - untrained.values, np.array(trained.accounts)
-    by_account: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for name in names:
         chosen = np.flatnonzero(accounts == name)
         low, high = bootstrap_interval(differences[chosen])
-        by_account[name] = {
+        found[name] = {
             "trained": float(trained.values[chosen].mean()),
             "untrained": float(untrained.values[chosen].mean()),
             "value": float(differences[chosen].mean()),
             "low": low,
             "high": high,
+            **first_of(trained, untrained, chosen),
             "units": len(chosen),
             "people": len({one for place in chosen for one in trained.people[place]}) if trained.people else None,
             "marginal": marginal.get(name),
         }
-    return by_account
+    return found
+
+
+def first_of(trained: Scores, untrained: Scores, chosen: NDArray[np.intp] | slice) -> dict[str, Any]:
+    """Return for which share of some units what was wanted came first, with training and without, if that is known."""
+    with_it, without = trained.firsts, untrained.firsts
+    if with_it is None or without is None:
+        return {}
+    differences = with_it[chosen] - without[chosen]
+    low, high = bootstrap_interval(differences)
+    return {
+        "first": {
+            "trained": float(with_it[chosen].mean()),
+            "untrained": float(without[chosen].mean()),
+            "value": float(differences.mean()),
+            "low": low,
+            "high": high,
+        }
+    }
 
 
 def _own_data(crossed: Crossed, account: str) -> Effect:

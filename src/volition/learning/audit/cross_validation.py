@@ -66,12 +66,12 @@ class Crossed:
     @property
     def trained(self) -> Scores:
         """Every unit's score by the model that did not see it."""
-        return _joined(fold.trained for fold in self.folds)
+        return joined(fold.trained for fold in self.folds)
 
     @property
     def untrained(self) -> Scores:
         """Every unit's score without training, in the same order."""
-        return _joined(fold.untrained for fold in self.folds)
+        return joined(fold.untrained for fold in self.folds)
 
 
 def cross_validate(
@@ -114,13 +114,16 @@ def cross_validate(
     return Crossed(family=family, folds=tuple(found), fault="", parts=parts)
 
 
-def _joined(scores: Iterable[Scores]) -> Scores:
+def joined(scores: Iterable[Scores]) -> Scores:
+    """Return the scores of several folds, one after the other."""
     several = list(scores)
     known = all(len(one.people) == len(one.units) for one in several)
+    firsts = [one.firsts for one in several if one.firsts is not None]
     return Scores(
         metric=several[0].metric,
         units=tuple(unit for one in several for unit in one.units),
         accounts=tuple(account for one in several for account in one.accounts),
         values=np.concatenate([one.values for one in several]),
         people=tuple(people for one in several for people in one.people) if known else (),
+        firsts=np.concatenate(firsts) if len(firsts) == len(several) else None,
     )

@@ -19,6 +19,7 @@ from volition.learning.audit.cross_validation import Crossed
 from volition.learning.audit.finding import Finding, at_most, not_measured
 from volition.learning.audit.groups import FEWEST, UNRECORDED, Grouping, groupings, shown_groups
 from volition.learning.audit.intervals import RESAMPLES, resampled_means
+from volition.learning.families.family import Scores
 from volition.records.lake import Row
 
 AUDIT: Final = "fairness"
@@ -47,12 +48,17 @@ def measure_fairness(
     """
     if crossed.fault:
         return [not_measured(AUDIT, crossed.fault, bound=bound)]
-    found = groupings(crossed.trained, rows, regions=regions)
-    return [_compare(crossed, grouping, bound) for grouping in found]
+    return compare_groups(crossed.trained, rows, regions=regions, bound=bound)
 
 
-def _compare(crossed: Crossed, grouping: Grouping, bound: float | None) -> Finding:
-    scores = crossed.trained
+def compare_groups(
+    scores: Scores, rows: Sequence[Row], *, regions: Mapping[str, str], bound: float | None
+) -> list[Finding]:
+    """Compare scores between groups, however they were made. Arguments and result are those of `measure_fairness`."""
+    return [_compare(scores, grouping, bound) for grouping in groupings(scores, rows, regions=regions)]
+
+
+def _compare(scores: Scores, grouping: Grouping, bound: float | None) -> Finding:
     metric = f"gap in {scores.metric} by {grouping.name}"
     if grouping.why_not:
         return not_measured(AUDIT, grouping.why_not, metric=metric, bound=bound)

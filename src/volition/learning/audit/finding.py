@@ -12,6 +12,9 @@ NO_BOUND: Final = "no bound"
 NOT_MEASURED: Final = "not measured"
 VERDICTS: Final = (PASS, FAIL, NO_BOUND, NOT_MEASURED)
 
+SURELY: Final = "surely"
+"""In a finding's detail, and true: its bound is missed only where the whole interval is beyond it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:

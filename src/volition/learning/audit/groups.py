@@ -20,6 +20,7 @@ from typing import Final
 
 from volition.consent.history import History
 from volition.learning.families.family import Scores
+from volition.records.ingest.used import LANGUAGE, ROLES
 from volition.records.lake import Row
 
 FEWEST: Final = 5
@@ -28,9 +29,6 @@ FEWEST: Final = 5
 UNRECORDED: Final = "not recorded"
 SEVERAL: Final = "several"
 """The group of units about people of different groups, such as a meeting across borders."""
-
-LANGUAGE: Final = "browser.language"
-ROLES: Final = "user.roles"
 
 _SIZES: Final = ((10, "1 to 9 people"), (50, "10 to 49 people"), (250, "50 to 249 people"))
 _LARGE: Final = "250 people or more"

@@ -3,6 +3,7 @@
 Source: percentile bootstrap, paired by unit, Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -46,4 +47,16 @@ def bootstrap_interval(values: NDArray[np.float64]) -> tuple[float, float] | tup
     if len(values) < FEWEST:
         return None, None
     low, high = np.percentile(resampled_means(values), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def ratio_interval(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of a mean over uses, resampling whole people (cluster bootstrap).
+
+    Args:
+        parts: For each person, at least one: the sum over their uses, and how many uses.
+    """
+    sums, counts = np.array(parts, dtype=np.float64).T
+    drawn = np.random.default_rng(_SEED).integers(0, len(parts), size=(RESAMPLES, len(parts)))
+    low, high = np.percentile(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [2.5, 97.5])
     return float(low), float(high)

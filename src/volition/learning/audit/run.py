@@ -8,6 +8,7 @@ from volition.learning.audit.benefit import measure_benefit
 from volition.learning.audit.bounds import Bound
 from volition.learning.audit.canary import measure_canaries
 from volition.learning.audit.cross_validation import Crossed, cross_validate
+from volition.learning.audit.defaults import held
 from volition.learning.audit.fairness import measure_fairness
 from volition.learning.audit.finding import Finding
 from volition.learning.audit.membership_inference import measure_attack
@@ -83,4 +84,6 @@ def run_audits(  # noqa: PLR0913 - what is audited, and how
     """
     crossed = cross_validate(family, rows, progress=progress, parts=parts)
     case = Case(family=family, rows=rows, regions=regions, crossed=crossed, progress=progress, parts=parts)
-    return [finding for name, measure in AUDITS.items() for finding in measure(case, bounds[name].value)]
+    return [
+        held(finding, bounds[name]) for name, measure in AUDITS.items() for finding in measure(case, bounds[name].value)
+    ]

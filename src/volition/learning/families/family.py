@@ -25,6 +25,8 @@ class Scores:
         values: Shape (units,), float64.
         people: Who each unit is about, for figures by group; one pseudonym a person, as `Row.author` and
             `Row.everyone` give it, since a group is shown by how many people it has. Empty where a family does not say.
+        firsts: Shape (units,), for each unit whether what was wanted came first, 1 or 0: the same in words that need no
+            explaining. None where nothing is ranked.
     """
 
     metric: str
@@ -32,6 +34,7 @@ class Scores:
     accounts: tuple[str, ...]
     values: NDArray[np.float64]
     people: tuple[tuple[str, ...], ...] = ()
+    firsts: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse scores that cannot be averaged.
@@ -44,6 +47,9 @@ class Scores:
             raise InvalidInputError(msg)
         if self.people and len(self.people) != len(self.units):
             msg = f"{len(self.units)} units, and people for {len(self.people)}: need them for each unit, or for none."
+            raise InvalidInputError(msg)
+        if self.firsts is not None and len(self.firsts) != len(self.units):
+            msg = f"{len(self.units)} units, and {len(self.firsts)} that came first or not: need one each."
             raise InvalidInputError(msg)
         if not np.isfinite(self.values).all():
             msg = f"A value of {self.metric} is not finite. Leave units out that cannot be scored."
@@ -126,6 +132,17 @@ class Subtracting(Protocol):
             accounts: Which accounts have any row left.
             progress: Called with how far it has come.
         """
+
+
+@runtime_checkable
+class Rivalled(Protocol):
+    """A family with a simpler form of its feature that needs to know nobody; where it does as well, it is used."""
+
+    rival: str
+    """What it is called."""
+
+    def evaluate_rival(self, model: Model, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
+        """Score it on held-out rows: the units of `Family.evaluate`, in the same order."""
 
 
 def canonical_order(rows: Iterable[Row]) -> list[Row]:

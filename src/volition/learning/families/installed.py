@@ -22,15 +22,21 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import Final
 
-from volition.consent.terms.model import CATEGORIES
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import InvalidInputError
-from volition.learning.families.spec import FamilySpec
+from volition.learning.families.spec import FamilySpec, FamilyWords
 
 GROUP: Final = "volition.families"
 """The group of entry points."""
 
 BUILT_IN: Final = ("search", "recommend", "summary", "compose", "diagnose", "adapter")
 """The families of this package, in the order in which they are shown: those a source tree has without any metadata."""
+
+
+_RECORDED: Final = ("content/audio", "content/video")
+
+WITHOUT_FAMILY: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({"feature/transcribe": _RECORDED})
+"""The features that no model of ours stands behind, and which categories each reads."""
 
 
 class FamilyMissingError(InvalidInputError):
@@ -111,24 +117,36 @@ def find_family(name: str) -> FamilySpec:
     raise FamilyMissingError(msg)
 
 
+def family_words(name: str) -> FamilyWords:
+    """Return what a family is called; one whose package is not installed any more is called by its name."""
+    spec = installed_families().get(name)
+    if spec is not None:
+        return spec.words
+    missing = "It was trained by code of the operator's own, or by a package that is not installed."
+    return FamilyWords(title=name, training=f"Train {name}", does=missing, unit="unit", units="units")
+
+
 def settings_table(name: str) -> tuple[str, ...]:
     """Return the path of a family's table in `volition.toml`: that of another package has one below `families`."""
     return (name,) if name in BUILT_IN else ("families", name)
 
 
-def learns_from(purpose: str) -> tuple[str, ...]:
-    """Return the categories that a purpose has a use for: all of them, where no family learns for it."""
+def learns_from(purpose: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """Return the categories that a purpose has a use for: all of a vocabulary, where no family learns for it."""
     named = {one for spec in installed_families().values() if spec.purpose == purpose for one in spec.learns_from}
-    return tuple(sorted(named)) or CATEGORIES
+    if not named and purpose == "train/speech":  # there is no family for it
+        return _RECORDED
+    return tuple(sorted(named)) or vocabulary.categories
 
 
-def read_for(purpose: str) -> tuple[str, ...]:
+def read_for(purpose: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     """Return the categories that a purpose uses, whether a family learns for it or a feature reads for it.
 
     All of them, where nothing installed says so.
     """
     named = {one for spec in installed_families().values() if spec.feature == purpose for one in spec.reads}
-    return tuple(sorted(named)) or learns_from(purpose)
+    named.update(WITHOUT_FAMILY.get(purpose, ()))
+    return tuple(sorted(named)) or learns_from(purpose, vocabulary)
 
 
 def uses_embeddings(purpose: str) -> bool:

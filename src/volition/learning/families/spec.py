@@ -27,14 +27,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from volition.consent.terms.model import CATEGORIES, PURPOSES
+from volition.consent.terms.vocabulary import BUILT_IN, is_name
 from volition.errors import InvalidInputError
+from volition.learning.grades import Grade
 
 if TYPE_CHECKING:
     from volition.learning.encoder import Encoder
     from volition.learning.families.family import Family
 
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
+FAMILY_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
 """No hyphen: a model's id is its family, a hyphen and a digest."""
 
 
@@ -55,6 +56,9 @@ class FamilyWords:
         does: What its feature does, as one sentence.
         unit: One of what it is measured on, such as "meeting".
         units: Several of those.
+        first: What it means that what was wanted came first, with "{}" for the share, such as "the right line was first
+            in {} searches"; empty where nothing is ranked.
+        score: What its measure means, as a share, likewise: "the composer saved {} keystrokes"; empty where it is none.
     """
 
     title: str
@@ -62,6 +66,8 @@ class FamilyWords:
     does: str
     unit: str
     units: str
+    first: str = ""
+    score: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +93,17 @@ class FamilySpec:
 
     Attributes:
         name: Its name: of models, in the ledger and in commands.
-        purpose: For which purpose it learns, a leaf of `terms.PURPOSES` below "train". Families of one purpose share
-            its snapshots, which hold what any of them learns from.
-        learns_from: The categories that it has a use for, leaves of `terms.CATEGORIES`. Nothing else is read for it.
+        purpose: For which purpose it learns, one below "train", built in or declared by terms. Families of one purpose
+            share its snapshots, which hold what any of them learns from.
+        learns_from: The categories that it has a use for, built in or declared. Nothing else is read for it.
         uses_embeddings: Whether it learns from sentence embeddings of content, which are then derived and frozen too.
-        feature: The purpose of the feature that its models serve, a leaf below "feature".
+        feature: The purpose of the feature that its models serve, likewise below "feature".
         reads: The categories that this feature reads.
         forgets: How its models forget.
         words: What it is called.
         command: The command that runs its feature; empty if there is none.
+        grade: How surely they forget: `Grade.EXACT`, or `Grade.EXACT_PREDICTIONS` where sums of floating-point numbers
+            make bytes differ and predictions not.
         make: Makes the family. Raises InvalidInputError where something that it needs is not set.
         needs_settings: Whether it can be made only where the workspace's settings have a table for it.
         read_settings: Reads that table, as TOML has it; none where it has no settings. It raises InvalidInputError, or
@@ -114,6 +122,7 @@ class FamilySpec:
     make: "Callable[[FamilyContext], Family]"
     needs_settings: bool = False
     read_settings: Callable[[object], object] | None = None
+    grade: Grade = Grade.EXACT
 
     def __post_init__(self) -> None:
         """Refuse a declaration that terms could not speak of.
@@ -122,22 +131,27 @@ class FamilySpec:
             InvalidInputError: The name, a purpose or a category is not one, nothing is learnt from, or settings are
                 needed that nothing reads.
         """
-        if not _NAME.fullmatch(self.name):
+        if not FAMILY_NAME.fullmatch(self.name):
             msg = f"{self.name!r} cannot name a family: use a-z, 0-9 and _, a letter first, at most 32 characters."
             raise InvalidInputError(msg)
         for group, purpose in (("train", self.purpose), ("feature", self.feature)):
-            if purpose not in PURPOSES or not purpose.startswith(f"{group}/"):
-                known = ", ".join(name for name in PURPOSES if name.startswith(f"{group}/"))
-                msg = f"The family {self.name} names the purpose {purpose!r}. It must be one of: {known}."
+            if not is_name(purpose) or not purpose.startswith(f"{group}/"):
+                known = ", ".join(BUILT_IN.leaves_of_use([group]))
+                msg = (
+                    f"The family {self.name} names the purpose {purpose!r}. It must be one of: {known}; or one "
+                    f"that terms declare below {group}."
+                )
                 raise InvalidInputError(msg)
+        if self.grade not in {Grade.EXACT, Grade.EXACT_PREDICTIONS}:
+            raise InvalidInputError(f"The family {self.name} forgets {self.grade}; a family forgets exactly.")
         if self.needs_settings and self.read_settings is None:
             raise InvalidInputError(f"The family {self.name} needs settings and does not say what reads them.")
         self._check_categories("learns from", self.learns_from)
         self._check_categories("reads", self.reads)
 
     def _check_categories(self, what: str, categories: Sequence[str]) -> None:
-        unknown = [name for name in categories if name not in CATEGORIES]
+        unknown = [name for name in categories if not is_name(name) or "/" not in name]
         if unknown or not categories:
             named = repr(unknown[0]) if unknown else "nothing"
-            msg = f"The family {self.name} {what} {named}. Name at least one of: {', '.join(CATEGORIES)}."
+            msg = f"The family {self.name} {what} {named}. Name at least one of: {', '.join(BUILT_IN.categories)}."
             raise InvalidInputError(msg)

@@ -18,6 +18,7 @@ shards       which shard an account is in
 recipe       how an adapter is trained: `[adapter]` in the settings
 training     one shard's training, a person at a time
 base         the base model, on torch
+gguf_header  the head of a GGUF file, bounded before anything is made of it
 gguf         a base model out of a GGUF file
 family       training shard by shard
 spec         what this family is: its declaration

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from volition.errors import BackendError, InvalidInputError
 from volition.files import write_file
 from volition.learning.families.adapter.base import AdapterMissingError, base_digest
+from volition.learning.families.adapter.gguf_header import check_header
 
 _ENDS: Final = {
     "token_embd.weight": "model.embed_tokens.weight",
@@ -103,6 +104,7 @@ def make_base(file: Path, folder: Path) -> Made:
     except ImportError as error:
         raise AdapterMissingError("Reading a GGUF file needs gguf, not installed here: pip install gguf.") from error
     try:
+        check_header(file)  # the package makes an object for each thing that the head counts
         reader = GGUFReader(file)
         metadata = {name: field.contents() for name, field in reader.fields.items()}
         config, tokenizer = _config(metadata, reader.tensors), _tokenizer(metadata)

@@ -82,6 +82,15 @@ class Composer:
         """
         self._accounts = {account: _Account(learned) for account, learned in read_model(model).items()}
 
+    def knows(self, account: str) -> bool:
+        """Return whether the model learned anything of an account; where it did not, it suggests nothing."""
+        return account in self._accounts
+
+    def holds(self, account: str, word: str) -> bool:
+        """Return whether enough people of an account wrote a word for the model to hold it."""
+        known = self._accounts.get(account)
+        return known is not None and known.holds(word)
+
     def complete(self, account: str, text: str, *, limit: int = SHOWN) -> tuple[Completion, ...]:
         """Suggest how to go on.
 
@@ -132,6 +141,9 @@ class _Account:
         self._single = self._weight[0] / self._weight[0].sum()
         self._length = np.array([len(token) for token in table.tokens], dtype=np.int64)
         self._known: OrderedDict[tuple[int, ...], NDArray[np.float64]] = OrderedDict()
+
+    def holds(self, word: str) -> bool:
+        return word in self._number
 
     def complete(self, before: Sequence[str], begun: str, *, limit: int) -> tuple[Completion, ...]:
         words = self._table.tokens

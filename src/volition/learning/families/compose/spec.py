@@ -30,6 +30,7 @@ SPEC: Final = FamilySpec(
         does="Completes and rewrites your chat messages when you ask for it. It never sends anything.",
         unit="message",
         units="messages",
+        score="the composer saved {} keystrokes",
     ),
     command="complete",
     make=make,

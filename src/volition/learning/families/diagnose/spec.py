@@ -32,6 +32,7 @@ SPEC: Final = FamilySpec(
         does="Warns when a session is about to fail, and names the likely cause.",
         unit="session",
         units="sessions",
+        score="foretelling failures scored {} points, none being for naming their usual share",
     ),
     command="diagnose",
     make=make,

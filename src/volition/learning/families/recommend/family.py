@@ -37,6 +37,7 @@ class RecommendFamily:
 
     name = NAME
     purpose = "train/recommend"
+    rival = "popularity"
 
     def fit(self, rows: Sequence[Row], *, parts: Parts, progress: Progress) -> Model:
         """Count, in each account, how many people use each pair of items.
@@ -161,7 +162,7 @@ class RecommendFamily:
 
         Args:
             model: Fitted on `rows_known`; none means the untrained form, the same candidates in an arbitrary stable
-                order. (Popularity is already learning: `evaluate_popularity` gives it as a rival.)
+                order. (Popularity is already learning, and the rival: `evaluate_rival`.)
             rows_known: What people are known to use.
             rows_heldout: What they used next.
 
@@ -172,6 +173,10 @@ class RecommendFamily:
         if model is None:
             return _evaluate(rows_known, rows_heldout, _Arbitrary(rows_known))
         return _evaluate(rows_known, rows_heldout, Recommender(model))
+
+    def evaluate_rival(self, model: Model, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
+        """Measure the rival: every person is suggested the most used items of the account (see `evaluate`)."""
+        return _evaluate(rows_known, rows_heldout, Recommender(model, personal=False))
 
     def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:
         """Return, for each person, the logarithm of how many people use the rarest pair of items that the person uses.
@@ -201,11 +206,6 @@ def _with_merged(rows: Iterable[Row]) -> set[str]:
     return {row.account for row in rows if row.merged_into}
 
 
-def evaluate_popularity(model: Model, rows_known: Sequence[Row], rows_heldout: Sequence[Row]) -> Scores:
-    """Measure the rival: every person is suggested the most used items of the account (see `evaluate`)."""
-    return _evaluate(rows_known, rows_heldout, Recommender(model, personal=False))
-
-
 class _Arbitrary:
     """The untrained form: the items that a model could suggest, in the order of a hash of their names."""
 
@@ -225,17 +225,19 @@ class _Arbitrary:
 def _evaluate(known: Sequence[Row], heldout: Sequence[Row], suggester: Recommender | _Arbitrary) -> Scores:
     used, wanted = uses_of(known), uses_of(heldout)
     people = [(account, person) for account in sorted(wanted) for person in sorted(wanted[account])]
-    values = np.zeros(len(people))
+    values, firsts = np.zeros(len(people)), np.zeros(len(people))
     for number, (account, person) in enumerate(people):
         mine = used.get(account, {}).get(person, set())
         answers = suggester.suggest(account, mine, DEPTH)
         values[number] = _ndcg([answer.item for answer in answers], wanted[account][person])
+        firsts[number] = bool(answers) and answers[0].item in wanted[account][person]
     return Scores(
         metric=f"NDCG@{DEPTH}",
         units=tuple(person for _, person in people),
         accounts=tuple(account for account, _ in people),
         values=values,
         people=tuple((person,) for _, person in people),
+        firsts=firsts,
     )
 
 

@@ -33,11 +33,13 @@ class Suggestion:
         score: How strongly it is suggested: an EASE score for those who use something, the number of people who use the
             item for newcomers. Comparable only within one answer.
         because: The reason in words.
+        because_item: The item of the person's own that speaks for it; empty where the reason is another.
     """
 
     item: str
     score: float
     because: str
+    because_item: str = ""
 
 
 def nothing_hidden(item: str) -> bool:  # noqa: ARG001 - the form of `Hidden`
@@ -80,23 +82,28 @@ class Recommender:
         return self._solved[account].suggest(set(used), limit, personal=self._personal, hidden=hidden)
 
 
-def recommend(
+def recommend(  # noqa: PLR0913 - who asks, and what may be shown
     model: Model | None,
     rows_of_person: Sequence[Row],
     *,
     account: str,
     limit: int = 10,
     hidden: Hidden = nothing_hidden,
+    personal: bool = True,
+    before_us: int | None = None,
 ) -> tuple[Suggestion, ...]:
     """Suggest what a person may want to use next.
 
     Args:
         model: A released model. Without one nothing is known of what others use: the answer is then the person's own
-            items, the most recently used first.
+            items, the most recently used first, but none that was used a moment ago (`before_us`).
         rows_of_person: The person's usage rows that the gate let through; rows of other accounts are passed over.
         account: The person's account; only its items are suggested.
         limit: Most suggestions to return.
         hidden: Items of which it is true are neither suggested nor named as a reason.
+        personal: Whether to use what the person uses; false gives popularity to everybody.
+        before_us: Without a model, only what was last used before this instant (not included) is offered; whoever used
+            it a minute ago needs no reminder. None for no such bound.
 
     Returns:
         Suggestions with reasons, the best first. Each call solves the account's table again: to serve many, open a
@@ -108,9 +115,10 @@ def recommend(
         if row.account == account and (item := item_of(row)) and not hidden(item)
     ]
     if model is not None:
-        return Recommender(model).suggest(account, (item for _, item in own), limit, hidden=hidden)
+        return Recommender(model, personal=personal).suggest(account, (item for _, item in own), limit, hidden=hidden)
     latest = {item: at_us for at_us, item in sorted(own)}
-    order = sorted(latest, key=lambda item: (-latest[item], item))[:limit]
+    rested = [item for item, at_us in latest.items() if before_us is None or at_us < before_us]
+    order = sorted(rested, key=lambda item: (-latest[item], item))[:limit]
     return tuple(Suggestion(item=item, score=0.0, because="you used it recently") for item in order)
 
 
@@ -130,22 +138,19 @@ class _Solved:
         ranked = np.lexsort((np.arange(len(scores)), -self.people, -scores))
         open_to_all = (j for j in ranked if not mine[j] and self.people[j] >= MIN_PEOPLE and not hidden(self.items[j]))
         return tuple(
-            Suggestion(
-                item=self.items[j],
-                score=float(scores[j]),
-                because=self._popular(j) if newcomer else self._because(mine, j),
-            )
+            self._suggestion(j, float(scores[j]), "" if newcomer else self._because(mine, j))
             for j in islice(open_to_all, limit)
         )
 
-    def _popular(self, j: int) -> str:
-        return f"{self.people[j]} people in your account use it"
+    def _suggestion(self, j: int, score: float, of: str) -> Suggestion:
+        because = f"because you use {of}" if of else f"{self.people[j]} people in your account use it"
+        return Suggestion(item=self.items[j], score=score, because=because, because_item=of)
 
     def _because(self, mine: NDArray[np.bool_], j: int) -> str:
-        """Name the used item that spoke loudest for the suggestion, if any spoke for it."""
+        """Return the used item that spoke loudest for the suggestion; empty if none spoke for it."""
         reasons = np.where(mine, np.round(self.weights[:, j], DECIMALS), -np.inf)
         best = int(reasons.argmax())
-        return f"because you use {self.items[best]}" if reasons[best] > 0 else self._popular(j)
+        return self.items[best] if reasons[best] > 0 else ""
 
 
 def _solve(table: PairCounts) -> _Solved:

@@ -32,6 +32,8 @@ SPEC: Final = FamilySpec(
         does="Suggests channels, people and documents to try next, from what you have used.",
         unit="person",
         units="people",
+        first="what somebody used next was suggested first for {} people",
+        score="suggestions scored {} points for putting first what people used next",
     ),
     command="recommend",
     make=make,

@@ -93,17 +93,20 @@ class SearchFamily:
         units = [unit for unit in units_of(rows_heldout, documents_of(rows_heldout)) if unit.teaches]
         ranker = Ranker(model, self._encoder)
         vectors = {} if ranker.encoder is None else self._encode([unit.query for unit in units])
-        values = []
+        values, firsts = [], []
         for _, group in groupby(units, key=lambda unit: unit.document.key):
             same = list(group)
             index = Index(same[0].document, ranker.encoder)
-            values += [ndcg(ranker.scores(index, unit.query, vectors.get(unit.query)), unit.opened) for unit in same]
+            scored = [ranker.scores(index, unit.query, vectors.get(unit.query)) for unit in same]
+            values += [ndcg(scores, unit.opened) for scores, unit in zip(scored, same, strict=True)]
+            firsts += [bool(unit.opened[np.argmax(scores)]) for scores, unit in zip(scored, same, strict=True)]
         return Scores(
             metric=f"NDCG@{DEPTH}",
             units=tuple(unit.name for unit in units),
             accounts=tuple(unit.document.account for unit in units),
             values=np.array(values, dtype=np.float64),
             people=tuple(tuple(sorted(unit.people)) for unit in units),
+            firsts=np.array(firsts, dtype=np.float64),
         )
 
     def familiarity(self, model: Model, rows: Sequence[Row]) -> dict[str, float]:

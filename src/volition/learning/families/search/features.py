@@ -134,26 +134,22 @@ class Index:
     """One document made ready for queries."""
 
     def __init__(self, document: Document, encoder: Encoder | None) -> None:
-        import scipy.sparse  # noqa: PLC0415 - of the extra `learn`: loaded where it computes
-
         self.document = document
         terms = [terms_of(line.text) for line in document.lines]
         self.vocabulary: dict[str, int] = {}
         columns = [self.vocabulary.setdefault(word, len(self.vocabulary)) for words in terms for word in words]
         lines = np.repeat(np.arange(len(terms)), [len(words) for words in terms])
-        self.counts = scipy.sparse.csc_array(
-            (np.ones(len(columns)), (lines, np.array(columns, dtype=np.int64))),
-            shape=(len(terms), len(self.vocabulary) + 1),
-        )
-        self.counts.sum_duplicates()
+        # Which lines have which word, and how often, word by word: a query looks at a few words of each document.
+        places, counts = np.unique(np.array(columns, np.int64) * len(terms) + lines, return_counts=True)
+        self._lines, self._counts = places % len(terms), counts.astype(np.float64)
+        self._starts = np.searchsorted(places, np.arange(len(self.vocabulary) + 1) * len(terms))
         self.length = np.array([float(len(words)) for words in terms])
         self.spoken = np.array([float(len(line.text.split())) for line in document.lines])
         self._encoder = encoder
 
     def part(self, kept: NDArray[np.bool_]) -> "Index":
         """Return the document with some of its lines only, shape (lines,), made ready as if there were no others."""
-        lines = tuple(line for line, stays in zip(self.document.lines, kept, strict=True) if stays)
-        return Index(Document(key=self.document.key, account=self.document.account, lines=lines), self._encoder)
+        return Index(self.document.part(kept.tolist()), self._encoder)
 
     @cached_property
     def vectors(self) -> Vector | None:
@@ -209,8 +205,13 @@ class Index:
 
     def occurrences(self, words: Sequence[str]) -> Vector:
         """Return how often each line has each word, shape (lines, words)."""
-        missing = len(self.vocabulary)  # an empty column
-        return np.asarray(self.counts[:, [self.vocabulary.get(word, missing) for word in words]].toarray())
+        found = np.zeros((len(self.length), len(words)))
+        for column, word in enumerate(words):
+            number = self.vocabulary.get(word)
+            if number is not None:
+                its = slice(self._starts[number], self._starts[number + 1])
+                found[self._lines[its], column] = self._counts[its]
+        return found
 
     def near(self, query: str) -> NDArray[np.bool_]:
         """Return for which lines a word of the query stands in the line or a few lines around it."""

@@ -48,6 +48,11 @@ class Document:
     account: str
     lines: tuple[Line, ...]
 
+    def part(self, kept: Iterable[bool]) -> "Document":
+        """Return the document with some of its lines only."""
+        lines = tuple(line for line, stays in zip(self.lines, kept, strict=True) if stays)
+        return Document(key=self.key, account=self.account, lines=lines)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:

@@ -1,5 +1,6 @@
 """Ranking: the lines of documents in the order in which they answer a query, by a trained model or without one."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from volition.errors import InvalidInputError
 from volition.learning.encoder import Encoder
 from volition.learning.families.model import Model
+from volition.learning.families.search.evidence import bar, evidence
 from volition.learning.families.search.features import (
     NO_WORDS,
     Index,
@@ -21,6 +23,9 @@ from volition.learning.families.search.features import (
     untrained,
 )
 from volition.learning.families.search.lines import Line, documents_of
+from volition.learning.families.search.marks import marks_of
+from volition.learning.families.search.named import Named, named_in
+from volition.learning.families.search.narrowing import EVERYTHING, Narrowing
 from volition.progress import Progress
 from volition.records.lake import Row
 
@@ -72,6 +77,7 @@ class Hit:
         start_ms: Milliseconds from the meeting's start; none for the others.
         speaker: Who said or wrote it.
         text: What was said or written.
+        marks: Where words of the query stand in the text: pairs of characters, the first included, the last not.
     """
 
     record_id: str
@@ -82,6 +88,7 @@ class Hit:
     start_ms: int | None
     speaker: str
     text: str
+    marks: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +96,26 @@ class Found:
     """What a search gives back.
 
     Attributes:
-        hits: The best first.
+        hits: The best first; none where nothing says anything of what was asked.
         note: What the person should know about how it was found, such as that the encoder is missing; may be empty.
+        ready: How many lines were searched.
+        waiting: How many more could have been, were they indexed; none where the search waited for that.
+        named: The meetings, channels and files whose name the query is.
     """
 
     hits: tuple[Hit, ...]
     note: str
+    ready: int = 0
+    waiting: int = 0
+    named: tuple[Named, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a JSON object."""
-        return {"hits": [asdict(hit) for hit in self.hits], "note": self.note}
+        """Return the hits, what is named, and the note as a JSON object."""
+        return {
+            "hits": [{**asdict(hit), "marks": [list(mark) for mark in hit.marks]} for hit in self.hits],
+            "named": [asdict(one) for one in self.named],
+            "note": self.note,
+        }
 
 
 def search(
@@ -121,32 +138,63 @@ def search(
     return search_in(model, query, indexes, encoder=encoder, limit=limit)
 
 
-def search_in(
-    model: Model | None, query: str, indexes: Sequence[Index], *, encoder: Encoder | None, limit: int = DEPTH
+def search_in(  # noqa: PLR0913 - what is looked for, and where
+    model: Model | None,
+    query: str,
+    indexes: Sequence[Index],
+    *,
+    encoder: Encoder | None,
+    limit: int = DEPTH,
+    narrowing: Narrowing = EVERYTHING,
+    is_silent: bool = True,
 ) -> Found:
-    """Find the lines that answer a query in documents that were made ready before; see `search`."""
+    """Find the lines that answer a query in documents that were made ready before; see `search`.
+
+    Only lines to which the search is narrowed are found; where it may be silent, none at all if nothing says anything
+    of what was asked.
+    """
     ranker = Ranker(model, encoder)
     if not query.strip():
         raise InvalidInputError("The query is empty. Say what to look for.")
     if not indexes:
         return Found(hits=(), note="There is nothing to search: no meeting, chat or file may be used.")
+    narrowed = [(index, kept) for index in indexes if (kept := narrowing.of(index.document)).any()]
+    indexes, admitted = [index for index, _ in narrowed], [kept for _, kept in narrowed]
+    named = named_in(query, (index.document for index in indexes))
+    if not indexes:
+        return Found(hits=(), note=ranker.note)
     vector = None if ranker.encoder is None else ranker.encoder.encode([query])[0]
     strength = strengths(indexes, query, vector, ranker.words)
+    looked_at = max(limit, DEPTH)  # whether anything was found does not hang on how much of it is shown
     best = np.argsort(-np.round(strength, 5), kind="stable")[:_DOCUMENTS_RANKED]
-    scored: list[tuple[float, Line]] = []
-    for i in best:
-        total = ranker.across(ranker.scores(indexes[i], query, vector), float(strength[i]))
-        matching = np.ones(len(total), dtype=bool) if vector is not None else indexes[i].near(query)
-        scored += [
-            (round(float(score), 5), line)
-            for line, score, matches in zip(indexes[i].document.lines, total, matching, strict=True)
-            if matches
-        ]
+    scored: list[tuple[float, int, int]] = []
+    for i in best.tolist():
+        total = np.round(ranker.across(ranker.scores(indexes[i], query, vector), float(strength[i])), 5)
+        matching = admitted[i]
+        if vector is None:
+            matching = matching & indexes[i].near(query)
+        scored += [(float(total[line]), i, line) for line in _best(total, matching, looked_at).tolist()]
     scored.sort(key=lambda entry: -entry[0])  # stable: equal scores stay in the order of documents and lines
-    return Found(hits=tuple(_hit(line, score) for score, line in scored[:limit]), note=ranker.note)
+    found: dict[int, list[int]] = defaultdict(list)
+    for _, i, line in scored[:looked_at]:
+        found[i].append(line)
+    least = bar(sum(int(kept.sum()) for kept in admitted), by_meaning=vector is not None)
+    if is_silent and evidence(found, indexes, query, vector, ranker.words) < least:
+        return Found(hits=(), note=ranker.note, named=named)
+    hits = tuple(_hit(indexes[i].document.lines[line], score, query) for score, i, line in scored[:limit])
+    return Found(hits=hits, note=ranker.note, named=named)
 
 
-def _hit(line: Line, score: float) -> Hit:
+def _best(scores: Vector, matching: NDArray[np.bool_], most: int) -> NDArray[np.int64]:
+    """Return the positions of the best matching lines, in order of position: so many, and those as good as the last."""
+    places = np.flatnonzero(matching)
+    if len(places) <= most:
+        return places
+    least = np.partition(scores[places], len(places) - most)[len(places) - most]
+    return np.asarray(places[scores[places] >= least])
+
+
+def _hit(line: Line, score: float, query: str) -> Hit:
     return Hit(
         record_id=line.row.record_id,
         score=score,
@@ -156,6 +204,7 @@ def _hit(line: Line, score: float) -> Hit:
         start_ms=line.row.payload.get("start_ms"),
         speaker=line.speaker,
         text=line.text,
+        marks=marks_of(line.text, query),
     )
 
 

@@ -31,6 +31,8 @@ SPEC: Final = FamilySpec(
         does="Finds what was said and written in meetings, chats and files that you may see.",
         unit="search",
         units="searches",
+        first="the right line was first in {} searches",
+        score="search scored {} points for putting the right lines first",
     ),
     command="search",
     make=make,

@@ -12,7 +12,7 @@ from volition.learning.families.summary.features import (
     label_of,
     read_meeting,
 )
-from volition.learning.families.summary.regression import LEARN_WORDS, NAME, Ranker, Sums
+from volition.learning.families.summary.regression import FORMAT, LEARN_WORDS, NAME, Ranker, Sums
 from volition.learning.families.summary.sentences import (
     learnable_meetings,
     meetings_of,
@@ -73,7 +73,10 @@ class SummaryFamily:
         """
         was, now = learnable_meetings(before), learnable_meetings(after)
         sums = Sums.from_model(model)
-        if sums.fingerprint != sum(meeting.fingerprint() for meeting in was.values()) % Sums.MODULUS:
+        if (
+            model.settings["format"] != FORMAT
+            or sums.fingerprint != sum(meeting.fingerprint() for meeting in was.values()) % Sums.MODULUS
+        ):
             return self.fit(after, parts=parts, progress=progress)
         prints = {key: meeting.fingerprint() for key, meeting in now.items()}
         changed = [

@@ -1,85 +1,42 @@
 """Minutes: what a meeting decided, who does what by when, and which questions it left open. All of it quoted.
 
-Found by rule, and the rules prefer silence to a guess: they look for the few ways in which people say such a thing
-outright, and pass over what is negated, conditional or asked. No person is given a task that they did not take or were
-not given by name, and no date is given that was not said. The rules read English; in another language they find
-nothing.
+Decisions and tasks are found by what people say outright and by a small classifier (see `spotting`), questions by rule.
+They prefer silence to a guess: what is conditional, refused or asked makes none. No person is given a task that they
+did not take or were not given by name, and no date is given that was not said. English and German are read; in a
+meeting in another language nothing is found, and `language` says so.
 """
 
-import calendar
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, tzinfo
 from typing import Final
 
 from volition.canonical import us_to_datetime
-from volition.learning.families.summary.sentences import Moment, cut_sentences, in_turn
+from volition.learning.families.summary.due import due_in
+from volition.learning.families.summary.languages.phrases import Phrases
+from volition.learning.families.summary.sentences import Moment, in_turn
+from volition.learning.families.summary.shown import before_of, hangs
+from volition.learning.families.summary.spotting import (
+    DECISION,
+    LANGUAGES,
+    TASK,
+    Line,
+    Seen,
+    is_spotted,
+    language_of,
+    see,
+)
 from volition.records.lake import Row
+
+LOOKED_IN: Final = tuple(phrases.name for phrases in LANGUAGES)
+"""The languages in which decisions, tasks and questions are looked for."""
 
 _NEAR_TURNS: Final = 2  # within so many turns a question is answered, or it is not
 _SHORTEST_QUESTION: Final = 5  # words: "Is it?" leaves nothing open
-_TASKS: Final = (
-    "arrange|book|build|buy|call|check|circulate|clean|collect|compare|contact|count|deliver|"
-    "deploy|design|document|draft|email|file|finalise|finalize|find|finish|fix|follow up|forward|get back|hand over|"
-    "install|investigate|invite|look into|mail|measure|merge|order|organise|organize|phone|plan|post|prepare|"
-    "print|publish|put together|raise|replace|report|reserve|revise|rewrite|review|run|schedule|send|set up|"
-    "share|ship|sign|sort out|submit|summarise|summarize|talk to|test|update|upload|verify|write"
-)
-_SOON: Final = r"(?:also |then |just |quickly |definitely |gladly )?"
-_OWN: Final = re.compile(
-    rf"\b(?:I'll|I will|I'm going to|I am going to) {_SOON}(?P<what>(?:{_TASKS})\b.*)", re.IGNORECASE
-)
-_OTHER: Final = re.compile(
-    rf"\b(?P<who>[A-Z][\w'-]*)(?:,? (?:can|could|would|will) you(?: please)?|,? please| will| is going to|'ll) {_SOON}"
-    rf"(?P<what>(?:{_TASKS})\b.*)"
-)
-_NOBODY: Final = re.compile(
-    rf"\b(?:(?:we|somebody|someone) (?:need to|needs to|have to|has to|must|should)|"
-    rf"(?:can|could) (?:you|somebody|someone)(?: please)?|action item:?(?: to)?) {_SOON}(?P<what>(?:{_TASKS})\b.*)",
-    re.IGNORECASE,
-)
-_DECIDED: Final = re.compile(
-    r"\b(?:we(?:'ve| have)? (?:all )?(?:decided|agreed) (?:to|on|that|not)|(?:it is|it's|that's|that is) decided|"
-    r"the decision is|let's go with|we(?:'ll| will|'re going to| are going to) go with|we(?:'re| are) going with|"
-    r"we(?:'ve| have) settled on|we(?:'ve| have) chosen)\b",
-    re.IGNORECASE,
-)
-_UNSETTLED: Final = re.compile(
-    r"\b(?:if|unless|whether|until|once|suppose|maybe|perhaps|might|haven't|hasn't|didn't|don't|doesn't|"
-    r"(?:have|has|had|did|do|are|is|can|could) not|not yet|never|nobody|before we|when we|wish|would have)\b",
-    re.IGNORECASE,
-)
-_OPEN: Final = re.compile(
-    r"\b(?:open question|still open|(?:still|remains?) (?:unclear|to be (?:decided|seen))|"
-    r"(?:we (?:still )?(?:don't|do not) (?:yet )?know|(?:need|have) to find out) "
-    r"(?:if|whether|what|who|when|where|why|how|which))\b",
-    re.IGNORECASE,
-)
-_ASKS: Final = re.compile(
-    r"^(?:\W*(?:and|but|so|ok|okay|well|um|uh|yes)\b,?\s*)*(?:who|what|when|where|why|how|which|whose|do|does|did|is|are|"
-    r"can|could|should|shall|will|would|have|has)\b",
-    re.IGNORECASE,
-)
-_NO_ANSWER: Final = re.compile(
-    r"\b(?:(?:I|we) (?:really |still )?(?:don't|do not) know|(?:not|never) (?:really |quite |too )?sure|no idea|"
-    r"good question|have to (?:check|find out|ask)|need to (?:check|find out|ask)|nobody knows)\b",
-    re.IGNORECASE,
-)
-
-_DAYS: Final = tuple(day.lower() for day in calendar.day_name)
-_MONTHS: Final = {name.lower(): number for number, name in enumerate(calendar.month_name) if name}
-_DATE: Final = re.compile(
-    r"\b(?:(?P<iso>\d{4}-\d{2}-\d{2})|(?P<near>today|tonight|tomorrow)|"
-    rf"(?:by|before|on|until|this|due) (?:this )?(?P<weekday>{'|'.join(_DAYS)})|"
-    rf"(?P<month>{'|'.join(_MONTHS)}) (?:the )?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)|"
-    rf"(?P<day2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<month2>{'|'.join(_MONTHS)})|"
-    r"in (?P<count>\d{1,2}|a|one|two|three|four) (?P<unit>day|week)s?|"
-    r"(?:by |at )?(?:the )?end of (?:the|this) (?P<end>week|month)|"
-    rf"(?:by |until )?(?P<vague>next (?:week|month|time|meeting|{'|'.join(_DAYS)})))\b",
-    re.IGNORECASE,
-)
-_COUNTS: Final = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4}
+_UNSETTLED: Final = ("conditional", "hedged", "denied", "question", "past", "meeting talk")
+_NOT_YET: Final = ("conditional", "hedged", "denied", "reported")
+_ROUGH: Final = 1.0
+_BARE: Final = 5  # words: "Then let's make it a trial." is told with the sentence that follows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +48,7 @@ class Action:
         who: Whose it is, as the transcript names its speakers; none where no person was named: it is unassigned.
         what: The task, verbatim from the quote.
         due: When, verbatim; none if that was not said.
-        due_date: The day that `due` means, seen from the day on which it was said (UTC); none if it means no one day.
+        due_date: The day that `due` means, seen from the day on which it was said; none if it means no one day.
     """
 
     moment: Moment
@@ -103,124 +60,138 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Minutes:
-    """What was settled and what was not, each in the order of the meeting."""
+    """What was settled and what was not, each in the order of the meeting.
+
+    Attributes:
+        decisions: What was settled.
+        actions: Who does what.
+        questions: What was left open.
+        language: The English name of the language that was read; none if it is none of `LOOKED_IN`.
+    """
 
     decisions: tuple[Moment, ...]
     actions: tuple[Action, ...]
     questions: tuple[Moment, ...]
+    language: str | None = None
 
 
-def take_minutes(rows: Sequence[Row]) -> Minutes:
+def take_minutes(rows: Sequence[Row], *, zone: tzinfo = UTC) -> Minutes:
     """Find the decisions, the tasks and the open questions of one meeting.
 
     Args:
         rows: The meeting's rows that the gate let through; all but segments are passed over.
+        zone: The time zone of whoever reads them: "this afternoon" is the day that it was there.
 
     Returns:
-        Quotes, one sentence each.
+        Quotes, each from one line.
     """
     segments = in_turn(row for row in rows if row.payload.get("kind") == "segment")
-    speakers = {row.payload["speaker"] for row in segments}
-    decisions: list[Moment] = []
+    lines = [Line(speaker=row.payload["speaker"], text=row.payload["text"]) for row in segments]
+    phrases = language_of(lines)
+    if phrases is None:
+        return Minutes(decisions=(), actions=(), questions=())
+    decisions: dict[int, Moment] = {}
     actions: list[Action] = []
     questions: list[Moment] = []
-    for number, row in enumerate(segments):
-        for moment in _sentences(row):
-            asked = moment.quote.endswith("?")
-            settled = not asked and _UNSETTLED.search(moment.quote) is None
-            if settled and _DECIDED.search(moment.quote):
-                decisions.append(moment)
-            elif _is_open(moment, asked=asked, after=segments[number + 1 : number + 1 + _NEAR_TURNS]):
-                questions.append(moment)
-            elif (action := _action(moment, speakers, said=us_to_datetime(row.collected_us).date())) is not None:
-                actions.append(action)
-    return Minutes(decisions=tuple(decisions), actions=tuple(actions), questions=tuple(questions))
+    sentences = list(see(lines, phrases))
+    for place, seen in enumerate(sentences):
+        if _is_decision(seen):
+            decisions.setdefault(seen.line, _told(segments, sentences, place))
+        elif _is_open(lines, seen, phrases):
+            questions.append(_moment(segments, seen.line, seen.start, seen.end))
+        if (action := _action(segments, lines, seen, phrases, zone)) is not None:
+            actions.append(action)
+    return Minutes(
+        decisions=tuple(decisions.values()), actions=tuple(actions), questions=tuple(questions), language=phrases.name
+    )
 
 
-def due_in(text: str, said: date) -> tuple[str, date | None] | None:
-    """Find when something is due.
-
-    Args:
-        text: A sentence.
-        said: The day on which it was said. A weekday is the next one after it, a day of a month the next one from it.
-
-    Returns:
-        The words, verbatim, and the day if they mean one; none if no time was said.
-    """
-    found = _DATE.search(text)
-    return None if found is None else (found.group(), _day(found, said))
-
-
-def _sentences(row: Row) -> Iterator[Moment]:
-    for start, end in cut_sentences(row.payload["text"]):
-        yield Moment(
-            quote=row.payload["text"][start:end],
-            speaker=row.payload["speaker"],
-            turn=row.payload["turn"],
-            start_ms=row.payload["start_ms"],
-            record_id=row.record_id,
-        )
+def _moment(segments: Sequence[Row], number: int, start: int, end: int) -> Moment:
+    row = segments[number]
+    quote = row.payload["text"][start:end]
+    return Moment(
+        quote=quote,
+        before=before_of(segments, number, start) if hangs(quote) else None,
+        speaker=row.payload["speaker"],
+        turn=row.payload["turn"],
+        start_ms=row.payload["start_ms"],
+        record_id=row.record_id,
+    )
 
 
-def _is_open(moment: Moment, *, asked: bool, after: Sequence[Row]) -> bool:
-    """Return whether a sentence leaves a question open: it says so, or no one who was asked knew."""
-    if not asked:
-        return _OPEN.search(moment.quote) is not None
-    if len(moment.quote.split()) < _SHORTEST_QUESTION or not _ASKS.search(moment.quote):
+def _told(segments: Sequence[Row], sentences: Sequence[Seen], place: int) -> Moment:
+    """Return a decision; where it alone says little, with the sentence after it in the same line, or the one before."""
+    seen = sentences[place]
+    text = segments[seen.line].payload["text"]
+    if len(text[seen.start : seen.end].split()) > _BARE:
+        return _moment(segments, seen.line, seen.start, seen.end)
+    beside = [one for one in sentences[max(0, place - 1) : place + 2] if one.line == seen.line]
+    if beside[-1] is not seen:
+        return _moment(segments, seen.line, seen.start, beside[-1].end)
+    return _moment(segments, seen.line, beside[0].start, seen.end)
+
+
+def _is_decision(seen: Seen) -> bool:
+    if "question" in seen.cues:
         return False
-    replies = [row for row in after if row.payload["speaker"] != moment.speaker]
-    return any(_NO_ANSWER.search(row.payload["text"]) for row in replies[:1])
+    if "settled outright" in seen.cues and not any(name in seen.cues for name in _NOT_YET):
+        return True
+    smooth = seen.cues.get("rough", 0.0) < _ROUGH and "stumbles" not in seen.cues
+    outright = "chosen" in seen.cues and smooth and not any(name in seen.cues for name in (*_UNSETTLED, "short"))
+    return outright or is_spotted(DECISION, seen.cues)
 
 
-def _action(moment: Moment, speakers: set[str], *, said: date) -> Action | None:
-    quote = moment.quote.replace("\u2019", "'")  # as long as before, so that places in it stay places in the quote
-    if _UNSETTLED.search(quote):
+def _is_open(lines: Sequence[Line], seen: Seen, phrases: Phrases) -> bool:
+    """Return whether a sentence leaves a question open: it says so, or no one who was asked knew."""
+    line = lines[seen.line]
+    text = line.text[seen.start : seen.end].replace("\u2019", "'")
+    if not text.endswith("?"):
+        return phrases.open.search(text) is not None
+    if len(text.split()) < _SHORTEST_QUESTION or not phrases.asks.search(text):
+        return False
+    replies = [
+        other
+        for other in lines[seen.line + 1 : seen.line + 1 + _NEAR_TURNS]
+        if other.speaker != line.speaker
+    ]  # fmt: skip
+    return any(phrases.no_answer.search(reply.text.replace("\u2019", "'")) for reply in replies[:1])
+
+
+def _action(
+    segments: Sequence[Row], lines: Sequence[Line], seen: Seen, phrases: Phrases, zone: tzinfo
+) -> Action | None:
+    cues, line, row = seen.cues, lines[seen.line], segments[seen.line]
+    quote = line.text[seen.start : seen.end].replace("\u2019", "'")  # as long as before: places in it stay places
+    due = due_in(quote, us_to_datetime(row.collected_us).astimezone(zone).date())
+    promised = "own promise" in cues or "own present" in cues or ("own offer" in cues and "taken" not in cues)
+    asked = "question" in cues and not seen.is_outright and "you do" not in cues
+    if asked or "conditional" in cues or (not promised and "refused" in cues):
         return None
-    who: str | None = None
-    found = _OWN.search(quote)
-    if found is not None:
-        who = moment.speaker
-    elif (found := _OTHER.search(quote)) is not None and (who := _named(found["who"], speakers)) is None:
-        found = None
-    if found is None and (found := _NOBODY.search(quote)) is None:
+    if not _is_task(seen, due=due is not None):
         return None
-    due = due_in(quote, said)
-    if who is None and due is None and "action item" not in found[0].lower():
-        return None  # mostly procedure, or what ought to be done some day
-    start, end = found.span("what")
-    what = moment.quote[start:end].rstrip(" .!?")
-    return Action(moment=moment, who=who, what=what, due=due and due[0], due_date=due and due[1])
+    who = line.speaker if promised else seen.given_to
+    if who is None and "taken" in cues and ("you do" in cues or "told to" in cues):
+        who = next((other.speaker for other in lines[seen.line + 1 :] if other.speaker != line.speaker), None)
+    start = seen.name_end if seen.given_to is not None and not promised else 0
+    if start:
+        start += found.end() if (found := phrases.after_who.match(quote[start:])) is not None else 0
+    elif (found := phrases.preamble.match(quote)) is not None:
+        start = found.end()
+    what = line.text[seen.start + start : seen.end].strip(" ,.!?")
+    return Action(
+        moment=_moment(segments, seen.line, seen.start, seen.end),
+        who=who,
+        what=what or line.text[seen.start : seen.end],
+        due=due and due[0],
+        due_date=due and due[1],
+    )
 
 
-def _named(name: str, speakers: set[str]) -> str | None:
-    """Return the one speaker whose name, or a part of it, this is."""
-    found = [speaker for speaker in speakers if name == speaker or name in speaker.split()]
-    return found[0] if len(found) == 1 else None
-
-
-def _day(found: re.Match[str], said: date) -> date | None:  # noqa: C901 - one line for each way to name a day
-    part = {name: value.lower() for name, value in found.groupdict().items() if value is not None}
-    if "iso" in part:
-        try:
-            return date.fromisoformat(part["iso"])
-        except ValueError:
-            return None
-    if "near" in part:
-        return said + timedelta(days=part["near"] == "tomorrow")
-    if "weekday" in part:
-        return said + timedelta(days=(_DAYS.index(part["weekday"]) - said.weekday() - 1) % 7 + 1)
-    if "count" in part:
-        count = _COUNTS.get(part["count"]) or int(part["count"])
-        return said + timedelta(days=count * (7 if part["unit"] == "week" else 1))
-    if part.get("end") == "month":
-        return said.replace(day=calendar.monthrange(said.year, said.month)[1])
-    if "month" in part or "month2" in part:
-        month = _MONTHS[part.get("month") or part["month2"]]
-        for year in range(said.year, said.year + 5):  # 29 February is some years away
-            try:
-                day = date(year, month, int(part.get("day") or part["day2"]))
-            except ValueError:
-                continue
-            if day >= said:
-                return day
-    return None  # "next Friday" and "the end of the week" mean different days to different people
+def _is_task(seen: Seen, *, due: bool) -> bool:
+    cues = seen.cues
+    if "action item" in cues:
+        return True
+    firm = not any(name in cues for name in ("hedged", "denied", "past"))
+    if firm and (seen.is_outright or (due and ("we need somebody" in cues or "own promise" in cues))):
+        return True
+    return is_spotted(TASK, cues)

@@ -16,6 +16,9 @@ from volition.learning.families.summary.sentences import Meeting
 NAME: Final = "summary"
 """The family's."""
 
+FORMAT: Final = 2
+"""Of the sums. In format 1, writing without blanks was one sentence: such a model is fitted anew where it forgets."""
+
 LEARN_WORDS: Final = 4
 """Words of the shortest sentence that teaches something."""
 
@@ -61,7 +64,7 @@ class Sums:
     def of_several(cls, meetings: Sequence[Meeting], parts: Parts) -> "Sums":
         """Return the sums of some meetings, kept or read now."""
         prints = [meeting.fingerprint() for meeting in meetings]
-        name = part_name(NAME, *(one.to_bytes(8) for one in prints))
+        name = part_name(NAME, bytes([FORMAT]), *(one.to_bytes(8) for one in prints))
         kept = parts.get(name)
         if kept is not None:
             return cls(products=dict(kept), fingerprint=sum(prints) % cls.MODULUS, meetings=len(meetings))
@@ -96,7 +99,7 @@ class Sums:
             raise InvalidInputError(
                 "nothing to learn from: no meeting has both segments and an edited summary; collect edited summaries"
             )
-        settings = {"format": 1, "meetings": self.meetings, "fingerprint": f"{self.fingerprint:016x}"}
+        settings = {"format": FORMAT, "meetings": self.meetings, "fingerprint": f"{self.fingerprint:016x}"}
         return Model(family=NAME, settings=settings, arrays=arrays, texts={})
 
     @classmethod

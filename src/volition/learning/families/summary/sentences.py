@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from typing import Final
+from unicodedata import east_asian_width
 
 from volition.learning.families.family import canonical_order
 from volition.records.lake import Row
@@ -15,7 +16,11 @@ from volition.records.lake import Row
 _MAX_WORDS: Final = 30  # a longer one is cut, at its commas where it has some
 _CUT_WORDS: Final = 15
 
-_SENTENCE = re.compile(r"\S.*?(?:[.!?…]+(?=\s)|$)", re.DOTALL)
+# Up to a run of marks before white space, or the end; marks of writing without blanks need none after them. Each
+# character is looked at once, whatever stands there.
+_SENTENCE = re.compile(
+    r"\S[^.!?…\u3002\uff01\uff1f]*+(?:[.!?…]++(?!\s|\Z)[^.!?…\u3002\uff01\uff1f]*+)*+[.!?…\u3002\uff01\uff1f]*+"
+)
 _WORDS = re.compile(r"\S+")
 _TOKEN = re.compile(r"[^\W_]+")
 
@@ -48,12 +53,29 @@ class Moment:
         turn: Which turn of the meeting it is from.
         start_ms: When that turn begins, in milliseconds from the start of the meeting.
         record_id: The record it is from.
+        before: What it answers or goes on from; none where it can stand alone.
     """
 
     quote: str
     speaker: str
     turn: int
     start_ms: int
+    record_id: str
+    before: "Before | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """The line before a quote that would hang in the air without it.
+
+    Attributes:
+        quote: Verbatim, a piece of one segment.
+        speaker: Who said it, as the transcript names them.
+        record_id: The record it is from.
+    """
+
+    quote: str
+    speaker: str
     record_id: str
 
 
@@ -130,6 +152,15 @@ def reads_well(tokens: Sequence[str]) -> bool:
     return telling >= _FEWEST_TELLING and stumbles * _MOST_STUMBLES <= len(tokens)
 
 
+def length_of(text: str) -> int:
+    """Return how long a text is, in words: those between blanks, or as many as its characters would make.
+
+    Two wide characters, as of Japanese or Chinese, are about a word; without blanks, eight others are.
+    """
+    wide = sum(east_asian_width(character) in {"W", "F"} for character in text)
+    return max(len(text.split()), (wide + 1) // 2 + (len(text) - wide) // 8)
+
+
 def cut_sentences(text: str) -> list[tuple[int, int]]:
     """Cut a text into sentences; an endless one into runs of clauses, and an endless clause anywhere.
 
@@ -158,6 +189,6 @@ def sentences_of(segments: Sequence[Row]) -> list[Sentence]:
         text = row.payload["text"]
         spans = cut_sentences(text)
         for place, (start, end) in enumerate(spans):
-            words = len(text[start:end].split())
+            words = length_of(text[start:end])
             found.append(Sentence(segment=number, start=start, end=end, words=words, place=place, of=len(spans)))
     return found

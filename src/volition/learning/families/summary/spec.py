@@ -32,6 +32,7 @@ SPEC: Final = FamilySpec(
         does="Shows key moments, decisions and tasks of a meeting, each a quote that points at its second.",
         unit="meeting",
         units="meetings",
+        score="summaries scored {} points for sharing words with those that people edited",
     ),
     command="summarize",
     make=make,

@@ -1,11 +1,13 @@
 """The summary of one meeting: the sentences worth quoting, chosen by a model or without one."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from volition.errors import InvalidInputError
 from volition.learning.families.model import Model
@@ -23,6 +25,8 @@ from volition.learning.families.summary.sentences import (
     reads_well,
     tokens_of,
 )
+from volition.learning.families.summary.shown import before_of, hangs
+from volition.learning.families.summary.spotting import LANGUAGES
 from volition.learning.families.summary.topics import Topic, find_topics
 from volition.records.lake import Row
 
@@ -30,6 +34,11 @@ _MIN_WORDS: Final = 6  # a shorter sentence is no moment, nor one that stumbles,
 _DECIMALS: Final = 6  # scores are compared after rounding, so that the last bits of a solver never decide
 
 _REDUNDANCY: Final = 1.0
+
+_BREAKS_OFF: Final = re.compile(
+    r"\b(?:the|a|an|of|and|but|or|because|I|we|uh|um|my|our|its|der|die|ein|eine|und|oder|aber|weil|wir|ich|dass|wenn)$"
+)
+_MEETING_TALK: Final = tuple(phrases.cues["meeting talk"] for phrases in LANGUAGES)
 
 _SAME: Final = 0.8  # two sentences so alike (cosine) are never both quoted
 
@@ -101,15 +110,27 @@ def quote_moments(ranker: Ranker | None, segments: Sequence[Row], *, words: int)
     if not any(read.tokens):
         return Summary(moments=(), note="Nothing was said that could be quoted.")
     scores, note = _untrained(read) if ranker is None else ranker.rank(read)
-    chosen = _choose(read, scores, words=words)
+    chosen = _choose(read, scores, segments, words=words)
     return Summary(moments=tuple(_quotes(read, chosen, segments)), note=note)
 
 
-def _choose(read: Reading, scores: Floats, *, words: int) -> list[int]:
+def _stands_alone(read: Reading, segments: Sequence[Row]) -> NDArray[np.bool_]:
+    """Return whether each sentence says something, is no fragment and is not about the meeting itself."""
+    said = [segments[one.segment].payload["text"][one.start : one.end] for one in read.sentences]
+    return np.array(
+        [
+            reads_well(tokens) and not _BREAKS_OFF.search(text) and not any(talk.search(text) for talk in _MEETING_TALK)
+            for tokens, text in zip(read.tokens, said, strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def _choose(read: Reading, scores: Floats, segments: Sequence[Row], *, words: int) -> list[int]:
     """Choose sentences one by one: the best score less its likeness to the nearest one chosen, while there is room."""
     lengths = read.words
     fits = lengths <= words
-    worth_quoting = fits & (lengths >= _MIN_WORDS) & np.array([reads_well(tokens) for tokens in read.tokens])
+    worth_quoting = fits & (lengths >= _MIN_WORDS) & _stands_alone(read, segments)
     left = worth_quoting if worth_quoting.any() else fits & (lengths > 0)
     if not left.any():
         return []
@@ -144,8 +165,10 @@ def _quotes(read: Reading, chosen: Sequence[int], segments: Sequence[Row]) -> It
     for run in runs:
         first, last = read.sentences[run[0]], read.sentences[run[-1]]
         row = segments[first.segment]
+        quote = row.payload["text"][first.start : last.end]
         yield Moment(
-            quote=row.payload["text"][first.start : last.end],
+            quote=quote,
+            before=before_of(segments, first.segment, first.start) if hangs(quote) else None,
             speaker=row.payload["speaker"],
             turn=row.payload["turn"],
             start_ms=row.payload["start_ms"],
