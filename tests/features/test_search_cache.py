@@ -16,6 +16,7 @@ from volition.features.request import CONTENT, FeatureRequest
 from volition.features.search import opened_hit, run_search
 from volition.features.search_cache import SearchCache
 from volition.learning.families.search.lines import CLICK
+from volition.learning.families.search.narrowing import Narrowing
 from volition.ledger.entry import NewEntry
 from volition.records.audience import audience_of
 
@@ -107,12 +108,21 @@ def shown(world, search_cache, person, permits, *, encoder=None, meeting=None):
             "wheel",
             encoder=encoder,
             limit=1000,
-            meeting=meeting,
+            narrowing=Narrowing(meeting=meeting or ""),
             progress=silent,
         )
     except RefusedError:
         return set()
     return {hit.record_id for hit in found.hits}
+
+
+def searched(world, search_cache, person, permits, *, encoder):
+    """Return what a search finds that waits for no index; none where the feature is off for the account."""
+    request = asking(world, search_cache, person, permits)
+    try:
+        return run_search(request, "wheel", encoder=encoder, limit=1000, waits=False, progress=silent)
+    except RefusedError:
+        return None
 
 
 who = st.sampled_from(
@@ -183,7 +193,10 @@ def test_a_search_shows_what_the_person_may_see_and_no_less_whatever_happened_be
             for account in ACCOUNTS:
                 for one in PEOPLE[1:]:
                     person = f"{account}-{one}"
+                    ready = searched(world, search_cache, person, permits, encoder=encoder)
                     expected = {line.record.record_id for line in kept if line.shown_to(world, permits, person)}
+                    assert ready is None or ready.ready + ready.waiting == len(expected)
+                    assert ready is None or {hit.record_id for hit in ready.hits} <= expected
                     assert shown(world, search_cache, person, permits, encoder=encoder) == expected
 
 
@@ -246,6 +259,27 @@ def test_a_no_takes_lines_from_the_cache_without_opening_any(world, monkeypatch)
     )
     world.say("acme-cy", "yes", purpose=["feature"], covers="past")
     assert shown(world, search_cache, "acme-ada", world.permits(FEATURE)) == {*ids, mine}
+
+
+def test_a_search_that_does_not_wait_shows_what_is_indexed_and_counts_the_rest_that_one_may_see(world):
+    ids = collect(world, "segment", "segment", "message", "passage", people=("ada", "bo"))
+    encoder, search_cache = HashEncoder(), SearchCache(world.lake)
+
+    def quick(person):
+        found = searched(world, search_cache, person, world.permits(FEATURE), encoder=encoder)
+        return len(found.hits), found.ready, found.waiting
+
+    assert quick("acme-ada") == (0, 0, 4)
+    assert quick("acme-cy") == (0, 0, 0), "who was not there is not told how much others said"
+    assert world.lake.embed(world.permits(FEATURE), encoder, categories=CONTENT, most=3, progress=silent) == 3
+    assert quick("acme-ada") == (3, 3, 1)
+    world.say("acme-ada", "no", data=["content"], purpose=["feature"])
+    assert quick("acme-bo") == (0, 0, 0), "the index permits nothing"
+    world.say("acme-ada", "yes", data=["content"], purpose=["feature"], covers="past")
+    assert quick("acme-bo") == (3, 3, 1)
+    assert shown(world, search_cache, "acme-ada", world.permits(FEATURE), encoder=encoder) == set(ids)
+    assert quick("acme-ada") == (4, 4, 0)
+    assert world.lake.count_underived(world.permits(FEATURE), categories=CONTENT) == 0
 
 
 def test_what_is_collected_or_compacted_meanwhile_is_found(world):
@@ -324,7 +358,12 @@ def test_that_a_meeting_is_private_is_not_shown_to_anyone_who_was_not_there(worl
 
     def note(person, meeting):
         found = run_search(
-            asking(world, search_cache, person), "wheel", encoder=None, limit=9, meeting=meeting, progress=silent
+            asking(world, search_cache, person),
+            "wheel",
+            encoder=None,
+            limit=9,
+            narrowing=Narrowing(meeting=meeting),
+            progress=silent,
         )
         return found.note.replace(meeting, "it")
 

@@ -8,12 +8,14 @@ Read `request` first, then the feature you look for: search, summary, recommend,
 Each module knows only those before it:
 
 edits           a message tidied up, or shortened, by rule
+spelling        mistyped words, mended from a packaged dictionary
 llm             the configured end point: a language model elsewhere
 drafts          text that a person asked a language model for, with guardrails
-prose           a summary in sentences, each checked against the quotes that it cites
 conversations   meetings and channels to read, with no model in between
 search_cache    opened content made ready for search, judged again at every search
 request         who asks, under which permits, and which rows they may see
+written         a summary of a whole transcript by a language model, each claim checked
+prose           a summary in sentences, each checked against the quotes that it cites
 search          meetings, chats and files, ranked
 summary         a meeting in quotes, its minutes, and prose over them
 recommend       what a person may like to open next

@@ -7,6 +7,7 @@ kept; what is drafted or rewritten is sent to the end point, if one is configure
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from volition.canonical import us_to_text
@@ -19,6 +20,7 @@ from volition.features.drafts import GeneratedText, draft, rewrite
 from volition.features.edits import EDITS
 from volition.features.llm import Endpoint
 from volition.features.request import nothing_there
+from volition.features.spelling import spelling
 from volition.learning.families.adapter.family import AdapterFamily
 from volition.learning.families.compose.composer import Completion, Composer, Reply
 from volition.learning.families.model import Model
@@ -129,8 +131,10 @@ def run_go_on(
     return open_family().go_on(model, text, tokens=tokens)
 
 
-def run_edit(request: ComposeRequest, text: str, *, how: str) -> str:
-    """Edit a message by rule: one of `edits.EDITS`.
+def run_edit(request: ComposeRequest, composer: Composer | None, text: str, *, how: str) -> str:
+    """Edit a message by rule: one of `edits.EDITS`; mistyped words are mended where there is a dictionary.
+
+    What enough people of the account write is a word, whatever a dictionary knows.
 
     Raises:
         RefusedError: The account's switch for this feature is off, or the person said no.
@@ -140,7 +144,14 @@ def run_edit(request: ComposeRequest, text: str, *, how: str) -> str:
     if how not in EDITS:
         msg = f"There is no edit {how!r}. The edits are: {', '.join(EDITS)}."
         raise InvalidInputError(msg)
-    return EDITS[how](text)
+    known = spelling()
+    if known is None:
+        return EDITS[how](text)
+
+    def is_word(word: str) -> bool:
+        return composer is not None and composer.holds(request.account, word)
+
+    return EDITS[how](text, partial(known.mend, is_word=is_word))
 
 
 def run_draft(request: ComposeRequest, endpoint: Endpoint | None, about: str) -> GeneratedText:

@@ -14,7 +14,7 @@ from volition.consent.gate import Participant
 from volition.consent.permits import Permits
 from volition.consent.references import source_id
 from volition.records.audience import CATEGORY, MENTIONS, Audience, ConversationKind, was_there
-from volition.records.lake import Lake, Row
+from volition.records.lake import HEARD_IN, Lake, Row
 
 __all__ = ["SHOWN_BY", "Conversation", "ConversationKind", "ConversationLine", "conversations"]
 
@@ -34,6 +34,14 @@ _LINE: Final[Mapping[ConversationKind, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """Where the sound of a line is, if it was kept: in which record, and from which second of it on."""
+
+    record: str
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationLine:
     """One line of a conversation.
 
@@ -48,6 +56,9 @@ class ConversationLine:
         concerns: Pseudonyms of everyone whom it concerns, the speaker first.
         members: Likewise, without those whom a message merely mentions.
         is_private: Whether its source, or whoever collected it, said that it is for its members alone.
+        is_recorded: Whether it was written down from a recording.
+        is_named: Whether somebody in the meeting said who speaks, since no track tells.
+        sound: Where its sound is; none where it was not kept.
     """
 
     record_id: str
@@ -60,6 +71,9 @@ class ConversationLine:
     concerns: tuple[str, ...]
     members: tuple[str, ...]
     is_private: bool
+    is_recorded: bool = False
+    is_named: bool = False
+    sound: Sound | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +176,19 @@ def _in_order(rows: Iterable[Row], reader: Participant) -> tuple[ConversationLin
             concerns=row.people,
             members=tuple(one for one in row.people if one not in row.payload.get(MENTIONS, ())),
             is_private=bool(row.payload.get("private")),
+            is_recorded=HEARD_IN in row.payload,
+            is_named="named_by" in row.payload,
+            sound=_sound(row.payload),
         )
         for _, row in said
     )
+
+
+def _sound(payload: Mapping[str, Any]) -> Sound | None:
+    kept = payload.get("sound")
+    if not isinstance(kept, dict):
+        return None
+    return Sound(record=str(kept["piece"]), start_s=max(0, payload["start_ms"] - kept["start_ms"]) / 1000)
 
 
 def _position(payload: Mapping[str, Any]) -> int:

@@ -30,7 +30,7 @@ _KEEP: Final = "Keep every name, number and date exactly as written and add none
 
 _NUMBERS: Final = re.compile(r"[$€£]?\d+(?:[.,:/-]\d+)*%?")
 _WORD: Final = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
-_BEGINS: Final = re.compile(r"(?:^|[.!?:\n\u201c\"(\u2022*-])\s*$")
+_BEFORE_A_SENTENCE: Final = frozenset('.!?:\u201c"(\u2022*-')
 _OBJECT: Final = re.compile(r"\s+(?:the|a|an|me|us|it|this|that|these|those|your|my|our|his|her|their|them|you)\b")
 
 
@@ -130,11 +130,20 @@ def marks_of(text: str) -> frozenset[str]:
         if low in _CALENDAR or not _COUNTS.isdisjoint(low.split("-")):
             marks.add(low)
         elif found.group()[0].isupper() and low.split("'")[0] not in {"i", *_OPENINGS}:
-            begins = _BEGINS.search(text[: found.start()]) is not None
+            begins = _begins_sentence(text, found.start())
             ordinary = low in COMMON or low.endswith(("ly", "ing")) or _OBJECT.match(text, found.end()) is not None
             if not (begins and ordinary):
                 marks.add(low)
     return frozenset(marks)
+
+
+def _begins_sentence(text: str, at: int) -> bool:
+    """Return whether a sentence, a line or a quotation begins at a character."""
+    while at > 0 and text[at - 1].isspace():
+        if text[at - 1] == "\n":
+            return True
+        at -= 1
+    return at == 0 or text[at - 1] in _BEFORE_A_SENTENCE
 
 
 def _all_in(text: str) -> frozenset[str]:

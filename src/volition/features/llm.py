@@ -17,6 +17,7 @@ Sources: https://platform.openai.com/docs/api-reference/chat; Retry-After: RFC 9
 """
 
 import json
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,13 @@ _TIMEOUT_S: Final = 60
 _LONGEST_TIMEOUT_S: Final = 3600
 _QUOTED: Final = 200  # characters of an answer that an error message quotes
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_REJECTED: Final = frozenset({400, 413, 422})
+_CONTEXT_TOKENS: Final = 4096
+_CONTEXTS: Final = (1024, 4_194_304)  # the smallest and the largest
+
+
+class RejectedRequestError(BackendError):
+    """The host answered that it does not take this request: it is too long, perhaps, or asks for what it cannot do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +60,14 @@ class EndpointSettings:
         model: The model's name there.
         key_env: The environment variable that holds the API key; none if the host needs no key.
         timeout_s: Seconds for a whole call.
+        context_tokens: How many tokens the model takes, question and answer together.
     """
 
     url: str
     model: str
     key_env: str | None = None
     timeout_s: float = _TIMEOUT_S
+    context_tokens: int = _CONTEXT_TOKENS
 
     @classmethod
     def from_toml(cls, table: object) -> Self:
@@ -69,7 +79,7 @@ class EndpointSettings:
         Raises:
             FaultError: A key is missing, unknown, or holds what it cannot.
         """
-        section = Section(table, (), required={"url", "model"}, optional={"key_env", "timeout_s"})
+        section = Section(table, (), required={"url", "model"}, optional={"key_env", "timeout_s", "context_tokens"})
         for key in ("url", "model", "key_env"):
             if key in section.value and not section.text(key).strip():
                 raise FaultError((key,), f'"{key}" is empty. Fill it in, or take the line out.')
@@ -77,6 +87,13 @@ class EndpointSettings:
         if not 0 < timeout_s <= _LONGEST_TIMEOUT_S:
             raise FaultError(
                 ("timeout_s",), f'"timeout_s" must be more than 0 and at most {_LONGEST_TIMEOUT_S} seconds.'
+            )
+        context_tokens = section.number("context_tokens", _CONTEXT_TOKENS)
+        if not (_CONTEXTS[0] <= context_tokens <= _CONTEXTS[1] and context_tokens == int(context_tokens)):
+            raise FaultError(
+                ("context_tokens",),
+                f'"context_tokens" must be a whole number from {_CONTEXTS[0]:,} to {_CONTEXTS[1]:,}: what the model '
+                "takes, question and answer together.",
             )
         fault = _fault_of(section.text("url"))
         if fault:
@@ -86,6 +103,7 @@ class EndpointSettings:
             model=section.text("model"),
             key_env=section.optional_text("key_env"),
             timeout_s=float(timeout_s),
+            context_tokens=int(context_tokens),
         )
 
     def connect(self, environment: Mapping[str, str]) -> "Endpoint":
@@ -101,13 +119,15 @@ class EndpointSettings:
         if key is not None and not (key.isascii() and key.isprintable() and " " not in key):
             msg = f"The variable {self.key_env} holds no valid key: a key has no spaces or line breaks. Set it again."
             raise InvalidInputError(msg)
-        return Endpoint(self.url, self.model, key, self.timeout_s)
+        return Endpoint(self.url, self.model, key, self.timeout_s, context_tokens=self.context_tokens)
 
 
 class Endpoint:
     """One model at one host. It holds no connection and may be used from several threads."""
 
-    def __init__(self, url: str, model: str, key: str | None, timeout_s: float) -> None:
+    def __init__(
+        self, url: str, model: str, key: str | None, timeout_s: float, *, context_tokens: int = _CONTEXT_TOKENS
+    ) -> None:
         """Name the end point; nothing is sent yet.
 
         Args:
@@ -115,6 +135,7 @@ class Endpoint:
             model: The model's name there.
             key: Sent as a bearer token; none sends none.
             timeout_s: Seconds for a whole call.
+            context_tokens: How many tokens the model takes, question and answer together.
 
         Raises:
             InvalidInputError: Text may not be sent to this URL.
@@ -124,6 +145,7 @@ class Endpoint:
             raise InvalidInputError(f"The end point cannot be used: {fault}")
         self.model = model
         self.host = urlsplit(url).netloc
+        self.context_tokens = context_tokens
         self._url = f"{url.rstrip('/')}/chat/completions"
         self._key = key
         self._timeout_s = timeout_s
@@ -132,17 +154,21 @@ class Endpoint:
         """Name the URL and the model, never the key."""
         return f"Endpoint({self._url!r}, {self.model!r})"
 
-    def chat(self, messages: Sequence[Message], *, max_tokens: int = 512) -> str:
+    def chat(
+        self, messages: Sequence[Message], *, max_tokens: int = 512, schema: Mapping[str, Any] | None = None
+    ) -> str:
         """Send a conversation and return what the model answers; it is asked for its likeliest answer.
 
         Args:
             messages: Each with `role` (system, user or assistant) and `content`.
             max_tokens: Most tokens of the answer.
+            schema: A JSON schema that the answer is asked to follow; what comes back is text all the same, and may not.
 
         Returns:
             The answer's text, without space around it.
 
         Raises:
+            RejectedRequestError: The host does not take the request.
             BackendError: The host cannot be reached, is too slow or too busy, or answers something else; or the extra
                 `learn` is not installed.
         """
@@ -153,7 +179,11 @@ class Endpoint:
         headers = {} if self._key is None else {"Authorization": f"Bearer {self._key}"}
         body = {"model": self.model, "messages": [dict(m) for m in messages], "max_tokens": max_tokens}
         body |= {"temperature": 0, "stream": False}
-        with httpx.Client(follow_redirects=False, trust_env=False, headers=headers) as client:
+        if schema is not None:
+            body["response_format"] = {"type": "json_schema", "json_schema": _named(schema)}
+        # On this machine there is no TLS, so nobody's certificates are read; such a context would trust nobody.
+        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if self._url.startswith("http:") else True
+        with httpx.Client(follow_redirects=False, trust_env=False, headers=headers, verify=verify) as client:
             for attempt in range(1, _ATTEMPTS + 1):
                 pause_s = _PAUSE_S * 2 ** (attempt - 1)
                 try:
@@ -212,7 +242,8 @@ class Endpoint:
         if self._key is not None:
             quoted = quoted.replace(self._key, "(the key)")  # some servers repeat a key that they refuse
         if status != 200:
-            raise BackendError(f"The end point {self._url} answered {status}: {quoted}. Check model and key.")
+            error = RejectedRequestError if status in _REJECTED else BackendError
+            raise error(f"The end point {self._url} answered {status}: {quoted}. Check model and key.")
         msg = f"The end point {self._url} gave no choices[0].message.content with text in it, but: {quoted}."
         try:
             answer = json.loads(content)["choices"][0]["message"]["content"]
@@ -221,6 +252,10 @@ class Endpoint:
         if not isinstance(answer, str) or not answer.strip():
             raise BackendError(msg)
         return answer.strip()
+
+
+def _named(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"name": "answer", "strict": True, "schema": schema}
 
 
 def _fault_of(url: str) -> str:

@@ -28,13 +28,17 @@ _CONVERSATIONS: Final = {
 }
 """What an item is that is a conversation, by what its name begins with."""
 
+_RESTED_US: Final = 30 * 60 * 1_000_000
+"""How long ago somebody must have used something themself to be reminded of it."""
 
-def run_recommend(
+
+def run_recommend(  # noqa: PLR0913 - who asks, and what is known of others
     request: FeatureRequest,
     *,
     train: Permits,
     find: Callable[[str, str], Person | None],
     public: Collection[str],
+    personal: bool,
     limit: int,
 ) -> tuple[Suggestion, ...]:
     """Recommend what the requesting person may like to open next.
@@ -44,6 +48,7 @@ def run_recommend(
         train: The permits of `train/recommend`, now.
         find: Returns the person whom an account knows by an id that its sources use; none if nobody, or several.
         public: Kinds of items whose names every user of the account may know; a kind is what a name begins with.
+        personal: Whether suggestions by what the person uses are known to be no worse than what most people use.
         limit: Most suggestions.
 
     Raises:
@@ -87,4 +92,12 @@ def run_recommend(
         return any(isinstance(answer, Refusal) for answer in answers)
 
     request.note(own)
-    return recommend(request.model, own, account=request.account, limit=limit, hidden=hidden)
+    return recommend(
+        request.model,
+        own,
+        account=request.account,
+        limit=limit,
+        hidden=hidden,
+        personal=personal,
+        before_us=request.permits.at_us - _RESTED_US,
+    )

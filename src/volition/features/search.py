@@ -4,12 +4,15 @@ Without a model the ranking is the untrained one: BM25 and the sentence encoder.
 the terms allow it, the next model learns from it.
 """
 
+from dataclasses import replace
+
 from volition.canonical import canonical_json, digest
 from volition.errors import InvalidInputError
 from volition.features.request import CONTENT, USAGE, FeatureRequest, check_feature, rows_of
+from volition.features.search_cache import Searchable
 from volition.learning.encoder import Encoder
-from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import CLICK, opening
+from volition.learning.families.search.narrowing import EVERYTHING, Narrowing
 from volition.learning.families.search.ranking import Found, search_in
 from volition.progress import Progress
 from volition.records.ingest import Draft, PersonRef
@@ -21,10 +24,14 @@ def run_search(  # noqa: PLR0913 - who asks for what, and how
     *,
     encoder: Encoder | None,
     limit: int,
-    meeting: str | None = None,
+    narrowing: Narrowing = EVERYTHING,
+    waits: bool = True,
     progress: Progress,
 ) -> Found:
-    """Search the meetings, chats and files that the requesting person may see, or one meeting.
+    """Search the meetings, chats and files that the requesting person may see, or the part that is asked for.
+
+    What is not indexed yet is indexed first. Where the search does not wait for that, what is ready is searched, and it
+    says how much is not.
 
     Raises:
         RefusedError: The account's switch for this feature is off, with the reason and what would change it.
@@ -32,14 +39,25 @@ def run_search(  # noqa: PLR0913 - who asks for what, and how
     """
     if not query.strip():
         raise InvalidInputError("The query is empty. Say what to look for.")
-    indexes = _documents(request, encoder, meeting, progress)
+    meeting = narrowing.meeting or None
+    searchable = _documents(request, encoder, meeting, waits=waits, progress=progress)
+    indexes = searchable.indexes
+    if searchable.waiting and not indexes:
+        return Found(hits=(), note="", waiting=searchable.waiting)
     if meeting is not None and not indexes:
         # Whether the meeting is missing or may not be used is not said: that, too, is for those who may see it.
         return Found(hits=(), note=f"There is nothing to search in {meeting!r}: no such meeting may be used.")
-    found = search_in(request.model, query, indexes, encoder=encoder, limit=limit)
-    lines = (line.row for index in indexes for line in index.document.lines)
+    found = search_in(request.model, query, indexes, encoder=encoder, limit=limit, narrowing=narrowing)
+    documents = (index.document for index in indexes)
+    sources = {(hit.kind, hit.source) for hit in found.hits}
+    lines = (
+        line.row
+        for document in documents
+        if (document.lines[0].kind, document.lines[0].source) in sources
+        for line in document.lines
+    )
     request.note(rows_of(lines, (hit.record_id for hit in found.hits)))
-    return found
+    return replace(found, ready=searchable.ready, waiting=searchable.waiting)
 
 
 def opened_hit(  # noqa: PLR0913 - who opened what, when
@@ -53,7 +71,8 @@ def opened_hit(  # noqa: PLR0913 - who opened what, when
     """
     if not query.strip():
         raise InvalidInputError("The query is empty. Say what was looked for.")
-    lines = (line for index in _documents(request, encoder, None, progress) for line in index.document.lines)
+    found = _documents(request, encoder, None, waits=False, progress=progress)  # a hit is ready, or it was none
+    lines = (line for index in found.indexes for line in index.document.lines)
     line = next((line for line in lines if line.row.record_id == record), None)
     if line is None:
         msg = f"A search by {request.person.id} finds no record {record!r}. Name one of the hits by its record_id."
@@ -70,8 +89,8 @@ def opened_hit(  # noqa: PLR0913 - who opened what, when
 
 
 def _documents(
-    request: FeatureRequest, encoder: Encoder | None, meeting: str | None, progress: Progress
-) -> list[Index]:
+    request: FeatureRequest, encoder: Encoder | None, meeting: str | None, *, waits: bool, progress: Progress
+) -> Searchable:
     check_feature(request.permits, request.account, CONTENT)
     return request.search_cache.documents(
         request.permits,
@@ -81,5 +100,6 @@ def _documents(
         state=request.state,
         encoder=encoder,
         meeting=meeting,
+        waits=waits,
         progress=progress,
     )

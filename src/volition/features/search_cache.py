@@ -2,16 +2,20 @@
 
 Decrypting and indexing an account's content takes seconds, judging it takes milliseconds. So a process keeps the lines
 of the accounts that searched last (least recently used ones are evicted), but no verdicts: at each search the gate
-judges every cached line by the permits of that moment. A line that it refuses is evicted at once and for good. If it
+judges every cached line by the permits of that moment; where the ledger has no new entry, and time alone can have
+changed nothing, they are what they were. A line that it refuses is evicted at once and for good. If it
 would let more through than when the account was loaded, or if records were added, erased or moved meanwhile, the
 account is loaded again.
+
+Of the lines whose embeddings are not computed yet, a search that does not wait for them knows how many there are: they
+are judged as the others are, and counted.
 
 Nothing of it is ever written to disk. It holds decrypted content, so it lives only as long as the process, and its size
 is bounded.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Final
@@ -20,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from volition.consent.gate import EffectivePermits, PartySets, fold, judge
+from volition.consent.history import BEGINNING_US
 from volition.consent.permits import Permits
-from volition.consent.references import Pseudonym, person_ref, source_id
+from volition.consent.references import PartyRef, Pseudonym, person_ref, source_id
 from volition.learning.encoder import Encoder
 from volition.learning.families.search.features import Index
 from volition.learning.families.search.lines import Document, documents_of
@@ -40,39 +45,114 @@ State = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _CachedDocument:
-    """An indexed document, with what the gate must know of its lines.
+class _Lines:
+    """What the gate must know of the lines of a document.
 
     Attributes:
-        index: The document, indexed.
-        category: The category of its lines.
+        category: Their category.
         party_set: Each line's party set by number, shape (lines,).
         collected_us: Each line's instant of collection, microseconds since the Unix epoch, UTC, shape (lines,).
         reading: Each line's class by number, shape (lines,): lines of one class have the same readers.
         samples: A line of each class.
     """
 
-    index: Index
     category: str
     party_set: NDArray[np.int64]
     collected_us: NDArray[np.int64]
     reading: NDArray[np.int64]
     samples: tuple[Row, ...]
 
+    @classmethod
+    def of(cls, category: str, rows: Sequence[Row], party_set_of: Mapping[tuple[PartyRef, ...], int]) -> "_Lines":
+        """Describe lines; `party_set_of` numbers the party sets."""
+        samples: dict[Hashable, Row] = {}
+        for row in rows:
+            samples.setdefault(reading_class(row), row)
+        numbered = {reading: number for number, reading in enumerate(samples)}
+        party_set = [party_set_of[tuple(person_ref(Pseudonym(one)) for one in row.people)] for row in rows]
+        return cls(
+            category=category,
+            party_set=np.array(party_set, np.int64),
+            collected_us=np.array([row.collected_us for row in rows], np.int64),
+            reading=np.array([numbered[reading_class(row)] for row in rows], np.int64),
+            samples=tuple(samples.values()),
+        )
+
     def readable(self, audience: Audience) -> _BOOLS:
         """Return which lines a person may read."""
         return np.array([audience.admits(row) for row in self.samples], bool)[self.reading]
 
+    def part(self, kept: _BOOLS) -> "_Lines":
+        """Return some of the lines."""
+        return replace(
+            self, party_set=self.party_set[kept], collected_us=self.collected_us[kept], reading=self.reading[kept]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CachedDocument:
+    """An indexed document, and what the gate must know of its lines."""
+
+    index: Index
+    lines: _Lines
+
     def part(self, kept: _BOOLS) -> "_CachedDocument":
         """Return the document with only some of its lines."""
-        return _CachedDocument(
-            index=self.index.part(kept),
-            category=self.category,
-            party_set=self.party_set[kept],
-            collected_us=self.collected_us[kept],
-            reading=self.reading[kept],
-            samples=self.samples,
-        )
+        return _CachedDocument(index=self.index.part(kept), lines=self.lines.part(kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """Lines of a document that have no embedding yet: they are counted, and not searched.
+
+    Attributes:
+        meeting: The meeting whose lines they are; empty for a channel or a file.
+        lines: What the gate must know of them.
+    """
+
+    meeting: str
+    lines: _Lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searchable:
+    """What a person may search now.
+
+    Attributes:
+        indexes: Document by document, in the order of their keys.
+        ready: How many lines they have.
+        waiting: How many more lines the person may search once they are indexed.
+    """
+
+    indexes: list[Index]
+    ready: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """How much the gate knew when it judged.
+
+    Attributes:
+        size: How many entries of the ledger; -1 where it judged as of an instant before the last of them.
+        since_us: Its instant.
+        until_us: When time alone may change an answer.
+    """
+
+    size: int
+    since_us: int
+    until_us: int
+
+    @classmethod
+    def by(cls, permits: Permits, effective_permits: Mapping[str, EffectivePermits]) -> "_Judged":
+        """Say how much permits know; where records grow too old by the day, their judgement stands for no other one."""
+        ages = any((one.oldest_us != BEGINNING_US).any() for one in effective_permits.values())
+        is_whole = not ages and permits.history.last_us <= permits.at_us
+        return cls(permits.history.size if is_whole else -1, permits.at_us, permits.good_until_us())
+
+    def stands(self, permits: Permits) -> bool:
+        """Return whether permits say what they said then."""
+        return self.size == permits.history.size and self.since_us <= permits.at_us < self.until_us
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,18 +164,24 @@ class _CachedAccount:
         exclusions: How much had been said of conversations of theirs that were left out (`Exclusions.version`).
         party_sets: The account's party sets.
         effective_permits: How the gate judged them last, by category.
+        judged: How much the gate knew then, and until when time alone changes nothing.
         documents: In the order of their keys.
+        waiting: Lines that are not indexed yet.
     """
 
     state: State
     exclusions: int
+    judged: "_Judged"
     party_sets: PartySets
     effective_permits: dict[str, EffectivePermits]
     documents: list[_CachedDocument]
+    waiting: list[_Waiting]
 
     @property
-    def lines(self) -> int:
-        return sum(len(document.party_set) for document in self.documents)
+    def size(self) -> int:
+        """Count the lines."""
+        lines = [*(document.lines for document in self.documents), *(waiting.lines for waiting in self.waiting)]
+        return sum(len(one.party_set) for one in lines)
 
 
 class SearchCache:
@@ -124,9 +210,10 @@ class SearchCache:
         state: State,
         encoder: Encoder | None,
         meeting: str | None = None,
+        waits: bool = True,
         progress: Progress,
-    ) -> list[Index]:
-        """Return what a person may search now, document by document, in the order of their keys.
+    ) -> Searchable:
+        """Return what a person may search now.
 
         Args:
             permits: Decide, for their purpose at their instant.
@@ -137,6 +224,8 @@ class SearchCache:
                 added after it may have been collected after the instant, and would never be loaded.
             encoder: Computes the embeddings that are missing; none to do without.
             meeting: Only this meeting.
+            waits: Whether the embeddings that are missing are computed first. Otherwise lines without one are counted
+                and left out, until somebody has computed them.
             progress: Called as the embedding advances.
 
         Raises:
@@ -146,27 +235,35 @@ class SearchCache:
         with self._turn:
             key = (permits.purpose, account)
             held = self._held.pop(key, None)
-            if held is not None:
+            if held is not None and not (waits and held.waiting):
                 held = self._judged(held, permits, account, state)
+            else:
+                held = None
             if held is None:
                 source = None if meeting is None else source_id(account, meeting)
-                held = self._load(permits, account, categories, state, encoder, source, progress)
-                if source is None and held.lines <= self._lines_held:
+                held = self._load(permits, account, categories, state, encoder, source, waits=waits, progress=progress)
+                if source is None and held.size <= self._lines_held:
                     self._held[key] = held
             else:
                 self._held[key] = held
-            while sum(one.lines for one in self._held.values()) > self._lines_held:
+            while sum(one.size for one in self._held.values()) > self._lines_held:
                 self._held.popitem(last=False)
-            found = []
-            for document in held.documents:
-                if meeting is not None and not _is_of(document.index.document, meeting):
-                    continue
-                seen = document.readable(audience)
-                if seen.all():
-                    found.append(document.index)
-                elif seen.any():
-                    found.append(self._part(document.index, seen))
-            return found
+            return self._searchable(held, audience, meeting)
+
+    def _searchable(self, held: _CachedAccount, audience: Audience, meeting: str | None) -> Searchable:
+        found = []
+        ready = 0
+        for document in held.documents:
+            if meeting not in {None, _meeting_of(document.index.document)}:
+                continue
+            seen = document.lines.readable(audience)
+            ready += int(seen.sum())
+            if seen.all():
+                found.append(document.index)
+            elif seen.any():
+                found.append(self._part(document.index, seen))
+        waiting = sum(int(one.lines.readable(audience).sum()) for one in held.waiting if meeting in {None, one.meeting})
+        return Searchable(indexes=found, ready=ready, waiting=waiting)
 
     def clear(self) -> None:
         """Evict everything."""
@@ -178,19 +275,27 @@ class SearchCache:
         """Return an account without what the gate refuses now; none if something may be missing from it."""
         if state != held.state or _exclusions(permits, account) != held.exclusions:
             return None
+        if held.judged.stands(permits):
+            return held
         effective_permits = {category: fold(permits, held.party_sets, category) for category in held.effective_permits}
         if any(_widens(before, effective_permits[category]) for category, before in held.effective_permits.items()):
             return None
         documents = []
         for document in held.documents:
-            kept = _permitted(effective_permits[document.category], document.party_set, document.collected_us)
+            kept = _permitted(effective_permits, document.lines)
             if kept.all():
                 documents.append(document)
                 continue
             self._parts.clear()  # they may hold what was refused
             if kept.any():
                 documents.append(document.part(kept))
-        return replace(held, effective_permits=effective_permits, documents=documents)
+        waiting = [
+            replace(one, lines=one.lines.part(kept))
+            for one in held.waiting
+            if (kept := _permitted(effective_permits, one.lines)).any()
+        ]
+        judged = _Judged.by(permits, effective_permits)
+        return replace(held, effective_permits=effective_permits, judged=judged, documents=documents, waiting=waiting)
 
     def _load(  # noqa: PLR0913, PLR0917 - as `documents`
         self,
@@ -200,45 +305,42 @@ class SearchCache:
         state: State,
         encoder: Encoder | None,
         source: str | None,
+        *,
+        waits: bool,
         progress: Progress,
     ) -> _CachedAccount:
         self._parts.clear()
         exclusions = _exclusions(permits, account)
-        if encoder is not None:
+        if encoder is not None and waits:
             self._lake.embed(
                 permits, encoder, categories=categories, accounts=[account], source=source, progress=progress
             )
         rows = list(self._lake.rows(permits, categories=categories, accounts=[account], source=source))
         party_sets = self._lake.party_sets_of(account)
-        effective_permits = {category: fold(permits, party_sets, category) for category in categories}
         numbers = {party_sets.people_of(number): number for number in range(len(party_sets))}
         documents = []
-        for category, lines in _by_category(rows).items():
-            for document in documents_of(lines).values():
-                party_set = [
-                    numbers[tuple(person_ref(Pseudonym(one)) for one in line.row.people)] for line in document.lines
-                ]
-                samples: dict[Hashable, Row] = {}
-                for line in document.lines:
-                    samples.setdefault(reading_class(line.row), line.row)
-                numbered = {reading: number for number, reading in enumerate(samples)}
-                documents.append(
-                    _CachedDocument(
-                        index=Index(document, encoder),
-                        category=category,
-                        party_set=np.array(party_set, np.int64),
-                        collected_us=np.array([line.row.collected_us for line in document.lines], np.int64),
-                        reading=np.array([numbered[reading_class(line.row)] for line in document.lines], np.int64),
-                        samples=tuple(samples.values()),
-                    )
-                )
+        waiting = []
+        for category, found in _by_category(rows).items():
+            for document in documents_of(found).values():
+                is_ready = [waits or encoder is None or line.row.embedding is not None for line in document.lines]
+                ready = document.part(is_ready)
+                if ready.lines:
+                    lines = _Lines.of(category, [line.row for line in ready.lines], numbers)
+                    documents.append(_CachedDocument(index=Index(ready, encoder), lines=lines))
+                rest = document.part([not one for one in is_ready])
+                if rest.lines:
+                    lines = _Lines.of(category, [line.row for line in rest.lines], numbers)
+                    waiting.append(_Waiting(meeting=_meeting_of(rest), lines=lines))
         documents.sort(key=lambda document: document.index.document.key)
+        effective_permits = {category: fold(permits, party_sets, category) for category in categories}
         return _CachedAccount(
             state=state,
             exclusions=exclusions,
+            judged=_Judged.by(permits, effective_permits),
             party_sets=party_sets,
             effective_permits=effective_permits,
             documents=documents,
+            waiting=waiting,
         )
 
     def _part(self, index: Index, seen: _BOOLS) -> Index:
@@ -259,8 +361,10 @@ def _exclusions(permits: Permits, account: str) -> int:
     return permits.history.exclusions.version(account, at_us=permits.at_us)
 
 
-def _is_of(document: Document, meeting: str) -> bool:
-    return document.lines[0].kind == "segment" and document.lines[0].source == meeting
+def _meeting_of(document: Document) -> str:
+    """Return the meeting whose lines a document has; empty where it is a channel or a file."""
+    first = document.lines[0]
+    return first.source if first.kind == "segment" else ""
 
 
 def _by_category(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -270,12 +374,11 @@ def _by_category(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _permitted(
-    effective_permits: EffectivePermits, party_set: NDArray[np.int64], collected_us: NDArray[np.int64]
-) -> _BOOLS:
+def _permitted(effective_permits: Mapping[str, EffectivePermits], lines: _Lines) -> _BOOLS:
     """Ask the gate; what was collected after the instant asked about is not permitted."""
-    known = collected_us <= effective_permits.at_us
-    known[known] = judge(effective_permits, party_set[known], collected_us[known]) == 0
+    permits = effective_permits[lines.category]
+    known = lines.collected_us <= permits.at_us
+    known[known] = judge(permits, lines.party_set[known], lines.collected_us[known]) == 0
     return known
 
 

@@ -4,6 +4,9 @@ Quotes point at their speaker and second, so nothing in them is invented. Prose 
 is configured, and every sentence of it is checked against the quotes; see `prose`.
 """
 
+from collections.abc import Iterable, Iterator
+from datetime import tzinfo
+
 from volition.consent.references import source_id
 from volition.errors import RefusedError
 from volition.features.llm import Endpoint
@@ -11,6 +14,7 @@ from volition.features.prose import Prose, write_prose
 from volition.features.request import TRANSCRIPT, FeatureRequest, check_feature, nothing_there, rows_of, visible_rows
 from volition.learning.encoder import Encoder
 from volition.learning.families.summary.minutes import Minutes, take_minutes
+from volition.learning.families.summary.sentences import Moment
 from volition.learning.families.summary.summary import Summary, summarize
 from volition.progress import Progress, silent
 from volition.records.lake import Row
@@ -26,20 +30,25 @@ def run_summarize(
     """
     rows = _said_in(request, meeting, encoder=encoder, progress=progress)
     summary = summarize(request.model, rows, words=words)
-    request.note(rows_of(rows, (moment.record_id for moment in summary.moments)))
+    request.note(rows_of(rows, _records(summary.moments)))
     return summary
 
 
-def run_minutes(request: FeatureRequest, meeting: str) -> Minutes:
+def run_minutes(request: FeatureRequest, meeting: str, *, zone: tzinfo) -> Minutes:
     """Find the decisions, tasks and open questions of a meeting of the requesting person's account.
+
+    Args:
+        request: Who asks.
+        meeting: Its name.
+        zone: The time zone in which "tomorrow" is read.
 
     Raises:
         RefusedError: The account's switch is off, or there is no such meeting that may be used for the person.
     """
     rows = _said_in(request, meeting, encoder=None, progress=silent)
-    minutes = take_minutes(rows)
+    minutes = take_minutes(rows, zone=zone)
     quoted = [*minutes.decisions, *(action.moment for action in minutes.actions), *minutes.questions]
-    request.note(rows_of(rows, (moment.record_id for moment in quoted)))
+    request.note(rows_of(rows, _records(quoted)))
     return minutes
 
 
@@ -56,6 +65,14 @@ def run_prose(request: FeatureRequest, summary: Summary, endpoint: Endpoint | No
     """
     check_feature(request.permits, request.account, TRANSCRIPT)
     return write_prose(endpoint, summary.moments)
+
+
+def _records(moments: Iterable[Moment]) -> Iterator[str]:
+    """Yield the records of quotes, and of the lines that are shown before them."""
+    for moment in moments:
+        yield moment.record_id
+        if moment.before is not None:
+            yield moment.before.record_id
 
 
 def _said_in(request: FeatureRequest, meeting: str, *, encoder: Encoder | None, progress: Progress) -> list[Row]:
