@@ -98,6 +98,9 @@ def test_a_bundle_is_held_against_a_policy(call, tmp_path, folder):
     policy = f"witness w {signer.key.to_text()} https://w.example/\nquorum w\n"
     (tmp_path / "trust").write_text(policy)
     code, told, _ = call("verify", "all.zip", "--policy", "trust")
+    assert (code, told["error"]["message"].startswith("trust: The policy names no log")) == (2, True)
+    (tmp_path / "trust").write_text(f"log {call('key')[1]['key']}\n{policy}")
+    code, told, _ = call("verify", "all.zip", "--policy", "trust")
     assert code == 4
     assert [check["name"] for check in told["checks"] if not check["holds"]] == ["witnesses of all.zip"]
 
@@ -145,7 +148,7 @@ def _written_before_salts(head, *, signer, count):
 
 @pytest.mark.parametrize("count", [1, 9])
 def test_hashes_of_entries_that_can_be_guessed_are_for_nobody(folder, tmp_path, count):
-    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm", "checkpoint", "parties.db"):
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm", "checkpoint", "parties.db", "generations"):
         (folder / name).unlink(missing_ok=True)
     fresh = tmp_path / "fresh"
     Workspace.create(fresh, origin=ORIGIN, profile=None).close()

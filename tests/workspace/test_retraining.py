@@ -54,7 +54,7 @@ def test_a_model_that_learned_from_one_row_more_is_known(trained):
     secret = replace(rows[0], record_id="kept-secret", people=other.people)
     richer = RecommendFamily().fit([*rows, secret], parts=NoParts(), progress=silent)
     dishonest = keep(richer, snapshot, models=workspace.folder / "models")
-    workspace.ledger.append(workspace.models.model_draft(dishonest, snapshot))
+    workspace.ledger.append(workspace.models.model_draft(dishonest))
 
     again = workspace.retraining.retrain(dishonest.id, restore=True)
 

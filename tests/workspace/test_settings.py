@@ -26,7 +26,7 @@ def test_what_is_left_out_has_its_default(tmp_path):
 def test_a_new_workspace_says_the_defaults_in_its_own_file(tmp_path):
     Workspace.create(tmp_path / "w", origin="log.example/acme").close()
     (tmp_path / "bare").mkdir()
-    assert read_settings(tmp_path / "w") == read(tmp_path / "bare", LEAST)
+    assert read_settings(tmp_path / "w") == read(tmp_path / "bare", f"{LEAST}\n[audit]\ndefaults = 2\n")
 
 
 def test_an_endpoint_and_a_recipe_are_read(tmp_path):

@@ -13,7 +13,10 @@ from volition.consent.references import source_id
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
 from volition.records.audience import (
+    ALL_MEETINGS,
     CATEGORY,
+    TO_ALL_THERE,
+    WRITTEN,
     Audience,
     ConversationKind,
     Grant,
@@ -199,6 +202,77 @@ class Audiences:
             if opens != (SOURCE in sharings.openers(account, conversation).get(to, ())):
                 new.append(self._entry(account, conversation, to=[to], shared=opens, by=SOURCE))
         self._opened.ledger.append(*new)
+
+    def send_summary(self, meeting: str, *, by: Person, account: str, people: Sequence[str]) -> Entry | None:
+        """Send the summary that somebody had written of a meeting to colleagues, who then read it as it is at any time.
+
+        Nothing of the meeting itself is opened to them.
+
+        Args:
+            meeting: The meeting's name.
+            by: Who had it written.
+            account: Whose meeting it is.
+            people: To whom, by id, or by a name or address that is theirs alone; users of the account, no guests.
+
+        Returns:
+            The ledger's entry; none if all of them have it already.
+
+        Raises:
+            InvalidInputError: Nobody was named, or somebody who was is no user of the account.
+        """
+        to = [f"person:{self._colleague(one, account).pseudonym}" for one in people]
+        if not to:
+            raise InvalidInputError("Say to whom: to people by their ids, addresses or names.")
+        opener, conversation = f"person:{by.pseudonym}", (WRITTEN, source_id(account, meeting))
+        openers = self._opened.history().sharings.openers(account, conversation)
+        new = [party for party in dict.fromkeys(to) if opener not in openers.get(party, ())]
+        if not new:
+            return None
+        return self._opened.ledger.append(self._entry(account, conversation, to=new, shared=True, by=opener))[0]
+
+    def take_back_summary(self, meeting: str, *, by: Person, account: str, people: Sequence[str]) -> Entry | None:
+        """Take a summary back from those to whom somebody sent it. Raises as `send_summary`.
+
+        An entry closes for a party what everybody has opened to it; what others sent of the same meeting is sent again.
+        """
+        conversation = (WRITTEN, source_id(account, meeting))
+        openers = self._opened.history().sharings.openers(account, conversation)
+        own = {f"person:{pseudonym}" for pseudonym in by.pseudonyms}
+        named = {f"person:{self._colleague(one, account).pseudonym}" for one in people}
+        closed = sorted(party for party in named if not own.isdisjoint(openers.get(party, ())))
+        if not closed:
+            return None
+        drafts = [self._entry(account, conversation, to=closed, shared=False, by=f"person:{by.pseudonym}")]
+        drafts += [
+            self._entry(account, conversation, to=[party], shared=True, by=other)
+            for party in closed
+            for other in sorted(set(openers[party]) - own)
+        ]
+        return self._opened.ledger.append(*drafts)[0]
+
+    def receivers(self, meeting: str, *, by: Person, account: str) -> tuple[Reader, ...]:
+        """Return to whom somebody sent the summary that they had written of a meeting, by name."""
+        openers = self._opened.history().sharings.openers(account, (WRITTEN, source_id(account, meeting)))
+        own = {f"person:{pseudonym}" for pseudonym in by.pseudonyms}
+        named = [self._named(party) for party, found in openers.items() if not own.isdisjoint(found)]
+        return tuple(sorted((one for one in named if one is not None), key=lambda one: one.name))
+
+    def gives_summaries_to_all_there(self, account: str) -> bool:
+        """Return whether everyone who was in a meeting of an account receives each summary of it. By default nobody."""
+        conversation = (TO_ALL_THERE, source_id(account, ALL_MEETINGS))
+        return bool(self._opened.history().sharings.openers(account, conversation))
+
+    def give_summaries_to_all_there(self, account: str, *, given: bool) -> Entry | None:
+        """Choose for an account who receives a summary that nobody sent: everyone who was there, or nobody.
+
+        Returns:
+            The ledger's entry; none if it was chosen already.
+        """
+        account = self._opened.parties.account(account).id
+        if self.gives_summaries_to_all_there(account) == given:
+            return None
+        party, conversation = f"account:{account}", (TO_ALL_THERE, source_id(account, ALL_MEETINGS))
+        return self._opened.ledger.append(self._entry(account, conversation, to=[party], shared=given, by=party))[0]
 
     def _is_there(self, name: str, kind: ConversationKind, account: str) -> bool:
         return self._opened.lake.meeting(account, name, category=CATEGORY[kind]) is not None

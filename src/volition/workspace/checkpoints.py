@@ -73,10 +73,12 @@ class KeptCheckpoints:
 
         Raises:
             ProofError: The ledger does not hold what was signed.
+            BackendError: parties.db lacks somebody whom the ledger knows.
         """
         kept = self._parties.kept_checkpoint()
         if kept:
             ledger.check_extends(kept, where="parties.db")
+            self._check_parties(ledger, kept)
         self._in_parties = kept
         try:
             note = f"{(self._folder / FILE).read_bytes().decode().rstrip(chr(10))}\n"
@@ -87,6 +89,20 @@ class KeptCheckpoints:
             _log.warning("%s holds no checkpoint, as after a loss of power; the next append writes it.", FILE)
             return
         ledger.check_extends(note, where=f"the file {FILE!r} beside it")
+
+    def _check_parties(self, ledger: Ledger, kept: str) -> None:
+        """Check that parties.db knows everybody who spoke since it last kept a checkpoint.
+
+        An older copy of it kept one long ago. Whoever was added since would be added again, as somebody else, of whom
+        no no is known.
+        """
+        unknown = unknown_parties(ledger, self._parties, ledger.open_checkpoint(kept).size)
+        if unknown:
+            raise BackendError(
+                f"parties.db does not know a person or account of entry {min(unknown.values())} of the ledger: it is "
+                "an older copy that was put back, and whoever was added since is lost. Restore the newest copy, or the "
+                "whole workspace as it was at one moment."
+            )
 
     def check_folders(self, ledger: Ledger, *, snapshots: Collection[str], cards: Collection[str]) -> None:
         """Compare the ledger with what quotes it and is not named by it: what was made just before a kill, or cut off.
@@ -116,6 +132,29 @@ class KeptCheckpoints:
             self._in_parties = self._newest
         except BackendError as error:
             _log.warning("The newest checkpoint could not be kept: %s", error)
+
+
+def unknown_parties(ledger: Ledger, parties: Parties, start: int) -> dict[str, int]:
+    """Return whom entries from `start` on name and parties.db does not know, with the first entry of each.
+
+    Whoever was erased is not among them.
+    """
+    erased: set[str] = set()
+    spoke: dict[str, int] = {}
+    for entry in ledger.entries(start):
+        party = entry.body.get("party")
+        if entry.kind == "erasure":
+            erased.add(str(party))
+        elif isinstance(party, str):
+            spoke.setdefault(party, entry.seq)
+    return {party: seq for party, seq in spoke.items() if party not in erased and not _knows(parties, party)}
+
+
+def _knows(parties: Parties, party: str) -> bool:
+    kind, _, name = party.partition(":")
+    if kind == "account":
+        return parties.has_account(name) or name in parties.erased_accounts()
+    return kind != "person" or parties.person_by_pseudonym(name) is not None
 
 
 def _check_quoted(ledger: Ledger, path: Path, where: str) -> None:

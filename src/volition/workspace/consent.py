@@ -5,18 +5,20 @@ at once where the ledger is read, and within a lease where somebody answers from
 back: undoing says what makes things stand as they did before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from itertools import islice, product, takewhile
+from pathlib import Path
 from typing import Any, Final
 
-from volition.canonical import text_to_us, us_to_text
-from volition.consent.choices import ChoiceLine, Choices, Saying, choices, saying, undoing
+from volition.canonical import datetime_to_us, text_to_us, us_to_text
+from volition.consent.choices import ChoiceLine, Choices, Saying, choices, refused_by, saying, undoing
+from volition.consent.claims import ClaimMapping
 from volition.consent.endings import Ending, endings
-from volition.consent.history import PartyHistory
+from volition.consent.history import OPERATOR, PartyHistory
 from volition.consent.limits import (
-    EVERYTHING,
     GroupLimit,
     appended_together,
     check_group_name,
@@ -26,18 +28,20 @@ from volition.consent.limits import (
     reversing,
 )
 from volition.consent.permits import Permit, Refusal, Use
-from volition.consent.references import person_ref
-from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.consent.references import account_ref, person_ref
 from volition.consent.terms.toml_file import check_words
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
+from volition.progress import Progress, silent
 from volition.transparency.consent_record import VIA
 from volition.workspace.gate import GateQuestions
+from volition.workspace.imports import AnswerImport, ImportReport
 from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened
 
 _CHOSEN: Final = 4096  # parties whose choices are remembered
 _DAY_US: Final = 86_400_000_000
+_REPORTS: Final = frozenset({"collect", "access", "snapshot", "model", "release", "forgetting"})
 
 
 class Consent:
@@ -48,8 +52,8 @@ class Consent:
         self._opened = opened
         self._gate = gate
         self._namesakes = Namesakes(opened)
-        # What each party could choose: as long as nothing is written to the ledger, no terms begin to bind and no yes
-        # ends.
+        # What each party could choose: as long as nothing that could concern it is written to the ledger, no terms
+        # begin to bind and no yes ends.
         self._chosen: dict[tuple[str, str], tuple[int, int, Choices | None]] = {}
 
     def decide(  # noqa: PLR0913 - whose answer, and all that it says
@@ -59,8 +63,8 @@ class Consent:
         yes: bool,
         data: Sequence[str],
         purpose: Sequence[str],
-        covers: str | None = None,
-        until: str | None = None,
+        covers: str | datetime | None = None,
+        until: str | datetime | None = None,
         via: str | None = None,
     ) -> Entry:
         """Record a party's yes or no. Once this returns, every later answer knows a no, and within a lease a yes.
@@ -73,15 +77,17 @@ class Consent:
             yes: Whether it is a yes.
             data: Categories; a name covers all below it.
             purpose: Purposes, likewise.
-            covers: How far a yes reaches back: "past", or an instant as text; none: from now on.
-            until: When a yes ends (not included), an instant as text; none: by no date.
+            covers: How far a yes reaches back: "past", or an instant, as text too; none: from now on.
+            until: When a yes ends (not included), an instant, as text too; none: by no date.
             via: How it was given, of `consent_record.VIA`; receipts say so. None: that is not recorded.
 
         Raises:
             InvalidInputError: The party, a category or a purpose is not known, or `covers` or `until` makes no sense.
         """
-        leaves(data, CATEGORIES)
-        leaves(purpose, PURPOSES)
+        vocabulary = self._opened.history().vocabulary
+        vocabulary.leaves_of_data(data)
+        vocabulary.leaves_of_use(purpose)
+        covers, until = _as_text(covers), _as_text(until)
         if covers is not None:
             if not yes:
                 raise InvalidInputError("A no covers everything from now on; `covers` goes with a yes only.")
@@ -100,24 +106,70 @@ class Consent:
         return self._record("decision", body)
 
     def _record(self, kind: str, body: dict[str, Any]) -> Entry:
-        """Record what a party says, for each identity that it has; a no for namesakes, too."""
+        """Record what a party says, for each identity that it has; a no for namesakes, too.
+
+        Raises:
+            RefusedError: It was erased meanwhile: an erasure is the last that the ledger hears of anybody.
+        """
         party, parties = str(body["party"]), self._opened.parties
         if not party.startswith("person:"):
-            return self._opened.ledger.append(NewEntry(kind=kind, body=body))[0]
+            return self._append_for(party, [NewEntry(kind=kind, body=body)])[0]
         version = parties.version()
         before = [*self._untold(party)] if body.get("answer") == "yes" else []
         drafts = [*before, NewEntry(kind=kind, body=body), *self._namesakes.copies(party, body, kind=kind)]
-        entry = self._opened.ledger.append(*drafts)[len(before)]
+        entry = self._append_for(party, drafts)[len(before)]
         if parties.version() != version:  # somebody may have been merged into them meanwhile, who has not said it yet
             said = {draft.body["party"] for draft in drafts[len(before) :]}
             late = self._namesakes.copies(party, body, kind=kind)
             self._opened.ledger.append(*(draft for draft in late if draft.body["party"] not in said))
         return entry
 
+    def _append_for(self, party: str, drafts: Sequence[NewEntry]) -> tuple[Entry, ...]:
+        def judged() -> Sequence[NewEntry]:
+            if self._opened.history().erased_us(party) is not None:
+                raise RefusedError("Whoever says this was erased meanwhile. Nothing was recorded.")
+            return drafts
+
+        return self._opened.append_judged(
+            judged, unless=lambda entry: entry.kind == "erasure" and entry.body["party"] == party
+        )
+
     def _untold(self, party: str) -> Iterator[NewEntry]:
         person = self._opened.parties.person_by_pseudonym(party.removeprefix("person:"))
         if person is not None:
             yield from self._namesakes.untold(person)
+
+    def import_(
+        self,
+        rows: Path | Iterable[Mapping[str, Any]],
+        mapping: ClaimMapping,
+        *,
+        by: str | None = None,
+        dry_run: bool = False,
+        progress: Progress = silent,
+    ) -> ImportReport:
+        """Import answers that were given elsewhere, each with when it was said; see `docs/decisions/0040`.
+
+        Who asks as of an instant knows what was recorded by then. A yes reaches back to when it was said and no
+        further, a no breaks off there; of a party's answers the one that was said last stands. Importing the same twice
+        changes nothing. Each batch is recorded whole, or not at all, and a no in it is in force once the next begins.
+
+        Args:
+            rows: A file (.csv, .tsv, .jsonl, .ndjson, .parquet), or rows, each a mapping from columns to cells.
+            mapping: Which column holds what.
+            by: The account that imports, by its id; none for the operator.
+            dry_run: Whether nothing is recorded, and only said what would be.
+            progress: Told how many rows are done.
+
+        Returns:
+            How many answers are new, how many were there already, and which rows were set aside, and why.
+
+        Raises:
+            InvalidInputError: The file cannot be read, or the mapping lacks something.
+        """
+        importer = OPERATOR if by is None else account_ref(self._opened.parties.account(by).id)
+        importing = AnswerImport(self._opened, self._namesakes, mapping, by=importer, untold=self._untold)
+        return importing.run(rows, dry_run=dry_run, progress=progress)
 
     def _end(self, until: str, *, yes: bool) -> str:
         if not yes:
@@ -157,7 +209,8 @@ class Consent:
             return choices(history, account=account, party=ledger_name, at_us=at_us)
         now_us = max(self._opened.clock(), history.last_us)
         size, until_us, known = self._chosen.get((ledger_name, account), (-1, 0, None))
-        if known is not None and size == history.size and now_us < until_us:
+        if known is not None and now_us < until_us and self._is_as_before(size, ledger_name):
+            self._chosen[ledger_name, account] = history.size, until_us, known
             return known
         permits_of = cache(self._gate.permits_now(history, now_us))
 
@@ -167,11 +220,15 @@ class Consent:
             return permits.of(use.account, use.party, use.role, use.category, company=company)
 
         found = choices(history, account=account, party=ledger_name, at_us=now_us, permit_of=permit_of)
-        changes_us = [permits_of(purpose).good_until_us() for purpose in PURPOSES]
+        changes_us = [permits_of(purpose).good_until_us() for purpose in history.vocabulary.purposes]
         if len(self._chosen) >= _CHOSEN:
             self._chosen.clear()
         self._chosen[ledger_name, account] = history.size, min(changes_us), found
         return found
+
+    def _is_as_before(self, size: int, party: str) -> bool:
+        """Say whether nothing that came since the ledger had a size could change what a party can choose."""
+        return all(_says_nothing_to(entry, party) for entry in self._opened.entries_since(size))
 
     def choose(  # noqa: PLR0913 - a switch, whose, and all that an answer says
         self,
@@ -180,8 +237,8 @@ class Consent:
         *,
         account: str,
         yes: bool,
-        covers: str | None = None,
-        until: str | None = None,
+        covers: str | datetime | None = None,
+        until: str | datetime | None = None,
         via: str | None = None,
     ) -> tuple[Entry, bool]:
         """Answer a switch of the terms with yes or no; `covers`, `until` and `via` as with `decide`.
@@ -196,7 +253,9 @@ class Consent:
         if before is None or not before.has_say:
             msg = f"There is no switch {switch!r} on which {party} has a say. Open the settings anew."
             raise InvalidInputError(msg)
-        entry = self._say(party, saying(before, yes=yes, covers=covers, until=until), via=via)
+        vocabulary = self._opened.history().vocabulary
+        said = saying(before, vocabulary, yes=yes, covers=_as_text(covers), until=_as_text(until))
+        entry = self._say(party, said, via=via)
         after = self.choices(party, account=account).of(switch)
         return entry, after is not None and bool(undoing(before, after, at_us=self._opened.now_us))
 
@@ -215,11 +274,12 @@ class Consent:
             InvalidInputError: The terms give the party no say in anything.
         """
         before = self.choices(party, account=account).choices
-        named = {purpose for choice in before if choice.has_say for purpose in choice.purposes}
+        vocabulary = self._opened.history().vocabulary
+        named = {purpose for one in before if one.has_say for purpose in refused_by(one.switch, vocabulary)}
         if not named:
             raise InvalidInputError(f"There is nothing on which {party} has a say. Open the settings anew.")
-        purposes = [purpose for purpose in PURPOSES if purpose in named]
-        entry = self.decide(party, yes=False, data=EVERYTHING, purpose=purposes, via=via)
+        purposes = [purpose for purpose in vocabulary.purposes if purpose in named]
+        entry = self.decide(party, yes=False, data=vocabulary.all_data, purpose=purposes, via=via)
         now = self.choices(party, account=account)
         changed = ((choice, now.of(choice.switch.name)) for choice in before)
         now_us = self._opened.now_us
@@ -287,7 +347,10 @@ class Consent:
             use
             for one in said
             if one.body["party"] == party and one.body["answer"] == "yes"
-            for use in product(leaves(one.body["data"], CATEGORIES), leaves(one.body["purpose"], PURPOSES))
+            for use in product(
+                history.vocabulary.leaves_of_data(one.body["data"]),
+                history.vocabulary.leaves_of_use(one.body["purpose"]),
+            )
         }
         after = self._opened.ledger.entries(no.seq + 1, history.size)
         together = takewhile(lambda one: party in {one.body.get("namesake"), one.body.get("same_as")}, after)
@@ -344,13 +407,13 @@ class Consent:
         Raises:
             InvalidInputError: Something named is not known or makes no sense, or there is no such limit to lift.
         """
-        account = self._opened.parties.account(account).id
+        account, vocabulary = self._opened.parties.account(account).id, self._opened.history().vocabulary
         if switch is not None:
             choice = self.choices(f"account:{account}", account=account).of(switch)
             if choice is None or not choice.has_say:
                 raise InvalidInputError(f"There is no switch {switch!r} on which {account} has a say.")
-            data, purpose = EVERYTHING, choice.purposes
-        uses = set(product(leaves(data, CATEGORIES), leaves(purpose, PURPOSES)))
+            data, purpose = vocabulary.all_data, refused_by(choice.switch, vocabulary)
+        uses = set(product(vocabulary.leaves_of_data(data), vocabulary.leaves_of_use(purpose)))
         if not uses:
             raise InvalidInputError("Name what to limit: a switch, or data and purposes.")
         check_group_name(group)
@@ -426,10 +489,24 @@ class Consent:
         return [*islice(said, limit)]
 
 
+def _says_nothing_to(entry: Entry, party: str) -> bool:
+    """Say whether an entry cannot change what a party can choose: another person's own word, or a mere report."""
+    if entry.kind in {"decision", "signal"}:
+        said = str(entry.body["party"])
+        is_of_several = not {"same_as", "namesake"}.isdisjoint(entry.body)  # of whom the party may be one
+        return said.startswith("person:") and said != party and not is_of_several
+    return entry.kind in _REPORTS
+
+
 def _follows_a_yes(known: PartyHistory, seq: int, line: ChoiceLine) -> bool:
     """Return whether an entry is a party's last word on a use, and a yes was the one before it."""
     said = [one for one in known.decisions if line.category in one.categories and line.purpose in one.purposes]
     return len(said) > 1 and said[-1].seq == seq and said[-2].yes
+
+
+def _as_text(instant: str | datetime | None) -> str | None:
+    """Return an instant as entries of the ledger have it; text as it came. Raises InvalidInputError without a zone."""
+    return us_to_text(datetime_to_us(instant)) if isinstance(instant, datetime) else instant
 
 
 def _body(party: str, *, yes: bool, data: Sequence[str], purpose: Sequence[str], covers: str | None) -> dict[str, Any]:

@@ -12,12 +12,17 @@ Killed anywhere after the first step, it goes on when a server is next started o
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from volition.consent.parties import Person
 from volition.consent.references import person_ref
+from volition.errors import DamagedError
 from volition.ledger.entry import NewEntry
 from volition.workspace.opened import Opened
+
+if TYPE_CHECKING:
+    from volition.records.lake import Lake
 
 
 class SignIns(Protocol):
@@ -25,6 +30,12 @@ class SignIns(Protocol):
 
     def erase_person(self, person: str, names: Collection[str]) -> None:
         """Erase what is kept of a person: they can be asked for again, as long as their names are known."""
+
+    def end_person(self, people: Collection[str]) -> None:
+        """End the sign-in, the sessions and the tokens of a person, by any of their ids."""
+
+    def move_person(self, people: Collection[str], account: str) -> None:
+        """Let who signs in as a person, by any of their ids, belong to another account, without administering it."""
 
 
 OpenSignIns = Callable[[], AbstractContextManager[SignIns | None]]
@@ -70,25 +81,49 @@ class Erasing:
 
         Raises:
             ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
+            DamagedError: A file with somebody's records is lost or damaged; everybody else is erased.
         """
         records = set_aside = 0
-        parties, lake = self._opened.parties, self._opened.lake
+        damaged: DamagedError | None = None
         accounts, people = self._unfinished()
         if accounts or people:
             self._drop_caches()
-        for account in accounts:
-            records += lake.erase_account(account)
-            set_aside += lake.erase_set_aside_account(account)
-            parties.destroy_account_key(account)
-        for person in people:
-            self._note(person_ref(person.pseudonym))  # somebody may have been merged into them since
-            self._erase_sign_in(person)
-            for pseudonym in person.pseudonyms:
-                records += lake.erase_person(pseudonym)
-                self._opened.uses.erase(pseudonym)
-                self._opened.access_log.erase(pseudonym)
-            set_aside += lake.erase_set_aside_person(person)
-            parties.destroy_person(person.id)
+        left = (
+            *(partial(self._erase_account, one) for one in accounts),
+            *(partial(self._erase_person, one) for one in people),
+        )
+        for erase in left:
+            try:
+                erased = erase()
+            except DamagedError as error:
+                damaged = error
+                continue
+            records += erased.records
+            set_aside += erased.set_aside
+        if damaged is not None:
+            raise damaged
+        return Erased(records=records, set_aside=set_aside)
+
+    def lake(self) -> "Lake":
+        """Return the lake. Raises DamagedError where it is lost: it is restored, and nothing is done without it."""
+        return self._opened.lake
+
+    def _erase_account(self, account: str) -> Erased:
+        lake = self.lake()
+        records, set_aside = lake.erase_account(account), lake.erase_set_aside_account(account)
+        self._opened.parties.destroy_account_key(account)
+        return Erased(records=records, set_aside=set_aside)
+
+    def _erase_person(self, person: Person) -> Erased:
+        self._note(person_ref(person.pseudonym))  # somebody may have been merged into them since
+        self._erase_sign_in(person)
+        records, lake = 0, self.lake()
+        for pseudonym in person.pseudonyms:
+            records += lake.erase_person(pseudonym)
+            self._opened.uses.erase(pseudonym)
+            self._opened.access_log.erase(pseudonym)
+        set_aside = lake.erase_set_aside_person(person)
+        self._opened.parties.destroy_person(person.id)
         return Erased(records=records, set_aside=set_aside)
 
     def _note(self, party: str) -> bool:

@@ -9,11 +9,10 @@ of theirs that names the one who said it, and who alone takes it back in.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from volition.consent.exclusions import excluding
 from volition.consent.references import ConversationRef, PartyRef, account_ref, person_ref, source_id
-from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
 from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
 from volition.workspace.namesakes import Namesakes
@@ -21,11 +20,6 @@ from volition.workspace.opened import Opened
 
 if TYPE_CHECKING:
     from volition.consent.history import Exclusion
-
-EVERY_USE: Final = tuple(dict.fromkeys(purpose.partition("/")[0] for purpose in PURPOSES))
-"""Every use that there is, by the names that cover all."""
-
-_CONTENT: Final = leaves(["content"], CATEGORIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +55,7 @@ class ConversationExclusions:
         *,
         account: str,
         by: str | None = None,
-        purpose: Sequence[str] = EVERY_USE,
+        purpose: Sequence[str] = (),
         excluded: bool = True,
     ) -> Entry | None:
         """Leave a conversation out of some uses, or take it back in. Once this returns, every later answer knows it.
@@ -70,7 +64,7 @@ class ConversationExclusions:
             name: What it is called; whatever was collected under that name belongs to it.
             account: Whose it is.
             by: The person who leaves out what concerns them, by id; none for the account, which leaves out all of it.
-            purpose: Of which uses; a name covers all below it.
+            purpose: Of which uses; a name covers all below it, and nothing means every use.
             excluded: Whether to leave it out or to take it back in.
 
         Returns:
@@ -82,9 +76,9 @@ class ConversationExclusions:
             RefusedError: The person belongs to another account.
         """
         account = self._opened.parties.account(account).id
-        uses = leaves(purpose, PURPOSES)
-        if not uses:
-            raise InvalidInputError(f"Name a use, such as {PURPOSES[0]}, or leave it away for every use.")
+        vocabulary = self._opened.history().vocabulary
+        vocabulary.leaves_of_use(purpose)
+        purpose = purpose or vocabulary.all_uses
         parties = {*self._parties(account, by), *self._may_be(by)}
         source = source_id(account, name)
         concerned = self._concerned(account, source)
@@ -118,7 +112,8 @@ class ConversationExclusions:
                 and body.get("namesake", body["party"]) in parties
             ):
                 conversation = ConversationRef(str(body["conversation"]))
-                return self._append(account, conversation, by, EVERY_USE, excluded=False)
+                every = self._opened.history().vocabulary.all_uses
+                return self._append(account, conversation, by, every, excluded=False)
         raise InvalidInputError(f"Entry {seq} is no conversation that you left out. Reload the page and try again.")
 
     def of(self, account: str, *, by: str | None = None) -> tuple[LeftOut, ...]:
@@ -138,7 +133,7 @@ class ConversationExclusions:
             LeftOut(
                 account=account,
                 conversation=conversation,
-                purposes=tuple(purpose for purpose in PURPOSES if purpose in standing),
+                purposes=tuple(purpose for purpose in history.vocabulary.purposes if purpose in standing),
                 at_us=max(one.at_us for one in standing.values()),
                 seq=max(one.seq for one in standing.values()),
             )
@@ -166,10 +161,11 @@ class ConversationExclusions:
 
     def _concerned(self, account: str, source: str) -> set[str]:
         """Return whom anything of a conversation concerns, as the gate names them; nobody where there is none."""
-        lake = self._opened.lake
+        lake, vocabulary = self._opened.lake, self._opened.history().vocabulary
         return {
             party
-            for category in _CONTENT
+            for category in vocabulary.categories
+            if vocabulary.is_content(category)
             for people in lake.people_by_source(account, category=category).get(source, ())
             for party in people
         }
@@ -210,8 +206,8 @@ class ConversationExclusions:
         *,
         excluded: bool,
     ) -> Iterator[NewEntry]:
-        exclusions, at_us = self._opened.history().exclusions, self._opened.now_us
-        uses = set(leaves(purpose, PURPOSES))
+        history, at_us = self._opened.history(), self._opened.now_us
+        exclusions, uses = history.exclusions, set(history.vocabulary.leaves_of_use(purpose))
         recorded_for = exclusions.of(account, conversation)  # also for whoever is no namesake any more
         for party in dict.fromkeys([*parties, *others] if excluded else [*parties, *recorded_for]):
             for said_by in [party] if excluded and party in parties else parties:

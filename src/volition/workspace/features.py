@@ -7,7 +7,10 @@ and nothing else.
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, tzinfo
 from functools import partial
+from typing import Final
 
 from volition.consent.gate import Subject
 from volition.consent.parties import Person
@@ -31,18 +34,22 @@ from volition.features.prose import Prose
 from volition.features.recommend import run_recommend
 from volition.features.request import CONTENT, FeatureRequest
 from volition.features.search import opened_hit, run_search
-from volition.features.search_cache import SearchCache
+from volition.features.search_cache import SearchCache, State
 from volition.features.summary import run_minutes, run_prose, run_summarize
+from volition.learning.audit.rivals import rival_wins
 from volition.learning.families.compose.composer import SHOWN, Completion, Composer, Reply
 from volition.learning.families.diagnose.diagnosis import Diagnosed
 from volition.learning.families.recommend.recommender import Suggestion
+from volition.learning.families.search.narrowing import EVERYTHING, Narrowing
 from volition.learning.families.search.ranking import Found
 from volition.learning.families.summary.minutes import Minutes
 from volition.learning.families.summary.summary import Summary
 from volition.progress import Progress, silent
 from volition.records.audience import CATEGORY, ConversationKind, is_open, participant
+from volition.records.ingest import PersonRef
 from volition.records.ingest.intake import OTHER, Collected
 from volition.records.ingest.messages import mentioned, written_message
+from volition.records.ingest.used import member, read_summary, searched, sent_message
 from volition.records.lake import Row
 from volition.transparency.access_log import FEATURE
 from volition.workspace.accesses import Accesses
@@ -51,6 +58,8 @@ from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.opened import Opened
 from volition.workspace.records import Records
+
+_INDEXED_AT_ONCE: Final = 256  # lines: some seconds of computing, and one file
 
 
 class Features:
@@ -80,10 +89,23 @@ class Features:
         """Return the configured end point, or none. Raises InvalidInputError where its key is not to be had."""
         return None if self._opened.settings.endpoint is None else self._opened.settings.endpoint.connect(os.environ)
 
-    def search(
-        self, query: str, *, person: str, meeting: str | None = None, limit: int = 10, progress: Progress = silent
+    def search(  # noqa: PLR0913 - who asks for what, and how
+        self,
+        query: str,
+        *,
+        person: str,
+        meeting: str | None = None,
+        narrowing: Narrowing = EVERYTHING,
+        limit: int = 10,
+        waits: bool = True,
+        progress: Progress = silent,
     ) -> Found:
-        """Search what a person may see: meetings, chats and files together, or within one meeting.
+        """Search what a person may see: meetings, chats and files together, or the part that is asked for.
+
+        A meeting may be named alone, instead of in `narrowing`.
+
+        What is not indexed yet is indexed first. Where the search does not wait for that, what is ready is searched,
+        and it says how much is not.
 
         Raises:
             RefusedError: The account's switch is off, or the person is of no account.
@@ -91,8 +113,47 @@ class Features:
         """
         asking = self._asking(person, family="search")
         return run_search(
-            asking, query, encoder=self._opened.encoder(), limit=limit, meeting=meeting, progress=progress
+            asking,
+            query,
+            encoder=self._opened.encoder(),
+            limit=limit,
+            narrowing=narrowing if meeting is None else replace(narrowing, meeting=meeting),
+            waits=waits,
+            progress=progress,
         )
+
+    def index(self, *, progress: Progress = silent) -> int:
+        """Make ready for search what is not: compute the embeddings that are missing, of what search may show.
+
+        Each piece is computed under the permits of its moment and kept when it is done, so that searches find it at
+        once, a no takes effect in between, and whoever goes on after a kill goes on from there. An index narrows what
+        a search looks at and permits nothing: each search asks the gate.
+
+        Returns:
+            How many lines were indexed; none where the encoder is not installed.
+
+        Raises:
+            BackendError: The disk is full or cannot be written.
+        """
+        encoder = self._opened.encoder()
+        if encoder is None:
+            return 0
+        waiting, done = self.unindexed(), 0
+        progress("indexing for search", 0, waiting)
+        permits = self._gate.permits("feature/search")
+        while piece := self._opened.lake.embed(
+            permits, encoder, categories=CONTENT, most=_INDEXED_AT_ONCE, progress=silent
+        ):
+            done += piece
+            progress("indexing for search", done, max(waiting, done))
+            permits = self._gate.permits("feature/search")
+        return done
+
+    def unindexed(self) -> int:
+        """Count the lines that search may show and that are not indexed yet; none where the encoder is missing."""
+        if not self._opened.has_encoder:
+            return 0
+        return self._opened.lake.count_underived(self._gate.permits("feature/search"), categories=CONTENT)
 
     def opened(self, query: str, record: str, *, person: str, progress: Progress = silent) -> Collected:
         """Record that a person opened a hit of a search, so that search learns from its own use.
@@ -116,18 +177,102 @@ class Features:
         )
         return self._records.take_in([event], asking.account, progress)
 
+    def note_search(self, hits: int, *, person: str) -> Collected:
+        """Record that a person searched on a page and was shown so many hits: usage, like an opened hit.
+
+        Raises:
+            RefusedError: The person is of no account.
+        """
+        known, account = self._member(person)
+        event = searched(known.pseudonym, account=account, hits=hits, at_us=self._opened.now_us)
+        return self._records.take_in([event], account, silent, waits=True)
+
+    def note_summary(self, spoken: Iterable[str], shown: Iterable[str], *, tasks: int, person: str) -> Collected | None:
+        """Record that a person read a summary on a page: how long the meeting is, how long the summary, how many tasks.
+
+        Args:
+            spoken: What was said, as far as that person may read it; only its words are counted.
+            shown: The lines of the summary, likewise.
+            tasks: How many tasks it names.
+            person: Who reads.
+
+        Returns:
+            What came of it; none where words cannot be counted.
+
+        Raises:
+            RefusedError: The person is of no account.
+        """
+        known, account = self._member(person)
+        at_us = self._opened.now_us
+        event = read_summary(known.pseudonym, account=account, spoken=spoken, shown=shown, tasks=tasks, at_us=at_us)
+        return None if event is None else self._records.take_in([event], account, silent, waits=True)
+
+    def note_message(self, text: str, *, taken: int, pressed: int, person: str) -> Collected | None:
+        """Record that a person sent a message while suggestions were shown: how much of it came from them.
+
+        Args:
+            text: The message; only its characters are counted.
+            taken: How many of them came from suggestions.
+            pressed: With how many keys or clicks those were taken.
+            person: Who wrote it.
+
+        Returns:
+            What came of it; none where these counts cannot be.
+
+        Raises:
+            RefusedError: The person is of no account.
+        """
+        known, account = self._member(person)
+        counts = {"letters": len(text), "taken": taken, "pressed": pressed}
+        event = sent_message(known.pseudonym, account=account, **counts, at_us=self._opened.now_us)
+        return None if event is None else self._records.take_in([event], account, silent, waits=True)
+
+    def note_member(self, *, person: str, language: object, roles: Iterable[object]) -> Collected | None:
+        """Record which language and roles an identity provider has for a person, so that fairness can be measured.
+
+        Args:
+            person: Who it is.
+            language: As the provider has it (the claim `locale`); anything but a text is none.
+            roles: Likewise (the claim `roles`).
+
+        Returns:
+            What came of it; none where the provider has neither.
+
+        Raises:
+            RefusedError: The person is of no account.
+        """
+        known, account = self._member(person)
+        at_us = self._opened.now_us
+        event = member(
+            PersonRef(pseudonym=known.pseudonym),
+            account=account,
+            language=language,
+            roles=roles,
+            key=f"{known.pseudonym}:{at_us}",
+            at_us=at_us,
+        )
+        return None if event is None else self._records.take_in([event], account, silent, waits=True)
+
     def summarize(self, meeting: str, *, person: str, words: int = 110, progress: Progress = silent) -> Summary:
         """Summarise a meeting in quotes. Raises RefusedError where the account's switch is off."""
         asking = self._asking(person, family="summary")
         return run_summarize(asking, meeting, words=words, encoder=self._opened.encoder(), progress=progress)
 
-    def minutes(self, meeting: str, *, person: str) -> Minutes:
-        """Find what a meeting decided, gave out and left open. Raises RefusedError where the switch is off."""
-        return run_minutes(self._asking(person, family="summary"), meeting)
+    def minutes(self, meeting: str, *, person: str, zone: tzinfo = UTC) -> Minutes:
+        """Find what a meeting decided, gave out and left open, with days as they are in a time zone.
+
+        Raises:
+            RefusedError: The switch is off.
+        """
+        return run_minutes(self._asking(person, family="summary"), meeting, zone=zone)
 
     def prose(self, summary: Summary, *, person: str) -> Prose:
         """Have the end point write a person's summary in prose. Raises RefusedError where the switch is off."""
         return run_prose(self._asking(person, family="summary"), summary, self.endpoint())
+
+    def asking_for_summary(self, person: str) -> FeatureRequest:
+        """Return a person's request for summaries, under the permits of now. Raises RefusedError for a guest."""
+        return self._asking(person, family="summary")
 
     def draft(self, about: str, *, person: str, channel: str = "") -> GeneratedText:
         """Draft a message for a person. Raises RefusedError where their words may not be used for it."""
@@ -145,8 +290,19 @@ class Features:
             train=self._gate.permits("train/recommend"),
             find=self._opened.parties.find_person,
             public=self._opened.settings.public_items,
+            personal=self._is_personal(asking.account),
             limit=limit,
         )
+
+    def recommends_by_use(self, person: str) -> bool:
+        """Return whether a person is recommended things by what they use, and not simply what most people use.
+
+        The audit chose for their account, by what did better there; so it is until a model was measured.
+        """
+        return self._is_personal(self._member(person)[1])
+
+    def _is_personal(self, account: str) -> bool:
+        return not rival_wins(self._models.working_findings("recommend"), account)
 
     def diagnose(self, person: str, *, session: str | None = None, limit: int = 10) -> Diagnosed:
         """Foretell how a person's own sessions end, and why. Raises RefusedError where the account's switch is off."""
@@ -156,9 +312,16 @@ class Features:
         """Suggest how a message goes on. Raises RefusedError where its writer or their account said no."""
         return run_complete(self._writing(person, channel), self._opened_composer(), text, limit=limit)
 
-    def can_complete(self) -> bool:
-        """Return whether a composer is at work; where none is, nothing that is typed would be answered."""
-        return self._models.working("compose") is not None
+    def can_complete(self, person: str) -> bool:
+        """Return whether a composer is at work that learned from a person's account.
+
+        Where none is, nothing that is typed would be answered, so nothing needs to be sent.
+
+        Raises:
+            RefusedError: The person is a guest.
+        """
+        account, composer = self._member(person)[1], self._opened_composer()
+        return composer is not None and composer.knows(account)
 
     def replies(self, channel: str, ts: str, *, person: str, limit: int = SHOWN) -> tuple[Reply, ...]:
         """Suggest short replies to a chat message.
@@ -182,7 +345,7 @@ class Features:
 
     def edit(self, text: str, *, person: str, how: str, channel: str = "") -> str:
         """Edit a message by rule (see `edits`). Raises RefusedError where its writer or their account said no."""
-        return run_edit(self._writing(person, channel), text, how=how)
+        return run_edit(self._writing(person, channel), self._opened_composer(), text, how=how)
 
     def conversations(
         self, kind: ConversationKind, *, person: str, name: str | None = None
@@ -287,12 +450,22 @@ class Features:
             account=account,
             audience=self._audiences.of(known, account),
             lake=self._opened.lake,
-            state=self._opened.lake.state(account, CONTENT),  # before the permits' instant
+            state=self._state(account),  # before the permits' instant
             permits=self._gate.permits(f"feature/{family}"),
             model=self._models.working(family),
             search_cache=self._search_cache,
             note=partial(self._note_use, f"feature/{family}"),
         )
+
+    def _state(self, account: str) -> State:
+        """Return what lies in the lake of an account's content, and what was said since where that bears on it.
+
+        What was heard in a recording is judged as that, too, when it is read: an answer about audio alone is heard by
+        reading again.
+        """
+        state = self._opened.lake.state(account, CONTENT)
+        heard = any(self._opened.lake.state(account, ("content/audio", "content/video")))
+        return (*state, (str(self._opened.ledger.size),)) if heard else state
 
     def _note_use(self, purpose: str, rows: Iterable[Row]) -> None:
         used = [(row.people[0], row.category) for row in rows]

@@ -19,7 +19,6 @@ from volition.consent.history import History, find_saved_history
 from volition.consent.lease import Held
 from volition.consent.names import Names
 from volition.consent.permits import Permits
-from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.errors import InvalidInputError
 from volition.workspace.opened import LEASES, Opened
 
@@ -35,7 +34,6 @@ class Answer:
     parties: tuple[Explanation, ...]
 
 
-_CATEGORIES: Final = frozenset(CATEGORIES)
 _MOST_KEPT: Final = 100_000  # questions of which it is remembered whom they name
 
 
@@ -109,6 +107,32 @@ class HeldGate:
         named = None if conversation is None else self._names.conversation(meant[0], conversation)
         return self._held.may(*meant, category, collected_us, conversation=named)
 
+    def lend(
+        self,
+        account: str | None,
+        people: Sequence[str | None],
+        category: str | None,
+        collected_us: int | None,
+        *,
+        conversation: str | None = None,
+    ) -> tuple[Verdict, int]:
+        """Judge as `may` does, and say for how long a caller elsewhere may repeat the answer.
+
+        They measure from before they sent the question; whoever says no meanwhile is acknowledged after it is over.
+
+        Returns:
+            The verdict, and for how many milliseconds; 0 where it may not be repeated.
+        """
+        meant = self._resolved(account, people, category, collected_us)
+        if isinstance(meant, Verdict):
+            return meant, 0
+        assert category is not None  # noqa: S101 - or it was answered above
+        assert collected_us is not None  # noqa: S101
+        named = None if conversation is None else self._names.conversation(meant[0], conversation)
+        verdict, until_ns = self._held.lend(*meant, category, collected_us, conversation=named)
+        left_ns = min(until_ns, self._names_until_ns) - time.monotonic_ns()  # whom a name means is known as long
+        return verdict, max(0, left_ns // 1_000_000 - 1)  # one less: clocks do not run alike
+
     def _resolved(
         self, account: str | None, people: Sequence[str | None], category: str | None, collected_us: int | None
     ) -> "tuple[str, tuple[PartyRef, ...]] | Verdict":
@@ -122,8 +146,9 @@ class HeldGate:
         meant = self._meant
         key = (account, tuple(people))
         known = meant.get(key)  # type: ignore[arg-type] # what was resolved names no null
-        if known is None or category not in _CATEGORIES or collected_us is None:
-            question = question_of(self._names, account, people, category, collected_us)
+        vocabulary = self._held.vocabulary_for(category)
+        if known is None or category not in vocabulary.categories or collected_us is None:
+            question = question_of(self._names, vocabulary, account, people, category, collected_us)
             if isinstance(question, Verdict):
                 return question
             known = question.account, question.people
@@ -131,6 +156,10 @@ class HeldGate:
                 meant.clear()
             meant[key] = known  # type: ignore[index]
         return known
+
+    def check_category(self, category: str) -> None:
+        """Raise InvalidInputError where there is no such category; the message lists all that there are."""
+        self._held.vocabulary_for(category).check_category(category)
 
     def close(self) -> None:
         """Let go of the lease; whatever is asked afterwards is answered `stale`."""
@@ -162,9 +191,13 @@ class GateQuestions:
         Raises:
             InvalidInputError: There is no such purpose.
         """
-        check_purpose(purpose)
         history = self._opened.history()
+        history.vocabulary.check_purpose(purpose)
         return Permits(history, purpose=purpose, at_us=self._opened.now_us if at_us is None else at_us)
+
+    def check_purpose(self, purpose: str) -> None:
+        """Raise InvalidInputError where there is no such purpose; the message lists all that there are."""
+        self._opened.history().vocabulary.check_purpose(purpose)
 
     def hold(self, purpose: str) -> HeldGate:
         """Hold the gate of a purpose in memory, to answer many questions; a no waits until it is known here.
@@ -174,7 +207,7 @@ class GateQuestions:
             ConflictError: Somebody blocks the leases.
             BackendError: The workspace cannot be written.
         """
-        check_purpose(purpose)
+        self.check_purpose(purpose)
         held = Held(
             self._opened.folder / LEASES,
             self._opened.ledger,
@@ -223,12 +256,11 @@ class GateQuestions:
         else:
             if account is None or category is None or not people:
                 raise InvalidInputError("Name a record, or an account, its people and a category.")
-            if category not in CATEGORIES:
-                msg = f"{category!r} is not a single category. They are: {', '.join(CATEGORIES)}."
-                raise InvalidInputError(msg)
+            vocabulary = self._opened.history().vocabulary
+            vocabulary.check_category(category)
             self._names.refresh()
             collected_us = at_us if collected is None else datetime_to_us(collected)
-            found = question_of(self._names, account, people, category, collected_us, conversation)
+            found = question_of(self._names, vocabulary, account, people, category, collected_us, conversation)
             if isinstance(found, Verdict):
                 return Answer(verdict=found, parties=())
             question = found
@@ -254,7 +286,7 @@ class GateQuestions:
         """
         from volition.consent.gate.batch import judge_batch, judged_as  # noqa: PLC0415 - it loads Arrow
 
-        check_purpose(purpose)
+        self.check_purpose(purpose)
 
         def judged(batch: Any) -> Any:  # noqa: ANN401
             self._names.refresh()
@@ -271,17 +303,8 @@ class GateQuestions:
             if permits is None or permits.at_us > at_us:
                 permits = Permits(history, purpose=purpose, at_us=at_us)
             elif size < history.size or permits.at_us < at_us:
-                permits.learn(
-                    self._opened.ledger.entries(size, history.size) if size < history.size else (), at_us=at_us
-                )
+                permits.learn(self._opened.entries_since(size), at_us=at_us)
             self._judges[purpose] = permits, history.size
             return permits
 
         return permits_of
-
-
-def check_purpose(purpose: str) -> None:
-    """Raise InvalidInputError where there is no such purpose."""
-    if purpose not in PURPOSES:
-        msg = f"There is no purpose {purpose!r}. The purposes are: {', '.join(PURPOSES)}."
-        raise InvalidInputError(msg)

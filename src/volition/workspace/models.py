@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from volition import canonical
-from volition.canonical import canonical_json, us_to_text
-from volition.errors import BackendError, InvalidInputError, ProofError, RefusedError, naming_extras
-from volition.files import write_file
+from volition.canonical import us_to_text
+from volition.consent.parties import lost
+from volition.errors import DamagedError, InvalidInputError, ProofError, RefusedError, naming_extras
+from volition.files import turn
 from volition.learning.audit.finding import Finding
 from volition.learning.card import card_for_people, card_markdown
 from volition.learning.families.adapter.spec import SPEC as ADAPTER
@@ -30,8 +31,10 @@ from volition.learning.families.installed import (
 )
 from volition.learning.families.model import Model
 from volition.learning.families.spec import FamilyContext, FamilySpec
-from volition.learning.forget import Owed, owed_by
+from volition.learning.forget import Owed, owed_by, owed_by_damaged
 from volition.learning.freshness import check_fresh
+from volition.learning.grades import CALLER, FAMILY, Grade
+from volition.learning.own import check_own
 from volition.learning.registry import ModelState, at_work
 from volition.learning.release import (
     Override,
@@ -40,10 +43,11 @@ from volition.learning.release import (
     merged_in,
     read_card,
     settle_releases,
+    sweep_staged,
     terms_in_force,
     write_release,
 )
-from volition.learning.train import FolderParts, Trained, train
+from volition.learning.train import FolderParts, Trained, model_entry, train
 from volition.ledger.entry import Entry, NewEntry
 from volition.progress import Progress, silent
 from volition.records.snapshot import Snapshot
@@ -51,8 +55,14 @@ from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened, read_bytes
 from volition.workspace.settings import SETTINGS_FILE
 from volition.workspace.snapshots import Snapshots
+from volition.workspace.training import OwnTrainings, keep_findings
+from volition.workspace.training_settings import RETIRED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from volition.learning.audit.measured import Measured
     from volition.learning.families.adapter.family import AdapterFamily
 
 _LOOK_AGAIN_US: Final = 60_000_000
@@ -73,8 +83,10 @@ class _Working:
 class Models:
     """Trains, audits and releases models, and says which are at work."""
 
-    def __init__(self, opened: Opened, gate: GateQuestions, snapshots: Snapshots) -> None:
-        """Take the opened folder, the gate, and the snapshots that models learn from."""
+    def __init__(self, opened: Opened, gate: GateQuestions, snapshots: Snapshots, trainings: OwnTrainings) -> None:
+        """Take the opened folder, the gate, the snapshots that models learn from, and trainings of one's own."""
+        self.training = trainings.training
+        self._trainings = trainings
         self._opened = opened
         self._gate = gate
         self._snapshots = snapshots
@@ -133,8 +145,12 @@ class Models:
     def blocked(self, family: str) -> str:
         """Return what keeps a family from training and forgetting here, and what to do; empty where nothing does.
 
-        The family is not made for that: it costs nothing to ask.
+        The family is not made for that: it costs nothing to ask. A training of one's own is none: nothing keeps it.
         """
+        if any(one.family == family and one.trained_by == CALLER for one in self._opened.models().values()):
+            return ""
+        if family in self._opened.settings.trainings:
+            return ""
         try:
             spec = find_family(family)
             self._opened.settings.of_family(spec)
@@ -171,42 +187,56 @@ class Models:
 
         def judged() -> list[NewEntry]:
             self.check_fresh(frozen)
-            return [] if trained.id in self._opened.models() else [self.model_draft(trained, frozen)]
+            return [] if trained.id in self._opened.models() else [self.model_draft(trained)]
 
         self._opened.append_judged(judged)
         return trained
 
-    def model_draft(self, trained: Trained, snapshot: Snapshot) -> NewEntry:
-        """Return the entry that records a trained model, and within how many days after a no it is to forget."""
-        body = {
-            "model": trained.id,
-            "family": trained.model.family,
-            "snapshot": snapshot.id,
-            "digest": trained.model.digest,
-            "due_days": self._opened.due_days,
-        }
-        return NewEntry(kind="model", body=body)
+    def model_draft(self, trained: Trained) -> NewEntry:
+        """Return the entry that records what a family trained: how it forgets, and within how many days after a no."""
+        grade = find_family(trained.model.family).grade
+        return model_entry(trained, due_days=self._opened.due_days, forgets=grade)
 
     def open(self, model: str) -> Trained:
         """Open a trained model by its id.
 
         Raises:
             RefusedError: It was forgotten.
+            BackendError: It was lost.
         """
         state = self._opened.models().get(model)
         if state is not None and state.forgotten_us is not None:
             successor = f" {state.successor} took its place." if state.successor else ""
             msg = f"Model {model} was forgotten at {us_to_text(state.forgotten_us)} and is erased.{successor}"
             raise RefusedError(msg)
-        return Trained.open(self._opened.folder / "models" / model)
+        folder = self._opened.folder / "models" / model
+        if state is not None and not (folder / "record.json").exists():
+            raise lost(folder)
+        return Trained.open(folder)
 
-    def audit(self, model: str, *, progress: Progress = silent) -> list[Finding]:
+    def audit(self, model: str, *, measured: "Measured | None" = None, progress: Progress = silent) -> list[Finding]:
         """Audit a model and keep the findings for its release.
 
+        Args:
+            model: Its id.
+            measured: Of a model of one's own, what its trainer measured; a family's model is measured here.
+            progress: Called with how far it has come.
+
         Raises:
+            InvalidInputError: Code of one's own trained it and gave no figures, or a family did and figures are given.
             RefusedError: It was forgotten, or somebody that it learned from has said no since.
         """
         trained = self.open(model)
+        is_own = self._is_own(model)
+        if is_own and measured is None:
+            msg = f"Code of your own trained {model}, so audits cannot repeat it. Give them what it measured."
+            raise InvalidInputError(msg)
+        if measured is not None:
+            if not is_own:
+                raise InvalidInputError(
+                    f"{model} is a family's model: audits measure it themselves, and take no figures."
+                )
+            return self._trainings.audit(trained, measured)
         snapshot = self._snapshots.open(trained.record["snapshot"])
         self.check_fresh(snapshot)
         return self.audit_trained(trained, snapshot, progress)
@@ -226,14 +256,25 @@ class Models:
             progress=progress,
             parts=FolderParts(run),
         )
-        data = canonical_json([finding.to_json() for finding in findings])
-        try:
-            write_file(trained.folder / "findings.json", data)
-        except OSError as error:
-            msg = f"The findings could not be kept in {trained.folder}: {error}. Free space, then audit again."
-            raise BackendError(msg) from error
+        keep_findings(self._opened, trained.folder, findings)
         shutil.rmtree(run, ignore_errors=True)
         return findings
+
+    def _is_own(self, model: str) -> bool:
+        state = self._opened.models().get(model)
+        return state is not None and state.trained_by == CALLER
+
+    def files(self, model: str) -> "Mapping[str, Path]":
+        """Return the files of a model of one's own, by the names that its training gave them; each is whole.
+
+        Raises:
+            InvalidInputError: There is no such model, or a family made it.
+            RefusedError: It was forgotten.
+            ProofError: A file was changed after it was trained, or is gone.
+        """
+        if not self._is_own(model):
+            raise InvalidInputError(f"There is no model {model!r} of a training of your own.")
+        return check_own(self.open(model))
 
     def check_fresh(self, snapshot: Snapshot) -> None:
         """Raise RefusedError where somebody in a snapshot has said no since it was frozen."""
@@ -244,15 +285,21 @@ class Models:
         """Return what the audits found of a model; nothing if it was not audited.
 
         Raises:
-            InvalidInputError: What was kept cannot be read, or an earlier version kept it.
+            InvalidInputError: What was kept is no list of findings, or an earlier version kept it.
+            DamagedError: It was lost, or the disk cannot read it.
         """
         return self.findings_of(trained.id)
 
     def findings_of(self, model: str) -> list[Finding]:
         """Return the findings of a model, by its id, without opening it. Raises as `findings` does."""
         path = self._opened.folder / "models" / model / "findings.json"
+        if path.parent.exists():  # it goes with a model that was forgotten
+            self._opened.parties.stores.check(path)
         try:
             return [Finding.from_json(value) for value in json.loads(path.read_bytes())] if path.exists() else []
+        except OSError as error:
+            msg = f"{path} cannot be read: {error.strerror}. Audit again: `volition audit {model}`."
+            raise DamagedError(msg) from error
         except (ValueError, TypeError, InvalidInputError) as error:
             msg = f"{path} cannot be read: {error} Audit again: `volition audit {model}`."
             raise InvalidInputError(msg) from error
@@ -272,23 +319,35 @@ class Models:
         trained = self.open(model)
         snapshot = self._snapshots.open(trained.record["snapshot"])
 
+        if self._is_own(model):
+            check_own(trained)
+
         def judged() -> list[NewEntry]:
             check_releasable(trained, snapshot, self._gate.permits(snapshot.purpose), self.findings(trained))
             check_bounds(trained, self.findings(trained), self._opened.settings.bounds, override)
             return [self.release_draft(trained, snapshot, override)]
 
-        [entry] = self._opened.append_judged(judged)
-        settle_releases(self._opened.folder / "releases", self._opened.models())
+        releases = self._opened.folder / "releases"
+        with turn(trained.folder):  # one release of a model at a time
+            sweep_staged(releases, model, card=self._opened.models()[model].card)
+            [entry] = self._opened.append_judged(judged)
+            settle_releases(releases, self._opened.models())
+            sweep_staged(releases, model, card="")
         return entry
 
     def release_draft(self, trained: Trained, snapshot: Snapshot, override: Override | None = None) -> NewEntry:
         """Write a release's files and return the entry that names them; it counts once that entry is appended."""
         now_us, history = self._opened.now_us, self._opened.history()
+        # A successor is entered in the ledger together with its release, so its entry may not be there yet.
+        state = self._opened.models().get(trained.id)
+        forgets = self.model_draft(trained).body["forgets"] if state is None else state.forgets
         named = write_release(
             self._opened.folder / "releases",
             trained=trained,
             snapshot=snapshot,
             findings=self.findings(trained),
+            forgets=forgets,
+            trained_by=FAMILY if state is None else state.trained_by,
             required=[audit for audit, asked in self._opened.settings.bounds.items() if asked.required],
             override=override,
             terms=terms_in_force(history, snapshot.manifest["accounts"], at_us=now_us),
@@ -312,11 +371,10 @@ class Models:
             raise InvalidInputError(msg)
         settle_releases(self._opened.folder / "releases", {model: state})
         files = {each: read_bytes(self._opened.folder / "releases" / model / each) for each in ("card.json", name)}
-        written = json.loads(files["card.json"])
         whole = canonical.digest(files["card.json"]) == state.card
         if name == "attestation.json":
             whole = whole and canonical.digest(files[name]) == state.attestation
-        if not whole or (name == "card.md" and files[name] != card_markdown(written).encode()):
+        if not whole or (name == "card.md" and files[name] != card_markdown(json.loads(files["card.json"])).encode()):
             msg = f"{name} of model {model} is not the one that was released. Restore it from a copy."
             raise ProofError(msg)
         return files[name]
@@ -355,12 +413,36 @@ class Models:
 
     def owed_by(self, model: ModelState) -> Owed | None:
         """Return what a model must forget now; none if nothing."""
-        snapshot, now_us = self._snapshots.open(model.snapshot), self._opened.now_us
+        history, now_us = self._opened.history(), self._opened.now_us
         due_days = min(self._opened.due_days, model.due_days)  # what was promised then holds
-        owed = owed_by(model, snapshot, self._opened.history(), at_us=now_us, due_days=due_days)
+        try:
+            snapshot = self._snapshots.open(model.snapshot)
+            owed = owed_by(model, snapshot, history, at_us=now_us, due_days=due_days)
+        except (ProofError, DamagedError) as error:  # of this snapshot: the ledger was read above
+            frozen = [
+                one.seq for one in history.events if one.kind == "snapshot" and one.body["snapshot"] == model.snapshot
+            ]
+            return owed_by_damaged(
+                model,
+                self._opened.ledger.entries(frozen[0]),
+                str(error),
+                is_lost=not (self._opened.folder / "snapshots" / model.snapshot).exists(),
+                at_us=now_us,
+                due_days=due_days,
+            )
         if owed is None or owed.due_us < now_us or not self.is_at_work(model):
             return owed  # it is forgotten without a successor, which takes no family
-        return replace(owed, blocked=self.blocked(model.family))
+        return replace(owed, blocked=self._blocked_of(model))
+
+    def _blocked_of(self, model: ModelState) -> str:
+        """Return what keeps a model from being forgotten."""
+        if model.trained_by != CALLER:
+            return self.blocked(model.family)
+        told = self._opened.settings.trainings.get(model.family, RETIRED)
+        if model.forgets in {Grade.RETRAINED, Grade.APPROXIMATE} and not told.command:
+            table = f"[training.{model.family}]"
+            return f"{SETTINGS_FILE} has no command that trains it again. Put `forget` back into {table}."
+        return ""
 
     def is_at_work(self, model: ModelState) -> bool:
         """Whether a model was released last of its family, and not forgotten since."""
@@ -381,6 +463,14 @@ class Models:
         if found.model is not None and found.opened is None:
             self._working[family] = found = replace(found, opened=self.open(found.model).model)
         return found.opened
+
+    def working_findings(self, family: str) -> list[Finding]:
+        """Return what the audits found of the family's model at work; nothing where none is, or none can be read."""
+        model = self._find_working(family).model
+        try:
+            return [] if model is None else self.findings_of(model)
+        except (InvalidInputError, DamagedError):
+            return []  # an earlier version kept them, or they are damaged: the model works on, as it did
 
     def _find_working(self, family: str) -> _Working:
         size, now_us = self._opened.history().size, self._opened.now_us

@@ -20,7 +20,7 @@ from volition.consent.identity import Identities, Likeness
 from volition.consent.parties import Person
 from volition.consent.permits import PartyRole, Use, yes_end_us
 from volition.consent.references import Pseudonym, person_ref
-from volition.consent.terms.model import CATEGORIES, leaves
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.ledger.entry import NewEntry
 from volition.workspace.opened import Opened
 
@@ -43,6 +43,14 @@ class Namesakes:
         """Return for whom a person's no counts, too: who may be the same, or was when records concerned both."""
         others = {one.id: one for one in (*self.of(person), *self._opened.parties.changes.linked_with(person))}
         return [one for one in others.values() if one.id != person.id]
+
+    def alone(self, parties: Iterable[str]) -> frozenset[str]:
+        """Return those of some parties whose word is theirs alone for sure: of one identity, and nobody else's.
+
+        It is quick: many answers are looked at so. Where anybody at all was heard and not registered, it is nobody.
+        """
+        linked = self._opened.parties.changes.linked()
+        return frozenset() if linked is None else frozenset(parties) - frozenset(map(person_ref, linked))
 
     def linked(self, first: Person, other: Person) -> None:
         """Record for each of two whom records concern together what the other has refused, and refuses still."""
@@ -86,7 +94,7 @@ class Namesakes:
         for other in self.sharing(person):
             for pseudonym in other.pseudonyms:
                 yield NewEntry(kind=kind, body={**body, "party": person_ref(pseudonym), "namesake": party})
-        about = _about_content(body)
+        about = _about_content(body, self._opened.history().vocabulary)
         if about is None:
             return
         for other in self._opened.parties.changes.verified_as(person.id):
@@ -130,7 +138,7 @@ class Namesakes:
         theirs = [pseudonym for other in verified for pseudonym in other.pseudonyms]
         for pseudonym in person.pseudonyms:
             for draft in self._refused(pseudonym, theirs, link="namesake"):
-                about = _about_content(draft.body)
+                about = _about_content(draft.body, self._opened.history().vocabulary)
                 if about is not None:
                     yield NewEntry(kind=draft.kind, body=about)
 
@@ -201,19 +209,19 @@ class Namesakes:
         yeses = {
             use
             for said in known.decisions
-            if said.yes and said.at_us > seen_us
+            if said.yes and said.said_us > seen_us
             for use in product(said.categories, said.purposes)
         }
         counted = [set(terms.signals.get(name, ())) for terms in self._opened.history().bindings.published()]
         purposes = set().union(*counted)
-        return not purposes or not set(product(CATEGORIES, purposes)) <= yeses
+        return not purposes or not set(product(self._opened.history().vocabulary.categories, purposes)) <= yeses
 
 
-def _about_content(body: dict[str, Any]) -> dict[str, Any] | None:
+def _about_content(body: dict[str, Any], vocabulary: Vocabulary) -> dict[str, Any] | None:
     """Return an answer as far as it is about content; none if it is not. A signal is about all that the terms name."""
     if "signal" in body:
         return body
-    data = [category for category in leaves(body["data"], CATEGORIES) if category.startswith("content/")]
+    data = [category for category in vocabulary.leaves_of_data(body["data"]) if vocabulary.is_content(category)]
     return {**body, "data": data} if data else None
 
 
@@ -229,7 +237,7 @@ def _last(known: PartyHistory, at_us: int) -> dict[_Use, bool]:
 def _answered_since(known: PartyHistory, other: PartyHistory) -> set[_Use]:
     """Return the uses about which a party has said something after another's last word."""
     last_us, others_us = (
-        {use: said.at_us for said in one.decisions for use in product(said.categories, said.purposes)}
+        {use: said.said_us for said in one.decisions for use in product(said.categories, said.purposes)}
         for one in (known, other)
     )
     return {use for use, at_us in last_us.items() if use in others_us and at_us > others_us[use]}

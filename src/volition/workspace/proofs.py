@@ -9,13 +9,13 @@ from typing import Any
 
 from volition.consent.gate import Subject
 from volition.consent.references import source_id
-from volition.errors import InvalidInputError
-from volition.learning.registry import at_work
+from volition.errors import DamagedError, InvalidInputError, ProofError
+from volition.learning.registry import ModelState, at_work
 from volition.ledger.entry import Entry
-from volition.transparency.collected import prove_collected
+from volition.transparency.collected import is_provable, prove_collected
 from volition.transparency.prove import prove_person, write_bundle
 from volition.transparency.receipt import PROOFS_FORMAT, write_receipt
-from volition.transparency.traces import Trace, trace
+from volition.transparency.traces import Trace, trace, unsure
 from volition.workspace.consent import Consent
 from volition.workspace.opened import Opened
 from volition.workspace.public_log import PublicLog
@@ -38,6 +38,7 @@ class Proofs:
             path,
             ledger=self._opened.ledger,
             snapshots=self._opened.folder / "snapshots",
+            models=self._opened.folder / "models",
             releases=self._opened.folder / "releases",
             checkpoint=self._log.cosigned,
         )
@@ -47,19 +48,25 @@ class Proofs:
         history, at_us, models = self._opened.history(), self._opened.now_us, self._opened.models()
         parties = self._opened.identities(self._opened.party(f"person:{person}"))
         forgot = {entry.body["model"]: entry.body["parties"] for entry in history.events if entry.kind == "forgetting"}
-        return [
-            trace(
-                state,
-                self._snapshots.open(state.snapshot),
-                parties,
-                history,
-                at_us=at_us,
-                due_days=min(self._opened.due_days, state.due_days),
-                at_work=at_work(models, state.family) == state,
-                forgot=forgot.get(state.id, ()),
-            )
-            for state in models.values()
-        ]
+
+        def of(state: ModelState) -> Trace:
+            is_at_work, because = at_work(models, state.family) == state, forgot.get(state.id, ())
+            try:
+                return trace(
+                    state,
+                    self._snapshots.open(state.snapshot),
+                    parties,
+                    history,
+                    at_us=at_us,
+                    due_days=min(self._opened.due_days, state.due_days),
+                    at_work=is_at_work,
+                    forgot=because,
+                )
+            except (ProofError, DamagedError):  # of this training set alone: of the other models it is said
+                purpose = self._snapshots.named(state.snapshot)["purpose"]
+                return unsure(state, purpose, at_work=is_at_work, forgot=not set(parties).isdisjoint(because))
+
+        return [of(state) for state in models.values()]
 
     def receipt(self, person: str, seq: int) -> dict[str, Any]:
         """Return the receipt for an answer of a person, by its ledger entry's number; `verify_receipt` checks it.
@@ -139,6 +146,16 @@ class Proofs:
             RefusedError: The person was erased.
             ProofError: A record is not as it was collected.
         """
+        subject, ref = self._recorded(person, conversation)
+        return prove_collected(self._opened.ledger, self._opened.lake, subject, conversation=ref, record=record)
+
+    def can_prove_collected(self, person: str, *, conversation: str | None = None) -> bool:
+        """Return whether `collected` has anything to prove. Raises as it does, but for what it finds changed."""
+        subject, ref = self._recorded(person, conversation)
+        return is_provable(self._opened.lake, subject, conversation=ref)
+
+    def _recorded(self, person: str, conversation: str | None) -> tuple[Subject, str | None]:
+        """Return whose records are asked for, and how entries of the ledger name the conversation."""
         known = self._opened.parties.person(person)
         pseudonym, *merged = known.pseudonyms
         ref = None
@@ -147,8 +164,7 @@ class Proofs:
                 raise InvalidInputError(f"{person} belongs to no account, so no conversation has a name for them.")
             source = source_id(known.account, conversation)
             ref = self._opened.parties.conversation_ref(known.account, source)
-        subject = Subject(pseudonym=pseudonym, at_us=self._opened.now_us, merged=tuple(merged))
-        return prove_collected(self._opened.ledger, self._opened.lake, subject, conversation=ref, record=record)
+        return Subject(pseudonym=pseudonym, at_us=self._opened.now_us, merged=tuple(merged)), ref
 
     def evidence(self, person: str, *, model: str | None = None) -> dict[str, Any]:
         """Return a person's proof bundle: of each model (or one) whether it learned from them; and every receipt."""

@@ -19,7 +19,7 @@ from volition.ledger.signing import VerifierKey, open_note, signature_lines
 from volition.ledger.tiles import Exported, export_tiles
 from volition.ledger.tlog_proof import TlogProof
 from volition.ledger.witness import AddCheckpoint
-from volition.workspace.doubt import Doubt, write_doubts
+from volition.workspace.doubt import Doubt
 from volition.workspace.opened import Opened
 from volition.workspace.witness_client import Answered, ask_all
 
@@ -323,7 +323,7 @@ class PublicLog:
                 doubts.pop(name, None)
             elif one.state is AskedState.DOUBT:
                 doubts[name] = Doubt(key=asked[name].key.to_text(), witness=name, why=one.why, at=at)
-        write_doubts(self._opened.folder, list(doubts.values()))
+        self._opened.keep_doubts(list(doubts.values()))
 
     def _doubts(self, at: str) -> list[Doubt]:
         """Return the doubts that were kept; where their file cannot be read, one of each witness."""

@@ -7,7 +7,7 @@ can be counted, and its many small files made into large ones.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,27 +16,29 @@ from typing import TYPE_CHECKING, Any, Literal
 from volition.canonical import datetime_to_us
 from volition.consent.gate import Gate
 from volition.consent.permits import Permits
-from volition.consent.terms.model import CATEGORIES, leaves
 from volition.errors import require_extra
 from volition.learning.families.installed import learns_from, uses_embeddings
 from volition.ledger.entry import Entry
 from volition.progress import Progress, silent
 from volition.records.audience import ConversationKind
 from volition.records.ingest import Draft, Note, PersonRef, keep_private
-from volition.records.ingest.intake import Collected, Piece, holds_other, take_in
+from volition.records.ingest.intake import Collected, Memory, Piece, holds_other, take_in
 from volition.records.ingest.quarantine import SetAside, read_quarantine
-from volition.records.lake import Compacted, Lake, bucket_of
+from volition.records.lake import Compacted, Lake, bucket_of, has_buffer
 from volition.records.stream.judge import Judge
 from volition.records.stream.rows import BATCH_ROWS, Rows, judged
 from volition.workspace.audiences import Audiences
 from volition.workspace.event_mappings import EventMappings
-from volition.workspace.gate import GateQuestions, check_purpose
+from volition.workspace.gate import GateQuestions
 from volition.workspace.namesakes import Namesakes
 from volition.workspace.opened import Opened, read_bytes
+from volition.workspace.tables import Tables
 
 if TYPE_CHECKING:
     from volition.learning.encoder import Encoder
     from volition.records.engines.spark import Part
+    from volition.records.foreign.judged import PermittedRows
+    from volition.records.foreign.mapping import TableMapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +58,10 @@ class Records:
         self._opened = opened
         self._gate = gate
         self._audiences = audiences
+        self._tables = Tables(opened)
         self._mappings = EventMappings(opened)
         self._namesakes = Namesakes(opened)
+        self._memory = Memory(opened.parties, self._namesakes.linked, opened.ledger_in_doubt.entries)
 
     def collect_webvtt(  # noqa: PLR0913 - what a transcript does not say about itself
         self,
@@ -245,8 +249,11 @@ class Records:
     ) -> Collected:
         """Collect the body of one OTLP/HTTP request, unpacked; each record names its account.
 
+        What it says is stored is durable, and laid out in files later, with that of other requests (`drain`).
+
         Raises:
             InvalidInputError: It cannot be parsed; nothing was stored.
+            BusyError: Too much waits to be laid out already; nothing was stored.
         """
         require_extra("google", "opentelemetry", what="Collecting OTLP")
         from volition.records.ingest.otlp import AttributeNames, read_message  # noqa: PLC0415 - as above
@@ -254,7 +261,27 @@ class Records:
 
         read = read_message if signal == "logs" else read_traces
         names = AttributeNames(mapping=self._mappings.in_force())
-        return self.take_in(read(data, encoding=encoding, source=source, names=names), None, silent)
+        self._opened.lake.refuse_if_full()  # before anything is read
+        pieces = read(data, encoding=encoding, source=source, names=names)
+        return self.take_in(pieces, None, silent, waits=True)
+
+    def drain(self) -> int:
+        """Lay out in files what requests brought until now; whoever reads records does so as well, before they read.
+
+        Returns:
+            How many records it took.
+
+        Raises:
+            BackendError: The disk is full or cannot be written; what waits is kept.
+        """
+        return self._opened.lake.drain()
+
+    @property
+    def waiting(self) -> int:
+        """How many records requests brought that are not laid out in files yet; the lake is not opened for none."""
+        if not has_buffer(self._opened.folder / "lake"):
+            return 0
+        return self._opened.lake.waiting
 
     def collect_zoom_event(self, delivery: Mapping[str, Any], *, account: str) -> Collected:
         """Collect one event that Zoom's webhook sent about an account's meetings; a repeated one is stored once."""
@@ -264,8 +291,13 @@ class Records:
             read_zoom_event(delivery, account=self._opened.parties.account(account).id), account, silent
         )
 
-    def take_in(self, pieces: Iterable[Piece], account: str | None, progress: Progress) -> Collected:
-        """Collect pieces that a way in has read; `account` is whose they are, or none where each piece says so."""
+    def take_in(
+        self, pieces: Iterable[Piece], account: str | None, progress: Progress, *, waits: bool = False
+    ) -> Collected:
+        """Collect pieces that a way in has read; `account` is whose they are, or none where each piece says so.
+
+        With `waits` they are durable at once, and laid out in files later.
+        """
         return take_in(
             pieces,
             account=account,
@@ -275,7 +307,13 @@ class Records:
             now_us=self._opened.now_us,
             progress=progress,
             on_link=self._namesakes.linked,
+            memory=self._memory if waits else None,  # whoever sends requests sends many, and names people by their ids
+            waits=waits,
         )
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many records lie in the lake, by category, whether or not anything may use them."""
+        return self._opened.lake.size()
 
     def stock(self) -> Stock:
         """Count what lies in the lake, whether or not anything may use it."""
@@ -287,7 +325,15 @@ class Records:
 
     def set_aside(self) -> list[SetAside]:
         """Return what collecting has set aside: from where, and why; never what it held."""
-        return list(read_quarantine(self._opened.folder / "lake" / "quarantine"))
+        return list(read_quarantine(self._opened.folder / "lake" / "quarantine", self._opened.parties.stores))
+
+    def damaged_files(self) -> list[str]:
+        """Return what is lost or damaged of the files of the lake, as sentences; nothing is decrypted."""
+        return self._opened.lake.damaged_files()
+
+    def sweep_killed(self) -> None:
+        """Remove what a killed writer left in the lake. Raises BackendError where it cannot be written."""
+        self._opened.lake.sweep_killed()
 
     def compact(self, *, progress: Progress = silent) -> Compacted:
         """Make large files of the many small ones that collecting leaves in the lake; readers go on meanwhile.
@@ -298,6 +344,17 @@ class Records:
             BackendError: The disk is full or cannot be written; every record is where it was.
         """
         return self._opened.lake.compact(progress)
+
+    def compact_alike(self) -> int:
+        """Merge files of about one size where many have piled up: little work, done after `drain`.
+
+        Returns:
+            How many rows it moved.
+
+        Raises:
+            BackendError: As `compact`.
+        """
+        return self._opened.lake.compact_alike()
 
     def rows(self, purpose: str, *, categories: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS) -> Rows:
         """Return what may be used for a purpose as a stream of batches, each judged when it is handed out.
@@ -313,15 +370,20 @@ class Records:
         Raises:
             InvalidInputError: There is no such purpose or category.
         """
-        check_purpose(purpose)
-        chosen = tuple(learns_from(purpose) if categories is None else leaves(categories, CATEGORIES))
+        self._gate.check_purpose(purpose)
+        chosen = self._chosen(purpose, categories)
         return Rows(
             partial(self._batches, purpose, chosen, batch_rows),
             partial(_reopened_batches, self._opened.folder.absolute(), purpose, chosen, batch_rows),
             reopen_rows=partial(_reopened_batches, self._opened.folder.absolute(), purpose, chosen, 1),
             judge=partial(self.judge, purpose),
             rejudge=partial(_reopened_judge, self._opened.folder.absolute(), purpose),
+            batch_rows=batch_rows,
         )
+
+    def _chosen(self, purpose: str, categories: Sequence[str] | None) -> tuple[str, ...]:
+        vocabulary = self._opened.history().vocabulary
+        return learns_from(purpose, vocabulary) if categories is None else vocabulary.leaves_of_data(categories)
 
     def _batches(
         self, purpose: str, categories: Sequence[str], batch_rows: int, share: int, shares: int
@@ -347,6 +409,18 @@ class Records:
 
         return Judge(Gate(permits), news)
 
+    def permitted(
+        self,
+        table: Any,  # noqa: ANN401 - of many packages, none of which may be installed
+        mapping: "TableMapping",
+        purpose: str,
+        *,
+        connection: Any = None,  # noqa: ANN401
+        good_for: timedelta | None = None,
+    ) -> "PermittedRows[Any]":
+        """Return what may be used of a table of your own, in its own form: see `tables.Tables`."""
+        return self._tables.permitted(table, mapping, purpose, connection=connection, good_for=good_for)
+
     def parts(
         self, purpose: str, *, categories: Sequence[str] | None = None, root: str | None = None
     ) -> "Sequence[Part]":
@@ -365,7 +439,8 @@ class Records:
         """
         from volition.records.engines.spark import PartCollector  # noqa: PLC0415 - where a cluster judges
 
-        chosen = learns_from(purpose) if categories is None else leaves(categories, CATEGORIES)
+        chosen = self._chosen(purpose, categories)
+        self._opened.lake.drain(categories=chosen)  # the lake below is read as it is
         permits = self._gate.permits(purpose)
         folder = (self._opened.folder / "lake").absolute()
 
@@ -396,12 +471,15 @@ class Records:
 
     def encoder_for(self, purpose: str) -> "Encoder | None":
         """Return the encoder of what a purpose learns from; none where it is missing, or not needed."""
-        has_content = any(name.startswith("content/") for name in learns_from(purpose))
-        return self._opened.encoder() if has_content and uses_embeddings(purpose) else None
+        return self._opened.encoder() if self._content_for(purpose) and uses_embeddings(purpose) else None
+
+    def _content_for(self, purpose: str) -> list[str]:
+        vocabulary = self._opened.history().vocabulary
+        return [name for name in learns_from(purpose, vocabulary) if vocabulary.is_content(name)]
 
     def embed_permitted(self, permits: Permits, progress: Progress) -> int:
         """Derive the missing sentence embeddings of what permits let through; see `embed`."""
-        content = [name for name in learns_from(permits.purpose) if name.startswith("content/")]
+        content = self._content_for(permits.purpose)
         encoder = self.encoder_for(permits.purpose)
         return (
             0 if encoder is None else self._opened.lake.embed(permits, encoder, categories=content, progress=progress)

@@ -14,7 +14,6 @@ from volition.canonical import us_to_text
 from volition.consent.gate import Gate, Subject
 from volition.consent.parties import Person
 from volition.consent.references import PartyRef
-from volition.consent.terms.model import PURPOSES
 from volition.learning.families.installed import read_for
 from volition.ledger.entry import Entry
 from volition.transparency.data_requests import DataRequest, data_requests_of
@@ -22,6 +21,7 @@ from volition.transparency.holdings import (
     Exported,
     Holdings,
     Place,
+    TrainingSet,
     count_days,
     places_of,
     training_sets_of,
@@ -70,13 +70,16 @@ class Rights:
         """
         known = self._opened.parties.person(person)
         subject = _subject(known, self._opened.now_us)
-        frozen = [entry for entry in self._opened.history().events if entry.kind == "snapshot"]
-        snapshots = ((entry.at_us, self._snapshots.open(entry.body["snapshot"])) for entry in frozen)
+        frozen = (
+            TrainingSet(snapshot=entry.body["snapshot"], purpose=entry.body["purpose"], at_us=entry.at_us, rows=None)
+            for entry in self._opened.history().events
+            if entry.kind == "snapshot"
+        )
         return Holdings(
             at_us=subject.at_us,
             days=count_days(self._opened.lake, subject),
             uses=_added(use for pseudonym in known.pseudonyms for use in self._opened.uses.of(pseudonym)),
-            training_sets=training_sets_of(known.pseudonyms, snapshots),
+            training_sets=training_sets_of(known.pseudonyms, frozen, self._snapshots.open),
             may_be=len(self._namesakes.of(known)),
         )
 
@@ -86,7 +89,8 @@ class Rights:
         Raises as `holdings` does.
         """
         subject = _subject(self._opened.parties.person(person), self._opened.now_us)
-        gates = {one: (Gate(self._gate.permits(one)), read_for(one)) for one in PURPOSES}
+        vocabulary = self._opened.history().vocabulary
+        gates = {one: (Gate(self._gate.permits(one)), read_for(one, vocabulary)) for one in vocabulary.purposes}
         return places_of(self._opened.lake, subject, account=account, gates=gates)
 
     def export(self, person: str, sink: IO[bytes]) -> Exported:
@@ -161,6 +165,7 @@ class Rights:
             models=self._opened.models().values(),
             owed=self._models.owed(),
             open_snapshot=self._snapshots.open,
+            purpose_of=lambda name: str(self._snapshots.named(name)["purpose"]),
         )
 
 

@@ -17,11 +17,15 @@ from volition.consent.terms.toml_file import Document, FaultError, Section, at, 
 from volition.errors import InvalidInputError
 from volition.features.llm import EndpointSettings
 from volition.learning.audit.bounds import Bound, read_bounds
-from volition.learning.audit.defaults import DEFAULT_BOUNDS
+from volition.learning.audit.defaults import BOUNDS, EARLIER_BOUNDS
 from volition.learning.families.installed import BUILT_IN, find_family, settings_table
 from volition.learning.families.spec import FamilySpec
 from volition.records.ingest.mapping import NO_MAPPING, EventMapping
+from volition.records.ingest.row_mapping import RowMapping, read_mappings
 from volition.workspace.mail_settings import MailSettings
+from volition.workspace.schedule_settings import ScheduleSettings
+from volition.workspace.speech_settings import SpeechSettings
+from volition.workspace.training_settings import TrainingSettings, read_trainings
 from volition.workspace.witness_settings import WitnessSettings
 
 if TYPE_CHECKING:
@@ -54,6 +58,7 @@ def _spark() -> "Engine":
 ENGINES: Final[Mapping[str, "Callable[[], Engine]"]] = {"arrow": _arrow, "duckdb": _duckdb, "spark": _spark}
 """What can run the gate over the lake, by the setting's name, and what loads it; the first is the default."""
 
+_LONGEST_DUE_DAYS: Final = 36_500
 DEFAULT_ENGINE: Final = next(iter(ENGINES))
 
 SETTINGS_FILE: Final = "volition.toml"
@@ -83,6 +88,7 @@ public_items = {public_items}
 # model = "llama3.2"
 # key_env = "LLM_KEY"
 # timeout_s = 60
+# context_tokens = 4096
 
 # The mail server that tells people of new terms and of what became of a no; without it no mail is sent, and pages tell.
 # The password stands in a file or a variable, never here (docs/how-to/operator.md).
@@ -99,6 +105,14 @@ public_items = {public_items}
 # quorum north
 # '''
 
+# What a server or worker does by itself: a forgetting once it has been owed for so many hours (never later than
+# half-way to its due day), a warning to the operator so many days before a due day, a compaction of the lake at most
+# every so many hours, 0 for none.
+# [schedule]
+# forget_hours = 24
+# warn_days = 7
+# compact_hours = 24
+
 # Who decides what data is used for (the controller), as receipts and published documents name them; what is not said
 # here is left out of them.
 # [controller]
@@ -109,6 +123,14 @@ public_items = {public_items}
 # language = "en"
 # url = "https://privacy.example/settings"
 # license = "other"
+
+# Weights of one's own for transcribing recordings, a folder as CTranslate2 reads it (pip install 'volition[speech]').
+# [speech]
+# weights = "models/whisper-small"
+
+# A training of your own, and the command with which its models forget (docs/how-to/own-model.md).
+# [training.churn]
+# forget = "python retrain.py --without {{list}} --snapshot {{snapshot}}"
 
 # The language model whose adapters are trained: a folder (pip install 'volition[train]'; docs/adapter.md).
 # [adapter]
@@ -121,6 +143,18 @@ public_items = {public_items}
 # [otlp.events]
 # "search.*" = "service/usage"
 # "chat.sent" = "content/chat"
+
+# Tables and events of one's own product: which columns say whose a row is, when it was, and what it holds
+# (docs/how-to/own-records.md). Each change is an entry of the ledger.
+# [sources.support]
+# category = "content/chat"
+# types = ["com.acme.support.message"]
+# columns.id = "data.message"
+# columns.account = "data.tenant"
+# columns.people = ["data.author", "data.to"]
+# columns.time = "time"
+# columns.conversation = "data.room"
+# columns.text = "data.body"
 
 # What a model's audits must show before it is released, unless somebody overrides by name: volition release --help
 {bounds}"""
@@ -152,8 +186,12 @@ class Settings:
         endpoint: A language model elsewhere; none if none is configured.
         mapping: Which event of OpenTelemetry is of which category.
         mail: The mail server; none where no mail is sent.
+        schedule: What a server or worker does by itself, and when.
         witness: Whom to ask for cosignatures of the log; none where nobody is asked.
         controller: Who decides what data is used for, as receipts and published documents name them.
+        speech: With what recordings are transcribed; none for the weights that packages carry.
+        sources: How rows and events of one's own are read, by the source's name.
+        trainings: How models of one's own forget, by the name of the training.
         families: The tables of model families, by the family's name, as TOML has them; `of_family` reads one.
         public_items: Kinds of items whose names every user of an account may know.
     """
@@ -166,8 +204,12 @@ class Settings:
     endpoint: EndpointSettings | None
     mapping: EventMapping
     mail: MailSettings | None
+    schedule: ScheduleSettings
     witness: WitnessSettings | None
     controller: Controller
+    speech: SpeechSettings | None
+    sources: Mapping[str, RowMapping]
+    trainings: Mapping[str, TrainingSettings]
     families: Mapping[str, object]
     public_items: frozenset[str]
     _document: Document = field(compare=False, repr=False)
@@ -207,7 +249,7 @@ def read_settings(folder: Path) -> Settings:
         families = _family_tables(document)
         required = {"origin", "due_days"}
         optional = {"engine", "lease_ms", "audit", "endpoint", "mail", "families", "otlp", "public_items"}
-        optional |= {"controller", "witness"}
+        optional |= {"controller", "witness", "schedule", "speech", "sources", "training"}
         if document.value.keys() - required - optional:  # only then do families matter, which take time to find
             optional |= {name for name in BUILT_IN if find_family(name).read_settings is not None}
         top = Section(document.value, (), required=required, optional=optional)
@@ -216,17 +258,24 @@ def read_settings(folder: Path) -> Settings:
         lease_ms = top.integer("lease_ms", LENGTH_MS)
         if not 1 <= lease_ms <= LONGEST_MS:
             raise FaultError(("lease_ms",), f'"lease_ms" must be from 1 to {LONGEST_MS} milliseconds.')
+        due_days = top.integer("due_days", 30)
+        if not 0 <= due_days <= _LONGEST_DUE_DAYS:
+            raise FaultError(("due_days",), f'"due_days" must be from 0 to {_LONGEST_DUE_DAYS}.')
         settings = Settings(
             origin=top.text("origin"),
-            due_days=top.integer("due_days", 30),
+            due_days=due_days,
             engine=engine,
             lease_ms=lease_ms,
-            bounds=_table(top, "audit", partial(read_bounds, defaults=DEFAULT_BOUNDS)) or DEFAULT_BOUNDS,
+            bounds=_table(top, "audit", partial(read_bounds, defaults=BOUNDS)) or EARLIER_BOUNDS,
             endpoint=_table(top, "endpoint", EndpointSettings.from_toml),
             mapping=_table(top, "otlp", EventMapping.from_toml) or NO_MAPPING,
             mail=_table(top, "mail", MailSettings.from_toml),
+            schedule=_table(top, "schedule", ScheduleSettings.from_toml) or ScheduleSettings(),
             witness=_table(top, "witness", WitnessSettings.from_toml),
             controller=_table(top, "controller", Controller.from_toml) or UNNAMED,
+            speech=_table(top, "speech", SpeechSettings.from_toml),
+            sources=_table(top, "sources", read_mappings) or {},
+            trainings=_table(top, "training", read_trainings) or {},
             families=families,
             public_items=frozenset(top.words("public_items") if "public_items" in top.value else PUBLIC_ITEMS),
             _document=document,

@@ -5,9 +5,12 @@ ledger names it is not opened.
 """
 
 import shutil
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from volition.canonical import datetime_to_us, text_to_us
+from volition.consent.parties import lost
 from volition.consent.permits import Permits, Reason
 from volition.errors import InvalidInputError, ProofError, RefusedError
 from volition.learning.families.installed import learns_from
@@ -51,6 +54,7 @@ class Snapshots:
         Raises:
             InvalidInputError: The ledger names no such snapshot.
             ProofError: It is not the one that the ledger names.
+            BackendError: It was lost.
         """
         named = [
             entry.body["manifest"]
@@ -60,11 +64,25 @@ class Snapshots:
         if not named:
             msg = f"There is no snapshot {snapshot!r}. `volition status` lists those there are."
             raise InvalidInputError(msg)
-        opened = Snapshot.open(self._opened.folder / "snapshots" / snapshot)
+        folder = self._opened.folder / "snapshots" / snapshot
+        if not (folder / "manifest.json").exists():
+            raise lost(folder)
+        opened = Snapshot.open(folder)
         if {opened.digest} != set(named):
             msg = f"Snapshot {snapshot} is not the one that the ledger names. Do not train from it."
             raise ProofError(msg)
         return opened
+
+    def named(self, snapshot: str) -> Mapping[str, Any]:
+        """Return what the ledger says of a snapshot, which may be damaged, or gone: its `purpose`, and `at` when.
+
+        Raises:
+            InvalidInputError: The ledger names no such snapshot.
+        """
+        for entry in self._opened.history().events:
+            if entry.kind == "snapshot" and entry.body["snapshot"] == snapshot:
+                return entry.body
+        raise InvalidInputError(f"There is no snapshot {snapshot!r}. `volition status` lists those there are.")
 
     def ids(self) -> list[str]:
         """Return the ids of every snapshot that the ledger names, oldest first."""
@@ -75,7 +93,7 @@ class Snapshots:
         # A snapshot made within an earlier one loses only refused rows, even where a family that brought a category
         # is not installed any more.
         before = () if within is None else (key.category for key in within.keys)
-        categories = sorted({*learns_from(permits.purpose), *before})
+        categories = sorted({*learns_from(permits.purpose, permits.history.vocabulary), *before})
         encoder = self._records.encoder_for(permits.purpose)
         self._records.embed_permitted(permits, progress)
         snapshot = freeze(

@@ -11,6 +11,7 @@ from volition import canonical
 from volition.canonical import us_to_text
 from volition.consent.terms.model import Terms
 from volition.consent.terms.terms_file import PROFILES, load_profile
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError
 from volition.files import write_file
 from volition.ledger.entry import Entry, NewEntry
@@ -33,8 +34,10 @@ class PublishedTerms:
 
         Raises:
             ConflictError: A version with this id was published before.
+            InvalidInputError: It declares a name otherwise than a version before: another kind, or content as none.
         """
         history = self._opened.history()
+        history.vocabulary.check_joined([*terms.categories, *terms.purposes])
         published = history.bindings.published()
         if any(known.id == terms.id for known in published):
             msg = f"Terms {terms.id!r} were published before and cannot be changed. Give the new version a new id."
@@ -58,6 +61,7 @@ class PublishedTerms:
         except OSError as error:
             msg = f"The text of {terms.id} could not be kept in {path}: {error}. Free space, then publish again."
             raise BackendError(msg) from error
+        self._opened.parties.stores.note(path)
 
     def text(self, terms: Terms) -> str:
         """Return a published version's text, Markdown; empty where it is not kept here.
@@ -67,8 +71,10 @@ class PublishedTerms:
 
         Raises:
             ProofError: It was changed after it was published.
+            BackendError: It was lost.
         """
         path = self._opened.folder / _TEXTS / f"{terms.text_digest}.md"
+        self._opened.parties.stores.check(path)
         if not path.exists():
             shipped = (load_profile(name) for name in PROFILES)
             return next((one.text for one in shipped if one.text_digest == terms.text_digest), "")
@@ -76,6 +82,11 @@ class PublishedTerms:
         if canonical.digest(data) != terms.text_digest:
             raise ProofError(f"{path} is not the text that was published as {terms.id}. Restore it from a copy.")
         return data.decode()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What can be named: the built-in names, and what any published version declares."""
+        return self._opened.history().vocabulary
 
     def published(self) -> Sequence[Terms]:
         """Return every published version, oldest first."""

@@ -16,22 +16,23 @@ from typing import TYPE_CHECKING, Any, Self
 from volition import canonical
 from volition.canonical import us_to_text
 from volition.consent.history import History
-from volition.consent.parties import Parties, write_secret
+from volition.consent.parties import Parties
 from volition.consent.terms.terms_file import load_profile
-from volition.errors import InvalidInputError
-from volition.files import write_file
+from volition.errors import BackendError, InvalidInputError
+from volition.files import keep_private
 from volition.learning.audit.defaults import bounds_text
 from volition.learning.registry import ModelState, at_work
 from volition.ledger.entry import Entry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import VerifierKey
-from volition.ledger.stores.sqlite import SqliteStore
 from volition.transparency.access_log import Reader
-from volition.workspace.erasing import Erasing, OpenSignIns, no_sign_ins
+from volition.workspace.erasing import Erased, Erasing, OpenSignIns, no_sign_ins
+from volition.workspace.making import end_making, make_folder
 from volition.workspace.opened import Opened
-from volition.workspace.settings import PUBLIC_ITEMS, SETTINGS, SETTINGS_FILE
+from volition.workspace.settings import PUBLIC_ITEMS, SETTINGS
 
 if TYPE_CHECKING:
+    from volition.consent.terms.model import Terms
     from volition.features.search_cache import SearchCache
     from volition.learning.encoder import Encoder
     from volition.workspace.accesses import Accesses
@@ -45,12 +46,17 @@ if TYPE_CHECKING:
     from volition.workspace.mail_settings import MailSettings
     from volition.workspace.models import Models
     from volition.workspace.people import People
+    from volition.workspace.permit_tables import PermitTables
     from volition.workspace.proofs import Proofs
     from volition.workspace.public_log import PublicLog
+    from volition.workspace.recordings import Recordings
     from volition.workspace.records import Records
     from volition.workspace.retraining import Retraining
     from volition.workspace.rights import Rights
+    from volition.workspace.schedule_settings import ScheduleSettings
     from volition.workspace.snapshots import Snapshots
+    from volition.workspace.sources import Sources
+    from volition.workspace.summaries import Summaries
     from volition.workspace.terms import PublishedTerms
     from volition.workspace.weigh import Weighing
 
@@ -65,8 +71,12 @@ class Workspace:
         clock: Callable[[], int] = canonical.now_us,
         open_sign_ins: OpenSignIns = no_sign_ins,
         reader: Reader | None = None,
+        carry_over: bool = True,
     ) -> None:
         """Open the workspace in `folder`; `Workspace.create` makes one.
+
+        From then on nobody but this process's user can enter the folder, nor read what the process writes
+        (`files.keep_private`).
 
         Args:
             folder: Where it lies.
@@ -74,13 +84,16 @@ class Workspace:
             open_sign_ins: Opens where people sign in, which an erasure concerns, too; the server and the commands say.
             reader: Who sees what features show here, beside the one whom they are asked for, as at the command line: it
                 is written down with the rest of who looked (`accesses`). None where nobody else does.
+            carry_over: Whether a ledger of an earlier version is carried over to this one, with a copy kept beside it.
 
         Raises:
             InvalidInputError: There is no workspace in the folder, or its settings cannot be read.
             BackendError: A file of it cannot be opened, or its engine is not installed.
             ProofError: The ledger was changed by somebody else than this software.
         """
-        self._opened = Opened(folder, clock=clock, reader=reader)
+        if folder.is_dir():
+            keep_private(folder)
+        self._opened = Opened(folder, clock=clock, reader=reader, carry_over=carry_over)
         self._open_sign_ins = open_sign_ins
 
     @classmethod
@@ -91,9 +104,10 @@ class Workspace:
         clock: Callable[[], int] = canonical.now_us,
         open_sign_ins: OpenSignIns = no_sign_ins,
         reader: Reader | None = None,
+        carry_over: bool = True,
     ) -> Self:
         """Open the workspace in `folder`. Takes and raises what the constructor does."""
-        return cls(folder, clock=clock, open_sign_ins=open_sign_ins, reader=reader)
+        return cls(folder, clock=clock, open_sign_ins=open_sign_ins, reader=reader, carry_over=carry_over)
 
     @classmethod
     def create(
@@ -107,6 +121,8 @@ class Workspace:
     ) -> Self:
         """Make a workspace and publish its first terms.
 
+        Killed half-way, it is called again: it begins anew, or goes on where the workspace was there already.
+
         Args:
             folder: A folder that is empty or not there.
             origin: Name of its log, such as "log.example/volition".
@@ -116,27 +132,24 @@ class Workspace:
 
         Raises:
             InvalidInputError: The folder holds something already, the origin names no log, or there is no such profile.
+            BackendError: The folder cannot be written.
         """
-        if folder.exists() and any(folder.iterdir()):
-            msg = f"{folder} is not empty. Name a new folder for the workspace."
-            raise InvalidInputError(msg)
         if not origin or any(character.isspace() or character in '+"\\' for character in origin):
             msg = f"{origin!r} cannot name a log: no spaces, quotes or plus. Take something like log.example/volition."
             raise InvalidInputError(msg)
         first_terms = None if profile is None else load_profile(profile)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_secret(folder / "signing.key")
-        Parties.create(folder).close()
-        SqliteStore.create(folder / "ledger.db").close()
-        for name in ("snapshots", "models", "releases", "runs"):
-            (folder / name).mkdir()
-        # The settings come last: a folder without them is no workspace, so a killed `create` is seen as such.
-        named = json.dumps([*public_items])
-        text = SETTINGS.format(origin=origin, bounds=bounds_text(), public_items=named)
-        write_file(folder / SETTINGS_FILE, text.encode())
+        text = SETTINGS.format(origin=origin, bounds=bounds_text(), public_items=json.dumps([*public_items]))
+        try:
+            make_folder(folder, text)
+        except OSError as error:
+            msg = f"No workspace could be made in {folder}: {error}. Mend that, then make it again."
+            raise BackendError(msg) from error
         workspace = cls(folder, clock=clock)
-        if first_terms is not None:
-            workspace.terms.publish(first_terms)
+        try:
+            _end_making(workspace, origin, first_terms)
+        except BaseException:
+            workspace.close()
+            raise
         return workspace
 
     def close(self) -> None:
@@ -179,6 +192,13 @@ class Workspace:
         return GateQuestions(self._opened)
 
     @cached_property
+    def permit_tables(self) -> "PermitTables":
+        """Write permits out as tables that others read."""
+        from volition.workspace.permit_tables import PermitTables
+
+        return PermitTables(self._opened, self.accesses)
+
+    @cached_property
     def consent(self) -> "Consent":
         """Say yes and no, and read what stands."""
         from volition.workspace.consent import Consent
@@ -207,6 +227,20 @@ class Workspace:
         return Records(self._opened, self.gate, self.audiences)
 
     @cached_property
+    def sources(self) -> "Sources":
+        """Collect tables, rows and events of one's own."""
+        from volition.workspace.sources import Sources
+
+        return Sources(self._opened, self.audiences, self.records)
+
+    @cached_property
+    def recordings(self) -> "Recordings":
+        """Collect recordings of meetings, and say whether their sound is kept."""
+        from volition.workspace.recordings import Recordings
+
+        return Recordings(self._opened, self.gate, self.audiences, self.records)
+
+    @cached_property
     def snapshots(self) -> "Snapshots":
         """Freeze training sets, and open them."""
         from volition.workspace.snapshots import Snapshots
@@ -217,8 +251,10 @@ class Workspace:
     def models(self) -> "Models":
         """Train, audit and release models."""
         from volition.workspace.models import Models
+        from volition.workspace.training import OwnTrainings
 
-        return Models(self._opened, self.gate, self.snapshots)
+        trainings = OwnTrainings(self._opened, self.gate, self.records, self.snapshots)
+        return Models(self._opened, self.gate, self.snapshots, trainings)
 
     @cached_property
     def retraining(self) -> "Retraining":
@@ -237,11 +273,18 @@ class Workspace:
         )
 
     @cached_property
+    def summaries(self) -> "Summaries":
+        """Have a language model write summaries; correct them and send them."""
+        from volition.workspace.summaries import Summaries
+
+        return Summaries(self._opened, self.audiences, self.records, self.features, self.accesses)
+
+    @cached_property
     def weigh(self) -> "Weighing":
         """What a choice gives and costs, before it is made."""
         from volition.workspace.weigh import Weighing
 
-        return Weighing(self._opened, self.snapshots, self.models)
+        return Weighing(self._opened, self.gate, self.snapshots, self.models)
 
     @cached_property
     def forgetting(self) -> "Forgetting":
@@ -365,18 +408,42 @@ class Workspace:
         """The mail server that people are told by; none where no mail is sent."""
         return self._opened.settings.mail
 
+    @property
+    def schedule(self) -> "ScheduleSettings":
+        """What a server or worker does by itself, and when."""
+        return self._opened.settings.schedule
+
     def encoder(self) -> "Encoder | None":
         """Return the sentence encoder, or none if its package is missing: then features work without and say so."""
         return self._opened.encoder()
 
-    def finish_erasures(self) -> None:
-        """Finish the erasures that were killed half-way, if any were.
+    def check_in_place(self) -> None:
+        """Check that every store that this workspace has made still lies where it did when it was opened.
+
+        An open file can be read and written after it was taken away, and is gone when it is closed.
+
+        Raises:
+            DamagedError: One was taken away, or replaced.
+        """
+        self._opened.check_in_place()
+
+    def lost_files(self) -> list[str]:
+        """Return the stores that were made and are lost, and the files of the lake that are gone."""
+        missing = [path.as_posix() for path in self._opened.parties.stores.missing()]
+        return [*missing, *(path.as_posix() for path in self._opened.lake.lost_files())]
+
+    @property
+    def erasures_are_finished(self) -> bool:
+        """Whether no erasure was killed half-way."""
+        return self._erasing.is_finished
+
+    def finish_erasures(self) -> Erased:
+        """Finish the erasures that were killed half-way, if any were; return what that removed.
 
         Raises:
             ConflictError: All is erased, but another process reads: old bytes are wiped when it is closed.
         """
-        if not self._erasing.is_finished:
-            self._erasing.finish()
+        return Erased() if self._erasing.is_finished else self._erasing.finish()
 
     def status(self) -> dict[str, Any]:
         """Return what there is, as a JSON object: ledger, parties, terms, records, snapshots, models, what is owed."""
@@ -413,6 +480,16 @@ class Workspace:
             "witnesses": self.log.witnesses(),
             "encoder": "there" if self._opened.has_encoder else "missing: search and summary work without it",
         }
+
+
+def _end_making(workspace: Workspace, origin: str, first_terms: "Terms | None") -> None:
+    """End the making of a workspace, which may have been begun by one that was killed."""
+    if workspace.origin != origin:
+        msg = f"The making of {workspace.origin} was killed in {workspace.folder}. End that, or take another folder."
+        raise InvalidInputError(msg)
+    if first_terms is not None and not workspace.terms.published():
+        workspace.terms.publish(first_terms)
+    end_making(workspace.folder)
 
 
 def _state_name(state: ModelState, working: bool) -> str:  # noqa: FBT001 - a fact, not an option
