@@ -13,11 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import uvicorn
 
-from volition.server.app import Server
+from crafts import create_unbound
+from volition.server.app import Server, web_server
 from volition.server.auth import Access, Role
-from volition.workspace import Workspace
+from volition.server.work import KINDS
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -46,7 +46,7 @@ Bo Berg: Then the brochure must be ready on Thursday.
 def template(tmp_path_factory):
     """Make the workspace once; `world` copies it."""
     folder = tmp_path_factory.mktemp("world") / "workspace"
-    with Workspace.create(folder, origin="log.example/pages") as workspace:
+    with create_unbound(folder, origin="log.example/pages") as workspace:
         workspace.people.add_account("acme", "Acme Ltd", region="US")
         workspace.people.add_account("brill", "Brill AG", region="DE")
         workspace.people.add_person("ada", account="acme", name="Ada Byron")
@@ -74,10 +74,16 @@ def world(template, tmp_path):
 
 
 @pytest.fixture
-def served(world):
-    """Serve `world`; yield its address, its folder, its `Access`, its `Workspaces` and its `Jobs`."""
-    server = Server(world, is_demo=True)
-    running = uvicorn.Server(uvicorn.Config(server, port=0, log_level="error", timeout_graceful_shutdown=1))
+def served(world, request):
+    """Serve `world`; yield its address, folder, `Access`, `Workspaces`, `Jobs`, what its jobs do (`kinds`), and `stop`.
+
+    As an indirect parameter it takes the text of `server.toml`.
+    """
+    if hasattr(request, "param"):
+        (world / "server.toml").write_text(request.param)
+    kinds = dict(KINDS)
+    server = Server(world, is_demo=True, kinds=kinds)
+    running = web_server(server, port=0)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 30
@@ -92,6 +98,8 @@ def served(world):
         access=server.access,
         workspaces=server.workspaces,
         jobs=server.jobs,
+        kinds=kinds,
+        stop=lambda: setattr(running, "should_exit", True),
     )
     running.should_exit = True
     thread.join()

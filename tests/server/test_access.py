@@ -1,23 +1,19 @@
 """What changes who may come in while they are in: a move to another account, a link's own session, a token just ended."""
 
+import string
+
 import pytest
 
 from volition.errors import RefusedError
 from volition.server.auth import Access, Role, Scope
+from waiting import StandingClock
 
 DAY_US = 24 * 3600 * 1_000_000
 
 
-class Clock:
-    now_us = 1_700_000_000_000_000
-
-    def __call__(self):
-        return self.now_us
-
-
 @pytest.fixture
 def access(tmp_path):
-    opened = Access.open(tmp_path, clock=Clock())
+    opened = Access.open(tmp_path, clock=StandingClock())
     yield opened
     opened.close()
 
@@ -79,6 +75,19 @@ def test_a_link_with_a_stray_character_in_it_is_a_changed_one(access, stray):
     for place in (5, len(link) - 5):
         with pytest.raises(RefusedError, match="changed"):
             access.links.find_guest(link[:place] + stray + link[place:])
+
+
+def test_a_signed_text_has_one_spelling(access):
+    """The last letter of base64 has bits that say nothing: a changed one would still be read as the same bytes."""
+    letters = string.ascii_letters + string.digits + "-_"
+    for size in range(3):
+        text = access.links.sign("one use", {"a": "x" * size}, lasts_us=10)
+        assert access.links.read("one use", text)["a"] == "x" * size
+        said, _, signature = text.partition(".")
+        for changed in {f"{said[:-1]}{letter}.{signature}" for letter in letters} | {text[:-1] + x for x in letters}:
+            if changed != text:
+                with pytest.raises(RefusedError, match="changed"):
+                    access.links.read("one use", changed)
 
 
 def test_a_token_that_is_ended_while_it_is_looked_up_is_not_remembered_as_a_good_one(access, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def routes(server):
             yield route, found
 
 
-OPEN = {"/v1/openapi.json", "/v1/webhooks/zoom"}  # the document; and what Zoom signs
+OPEN = {"/v1/openapi.json", "/v1/webhooks/zoom", "/v1/embed/volition-1.js"}  # and what Zoom signs; the component
 
 
 BY_HAND = {("POST", "/v1/may")}  # judged before the framework is asked, and tested as all others below
@@ -109,7 +109,7 @@ def test_every_route_says_what_it_requires(server):
 
 
 OPERATIONS = {"/healthz", "/readyz", "/metrics", "/.well-known/gpc.json"}
-"""Open to everybody, and about nobody."""
+"""About nobody, and open to everybody but for the metrics."""
 
 
 def test_every_route_of_the_application_is_walked_or_is_about_nobody(server):
@@ -220,6 +220,30 @@ def test_nobody_speaks_for_another(server):
             status = client.post("/v1/decisions", json={**body, "party": party}).status_code
             assert status == (201 if party == allowed else 403), party
     assert administrator.post("/v1/accounts/brill/acceptance", json={}).status_code == 403
+
+
+CLAIM = {"party": "Ada Byron", "account": "acme", "answer": "no", "data": ["content"], "purpose": ["train"]}
+
+
+def test_answers_given_elsewhere_are_imported_in_one_request_and_once(server, api):
+    claims = [{**CLAIM, "said": "2025-01-01T09:00:00Z", "id": "1"}, {**CLAIM, "party": "nobody", "said": "2025-01-01"}]
+    told = api.post("/v1/decisions:batch", json={"source": "crm", "decisions": claims, "dry_run": True}).json()
+    assert (told["new"], told["set_aside"], told["dry_run"]) == (1, 1, True)
+    for new, known in ((1, 0), (0, 1)):
+        answer = api.post("/v1/decisions:batch", json={"source": "crm", "decisions": claims})
+        assert answer.status_code == 200
+        told = answer.json()
+        assert (told["new"], told["known"], told["set_aside"], told["rows"][0]["line"]) == (new, known, 1, 2)
+    with server.workspaces.borrow() as workspace:
+        claims_there = [one.body["claim"] for one in workspace.entries() if "claim" in one.body]
+    assert {one["said"] for one in claims_there} == {"2025-01-01T09:00:00.000000Z"}
+    assert api.post("/v1/decisions:batch", json={"source": "(crm)", "decisions": claims}).status_code == 400
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role not in {Role.OPERATOR, Role.GUEST}])
+def test_only_the_operator_imports_answers(server, role):
+    body = {"source": "crm", "decisions": [{**CLAIM, "said": "2025-01-01T09:00:00Z"}]}
+    assert asking(server, role).post("/v1/decisions:batch", json=body).status_code == 403
 
 
 def test_an_administrator_sees_no_decision_of_a_person_and_no_other_account(server, api):
@@ -373,7 +397,7 @@ def test_an_administrator_limits_a_group_and_lifts_it_for_the_own_account_alone(
     first, again = (administrator.post("/v1/accounts/acme/limits", json=body, headers=headers) for _ in range(2))
     assert (first.status_code, first.json()) == (201, again.json())
     assert api.post("/v1/may", json=may).json()["reason"] == "limited"
-    [group] = administrator.get("/v1/accounts/acme/limits").json()
+    [group] = administrator.get("/v1/accounts/acme/limits").json()["items"]
     assert (group["group"], group["people"], group["limited"][0]["entry"]) == (
         "works council",
         1,
@@ -381,13 +405,13 @@ def test_an_administrator_limits_a_group_and_lifts_it_for_the_own_account_alone(
     )
     lifted = administrator.post("/v1/accounts/acme/limits", json={**body, "people": [], "limited": False})
     assert lifted.status_code == 201
-    assert administrator.get("/v1/accounts/acme/limits").json() == []
+    assert administrator.get("/v1/accounts/acme/limits").json() == {"items": [], "next": None}
     nothing = administrator.post("/v1/accounts/acme/limits", json={**body, "limited": False})
     assert (nothing.status_code, nothing.headers["content-type"]) == (400, "application/problem+json")
     assert administrator.post("/v1/accounts/acme/limits", json={"group": "g", "people": ["ada"]}).status_code == 400
     lock = {"data": ["content"], "purpose": ["train"]}
     assert api.post("/v1/accounts/acme/limits", json=lock).json()[0]["body"]["people"] == []
-    assert api.get("/v1/accounts/acme/limits").json()[0]["group"] is None
+    assert api.get("/v1/accounts/acme/limits").json()["items"][0]["group"] is None
 
 
 def test_of_writes_under_one_key_at_one_time_one_is_done(server, api):
@@ -644,10 +668,10 @@ def signal_by(client, served):
 def test_health_readiness_and_figures(server, api):
     client = TestClient(server, base_url="http://api.example")
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json()["status"] == "ok"
+    assert client.get("/readyz").json() == {"status": "ok"}  # and nothing that grows
     api.post("/v1/may", json=QUESTION)
-    figures = client.get("/metrics").text
-    assert "volition_may_requests_total 1.0" in figures
+    figures = api.get("/metrics").text
+    assert 'volition_requests_total{method="POST",route="/v1/may",status="200"} 1.0' in figures
     assert "volition_ledger_entries" in figures
 
 

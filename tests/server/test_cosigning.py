@@ -244,17 +244,19 @@ def test_a_folder_that_was_put_back_whole_is_found_and_answers_nothing_more(fold
 
 def test_a_fork_is_found(folder, witness, tmp_path, capsys):
     settle(folder, (witness.key, witness.url))
-    fork = shutil.copytree(folder, tmp_path / "fork")
+    small, fork = (shutil.copytree(folder, tmp_path / name) for name in ("small", "fork"))
     with Workspace.open(folder) as workspace:
         grow(workspace, 1)
         workspace.log.ask()
         size = workspace.ledger.size
-    with Workspace.open(fork) as workspace:
+    with Workspace.open(small) as workspace:
         grow(workspace, 1)
         assert states(workspace) == [(AskedState.DOUBT, size)]  # as large, but with another root
-    (fork / DOUBTS).unlink()
+    (small / DOUBTS).unlink()
+    with Workspace.open(small) as workspace, pytest.raises(ProofError, match="is gone"):
+        grow(workspace, 1)  # nobody ends a doubt by removing it
     with Workspace.open(fork) as workspace:
-        grow(workspace, 5)
+        grow(workspace, 6)
     capsys.readouterr()
     assert main(["log", "witness", "--workspace", str(fork), "--json"]) == 4
     [told] = json.loads(capsys.readouterr().out)["witnesses"]

@@ -17,7 +17,9 @@ TITLES = {
     403: "Forbidden",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
     409: "Conflict",
+    410: "Gone",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
@@ -140,7 +142,7 @@ def test_what_is_not_there_is_not_found_for_machines_and_people(server):
     assert (api.status_code, api.json()["type"]) == (404, "urn:volition:problem:not-found")
     assert page.status_code == 404
     assert "<h1>Not Found</h1>" in page.text
-    wrong = client(server).put("/v1/accounts")
+    wrong = client(server, Role.OPERATOR).put("/v1/accounts")
     assert (wrong.status_code, wrong.json()["type"]) == (405, "urn:volition:problem:method-not-allowed")
 
 
@@ -168,6 +170,7 @@ def test_a_server_that_is_stopping_says_so_to_machines_and_people(server):
     operator = client(server, Role.OPERATOR)
     server.workspaces.close()
     told, page = operator.get("/v1/terms"), operator.get("/console/lake")
-    assert (told.status_code, told.json()["type"]) == (409, "urn:volition:problem:conflict")
-    assert page.status_code == 409
-    assert "<h1>Conflict</h1>" in page.text
+    assert (told.status_code, told.json()["type"]) == (503, "urn:volition:problem:overloaded")
+    assert page.status_code == 503
+    assert told.headers["retry-after"] == page.headers["retry-after"] == "1"
+    assert "<h1>Service Unavailable</h1>" in page.text

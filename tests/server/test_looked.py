@@ -35,6 +35,7 @@ SHOWN = {  # a path of each route that shows staff somebody's data, and who must
     "/v1/entries": "ada",
     "/v1/owed": None,  # nothing is owed here
     "/v1/weigh": "ada",
+    "/v1/settings": "ada",
     "/console/evidence/{name}": None,  # none was made here: `test_downloads_verify`
     "/console/people": "heard",
     "/console/guests": "guest",
@@ -96,7 +97,9 @@ def routes(server):
 
 def filled(path, line="none"):
     path = path.replace("{person}", "ada").replace("{line}", line).replace("{account}", "acme").replace("{seq}", "1")
-    return re.sub(r"\{[^}]*\}", "something", path) + ("?party=person:ada" if path == "/v1/weigh" else "")
+    return re.sub(r"\{[^}]*\}", "something", path) + (
+        "?party=person:ada" if path in {"/v1/weigh", "/v1/settings"} else ""
+    )
 
 
 def test_every_route_of_staff_says_what_they_read_by_it(server):

@@ -6,6 +6,8 @@ import json
 import pytest
 
 from volition.server.auth import Access, Role, Scope
+from volition.server.bodies import Bodies
+from volition.server.http_errors import UNAUTHORIZED, HttpError
 from volition.server.middleware import HEADERS, SecurityMiddleware
 
 LIMIT = 100
@@ -59,11 +61,17 @@ def ask(access, route, *, method="GET", headers=(), chunks=(b"",), scheme="http"
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "scheme": scheme, "client": client}
+    scope = {"type": "http", "method": method, "path": "/", "scheme": scheme, "client": client}
     scope["headers"] = [(name.encode(), value.encode()) for name, value in dict(headers).items()]
-    asyncio.run(SecurityMiddleware(route, access, largest_body=LIMIT)(scope, receive, send))
+    asyncio.run(standing_before(route, access)(scope, receive, send))
     start, body = sent
     return start["status"], start["headers"], body["body"]
+
+
+def standing_before(route, access, *, limit=LIMIT, first_s=5, most=1000, **more):
+    """Return the middleware before a route; each body may hold `limit` bytes, and all together `most`."""
+    bodies = Bodies(most_bytes=most, first_s=first_s)
+    return SecurityMiddleware(route, access, bodies=bodies, largest=lambda _path, _who: limit, **more)
 
 
 def kind_of(body):
@@ -85,7 +93,7 @@ def test_nobody_signed_in_is_nobody(access):
     route = Route()
     assert ask(access, route)[0] == 200
     context = route.context
-    assert (context.who, context.session, context.oidc_state) == (None, None, None)
+    assert (context.who, context.session, context.trip) == (None, None, None)
     assert (context.address, context.is_secure) == ("10.0.0.7", False)
     ask(access, route, client=None, scheme="https")
     assert (route.context.address, route.context.is_secure) == ("", True)
@@ -95,10 +103,10 @@ def test_a_session_says_who_asks_and_one_that_is_over_says_nobody(access):
     route, headers = Route(), cookie(access)
     ask(access, route, headers=headers)
     secret = headers["cookie"].partition("volition=")[2].partition(";")[0]
-    assert (route.context.who.user, route.context.session, route.context.oidc_state) == ("olga", secret, "away")
+    assert (route.context.who.user, route.context.session, route.context.trip) == ("olga", secret, "away")
     access.sessions.end(secret)
     ask(access, route, headers=headers)
-    assert (route.context.who, route.context.session, route.context.oidc_state) == (None, None, "away")
+    assert (route.context.who, route.context.session, route.context.trip) == (None, None, "away")
     for broken in ("volition=", "volition", 'volition="', "other=1", "vol@tion=1; volition=x"):
         ask(access, route, headers={"cookie": broken})
         assert (route.context.who, route.context.session) == (None, None)
@@ -110,7 +118,7 @@ def test_a_token_says_who_asks_and_the_cookie_beside_it_nothing(access, kind):
     headers = {**cookie(access), "authorization": f"{kind}  {token(access)} "}
     assert ask(access, route, headers=headers, method="POST", scheme="https")[0] == 200
     context = route.context
-    assert (context.who.user, context.session, context.oidc_state) == ("eva", None, None)
+    assert (context.who.user, context.session, context.trip) == ("eva", None, None)
     assert (context.address, context.is_secure) == ("10.0.0.7", True)
 
 
@@ -183,11 +191,11 @@ def test_a_token_may_be_sent_from_anywhere(access):
 def test_a_body_that_is_announced_too_large_is_refused_unread(access, length, passes):
     route = Route()
     status, headers, body = ask(access, route, method="POST", headers={"content-length": length})
-    assert status == (200 if passes else 413)
+    assert status == (200 if passes else 413 if length.isdecimal() else 400)
     assert len(route.scopes) == passes
     if not passes:
-        assert kind_of(body) == "too-large"
-        assert "100 bytes" in json.loads(body)["detail"]
+        assert kind_of(body) == ("too-large" if length.isdecimal() else "invalid-input")
+        assert ("100 bytes" if length.isdecimal() else "no number") in json.loads(body)["detail"]
         assert set(HEADERS) <= set(headers)
 
 
@@ -202,14 +210,80 @@ def test_a_body_that_is_announced_too_large_is_refused_unread(access, length, pa
         ([b"x" * 60, b"x" * 41, b"x"], False),
     ],
 )
-def test_a_body_that_was_not_announced_breaks_off_where_it_is_too_large(access, chunks, passes):
+def test_a_body_that_was_not_announced_is_refused_where_it_is_too_large(access, chunks, passes):
     route = Route()
-    ask(access, route, method="POST", chunks=chunks)
-    assert route.received[-1]["type"] == ("http.request" if passes else "http.disconnect")
-    read = b"".join(message.get("body", b"") for message in route.received)
-    assert len(read) <= LIMIT
-    if passes:
-        assert read == b"".join(chunks)
+    status, _, body = ask(access, route, method="POST", chunks=chunks)
+    assert status == (200 if passes else 413)
+    assert [message["body"] for message in route.received] == ([b"".join(chunks)] if passes else [])
+    if not passes:
+        assert kind_of(body) == "too-large"
+
+
+def test_nothing_is_read_from_those_who_may_send_nothing(access):
+    def largest(_path, who):
+        if who is None:
+            raise HttpError(UNAUTHORIZED, "Send a token.")
+        return LIMIT
+
+    async def receive():
+        raise AssertionError("the body was read")
+
+    answers = []
+
+    async def send(message):
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/decisions", "headers": []}
+    middleware = SecurityMiddleware(Route(), access, bodies=Bodies(most_bytes=9, first_s=5), largest=largest)
+    asyncio.run(middleware(scope, receive, send))
+    assert answers[0]["status"] == 401
+
+
+def test_a_body_that_comes_too_slowly_is_given_up(access):
+    route, answers = Route(), []
+
+    async def dripping():
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message):
+        answers.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    asyncio.run(standing_before(route, access, first_s=0.05)(scope, dripping, send))
+    assert (answers[0]["status"], kind_of(answers[1]["body"]), route.scopes) == (408, "timeout", [])
+
+
+def test_what_all_requests_hold_together_is_bounded_and_room_comes_back(access):
+    async def run():
+        waiting, answers, over = asyncio.Event(), [], asyncio.Event()
+
+        async def slow(_scope, _receive, send):
+            waiting.set()
+            await over.wait()
+            await Route()(_scope, _receive, send)
+
+        async def send(message):
+            answers.append(message.get("status"))
+
+        middleware = standing_before(slow, access, most=100)
+
+        def post(size):
+            async def receive():
+                return {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+            return middleware({"type": "http", "method": "POST", "path": "/", "headers": []}, receive, send)
+
+        first = asyncio.create_task(post(60))
+        await waiting.wait()
+        await post(60)
+        refused = answers[0]
+        over.set()
+        await first
+        await post(100)
+        return refused, [status for status in answers if status]
+
+    assert asyncio.run(run()) == (503, [503, 200, 200])
 
 
 def test_each_request_may_send_as_much(access):
@@ -245,7 +319,7 @@ def test_what_is_no_http_request_is_handed_on_as_it_is(access):
         handed.append((scope, receive, send))
 
     scope, receive, send = {"type": "lifespan"}, object(), object()
-    asyncio.run(SecurityMiddleware(app, access)(scope, receive, send))
+    asyncio.run(standing_before(app, access)(scope, receive, send))
     assert handed == [(scope, receive, send)]
     assert scope == {"type": "lifespan"}
 
@@ -259,8 +333,8 @@ def test_a_request_that_fails_is_answered_as_the_server_says(access):
         await send({"type": "http.response.body", "body": b""})
 
     async def run(headers):
-        scope = {"type": "http", "method": "GET", "headers": headers}
-        await SecurityMiddleware(Route(), access, refuse=refuse, largest_body=5)(scope, None, sink)
+        scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
+        await standing_before(Route(), access, refuse=refuse, limit=5)(scope, None, sink)
 
     sent = []
 

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from volition.errors import ConflictError, InvalidInputError
+from volition.errors import InvalidInputError
 from volition.server.settings import ServerSettings, read_settings
 from volition.workspace import Workspace
-from volition.workspace.pool import Workspaces
+from volition.workspace.pool import Lane, OverloadedError, Workspaces
 
 
 def write(folder, text, **secrets):
@@ -91,7 +91,7 @@ def folder(tmp_path):
 
 def test_many_threads_decide_and_each_sees_its_own_answer_at_once(folder):
     """Threads share a folder as processes do: nothing is lost, and whoever said no is refused by the next answer."""
-    workspaces = Workspaces(folder, most=3)
+    workspaces = Workspaces(folder, at_once={Lane.BACKGROUND: 3})
 
     def go_back_and_forth(number):
         asked = {"account": "acme", "people": [f"p{number}"], "category": "service/usage"}
@@ -121,5 +121,5 @@ def test_a_server_that_stops_lends_no_more(folder):
     workspaces = Workspaces(folder)
     with workspaces.borrow():
         workspaces.close()
-    with pytest.raises(ConflictError), workspaces.borrow():
+    with pytest.raises(OverloadedError), workspaces.borrow():
         pass

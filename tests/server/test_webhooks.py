@@ -27,7 +27,7 @@ class Hook(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def hooked(world, *, kind, failing=False):
+def hooked(world, *, kind, failing=False, settings=""):
     """Serve a workspace with one webhook that has begun to listen; give the server, and what the receiver hears."""
     receiver = HTTPServer(("127.0.0.1", 0), Hook)
     receiver.heard, receiver.failing = [], failing
@@ -35,7 +35,7 @@ def hooked(world, *, kind, failing=False):
     (world / "hook.secret").write_text("s3cret")
     (world / "hook.secret").chmod(0o600)
     (world / "server.toml").write_text(
-        f'[[webhook]]\nurl = "http://127.0.0.1:{receiver.server_port}/"\nsecret_file = "hook.secret"\nkinds = ["{kind}"]\n'
+        f'{settings}[[webhook]]\nurl = "http://127.0.0.1:{receiver.server_port}/"\nsecret_file = "hook.secret"\nkinds = ["{kind}"]\n'
     )
     server = Server(world)
     try:
@@ -76,6 +76,33 @@ def test_a_webhook_is_told_that_an_account_was_given_notice(world):
     assert {one["type"] for one in told} == {"notice"}
     assert {(one["data"]["account"], one["data"]["terms"]) for one in told} == {(one, "bundled") for one in accounts}
     assert all(set(one["data"]) == {"seq", "account", "terms", "ends"} for one in told)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("settings", "is_asked"), [("", False), ("[server]\nenvironment_proxies = true\n", True)])
+def test_a_proxy_of_the_environment_is_asked_only_where_the_settings_say_so(world, monkeypatch, settings, is_asked):
+    asked = []
+
+    class Proxy(Hook):
+        def do_POST(self):
+            asked.append(self.path)
+            super().do_POST()
+
+    proxy = HTTPServer(("127.0.0.1", 0), Proxy)
+    proxy.heard, proxy.failing = [], False
+    Thread(target=proxy.serve_forever, daemon=True).start()
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_port}")
+    with hooked(world, kind="decision", settings=settings) as (server, heard):
+        with server.workspaces.borrow() as workspace:
+            workspace.consent.decide("account:acme", yes=True, data=["content"], purpose=["train"])
+        until(lambda: heard or proxy.heard)
+    proxy.shutdown()
+    proxy.server_close()
+    assert bool(asked) is is_asked
+    assert bool(heard) is not is_asked
 
 
 def test_a_signature_is_that_of_standard_webhooks():

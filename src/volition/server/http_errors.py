@@ -12,8 +12,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from volition.errors import BackendError, ConflictError, InvalidInputError, ProofError, RefusedError, VolitionError
+from volition.errors import (
+    BackendError,
+    BusyError,
+    ConflictError,
+    InvalidInputError,
+    ProofError,
+    RefusedError,
+    VolitionError,
+)
 from volition.server.asgi import Send
+from volition.workspace.pool import OverloadedError
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -28,10 +37,12 @@ class Failure:
     Attributes:
         status: The HTTP status.
         name: What its identifier ends with.
+        retry_after_s: After how many seconds the same request may be sent again; none where that would not help.
     """
 
     status: int
     name: str
+    retry_after_s: int | None = None
 
     @property
     def type(self) -> str:
@@ -42,6 +53,14 @@ class Failure:
     def title(self) -> str:
         """The standard title of its status (RFC 9110)."""
         return _RENAMED.get(self.status) or HTTPStatus(self.status).phrase
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that its answer has beside those of every answer."""
+        found = {"www-authenticate": "Bearer"} if self.status == HTTPStatus.UNAUTHORIZED else {}
+        if self.retry_after_s is not None:
+            found["retry-after"] = str(self.retry_after_s)
+        return found
 
 
 INVALID_INPUT: Final = Failure(status=400, name="invalid-input")
@@ -54,16 +73,24 @@ REFUSED: Final = Failure(status=403, name="refused")
 """Consent, a budget or an audit says no."""
 NOT_FOUND: Final = Failure(status=404, name="not-found")
 METHOD_NOT_ALLOWED: Final = Failure(status=405, name="method-not-allowed")
+TIMEOUT: Final = Failure(status=408, name="timeout")
+"""The body came too slowly."""
 CONFLICT: Final = Failure(status=409, name="conflict")
+GONE: Final = Failure(status=410, name="gone")
+"""A cursor of another log, or of what this log does not have any more."""
 TOO_LARGE: Final = Failure(status=413, name="too-large")
 UNSUPPORTED: Final = Failure(status=415, name="unsupported")
 UNPROCESSABLE: Final = Failure(status=422, name="unprocessable")
-TOO_MANY: Final = Failure(status=429, name="too-many")
+TOO_MANY: Final = Failure(status=429, name="too-many", retry_after_s=60)
 PROOF: Final = Failure(status=500, name="proof")
 """Evidence does not verify."""
 UNEXPECTED: Final = Failure(status=500, name="unexpected")
-BACKEND: Final = Failure(status=503, name="backend")
+BACKEND: Final = Failure(status=503, name="backend", retry_after_s=10)
 """A store or an engine failed."""
+BUSY: Final = Failure(status=503, name="busy", retry_after_s=1)
+"""Somebody else holds what is needed, or too much waits: nothing was changed, retry."""
+OVERLOADED: Final = Failure(status=503, name="overloaded", retry_after_s=1)
+"""Too much is being done already. Nothing of the request was."""
 
 FAILURES: Final = (
     INVALID_INPUT,
@@ -73,7 +100,9 @@ FAILURES: Final = (
     REFUSED,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    TIMEOUT,
     CONFLICT,
+    GONE,
     TOO_LARGE,
     UNSUPPORTED,
     UNPROCESSABLE,
@@ -81,6 +110,8 @@ FAILURES: Final = (
     PROOF,
     UNEXPECTED,
     BACKEND,
+    BUSY,
+    OVERLOADED,
 )
 """Every way of failing; docs/api.md lists them."""
 
@@ -88,7 +119,9 @@ _OF_ERRORS: Final = (
     (InvalidInputError, INVALID_INPUT),
     (RefusedError, REFUSED),
     (ProofError, PROOF),
+    (BusyError, BUSY),
     (ConflictError, CONFLICT),
+    (OverloadedError, OVERLOADED),
     (BackendError, BACKEND),
 )
 _OF_STATUSES: Final = {
@@ -127,8 +160,12 @@ def problem(failure: Failure, detail: str, **more: Any) -> dict[str, Any]:  # no
 async def send_problem(send: Send, failure: Failure, detail: str) -> None:
     """Answer a request with problem details, without any framework."""
     body = json.dumps(problem(failure, detail)).encode()
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    if failure.status == UNAUTHORIZED.status:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": failure.status, "headers": headers})
+    await send_failure(send, failure, body, MEDIA_TYPE)
+
+
+async def send_failure(send: Send, failure: Failure, body: bytes, media_type: str) -> None:
+    """Answer a request with a document that says how it failed, without any framework."""
+    headers = {"content-type": media_type, "content-length": str(len(body)), **failure.headers}
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": failure.status, "headers": encoded})
     await send({"type": "http.response.body", "body": body})

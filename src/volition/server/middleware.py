@@ -6,7 +6,9 @@ ASGI middleware, without a framework. What it guarantees for every request:
 - A request that changes something and carries a session cookie must come from our own pages (protection against
   cross-site request forgery, CSRF): `Sec-Fetch-Site` says so or, in browsers too old for it, `Origin`. A cookie with
   neither header is refused. That is why no form carries a CSRF token.
-- A body larger than the limit is refused, whether its length was announced or not.
+- Its body is read when it is known who asks, and no more of it than they may send to this address (`bodies`).
+- An embed token (`auth.embeds`) reaches `EMBEDDED` and nothing else, from pages of its one origin; only pages of an
+  origin for which one is good may read what those paths answer (cross-origin resource sharing, CORS).
 - Every answer carries a content security policy (CSP) that allows nothing from elsewhere and nothing inline, and no
   shared cache keeps it unless it is a static file.
 
@@ -14,30 +16,47 @@ ASGI middleware, without a framework. What it guarantees for every request:
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
 
 from volition.canonical import whole_number
 from volition.errors import VolitionError
-from volition.server.asgi import LARGEST_BODY, App, Message, Receive, Send
+from volition.server.asgi import App, Message, Receive, Send
 from volition.server.auth import Access, Principal
+from volition.server.auth.embeds import PREFIX
+from volition.server.bodies import Bodies, replayed
+from volition.server.clients import Clients, is_forwarded
 from volition.server.http_errors import (
     CROSS_SITE,
-    TOO_LARGE,
+    INVALID_INPUT,
     UNAUTHORIZED,
     Failure,
     HttpError,
     failure_of,
     send_problem,
 )
+from volition.server.settings import ServerSettings
 
 SESSION_COOKIE: Final = "volition"
-OIDC_COOKIE: Final = "volition-trip"
-"""What a browser keeps while it is at an OpenID provider."""
+TRIP_COOKIE: Final = "volition-trip"
+"""What a browser keeps while its user is on the way in: at an OpenID provider, or asked for a second factor."""
+
+DEVICE_COOKIE: Final = "volition-known"
+"""What a browser keeps in which somebody signed in before (`auth.devices`)."""
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+EMBEDDED: Final = frozenset({"/v1/settings"})
+"""What an embed token reaches."""
+
+_PREFLIGHT: Final = (
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, idempotency-key"),
+    (b"access-control-max-age", b"60"),
+)
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -67,88 +86,170 @@ class RequestContext:
     Attributes:
         who: Who is asking; none if nobody signed in.
         session: The session's secret; none without one.
-        oidc_state: What was kept in the browser while it is at an OpenID provider; none otherwise.
-        address: The client's address, by which sign-ins are counted.
+        trip: What was kept in the browser while its user is on the way in; none otherwise.
+        address: The client's address, by which sign-ins are counted (`clients`).
         is_secure: Whether it came by https.
+        device: What was kept in a browser in which somebody signed in before; none otherwise.
+        is_forwarded: Whether anything says that it passed a proxy, trusted or not.
     """
 
     who: Principal | None
     session: str | None
-    oidc_state: str | None
+    trip: str | None
     address: str
     is_secure: bool
+    device: str | None = None
+    is_forwarded: bool = False
 
 
 Refuse = Callable[[Send, Failure, str], Awaitable[None]]
 """Answers a request that fails before any route: with problem details, or with a page."""
 
+Largest = Callable[[str, Principal | None], int]
+"""Returns how long a body may be that somebody sends to a path, bytes; raises HttpError where they may send none."""
+
 
 class SecurityMiddleware:
     """Stands before an application."""
 
-    def __init__(
-        self, app: App, access: Access, *, refuse: Refuse = send_problem, largest_body: int = LARGEST_BODY
+    def __init__(  # noqa: PLR0913 - what it needs to know of each request
+        self,
+        app: App,
+        access: Access,
+        *,
+        bodies: Bodies,
+        largest: Largest,
+        refuse: Refuse = send_problem,
+        settings: ServerSettings = ServerSettings(),  # noqa: B008 - frozen
     ) -> None:
-        """Stand before `app`; `access` knows who may come in, and `refuse` answers the others."""
+        """Stand before `app`.
+
+        Args:
+            app: What answers those who may come in.
+            access: Knows who may.
+            bodies: Reads what they send.
+            largest: Says how much that may be.
+            refuse: Answers the others.
+            settings: Which proxies are believed.
+        """
+        self._clients = Clients(settings)
         self._app = app
         self._access = access
+        self._bodies = bodies
+        self._largest = largest
         self._refuse = refuse
-        self._largest_body = largest_body
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Check one request, and hand it on or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        answer = _with_headers(send, is_secure=scope.get("scheme") == "https")
+        headers = _headers(scope)
+        peer = (scope.get("client") or ("",))[0]
+        is_secure = self._clients.is_secure(scope.get("scheme", ""), peer, headers)
+        answer = _with_headers(send, is_secure=is_secure)
+        if scope["path"] in EMBEDDED:
+            origin = headers.get("origin")
+            is_known = origin is not None and self._access.embeds.is_known(origin)
+            answer = _readable_by(answer, origin if is_known else None)
+            if scope["method"] == "OPTIONS" and is_known and "access-control-request-method" in headers:
+                await answer({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT]})
+                await answer({"type": "http.response.body", "body": b""})
+                return
         try:
-            scope["volition"] = self._context(scope, headers)
+            scope["volition"] = self._context(scope, headers, peer, is_secure=is_secure)
         except VolitionError as error:
             await self._refuse(answer, failure_of(error), str(error))
             return
-        length = whole_number(headers.get("content-length", "0"))
-        if length is None or length > self._largest_body:
-            await self._refuse(answer, TOO_LARGE, f"A request holds at most {self._largest_body:,} bytes.")
+        if scope["method"] in SAFE_METHODS:  # nothing reads a body of theirs
+            await self._app(scope, receive, answer)
             return
-        await self._app(scope, self._counted(receive), answer)
+        async with AsyncExitStack() as held:
+            try:
+                announced = _announced(headers)
+                largest = self._largest(scope["path"], scope["volition"].who)
+                body = await held.enter_async_context(self._bodies.read(receive, announced=announced, largest=largest))
+            except VolitionError as error:
+                await self._refuse(answer, failure_of(error), str(error))
+                return
+            await self._app(scope, replayed(body, receive), answer)
 
-    def _context(self, scope: Message, headers: dict[str, str]) -> RequestContext:
+    def _context(self, scope: Message, headers: dict[str, str], peer: str, *, is_secure: bool) -> RequestContext:
         """Find out who is asking.
 
         Raises:
             HttpError: The token is not valid, or the request was sent from another site.
         """
-        address, is_secure = (scope.get("client") or ("",))[0], scope.get("scheme") == "https"
+        seen = RequestContext(
+            who=None,
+            session=None,
+            trip=None,
+            address=self._clients.address(peer, headers),
+            is_secure=is_secure,
+            is_forwarded=is_forwarded(headers),
+        )
         authorization = headers.get("authorization")
         if authorization is not None:
             kind, _, secret = authorization.partition(" ")
-            who = self._access.tokens.find(secret.strip()) if kind.lower() == "bearer" else None
+            who = self._bearer(secret.strip(), scope["path"], headers) if kind.lower() == "bearer" else None
             if who is None:
                 detail = "This token is not valid here: it has expired, was revoked, or never existed."
                 raise HttpError(UNAUTHORIZED, detail)
-            return RequestContext(who=who, session=None, oidc_state=None, address=address, is_secure=is_secure)
-        cookies = headers.get("cookie", "")
-        session, oidc_state = _cookie(cookies, SESSION_COOKIE), _cookie(cookies, OIDC_COOKIE)
+            return replace(seen, who=who)
+        kept = [
+            _cookie(headers.get("cookie", ""), cookie_name(name, is_secure=is_secure))
+            for name in (SESSION_COOKIE, TRIP_COOKIE, DEVICE_COOKIE)
+        ]
+        session, trip, device = kept
         if scope["method"] not in SAFE_METHODS and not _is_same_site(headers, has_cookie=session is not None):
             detail = "This request came from another site, so nothing was done. Open the page here and try again."
             raise HttpError(CROSS_SITE, detail)
         who = None if session is None else self._access.sessions.find(session)
-        session = session if who else None
-        return RequestContext(who=who, session=session, oidc_state=oidc_state, address=address, is_secure=is_secure)
+        return replace(seen, who=who, session=session if who else None, trip=trip, device=device)
 
-    def _counted(self, receive: Receive) -> Receive:
-        left = self._largest_body
+    def _bearer(self, secret: str, path: str, headers: dict[str, str]) -> Principal | None:
+        """Return who is asking by a token; none if it is not good, or not here."""
+        if not secret.startswith(PREFIX):
+            return self._access.tokens.find(secret)
+        return self._access.embeds.find(secret, origin=headers.get("origin")) if path in EMBEDDED else None
 
-        async def counting() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                return {"type": "http.disconnect"}
-            return message
 
-        return counting
+def _readable_by(send: Send, origin: str | None) -> Send:
+    """Return what sends an answer that pages of an origin may read; none for those of no other site."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            allowed = [] if origin is None else [(b"access-control-allow-origin", origin.encode("latin-1"))]
+            message["headers"] = [*message["headers"], *allowed, (b"vary", b"Origin")]
+        await send(message)
+
+    return sending
+
+
+def _announced(headers: dict[str, str]) -> int:
+    """Return how long a body says to be. Raises HttpError where that is no length."""
+    length = whole_number(headers.get("content-length", "0"))
+    if length is None:
+        raise HttpError(INVALID_INPUT, "The header Content-Length is no number of bytes.")
+    return length
+
+
+def cookie_name(name: str, *, is_secure: bool) -> str:
+    """Return the name under which a cookie is kept.
+
+    Over https it begins with `__Host-`, so a browser takes it from this host alone, by https, for every path: no other
+    host of the same domain, and nobody on the network, can put one there (RFC 6265bis, section 4.1.3.2).
+    """
+    return f"__Host-{name}" if is_secure else name
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    """Return the headers by their names in lower case; of those by which proxies speak, repeated ones are joined."""
+    found: dict[str, str] = {}
+    for key, value in scope["headers"]:
+        name, said = key.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]},{said}" if name in found and name.startswith("x-forwarded-") else said
+    return found
 
 
 def _is_same_site(headers: dict[str, str], *, has_cookie: bool) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from volition.consent.parties import ErasedError, Parties
+from volition.consent.parties import ErasedError, Parties, open_stores
 from volition.errors import InvalidInputError
 from volition.server.api.idempotency import StoredAnswers
 from volition.server.auth import Access
@@ -17,9 +17,12 @@ def open_sign_ins(folder: Path) -> Iterator[Access | None]:
     """Open where people sign in to a workspace's server; none where no server ever ran in its folder.
 
     Raises:
-        BackendError: The file is there and cannot be opened.
+        BackendError: The file is there and cannot be opened, or was lost.
     """
     if not (folder / "web.db").exists():
+        with open_stores(folder) as stores:
+            if stores is not None:
+                stores.check(folder / "web.db")
         yield None
         return
     access = Access.open(folder)

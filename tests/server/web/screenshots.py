@@ -13,20 +13,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 
-import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 from small_png import small_png
 
-from volition.cli.demo.story import GUEST_WHO_WAS_NOT_ASKED, let_in
+from volition.cli.demo.cast import GUEST_WHO_WAS_NOT_ASKED, let_in
 from volition.features.conversations import ConversationKind
-from volition.server.app import Server
+from volition.server.app import Server, web_server
 from volition.server.auth import Role
 
 SHOTS = [  # name, role, path; {model}, {released}, {snapshot}, {run}, {meeting} and {channel} stand for some of the workspace
@@ -76,7 +74,7 @@ def served(folder: Path) -> Iterator[tuple[Server, str]]:
     """Serve a workspace of the demo on a free port; yield the server and its address."""
     server = Server(folder, is_demo=True)
     let_in(server.access)
-    running = uvicorn.Server(uvicorn.Config(server, port=0, log_level="error", timeout_graceful_shutdown=1))
+    running = web_server(server, grace_s=1, port=0)
     thread = threading.Thread(target=running.run, daemon=True)
     thread.start()
     while not running.started:
@@ -106,8 +104,9 @@ def named(server: Server) -> dict[str, str]:
         snapshot = next(one for one in reversed(workspace.snapshots.ids()) if one.startswith("train-summary"))
         organisation, name, _ = GUEST_WHO_WAS_NOT_ASKED
         guest = workspace.parties.guest(organisation, name).id
-    run = server.jobs.start("train search", lambda workspace, told: workspace.models.train("search", progress=told).id)
-    deque(server.jobs.follow(run.id), maxlen=0)  # until it is over
+    run = server.jobs.start("train", "search", by="engineer")
+    while not server.jobs.job(run.id).is_over:
+        time.sleep(0.1)
     return {
         "model": working[-1],
         "released": (learned or working)[-1],

@@ -63,7 +63,7 @@ def test_an_accounts_no_stands_whatever_its_people_say_and_under_new_terms(serve
     client.post("/account/switches/train-search", data={"answer": "no"})
     with served.workspaces.borrow() as workspace:
         workspace.consent.decide("person:ada", yes=True, data=["service"], purpose=["train"], covers="past")
-        workspace.terms.publish(dataclasses.replace(load_profile("granular"), id="next", notice_days=0))
+        workspace.terms.publish(dataclasses.replace(load_profile("granular"), id="next"))
     client.post("/account/terms", data={"terms": "next"})
     with served.workspaces.borrow() as workspace:
         asked = {"account": "acme", "people": ["ada"], "category": "service/usage"}

@@ -12,7 +12,7 @@ from volition.consent.terms.terms_file import load_profile, read_terms
 from volition.server.app import Server
 from volition.server.auth import Role
 from volition.workspace import Workspace
-from volition.workspace.pool import MOST
+from volition.workspace.pool import AT_ONCE, Lane
 
 SAME = {"sec-fetch-site": "same-origin"}
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -194,8 +194,8 @@ def test_a_page_that_nobody_received_was_not_shown(served):
     port = int(served.url.rpartition(":")[2])
     request = f"GET /settings HTTP/1.1\r\nHost: x\r\nCookie: volition={secret}\r\n\r\n".encode()
     with contextlib.ExitStack() as busy:
-        for _ in range(MOST):  # the page waits for a workspace meanwhile
-            busy.enter_context(served.workspaces.borrow())
+        for _ in range(AT_ONCE[Lane.PAGES]):  # the page waits for a workspace meanwhile
+            busy.enter_context(served.workspaces.borrow(Lane.PAGES))
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(request)
             time.sleep(0.5)

@@ -34,7 +34,7 @@ def press(page, button):
 def test_one_switch_turns_off_exactly_summaries_and_the_composer(bundled, new_page, sign_in, check_access):
     page = sign_in(new_page(), Role.ADMINISTRATOR)
     page.goto("/account")
-    switches = ("generative-ai", "feature-search", "feature-recommend", "feature-diagnose")
+    switches = ("generative-ai", "feature-search", "feature-recommend", "feature-diagnose", "feature-transcribe")
     assert page.locator(".glances a").evaluate_all("all => all.map(one => one.hash.slice(1))") == list(switches)
     for switch in switches:
         press(page, f"{switch}-yes")

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from volition.server.auth import Role
+from waiting import over
 
 WIDTHS = [{"width": 1280, "height": 900}, {"width": 390, "height": 844}]
 
@@ -39,8 +40,7 @@ def test_the_evidence_bundle_is_asked_for_and_downloaded(served, page, sign_in, 
     page.get_by_role("link", name="Get the evidence bundle").click()
     page.get_by_role("button", name="Make a bundle").click()
     page.get_by_text("The bundle is being made.").wait_for()
-    *_, over = served.jobs.follow(served.jobs.all()[-1].id)
-    assert over.error == ""
+    assert over(served.jobs, served.jobs.all()[-1].id).error == ""
     page.reload()
     for width in WIDTHS:
         page.set_viewport_size(width)

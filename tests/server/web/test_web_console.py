@@ -157,10 +157,10 @@ def test_a_run_is_started_and_followed(server):
     assert client.post("/console/runs", data={"learn": "summary nowhere"}).status_code in {400, 404, 422}
 
 
-def test_what_a_person_asked_for_is_no_run_of_the_console(server):
-    own = server.jobs.start("weigh person:ada", lambda _, __: None)
+def test_what_has_a_page_of_its_own_is_no_run_of_the_console(server):
+    own = server.jobs.start("evidence", by="auditor")
     client = visitor(server)
-    assert "ada" not in client.get("/console/runs").text
+    assert own.id not in client.get("/console/runs").text
     assert client.get(f"/console/runs/{own.id}").status_code in {400, 404, 422}
     assert client.get(f"/console/runs/{own.id}/live").status_code in {400, 404, 422}
 
@@ -255,15 +255,17 @@ def usage(person, item, number):
 def test_a_run_is_watched_live_and_without_javascript_on_reload(served, new_page, sign_in, check_access):
     may_go_on, may_end = threading.Event(), threading.Event()
 
-    def work(_, progress):
-        progress("learning", 1, 4, 0.9)
-        progress("learning", 2, 4, 0.6)
+    def work(_, run):
+        run.progress("learning", 1, 4, 0.9)
+        time.sleep(0.3)  # more often is not written down
+        run.progress("learning", 2, 4, 0.6)
         may_go_on.wait(30)
-        progress("learning", 3, 4, 0.5)
+        run.progress("learning", 3, 4, 0.5)
         may_end.wait(30)
         return "recommend-0123456789ab"
 
-    run = served.jobs.start("train recommend", work)
+    served.kinds["train"] = work
+    run = served.jobs.start("train", "recommend", by="engineer")
     page = sign_in(new_page(), Role.ENGINEER)
     asked = []
     page.on("request", lambda request: asked.append(request.url))

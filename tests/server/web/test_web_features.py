@@ -13,9 +13,11 @@ from starlette.testclient import TestClient
 
 from volition.consent.terms.terms_file import load_profile
 from volition.features.conversations import ConversationKind
+from volition.learning.families.recommend.recommender import Suggestion
 from volition.server.app import Server
 from volition.server.auth import Role
 from volition.workspace import Workspace
+from volition.workspace.features import Features
 
 SAME = {"sec-fetch-site": "same-origin"}
 LONG = """WEBVTT
@@ -150,10 +152,13 @@ def test_the_page_the_settings_and_the_gate_say_the_same_after_each_answer(serve
 @pytest.mark.slow
 def test_opening_a_result_leads_to_its_second_and_is_kept_as_usage(server):
     say(server, "account:acme", "person:ada", "person:bo")
+    with server.workspaces.borrow() as workspace:
+        workspace.features.index()
     client = come_in(server)
     page = client.get("/search", params={"q": "brochure printer", "meeting": "planning"}).text
     record = page.split('name="record" value="')[1].split('"')[0]
     with server.workspaces.borrow() as workspace:
+        workspace.records.drain()
         before = workspace.status()["records"].get("service/usage", 0)
     form = {"q": "brochure printer", "record": record, "to": "/meetings/planning#t-1"}
     answer = client.post("/search/opened", data=form)
@@ -164,7 +169,70 @@ def test_opening_a_result_leads_to_its_second_and_is_kept_as_usage(server):
         assert client.post("/search/opened", data={**form, "to": to}).status_code == 400
 
 
+def noted(server):
+    """Return what the pages noted of use, as the gate lets summaries see it: event and attributes, in order."""
+    with server.workspaces.borrow() as workspace:
+        workspace.records.drain()
+        batches = list(workspace.records.rows("feature/summary", categories=["service/usage"]))
+    payloads = [json.loads(payload) for batch in batches for payload in batch["payload"].to_pylist()]
+    return sorted((one["name"], one["attributes"]) for one in payloads)
+
+
 @pytest.mark.slow
+def test_what_is_used_on_pages_is_usage_that_says_how_much_and_never_what(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    with server.workspaces.borrow() as workspace:
+        workspace.features.index()
+    come_in(server).get("/search", params={"q": "brochure printer"})
+    come_in(server).get("/meetings/planning")
+    [(search, hits), (summary, read)] = noted(server)
+    assert (search, summary) == ("search.asked", "summary.read")
+    assert list(hits) == ["search.hits"]
+    assert min(read["summary.spoken_words"], read["summary.shown_words"]) > 0
+    assert not any("brochure" in str(one) for one in (hits, read))
+    say(server, "person:ada", yes=False, purpose=["feature"])
+    assert noted(server) == []  # what saved somebody time is measured on those who let it be
+    with server.workspaces.borrow() as workspace:
+        [weighing] = workspace.weigh.party("account:acme", purpose=["feature/summary"]).purposes
+    assert [one.value for one in weighing.saved] == [None, None]  # of fewer than five people
+
+
+@pytest.mark.slow
+def test_a_search_marks_names_narrows_and_is_silent_with_what_can_be_tried(server):
+    say(server, "account:acme", "person:ada", "person:bo")
+    with server.workspaces.borrow() as workspace:
+        workspace.features.index()
+    client = come_in(server)
+
+    page = client.get("/search", params={"q": "brochure"}).text
+    assert "<mark>brochure</mark>" in page
+    assert "What you can try" not in page
+
+    page = html.unescape(client.get("/search", params={"q": "xyzzyx"}).text)
+    assert "Nothing that you may see says anything about \u201cxyzzyx\u201d." in page
+    assert "What you can try" in page
+    assert "<blockquote>" not in page
+
+    page = client.get("/search", params={"q": "planning"}).text
+    assert 'href="/meetings/planning"' in page.split('id="named"')[1].split("</ul>")[0]
+
+    page = client.get("/search", params={"q": "printer brochure", "channel": "general"}).text
+    assert "In the channel general." in page
+    assert "Chat: general" in page
+    assert "Meeting: planning" not in page
+    assert 'href="/search?q=printer+brochure"' in page
+    page = client.get("/search", params={"q": "brochure", "speaker": "bo", "since": "2025-06-03"}).text
+    assert "Said by bo, from 2025-06-03." in page
+    assert "Bo Berg, 0:05" in page
+    assert "<blockquote>" not in client.get("/search", params={"q": "brochure", "until": "2025-05-31"}).text
+    assert client.get("/search", params={"q": "brochure", "since": "soon"}).status_code == 400
+
+    stranger = come_in(server, "di")  # who was in neither
+    page = stranger.get("/search", params={"q": "planning brochure"}).text
+    assert "By name" not in page
+    assert "<blockquote>" not in page
+
+
 def test_search_off_says_who_can_turn_it_on(server):
     page = come_in(server).get("/search", params={"q": "brochure"}).text
     assert "Search: off here" in page
@@ -275,9 +343,7 @@ def test_what_is_not_sent_stays_in_the_box_and_the_page_says_why(server):
     granular = load_profile("granular")
     closed = [rule for rule in granular.rules if not any(name.startswith("content") for name in rule.data)]
     with server.workspaces.borrow() as workspace:
-        workspace.terms.publish(
-            dataclasses.replace(granular, id="closed", rules=tuple(closed), switches=(), notice_days=0)
-        )
+        workspace.terms.publish(dataclasses.replace(granular, id="closed", rules=tuple(closed), switches=()))
         workspace.terms.accept("acme", "closed")
     refused = client.post("/chat/general", data=form).text
     assert "It was not sent: the terms forbid it" in refused
@@ -317,7 +383,7 @@ def test_under_terms_without_a_switch_for_it_a_feature_can_be_turned_on_all_the_
 def test_minutes_say_what_was_looked_for_and_that_none_was_found(server):
     say(server, "account:acme", "person:ada", "person:bo")
     page = html.unescape(come_in(server).get("/meetings/standup").text)
-    assert page.count("We looked for English phrases such as") == 3
+    assert page.count(" in English, and found none that was said outright.") == 3
     assert "Nobody explicitly" not in page
 
 
@@ -326,6 +392,27 @@ def test_recommendations_tell_their_reason_or_who_can_turn_them_on(server):
     assert "Recommendations: off here" in client.get("/recommendations").text
     say(server, "account:acme", "person:ada", "person:bo")
     assert "Nothing to suggest yet" in client.get("/recommendations").text
+
+
+def test_recommendations_name_things_as_people_do_and_lead_to_them(server, monkeypatch):
+    say(server, "account:acme", "person:ada", "person:bo")
+    told = [
+        Suggestion(item=item, score=1.0, because="because you use person/bo", because_item="person/bo")
+        for item in ("channel/general", "meeting/planning", "document/budget", "person/bo", "feature/polls")
+    ]
+    monkeypatch.setattr(Features, "recommend", lambda *_, **__: tuple(told))
+    page = html.unescape(come_in(server).get("/recommendations").text)
+    assert page.count("Why: because you use Bo Berg.") == len(told)
+    for link in (
+        '<a href="/chat/general">general</a>',
+        '<a href="/meetings/planning">planning</a>',
+        '<a href="/search?q=budget">budget</a>',
+        '<a href="/search?q=Bo+Berg&speaker=Bo+Berg">Bo Berg</a>',
+    ):
+        assert link in page
+    assert "did no better here" not in page
+    monkeypatch.setattr(Features, "recommends_by_use", lambda *_: False)
+    assert "measured, and did no better here, so they are not shown" in come_in(server).get("/recommendations").text
 
 
 # --- in a real browser ---
@@ -380,6 +467,43 @@ def test_nothing_is_sent_while_somebody_writes_unless_a_composer_is_at_work(serv
     page.wait_for_timeout(600)
     assert sent
     assert all(url.endswith("/chat/completions") for url in sent)
+    page.get_by_label("Suggest while I type").uncheck()
+    assert "the text does not leave this page" in page.locator("#compose-note").inner_text()
+    page.reload()  # this browser keeps it
+    sent.clear()
+    page.locator("#text").press_sequentially("hello again", delay=5)
+    page.wait_for_timeout(600)
+    assert sent == []
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_what_suggestions_typed_of_a_message_is_counted_and_what_was_deleted_again_is_not(
+    rooms, served, new_page, sign_in, tmp_path
+):
+    put_a_composer_to_work(served, tmp_path)
+    page = sign_in(new_page())
+    page.goto("/chat/printing")
+    box = page.get_by_role("textbox", name="Your message")
+    for deletes in (False, True):
+        box.focus()
+        page.keyboard.type("please s")
+        page.locator("#suggestions button").first.wait_for()
+        page.keyboard.press("Tab")
+        taken = len(box.input_value().strip()) - len("please s")
+        if deletes:
+            box.fill("please wait")
+        text = box.input_value().strip()
+        page.get_by_role("button", name="Send", exact=True).click()
+        page.locator("#messages ~ ol .own").get_by_text(text, exact=True).wait_for()
+        page.wait_for_timeout(300)  # for what follows once the page has settled
+        assert box.input_value() == "", "what was sent is no longer in the box"
+    with served.workspaces.borrow() as workspace:
+        workspace.records.drain()
+        batches = list(workspace.records.rows("feature/compose", categories=["service/usage"]))
+    sent = [json.loads(one)["attributes"] for batch in batches for one in batch["payload"].to_pylist()]
+    counts = {(one["message.taken_characters"], one["message.keys_for_taking"]) for one in sent}
+    assert counts == {(taken, 1), (0, 1)}
 
 
 def patient(new_page, **look):
@@ -438,4 +562,4 @@ def test_the_pages_are_for_everybody_and_the_composer_for_every_hand(  # noqa: P
     page.get_by_label("What to look for").fill("brochure")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("button", name="Open planning").first.click()
-    assert page.url.endswith("/meetings/planning#t-1")
+    assert page.url.endswith("/meetings/planning?turn=1#t-1")

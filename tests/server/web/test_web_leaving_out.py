@@ -142,7 +142,7 @@ def test_a_guest_leaves_out_a_meeting_that_they_were_in(server):
     anchor = re.search(r'name="name" value="visit"><input type="hidden" name="anchor" value="([^"]*)"', page)[1]
     answer = send(client, "exclude", name="visit", anchor=anchor, use="every")
     assert "What concerns you in this meeting is left out of every use of AI." in answer.text
-    assert answer.history[0].headers["location"] == f"/guest#{anchor}"
+    assert answer.history[0].headers["location"] == f"/guest?conversation=visit#{anchor}"
     assert "this conversation was left out" in answer.text
     assert permitted(server, "train/search", "visit") == 0
     assert permitted(server, "train/search") > 0
@@ -212,9 +212,9 @@ def test_over_the_api(server):
     out = ada.post("/v1/exclusions", json={"name": "standup", "purpose": ["train/search"]}).json()
     assert out["left_out_of"] == ["train/search"]
     assert ada.post("/v1/exclusions", json={"name": "standup", "purpose": ["train/search"]}).json()["entry"] is None
-    [listed] = ada.get("/v1/exclusions").json()
+    [listed] = ada.get("/v1/exclusions").json()["items"]
     assert (listed["entry"], listed["purposes"]) == (out["entry"], ["train/search"])
-    assert admin.get("/v1/exclusions").json() == []
+    assert admin.get("/v1/exclusions").json() == {"items": [], "next": None}
     assert ada.post("/v1/exclusions", json={"name": "standup", "account": "acme"}).status_code == 403
     assert ada.post("/v1/exclusions", json={"name": "nowhere"}).status_code == 400
     assert admin.post("/v1/exclusions", json={"name": "standup", "account": "brill"}).status_code == 403

@@ -106,17 +106,24 @@ def test_the_page_shows_the_figures_of_weighing_and_no_others(server, user):
     with server.workspaces.borrow() as workspace:
         [weighing] = workspace.weigh.party(party, purpose=["train/recommend"]).purposes
         names = [name for other in ("orchard", "dairy", "bakery", "museum") if other != account for name in (other,)]
+    for line in (*weighing.verdict, *weighing.own_risks):
+        assert html.escape(line, quote=False) in shown.replace("&#39;", "'")
+    assert shown.index(html.escape(weighing.verdict[0], quote=False).split("'")[0]) < shown.index("<table")
     figures = [*weighing.gains, *weighing.costs]
-    told = [f"{figure.value:,.3f}" for figure in figures if figure.value is not None]
-    assert told
-    for figure in figures:
-        if figure.value is not None:
-            assert f"{figure.low:,.3f} to {figure.high:,.3f}" in shown if figure.low is not None else True
-            assert f"{figure.units:,} " in shown
+    table = re.search("<tbody>.*?</tbody>", shown, re.DOTALL).group()
+    cells = [re.findall("<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall("<tr>(.*?)</tr>", table, re.DOTALL)]
+    assert [row[2] for row in cells] == [
+        "not measured" if figure.value is None else f"{figure.value:,.3f}" for figure in figures
+    ]
+    for row, figure in zip(cells, figures, strict=True):
+        assert row[3] == ("\N{EN DASH}" if figure.low is None else f"{figure.low:,.3f} to {figure.high:,.3f}")
+        assert figure.value is None or row[4].startswith(f"{figure.units:,} ")
     drawn = re.findall(r'class="value"[^>]*>([^<]*)<', shown)
-    assert sorted(drawn) == sorted(told)
+    gains = [figure.first for figure in figures if figure.what == "benefit" and figure.first is not None]
+    told = [f"{100 * first.value:,.1f}" for first in gains]  # of so few people no attack can be measured
+    assert drawn == [told[0], *told]  # the reader's own at a glance, then all
     for how in {figure.how for figure in figures if figure.value is None} - {f"Not measured. {WHEN_ASKED}"}:
-        assert html.escape(how.removeprefix("Not measured. "), quote=False) in shown.replace("&#39;", "'")
+        assert html.escape(how, quote=False) in shown.replace("&#39;", "'")
     assert "not measured" in shown
     assert not [name for name in names if name in shown.lower()]
 

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from volition.server.app import Server
 from volition.server.auth import Role
-from volition.server.web.signin import oidc
+from volition.server.web.signin.provider import provider_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the provider, whose libraries went on
 
@@ -35,7 +35,7 @@ def server(world, issuer):
     server.access.users.add("olga", roles=[Role.OPERATOR], subject=f"{issuer} olga@example.org")
     yield server
     server.close()
-    oidc._provider.cache_clear()
+    provider_of.cache_clear()
 
 
 @pytest.fixture

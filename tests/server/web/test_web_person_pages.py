@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import sqlite3
 import zipfile
+from contextlib import closing
 from datetime import UTC, datetime
 from html import unescape
 
@@ -121,11 +123,36 @@ def test_what_was_recorded_comes_with_its_proof(server, ada):
 
 
 @pytest.mark.slow
+def test_where_all_is_older_than_the_entries_that_prove_it_no_proof_is_offered(server, ada):
+    guest, stranger = visitor(server), visitor(server, "demo-stranger")
+    guest.post(link_of(server))
+    colleague = visitor(server, "demo-administrator")
+    assert "Download the proof" in words(ada.get("/holdings"))
+    assert "Download the proof" in words(guest.get("/holdings"))
+    with server.workspaces.borrow() as workspace:
+        index = workspace.folder / "lake" / "index.db"
+    with closing(sqlite3.connect(index)) as lake, lake:
+        lake.execute("UPDATE records SET batch = NULL")  # as in a lake of the first versions
+    for client in (ada, guest):
+        said = words(client.get("/holdings"))
+        assert "before our public log kept such entries, so there is nothing to prove it by" in said
+        assert "Download the proof" not in said
+        assert client.get("/holdings/collected").status_code == 400
+    assert "Download the proof" not in words(ada.get("/meetings/Order%20talk"))
+    said = words(stranger.get("/holdings"))  # of another account, of whom nothing is held
+    assert "We hold nothing" in said
+    assert "nothing to prove it by" not in said
+    assert "Download the proof" not in said
+    for client, status in ((visitor(server), 303), (colleague, 403)):
+        assert client.get("/holdings").status_code == status
+
+
+@pytest.mark.slow
 def test_the_api_gives_a_person_what_the_page_gives_and_nobody_else_gets_it(server, ada):
     held = ada.get("/v1/people/ada/holdings").json()
     assert sum(day["own"] for day in held["days"]) == 2
     assert zipfile.is_zipfile(io.BytesIO(ada.get("/v1/people/ada/export").content))
-    assert [request["kind"] for request in ada.get("/v1/people/ada/requests").json()] == ["refusal"]
+    assert [request["kind"] for request in ada.get("/v1/people/ada/requests").json()["items"]] == ["refusal"]
     _, token = server.access.tokens.issue("demo-person", name="", roles=[Role.PERSON], scopes=[Scope.READ])
     for part in ("holdings", "export", "collected", "requests"):
         for client, headers in (
@@ -395,7 +422,7 @@ def test_where_the_terms_give_no_say_no_page_speaks_of_a_yes_or_of_a_no_that_cou
     assert "Done" not in requests
     weigh = shown("ada", "/weigh")
     assert "You: not asked by the terms. Acme Ltd: not asked by the terms; allowed since" in weigh
-    assert "Now choose" not in weigh
+    assert "Choose:" not in weigh
     meeting = shown("ada", "/meetings/Order talk")
     assert "What is here was collected before the terms allowed this" in meeting
     assert "the yes that it needs" not in meeting

@@ -14,16 +14,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forging import Forger
-from simulator import DAY_US, SIGNER, world_in
+from simulator import DAY_US, SIGNER, TERMS, world_in
 from volition.canonical import us_to_text
+from volition.consent.claims import ClaimMapping
 from volition.errors import InvalidInputError
 from volition.server.auth import Role
 from volition.transparency.verify.archive import pack
+from volition.workspace import Workspace
 
 sys.path.append(str(Path(__file__).parents[2] / "transparency"))  # the lies are told there
 
+from lies import LIES, collected_proofs, receipts_by_region
+from lies_of_logs import later
 from test_claims import Case, falsified
-from test_dishonest_operator import LIES, cut_off, documents, honest, relined, resigned, verify
+from test_dishonest_operator import cut_off, documents, honest, relined, resigned, succeeded, verify
 from test_prove import bundle
 
 __all__ = ["documents", "honest"]  # fixtures
@@ -85,6 +89,7 @@ def test_the_samples_of_the_formats_hold(checking):
 def test_every_lie_fails_in_a_check_of_its_name(checking, honest):
     assert checking(honest.members)["holds"]
     assert checking(Forger(honest.members).bundle())["holds"]
+    assert checking(succeeded(honest))["holds"]  # a no while a successor was made is owed by it
     survived = []
     for name, (tell, check, _) in LIES.items():
         forger = Forger(honest.members)
@@ -93,6 +98,9 @@ def test_every_lie_fails_in_a_check_of_its_name(checking, honest):
         if not failing(report) or not failing(report)[0].startswith(check):
             survived.append((name, check, failing(report)))
     assert survived == []
+    forger = Forger(honest.members)
+    forger.append("terms", {"terms": {**TERMS.to_json(), "id": "v2"}, "binds": later(forger)})
+    assert [warning.split(":")[0] for warning in checking(forger.bundle())["warnings"]] == ["Without notice"]
 
 
 @pytest.mark.slow
@@ -190,6 +198,10 @@ def test_a_policy_asks_for_the_signatures_of_witnesses(checking, honest):
         policy.replace("quorum both\n", ""),
         twice,
         policy.replace(SIGNER.key.to_text(), north),
+        policy.replace(
+            "group both all north south", "group one any north\ngroup two any north\ngroup both all one two"
+        ),
+        policy.replace("quorum both\n", "quorum both\r\n"),
     ):
         assert told(both, refused) == ["witnesses of it.zip"], refused
 
@@ -224,6 +236,10 @@ def test_small_proofs_hold_and_no_change_of_them_survives(checking, documents):
             if changed == document or is_of_another:
                 continue
             assert not checking(changed)["holds"], (kind, changed)
+    held = {name: checking(receipt)["holds"] for name, receipt in receipts_by_region().items()}
+    assert list(held.values()) == [True, True, *[False] * (len(held) - 2)], held
+    held = {name: checking(proof)["holds"] for name, proof in collected_proofs().items()}
+    assert list(held.values()) == [True, *[False] * (len(held) - 1)], held
     present = documents["present"]
     assert checking(present, person=present["pseudonym"])["holds"]
     assert failing(checking(present, person="0" * 32)) == ["person"]
@@ -243,8 +259,18 @@ def random_entry(randomly, honest, at_us):
         {"until": us_to_text(at_us + randomly.randrange(1, 60) * DAY_US)} if is_yes and randomly.random() < 0.5 else {}
     )
     reaches = randomly.choice([None, "past", us_to_text(at_us - DAY_US)]) if is_yes else None
+    said_us = at_us - randomly.choice([2, 4_000_000, 20_000_000, DAY_US])
+    claim = {"said": us_to_text(said_us), "by": "operator", "source": "crm"}
+    claimed = {"claim": claim} if reaches is None and randomly.random() < 0.5 else {}
     bodies = {
-        "decision": {"party": party, "answer": "yes" if is_yes else "no", **names, "covers": reaches, **ends},
+        "decision": {
+            "party": party,
+            "answer": "yes" if is_yes else "no",
+            **names,
+            "covers": reaches,
+            **ends,
+            **claimed,
+        },
         "region": {"party": party, "region": randomly.choice(["DE", "US", "US-CA"])},
         "signal": {"party": person, "signal": "gpc"},
         "limit": {"account": account, "group": "g", **names, "limited": is_yes, "people": [person]},
@@ -279,6 +305,46 @@ def test_the_page_and_the_software_say_the_same_of_random_logs(checking, honest,
         assert told == {check.name: check.holds for check in verify(members, tmp_path).checks}
         seen |= {name.split()[0] for name, holds in told.items() if not holds}
     assert {"permits", "forgetting"} <= seen, "the logs were all too honest"
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_the_page_reads_an_imported_answer_as_the_software_does(checking, honest, tmp_path):
+    party = honest.world.party("acme")
+    claim = {"said": "2024-01-01T00:00:00.000000Z", "by": "operator", "source": "crm", "id": "0" * 32}
+    wrong = [
+        {"said": "2100-01-01"},
+        {"said": "1969-12-31"},
+        {"by": "me"},
+        {"source": ""},
+        {"id": "7"},
+        {"wording": "May we?"},
+    ]
+    for says in ({}, {"wording": "a" * 64}, *wrong, {"more": 1}):
+        forger = Forger(honest.members)
+        body = {"party": party, "answer": "no", "data": ["service"], "purpose": ["train"], "covers": None}
+        forger.append("decision", {**body, "claim": {**claim, **says}})
+        members = forger.bundle()
+        told = {check["name"]: check["holds"] for check in checking(members)["checks"]}
+        assert told == {check.name: check.holds for check in verify(members, tmp_path).checks}, says
+        assert told["terms"] == (says in ({}, {"wording": "a" * 64})), says
+    with Workspace.create(tmp_path / "w") as workspace:
+        workspace.people.add_account("acme", "Acme")
+        workspace.people.add_person("ada", account="acme")
+        mapping = ClaimMapping(
+            source="crm",
+            columns={name: name for name in ("party", "answer", "said", "id", "wording")},
+            data=("content",),
+            purpose=("train",),
+        )
+        row = {"party": "ada", "answer": "yes", "said": "2024-01-01T00:00:00Z", "id": 1, "wording": "May we?"}
+        workspace.consent.import_([row], mapping)
+        receipt, key = workspace.proofs.receipt("ada", workspace.ledger.size - 1), workspace.verifier.to_text()
+    report = checking(receipt, key)
+    assert failing(report) == []
+    assert any("when and where it was given" in one for one in report["claimed"])
+    receipt["record"]["dpv:hasConsentStatus"]["volition:claim"]["dct:source"] = "another"
+    assert failing(checking(receipt, key)) != []
 
 
 def fill(page, data):

@@ -1,21 +1,22 @@
 """The API as one application: its routes, its failures as problem details, its OpenAPI document, health and metrics."""
 
 import logging
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.exceptions import HTTPException
 
 from volition import canonical
 from volition.errors import VolitionError
 from volition.server.api import (
+    changes,
     decisions,
+    embeds,
     exclusions,
     forgettings,
     ingest,
@@ -23,45 +24,70 @@ from volition.server.api import (
     limits,
     models,
     parties,
+    recordings,
     rights,
     runs,
     sharings,
     snapshots,
+    summaries,
+    switches,
     terms,
     weigh,
 )
+from volition.server.api.health import Health
 from volition.server.api.idempotency import Idempotency, StoredAnswers
 from volition.server.api.may import May
 from volition.server.api.schemas import ProblemDetails
+from volition.server.api.security import requires
 from volition.server.api.webhooks import Webhooks
-from volition.server.asgi import App, Message, Receive, Send
-from volition.server.auth import Access
+from volition.server.asgi import Message, Receive, Send
+from volition.server.auth import STAFF, Access, Principal, Scope
+from volition.server.changes import ChangeWaiters
+from volition.server.followers import Followers
 from volition.server.http_errors import (
     MEDIA_TYPE,
+    UNAUTHORIZED,
     UNEXPECTED,
     UNPROCESSABLE,
     Failure,
+    HttpError,
     failure_of,
     failure_of_status,
     problem,
 )
 from volition.server.jobs import Jobs
+from volition.server.lanes import Lanes
+from volition.server.metrics import MEDIA_TYPE as METRICS_TYPE
+from volition.server.metrics import Metrics
+from volition.server.observing import route_of
+from volition.server.reading import NOBODY
 from volition.server.settings import ServerSettings
-from volition.workspace.pool import Workspaces
+from volition.workspace.pool import Lane
 
 PATHS: Final = ("/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/gpc.json")
 """Paths that begin like this belong to the API."""
 
 _MAY: Final = "/v1/may"
+_SIGNED: Final = frozenset({"/v1/webhooks/zoom"})
+"""What takes something from those who have not signed in, since it is signed itself."""
+
+_UPLOADS: Final = {"/v1/logs": Scope.COLLECT, "/v1/traces": Scope.COLLECT, _MAY: Scope.MAY}
+"""What takes more than a document, from staff who have the scope."""
+
 _STARTED: Final = datetime.now(UTC).date().isoformat()
 _ROUTES: Final = (
     terms,
     parties,
     decisions,
+    switches,
+    embeds,
     limits,
     exclusions,
     sharings,
+    recordings,
+    summaries,
     ledger,
+    changes,
     snapshots,
     runs,
     models,
@@ -78,23 +104,65 @@ _log = logging.getLogger(__name__)
 class Api:
     """The API of one server; close it."""
 
-    def __init__(self, *, access: Access, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings) -> None:
-        """Put it together; `middleware.SecurityMiddleware` stands before it."""
-        self._may = May(workspaces)
+    def __init__(  # noqa: PLR0913 - what answers are made from
+        self,
+        *,
+        access: Access,
+        lanes: Lanes,
+        jobs: Jobs,
+        followers: Followers,
+        change_waiters: ChangeWaiters,
+        settings: ServerSettings,
+        metrics: Metrics,
+        has_worker: bool,
+        takes_telemetry: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Put it together; `middleware.SecurityMiddleware` stands before it.
+
+        `has_worker`: whether it does its jobs; `takes_telemetry`: whether what takes in telemetry is well.
+        """
+        self._limits = settings.limits
+        self._may = May(lanes)
         self._webhooks = Webhooks(
-            settings.webhooks, database=access.database, workspaces=workspaces, clock=canonical.now_us
+            settings.webhooks,
+            database=access.database,
+            workspaces=lanes.workspaces,
+            clock=canonical.now_us,
+            trust_env=settings.uses_environment_proxies,
         )
-        self._metrics = _Metrics(workspaces)
-        self.app = _application(workspaces=workspaces, jobs=jobs, settings=settings, metrics=self._metrics)
-        self._rest = Idempotency(self.app, StoredAnswers(access.database))
+        health = Health(lanes, jobs=jobs if has_worker else None, takes_telemetry=takes_telemetry)
+        self.app = _application(
+            access=access,
+            lanes=lanes,
+            jobs=jobs,
+            followers=followers,
+            change_waiters=change_waiters,
+            settings=settings,
+            metrics=metrics,
+            health=health,
+        )
+        self._rest = Idempotency(self.app, StoredAnswers(access.database), without=_SIGNED)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["path"] == _MAY and scope["method"] == "POST":
-            self._metrics.may_requests.inc()
+            scope["volition.route"] = _MAY
             await self._may(scope, receive, send)
             return
-        await self._metrics.measured(self._rest, scope, receive, send)
+        await self._rest(scope, receive, send)
+
+    def largest(self, path: str, who: Principal | None) -> int:
+        """Return how long a body may be that somebody sends to a path, bytes.
+
+        Raises:
+            HttpError: Nobody signed in, and what is sent there is taken from those alone who did.
+        """
+        if who is None:
+            if path in _SIGNED:
+                return self._limits.json_bytes
+            raise HttpError(UNAUTHORIZED, "Send a token: Authorization: Bearer vol_...")
+        may_upload = _UPLOADS.get(path) in who.scopes and who.is_any(STAFF)
+        return self._limits.upload_bytes if may_upload else self._limits.json_bytes
 
     def close(self) -> None:
         """Stop the webhooks, and let go of the leases."""
@@ -102,12 +170,24 @@ class Api:
         self._may.close()
 
 
-def _application(*, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings, metrics: "_Metrics") -> FastAPI:
+def _application(  # noqa: PLR0913 - what answers are made from
+    *,
+    access: Access,
+    lanes: Lanes,
+    jobs: Jobs,
+    followers: Followers,
+    change_waiters: ChangeWaiters,
+    settings: ServerSettings,
+    metrics: Metrics,
+    health: Health,
+) -> FastAPI:
     app = FastAPI(title="Volition", version="1", openapi_url=None, docs_url=None, redoc_url=None)
-    app.state.workspaces, app.state.jobs, app.state.settings = workspaces, jobs, settings
+    app.router.redirect_slashes = False  # it would answer with whatever host the request names
+    app.state.lanes, app.state.jobs, app.state.followers, app.state.settings = lanes, jobs, followers, settings
+    app.state.access, app.state.change_waiters = access, change_waiters
     for module in _ROUTES:
         app.include_router(module.routes, responses={"4XX": _PROBLEM, "5XX": _PROBLEM})
-    _add_operations(app, workspaces, metrics)
+    _add_operations(app, lanes, metrics, health)
     app.add_exception_handler(VolitionError, _failed)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _http)
@@ -115,7 +195,7 @@ def _application(*, workspaces: Workspaces, jobs: Jobs, settings: ServerSettings
     return app
 
 
-def _add_operations(app: FastAPI, workspaces: Workspaces, metrics: "_Metrics") -> None:
+def _add_operations(app: FastAPI, lanes: Lanes, metrics: Metrics, health: Health) -> None:
     """Add what operators and their tools ask for: the document, health, metrics."""
     document: dict[str, Any] = {}
 
@@ -126,20 +206,26 @@ def _add_operations(app: FastAPI, workspaces: Workspaces, metrics: "_Metrics") -
         return JSONResponse(document)
 
     @app.get("/healthz", include_in_schema=False)
-    def healthy() -> JSONResponse:
-        return JSONResponse({"status": "ok"})
+    async def healthy() -> JSONResponse:
+        trouble = await health.trouble()
+        return JSONResponse({"status": trouble or "ok"}, status_code=503 if trouble else 200)
 
     @app.get("/readyz", include_in_schema=False)
-    def ready() -> JSONResponse:
+    async def ready() -> JSONResponse:
         try:
-            with workspaces.borrow() as workspace:
-                return JSONResponse({"status": "ok", "ledger": workspace.ledger.size})
+            await lanes.run(Lane.READING, lambda workspace: workspace.ledger.size)
         except VolitionError as error:
-            return JSONResponse({"status": "not ready", "detail": str(error)}, status_code=503)
+            _log.warning("Not ready: %s", error)
+            return JSONResponse({"status": "not ready"}, status_code=503)
+        trouble = await health.trouble_beside()  # it is told, and people go on being answered: a no waits for no worker
+        return JSONResponse({"status": "ok"} | ({"trouble": trouble} if trouble else {}))  # nothing that grows: it
+        # would date a decision for strangers
 
     @app.get("/metrics", include_in_schema=False)
-    def show_metrics() -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    def show_metrics(_: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)]) -> Response:
+        return Response(
+            metrics.text(), media_type=METRICS_TYPE
+        )  # in a thread of no queue: asked most when all are full
 
     @app.get("/.well-known/gpc.json", include_in_schema=False)
     def gpc() -> JSONResponse:
@@ -164,12 +250,29 @@ _QUESTION: Final[dict[str, Any]] = {
 }
 
 
+_VERDICT: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["permitted", "reason"],
+    "properties": {
+        "permitted": {"type": "boolean"},
+        "reason": {"type": ["string", "null"], "description": "Why not; null where it is permitted."},
+        "party": {"type": ["string", "null"], "description": "On whom it depends; for auditors and operators."},
+        "since": {"type": ["string", "null"], "description": "Likewise."},
+        "good_for_ms": {"type": "integer", "description": "For how long it may be repeated; where `hold` asked."},
+    },
+}
+
+
 def _document(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document: FastAPI's, and the one route that works without FastAPI."""
     document = get_openapi(title="Volition", version="1", openapi_version="3.1.0", routes=app.routes)
     document.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
-    purpose = {"purpose": {"type": "string"}}
+    hold = {
+        "type": "boolean",
+        "description": "Whether to say in `good_for_ms` for how long the answer may be repeated.",
+    }
+    purpose = {"purpose": {"type": "string"}, "hold": hold}
     single = {
         **_QUESTION,
         "required": ["purpose", *_QUESTION["required"]],
@@ -181,6 +284,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {**purpose, "questions": {"type": "array", "items": _QUESTION}},
     }
+    verdicts = {
+        "type": "object",
+        "required": ["answers"],
+        "properties": {"answers": {"type": "array", "items": _VERDICT}},
+    }
     document["paths"][_MAY] = {
         "post": {
             "tags": ["may"],
@@ -191,7 +299,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             "responses": {
                 "200": {
                     "description": "The verdict, or one for each question",
-                    "content": {"application/json": {"schema": {"type": "object"}}},
+                    "content": {"application/json": {"schema": {"oneOf": [_VERDICT, verdicts]}}},
                 },
                 "4XX": _PROBLEM,
                 "5XX": _PROBLEM,
@@ -202,9 +310,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 
 def _problem(failure: Failure, detail: str, **more: Any) -> JSONResponse:  # noqa: ANN401 - any JSON value
-    headers = {"www-authenticate": "Bearer"} if failure.status == 401 else None
     return JSONResponse(
-        problem(failure, detail, **more), status_code=failure.status, media_type=MEDIA_TYPE, headers=headers
+        problem(failure, detail, **more), status_code=failure.status, media_type=MEDIA_TYPE, headers=failure.headers
     )
 
 
@@ -230,38 +337,7 @@ def _http(_: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _log.error("%s %s failed", request.method, route_of(request.scope), exc_info=error)
     return _problem(
         UNEXPECTED, "The server failed, and nothing was done by halves. The operator finds the reason in the log."
     )
-
-
-class _Metrics:
-    """Metrics for Prometheus; none of them names a party."""
-
-    def __init__(self, workspaces: Workspaces) -> None:
-        self._workspaces = workspaces
-        self._registry = CollectorRegistry()
-        self.may_requests = Counter("volition_may_requests", "Requests to /v1/may", registry=self._registry)
-        self._requests = Counter(
-            "volition_requests", "Requests to other routes", ("method", "status"), registry=self._registry
-        )
-        self._seconds = Histogram("volition_request_seconds", "How long they took", registry=self._registry)
-        self._ledger = Gauge("volition_ledger_entries", "Entries of the ledger", registry=self._registry)
-        self._owed = Gauge("volition_forgettings_owed", "Forgettings that are due", registry=self._registry)
-
-    async def measured(self, app: App, scope: Message, receive: Receive, send: Send) -> None:
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._requests.labels(scope["method"], str(message["status"])).inc()
-            await send(message)
-
-        with self._seconds.time():
-            await app(scope, receive, noting)
-
-    def text(self) -> bytes:
-        """Return the metrics as they are now."""
-        with suppress(VolitionError), self._workspaces.borrow() as workspace:
-            self._ledger.set(workspace.ledger.size)
-            self._owed.set(len(workspace.models.owed()))
-        return generate_latest(self._registry)

@@ -6,11 +6,19 @@ from fastapi import APIRouter
 
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
-from volition.server.api.schemas import ExcludedOut, ExclusionIn, LeftOutOut
-from volition.server.api.security import WorkspaceDep, requires
+from volition.server.api.schemas import (
+    Cursor,
+    ExcludedOut,
+    ExclusionIn,
+    LeftOutOut,
+    Limit,
+    Listing,
+    newest_first,
+    paged,
+)
+from volition.server.api.security import DecisionWorkspaceDep, WorkspaceDep, requires
 from volition.server.auth import Principal, Role, Scope
 from volition.server.http_errors import FORBIDDEN, HttpError
-from volition.workspace.exclusions import EVERY_USE
 
 routes = APIRouter(prefix="/v1", tags=["exclusions"])
 
@@ -19,25 +27,30 @@ routes = APIRouter(prefix="/v1", tags=["exclusions"])
 def list_exclusions(
     who: Annotated[Principal, requires(Scope.READ, Role.PERSON, Role.GUEST, Role.ADMINISTRATOR)],
     workspace: WorkspaceDep,
-) -> list[LeftOutOut]:
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[LeftOutOut]:
     """List what you have left out of your account's conversations; an administrator, what the account has."""
     account, by = _who(who, None)
-    return [
+    found = sorted(workspace.exclusions.of(account, by=by), key=lambda one: -one.seq)
+    page, following = paged(found, lambda one: newest_first(one.seq), cursor, limit)
+    items = [
         LeftOutOut(conversation=one.conversation, purposes=list(one.purposes), at=us_to_text(one.at_us), entry=one.seq)
-        for one in workspace.exclusions.of(account, by=by)
+        for one in page
     ]
+    return Listing(items=items, next=following)
 
 
 @routes.post("/exclusions", status_code=201)
 def exclude(
     who: Annotated[Principal, requires(Scope.DECIDE, Role.PERSON, Role.GUEST, Role.ADMINISTRATOR, Role.OPERATOR)],
-    workspace: WorkspaceDep,
+    workspace: DecisionWorkspaceDep,
     body: ExclusionIn,
 ) -> ExcludedOut:
     """Leave a conversation out of some uses, or of every use, or take it back in."""
     account, by = _who(who, body)
     entry = workspace.exclusions.exclude(
-        body.name, account=account, by=by, purpose=body.purpose or EVERY_USE, excluded=body.excluded
+        body.name, account=account, by=by, purpose=body.purpose or (), excluded=body.excluded
     )
     left_out_of = workspace.exclusions.of_conversation(body.name, account=account, by=by)
     return ExcludedOut(entry=None if entry is None else entry.seq, left_out_of=list(left_out_of))

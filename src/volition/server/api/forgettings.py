@@ -7,7 +7,7 @@ from fastapi import APIRouter
 
 from volition.learning.forget import Owed
 from volition.server.api.runs import run_out
-from volition.server.api.schemas import RunOut
+from volition.server.api.schemas import Cursor, Limit, Listing, RunOut, paged
 from volition.server.api.security import JobsDep, WorkspaceDep, requires
 from volition.server.auth import STAFF, Principal, Role, Scope
 from volition.server.entry_readers import people_in
@@ -20,27 +20,22 @@ routes = APIRouter(prefix="/v1")
 def list_owed(
     who: Annotated[Principal, requires(Scope.READ, *STAFF, reads="owed")],
     workspace: WorkspaceDep,
-) -> list[dict[str, Any]]:
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[dict[str, Any]]:
     """List every forgetting that is due, the earliest first: accounts by name, of people how many and why."""
-    found = workspace.models.owed()
-    note_named(workspace, who, "owed", [owed.to_json() for owed in found])
-    return [_without_people(owed) for owed in found]
+    page, following = paged(workspace.models.owed(), lambda owed: f"{owed.due_us:020d}/{owed.model}", cursor, limit)
+    note_named(workspace, who, "owed", [owed.to_json() for owed in page])
+    return Listing(items=[_without_people(owed) for owed in page], next=following)
 
 
 @routes.post("/forgettings", tags=["forgettings"], status_code=202)
 def forget(
-    _: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR, is_final=True)],
     jobs: JobsDep,
 ) -> RunOut:
     """Carry out every forgetting that is due."""
-    job = jobs.start(
-        "forget",
-        lambda workspace, progress: [
-            {"model": done.model, "successor": done.successor, "rows": done.rows}
-            for done in workspace.forgetting.forget(progress=progress)
-        ],
-    )
-    return run_out(job)
+    return run_out(jobs.start("forget", by=who.acts_as, once=True))
 
 
 def _without_people(owed: Owed) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """Idempotency: the answer to a `POST` with an `Idempotency-Key` is kept for a day, and a repeat gets it again.
 
 It covers `POST` under `/v1` alone, and each user's keys are their own. The same key with another request is an error,
-as is a key whose first request is still being answered. A failure on the server's side is not kept, so the request may
-be sent again.
+as is a key whose first request is still being answered; a request of another token is another one, unless both act as
+the same roles with the same scopes. Kept is only what would be answered again: no failure on the server's side, and no
+refusal that may have gone by the next time. A key whose request died with its server can be used again.
+
+What is signed by its sender (Zoom's webhooks) has no keys here: nothing is kept before the signature is looked at.
 
 Source: draft-ietf-httpapi-idempotency-key-header.
 """
@@ -17,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from volition.errors import VolitionError
 from volition.server.asgi import App, Message, Receive, Send, read_body
+from volition.server.auth import Principal
 from volition.server.auth.database import WebDatabase
 from volition.server.http_errors import CONFLICT, INVALID_INPUT, UNPROCESSABLE, failure_of, send_problem
 
@@ -27,6 +31,8 @@ KEPT_ANSWERS_US: Final = 24 * 3600 * 1_000_000
 """How long the answer to a write is kept under its idempotency key, microseconds."""
 
 _LONGEST_KEY: Final = 255
+_PASSING: Final = frozenset({401, 403, 408, 409, 413, 429})
+"""Statuses of refusals that may have gone by the next time."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS answers (user TEXT NOT NULL, key TEXT NOT NULL, asked TEXT NOT NULL, at_us INTEGER NOT NULL,
                                     status INTEGER, type TEXT, body BLOB, PRIMARY KEY (user, key)) STRICT;
@@ -51,12 +57,14 @@ class StoredAnswer:
 
 
 class StoredAnswers:
-    """StoredAnswers to writes, kept in `web.db`."""
+    """Answers to writes, kept in `web.db`; one server at a time keeps them."""
 
     def __init__(self, database: WebDatabase) -> None:
-        """Keep them in `database`."""
+        """Keep them in `database`; what an earlier server never came to answer is no longer being answered."""
         self._database = database
         database.create(_SCHEMA)
+        with database.writing() as db:
+            db.execute("DELETE FROM answers WHERE status IS NULL")
         database.forgetters.append(self._forget)
 
     def _forget(self, names: Collection[str]) -> None:
@@ -99,17 +107,19 @@ class StoredAnswers:
 class Idempotency:
     """ASGI middleware before the API's routes."""
 
-    def __init__(self, app: App, answers: StoredAnswers) -> None:
-        """Stand before `app`, and keep its answers."""
+    def __init__(self, app: App, answers: StoredAnswers, *, without: Collection[str] = ()) -> None:
+        """Stand before `app`, and keep its answers, but for those of the paths in `without`."""
         self._app = app
         self._answers = answers
+        self._without = without
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Give the answer that was kept, or hand the request on."""
         key = next((value for name, value in scope.get("headers", ()) if name == b"idempotency-key"), None)
         context: RequestContext | None = scope.get("volition")
         is_write = scope["type"] == "http" and scope["method"] == "POST"
-        if not is_write or key is None or context is None or context.who is None:
+        is_covered = is_write and scope["path"] not in self._without
+        if not is_covered or key is None or context is None or context.who is None:
             await self._app(scope, receive, send)
             return
         if not 1 <= len(key) <= _LONGEST_KEY:
@@ -120,7 +130,7 @@ class Idempotency:
         except VolitionError as error:
             await send_problem(send, failure_of(error), str(error))
             return
-        request = hashlib.sha256(scope["path"].encode() + b"\0" + scope["query_string"] + b"\0" + body).hexdigest()
+        request = _digest(scope, context.who, body)
         user, name = context.who.user, key.decode("latin-1")
         known = await run_in_threadpool(self._answers.begin, user, name, request)
         if known is None:
@@ -141,6 +151,13 @@ class Idempotency:
             await send({"type": "http.response.body", "body": known.body})
 
 
+def _digest(scope: Message, who: Principal, body: bytes) -> str:
+    """Return the digest of a request: what is asked, and as what."""
+    acting = [sorted(who.roles), sorted(who.scopes), who.account, who.person]
+    parts = (scope["path"].encode("utf-8", "surrogateescape"), scope["query_string"], json.dumps(acting).encode(), body)
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
 class _Copy:
     """Passes on a request whose body was read already, and copies its answer."""
 
@@ -159,8 +176,8 @@ class _Copy:
         self._is_whole = True
 
     def kept(self, request: str) -> StoredAnswer | None:
-        """Return what is to be kept; none where the server failed."""
-        if not self._is_whole or not 100 <= self._status < 500:
+        """Return what is to be kept; none where the request may be answered otherwise when it is sent again."""
+        if not self._is_whole or not 200 <= self._status < 500 or self._status in _PASSING:
             return None
         return StoredAnswer(
             request=request,

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from volition.errors import InvalidInputError
 from volition.server.api.ledger import entry_out
-from volition.server.api.schemas import EntryOut, GroupOut, LimitIn, PathId
-from volition.server.api.security import WorkspaceDep, check_speaks_for, requires
+from volition.server.api.schemas import Cursor, EntryOut, GroupOut, Limit, LimitIn, Listing, PathId, paged
+from volition.server.api.security import DecisionWorkspaceDep, WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import Principal, Role, Scope
 from volition.server.entry_readers import entry_reader
 from volition.server.reading import NOBODY
@@ -20,16 +20,20 @@ def list_limits(
     who: Annotated[Principal, requires(Scope.READ, Role.ADMINISTRATOR, Role.OPERATOR, reads=NOBODY)],
     workspace: WorkspaceDep,
     account: PathId,
-) -> list[GroupOut]:
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[GroupOut]:
     """List the limits of an account that are in force: its lock first, then its groups by name."""
     check_speaks_for(who, f"account:{account}")
-    return [GroupOut.model_validate(group.to_json()) for group in workspace.consent.limits(account)]
+    found = workspace.consent.limits(account)
+    page, following = paged(found, lambda group: f"={group.name}", cursor, limit)  # the lock has no name, but a cursor
+    return Listing(items=[GroupOut.model_validate(group.to_json()) for group in page], next=following)
 
 
 @routes.post("/accounts/{account}/limits", tags=["decisions"], status_code=201)
 def limit(
     who: Annotated[Principal, requires(Scope.DECIDE, Role.ADMINISTRATOR, Role.OPERATOR)],
-    workspace: WorkspaceDep,
+    workspace: DecisionWorkspaceDep,
     account: PathId,
     body: LimitIn,
 ) -> list[EntryOut]:

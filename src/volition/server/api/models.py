@@ -38,23 +38,19 @@ def show_findings(
 
 @routes.post("/models/{model}/audit", tags=["models"], status_code=202)
 def audit(
-    _: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
     jobs: JobsDep,
     workspace: WorkspaceDep,
     model: PathId,
 ) -> RunOut:
     """Audit a model; the run's result is the findings."""
     workspace.models.open(model)
-    job = jobs.start(
-        f"audit {model}",
-        lambda workspace, progress: [one.to_json() for one in workspace.models.audit(model, progress=progress)],
-    )
-    return run_out(job)
+    return run_out(jobs.start("audit", model, by=who.acts_as))
 
 
 @routes.post("/models/{model}/release", tags=["models"], status_code=201)
 def release(
-    _: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR)], workspace: WorkspaceDep, model: PathId
+    _: Annotated[Principal, requires(Scope.TRAIN, Role.OPERATOR, is_final=True)], workspace: WorkspaceDep, model: PathId
 ) -> dict[str, Any]:
     """Release a model, with a signed model card."""
     entry = workspace.models.release(model)

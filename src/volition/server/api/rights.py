@@ -15,6 +15,8 @@ from volition.server.api.schemas import (
     PathId,
     access_out,
     cursor_after,
+    newest_first,
+    paged,
     read_cursor,
 )
 from volition.server.api.security import ALL_ROLES, WorkspaceDep, check_is_person, requires
@@ -95,12 +97,15 @@ def list_requests(
     who: Annotated[Principal, requires(Scope.READ, *PEOPLE, Role.OPERATOR, reads="requests")],
     workspace: WorkspaceDep,
     person: PathId,
-) -> list[dict[str, Any]]:
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[dict[str, Any]]:
     """List every no of a person, the newest first, with the models that must forget for it, and by when."""
     check_is_person(who, person)
-    found = [request.to_json() for request in workspace.rights.requests(workspace.party(f"person:{person}"))]
-    note_reading(workspace, who, "requests", [person], records=len(found))
-    return found
+    found = sorted(workspace.rights.requests(workspace.party(f"person:{person}")), key=lambda one: -one.seq)
+    page, following = paged(found, lambda one: newest_first(one.seq), cursor, limit)
+    note_reading(workspace, who, "requests", [person], records=len(page))
+    return Listing(items=[request.to_json() for request in page], next=following)
 
 
 @routes.get("/accesses")

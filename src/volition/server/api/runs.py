@@ -1,17 +1,18 @@
 """Routes of the runs: background jobs, their progress, and starting a training."""
 
 import json
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from volition.server.api.schemas import PathId, RunIn, RunOut
-from volition.server.api.security import JobsDep, WorkspaceDep, requires
+from volition.server.api.schemas import Cursor, Limit, Listing, PathId, RunIn, RunOut, paged
+from volition.server.api.security import FollowersDep, JobsDep, WorkspaceDep, requires
 from volition.server.auth import STAFF, Principal, Role, Scope
-from volition.server.jobs import Job, Jobs
+from volition.server.http_errors import FORBIDDEN, HttpError
+from volition.server.jobs import Job
 from volition.server.reading import NOBODY
+from volition.server.work import may_cancel
 
 routes = APIRouter(prefix="/v1")
 
@@ -20,14 +21,22 @@ routes = APIRouter(prefix="/v1")
 def list_runs(
     _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)],
     jobs: JobsDep,
-) -> list[RunOut]:
-    """List the background jobs of this server, oldest first."""
-    return [run_out(job) for job in jobs.all()]
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Listing[RunOut]:
+    """List the background jobs, oldest first; of those of a kind that are over, the newest thousand."""
+    found = sorted(jobs.all(), key=_place)
+    page, following = paged(found, _place, cursor, limit)
+    return Listing(items=[run_out(job) for job in page], next=following)
+
+
+def _place(job: Job) -> str:
+    return f"{job.started_us:020d}/{job.id}"
 
 
 @routes.post("/runs", tags=["runs"], status_code=202)
 def train(
-    _: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
     jobs: JobsDep,
     workspace: WorkspaceDep,
     body: RunIn,
@@ -36,17 +45,25 @@ def train(
     workspace.models.family(body.family)
     if body.snapshot is not None:
         workspace.snapshots.open(body.snapshot)
-    job = jobs.start(
-        f"train {body.family}",
-        lambda workspace, progress: workspace.models.train(body.family, body.snapshot, progress=progress).id,
-    )
-    return run_out(job)
+    payload = {} if body.snapshot is None else {"snapshot": body.snapshot}
+    return run_out(jobs.start("train", body.family, payload=payload, by=who.acts_as))
 
 
 @routes.get("/runs/{run}", tags=["runs"])
 def show_run(_: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)], jobs: JobsDep, run: PathId) -> RunOut:
     """Return a run as it is now."""
     return run_out(jobs.job(run))
+
+
+@routes.post("/runs/{run}/cancel", tags=["runs"], status_code=202)
+def cancel_run(
+    who: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)], jobs: JobsDep, run: PathId
+) -> RunOut:
+    """Have a run stop: at once where it waits, at its next step where it runs."""
+    job = jobs.job(run)
+    if not may_cancel(who, job):
+        raise HttpError(FORBIDDEN, "Only an operator may cancel this.")
+    return run_out(jobs.cancel(run))
 
 
 @routes.get(
@@ -56,16 +73,19 @@ def show_run(_: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)]
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 def follow_run(
-    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)], jobs: JobsDep, run: PathId
+    _: Annotated[Principal, requires(Scope.READ, *STAFF, reads=NOBODY)],
+    jobs: JobsDep,
+    followers: FollowersDep,
+    run: PathId,
 ) -> StreamingResponse:
     """Follow a run as server-sent events: its document at each change, until it is over."""
     jobs.job(run)
-    return StreamingResponse(_events(jobs, run), media_type="text/event-stream")
+    events = followers.follow(run, _event)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
-def _events(jobs: Jobs, run: str) -> Iterator[str]:
-    for job in jobs.follow(run):
-        yield f"data: {json.dumps(job.to_json())}\n\n"
+def _event(job: Job) -> str:
+    return f"data: {json.dumps(job.to_json())}\n\n"
 
 
 def run_out(job: Job) -> RunOut:

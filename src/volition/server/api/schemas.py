@@ -18,7 +18,7 @@ Id = Annotated[str, Field(min_length=1, max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=500, description="The largest number of items on a page.")]
 PathId = Annotated[str, Path(min_length=1, max_length=200)]
 Cursor = Annotated[
-    str | None, Query(max_length=400, description="`next` of the previous page; none for the first one.")
+    str | None, Query(max_length=500, description="`next` of the previous page; none for the first one.")
 ]
 
 
@@ -86,6 +86,45 @@ class PersonOut(BaseModel):
     pseudonym: str | None
 
 
+class ClaimIn(Schema):
+    """An answer that was given elsewhere."""
+
+    party: str = Field(max_length=320, description='"account:ID", "person:ID", or a name that they go by in `account`.')
+    account: Id | None = Field(default=None, description="The account in which the party goes by that name.")
+    answer: Literal["yes", "no"]
+    data: Annotated[list[str], Field(min_length=1, max_length=20)]
+    purpose: Annotated[list[str], Field(min_length=1, max_length=20)]
+    said: str = Field(max_length=64, description="When it was given: an instant with a time zone, not in the future.")
+    until: str | None = Field(default=None, max_length=64, description="When a yes ends (not included).")
+    wording: str | None = Field(default=None, max_length=65_536, description="The text shown; its digest is kept.")
+    id: str | None = Field(default=None, max_length=500, description="What the source calls it; imported once.")
+
+
+class ClaimsIn(Schema):
+    """Answers that were given elsewhere."""
+
+    source: str = Field(description="Where they were given, as the ledger is to name it.")
+    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
+    decisions: list[ClaimIn] = Field(min_length=1, max_length=5000)
+
+
+class SetAsideOut(BaseModel):
+    """An answer that was not taken."""
+
+    line: int = Field(description="Its place in the list, counted from 1.")
+    why: str
+
+
+class ImportOut(BaseModel):
+    """What an import did."""
+
+    dry_run: bool
+    new: int = Field(description="How many answers were recorded.")
+    known: int = Field(description="How many were there already, word for word.")
+    set_aside: int = Field(description="How many were not taken.")
+    rows: list[SetAsideOut]
+
+
 class DecisionIn(Schema):
     """A yes or a no of a party, "account:ID" or "person:ID"."""
 
@@ -95,6 +134,107 @@ class DecisionIn(Schema):
     purpose: Annotated[list[str], Field(min_length=1, max_length=20)]
     covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
     until: str | None = Field(default=None, description="When a yes ends (not included): an instant. By default never.")
+
+
+class SettingIn(Schema):
+    """A yes or a no to a switch; without one, a no to everything on which the terms give a say."""
+
+    party: Id | None = Field(default=None, description="By default the caller, the person first.")
+    account: Id | None = Field(default=None, description="Whose terms count; by default the party's.")
+    switch: Annotated[str, Field(max_length=200)] | None = None
+    answer: Literal["yes", "no"]
+    covers: str | None = Field(default=None, description='How far back a yes reaches: "past", or an instant.')
+    until: str | None = Field(default=None, description="When a yes ends (not included): an instant. By default never.")
+
+
+class SettingLine(BaseModel):
+    """One kind of data under one purpose of a switch.
+
+    `allowed` is as far as the party and its account go; others whom a record concerns may still refuse. `since` is from
+    when on (null for any time), `reason` why it is not, and `say` what say the terms give the party.
+    """
+
+    category: str
+    purpose: str
+    say: Literal["none", "may-refuse", "asked"]
+    answer: str
+    allowed: bool
+    since: str | None
+    reason: str | None
+    until: str | None
+    limited: bool
+    by_signal: bool
+
+
+class TurnedOff(BaseModel):
+    """A purpose that a no turns off.
+
+    `whole` is false where it reaches only the kinds of data in `categories`, and `besides` is true where the switch is
+    not named for the purpose.
+    """
+
+    purpose: str
+    whole: bool
+    categories: list[str]
+    besides: bool
+
+
+class SettingOut(BaseModel):
+    """One switch: what was answered, for how much of it the use is allowed, and what a no would turn off.
+
+    `forget_days` is within how many days models must forget after a no; null where none learns by it.
+    """
+
+    switch: str
+    title: str
+    purposes: list[str]
+    answer: Literal["yes", "no", "nothing", "ended", "mixed"]
+    state: Literal["all", "part", "none"]
+    has_say: bool
+    reaches_back: bool
+    until: str | None
+    turns_off: list[TurnedOff]
+    forget_days: int | None
+    lines: list[SettingLine]
+
+
+class SettingsOut(BaseModel):
+    """Every switch of a party; `can_refuse_all` says whether one no to everything is on offer."""
+
+    party: str
+    account: str
+    organisation: str
+    terms: str | None
+    accepted: bool
+    erased: bool
+    can_refuse_all: bool
+    settings: list[SettingOut]
+
+
+class SettingSaid(BaseModel):
+    """The ledger's entry of an answer, and every switch as it stands after it."""
+
+    entry: int
+    after: SettingsOut
+
+
+class EmbedTokenIn(Schema):
+    """For whom a token is, and on whose pages: an origin, such as https://app.example."""
+
+    person: Id
+    origin: Annotated[str, Field(min_length=1, max_length=300)]
+    account: Id | None = Field(default=None, description="Of a guest: the account whose switches they see.")
+    minutes: Annotated[int, Field(ge=1, le=60)] = 10
+
+
+class EmbedTokenOut(BaseModel):
+    """An embed token; `token` is shown this once, and `id` revokes it."""
+
+    id: str
+    token: str
+    person: str
+    origin: str
+    ends: str
 
 
 class LimitIn(Schema):
@@ -193,6 +333,18 @@ class SharedOut(BaseModel):
     entry: int | None
 
 
+class KeepingIn(Schema):
+    """Whether the sound of an account's recordings is kept from now on."""
+
+    keep: bool
+
+
+class KeepingOut(BaseModel):
+    """Whether the sound of an account's recordings is kept once they are transcribed."""
+
+    keep: bool
+
+
 class EntryOut(BaseModel):
     """One entry of the ledger, as far as the caller may read it; `leaf` is its hash in the tree, hexadecimal."""
 
@@ -202,6 +354,28 @@ class EntryOut(BaseModel):
     leaf: str
     body: dict[str, Any] | None = Field(description='Null where it is private; other people in it are "a person".')
     salt: str | None = Field(description="Null but where the entry is shown whole; with it the hash can be checked.")
+
+
+class ChangeOut(BaseModel):
+    """One entry of the ledger in the change feed; `party` is null where it names nobody, or nobody you may know.
+
+    `cursor` is what comes after it: send it as `after`.
+    """
+
+    seq: int
+    at: str
+    kind: str
+    party: str | None
+    cursor: str
+
+
+class ChangesOut(BaseModel):
+    """What follows a cursor; send `next` as `after`. `behind` says how many entries are left to look through."""
+
+    log: str
+    items: list[ChangeOut]
+    next: str
+    behind: int
 
 
 class CheckpointOut(BaseModel):
@@ -255,6 +429,30 @@ class TermsOut(BaseModel):
     terms: dict[str, Any]
 
 
+class CategoryOut(BaseModel):
+    """A kind of data that can be named, in words, and whether it is what people said, wrote or made."""
+
+    name: str
+    words: str
+    content: bool
+
+
+class PurposeOut(BaseModel):
+    """What data can be used for: its title, what happens with a yes, and what no longer does with a no."""
+
+    name: str
+    title: str
+    does: str
+    without: str
+
+
+class VocabularyOut(BaseModel):
+    """All that can be named: built in, or declared by any published terms."""
+
+    categories: list[CategoryOut]
+    purposes: list[PurposeOut]
+
+
 class SnapshotIn(Schema):
     """The purpose to freeze a training set for."""
 
@@ -273,7 +471,7 @@ class RunOut(BaseModel):
 
     run: str
     what: str
-    state: Literal["waiting", "running", "done", "failed"]
+    state: Literal["waiting", "running", "done", "failed", "cancelled"]
     stage: str
     done: int
     total: int
@@ -281,6 +479,12 @@ class RunOut(BaseModel):
     left_s: int | None
     result: Any
     error: str | None
+    by: str
+    cancelling: bool
+    attempts: int
+    requested: str
+    began: str | None
+    ended: str | None
 
 
 class ModelOut(BaseModel):
@@ -338,6 +542,11 @@ def paged(
     rest = [item for item in items if after is None or key(item) > after]
     page = list(rest[:limit])
     return page, cursor_after(key(page[-1])) if len(rest) > limit else None
+
+
+def newest_first(number: int) -> str:
+    """Return the key of something numbered, in a list that has the highest number first."""
+    return f"{10**19 - number:020d}"
 
 
 def cursor_after(key: str) -> str:

@@ -8,7 +8,7 @@ from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
 from volition.records.audience import ConversationKind
 from volition.server.api.schemas import OpeningOut, ReadersOut, SharedOut, SharingIn
-from volition.server.api.security import WorkspaceDep, requires
+from volition.server.api.security import DecisionWorkspaceDep, WorkspaceDep, requires
 from volition.server.auth import Principal, Role, Scope
 from volition.server.http_errors import FORBIDDEN, HttpError
 
@@ -35,7 +35,7 @@ def show_readers(
 @routes.post("/sharings", status_code=201)
 def share(
     who: Annotated[Principal, requires(Scope.DECIDE, Role.PERSON, Role.OPERATOR)],
-    workspace: WorkspaceDep,
+    workspace: DecisionWorkspaceDep,
     body: SharingIn,
 ) -> SharedOut:
     """Open a conversation to people or to its account, or close it again."""

@@ -35,15 +35,11 @@ def show_snapshot(
 
 @routes.post("/snapshots", tags=["snapshots"], status_code=202)
 def take_snapshot(
-    _: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
+    who: Annotated[Principal, requires(Scope.TRAIN, Role.ENGINEER, Role.OPERATOR)],
     jobs: JobsDep,
     workspace: WorkspaceDep,
     body: SnapshotIn,
 ) -> RunOut:
     """Freeze what may be used for a purpose now; the run's result is the snapshot's id."""
     workspace.gate.permits(body.purpose)  # an unknown purpose is refused at once
-    job = jobs.start(
-        f"snapshot {body.purpose}",
-        lambda workspace, progress: workspace.snapshots.create(body.purpose, progress=progress).id,
-    )
-    return run_out(job)
+    return run_out(jobs.start("snapshot", body.purpose, by=who.acts_as))

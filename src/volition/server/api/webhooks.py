@@ -39,11 +39,26 @@ class Webhooks:
     """Every webhook of one server, each sent by a thread of its own."""
 
     def __init__(
-        self, webhooks: Sequence[Webhook], *, database: WebDatabase, workspaces: Workspaces, clock: Callable[[], int]
+        self,
+        webhooks: Sequence[Webhook],
+        *,
+        database: WebDatabase,
+        workspaces: Workspaces,
+        clock: Callable[[], int],
+        trust_env: bool = False,
     ) -> None:
-        """Begin to send; `clock` gives the present instant in microseconds since the Unix epoch, UTC."""
+        """Begin to send.
+
+        Args:
+            webhooks: To whom.
+            database: Where it is kept how far each has come.
+            workspaces: Where the entries come from.
+            clock: Gives the present instant in microseconds since the Unix epoch, UTC.
+            trust_env: Whether deliveries go through the proxies that the environment names.
+        """
         self._senders = [
-            _Sender(one, Cursor(database, one.url), Reminded(database, one.url), workspaces, clock) for one in webhooks
+            _Sender(one, Cursor(database, one.url), Reminded(database, one.url), workspaces, clock, trust_env=trust_env)
+            for one in webhooks
         ]
 
     def close(self) -> None:
@@ -95,14 +110,17 @@ class Reminded:
 class _Sender:
     """Notifies one webhook."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made from
         self,
         webhook: Webhook,
         cursor: Cursor,
         reminded: Reminded,
         workspaces: Workspaces,
         clock: Callable[[], int],
+        *,
+        trust_env: bool,
     ) -> None:
+        self._trust_env = trust_env
         self._webhook = webhook
         self._cursor = cursor
         self._reminded = reminded
@@ -125,7 +143,7 @@ class _Sender:
             now_us = workspace.now_us
             is_looking = _ENDING in self._webhook.kinds and not 0 <= now_us - self._looked_us < EVERY_US
             due = reminders(workspace) if is_looking else []
-        with httpx2.Client(timeout=_PATIENCE_S, follow_redirects=False) as client:
+        with httpx2.Client(timeout=_PATIENCE_S, follow_redirects=False, trust_env=self._trust_env) as client:
             for entry in entries:
                 if entry.kind in self._webhook.kinds:
                     data = {"seq": entry.seq, **entry.body}

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from volition.consent.parties import Generation, open_stores
 from volition.errors import BackendError
+from volition.files import busy_database
 
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;"
 
@@ -27,21 +29,33 @@ class WebDatabase:
             clock: Gives the present instant, microseconds since the Unix epoch, UTC.
 
         Raises:
-            BackendError: It cannot be opened or made.
+            BackendError: It cannot be opened or made; or it was there before and is lost, or older than it was.
         """
         self._path = path
         self.clock = clock
         self._lock = threading.RLock()
         self.forgetters: list[Callable[[Collection[str]], None]] = []
         """What anyone who keeps something here does when a person is erased: given every name that they go by."""
+        self._generation: Generation | None = None
+        with open_stores(path.parent) as stores:
+            if stores is None:  # beside no workspace
+                self._connection = self._connect(path)
+            else:
+                self._generation = stores.generation(path)
+                self._connection = stores.open(path, self._connect)
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-            self._connection.executescript(_SCHEMA)
+            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+            if self._generation is not None:
+                self._generation.check(connection)
+            connection.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise BackendError(f"{path} cannot be opened: {error}. Check that this user may write there.") from error
+        return connection
 
     def close(self) -> None:
         """Close the file."""
@@ -86,25 +100,32 @@ class WebDatabase:
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._connection
+                    if self._generation is not None:
+                        self._generation.advance(self._connection)
                     self._connection.execute("COMMIT")
+                    if self._generation is not None:
+                        self._generation.keep()
                 except BaseException:
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
                     raise
             except sqlite3.Error as error:
-                raise BackendError(f"{self._path} cannot be written: {error}. Free space, then try again.") from error
+                msg = f"{self._path} cannot be written: {error}. Free space, then try again."
+                raise busy_database(self._path, error) or BackendError(msg) from error
 
     def rows(self, sql: str, *values: Any) -> list[Any]:  # noqa: ANN401 - what SQLite takes
         """Return the rows of a query.
 
         Raises:
             BackendError: The file cannot be read.
+            BusyError: Another process kept it locked for too long.
         """
         with self._lock:
             try:
                 return self._connection.execute(sql, values).fetchall()
             except sqlite3.Error as error:
-                raise BackendError(f"{self._path} cannot be read: {error}. Check the file.") from error
+                msg = f"{self._path} cannot be read: {error}. Check the file."
+                raise busy_database(self._path, error) or BackendError(msg) from error
 
     def wipe(self) -> None:
         """Take what was deleted out of the write-ahead log, too; while another process reads, it is left to later."""

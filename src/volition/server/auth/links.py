@@ -157,7 +157,7 @@ class Links:
         """Revoke every link of a guest of an account, those included that an earlier version made and nobody opened."""
         now_us = self._database.clock()
         with self._database.writing() as db:
-            old = self._digest("old", f"{account}:{person}").hex()
+            old = self.digest("old", f"{account}:{person}").hex()
             db.execute(f"{_INSERT} ON CONFLICT DO NOTHING", (old, account, person, now_us, now_us))
             self.revoke(old)
             return [self.revoke(one.id) for one in self.guest_links(account) if one.person == person]
@@ -165,7 +165,7 @@ class Links:
     def forget(self, person: str) -> None:
         """Revoke every link of a person who was erased, and forget that there were any."""
         with self._database.writing() as db:
-            db.execute("INSERT OR IGNORE INTO revoked VALUES (?)", (self._digest("revoked", person),))
+            db.execute("INSERT OR IGNORE INTO revoked VALUES (?)", (self.digest("revoked", person),))
             db.execute("DELETE FROM guest_links WHERE person = ?", (person,))
 
     def open_guest_link(self, text: str) -> GuestLink:
@@ -203,14 +203,15 @@ class Links:
 
     def _old(self, content: Mapping[str, Any]) -> GuestLink:
         account, person, ends_us = content["account"], content["person"], content["ends"]
-        link = self._digest("old", f"{account}:{person}").hex()
+        link = self.digest("old", f"{account}:{person}").hex()
         rows = self._database.rows("SELECT revoked_us FROM guest_links WHERE id = ?", link)
         return GuestLink(link, account, person, ends_us - LINK_US, ends_us, rows[0][0] if rows else None, None)
 
     def _is_forgotten(self, person: str) -> bool:
-        return bool(self._database.rows("SELECT 1 FROM revoked WHERE person = ?", self._digest("revoked", person)))
+        return bool(self._database.rows("SELECT 1 FROM revoked WHERE person = ?", self.digest("revoked", person)))
 
-    def _digest(self, what: str, of: str) -> bytes:
+    def digest(self, what: str, of: str) -> bytes:
+        """Return a keyed digest, which names nobody to whoever lacks the key; `what` keeps its uses apart."""
         return hmac.digest(self._key, f"{what}:{of}".encode(), "sha256")
 
 
@@ -223,4 +224,12 @@ def _base64(data: bytes) -> str:
 
 
 def _unbase64(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    """Decode the one spelling of some bytes: a link whose last letter was changed is a changed link.
+
+    Raises:
+        ValueError: It is no base64, or another spelling of it, in whose last letter bits stand that say nothing.
+    """
+    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _base64(data) != text:
+        raise ValueError("not the one spelling")
+    return data

@@ -43,6 +43,7 @@ class Scope(StrEnum):
     DECIDE = "decide"
     COLLECT = "collect"
     TRAIN = "train"
+    EMBED = "embed"
     ADMIN = "admin"
 
 
@@ -70,6 +71,11 @@ class Principal:
     def is_guest(self) -> bool:
         """Whether they came by a guest's link, without a user of their own before."""
         return Role.GUEST in self.roles
+
+    @property
+    def acts_as(self) -> str:
+        """Their roles in one text, for what must not name them."""
+        return ", ".join(sorted(self.roles))
 
     def is_any(self, roles: Iterable[Role]) -> bool:
         """Say whether they have at least one of these roles."""

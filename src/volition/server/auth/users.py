@@ -11,6 +11,7 @@ from volition.errors import ConflictError, InvalidInputError, RefusedError
 from volition.server.auth.database import WebDatabase
 from volition.server.auth.passwords import Passwords
 from volition.server.auth.principal import COLUMNS, PEOPLE, Principal, Role, find_user, principal_of, unknown_user
+from volition.server.auth.second_factors import SecondFactors
 from volition.server.auth.sessions import Sessions
 from volition.server.auth.tokens import Tokens
 
@@ -24,8 +25,17 @@ CREATE TABLE IF NOT EXISTS users (id TEXT PRIMARY KEY, name TEXT NOT NULL, passw
 class Users:
     """The users of one server; their sessions and tokens end with them."""
 
-    def __init__(self, database: WebDatabase, *, passwords: Passwords, sessions: Sessions, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        database: WebDatabase,
+        *,
+        passwords: Passwords,
+        sessions: Sessions,
+        tokens: Tokens,
+        factors: SecondFactors,
+    ) -> None:
         """Keep them in `database`."""
+        self._factors = factors
         self._database = database
         self._passwords = passwords
         self._sessions = sessions
@@ -55,12 +65,13 @@ class Users:
             subject: Who they are to the OpenID provider: "ISSUER SUBJECT".
 
         Raises:
-            InvalidInputError: The id cannot be used, a role lacks what it needs, or the password is too short.
+            InvalidInputError: The id cannot be used, a role lacks what it needs, or the password is too short or too
+                easily guessed.
             ConflictError: There is such a user already.
         """
         chosen = frozenset(Role(role) for role in roles)
         _check(user, chosen, account=account, person=person)
-        hashed = None if password is None else self._passwords.hash(password)
+        hashed = None if password is None else self._passwords.hash(password, user, name or "")
         row = (user, name or user, hashed, json.dumps(sorted(chosen)), account, person, subject)
         with self._database.writing() as db:
             if db.execute("SELECT 1 FROM users WHERE id = ? OR subject = ?", (user, subject)).fetchone():
@@ -79,6 +90,7 @@ class Users:
                 raise unknown_user(user)
             self._sessions.end_all(user)
             self._tokens.end_all(user)
+            self._factors.turn_off(user)
 
     def remove_person(self, person: str) -> None:
         """Remove every user who is a person, and end their sessions and tokens: for when the person was erased."""
@@ -112,17 +124,47 @@ class Users:
     def _who_are(self, person: str) -> list[Principal]:
         return [known for known in self.all() if known.person == person and not known.is_guest]
 
-    def set_password(self, user: str, password: str) -> None:
-        """Change a user's password, and end their sessions.
+    def set_password(self, user: str, password: str, *, session: str | None = None) -> None:
+        """Change a user's password, and end their tokens and sessions.
+
+        Args:
+            user: Whose.
+            password: The new one.
+            session: The secret of the session in which they changed it, which goes on.
 
         Raises:
-            InvalidInputError: There is no such user, or the password is too short.
+            InvalidInputError: There is no such user, or the password is too short or too easily guessed.
         """
-        hashed = self._passwords.hash(password)
+        known = self.find(user)
+        if known is None:
+            raise unknown_user(user)
+        hashed = self._passwords.hash(password, user, known.name)
         with self._database.writing() as db:
             if not db.execute("UPDATE users SET password = ? WHERE id = ?", (hashed, user)).rowcount:
                 raise unknown_user(user)
+            self._sessions.end_all(user, but=session)
+            self._tokens.end_all(user)
+
+    def reset_factor(self, user: str) -> None:
+        """Turn off a user's second factor, and end their sessions.
+
+        Raises:
+            InvalidInputError: There is no such user.
+        """
+        if self.find(user) is None:
+            raise unknown_user(user)
+        with self._database.writing():
+            self._factors.turn_off(user)
             self._sessions.end_all(user)
+
+    def has_password(self, user: str) -> bool:
+        """Return whether a user signs in with a password."""
+        return bool(self._database.rows("SELECT 1 FROM users WHERE id = ? AND password IS NOT NULL", user))
+
+    def subject_of(self, user: str) -> str | None:
+        """Return who a user is to the OpenID provider, "ISSUER SUBJECT"; none where they sign in another way."""
+        found = self._database.rows("SELECT subject FROM users WHERE id = ?", user)
+        return found[0][0] if found else None
 
     def check_password(self, user: str, password: str) -> Principal:
         """Return the user whose password this is.

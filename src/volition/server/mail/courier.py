@@ -27,6 +27,7 @@ from volition.server.notices.outbox import MailKind, MailState, Outbox
 from volition.server.notices.reminders import EVERY_US
 from volition.server.repeating import Repeating
 from volition.server.settings import ServerSettings
+from volition.server.web import labels as words
 from volition.workspace.mail_settings import MailSettings
 from volition.workspace.pool import Workspaces
 
@@ -116,15 +117,18 @@ class Courier:
             )
             occasions = Occasions(workspace, recipients, Writer(self._server.site))
             until_us = now_us - self._settle_us if accepted else now_us
-            letters = list(occasions.of_entries(entries))
-            if is_time or accepted:
-                letters += occasions.of_time(int(invited), until_us)
-            endings = list(occasions.of_endings()) if is_reminding else []
+            with words.speaking(lambda: workspace.terms.vocabulary):
+                letters = list(occasions.of_entries(entries))
+                if is_time or accepted:
+                    letters += occasions.of_time(int(invited), until_us)
+                endings = list(occasions.of_endings()) if is_reminding else []
+                due = list(occasions.of_due()) if is_reminding else []
         with database.writing():
             if is_reminding:
                 self._outbox.keep(MailKind.ENDING, {one.key for one in endings})
+                self._outbox.keep(MailKind.DUE, {one.key for one in due})
                 database.set_state(_REMINDED, str(now_us).encode())
-            self._outbox.queue([*letters, *endings], cursor=start + len(entries), domain=self._settings.domain)
+            self._outbox.queue([*letters, *endings, *due], cursor=start + len(entries), domain=self._settings.domain)
             if is_time or accepted:
                 database.set_state(_INVITED, str(max(until_us, int(invited))).encode())
 

@@ -5,10 +5,12 @@ A mail never quotes a record and names nobody but its account. It speaks of what
 
 from collections.abc import Iterable, Sequence
 
+from volition.server.auth import Principal
 from volition.server.mail.recipients import Recipient
 from volition.server.notices.announcements import Announced, TermsChanges
 from volition.server.notices.outbox import Letter, MailKind
 from volition.server.notices.reminders import Reminder
+from volition.server.schedule import Planned
 from volition.server.web import labels as words
 from volition.server.web.announced import binding_of, heading_of, more_of
 from volition.server.web.person.requests import RequestCard
@@ -133,6 +135,31 @@ class Writer:
             is_signed=link[1],
         )
 
+    def due(self, to: Principal, address: str, plan: Planned, link: str) -> Letter:
+        """Write to an operator that a model still owes a forgetting, and what becomes of it; never whose no it was."""
+        owed = plan.owed
+        since, due = words.day(owed.since_us), words.moment(owed.due_us)
+        paragraphs = [
+            f"The model {owed.model} has to forget {owed.rows:,} records, required since {since} and due by {due}.",
+            owed.blocked,
+            "A worker does it by itself. If it is not done by then, the model is stopped and its files are erased.",
+            f"See what keeps it:\n{link}",
+            "You get this mail because you operate this service, and a due day is near.",
+            f"-- \n{self._site}",
+        ]
+        day = words.day(owed.due_us)
+        return Letter(
+            key=f"{MailKind.DUE.value} {owed.model} {owed.due_us} {to.user}",
+            kind=MailKind.DUE,
+            about=owed.model,
+            account="",
+            person=None,
+            user=to.user,
+            address=address,
+            subject=f"{self._site}: a forgetting is due by {day}",
+            body="\n\n".join(filter(None, paragraphs)) + "\n",
+        )
+
     def _letter(  # noqa: PLR0913 - what a mail has
         self,
         to: Recipient,
@@ -173,7 +200,7 @@ def trial_mail(settings: MailSettings) -> tuple[str, str]:
 
 def uses_of(purposes: Iterable[str]) -> list[str]:
     """Return what purposes are called, a line each."""
-    return [words.PURPOSES[one].title for one in purposes]
+    return [words.purpose(one).title for one in purposes]
 
 
 def _items(sentences: Iterable[str]) -> list[str]:

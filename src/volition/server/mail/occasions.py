@@ -2,8 +2,8 @@
 
 A `notice` gives mails of new terms; a person's no, that it was received; a `forgetting`, that a no was done, once every
 model has forgotten; terms that come into force for an account, invitations to those whose yes they ask for and who have
-not answered; a yes that ends soon, reminders to whoever said it. What an erased person asked for is told by no mail:
-their address went with them.
+not answered; a yes that ends soon, reminders to whoever said it; a forgetting whose due day is near, a warning to the
+operators. What an erased person asked for is told by no mail: their address went with them.
 """
 
 from collections import defaultdict
@@ -19,6 +19,7 @@ from volition.server.mail.recipients import Recipient, Recipients
 from volition.server.notices.announcements import announced_to, changes_for, region_of
 from volition.server.notices.outbox import Letter
 from volition.server.notices.reminders import Reminder, reminders
+from volition.server.schedule import planned
 from volition.server.web.person.requests import request_card
 from volition.transparency.data_requests import DataRequest, RequestKind
 from volition.workspace import Workspace
@@ -77,6 +78,13 @@ class Occasions:
             to = recipients[key]
             link = self._recipients.link(to, "/account" if to.administers else "/settings")
             yield self._writer.ending(to, found, link)
+
+    def of_due(self) -> Iterator[Letter]:
+        """Yield the warnings to operators of forgettings whose due day is near: of each, one mail to each of them."""
+        soon = [plan for plan in planned(self._workspace) if plan.is_soon_due]
+        for to, address in self._recipients.operators() if soon else ():
+            for plan in soon:
+                yield self._writer.due(to, address, plan, self._recipients.page("/console/forgettings"))
 
     def _who_said(self, ending: Ending) -> Iterator[Recipient]:
         """Yield who can say a yes anew: the person whose it is, or the account's administrators."""

@@ -82,6 +82,16 @@ class Recipients:
                     administers=True,
                 )
 
+    def operators(self) -> Iterator[tuple[Principal, str]]:
+        """Yield everybody who operates the service and has an address, with it."""
+        for who in self._users:
+            if Role.OPERATOR in who.roles:
+                yield from ((who, address) for address in self._addresses(who))
+
+    def page(self, path: str) -> str:
+        """Return the address of a page."""
+        return f"{self._url}{path}"
+
     def person(self, pseudonym: str) -> Recipient | None:
         """Return whom a pseudonym stands for; none if nobody, or somebody without an address."""
         person = self._workspace.parties.person_by_pseudonym(pseudonym)

@@ -14,6 +14,7 @@ from email.utils import format_datetime, parseaddr
 from typing import Final
 
 from volition.canonical import us_to_datetime
+from volition.consent.invisible import without_turning
 from volition.errors import BackendError
 from volition.server.notices.outbox import MailState, QueuedMail
 from volition.workspace.mail_settings import MailSettings, is_address
@@ -53,7 +54,7 @@ class Connection:
         if not is_address(mail.address):
             return Answer(state=MailState.REFUSED, text="That is no address that mail can be sent to.")
         try:
-            self._smtp.send_message(_message(mail, self._sender), parseaddr(self._sender)[1], [mail.address])
+            self._smtp.send_message(message_of(mail, self._sender), parseaddr(self._sender)[1], [mail.address])
         except smtplib.SMTPRecipientsRefused as refused:
             code, said = refused.recipients[mail.address]
             return _answer(code, said, mail)
@@ -106,15 +107,16 @@ def connect(settings: MailSettings, password: str | None) -> Iterator[Connection
             smtp.close()
 
 
-def _message(mail: QueuedMail, sender: str) -> EmailMessage:
+def message_of(mail: QueuedMail, sender: str) -> EmailMessage:
+    """Return a queued mail as it is sent."""
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = mail.address
-    message["Subject"] = " ".join(mail.subject.split())
+    message["Subject"] = " ".join(without_turning(mail.subject).split())
     message["Date"] = format_datetime(us_to_datetime(mail.queued_us))
     message["Message-ID"] = mail.message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.body)
+    message.set_content(without_turning(mail.body))
     return message
 
 

@@ -9,7 +9,7 @@ from itertools import product
 
 from volition.consent.history import History
 from volition.consent.terms.diff import Change, ChangeKind, changes_in
-from volition.consent.terms.model import CATEGORIES, PURPOSES, Terms, leaves
+from volition.consent.terms.model import Terms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +86,7 @@ def changes_for(announced: Announced, region: str | None) -> TermsChanges:
 
 
 def _asks_people(terms: Terms, change: Change, region: str | None) -> bool:
-    uses = product(leaves(change.data, CATEGORIES), leaves(change.purpose, PURPOSES))
+    names = terms.vocabulary
+    uses = product(names.leaves_of_data(change.data), names.leaves_of_use(change.purpose))
     rules = (terms.rule_for(category, purpose, region) for category, purpose in uses)
     return any(rule is not None and {"person", "everyone"} & {*rule.asks} for rule in rules)

@@ -38,6 +38,7 @@ class MailKind(StrEnum):
     RECEIVED = "received"
     DONE = "done"
     ENDING = "ending"
+    DUE = "due"
 
 
 class MailState(StrEnum):

@@ -77,6 +77,6 @@ def _said_us(workspace: Workspace, ending: Ending) -> int:
     data, purposes = set(ending.data), set(ending.purposes)
     decisions = workspace.history().party(ending.party).decisions
     return max(
-        (one.at_us for one in decisions if one.yes and data & {*one.categories} and purposes & {*one.purposes}),
+        (one.said_us for one in decisions if one.yes and data & {*one.categories} and purposes & {*one.purposes}),
         default=0,
     )

@@ -8,9 +8,12 @@ Each module knows only those before it:
 
 page       what a page is: a visit in, one frozen dataclass out; roles, navigation
 labels     what things are called on pages
+lists      a long list a part at a time, and a box to find something in it
 standing   how a use stands, in a word, and whether anything here makes that use at all
+playing    sound, answered by the range
 answering  what a yes and a no to a switch would do
 markdown   what the operator wrote as terms, as HTML
+bidi       characters that turn the direction of text, left out of what is shown
 problem    the page for a request that failed
 charts     SVG, with the same figures as a table
 person     a person's pages: settings, what is held, models, receipts, requests

@@ -10,7 +10,6 @@ from typing import Final
 
 from volition.consent.choices import Choice, ChoiceLine, PartyAnswer, Standing
 from volition.consent.permits import Permit, Reason, Refusal, Say
-from volition.consent.terms.model import covers
 from volition.errors import InvalidInputError
 from volition.server.notices.reminders import DAY_US
 from volition.server.web import labels as words
@@ -86,17 +85,17 @@ def what_a_no_does(choice: Choice, *, due_days: int, is_account: bool = False) -
         lines = [line for line in choice.lines if line.purpose == purpose]
         heard = [line for line in lines if line.say is not Say.NONE]
         if len(heard) == len(lines):
-            said.append(_for_all(purpose) if is_account else words.PURPOSES[purpose].without)
+            said.append(_for_all(purpose) if is_account else words.purpose(purpose).without)
         elif heard:
             bound = [line.category for line in lines if line.say is Say.NONE]
             reached = words.categories(line.category for line in heard)
             said.append(
-                f"{words.PURPOSES[purpose].title}: {reached} will not be used. It does not reach "
+                f"{words.purpose(purpose).title}: {reached} will not be used. It does not reach "
                 f"{words.categories(bound)}: the terms give you no say in that."
             )
     if any(line.purpose.startswith("train/") for line in choice.with_say(*_HEARD)):
         said.append(f"What models have learned from that data, they must forget within {due_days} days.")
-    besides = [words.PURPOSES[purpose].title for purpose in choice.purposes if _is_besides(choice, purpose)]
+    besides = [words.purpose(purpose).title for purpose in choice.purposes if choice.is_besides(purpose)]
     said.append(f"This no also turns off: {words.listed(besides)}." if besides else "Nothing else is turned off.")
     kept = [feature for feature in _features_of(choice.purposes) if feature not in choice.purposes]
     if kept:
@@ -106,21 +105,15 @@ def what_a_no_does(choice: Choice, *, due_days: int, is_account: bool = False) -
 
 def _for_all(purpose: str) -> str:
     """Say what the no of a whole account stops."""
-    title = words.PURPOSES[purpose].title
+    title = words.purpose(purpose).title
     if purpose.startswith("train/"):
         return "Models do not learn from the account's data."
     return f"{title}: nobody in the account can use it." if purpose.startswith("feature/") else f"{title}: stopped."
 
 
-def _is_besides(choice: Choice, purpose: str) -> bool:
-    """Return whether a purpose is turned off by the switch's no without being what the switch is named for."""
-    refuses, disables = choice.switch.refuses, choice.switch.disables
-    return any(covers(name, purpose) for name in disables) and not any(covers(name, purpose) for name in refuses)
-
-
 def _features_of(purposes: Iterable[str]) -> list[str]:
     features = [f"feature/{purpose.removeprefix('train/')}" for purpose in purposes if purpose.startswith("train/")]
-    return [feature for feature in features if feature in words.PURPOSES]
+    return [feature for feature in features if feature in words.vocabulary().purposes]
 
 
 def what_was_answered(choice: Choice, *, you: str, has: str) -> str:
@@ -223,7 +216,8 @@ def take_refusal(  # noqa: PLR0913 - whose it is, and where it comes from and go
         return Redirect(to=page, notice=Notice(text="Everything is as it was before."))
     if visit.form.get("answer") != "no":
         raise InvalidInputError("This form says no to everything. Reload the page and try again.")
-    entry, can_undo = consent.refuse_all(party, account=account, via="page")
+    with visit.settling.collecting():
+        entry, can_undo = consent.refuse_all(party, account=account, via="page")
     undo = Undo(action=action, fields={"undo": str(entry.seq)}) if can_undo else None
     text = f"Everything: {whose} no counts from now on. It is recorded as entry {entry.seq:,} of the ledger."
     return Redirect(to=page, notice=Notice(text=text, undo=undo))

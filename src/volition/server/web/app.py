@@ -3,11 +3,9 @@
 A new module of pages is added to `MODULES`; nothing else is needed here.
 """
 
-import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache, lru_cache, partial
@@ -20,43 +18,55 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import iterate_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from volition.errors import VolitionError
 from volition.server.asgi import Send
-from volition.server.auth import SESSION_US, Access, Principal, check_guest
+from volition.server.auth import DEVICE_US, PEOPLE, SESSION_US, Access, Principal, Role, check_guest
+from volition.server.followers import Followers
 from volition.server.http_errors import (
     FORBIDDEN,
+    INVALID_INPUT,
     NOT_FOUND,
-    TOO_LARGE,
-    UNAUTHORIZED,
+    OVERLOADED,
     UNEXPECTED,
     Failure,
     failure_of,
     failure_of_status,
+    send_failure,
 )
 from volition.server.jobs import Jobs
-from volition.server.middleware import OIDC_COOKIE, SESSION_COOKIE, Refuse, RequestContext
+from volition.server.lanes import Lanes, settled
+from volition.server.middleware import (
+    DEVICE_COOKIE,
+    SESSION_COOKIE,
+    TRIP_COOKIE,
+    Refuse,
+    RequestContext,
+    cookie_name,
+)
 from volition.server.notices.outbox import Outbox
 from volition.server.notices.shown import ShownNotices
-from volition.server.settings import ServerSettings
+from volition.server.observing import route_of
+from volition.server.settings import ServerLimits, ServerSettings
 from volition.server.web import announced
 from volition.server.web import labels as words
 from volition.server.web.account import limits as account_limits
 from volition.server.web.account import people as account_people
 from volition.server.web.account import settings as account_settings
 from volition.server.web.account import terms as account_terms
+from volition.server.web.bidi import page_without_turning
 from volition.server.web.console import evidence, forgettings, home, lake, ledger, runs, snapshots
 from volition.server.web.console import guests as console_guests
 from volition.server.web.console import models as console_models
 from volition.server.web.console import people as console_people
 from volition.server.web.console import terms as console_terms
-from volition.server.web.features import chat, meetings, recommendations, search, sharing
+from volition.server.web.features import chat, meetings, recommendations, recordings, search, sharing, written
 from volition.server.web.page import (
     AREAS,
     NOBODY,
@@ -66,6 +76,8 @@ from volition.server.web.page import (
     Live,
     Notice,
     PageRoute,
+    Plain,
+    Playback,
     Redirect,
     Undo,
     Visit,
@@ -83,14 +95,17 @@ from volition.server.web.person import (
     terms,
     weigh,
 )
+from volition.server.web.playing import play
 from volition.server.web.problem import ProblemPage
-from volition.server.web.signin import oidc, password
-from volition.workspace.pool import MOST, Workspaces
+from volition.server.web.signin import again, oidc, own, password
+from volition.workspace.pool import Lane, OverloadedError
 
 MODULES: Final = (
     announced,
     password,
     oidc,
+    again,
+    own,
     settings,
     weigh,
     holdings,
@@ -119,6 +134,8 @@ MODULES: Final = (
     console_terms,
     account_terms,
     meetings,
+    recordings,
+    written,
     chat,
     search,
     recommendations,
@@ -134,8 +151,9 @@ _IN_ORDER: Final = sorted(
 
 _STATIC: Final = Path(str(resources.files("volition.server.web") / "static"))
 _VERIFY: Final = Path(str(resources.files("volition.server.web") / "verify"))
-_LARGEST_FORM: Final = 1 << 20
-_OIDC_S: Final = 600
+_MOST_FIELDS: Final = 2000
+_DECIDING: Final = frozenset({*PEOPLE, Role.ADMINISTRATOR})
+_TRIP_S: Final = 600
 _log = logging.getLogger(__name__)
 
 
@@ -144,29 +162,55 @@ def application(  # noqa: PLR0913 - what pages are made from
     access: Access,
     shown: ShownNotices,
     outbox: Outbox,
-    workspaces: Workspaces,
+    lanes: Lanes,
     jobs: Jobs,
+    followers: Followers,
     settings: ServerSettings,
 ) -> Starlette:
     """Return the pages as an ASGI application; `middleware.SecurityMiddleware` stands before it."""
-    site = _Site(access=access, shown=shown, outbox=outbox, workspaces=workspaces, jobs=jobs, settings=settings)
+    site = _Site(
+        access=access, shown=shown, outbox=outbox, lanes=lanes, jobs=jobs, followers=followers, settings=settings
+    )
     routes = [
         Route(page.path, partial(site.serve, page), methods=["GET", "HEAD"] if page.method == "GET" else ["POST"])
         for page in sorted(PAGES, key=lambda page: "{" in page.path)
     ]
-    return Starlette(
+    app = Starlette(
         routes=[
             Mount("/static", _Static(directory=_STATIC), name="static"),
             Mount("/verify", _Static(directory=_VERIFY, html=True), name="verify"),
             *routes,
         ],
-        exception_handlers={HTTPException: site.not_found, Exception: site.unexpected},
+        exception_handlers={HTTPException: site.not_found, OverloadedError: site.busy, Exception: site.unexpected},
     )
+    app.router.redirect_slashes = False  # it would send people to whatever host the request names
+    return app
+
+
+def largest_form(limits: ServerLimits) -> Callable[[str, Principal | None], int]:
+    """Return what says how long a form may be that is sent to a path, bytes."""
+    documents = tuple(page.path.partition("{")[0] for page in PAGES if page.takes_document)
+
+    def largest(path: str, who: Principal | None) -> int:
+        return limits.json_bytes if who is not None and path.startswith(documents) else limits.form_bytes
+
+    return largest
 
 
 def problem_page(settings: ServerSettings) -> Refuse:
     """Return what answers a request that fails before any page: with a page that says so, for a visitor not known."""
-    chrome = Chrome(
+    chrome = _strangers_chrome(settings)
+
+    async def refuse(send: Send, failure: Failure, detail: str) -> None:
+        html = _rendered("problem.html", _problem_of(failure, detail), chrome).encode()
+        await send_failure(send, failure, html, "text/html; charset=utf-8")
+
+    return refuse
+
+
+def _strangers_chrome(settings: ServerSettings) -> Chrome:
+    """Return what surrounds a page for a visitor who is not known."""
+    return Chrome(
         site=settings.site,
         who=None,
         roles="",
@@ -178,16 +222,6 @@ def problem_page(settings: ServerSettings) -> Refuse:
         is_demo=settings.is_demo,
         path="",
     )
-
-    async def refuse(send: Send, failure: Failure, detail: str) -> None:
-        html = _rendered("problem.html", _problem_of(failure, detail), chrome).encode()
-        headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(html)).encode())]
-        if failure is UNAUTHORIZED:
-            headers.append((b"www-authenticate", b"Bearer"))
-        await send({"type": "http.response.start", "status": failure.status, "headers": headers})
-        await send({"type": "http.response.body", "body": html})
-
-    return refuse
 
 
 def _problem_of(failure: Failure, detail: str) -> ProblemPage:
@@ -201,44 +235,56 @@ class _Site:
         access: Access,
         shown: ShownNotices,
         outbox: Outbox,
-        workspaces: Workspaces,
+        lanes: Lanes,
         jobs: Jobs,
+        followers: Followers,
         settings: ServerSettings,
     ) -> None:
         self._access = access
         self._shown = shown
         self._outbox = outbox
         self._jobs = jobs
+        self._followers = followers
         self._signalled: set[str] = set()  # people whose Global Privacy Control signal is in the ledger
-        self._workspaces = workspaces
+        self._lanes = lanes
         self._settings = settings
-        # As many threads as workspaces: more would only wait for one another, and for no turn in particular.
-        self._threads = ThreadPoolExecutor(MOST, thread_name_prefix="page")
 
     async def serve(self, page: PageRoute, request: Request) -> Response:
         context: RequestContext = request.scope["volition"]
+        request.scope["volition.route"] = page.path
         if page.roles is not None:
             if context.who is None:
                 here = request.url.path if request.method in {"GET", "HEAD"} else "/"
                 return RedirectResponse(f"/sign-in?next={quote(here)}", status_code=303)
+            if not context.who.roles:  # they may do nothing before they have set up a second factor
+                return RedirectResponse(own.FACTOR, status_code=303)
             if not context.who.is_any(page.roles):
                 roles = words.listed([words.ROLE[role] for role in sorted(page.roles)])
                 detail = f"Your role cannot open this page. It is for: {roles}."
                 return await self._problem(request, FORBIDDEN, detail)
+        if page.is_final and context.who is not None and context.session is None:
+            detail = "An API token stands for a program, and this is for people: sign in, and do it here."
+            return await self._problem(request, FORBIDDEN, detail)
+        if page.is_final and context.session is not None and self._must_prove(context.session):
+            here = _page_before(page, request.url.path)
+            return RedirectResponse(f"{again.PATH}?next={quote(here)}", status_code=303)
         form: Mapping[str, str] = {}
         if page.method == "POST":
-            sent = await _body(request)
-            if sent is None:
-                return await self._problem(request, TOO_LARGE, f"A form holds at most {_LARGEST_FORM:,} bytes.")
-            form = dict(parse_qsl(sent, keep_blank_values=True))
-        visit = self._visit(request, form)
+            form = await _form(request)
+        visit = self._visit(request, form, _lane(page))
         has_gpc = request.headers.get("sec-gpc") == "1"  # exactly: anything else is no signal
         is_read = request.method == "GET" and not {"sec-purpose", "purpose", "x-moz"} & set(request.headers.keys())
         answer = partial(self._answer, page, visit, request.url.path, has_gpc=has_gpc, is_read=is_read)
-        response: Response = await asyncio.get_running_loop().run_in_executor(self._threads, answer)
+        try:
+            response = await self._lanes.run_without(visit.lane, answer)
+        finally:
+            await settled(visit.settling)
         if response.background is not None and await _has_left(request):
             response.background = None  # what nobody receives was not shown
         return response
+
+    def _must_prove(self, session: str) -> bool:
+        return self._access.sessions.must_prove(session, after_minutes=self._settings.again_minutes)
 
     def _signal(self, visit: Visit) -> None:
         """Record Global Privacy Control, once a person."""
@@ -247,7 +293,7 @@ class _Site:
             visit.workspace.consent.signal(person)
             self._signalled.add(person)
 
-    def _visit(self, request: Request, form: Mapping[str, str]) -> Visit:
+    def _visit(self, request: Request, form: Mapping[str, str], lane: Lane = Lane.PAGES) -> Visit:
         context: RequestContext = request.scope["volition"]
         who = context.who or NOBODY
         return Visit(
@@ -261,15 +307,25 @@ class _Site:
             outbox=self._outbox,
             settings=self._settings,
             session=context.session,
-            oidc_state=context.oidc_state,
+            trip=context.trip,
             address=context.address,
             host=request.headers.get("host", ""),
-            is_secure=context.is_secure or (self._settings.url or "").startswith("https:"),
+            is_secure=context.is_secure,
+            device=context.device,
+            agent=words.browser(request.headers.get("user-agent", "")),
+            ranges=request.headers.get("range", ""),
+            is_forwarded=context.is_forwarded,
             jobs=self._jobs,
-            workspaces=self._workspaces,
+            followers=self._followers,
+            workspaces=self._lanes.workspaces,
+            lane=lane,
         )
 
     def _answer(self, page: PageRoute, visit: Visit, path: str, *, has_gpc: bool, is_read: bool) -> Response:
+        with words.speaking(lambda: visit.workspace.terms.vocabulary):
+            return self._answered(page, visit, path, has_gpc=has_gpc, is_read=is_read)
+
+    def _answered(self, page: PageRoute, visit: Visit, path: str, *, has_gpc: bool, is_read: bool) -> Response:
         try:
             if page.roles is not None:
                 check_guest(visit.who, visit.workspace.parties)
@@ -281,9 +337,14 @@ class _Site:
                     return self._redirect(visit, result)
                 case Download():
                     return _download(result)
+                case Playback():
+                    return play(result, visit.ranges)
+                case Plain():
+                    headers = {"cache-control": "no-store"}
+                    return PlainTextResponse(result.text, status_code=result.status, headers=headers)
                 case Live():
                     return StreamingResponse(
-                        iterate_in_threadpool(_events(result)),
+                        result.events,
                         media_type="text/event-stream",
                         headers={"cache-control": "no-store", "x-accel-buffering": "no"},
                     )
@@ -311,24 +372,21 @@ class _Site:
         session = visit.session
         if result.session is not None:
             session = result.session or None
-            response.set_cookie(
-                SESSION_COOKIE,
-                result.session,
-                max_age=SESSION_US // 1_000_000 if result.session else 0,
-                httponly=True,
-                samesite="lax",
-                secure=visit.is_secure,
-            )
-        if result.oidc_state is not None:
-            response.set_cookie(
-                OIDC_COOKIE,
-                result.oidc_state,
-                max_age=_OIDC_S if result.oidc_state else 0,
-                path="/sign-in",
-                httponly=True,
-                samesite="lax",
-                secure=visit.is_secure,
-            )
+        kept = (
+            (SESSION_COOKIE, result.session, SESSION_US // 1_000_000),
+            (TRIP_COOKIE, result.trip, _TRIP_S),
+            (DEVICE_COOKIE, result.device, DEVICE_US // 1_000_000),
+        )
+        for name, value, lasts_s in kept:
+            if value is not None:
+                response.set_cookie(
+                    cookie_name(name, is_secure=visit.is_secure),
+                    value,
+                    max_age=lasts_s if value else 0,
+                    httponly=True,
+                    samesite="lax",
+                    secure=visit.is_secure,
+                )
         if result.notice is not None and session is not None:
             undo = result.notice.undo
             self._access.sessions.leave_notice(
@@ -375,14 +433,25 @@ class _Site:
     def _details(self, failure: Failure, detail: str, visit: Visit, path: str) -> Response:
         problem = _problem_of(failure, detail)
         chrome = replace(self._chrome(visit, path), new_terms=None)  # one thing at a time
-        return HTMLResponse(_rendered("problem.html", problem, chrome), status_code=failure.status)
+        html = _rendered("problem.html", problem, chrome)
+        return HTMLResponse(html, status_code=failure.status, headers=failure.headers)
 
     async def _problem(self, request: Request, failure: Failure, detail: str) -> Response:
-        visit = self._visit(request, {})
+        visit, path = self._visit(request, {}), request.url.path
         try:
-            return await run_in_threadpool(self._details, failure, detail, visit, request.url.path)
+            return await self._lanes.run_without(visit.lane, partial(self._details, failure, detail, visit, path))
+        except OverloadedError:
+            return self._without_visitor(failure, detail)
         finally:
             visit.close()
+
+    def _without_visitor(self, failure: Failure, detail: str) -> Response:
+        """Say how a request failed, without asking the workspace for whom."""
+        html = _rendered("problem.html", _problem_of(failure, detail), _strangers_chrome(self._settings))
+        return HTMLResponse(html, status_code=failure.status, headers=failure.headers)
+
+    async def busy(self, _: Request, error: Exception) -> Response:
+        return self._without_visitor(OVERLOADED, str(error))
 
     async def not_found(self, request: Request, error: Exception) -> Response:
         failure = failure_of_status(error.status_code) if isinstance(error, HTTPException) else NOT_FOUND
@@ -393,12 +462,23 @@ class _Site:
         return await self._problem(request, failure, detail)
 
     async def unexpected(self, request: Request, error: Exception) -> Response:
-        _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        _log.error("%s %s failed", request.method, route_of(request.scope), exc_info=error)
         return await self._problem(
             request,
             UNEXPECTED,
             "The server failed, and nothing of yours was lost. The operator finds the reason in the log.",
         )
+
+
+_SHOWN: Final = frozenset(page.path for page in PAGES if page.method == "GET")
+
+
+def _page_before(page: PageRoute, path: str) -> str:
+    """Return the path of the page on which a form stands that was sent to `path`: the nearest one above it."""
+    pattern = page.path
+    while pattern not in _SHOWN and "/" in pattern.lstrip("/"):
+        pattern, path = pattern.rpartition("/")[0], path.rpartition("/")[0]
+    return path if pattern in _SHOWN else "/"
 
 
 async def _has_left(request: Request) -> bool:
@@ -421,6 +501,12 @@ def _area(page: PageRoute) -> int:
     return 0 if page.nav is None else page.nav.place // 100
 
 
+def _lane(page: PageRoute) -> Lane:
+    """Return what kind of work a page is: what parties send in a form, they decide."""
+    is_form = page.method == "POST" and not page.is_part
+    return Lane.DECISIONS if is_form and page.roles is not None and page.roles <= _DECIDING else Lane.PAGES
+
+
 def _depth(page: PageRoute) -> int:
     return len(page.path)
 
@@ -429,14 +515,13 @@ def _may_see(page: PageRoute, who: Principal) -> bool:
     return page.roles is not None and who.is_any(page.roles)
 
 
-async def _body(request: Request) -> str | None:
-    """Return what a form sent, urlencoded; none if it is too large."""
-    received = bytearray()
-    async for part in request.stream():
-        received += part
-        if len(received) > _LARGEST_FORM:
-            return None
-    return received.decode("utf-8", "replace")
+async def _form(request: Request) -> dict[str, str]:
+    """Return what a form sent, urlencoded."""
+    sent = (await request.body()).decode("utf-8", "replace")
+    try:
+        return dict(parse_qsl(sent, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        raise HTTPException(INVALID_INPUT.status, f"A form has at most {_MOST_FIELDS:,} fields.") from error
 
 
 def _notice(left: Mapping[str, Any]) -> Notice:
@@ -454,13 +539,6 @@ def _download(file: Download) -> Response:
     if isinstance(file.data, bytes):
         return Response(file.data, media_type=file.media_type, headers=headers)
     return StreamingResponse(iterate_in_threadpool(file.data), media_type=file.media_type, headers=headers)
-
-
-def _events(live: Live) -> Iterator[str]:
-    for event in live.events:
-        named = f"event: {event.name}\n" if event.name else ""
-        data = "\n".join(f"data: {line}" for line in event.html.splitlines())
-        yield f"{named}{data}\n\n"
 
 
 @cache
@@ -487,7 +565,7 @@ def _environment() -> Environment:
 
 
 def _rendered(template: str, page: object, chrome: Chrome) -> str:
-    return _environment().get_template(template).render(page=page, chrome=chrome)
+    return page_without_turning(_environment().get_template(template).render(page=page, chrome=chrome))
 
 
 @lru_cache(maxsize=256)

@@ -1,116 +1,63 @@
 """The labels of pages, in plain words: one table for each vocabulary. A test checks that none is missing."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from volition.canonical import us_to_datetime
 from volition.consent.choices import Choice, ChoiceLine
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import Reason, Refusal, Say
-from volition.consent.terms.model import CATEGORIES, covers, leaves
+from volition.consent.terms.vocabulary import BUILT_IN, Purpose, Vocabulary, covers, root_of
 from volition.learning.families.installed import installed_families
-from volition.learning.families.spec import FamilyWords
 from volition.server.auth import Role
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purpose:
-    """What a purpose is called, and what it does.
+class _Spoken:
+    """Which vocabulary names things while a page or a letter is made; it is read when the first name is needed."""
 
-    Attributes:
-        title: Its name on pages.
-        does: What happens with a yes, as one sentence.
-        without: What is no longer there, or no longer done, with a no.
+    def __init__(self, read: Callable[[], Vocabulary]) -> None:
+        self._read = read
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        return self._read()
+
+
+_BUILT_IN_WORDS: Final = _Spoken(lambda: BUILT_IN)
+_spoken: Final[ContextVar[_Spoken | None]] = ContextVar("spoken", default=None)
+
+
+@contextmanager
+def speaking(read: Callable[[], Vocabulary]) -> Iterator[None]:
+    """Call kinds of data and purposes as a workspace's terms do, in what is made inside, as a locale is set.
+
+    Outside, and for names that no terms describe, the built-in words count, or the name itself.
     """
+    token = _spoken.set(_Spoken(read))
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
-    title: str
-    does: str
-    without: str
+
+def vocabulary() -> Vocabulary:
+    """Return what can be named where this page or letter is made."""
+    return (_spoken.get() or _BUILT_IN_WORDS).vocabulary
 
 
-PURPOSES: Final[Mapping[str, Purpose]] = {
-    "train/search": Purpose(
-        title="Train search",
-        does="Search learns from the results that people open, so that better results come first.",
-        without="Search does not learn from you.",
-    ),
-    "train/recommend": Purpose(
-        title="Train recommendations",
-        does="Recommendations learn from what people open and join.",
-        without="Recommendations do not learn from you.",
-    ),
-    "train/summary": Purpose(
-        title="Train summaries",
-        does="Summaries learn from transcripts, and from people's corrections, which moments of a meeting matter.",
-        without="Summaries do not learn from what you say in meetings.",
-    ),
-    "train/compose": Purpose(
-        title="Train the composer",
-        does="The composer learns from chat messages which words follow which. It suggests only what several "
-        "people wrote.",
-        without="The composer does not learn from what you write.",
-    ),
-    "train/diagnose": Purpose(
-        title="Train diagnosis",
-        does="Diagnosis learns from measurements of connections and devices which sessions are about to fail, and why.",
-        without="Diagnosis does not learn from your sessions.",
-    ),
-    "feature/search": Purpose(
-        title="Search",
-        does="Finds what was said and written in meetings, chats and files that you may see.",
-        without="What you said or wrote appears in nobody's search.",
-    ),
-    "feature/recommend": Purpose(
-        title="Recommendations",
-        does="Suggests channels, people and documents to try next, from what you have used.",
-        without="You get no recommendations based on what you do.",
-    ),
-    "feature/summary": Purpose(
-        title="Summaries",
-        does="Shows key moments, decisions and tasks of a meeting as quotes, each with a link to where it was said.",
-        without="No summary quotes you.",
-    ),
-    "feature/compose": Purpose(
-        title="Composer",
-        does="Completes and rewrites your chat messages when you ask for it. It never sends anything.",
-        without="The composer is not offered to you.",
-    ),
-    "feature/diagnose": Purpose(
-        title="Diagnosis",
-        does="Warns when a session is about to fail, and names the likely cause.",
-        without="Nobody is warned about faults in your sessions.",
-    ),
-    "advertising": Purpose(
-        title="Advertising",
-        does="Chooses advertisements based on your data.",
-        without="No advertisement uses your data.",
-    ),
-    "tracking": Purpose(
-        title="Tracking",
-        does="Follows what you do on other sites and in other apps.",
-        without="You are not followed on other sites or in other apps.",
-    ),
-}
+def purpose(name: str) -> Purpose:
+    """Return what a purpose, or a root of several, is called, and what it does."""
+    return vocabulary().purpose(name)
 
-CATEGORY: Final[Mapping[str, str]] = {
-    "service/usage": "which features and results you use",
-    "service/telemetry": "measurements of connections and devices",
-    "service/diagnostics": "fault reports",
-    "content/audio": "audio of meetings",
-    "content/video": "video of meetings",
-    "content/chat": "chat messages",
-    "content/transcript": "meeting transcripts",
-    "content/files": "files",
-}
 
-GROUP: Final[Mapping[str, str]] = {
-    "service": "all service data",
-    "content": "all content",
-    "train": "training AI",
-    "feature": "AI features",
-}
-"""Names that cover all below them."""
+def category(name: str) -> str:
+    """Say what a kind of data, or a root of several, is, as words within a sentence."""
+    return vocabulary().category(name).words
+
 
 REASON: Final[Mapping[Reason, str]] = {
     Reason.NEVER: "the terms forbid it",
@@ -150,11 +97,13 @@ class Measure:
         title: Its name on a chart.
         means: What it says and which way is good, in a sentence.
         of: What it is measured on, in the plural; empty where that is the family's own (`family_words`).
+        drawn: What a chart of it says, for a risk that is the reader's own.
     """
 
     title: str
     means: str
     of: str = ""
+    drawn: str = ""
 
 
 MEASURE: Final[Mapping[str, Measure]] = {
@@ -171,6 +120,7 @@ MEASURE: Final[Mapping[str, Measure]] = {
         means="How often someone who has the model can tell whose data it learned from (membership inference). Left is "
         "safer.",
         of="people",
+        drawn="How many of 100 people are recognised",
     ),
     "fairness": Measure(
         title="Uneven quality",
@@ -186,6 +136,7 @@ MEASURE: Final[Mapping[str, Measure]] = {
         means="How much more often than by chance the model repeats what one person wrote (memorisation). "
         "Left is safer.",
         of="sequences",
+        drawn="How far a model gives away what one person wrote, in bits",
     ),
 }
 """By audit, and `own data`."""
@@ -197,15 +148,6 @@ _ASKS: Final[Mapping[str, str]] = {
     "person": "that of the person who speaks or acts",
     "everyone": "that of everyone in it",
 }
-
-
-def family_words(name: str) -> FamilyWords:
-    """Return what a family is called; one whose package is not installed any more is called by its name."""
-    spec = installed_families().get(name)
-    if spec is not None:
-        return spec.words
-    missing = "Its package is not installed."
-    return FamilyWords(title=name, training=f"Train {name}", does=missing, unit="unit", units="units")
 
 
 def bounded(card: Mapping[str, Any]) -> str:
@@ -228,39 +170,41 @@ def bounded(card: Mapping[str, Any]) -> str:
 
 def categories(names: Iterable[str]) -> str:
     """Say a set of kinds of data in words; a whole group is said as one."""
-    left = sorted(set(names), key=CATEGORIES.index)
-    said = []
-    for group in ("service", "content"):
-        whole = [leaf for leaf in CATEGORIES if covers(group, leaf)]
-        if len(whole) > 1 and set(whole) <= set(left):
-            said.append(GROUP[group])
+    groups, single = _grouped(names, vocabulary().categories)
+    return listed([category(name) for name in (*groups, *single)])
+
+
+def _grouped(names: Iterable[str], universe: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return which roots a set of names takes in whole, and what is left of it, in the vocabulary's order."""
+    wanted = set(names)
+    left = [*(name for name in universe if name in wanted), *sorted(wanted.difference(universe))]
+    groups = []
+    for root in dict.fromkeys(map(root_of, universe)):
+        whole = [leaf for leaf in universe if covers(root, leaf)]
+        if len(whole) > 1 and set(whole) <= wanted:
+            groups.append(root)
             left = [name for name in left if name not in whole]
-    return listed([*said, *(CATEGORY[name] for name in left)])
+    return groups, left
 
 
 def purpose_in_words(name: str) -> str:
-    """Return what a purpose is called within a sentence: "training search", "summaries"."""
-    title = PURPOSES[name].title
+    """Return what a purpose is called within a sentence: "training search"; one that is not known here, as it is."""
+    if name not in vocabulary().named:
+        return name
     if name == "feature/compose":
-        return f"the {title.lower()}"  # the one feature that is a thing, not what it does
-    return f"training {title.removeprefix('Train ')}" if title.startswith("Train ") else title.lower()
+        return f"the {purpose(name).in_words}"  # the one feature that is a thing, not what it does
+    return purpose(name).in_words
 
 
 def purposes(names: Iterable[str]) -> str:
     """Say a set of purposes in words; a whole group is said as one."""
-    left = [name for name in PURPOSES if name in set(names)]
-    said = []
-    for group in ("train", "feature"):
-        whole = [leaf for leaf in PURPOSES if covers(group, leaf)]
-        if set(whole) <= set(left):
-            said.append(GROUP[group])
-            left = [name for name in left if name not in whole]
-    return listed([*said, *(purpose_in_words(name) for name in left)])
+    groups, single = _grouped(names, vocabulary().purposes)
+    return listed([purpose_in_words(name) for name in (*groups, *single)])
 
 
 def uses(names: Sequence[str]) -> str:
     """Name purposes in words: "every use of AI" where they are all there are."""
-    return "every use of AI" if set(names) == set(PURPOSES) else purposes(names)
+    return "every use of AI" if set(names) >= set(vocabulary().purposes) else purposes(names)
 
 
 def asks(names: Sequence[str]) -> str:
@@ -310,7 +254,7 @@ def count(number: int, thing: str) -> str:
 def switch_title(choice: Choice) -> str:
     """Return what a switch is called: one of a single purpose without a title of its own, as that purpose is."""
     if len(choice.purposes) == 1 and choice.switch.title == choice.purposes[0]:
-        return PURPOSES[choice.purposes[0]].title
+        return purpose(choice.purposes[0]).title
     return choice.switch.title
 
 
@@ -322,18 +266,26 @@ def counted(number: int, of: str) -> str:
 
 def spoken(names: Iterable[str]) -> str:
     """Say names of purposes, or of groups of them, in words within a sentence."""
-    return listed([GROUP.get(name) or (purpose_in_words(name) if name in PURPOSES else name) for name in names])
+    return listed([purpose_in_words(name) for name in names])
 
 
 def spoken_data(names: Iterable[str]) -> str:
-    """Say names of kinds of data, or of groups of them, in words; two whole groups are all there is."""
-    named = sorted(set(names))
-    return "all data" if named == ["content", "service"] else categories(leaves(named, CATEGORIES))
+    """Say names of kinds of data, or of groups of them, in words; all groups are all there is."""
+    known = vocabulary()
+    found = {leaf for leaf in known.categories if any(covers(name, leaf) for name in names)}
+    found |= {name for name in names if name not in known.named}
+    return "all data" if found >= set(known.categories) else categories(found)
 
 
 def listed(words: Sequence[str]) -> str:
     """Join words as a sentence does."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+
+
+def first_of(words: Sequence[str], most: int) -> str:
+    """Join words as a sentence does, the first ones of many, and say how many others there are."""
+    others = len(words) - most
+    return listed(words) if others <= 0 else f"{', '.join(words[:most])} and {count(others, 'other')}"
 
 
 YES_ENDS: Final = "It holds until you say no, or until the start (in UTC) of the day on which you let it end."
@@ -360,3 +312,30 @@ def day(at_us: int) -> str:
 def moment(at_us: int) -> str:
     """Say an instant with its time of day in UTC, such as "24 November 2026, 11:30 UTC"."""
     return day(at_us) if at_us <= BEGINNING_US else f"{day(at_us)}, {us_to_datetime(at_us):%H:%M} UTC"
+
+
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "Mac"),
+    ("CrOS", "Chromebook"),
+    ("Linux", "Linux"),
+)
+
+
+def browser(agent: str) -> str:
+    """Name a browser and its system, as far as a `User-Agent` tells: "Firefox on Linux"; empty where it tells neither.
+
+    No more of it is kept: enough for somebody to know their own devices, and too little to follow one.
+    """
+    names = [next((name for part, name in known if part in agent), "") for known in (_BROWSERS, _SYSTEMS)]
+    return " on ".join(filter(None, names))

@@ -13,20 +13,22 @@
 - A `VolitionError` becomes a page that says what happened and what to do.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from volition.canonical import whole_number
+from volition.consent.lease import Settling
 from volition.errors import InvalidInputError
 from volition.server.auth import Access, Principal, Role
+from volition.server.followers import Followers
 from volition.server.jobs import Jobs
 from volition.server.notices.outbox import Outbox
 from volition.server.notices.shown import ShownNotices
 from volition.server.settings import ServerSettings
 from volition.workspace import Workspace
-from volition.workspace.pool import Workspaces
+from volition.workspace.pool import Lane, Workspaces
 
 NOBODY: Final = Principal(user="", name="", roles=frozenset(), scopes=frozenset())
 """A visitor who has not signed in."""
@@ -89,7 +91,8 @@ class Redirect:
     to: str
     notice: Notice | None = None
     session: str | None = None  # begin this one; an empty text ends it
-    oidc_state: str | None = None  # keep this in the browser while it is at the OpenID provider
+    trip: str | None = None  # keep this in the browser while its user is on the way in
+    device: str | None = None  # keep this in the browser in which somebody signed in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,18 +105,40 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Playback:
+    """Sound to play in the page: a browser asks for a range of it at a time (RFC 9110, section 14)."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """An answer to a program that speaks to a page's route: a status and a sentence."""
+
+    status: int
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One server-sent event: its name and its HTML; see `Live`."""
 
     name: str
     html: str
 
+    def to_text(self) -> str:
+        """Return the event as it is sent."""
+        named = f"event: {self.name}\n" if self.name else ""
+        data = "\n".join(f"data: {line}" for line in self.html.splitlines())
+        return f"{named}{data}\n\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """Server-sent events for as long as `events` yields; it may wait in between, in a thread of its own."""
+    """Server-sent events, as texts, for as long as `events` yields; it waits in the event loop in between."""
 
-    events: Iterator[Event]
+    events: AsyncIterator[str]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,12 +156,19 @@ class Visit:
         outbox: The mails, sent and to be sent.
         settings: How the server is set up.
         session: The session's secret; none without one.
-        oidc_state: What was kept in the browser while it was at an OpenID provider; none otherwise.
+        trip: What was kept in the browser while its user was on the way in; none otherwise.
         address: The client's address.
         host: The server's name as the client wrote it.
         is_secure: Whether it came by https.
+        device: What was kept in a browser in which somebody signed in before; none otherwise.
+        agent: The browser, in two words; empty where it is not known.
+        ranges: Which bytes of the answer are asked for, as the client wrote it; empty for all of them.
+        is_forwarded: Whether anything says that the request passed a proxy.
         jobs: The server's background jobs.
+        followers: All who follow one of them.
         workspaces: Where `workspace` comes from.
+        lane: What it is for.
+        settling: What is waited for before the answer is sent; `take_answer` and the like let it collect.
     """
 
     who: Principal
@@ -149,12 +181,19 @@ class Visit:
     outbox: Outbox
     settings: ServerSettings
     session: str | None
-    oidc_state: str | None
+    trip: str | None
     address: str
     host: str
     is_secure: bool
+    device: str | None
+    agent: str
+    ranges: str
+    is_forwarded: bool
     jobs: Jobs
+    followers: Followers
     workspaces: Workspaces
+    lane: Lane
+    settling: Settling = field(default_factory=Settling)
     _stack: ExitStack = field(default_factory=ExitStack)
     _workspace: Workspace | None = None
 
@@ -163,10 +202,10 @@ class Visit:
         """The workspace, this visit's alone until the page is made.
 
         Raises:
-            ConflictError: Everything was busy for too long.
+            OverloadedError: Everything was busy for too long.
         """
         if self._workspace is None:
-            self._workspace = self._stack.enter_context(self.workspaces.borrow())
+            self._workspace = self._stack.enter_context(self.workspaces.borrow(self.lane))
         return self._workspace
 
     @property
@@ -182,17 +221,13 @@ class Visit:
             raise InvalidInputError("This entry cannot be undone. Reload the page and try again.")
         return seq
 
-    def borrow(self) -> AbstractContextManager[Workspace]:
-        """Lend a workspace for as long as a `with` block: for what goes on after the page was made."""
-        return self.workspaces.borrow()
-
     def close(self) -> None:
         """Give back what was borrowed."""
         self._workspace = None
         self._stack.close()
 
 
-Result = View | Redirect | Download | Live
+Result = View | Redirect | Download | Playback | Live | Plain
 Handler = Callable[[Visit], Any]
 
 
@@ -226,8 +261,11 @@ class PageRoute:
         handler: Makes the dataclass.
         is_kept: Whether what was drawn is kept for as long as it would look the same. Only for pages that show nobody's
             words, since what is kept stays in memory.
+        takes_document: Whether its form may be as long as a JSON document.
         is_part: Whether it is put into a page that is open. It leaves a notice for the next whole page.
         reads: What of people's data staff read by it (`server.reading`); each page of theirs says so.
+        is_final: Whether it cannot be undone, or asks for what cannot: whoever showed long ago who they are is asked
+            again, and comes back.
     """
 
     method: str
@@ -237,8 +275,10 @@ class PageRoute:
     nav: Nav | None
     handler: Handler
     is_kept: bool = False
+    takes_document: bool = False
     is_part: bool = False
     reads: str | None = None
+    is_final: bool = False
 
 
 EVERYBODY: Final = None
@@ -261,15 +301,32 @@ class Pages:
         nav: Nav | None = None,
         is_kept: bool = False,
         reads: str | None = None,
+        is_final: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Make a function a page; without a template it answers with a `Redirect`, a `Download` or `Live`."""
-        return self._add("GET", path, roles, template, nav, is_kept=is_kept, reads=reads)
+        return self._add("GET", path, roles, template, nav, is_kept=is_kept, reads=reads, is_final=is_final)
 
-    def post(
-        self, path: str, *, roles: Iterable[Role] | None, template: str | None = None, is_part: bool = False
+    def post(  # noqa: PLR0913 - a page's own fields
+        self,
+        path: str,
+        *,
+        roles: Iterable[Role] | None,
+        template: str | None = None,
+        takes_document: bool = False,
+        is_part: bool = False,
+        is_final: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Make a function what a form is sent to; a template is only for forms that are shown again, and for parts."""
-        return self._add("POST", path, roles, template, None, is_part=is_part)
+        return self._add(
+            "POST",
+            path,
+            roles,
+            template,
+            None,
+            takes_document=takes_document,
+            is_part=is_part,
+            is_final=is_final,
+        )
 
     def _add(  # noqa: PLR0913 - a page's own fields
         self,
@@ -280,8 +337,10 @@ class Pages:
         nav: Nav | None,
         *,
         is_kept: bool = False,
+        takes_document: bool = False,
         is_part: bool = False,
         reads: str | None = None,
+        is_final: bool = False,
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             wanted = None if roles is None else frozenset(roles)
@@ -294,8 +353,10 @@ class Pages:
                     nav=nav,
                     handler=handler,
                     is_kept=is_kept,
+                    takes_document=takes_document,
                     is_part=is_part,
                     reads=reads,
+                    is_final=is_final,
                 )
             )
             return handler

@@ -2,7 +2,7 @@
 
 Every badge of a permission is made here, from what `consent.choices` says:
 
-- "Used" is said only of data that is collected here, for a purpose whose feature or model reads that kind of data.
+- "Used" is said only for a purpose whose feature or model reads that kind of data.
 - What the gate permits beyond that is "Allowed": a page never says that something is used which nothing here can use.
 - Where it holds for some kinds of data and not for others, the word says that it is a part.
 """
@@ -12,11 +12,10 @@ from functools import cache
 from typing import Final
 
 from volition.consent.choices import ChoiceLine, Standing, standing_of
-from volition.learning.families.installed import installed_families, read_for
-from volition.records.ingest import COLLECTED
+from volition.consent.terms.vocabulary import BUILT_IN
+from volition.learning.families.installed import WITHOUT_FAMILY, installed_families, read_for
 from volition.server.web.page import Badge
 
-NOT_COLLECTED: Final = "nothing of this kind is collected here"
 NOT_READ: Final = "nothing here uses this kind of data for it"
 
 _USED: Final = {Standing.ALL: "Used", Standing.PART: "Used in part", Standing.NONE: "Not used"}
@@ -26,9 +25,10 @@ _ONLY_ALLOWED: Final = _ALLOWED | {Standing.NONE: "Not used"}
 
 @cache
 def _read(purpose: str) -> frozenset[str]:
-    """Return the kinds of data that are collected here and that something installed reads for a purpose."""
+    """Return the kinds of data that something installed reads for a purpose."""
     made = {name for spec in installed_families().values() for name in (spec.purpose, spec.feature)}
-    return COLLECTED.intersection(read_for(purpose)) if purpose in made else frozenset()
+    made |= WITHOUT_FAMILY.keys()
+    return frozenset(read_for(purpose, BUILT_IN)) if purpose in made else frozenset()
 
 
 def is_used_here(line: ChoiceLine) -> bool:
@@ -64,6 +64,4 @@ def training_state(lines: Iterable[ChoiceLine], *, on: str, off: str) -> Badge:
 
 def beside(line: ChoiceLine) -> str:
     """Say why an allowed use is not made here, as a clause; empty where it is made, or where the kind is no matter."""
-    if line.category not in COLLECTED:
-        return NOT_COLLECTED
     return "" if is_used_here(line) or not line.stands else NOT_READ

@@ -14,11 +14,13 @@ from volition.errors import InvalidInputError, RefusedError
 from volition.ledger.entry import Entry
 from volition.server.auth import Role
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Notice, Pages, Redirect, Undo, Visit
 
 pages = Pages()
 PATH: Final = "/account"
 LIMITS: Final = f"{PATH}/limits"
+_GROUPS: Final = 20  # on one page
 _LISTED: Final = 50  # people of a group who are shown by name
 
 
@@ -92,7 +94,7 @@ class GroupLimits:
         longest: How long a group's name may be, in characters.
     """
 
-    groups: tuple[GroupRow, ...]
+    groups: Cut[GroupRow]
     switches: tuple[SwitchOption, ...]
     action: str
     longest: int
@@ -181,7 +183,14 @@ def lock_of(choice: Choice, limits: Sequence[GroupLimit], name: str) -> Lock | N
 def groups_of(visit: Visit, choices: Sequence[Choice], limits: Sequence[GroupLimit]) -> GroupLimits:
     """Return what is limited for groups of the account's people."""
     return GroupLimits(
-        groups=tuple(_row(visit, choices, group) for group in limits if group.name),
+        groups=cut(
+            visit,
+            [group for group in limits if group.name],
+            of="group",
+            size=_GROUPS,
+            name="groups",
+            find=lambda group: group.name,
+        ).each(lambda group: _row(visit, choices, group)),
         switches=tuple(
             SwitchOption(name=choice.switch.name, title=words.switch_title(choice))
             for choice in choices
@@ -207,10 +216,10 @@ def _row(visit: Visit, choices: Sequence[Choice], group: GroupLimit) -> GroupRow
     uses += [
         LimitedUse(
             switch="",
-            title=words.PURPOSES[purpose].title,
+            title=words.purpose(purpose).title,
             detail=_details([held for (_, limited), held in group.uses.items() if limited == purpose]),
         )
-        for purpose in words.PURPOSES
+        for purpose in words.vocabulary().purposes
         if purpose in in_none
     ]
     return GroupRow(

@@ -21,7 +21,7 @@ def show(visit: Visit) -> PeoplePage:
     return people_page(visit, account=account_of(visit), action=PATH)
 
 
-@pages.post(PATH, roles=[Role.ADMINISTRATOR])
+@pages.post(PATH, roles=[Role.ADMINISTRATOR], is_final=True)
 def answer(visit: Visit) -> Redirect:
     """Take what the administrator says of a pair of the own account."""
     account = account_of(visit)

@@ -39,6 +39,7 @@ from volition.server.web.standing import allowed_state, beside, training_state
 
 pages = Pages()
 _EVERYTHING: Final = f"{PATH}/refuse/everything"
+_RECORDINGS: Final = f"{PATH}/recordings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,23 @@ class PeopleRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRecordings:
+    """Whether the sound of recordings is kept, and the form that changes it.
+
+    Attributes:
+        detail: How it is, in sentences.
+        action: Where the form is sent.
+        value: What it sends.
+        label: What its button says.
+    """
+
+    detail: str
+    action: str
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccountPage:
     """An account's settings.
 
@@ -95,6 +113,7 @@ class AccountPage:
         glances: Every switch, in the order of the cards.
         cards: A card for each switch.
         limits: What is limited for groups of the people.
+        recordings: Whether the sound of recordings is kept.
         exclusions: Which conversations are left out.
         people: What the people have said, a row for each switch; empty where they are too few.
         people_note: How they are counted, in a sentence.
@@ -112,6 +131,7 @@ class AccountPage:
     glances: tuple[SwitchGlance, ...]
     cards: tuple[AccountCard, ...]
     limits: GroupLimits
+    recordings: KeptRecordings
     exclusions: AccountExclusions
     people: tuple[PeopleRow, ...]
     people_note: str
@@ -155,6 +175,7 @@ def show(visit: Visit) -> AccountPage:
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         cards=cards,
         limits=groups_of(visit, found.choices, limits),
+        recordings=_recordings(keeps=workspace.recordings.keeps(account)),
         exclusions=account_exclusions(visit, account),
         people=tuple(
             _row(card.title, numbers) for card, numbers in zip(cards, counted, strict=True) if numbers is not None
@@ -164,6 +185,34 @@ def show(visit: Visit) -> AccountPage:
         "people no counts are shown.",
         terms="" if found.terms is None else found.terms.title,
     )
+
+
+def _recordings(*, keeps: bool) -> KeptRecordings:
+    is_kept = (
+        "The sound of a recording is kept, encrypted, once it was transcribed, for those who were in the meeting. It "
+        "is erased with the person who speaks."
+    )
+    is_not = (
+        "The sound of a recording is not kept once it was transcribed. What was kept before stays until its people are "
+        "erased."
+    )
+    return KeptRecordings(
+        detail=is_kept if keeps else is_not,
+        action=_RECORDINGS,
+        value="no" if keeps else "yes",
+        label="Keep no more recordings" if keeps else "Keep recordings",
+    )
+
+
+@pages.post(_RECORDINGS, roles=[Role.ADMINISTRATOR])
+def keep_recordings(visit: Visit) -> Redirect:
+    """Say whether the sound of the account's recordings is kept from now on."""
+    keeps = visit.form.get("keep")
+    if keeps not in {"yes", "no"}:
+        raise InvalidInputError("Recordings are either kept or not. Reload the page and try again.")
+    visit.workspace.recordings.keep(account_of(visit), keeps=keeps == "yes")
+    text = "Recordings that are transcribed from now on are kept." if keeps == "yes" else "No more recordings are kept."
+    return Redirect(to=f"{PATH}#recordings", notice=Notice(text=text))
 
 
 @pages.post(_EVERYTHING, roles=[Role.ADMINISTRATOR])
@@ -190,9 +239,10 @@ def answer(visit: Visit) -> Redirect:
         raise InvalidInputError("An answer is either yes or no. Reload the page and try again.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     until = (visit.form.get("until") or None) if said == "yes" else None
-    entry, can_undo = workspace.consent.choose(
-        party, switch, account=account, yes=said == "yes", covers=covers, until=until, via="page"
-    )
+    with visit.settling.collecting():
+        entry, can_undo = workspace.consent.choose(
+            party, switch, account=account, yes=said == "yes", covers=covers, until=until, via="page"
+        )
     undo = Undo(action=f"{PATH}/switches/{switch}", fields={"undo": str(entry.seq)}) if can_undo else None
     counts = when_it_counts(
         workspace.consent.choices(party, account=account).of(switch), yes=said == "yes", is_account=True
@@ -260,7 +310,7 @@ def card_of(choice: Choice, name: str, lock: Lock | None, *, due_days: int) -> A
     return AccountCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
-        does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
+        does=tuple(words.purpose(purpose).does for purpose in choice.purposes),
         answer=choice.answer,
         answered=what_was_answered(choice, you=name, has="has") if choice.has_say else _LEFT_OUT[choice.standing()],
         state=allowed_state(choice.lines),
@@ -311,14 +361,14 @@ def _both_sides(found: Choices) -> str:
 
 
 def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
-    named = words.CATEGORY[line.category]
+    named = words.category(line.category)
     why = (
         because(line.own, organisation)
         if isinstance(line.own, Refusal)
         else f"collected since {words.day(line.own.since_us)}{words.more_elsewhere(line)}"
     )
     return CategoryRow(
-        category=named[0].upper() + named[1:] if single else f"{words.PURPOSES[line.purpose].title}: {named}",
+        category=named[0].upper() + named[1:] if single else f"{words.purpose(line.purpose).title}: {named}",
         state=allowed_state([line]),
         why="; ".join(filter(None, (why, beside(line)))),
     )

@@ -1,20 +1,24 @@
 """An account's terms, for its administrator: each version, its text, and how many people its notice has reached."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
 from volition.consent.terms.diff import diff
+from volition.consent.terms.model import Terms
 from volition.server.auth import Role
 from volition.server.notices.announcements import announced_to
 from volition.server.notices.deliveries import Delivery, deliveries
 from volition.server.web import labels as words
 from volition.server.web.account.limits import PATH, account_of
+from volition.server.web.lists import Cut, cut
 from volition.server.web.markdown import to_html
 from volition.server.web.page import Badge, Nav, Pages, Visit
 from volition.server.web.person.terms import version_of
 
 pages = Pages()
+_SHOWN: Final = 5  # on one page: each with its whole text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ class AccountTermsPage:
     empty: str
     told: str
     action: str
-    versions: tuple[AccountVersion, ...]
+    versions: Cut[AccountVersion]
 
 
 @pages.get(f"{PATH}/terms", roles=[Role.ADMINISTRATOR], template="account-terms.html", nav=Nav(label="Terms", place=15))
@@ -70,28 +74,27 @@ def show(visit: Visit) -> AccountTermsPage:
     published = history.bindings.published()
     told = {one.terms: one for one in deliveries(workspace, visit.shown, visit.outbox, [account])}
     concerning = {one.terms.id: one for one in announced_to(history, account, now_us=now_us)}
-    versions = []
-    for terms in reversed(published):
+
+    def version(terms: Terms) -> AccountVersion:
         line = version_of(terms, history, account, organisation, now_us=now_us, shown=terms)
         announced = concerning.get(terms.id)
-        versions.append(
-            AccountVersion(
-                id=terms.id,
-                title=terms.title,
-                state=line.state,
-                when=line.when,
-                delivered=_delivered(told.get(terms.id)),
-                changes=() if announced is None else tuple(diff(announced.before, terms).lines()),
-                text=to_html(workspace.terms.text(terms)),
-            )
+        return AccountVersion(
+            id=terms.id,
+            title=terms.title,
+            state=line.state,
+            when=line.when,
+            delivered=_delivered(told.get(terms.id)),
+            changes=() if announced is None else tuple(diff(announced.before, terms).lines()),
+            text=to_html(workspace.terms.text(terms)),
         )
+
     return AccountTermsPage(
         title=f"Terms of {organisation}",
         lead="Each version, the newest first: what it changes, its text, and how many people its notice has reached.",
-        empty="" if versions else "No terms have been published yet, so nothing may be done with any data.",
+        empty="" if published else "No terms have been published yet, so nothing may be done with any data.",
         told=told_by(has_mail=workspace.mail is not None),
         action=PATH,
-        versions=tuple(versions),
+        versions=cut(visit, published[::-1], of="version", size=_SHOWN).each(version),
     )
 
 

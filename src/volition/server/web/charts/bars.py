@@ -1,6 +1,6 @@
-"""Charts as SVG, drawn here: they need no script, follow light and dark by CSS, and carry their figures as a table.
+"""Charts as SVG, drawn here: they need no script, and follow light and dark by CSS.
 
-The template's macro `interval_chart` shows both: the drawing, which a screen reader skips, and the table behind it.
+A screen reader skips the drawing: the page that shows one says the same in sentences, and has its figures as a table.
 """
 
 import math
@@ -30,6 +30,7 @@ class Interval:
         high: Where it ends; none likewise.
         units: From how many units it was measured.
         is_yours: Whether it is the visitor's own.
+        chance: What a guess would give, drawn beside it; none where there is no such thing.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Interval:
     high: float | None = None
     units: int = 0
     is_yours: bool = False
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ class IntervalChart:
 
 
 def _draw(chart: IntervalChart) -> Markup:
-    ends = [end for row in chart.rows for end in (row.value, row.low, row.high) if end is not None]
+    ends = [end for row in chart.rows for end in (row.value, row.low, row.high, row.chance) if end is not None]
     step, low, high = scale_of(min([0.0, *ends]), max([0.0, *ends]))
     height = _TOP + _ROW * len(chart.rows) + _BOTTOM
     span = high - low
@@ -96,6 +98,12 @@ def _draw(chart: IntervalChart) -> Markup:
         drawn.append(
             f'<text class="name" x="{_LEFT - 14}" y="{y + 4:.1f}" text-anchor="end">{escape(_short(row.name))}</text>'
         )
+        if row.chance is not None:
+            drawn.append(
+                f'<line class="chance" x1="{x(row.chance):.1f}" x2="{x(row.chance):.1f}" y1="{y - 12:.1f}" '
+                f'y2="{y + 12:.1f}"/><text class="tick" x="{x(row.chance):.1f}" y="{y + 24:.1f}" '
+                f'text-anchor="middle">guess</text>'
+            )
         if row.value is None:
             drawn.append(f'<text class="missing" x="{x(0) + 8:.1f}" y="{y + 4:.1f}">not measured</text>')
         else:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from volition.canonical import whole_number
-from volition.progress import Progress
 from volition.server.auth import Role
 from volition.server.http_errors import NOT_FOUND, HttpError
-from volition.server.jobs import Job, JobState
+from volition.server.jobs import JobState
 from volition.server.log_proofs import command_for
 from volition.server.reading import NOBODY, note_list
 from volition.server.web.page import Download, Nav, Notice, Pages, Redirect, Visit
+from volition.server.work import EVIDENCE_FOLDER, EVIDENCE_JOB
 from volition.workspace import Workspace
 
 pages = Pages()
@@ -24,8 +24,6 @@ pages = Pages()
 PATH: Final = "/console/evidence"
 
 _WHO: Final = (Role.AUDITOR, Role.OPERATOR)
-_JOB: Final = "evidence"
-_FOLDER: Final = "evidence"
 _PIECE: Final = 1 << 20
 
 
@@ -76,7 +74,7 @@ class EvidencePage:
 @pages.get(PATH, roles=_WHO, template="console-evidence.html", nav=Nav(label="Evidence", place=225), reads=NOBODY)
 def show(visit: Visit) -> EvidencePage:
     """Show the newest bundle."""
-    job = _newest_job(visit)
+    job = visit.jobs.newest(EVIDENCE_JOB)
     return EvidencePage(
         title="Evidence",
         bundle=_made(visit.workspace),
@@ -90,9 +88,9 @@ def show(visit: Visit) -> EvidencePage:
 @pages.post(PATH, roles=_WHO)
 def make(visit: Visit) -> Redirect:
     """Have a bundle made of the log as it is now."""
-    job = _newest_job(visit)
+    job = visit.jobs.newest(EVIDENCE_JOB)
     if job is None or job.is_over:
-        visit.jobs.start(_JOB, _make)
+        visit.jobs.start(EVIDENCE_JOB, by=visit.who.acts_as, once=True)
     return Redirect(
         to=PATH, notice=Notice(text="The bundle is being made. Reload this page to see whether it is there.")
     )
@@ -108,21 +106,8 @@ def download(visit: Visit) -> Download:
     return Download(name=path.name, data=_pieces(path), media_type="application/zip")
 
 
-def _make(workspace: Workspace, _: Progress) -> int:
-    """Write the bundle of the log as it is now; the one before it goes."""
-    folder = workspace.folder / _FOLDER
-    folder.mkdir(mode=0o700, exist_ok=True)
-    aside = folder / "evidence.part"
-    entries = workspace.proofs.bundle(aside)
-    aside.replace(folder / f"evidence-{entries}.zip")
-    for path in folder.glob("evidence-*.zip"):
-        if path.name != f"evidence-{entries}.zip":
-            path.unlink(missing_ok=True)
-    return entries
-
-
 def _newest(workspace: Workspace) -> Path | None:
-    found = (workspace.folder / _FOLDER).glob("evidence-*.zip")
+    found = (workspace.folder / EVIDENCE_FOLDER).glob("evidence-*.zip")
     return max(found, key=_entries_of, default=None)
 
 
@@ -146,10 +131,6 @@ def _made(workspace: Workspace) -> MadeBundle | None:
         name=path.name,
         command=command_for(path.name, workspace.verifier.to_text()),
     )
-
-
-def _newest_job(visit: Visit) -> Job | None:
-    return next((job for job in reversed(visit.jobs.all()) if job.what == _JOB), None)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

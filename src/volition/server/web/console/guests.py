@@ -10,12 +10,12 @@ from volition.errors import VolitionError
 from volition.server.auth import GuestLink, Role
 from volition.server.reading import note_reading
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Badge, Nav, Notice, Pages, Redirect, Visit
 
 pages = Pages()
 
 PATH: Final = "/console/guests"
-_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,10 @@ class GuestLinksPage:
     Attributes:
         title: The page's heading.
         lines: The links.
-        more: How many older ones are not shown.
     """
 
     title: str
-    lines: tuple[LinkLine, ...]
-    more: int
+    lines: Cut[LinkLine]
 
 
 @pages.get(
@@ -56,12 +54,12 @@ class GuestLinksPage:
 )
 def show(visit: Visit) -> GuestLinksPage:
     """Show by which links guests can come in."""
-    found = visit.access.links.guest_links()
-    note_reading(visit.workspace, visit.who, "guest-links", {link.person for link in found[:_SHOWN]})
+    links = visit.access.links.guest_links()
+    found = cut(visit, links, of="link", find=lambda link: f"{_name(visit, link.person)}\n{link.id}\n{link.account}")
+    note_reading(visit.workspace, visit.who, "guest-links", {link.person for link in found})
     return GuestLinksPage(
         title="Guest links",
-        lines=tuple(_line(visit, link) for link in found[:_SHOWN]),
-        more=max(0, len(found) - _SHOWN),
+        lines=found.each(lambda link: _line(visit, link)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from volition.server.auth import Role
 from volition.server.jobs import JobState
 from volition.server.reading import NOBODY
+from volition.server.schedule import planned
 from volition.server.web.console import forgettings as console_forgettings
 from volition.server.web.console import ledger as console_ledger
 from volition.server.web.console import runs as console_runs
@@ -80,7 +81,7 @@ def show(visit: Visit) -> ConsolePage:
         if is_operator
         else (),
         tiles=tuple(_tiles(visit, status)),
-        due=tuple(console_forgettings.clock(one, workspace.now_us) for one in workspace.models.owed()[:_OVERDUE_SHOWN])
+        due=tuple(console_forgettings.clock(one, workspace.now_us) for one in [*planned(workspace)][:_OVERDUE_SHOWN])
         if is_operator
         else (),
         entries=tuple(console_ledger.line_of(entry, workspace) for entry in reversed(newest)),

@@ -7,6 +7,7 @@ from typing import Final
 from volition.server.auth import Role
 from volition.server.reading import NOBODY
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Pages, Visit
 
 pages = Pages()
@@ -47,9 +48,9 @@ class LakePage:
     title: str
     total: int
     categories: tuple[Count, ...]
-    accounts: tuple[Count, ...]
+    accounts: Cut[Count]
     small_files: int
-    aside: tuple[AsideLine, ...]
+    aside: Cut[AsideLine]
 
 
 @pages.get(PATH, roles=[Role.OPERATOR], template="console-lake.html", nav=Nav(label="Lake", place=230), reads=NOBODY)
@@ -61,11 +62,19 @@ def show(visit: Visit) -> LakePage:
     return LakePage(
         title="Lake",
         total=sum(stock.categories.values()),
-        categories=tuple(Count(name=words.CATEGORY[name], records=count) for name, count in stock.categories.items()),
-        accounts=tuple(
-            Count(name=names.get(account, account), records=count)
-            for account, count in sorted(stock.accounts.items(), key=lambda item: (-item[1], item[0]))
+        categories=tuple(Count(name=words.category(name), records=count) for name, count in stock.categories.items()),
+        accounts=cut(
+            visit,
+            [
+                Count(name=names.get(account, account), records=count)
+                for account, count in sorted(stock.accounts.items(), key=lambda item: (-item[1], item[0]))
+            ],
+            of="account",
+            name="accounts",
+            find=lambda one: one.name,
         ),
         small_files=stock.small_files,
-        aside=tuple(AsideLine(source=source, why=why, pieces=count) for (source, why), count in aside.most_common(200)),
+        aside=cut(visit, aside.most_common(), of="source", name="aside", find=lambda one: "\n".join(one[0])).each(
+            lambda one: AsideLine(source=one[0][0], why=one[0][1], pieces=one[1])
+        ),
     )

@@ -6,22 +6,23 @@ checks it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.canonical import canonical_json, text_to_us, whole_number
 from volition.consent.history import OPERATOR, SOURCE
-from volition.consent.terms.model import PURPOSES, leaves
+from volition.consent.terms.vocabulary import Category, covers
 from volition.errors import InvalidInputError
 from volition.ledger.entry import Entry
+from volition.records.audience import TO_ALL_THERE, WRITTEN
 from volition.server import log_proofs
 from volition.server.auth import Role
 from volition.server.entry_readers import entry_reader, shown
 from volition.server.log_proofs import command_for
 from volition.server.reading import NOBODY
 from volition.server.web import labels as words
-from volition.server.web.page import Download, Nav, Pages, Visit
+from volition.server.web.page import Download, Nav, Pages, Redirect, Visit
 from volition.workspace import Workspace
 
 pages = Pages()
@@ -57,6 +58,8 @@ class LedgerPage:
         lines: The entries of this page.
         newer: Where newer ones are; empty where there are none.
         older: Where older ones are; likewise.
+        newest: Where the newest are; likewise.
+        oldest: Where the oldest are; likewise.
         checks_checkpoint: The command that checks the checkpoint.
         checks_consistency: The command that checks a consistency proof, of the sizes that the form begins with.
     """
@@ -70,6 +73,8 @@ class LedgerPage:
     lines: tuple[EntryLine, ...]
     newer: str
     older: str
+    newest: str
+    oldest: str
     checks_checkpoint: str
     checks_consistency: str
 
@@ -96,9 +101,11 @@ class EntryPage:
 
 
 @pages.get(PATH, roles=_WHO, template="console-ledger.html", nav=Nav(label="Ledger", place=220), reads=NOBODY)
-def show(visit: Visit) -> LedgerPage:
-    """Show entries, by default the newest."""
+def show(visit: Visit) -> LedgerPage | Redirect:
+    """Show entries, by default the newest; or go to the one that was asked for."""
     workspace = visit.workspace
+    if "seq" in visit.query:
+        return Redirect(to=f"{PATH}/{_number(visit.query['seq'], 'An entry')}")
     head = workspace.ledger.head
     end = min(_number(visit.query.get("before", str(head.size)), "An entry"), head.size)
     start = max(0, end - _PER_PAGE)
@@ -115,6 +122,8 @@ def show(visit: Visit) -> LedgerPage:
         lines=tuple(line_of(entry, workspace) for entry in reversed(entries)),
         newer=f"{PATH}?before={newest}" if end < head.size else "",
         older=f"{PATH}?before={start}" if start else "",
+        newest=PATH if end < head.size else "",
+        oldest=f"{PATH}?before={_PER_PAGE}" if start else "",
         checks_checkpoint=command_for(f"checkpoint-{head.size}", key),
         checks_consistency=command_for(f"consistency-{head.size // 2}-{head.size}.json", key),
     )
@@ -201,6 +210,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
                 whom += f", {words.count(len(body['people']), 'name')}" if body["people"] else ", all of it"
             did = "limited" if body["limited"] else "lifted its limit of"
             return f"{account} {did} {_named(body['purpose'])}, with {_named(body['data'])}, for {whom}."
+        case "mapping" if body["source"] != "otlp":
+            return f"Rows of the source {body['source'].removeprefix('source/')} began to be read by another mapping."
         case "mapping":
             names_mapped = words.count(len(body["mapping"]["events"]), "name")
             return f"Collecting began to use another mapping of events to kinds of data, with {names_mapped}."
@@ -217,7 +228,7 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
         case "exclusion":
             what = "what concerns them in a conversation" if kind == "person" else "a conversation"
             did = f"left {what} out of" if body["excluded"] else f"took {what} back into"
-            return f"{who} {did} {words.uses(leaves(body['purpose'], PURPOSES))}."
+            return f"{who} {did} {words.uses(_covered(body['purpose']))}."
         case "snapshot":
             return f"Snapshot {body['snapshot']} was frozen for {_named([body['purpose']])}."
         case "model":
@@ -236,6 +247,13 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
 
 
 def _shared(body: Mapping[str, Any], account: str) -> str:
+    if body["conversation"] == TO_ALL_THERE:
+        to = "everyone who was in the meeting" if body["shared"] else "nobody"
+        return f"{account} chose that a written summary which was not sent is read by {to}."
+    if body["conversation"] == WRITTEN:
+        did = "sent a written summary to" if body["shared"] else "took a written summary back from"
+        people = len(body["with"])
+        return f"A person of {account} {did} {'a person' if people == 1 else f'{people:,} people'}."
     did = "opened" if body["shared"] else "closed"
     by = f"The {body['by']}" if body["by"] in {OPERATOR, SOURCE} else "A person who was in it"
     people = sum(party.startswith(_PERSON) for party in body["with"])
@@ -257,13 +275,13 @@ _IDENTITY: Final[Mapping[str, str]] = {
 
 
 def _named(names: list[str]) -> str:
-    said = []
-    for name in names:
-        purpose = words.PURPOSES.get(name)
-        said.append(
-            words.purpose_in_words(name) if purpose else words.GROUP.get(name) or words.CATEGORY.get(name, name)
-        )
-    return words.listed(said)
+    known = words.vocabulary().named
+    is_data = {name: isinstance(known.get(name), Category) for name in names}
+    return words.listed([words.category(name) if is_data[name] else words.purpose_in_words(name) for name in names])
+
+
+def _covered(names: Iterable[str]) -> list[str]:
+    return [leaf for leaf in words.vocabulary().purposes if any(covers(name, leaf) for name in names)]
 
 
 def _entry(visit: Visit) -> Entry:

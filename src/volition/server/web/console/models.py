@@ -8,15 +8,18 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from volition.canonical import text_to_us
-from volition.errors import InvalidInputError
+from volition.errors import BackendError, DamagedError, InvalidInputError, ProofError
 from volition.learning.audit.finding import FAIL, NOT_MEASURED, PASS, Finding
 from volition.learning.documents.formats import FORMATS
+from volition.learning.families.installed import family_words
 from volition.learning.forget import Owed
+from volition.learning.grades import CALLER, GRADE_WORDS
 from volition.learning.registry import ModelState
 from volition.server.auth import Role
 from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.charts.plots import BoundPlot
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Badge, Download, Nav, Notice, Pages, Redirect, Visit
 
 pages = Pages()
@@ -76,7 +79,7 @@ class ModelsPage:
 
     title: str
     stale: int
-    lines: tuple[ModelRow, ...]
+    lines: Cut[ModelRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +142,10 @@ class ModelPage:
         line: Its line in the list.
         snapshot: What it learned from.
         successor: The model that took its place; empty if none did.
-        card: Its newest release; none if it has none.
+        card: Its newest release; none if it has none, or if that cannot be shown.
+        why_no_card: What is the matter with the card of a model that was released; empty where nothing is.
+        forgets: How surely it forgets, in a sentence; empty where the ledger does not say.
+        trained_by: Who trained it, in words.
         findings: What the audits found.
         why_none: Why there are no findings; empty where there are.
         may_audit: Whether the visitor may have it audited.
@@ -151,7 +157,10 @@ class ModelPage:
     line: ModelRow
     snapshot: str
     successor: str
+    forgets: str
+    trained_by: str
     card: Card | None
+    why_no_card: str
     findings: tuple[AuditRow, ...]
     why_none: str
     may_audit: bool
@@ -169,7 +178,9 @@ def show(visit: Visit) -> ModelsPage:
     return ModelsPage(
         title="Models",
         stale=len(owed),
-        lines=tuple(_line(model, states[model.id], owed.get(model.id), now_us) for model in models),
+        lines=cut(visit, models, of="model", find=lambda model: model.id).each(
+            lambda model: _line(model, states[model.id], owed.get(model.id), now_us)
+        ),
     )
 
 
@@ -182,16 +193,21 @@ def one(visit: Visit) -> ModelPage:
     states = {one["id"]: one["state"] for one in workspace.status()["models"]}
     findings, why_none = _findings(visit, state)
     is_left = state.forgotten_us is None
-    released = is_left and state.released_us is not None
+    card, why_no_card = _card_of(visit, state)
     return ModelPage(
         title=state.id,
         line=_line(state, states[state.id], owed.get(state.id), workspace.now_us),
         snapshot=state.snapshot,
         successor=state.successor or "",
-        card=_card(json.loads(workspace.models.release_file(state.id, "card.json"))) if released else None,
+        card=card,
+        why_no_card=why_no_card,
+        forgets=f"It forgets {GRADE_WORDS[state.forgets]}" if state.forgets is not None else "",
+        trained_by="code of your own" if state.trained_by == CALLER else "a model family",
         findings=tuple(_found(finding) for finding in findings),
         why_none=why_none,
-        may_audit=is_left and visit.who.is_any(frozenset({Role.ENGINEER, Role.OPERATOR})),
+        may_audit=is_left
+        and state.trained_by != CALLER
+        and visit.who.is_any(frozenset({Role.ENGINEER, Role.OPERATOR})),
         may_release=is_left
         and bool(findings)
         and state.id not in owed
@@ -221,14 +237,11 @@ def audit(visit: Visit) -> Redirect:
     """Have a model audited."""
     model = _state(visit).id
     visit.workspace.models.open(model)
-    job = visit.jobs.start(
-        f"audit {model}",
-        lambda workspace, progress: [one.to_json() for one in workspace.models.audit(model, progress=progress)],
-    )
+    job = visit.jobs.start("audit", model, by=visit.who.acts_as)
     return Redirect(to=f"/console/runs/{job.id}", notice=Notice(text="The audit is queued."))
 
 
-@pages.post(f"{PATH}/{{model}}/release", roles=[Role.OPERATOR])
+@pages.post(f"{PATH}/{{model}}/release", roles=[Role.OPERATOR], is_final=True)
 def release(visit: Visit) -> Redirect:
     """Release a model that is within its bounds; beyond them it takes the command line, a name and a reason."""
     model = _state(visit).id
@@ -249,9 +262,18 @@ def _findings(visit: Visit, state: ModelState) -> tuple[Sequence[Finding], str]:
         return [], "The model was forgotten: it is erased, and so are the results of its audits."
     try:
         found = visit.workspace.models.findings(visit.workspace.models.open(state.id))
-    except InvalidInputError as error:
+    except (InvalidInputError, DamagedError) as error:  # of this model alone: the rest of the page stands
         return [], str(error)
     return found, "" if found else "The model has not been audited yet, so it cannot be released."
+
+
+def _card_of(visit: Visit, state: ModelState) -> tuple[Card | None, str]:
+    if state.forgotten_us is not None or state.released_us is None:
+        return None, ""
+    try:
+        return _card(json.loads(visit.workspace.models.release_file(state.id, "card.json"))), ""
+    except (ProofError, BackendError, InvalidInputError) as error:  # of its card alone, likewise
+        return None, str(error)
 
 
 def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> ModelRow:
@@ -260,7 +282,7 @@ def _line(model: ModelState, state: str, owed: Owed | None, now_us: int) -> Mode
     word = "overdue, not used" if overdue else f"{shown}, stale" if owed is not None else shown
     return ModelRow(
         id=model.id,
-        does=words.family_words(model.family).training,
+        does=family_words(model.family).training,
         state=Badge(word=word, is_on=state == "at work" and owed is None),
         trained_us=model.trained_us,
         released_us=model.released_us,

@@ -14,13 +14,14 @@ from volition.server.auth import Role
 from volition.server.http_errors import NOT_FOUND, HttpError
 from volition.server.reading import note_reading
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
 from volition.workspace.people import Pair
 
 pages = Pages()
 
 PATH: Final = "/console/people"
-_SHOWN: Final = 50
+_SHOWN: Final = 30
 _WHY: Final[Mapping[Likeness, str]] = {
     Likeness.ADDRESS: "The same e-mail address.",
     Likeness.NAME: "The same name, or one that only differs in spelling.",
@@ -59,15 +60,13 @@ class PeoplePage:
     Attributes:
         title: The page's heading.
         lead: What this is, in a sentence.
-        pairs: As many as are read by people.
-        more: How many more there are.
+        pairs: The pairs.
         action: Where the answers are sent.
     """
 
     title: str
     lead: str
-    pairs: tuple[PairCard, ...]
-    more: int
+    pairs: Cut[PairCard]
     action: str
 
 
@@ -77,7 +76,7 @@ def show(visit: Visit) -> PeoplePage:
     return people_page(visit, account=None, action=PATH)
 
 
-@pages.post(PATH, roles=[Role.OPERATOR])
+@pages.post(PATH, roles=[Role.OPERATOR], is_final=True)
 def answer(visit: Visit) -> Redirect:
     """Take what the operator says of a pair."""
     return take_answer(visit, account=None, page=PATH, by=None)
@@ -88,17 +87,14 @@ def people_page(visit: Visit, *, account: str | None, action: str) -> PeoplePage
     workspace = visit.workspace
     names = {one.id: one.name for one in workspace.parties.accounts()}
     pairs = workspace.people.pairs(account)
-    shown = {person.id for pair in pairs[:_SHOWN] for person in (pair.heard, pair.person)}
+    part = cut(visit, list(enumerate(pairs, 1)), of="pair", size=_SHOWN, find=_findable)
+    shown = {person.id for _, pair in part for person in (pair.heard, pair.person)}
     note_reading(workspace, visit.who, "namesakes", shown)
     return PeoplePage(
         title="Names heard that may be these people",
         lead="Each was heard in the data under a name that nobody was registered with. Until you say who it is, both "
         "are asked, and the no of each counts for both.",
-        pairs=tuple(
-            _card(number, pair, workspace.people.records_of(pair.heard), names)
-            for number, pair in enumerate(pairs[:_SHOWN], 1)
-        ),
-        more=max(0, len(pairs) - _SHOWN),
+        pairs=part.each(lambda one: _card(*one, workspace.people.records_of(one[1].heard), names)),
         action=action,
     )
 
@@ -133,6 +129,11 @@ def take_answer(visit: Visit, *, account: str | None, page: str, by: str | None)
     people.merge(pair.heard.id, into=pair.person.id, by=by)
     text = f"{heard} and {person} are one person from now on. What either had refused is refused for both."
     return Redirect(to=page, notice=Notice(text=text))
+
+
+def _findable(numbered: tuple[int, Pair]) -> str:
+    _, pair = numbered
+    return "\n".join(name for person in (pair.heard, pair.person) for name in (*person.names, *person.addresses))
 
 
 def _card(number: int, pair: Pair, records: int, accounts: Mapping[str, str]) -> PairCard:

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from volition.canonical import text_to_us
 from volition.consent.permits import Reason
+from volition.errors import DamagedError, ProofError
 from volition.records.snapshot import Snapshot
 from volition.server.auth import Role
 from volition.server.reading import NOBODY
 from volition.server.web import labels as words
 from volition.server.web.charts.plots import StackBar, StackChart, StackPart, dropped
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Download, Nav, Pages, Visit
 
 pages = Pages()
@@ -19,7 +21,7 @@ pages = Pages()
 PATH: Final = "/console/snapshots"
 
 _WHO: Final = (Role.ENGINEER, Role.OPERATOR)
-_NEWEST: Final = 30
+_SHOWN: Final = 30
 _REASONS: Final = {reason.value: detail for reason, detail in words.REASON.items()} | {
     Reason.NO_TERMS.value: "the organisation has not accepted any terms",
     "left-out": "collected too late, or not in the earlier snapshot",
@@ -28,31 +30,30 @@ _REASONS: Final = {reason.value: detail for reason, detail in words.REASON.items
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotLine:
-    """One snapshot in the list."""
+    """One snapshot in the list; where it is damaged, what it holds is not known, and `damage` says why."""
 
     id: str
     purpose: str
     at_us: int
-    kept: int
-    dropped: int
-    people: int
+    kept: int | None
+    dropped: int | None
+    people: int | None
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotsPage:
-    """The newest snapshots.
+    """The snapshots, a part at a time.
 
     Attributes:
         title: The page's heading.
-        total: How many there are.
         chart: What each kept and dropped; none where there is no snapshot.
         lines: The snapshots, newest first.
     """
 
     title: str
-    total: int
     chart: StackChart | None
-    lines: tuple[SnapshotLine, ...]
+    lines: Cut[SnapshotLine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +86,8 @@ class SnapshotPage:
     at_us: int
     chart: StackChart
     facts: tuple[ManifestFact, ...]
-    accounts: tuple[ManifestFact, ...]
-    files: tuple[ManifestFact, ...]
+    accounts: Cut[ManifestFact]
+    files: Cut[ManifestFact]
     checkpoint: str
 
 
@@ -94,13 +95,13 @@ class SnapshotPage:
 def show(visit: Visit) -> SnapshotsPage:
     """Show the newest snapshots."""
     ids = [*dict.fromkeys(reversed(visit.workspace.snapshots.ids()))]
-    found = [visit.workspace.snapshots.open(one) for one in ids[:_NEWEST]]
-    bars = tuple(_bar(_purpose(one), _whole(one.manifest["rows"])) for one in found[:12])
+    found = cut(visit, ids, of="snapshot", size=_SHOWN, find=str).each(lambda name: _opened(visit, name))
+    whole = [one for one in found.items[:12] if isinstance(one, Snapshot)]
+    bars = tuple(_bar(_purpose(one), _whole(one.manifest["rows"])) for one in whole)
     return SnapshotsPage(
         title="Snapshots",
-        total=len(ids),
         chart=StackChart(title="Records kept and dropped, newest first", bars=bars) if bars else None,
-        lines=tuple(_line(one) for one in found),
+        lines=found.each(lambda one: _line(one) if isinstance(one, Snapshot) else one),
     )
 
 
@@ -110,7 +111,7 @@ def one(visit: Visit) -> SnapshotPage:
     found = visit.workspace.snapshots.open(visit.path["snapshot"])
     manifest = found.manifest
     names = {account.id: account.name for account in visit.workspace.parties.accounts()}
-    bars = tuple(_bar(words.CATEGORY.get(category, category), counts) for category, counts in manifest["rows"].items())
+    bars = tuple(_bar(words.category(category), counts) for category, counts in manifest["rows"].items())
     facts = [
         ManifestFact(name="People in it", value=f"{manifest['people']['size']:,}"),
         ManifestFact(name="Collected until", value=words.moment(text_to_us(manifest["collected_until"]))),
@@ -126,11 +127,19 @@ def one(visit: Visit) -> SnapshotPage:
         at_us=text_to_us(manifest["at"]),
         chart=StackChart(title="Records kept and dropped, by kind of data", bars=bars),
         facts=tuple(facts),
-        accounts=tuple(
-            ManifestFact(name=names.get(account, account), value=f"{count:,}")
-            for account, count in sorted(manifest["accounts"].items(), key=lambda item: -item[1])
+        accounts=cut(
+            visit,
+            [
+                ManifestFact(name=names.get(account, account), value=f"{count:,}")
+                for account, count in sorted(manifest["accounts"].items(), key=lambda item: -item[1])
+            ],
+            of="account",
+            name="accounts",
+            find=lambda fact: fact.name,
         ),
-        files=tuple(ManifestFact(name=name, value=value) for name, value in manifest["files"].items()),
+        files=cut(visit, list(manifest["files"].items()), of="file", name="files").each(
+            lambda file: ManifestFact(name=file[0], value=file[1])
+        ),
         checkpoint=manifest["checkpoint"],
     )
 
@@ -151,8 +160,25 @@ def croissant(visit: Visit) -> Download:
     return Download(name=f"{name}-croissant.json", data=data, media_type="application/ld+json")
 
 
+def _opened(visit: Visit, name: str) -> Snapshot | SnapshotLine:
+    """Open a snapshot; of one that is damaged, return its line: the rest of the page stands."""
+    try:
+        return visit.workspace.snapshots.open(name)
+    except (ProofError, DamagedError) as error:
+        named = visit.workspace.snapshots.named(name)
+        return SnapshotLine(
+            id=name,
+            purpose=words.purpose(named["purpose"]).title,
+            at_us=text_to_us(named["at"]),
+            kept=None,
+            dropped=None,
+            people=None,
+            damage=str(error),
+        )
+
+
 def _purpose(snapshot: Snapshot) -> str:
-    return words.PURPOSES[snapshot.purpose].title
+    return words.purpose(snapshot.purpose).title
 
 
 def _line(snapshot: Snapshot) -> SnapshotLine:

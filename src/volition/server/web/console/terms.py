@@ -8,12 +8,12 @@ from volition.server.notices.deliveries import Delivery, deliveries
 from volition.server.notices.outbox import MailState
 from volition.server.reading import NOBODY
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Pages, Visit
 
 pages = Pages()
 
 PATH: Final = "/console/terms"
-_SHOWN: Final = 200
 _ANSWERS: Final = 10
 
 
@@ -46,15 +46,13 @@ class ConsoleTermsPage:
         lead: What is here, in a sentence.
         mail: Whether mail is sent, and what became of it, in a sentence.
         notices: The notices, the newest first.
-        more: How many older ones there are.
         undelivered: Mails that were not delivered, the newest first.
     """
 
     title: str
     lead: str
     mail: str
-    notices: tuple[NoticeLine, ...]
-    more: int
+    notices: Cut[NoticeLine]
     undelivered: tuple[UndeliveredLine, ...]
 
 
@@ -70,8 +68,9 @@ def show(visit: Visit) -> ConsoleTermsPage:
         lead="A notice in the ledger says that new terms were announced to an account. Here is whom that has reached: "
         "those to whom a page with it was sent, signed in, and those whose mail was taken by your mail server.",
         mail=_mail(visit),
-        notices=tuple(_line(one, names) for one in found[:_SHOWN]),
-        more=max(0, len(found) - _SHOWN),
+        notices=cut(
+            visit, found, of="notice", find=lambda one: f"{one.terms}\n{names.get(one.account, one.account)}"
+        ).each(lambda one: _line(one, names)),
         undelivered=tuple(
             UndeliveredLine(kind=kind, state=state.value, tries=tries, answer=answer)
             for kind, state, answer, tries in visit.outbox.not_delivered(most=_ANSWERS)

@@ -7,6 +7,7 @@
 - With the composer off, the box is still there: what is written in it stays with the writer.
 """
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Notice, Pages, Redirect, Visit
 from volition.server.web.person.excluding import Excluding, excluding_of
 
@@ -26,8 +28,15 @@ pages = Pages()
 PATH: Final = "/chat"
 _CATEGORY: Final = "content/chat"
 _USES: Final = ("feature/compose", "feature/search", "train/compose")
-_LATEST: Final = 60  # messages shown
+_MESSAGES: Final = 60  # of a conversation on one page
+_LISTED: Final = 40  # conversations on one page
+_PLACE: Final = "message"  # the field of an address that says which message is to be on the page
 
+_TYPING: Final = (
+    "While you write, the text in the box goes to this server at each pause, for suggestions, and to nobody else; it "
+    "is not kept. How many characters of a message came from suggestions is kept with your usage."
+)
+_COUNT: Final = re.compile("[0-9]{1,6}")
 _EDITS: Final = {"shorten": "Shorten", "tidy": "Tidy up"}
 _TONES: Final = {
     "shorter": "Shorter",
@@ -106,15 +115,16 @@ class ChatPage:
         lead: What can be done here.
         channels: The conversations, the latest first.
         channel: The one that is open; empty for none.
-        messages: Its latest messages.
-        earlier: How many earlier ones are not shown.
+        messages: Its messages, the latest unless others are asked for; in the order in which they were written.
         reply_to: The time stamp of the message to which replies can be suggested; empty for none.
         off: Why there is no composer; none where there is one.
         uses: Whether the visitor's messages are used.
         action: Where the form is sent.
         completing: Where what is typed is sent for completions; empty where no composer is at work, so that nothing is
             sent while somebody types.
-        leaves: What leaves the page, and when, in a sentence or two.
+        leaves: What leaves the page, and when, while nothing is suggested as somebody types.
+        typing: What leaves it while something is; empty where no composer is at work.
+        sending: What becomes of a message, and when.
         text: The text in the box.
         form: An idempotency key of this form, so that sending it twice sends once; empty where nothing can be sent.
         suggestions: Continuations or replies, once asked for.
@@ -127,16 +137,17 @@ class ChatPage:
 
     title: str
     lead: str
-    channels: tuple[ConversationLink, ...]
+    channels: Cut[ConversationLink]
     channel: str
-    messages: tuple[ChatMessage, ...]
-    earlier: int
+    messages: Cut[ChatMessage]
     reply_to: str
     off: FeatureOff | None
     uses: tuple[UseState, ...]
     action: str
     completing: str
     leaves: str
+    typing: str
+    sending: str
     text: str
     form: str
     suggestions: tuple[ComposerSuggestion, ...]
@@ -153,7 +164,7 @@ def list_chats(visit: Visit) -> ChatPage:
     return _page(visit)
 
 
-@pages.post(PATH, roles=[Role.PERSON], template="chat.html")
+@pages.post(PATH, roles=[Role.PERSON], template="chat.html", takes_document=True)
 def compose(visit: Visit) -> ChatPage:
     """Suggest, complete or rewrite the text in the box."""
     return _composed(visit)
@@ -176,7 +187,7 @@ def show_chat(visit: Visit) -> ChatPage:
     return _page(visit)
 
 
-@pages.post(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html")
+@pages.post(f"{PATH}/{{channel:path}}", roles=[Role.PERSON], template="chat.html", takes_document=True)
 def compose_in_chat(visit: Visit) -> ChatPage | Redirect:
     """Send the text in the box to a conversation, or suggest, complete or rewrite it."""
     return _sent(visit) if visit.form.get("do") == "send" else _composed(visit)
@@ -184,7 +195,8 @@ def compose_in_chat(visit: Visit) -> ChatPage | Redirect:
 
 def address(channel: str, place: str | None = None) -> str:
     """Return where a conversation is, or one message of it."""
-    return f"{PATH}/{quote(channel, safe='')}" + ("" if place is None else f"#m-{quote(place, safe='')}")
+    named = "" if place is None else quote(place, safe="")
+    return f"{PATH}/{quote(channel, safe='')}" + (f"?{_PLACE}={named}#m-{named}" if named else "")
 
 
 def _sent(visit: Visit) -> ChatPage | Redirect:
@@ -201,12 +213,21 @@ def _sent(visit: Visit) -> ChatPage | Redirect:
         why = words.REASON_BY_NAME[next(iter(sent.not_kept))]
         detail = f"It was not sent: {why}, and what may not be used for anything is not kept. Your text is unchanged."
         return _page(visit, text=text, detail=detail)
+    if sent.stored:
+        _note_typing(visit, person, text)
     organisation = visit.workspace.parties.account(account).name
     detail = f"Sent. It is kept as chat of {organisation}, and used only where the switches allow it."
     return Redirect(
         to=f"{address(channel)}#compose",
         notice=Notice(text=detail if sent.stored else "This message was already sent, so it was not sent again."),
     )
+
+
+def _note_typing(visit: Visit, person: str, text: str) -> None:
+    """Record how much of a message came from suggestions, where the page counted it: so what they save is measured."""
+    taken, pressed = visit.form.get("taken", ""), visit.form.get("pressed", "")
+    if _COUNT.fullmatch(taken) and _COUNT.fullmatch(pressed):
+        visit.workspace.features.note_message(text, taken=int(taken), pressed=int(pressed), person=person)
 
 
 def _composed(visit: Visit) -> ChatPage:
@@ -248,7 +269,9 @@ def _done(visit: Visit, asked: str, text: str) -> tuple[str, tuple[ComposerSugge
             return (
                 edited,
                 (),
-                "There was nothing to change." if edited == text else "Edited by fixed rules; no word was added.",
+                "There was nothing to change."
+                if edited == text
+                else "Edited by fixed rules on this server; no language model saw it.",
             )
         case "tone", _, tone:
             written = visit.workspace.features.rewrite(text, person=person, tone=tone, channel=channel)
@@ -273,22 +296,28 @@ def _page(
     except RefusedError:
         works = "You can still write here; no AI reads what you type."
         is_off = off(visit, "feature/compose", _CATEGORY, works=works, conversation=channel)
-    completes = is_off is None and workspace.features.can_complete()
+    completes = is_off is None and workspace.features.can_complete(person)
     has_model = is_off is None and workspace.features.endpoint() is not None
-    latest = () if here is None else here.lines[-_LATEST:]
+    lines = () if here is None else here.lines
+    latest = cut(visit, lines[::-1], of="message", size=_MESSAGES, place=(_PLACE, lambda line: line.place))
     return ChatPage(
         title=f"Chat: {channel}" if channel else "Chat",
         lead="Read your conversations and write in them. The composer makes suggestions; only you send messages.",
-        channels=tuple(_listed(one, channel) for one in found),
+        channels=cut(
+            visit, found, of="conversation", size=_LISTED, name="conversations", find=lambda one: one.name
+        ).each(lambda one: _listed(one, channel)),
         channel=channel,
-        messages=tuple(_message(line) for line in latest),
-        earlier=0 if here is None else len(here.lines) - len(latest),
-        reply_to="" if not completes else next((line.place for line in reversed(latest) if not line.is_own), ""),
+        messages=latest.each(_message),
+        reply_to=""
+        if not completes
+        else next((line.place for line in lines[: -_MESSAGES - 1 : -1] if not line.is_own), ""),
         off=is_off,
         uses=uses(visit, _USES, _CATEGORY, conversation=None if here is None else channel),
         action=address(channel) if channel else PATH,
         completing=f"{PATH}/completions" if completes else "",
-        leaves=_leaves(channel if here is not None else "", completes=completes, is_off=is_off is not None),
+        leaves=_leaves(channel if here is not None else "", is_off=is_off is not None),
+        typing=_TYPING if completes else "",
+        sending=_sending(channel if here is not None else ""),
         text=text,
         form="" if here is None else secrets.token_hex(16),
         suggestions=suggestions,
@@ -303,28 +332,27 @@ def _page(
 
 
 def _nothing_to_suggest(visit: Visit) -> str:
-    if not visit.workspace.features.can_complete():
+    person, _ = member(visit)
+    if not visit.workspace.features.can_complete(person):
         return "No composer is at work here, so nothing can be suggested."
     return "There is nothing to suggest here. Write more, then ask again."
 
 
-def _leaves(channel: str, *, completes: bool, is_off: bool) -> str:
-    """Say what of the text in the box is sent, and when."""
-    sent = (
+def _leaves(channel: str, *, is_off: bool) -> str:
+    """Say what of the text in the box is sent before it is a message, and when."""
+    if not channel and is_off:
+        return "The text in the box does not leave this page."
+    buttons = "Send" if is_off else "one of the buttons below"
+    return f"While you write, the text does not leave this page: it is sent when you press {buttons}."
+
+
+def _sending(channel: str) -> str:
+    if not channel:
+        return "Nothing is sent to anyone from here; to send a message, open a conversation."
+    return (
         f"It is a message in {channel} only once you press Send: then it is kept like any other, and used only where "
         "the switches allow it."
-        if channel
-        else "Nothing is sent to anyone from here; to send a message, open a conversation."
     )
-    if completes:
-        return (
-            "While you write, the text in the box goes to this server at each pause, for suggestions, and is not kept. "
-            f"{sent}"
-        )
-    buttons = "Send" if is_off else "one of the buttons below"
-    if not channel and is_off:
-        return f"The text in the box does not leave this page. {sent}"
-    return f"While you write, the text does not leave this page: it is sent when you press {buttons}. {sent}"
 
 
 def _completions(visit: Visit, person: str, text: str, channel: str) -> tuple[ComposerSuggestion, ...]:

@@ -5,28 +5,43 @@
 - With summaries off, the transcript is still there for those who were in the meeting.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote, urlencode
 
 from volition.errors import InvalidInputError, RefusedError
-from volition.features.conversations import Conversation, ConversationKind
+from volition.features.conversations import Conversation, ConversationKind, ConversationLine
 from volition.features.prose import Prose
-from volition.learning.families.summary.minutes import Action, Minutes
+from volition.learning.families.summary.minutes import LOOKED_IN, Action, Minutes
 from volition.learning.families.summary.sentences import Moment
+from volition.learning.families.summary.shown import shown
 from volition.learning.families.summary.summary import Summary
 from volition.server.auth import Role
 from volition.server.web import labels as words
+from volition.server.web.features.recordings import Naming, naming_of, sound_address, what_is_kept
 from volition.server.web.features.sharing import Sharing, sharing_of
 from volition.server.web.features.switches import FeatureOff, UseState, member, off, uses
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Nav, Pages, Visit
 from volition.server.web.person.excluding import Excluding, excluding_of
+from volition.server.web.person.settings import party_of
 
 pages = Pages()
 PATH: Final = "/meetings"
 _CATEGORY: Final = "content/transcript"
-LOOKED: Final = "We looked for English phrases such as"
+NOBODY_KNOWS: Final = "Nobody knows who"
+_LANGUAGES: Final = " and ".join(LOOKED_IN)
+_PLACE: Final = "turn"  # the field of an address that says which turn of a transcript is to be on the page
+_LISTEN: Final = "listen"  # the field that says that the turn's sound is to be played
+_TURNS: Final = 200  # of a transcript on one page
+_QUOTES: Final = 30  # of a section of the summary on one page
+_NAMED: Final = 8  # speakers in the list
+_NAMED_IN_LEAD: Final = 30  # speakers on a meeting's own page
+LeadsTo = Callable[[object], str]
+"""Says where a turn of a transcript is."""
+
 _USES: Final = ("feature/summary", "feature/search", "train/summary", "train/search")
 
 
@@ -38,7 +53,7 @@ class MeetingLink:
     href: str
     began_us: int
     lasted: str
-    speakers: tuple[str, ...]
+    speakers: str
     lines: int
     was_there: bool
 
@@ -55,12 +70,24 @@ class MeetingsPage:
 
     title: str
     lead: str
-    meetings: tuple[MeetingLink, ...]
+    meetings: Cut[MeetingLink]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One line of the transcript; `anchor` is its id on the page."""
+    """One line of the transcript.
+
+    Attributes:
+        anchor: Its id on the page.
+        clock: When it was said.
+        seconds: Likewise, for machines.
+        speaker: Who said it.
+        text: What was said.
+        is_own: Whether the visitor said it.
+        listen: Where its sound can be heard; empty where that is not kept.
+        sound: Its sound, where the visitor listens to this line.
+        naming: The form that says who speaks, where no track tells.
+    """
 
     anchor: str
     clock: str
@@ -68,6 +95,9 @@ class Turn:
     speaker: str
     text: str
     is_own: bool
+    listen: str
+    sound: str
+    naming: Naming | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +105,14 @@ class Quote:
     """Something that was said, and its place in the transcript.
 
     Attributes:
-        text: Verbatim.
+        text: Without its stumbles.
         speaker: Who said it.
         clock: At which second, as hours, minutes and seconds.
         href: The line of the transcript.
         about: What it means, such as who does it by when; may be empty.
+        verbatim: Word for word; empty where `text` is that.
+        before: What was said before, where the quote goes on from it; may be empty.
+        before_by: Who said that.
     """
 
     text: str
@@ -87,6 +120,9 @@ class Quote:
     clock: str
     href: str
     about: str = ""
+    verbatim: str = ""
+    before: str = ""
+    before_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +131,7 @@ class QuoteSection:
 
     name: str
     title: str
-    quotes: tuple[Quote, ...]
+    quotes: Cut[Quote]
     none: str
 
 
@@ -110,7 +146,7 @@ class ProseSentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicLink:
-    """What a stretch of a meeting was about: in its own words, when it began, and where that is on the page."""
+    """A time mark: words that stand out in what was said from then on, when that is, and where it is on the page."""
 
     name: str
     clock: str
@@ -129,19 +165,21 @@ class MeetingPage:
         uses: Each use of what the visitor said, and whether it is on.
         off: Why there is no summary; none where there is one.
         sections: The summary.
-        topics: What it was about, in the order in which it was spoken of.
+        topics: Time marks, in the order of the meeting.
         note: A note on the summary; may be empty.
         can_tell: Whether a language model can write it as prose.
         prose: The prose, once it was asked for.
         prose_note: Who wrote it, or why there is none.
         turns: The transcript.
         detail: What of the meeting is shown.
+        recording: What there is to know of its recording; empty where there was none.
         search: Where a search within it is sent.
         name: Its name, as that search sends it.
         action: Where this page's form is sent.
         sharing: Who can open it.
         excluding: What the visitor has left out of it; none where nothing in it is theirs.
-        collected: Where the proof of what was recorded about the visitor is to be had; empty if they were not there.
+        collected: Where the proof of what was recorded about the visitor is to be had; empty if they were
+            not there, or it was recorded before the ledger kept what proves it.
     """
 
     title: str
@@ -156,8 +194,9 @@ class MeetingPage:
     can_tell: bool
     prose: tuple[ProseSentence, ...]
     prose_note: str
-    turns: tuple[Turn, ...]
+    turns: Cut[Turn]
     detail: str
+    recording: str
     search: str
     name: str
     action: str
@@ -174,19 +213,29 @@ def list_meetings(visit: Visit) -> MeetingsPage:
     return MeetingsPage(
         title="Meetings",
         lead="The meetings you were in, and those that were opened to you.",
-        meetings=tuple(
-            MeetingLink(
-                name=meeting.name,
-                href=address(meeting.name),
-                began_us=meeting.began_us,
-                lasted=clock((meeting.last_us - meeting.began_us) // 1000),
-                speakers=meeting.speakers,
-                lines=len(meeting.lines),
-                was_there=meeting.was_there,
-            )
-            for meeting in found
-        ),
+        meetings=cut(visit, found, of="meeting", find=_findable).each(_link),
     )
+
+
+def _findable(meeting: Conversation) -> str:
+    return "\n".join([meeting.name, *meeting.speakers])
+
+
+def _link(meeting: Conversation) -> MeetingLink:
+    return MeetingLink(
+        name=meeting.name,
+        href=address(meeting.name),
+        began_us=meeting.began_us,
+        lasted=clock((meeting.last_us - meeting.began_us) // 1000),
+        speakers=_who(meeting.speakers, _NAMED),
+        lines=len(meeting.lines),
+        was_there=meeting.was_there,
+    )
+
+
+def _who(speakers: Sequence[str], most: int) -> str:
+    """Say who spoke; of whom nobody knows who they are nothing is said where others are named."""
+    return words.first_of([name for name in speakers if name], most) or NOBODY_KNOWS
 
 
 @pages.get(f"{PATH}/{{meeting:path}}", roles=[Role.PERSON], template="meeting.html")
@@ -203,7 +252,13 @@ def tell_meeting(visit: Visit) -> MeetingPage:
 
 def address(meeting: str, place: str | None = None) -> str:
     """Return where a meeting's page is, or one turn on it."""
-    return f"{PATH}/{quote(meeting, safe='')}" + ("" if place is None else f"#t-{quote(place, safe='')}")
+    named = "" if place is None else quote(place, safe="")
+    return f"{PATH}/{quote(meeting, safe='')}" + (f"?{_PLACE}={named}#t-{named}" if named else "")
+
+
+def listen_address(meeting: str, place: str) -> str:
+    """Return where a turn is on its meeting's page, with the player at its second."""
+    return address(meeting, place).replace("#", f"&{_LISTEN}=yes#", 1)
 
 
 def clock(milliseconds: int) -> str:
@@ -220,41 +275,69 @@ def _page(visit: Visit, *, tell: bool) -> MeetingPage:
     if not found:
         raise InvalidInputError(f"There is no meeting {name!r} that you may read. Your meetings are listed on {PATH}.")
     [meeting] = found
+    lines = cut(visit, meeting.lines, of="line", size=_TURNS, place=(_PLACE, lambda line: line.place))
+    leads_to = _ways(meeting, [line.place for line in lines])
     summary, minutes, prose, is_off = _summed_up(visit, person, meeting, tell=tell)
+    if summary is not None and minutes is not None:
+        _note_reading(visit, person, meeting, summary, minutes)
     general = uses(visit, _USES, _CATEGORY)
     shown = uses(visit, _USES, _CATEGORY, conversation=name)
     return MeetingPage(
         title=name,
-        lead=f"{words.moment(meeting.began_us)}. {words.listed(meeting.speakers)} spoke.",
+        lead=f"{words.moment(meeting.began_us)}. {_who(meeting.speakers, _NAMED_IN_LEAD)} spoke.",
         ai_is_on=any(use.state.is_on for use in general),
         is_left_out=any(use.state.is_on for use in general) and not any(use.state.is_on for use in shown),
         uses=shown,
         off=is_off,
-        sections=() if summary is None or minutes is None else _sections(summary, minutes),
-        topics=_topics(summary),
+        sections=() if summary is None or minutes is None else _sections(visit, summary, minutes, leads_to),
+        topics=_topics(summary, leads_to),
         note="" if summary is None else summary.note or "",
         can_tell=summary is not None and visit.workspace.features.endpoint() is not None,
-        prose=() if prose is None or summary is None else _sentences(prose, summary.moments),
+        prose=() if prose is None or summary is None else _sentences(prose, summary.moments, leads_to),
         prose_note="" if prose is None else prose.note,
-        turns=tuple(
-            Turn(
-                anchor=f"t-{line.place}",
-                clock=clock(line.start_ms or 0),
-                seconds=f"PT{(line.start_ms or 0) // 1000}S",
-                speaker=line.speaker,
-                text=line.text,
-                is_own=line.is_own,
-            )
-            for line in meeting.lines
-        ),
+        turns=lines.each(partial(_turn, visit, meeting)),
         detail=_details(meeting),
+        recording=what_is_kept(meeting),
         search="/search",
         name=name,
         action=address(name),
         sharing=sharing_of(visit, ConversationKind.MEETING, name),
         excluding=excluding_of(visit, ConversationKind.MEETING, name, _USES) if meeting.was_there else None,
-        collected=f"/holdings/collected?{urlencode({'conversation': name})}" if meeting.was_there else "",
+        collected=_proof_of(visit, name) if meeting.was_there else "",
     )
+
+
+def _proof_of(visit: Visit, name: str) -> str:
+    """Return where the proof of what was recorded of a meeting is to be had; empty where there is none."""
+    party, _ = party_of(visit)
+    is_there = visit.workspace.proofs.can_prove_collected(party.removeprefix("person:"), conversation=name)
+    return f"/holdings/collected?{urlencode({'conversation': name})}" if is_there else ""
+
+
+def _turn(visit: Visit, meeting: Conversation, line: ConversationLine) -> Turn:
+    sound = sound_address(line)
+    listens = _LISTEN in visit.query and visit.query.get(_PLACE) == line.place
+    return Turn(
+        anchor=f"t-{line.place}",
+        clock=clock(line.start_ms or 0),
+        seconds=f"PT{(line.start_ms or 0) // 1000}S",
+        speaker=line.speaker or NOBODY_KNOWS,
+        text=line.text,
+        is_own=line.is_own,
+        listen="" if listens or not sound else listen_address(meeting.name, line.place),
+        sound=sound if listens else "",
+        naming=naming_of(visit, meeting, line),
+    )
+
+
+def _ways(meeting: Conversation, shown: Iterable[str]) -> LeadsTo:
+    """Return what says where a turn is: on this page where it is shown, and else on the page that shows it."""
+    here = set(shown)
+
+    def leads_to(turn: object) -> str:
+        return f"#t-{turn}" if str(turn) in here else address(meeting.name, str(turn))
+
+    return leads_to
 
 
 def _summed_up(
@@ -282,57 +365,84 @@ def _summed_up(
         )
 
 
+def _note_reading(visit: Visit, person: str, meeting: Conversation, summary: Summary, minutes: Minutes) -> None:
+    """Record that somebody read the summary, so that what it saves can be measured."""
+    shown = [*summary.moments, *minutes.decisions, *(task.moment for task in minutes.actions), *minutes.questions]
+    visit.workspace.features.note_summary(
+        [line.text for line in meeting.lines],
+        dict.fromkeys(moment.quote for moment in shown),
+        tasks=len(minutes.actions),
+        person=person,
+    )
+
+
 def _details(meeting: Conversation) -> str:
     if meeting.was_there:
         return "You were in this meeting, so you can read all of it, whichever switches are on."
     return "You were not in this meeting; it was opened to you. You see what search and summaries may show you of it."
 
 
-def _topics(summary: Summary | None) -> tuple[TopicLink, ...]:
+def _topics(summary: Summary | None, leads_to: LeadsTo) -> tuple[TopicLink, ...]:
     """Return what a meeting was about; a stretch without a distinctive word is left out."""
     topics = () if summary is None else summary.topics
     return tuple(
-        TopicLink(name=words.listed(topic.words), clock=clock(topic.start_ms), href=f"#t-{topic.turn}")
+        TopicLink(name=words.listed(topic.words), clock=clock(topic.start_ms), href=leads_to(topic.turn))
         for topic in topics
         if topic.words
     )
 
 
-def _sections(summary: Summary, minutes: Minutes) -> tuple[QuoteSection, ...]:
-    def section(name: str, title: str, moments: Sequence[Moment], none: str) -> QuoteSection:
-        return QuoteSection(name=name, title=title, quotes=tuple(_quote(moment) for moment in moments), none=none)
+def _sections(visit: Visit, summary: Summary, minutes: Minutes, leads_to: LeadsTo) -> tuple[QuoteSection, ...]:
+    def section(name: str, title: str, moments: Sequence[tuple[Moment, str]], none: str) -> QuoteSection:
+        part = cut(visit, moments, of="quote", size=_QUOTES, name=name)
+        return QuoteSection(
+            name=name, title=title, quotes=part.each(lambda one: _quote(one[0], leads_to, one[1])), none=none
+        )
 
-    actions = tuple(_quote(action.moment, _task(action)) for action in minutes.actions)
+    def plain(moments: Sequence[Moment]) -> list[tuple[Moment, str]]:
+        return [(moment, "") for moment in moments]
+
     return (
-        section("moments", "Key moments", summary.moments, "No moment stands out."),
+        section("moments", "Key moments", plain(summary.moments), "No moment stands out."),
         section(
             "decisions",
             "Decisions",
-            minutes.decisions,
-            f"{LOOKED} “we decided to” or “we settled on”, and none was found.",
+            plain(minutes.decisions),
+            _none_found("decisions", minutes),
         ),
-        QuoteSection(
-            name="actions",
-            title="Action items",
-            quotes=actions,
-            none=f"{LOOKED} “I will send”, “Bo, please check” or “we need to book”, and none was found.",
+        section(
+            "actions",
+            "Action items",
+            [(action.moment, _task(action)) for action in minutes.actions],
+            _none_found("tasks", minutes),
         ),
         section(
             "questions",
             "Open questions",
-            minutes.questions,
-            f"{LOOKED} “still open” or “we do not know whether”, and for unanswered questions; none was found.",
+            plain(minutes.questions),
+            _none_found("open questions", minutes),
         ),
     )
 
 
-def _quote(moment: Moment, about: str = "") -> Quote:
+def _none_found(what: str, minutes: Minutes) -> str:
+    """Say why a section of the minutes is empty."""
+    if minutes.language is None:
+        return f"{what.capitalize()} are looked for in {_LANGUAGES} only, and this meeting is in another language."
+    return f"We looked for {what} in {minutes.language}, and found none that was said outright."
+
+
+def _quote(moment: Moment, leads_to: LeadsTo, about: str = "") -> Quote:
+    text = shown(moment.quote)
     return Quote(
-        text=moment.quote,
-        speaker=moment.speaker,
+        text=text,
+        speaker=moment.speaker or NOBODY_KNOWS,
         clock=clock(moment.start_ms),
-        href=f"#t-{moment.turn}",
+        href=leads_to(moment.turn),
         about=about,
+        verbatim="" if text == moment.quote else moment.quote,
+        before="" if moment.before is None else shown(moment.before.quote),
+        before_by="" if moment.before is None else moment.before.speaker or NOBODY_KNOWS,
     )
 
 
@@ -343,10 +453,12 @@ def _task(action: Action) -> str:
     return f"{action.who or 'Nobody yet'}{due}"
 
 
-def _sentences(prose: Prose, moments: Sequence[Moment]) -> tuple[ProseSentence, ...]:
+def _sentences(prose: Prose, moments: Sequence[Moment], leads_to: LeadsTo) -> tuple[ProseSentence, ...]:
     return tuple(
         ProseSentence(
-            text=one.text, cites=tuple(_quote(moments[number - 1]) for number in one.cites), unsupported=one.unsupported
+            text=one.text,
+            cites=tuple(_quote(moments[number - 1], leads_to) for number in one.cites),
+            unsupported=one.unsupported,
         )
         for one in prose.sentences
     )

@@ -15,6 +15,7 @@ from volition.records.audience import ConversationKind
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.features.switches import member
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Notice, Pages, Redirect, Visit
 from volition.workspace.audiences import Opening
 
@@ -27,6 +28,8 @@ HOMES: Final[Mapping[ConversationKind, str]] = {
 """Where the conversations of a kind have their pages."""
 
 _ACCOUNT: Final = "account"
+_MEMBERS: Final = 30  # names on one page
+_OPENINGS: Final = 20  # likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,8 @@ class Sharing:
     kind: str
     name: str
     organisation: str
-    members: tuple[str, ...]
-    openings: tuple[OpeningLine, ...]
+    members: Cut[str]
+    openings: Cut[OpeningLine]
     can_open: bool
     can_open_to_all: bool
     action: str
@@ -105,8 +108,10 @@ def sharing_of(visit: Visit, kind: ConversationKind, name: str) -> Sharing:
         kind=kind.value,
         name=name,
         organisation=visit.workspace.parties.account(account).name,
-        members=readers.members,
-        openings=tuple(_line(opening, can_close=readers.was_there) for opening in readers.openings),
+        members=cut(visit, readers.members, of="name", size=_MEMBERS, name="members", find=str),
+        openings=cut(
+            visit, readers.openings, of="reader", size=_OPENINGS, name="readers", find=lambda one: one.to.name
+        ).each(lambda opening: _line(opening, can_close=readers.was_there)),
         can_open=readers.was_there,
         can_open_to_all=not any(opening.to.party.startswith("account:") for opening in readers.openings),
         action=PATH,

@@ -89,7 +89,7 @@ def uses(
             shown.append(
                 UseState(
                     name=purpose.replace("/", "-"),
-                    title=words.PURPOSES[purpose].title,
+                    title=words.purpose(purpose).title,
                     state=_LEFT_OUT if purpose in left_out else line_state(line),
                     why=left_out.get(purpose) or why_it_stands(line, organisation),
                     href=f"{PATH}#{switch}",
@@ -121,7 +121,7 @@ def off(  # noqa: PLR0913 - what is off, where, and what it would read
     found = visit.workspace.consent.choices(f"person:{person}", account=account)
     organisation = visit.workspace.parties.account(account).name
     switch, line = _line(found, purpose, category)
-    title = words.PURPOSES[purpose].title
+    title = words.purpose(purpose).title
     if line is None:
         detail = _without_switch(found, purpose, organisation)
     elif isinstance(line.of_account, Refusal):

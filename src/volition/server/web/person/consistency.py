@@ -65,7 +65,7 @@ def show(_: Visit) -> ConsistencyPage:
     return _page("", None)
 
 
-@pages.post(ASKING, roles=PEOPLE, template="consistency.html")
+@pages.post(ASKING, roles=PEOPLE, template="consistency.html", takes_document=True)
 def ask(visit: Visit) -> ConsistencyPage:
     """Say whether the log has only grown since what was pasted."""
     text, grown = _asked(visit)
@@ -81,7 +81,7 @@ def ask(visit: Visit) -> ConsistencyPage:
     return _page(text, answer)
 
 
-@pages.post(_FILE, roles=PEOPLE)
+@pages.post(_FILE, roles=PEOPLE, takes_document=True)
 def download(visit: Visit) -> Download:
     """Give the proof that the log has only grown since what was pasted."""
     _, grown = _asked(visit)

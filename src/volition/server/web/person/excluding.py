@@ -10,13 +10,12 @@ from typing import Final
 from urllib.parse import quote
 
 from volition.canonical import whole_number
-from volition.consent.terms.model import PURPOSES
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import Role
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Notice, Pages, Redirect, Visit
 from volition.server.web.person.settings import party_of
-from volition.workspace.exclusions import EVERY_USE
 
 pages = Pages()
 ACTION: Final = "/exclusions"
@@ -27,6 +26,9 @@ _HOMES: Final[Mapping[str, str]] = {"meeting": "/meetings", "channel": "/chat"}
 _GUEST_HOME: Final = "/guest"
 _ACCOUNT_HOME: Final = "/account"
 _EVERY: Final = "every"
+_SHOWN: Final = 20  # conversations that an account has left out, on one page
+LEFT_OUT: Final = "conversation"
+"""The field of an address that says which conversation is to be on a guest's page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class AccountExclusions:
         action: Where the forms are sent.
     """
 
-    left_out: tuple[AccountLeftOut, ...]
+    left_out: Cut[AccountLeftOut]
     options: tuple[UseOption, ...]
     action: str
 
@@ -121,14 +123,15 @@ def excluding_of(visit: Visit, kind: str, name: str, purposes: Sequence[str], *,
 def account_exclusions(visit: Visit, account: str) -> AccountExclusions:
     """Return what an account has left out."""
     return AccountExclusions(
-        left_out=tuple(
-            AccountLeftOut(
+        left_out=cut(
+            visit, visit.workspace.exclusions.of(account), of="conversation", size=_SHOWN, name="left-out"
+        ).each(
+            lambda one: AccountLeftOut(
                 seq=one.seq,
                 detail=f"Left out on {words.day(one.at_us)} (entry {one.seq:,}): {words.uses(one.purposes)}.",
             )
-            for one in visit.workspace.exclusions.of(account)
         ),
-        options=_options(PURPOSES, ()),
+        options=_options(words.vocabulary().purposes, ()),
         action=ACCOUNT_ACTION,
     )
 
@@ -151,7 +154,8 @@ def exclude(visit: Visit) -> Redirect:
         back = words.uses([use for use in before if use in _leaves(purpose)] or _leaves(purpose))
         did = f"You no longer leave this {word} out of {back}. {_of_account(visit, account, name, word)}".strip()
     text = f"{did} It is recorded as entry {entry.seq:,} of the ledger." if entry else ""
-    home = _GUEST_HOME if visit.who.is_guest else f"{_HOMES[kind]}/{quote(name, safe='')}"
+    of_guest = f"{_GUEST_HOME}?{LEFT_OUT}={quote(name, safe='')}"
+    home = of_guest if visit.who.is_guest else f"{_HOMES[kind]}/{quote(name, safe='')}"
     anchor = visit.form.get("anchor") or ANCHOR
     return Redirect(
         to=f"{home}#{quote(anchor, safe='')}", notice=Notice(text=text or "Nothing was changed: it was so already.")
@@ -188,9 +192,9 @@ def exclude_for_account(visit: Visit) -> Redirect:
 def _wanted(visit: Visit) -> tuple[bool, tuple[str, ...]]:
     """Return whether a form leaves out or takes back in, and of which uses."""
     act, use = visit.form.get("do"), visit.form.get("use", _EVERY)
-    if act not in {"exclude", "include"} or use not in {_EVERY, *PURPOSES}:
+    if act not in {"exclude", "include"} or use not in {_EVERY, *words.vocabulary().purposes}:
         raise InvalidInputError("Say of which use to leave it out, or take it back in. Reload the page and try again.")
-    return act == "exclude", EVERY_USE if use == _EVERY else (use,)
+    return act == "exclude", words.vocabulary().all_uses if use == _EVERY else (use,)
 
 
 def _of_account(visit: Visit, account: str, name: str, word: str) -> str:
@@ -200,16 +204,18 @@ def _of_account(visit: Visit, account: str, name: str, word: str) -> str:
 
 
 def _options(purposes: Sequence[str], left_out: Sequence[str]) -> tuple[UseOption, ...]:
-    left = [purpose for purpose in PURPOSES if purpose not in left_out]
+    known = words.vocabulary().purposes
+    left = [purpose for purpose in known if purpose not in left_out]
     if not left:
         return ()
-    every = "Every use of AI" if len(left) == len(PURPOSES) else "Every other use of AI"
-    single = [UseOption(name=one, title=words.PURPOSES[one].title) for one in purposes if one in left]
+    every = "Every use of AI" if len(left) == len(known) else "Every other use of AI"
+    single = [UseOption(name=one, title=words.purpose(one).title) for one in purposes if one in left]
     return (UseOption(name=_EVERY, title=every), *single)
 
 
 def _leaves(purpose: Sequence[str]) -> tuple[str, ...]:
-    return PURPOSES if tuple(purpose) == EVERY_USE else tuple(purpose)
+    known = words.vocabulary()
+    return known.purposes if tuple(purpose) == known.all_uses else tuple(purpose)
 
 
 def _visitor(visit: Visit) -> tuple[str, str]:

@@ -15,8 +15,9 @@ from volition.server.log_proofs import command_for
 from volition.server.notices.reminders import longest_days
 from volition.server.web import labels as words
 from volition.server.web.answering import RefuseAll, refusing_all, take_refusal, what_ends_soon
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Badge, Download, Nav, Pages, Redirect, Visit
-from volition.server.web.person.excluding import Excluding, excluding_of
+from volition.server.web.person.excluding import LEFT_OUT, Excluding, excluding_of
 from volition.server.web.person.settings import SwitchCard, card_of, party_of, take_answer
 from volition.transparency.holdings import Place, PurposeStatus
 
@@ -26,7 +27,8 @@ _ANSWERS: Final = "/guest/answers"
 _EVERYTHING: Final = "/guest/refuse/everything"
 _RECEIPTS: Final = "/guest/receipts"
 _ENDING: Final = "/guest/ending"
-_LISTED: Final = 10
+_LISTED: Final = 10  # answers on one page
+_MEETINGS: Final = 20  # on one page: each has forms of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +97,9 @@ class GuestMeetingsPage:
     empty: str
     ends_soon: tuple[str, ...]
     refusal: RefuseAll | None
-    meetings: tuple[MeetingCard, ...]
+    meetings: Cut[MeetingCard]
     cards: tuple[SwitchCard, ...]
-    answers: tuple[AnswerLine, ...]
+    answers: Cut[AnswerLine]
     link: str
     ending: str
     pseudonym: str
@@ -126,18 +128,20 @@ def show(visit: Visit) -> GuestMeetingsPage:
         "future ones.",
         ends_soon=what_ends_soon(content, now_us=workspace.now_us, within_days=longest_days(workspace), whose="Your"),
         refusal=refusing_all(found.choices, shown=content, action=_EVERYTHING),
-        meetings=tuple(_meeting(visit, number, place) for number, place in enumerate(places)),
+        meetings=cut(
+            visit,
+            list(enumerate(places)),
+            of="meeting",
+            size=_MEETINGS,
+            find=lambda one: one[1].name,
+            place=(LEFT_OUT, lambda one: one[1].name),
+        ).each(lambda one: _meeting(visit, *one)),
         cards=tuple(
             card_of(choice, organisation, due_days=workspace.due_days, path=_ANSWERS, is_guest=True)
             for choice in content
         ),
-        answers=tuple(
-            AnswerLine(
-                said=_said(one),
-                when=words.moment(one.at_us),
-                receipt=f"{_RECEIPTS}/{one.seq}",
-            )
-            for one in said[: -_LISTED - 1 : -1]
+        answers=cut(visit, said[::-1], of="answer", size=_LISTED, name="answers").each(
+            lambda one: AnswerLine(said=_said(one), when=_when(one), receipt=f"{_RECEIPTS}/{one.seq}")
         ),
         link="" if (link := _link(visit)) is None else f"Your link works until {words.moment(link.ends_us)}.",
         ending=_ENDING,
@@ -188,6 +192,12 @@ def _link(visit: Visit) -> GuestLink | None:
     return None if link is None else visit.access.links.guest_link(link)
 
 
+def _when(decision: Decision) -> str:
+    """Return when an answer was given; of an imported one, also when it was recorded."""
+    recorded = "" if decision.claimed_us is None else f" (imported, recorded on {words.day(decision.at_us)})"
+    return f"{words.moment(decision.said_us)}{recorded}"
+
+
 def _said(decision: Decision) -> str:
     return f"{'Yes' if decision.yes else 'No'} to {words.purposes(decision.purposes)}"
 
@@ -220,7 +230,7 @@ def _excluding(visit: Visit, number: int, place: Place) -> Excluding:
 
 def _use(one: PurposeStatus, lines: int) -> MeetingUse:
     return MeetingUse(
-        name=words.PURPOSES[one.purpose].title,
+        name=words.purpose(one.purpose).title,
         state=Badge(word="Used" if one.lines else "Not used", is_on=bool(one.lines)),
         lines=f"{one.lines:,} of {lines:,}",
         why="" if one.reason is None else words.REASON[one.reason],

@@ -3,16 +3,16 @@
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import IO, Final
 
 from volition.canonical import datetime_to_us, us_to_datetime
-from volition.consent.terms.model import CATEGORIES
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.charts.days import DayChart
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Download, Nav, Pages, Visit
 from volition.server.web.person.settings import party_of
 from volition.transparency.holdings import DayCount, Holdings, pieces
@@ -20,6 +20,10 @@ from volition.transparency.usage import UsageCount
 
 pages = Pages()
 PATH: Final = "/holdings"
+UNPROVED: Final = (
+    "All that we hold about you was collected before our public log kept such entries, so there is nothing to prove it "
+    "by."
+)
 _SHOWN: Final = 60
 
 
@@ -62,11 +66,11 @@ class FeatureUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LessonLine:
-    """A training set that the person is in: for what, when, and with how many records."""
+    """A training set that the person is in, or may be: for what, when, and with how many records, if it is known."""
 
     purpose: str
     day: str
-    rows: int
+    rows: int | None
     snapshot: str
 
 
@@ -80,12 +84,12 @@ class HoldingsPage:
         empty: Why there is nothing; empty where there is something.
         kinds: By category.
         chart: By day.
-        days: By day and category, the newest first; not more than are read by people.
-        more: How many more such lines there are, in the export.
+        days: By day and category, the newest first.
         uses: What features used, by feature and category.
         lessons: Training sets, the newest first.
         export: Where all of it is to be had.
-        collected: Where the proof of what was recorded is to be had; empty if nothing was.
+        collected: Where the proof of what was recorded is to be had; empty if there is none.
+        unproved: Why there is no such proof, in a sentence; empty where there is one, or nothing to prove.
         may_be: That there may be more under names that may be theirs, in a sentence; empty where there is not.
     """
 
@@ -94,12 +98,12 @@ class HoldingsPage:
     empty: str
     kinds: tuple[HeldCategory, ...]
     chart: DayChart
-    days: tuple[DayLine, ...]
-    more: int
+    days: Cut[DayLine]
     uses: tuple[FeatureUse, ...]
-    lessons: tuple[LessonLine, ...]
+    lessons: Cut[LessonLine]
     export: str
     collected: str
+    unproved: str
     may_be: str
 
 
@@ -107,7 +111,9 @@ class HoldingsPage:
 def show(visit: Visit) -> HoldingsPage:
     """Show what is held about the visitor."""
     party, _ = party_of(visit)
-    held = visit.workspace.rights.holdings(party.removeprefix("person:"))
+    person = party.removeprefix("person:")
+    held = visit.workspace.rights.holdings(person)
+    is_provable = visit.workspace.proofs.can_prove_collected(person)
     own, concerning = (sum(getattr(day, name) for day in held.days) for name in ("own", "concerning"))
     return HoldingsPage(
         title="What we hold",
@@ -118,20 +124,19 @@ def show(visit: Visit) -> HoldingsPage:
         else "Nothing that you said, wrote or did has been collected, and no record concerns you.",
         kinds=tuple(_kinds(held.days)),
         chart=_chart(held),
-        days=tuple(_line(day) for day in held.days[:_SHOWN]),
-        more=max(0, len(held.days) - _SHOWN),
+        days=cut(visit, held.days, of="row", size=_SHOWN, name="days").each(_line),
         uses=tuple(_uses(held.uses)),
-        lessons=tuple(
-            LessonLine(
-                purpose=words.PURPOSES[one.purpose].title,
+        lessons=cut(visit, held.training_sets, of="training set", name="lessons").each(
+            lambda one: LessonLine(
+                purpose=words.purpose(one.purpose).title,
                 day=words.day(one.at_us),
                 rows=one.rows,
                 snapshot=one.snapshot,
             )
-            for one in held.training_sets
         ),
         export=f"{PATH}/export",
-        collected=f"{PATH}/collected" if held.days else "",
+        collected=f"{PATH}/collected" if is_provable else "",
+        unproved=UNPROVED if held.days and not is_provable else "",
         may_be=may_be(held.may_be),
     )
 
@@ -179,12 +184,13 @@ def _closing(file: IO[bytes]) -> Iterator[bytes]:
         yield from pieces(file)
 
 
-def _kinds(days: Iterable[DayCount]) -> Iterator[HeldCategory]:
-    for category in CATEGORIES:
+def _kinds(days: Sequence[DayCount]) -> Iterator[HeldCategory]:
+    known = words.vocabulary().categories
+    for category in (*known, *sorted({day.category for day in days}.difference(known))):
         of = [day for day in days if day.category == category]
         if of:
             first, last = (_said(end(day.day for day in of)) for end in (min, max))
-            name = words.CATEGORY[category]
+            name = words.category(category)
             yield HeldCategory(
                 name=name[0].upper() + name[1:],
                 own=sum(day.own for day in of),
@@ -203,7 +209,7 @@ def _chart(held: Holdings) -> DayChart:
 
 
 def _line(day: DayCount) -> DayLine:
-    return DayLine(day=_said(day.day), name=words.CATEGORY[day.category], own=day.own, concerning=day.concerning)
+    return DayLine(day=_said(day.day), name=words.category(day.category), own=day.own, concerning=day.concerning)
 
 
 def _uses(uses: Iterable[UsageCount]) -> Iterator[FeatureUse]:
@@ -214,8 +220,8 @@ def _uses(uses: Iterable[UsageCount]) -> Iterator[FeatureUse]:
         last.setdefault((used.purpose, used.category), used.day)
     for (purpose, category), total in sorted(times.items()):
         yield FeatureUse(
-            feature=words.PURPOSES[purpose].title,
-            name=words.CATEGORY[category],
+            feature=words.purpose(purpose).title,
+            name=words.category(category),
             times=total,
             last=_said(last[purpose, category]),
         )

@@ -31,8 +31,10 @@ READ: Final = {
     "entries": "Entries of the log that name you by your pseudonym",
     "owed": "Whether a model must forget you, and why",
     "weigh": "What a choice of yours gives and costs",
+    "permits": "What you permit, as a line of a table for other programs",
     "snapshot": "A training set with records of your account, handed on as files",
     "feature": "Records of yours, in an answer",
+    "endpoint": "Words of yours, sent to a language model on this host for a summary",
 }
 """What was read, as it is said to whom it concerns; for each of `access_log.READINGS`."""
 
@@ -68,6 +70,7 @@ class LookedPage:
         title: The page's heading.
         lead: What is shown, in a sentence.
         lines: The newest first.
+        newest: Where the newest ones are; empty on the first page.
         older: Where the older ones are; empty on the last page.
         command: How a proof is checked.
     """
@@ -75,6 +78,7 @@ class LookedPage:
     title: str
     lead: str
     lines: tuple[LookedLine, ...]
+    newest: str
     older: str
     command: str
 
@@ -93,6 +97,7 @@ def show(visit: Visit) -> LookedPage:
         lead="Each time somebody who runs this service opens data about you, it is written down before they see it. "
         "What AI features use of your records is counted.",
         lines=tuple(_line(line, names) for line in shown),
+        newest=PATH if "before" in visit.query else "",
         older=f"{PATH}?before={shown[-1].place}" if len(numbered) > _SHOWN else "",
         command=f"volition verify access.json --key '{workspace.verifier.to_text()}'",
     )
@@ -114,7 +119,7 @@ def _person(visit: Visit) -> str:
 
 def _line(line: AccessLine, accounts: Mapping[str, str]) -> LookedLine:
     is_feature = line.role == FEATURE
-    kinds = words.listed([words.CATEGORY[one] for one in line.categories])
+    kinds = words.listed([words.category(one) for one in line.categories])
     count = words.count(line.records, "record")
     detail = f"{count}: {kinds}" if kinds else ""
     if line.whose == EVERYONE:
@@ -122,10 +127,9 @@ def _line(line: AccessLine, accounts: Mapping[str, str]) -> LookedLine:
     elif line.whose.startswith("account:"):
         account = line.whose.removeprefix("account:")
         detail = f"Everybody of {accounts.get(account, account)} at that time."
-    purpose = words.PURPOSES.get(line.who)
     return LookedLine(
         when=words.day(text_to_us(line.day)) if line.at_us is None else words.moment(line.at_us),
-        who=purpose.title if is_feature and purpose is not None else line.who,
+        who=words.purpose(line.who).title if is_feature else line.who,
         role="AI feature, for somebody who may read it" if is_feature else _role(line.role),
         what=READ[line.reading],
         detail=detail,

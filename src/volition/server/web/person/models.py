@@ -5,15 +5,17 @@ figures (see `card.card_for_people`). The proof is theirs alone, and `volition v
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from volition.canonical import text_to_us
 from volition.errors import RefusedError
-from volition.learning.families.installed import installed_families
+from volition.learning.families.installed import family_words, installed_families
+from volition.learning.grades import CALLER, GRADE_WORDS, afterwards
 from volition.server.auth import Role
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import Badge, Download, Nav, Pages, Visit
 from volition.server.web.person.weigh import PATH as WEIGH
 from volition.server.web.person.weigh import anchor
@@ -22,6 +24,7 @@ from volition.transparency.traces import Trace
 
 pages = Pages()
 PATH: Final = "/models"
+_SHOWN: Final = 20  # of one of its lists on one page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ class LearnedPage:
         standing: Whether any model in use learned from them.
         empty: Why nothing is shown; empty where there is.
         learned: Models that learned from them.
+        unsure: Models of which that cannot be said, since what they learned from cannot be read here.
         others: Models that did not.
         forgotten: Models that had learned from them, and were forgotten.
         working: Each feature, and which model is in use.
@@ -78,9 +82,10 @@ class LearnedPage:
     lead: str
     standing: Badge
     empty: str
-    learned: tuple[LearnedCard, ...]
-    others: tuple[LearnedCard, ...]
-    forgotten: tuple[LearnedCard, ...]
+    learned: Cut[LearnedCard]
+    unsure: Cut[LearnedCard]
+    others: Cut[LearnedCard]
+    forgotten: Cut[LearnedCard]
     working: tuple[AtWork, ...]
 
 
@@ -149,21 +154,30 @@ def show(visit: Visit) -> LearnedPage:
     found = visit.workspace.proofs.traces(_person(visit))[::-1]
     learned = [trace for trace in found if trace.rows and trace.model.forgotten_us is None]
     forgotten = [trace for trace in found if trace.rows and trace.model.forgotten_us is not None]
-    others = [trace for trace in found if not trace.rows]
+    unsure = [trace for trace in found if trace.is_unsure]
+    others = [trace for trace in found if not trace.rows and not trace.is_unsure]
     at_work = [trace for trace in learned if trace.at_work]
     word = f"{len(at_work)} in use learned from you" if at_work else "No model in use learned from you"
+    if doubtful := sum(trace.at_work for trace in unsure):
+        word = f"{len(at_work)} in use learned from you; of {doubtful} it is not known"
     return LearnedPage(
         title="Models that learned from you",
         lead="Every model that was ever trained here, with a proof of whether it learned from you. A proof "
         "names no other "
         "person; it includes the description of the training set, which names the organisations in it.",
-        standing=Badge(word=word, is_on=bool(at_work)),
+        standing=Badge(word=word, is_on=bool(at_work or doubtful)),
         empty="" if found else "No model has been trained here yet, so none has learned from you.",
-        learned=tuple(_card(trace) for trace in learned),
-        others=tuple(_card(trace) for trace in others),
-        forgotten=tuple(_card(trace) for trace in forgotten),
+        learned=_part(visit, learned, "learned"),
+        unsure=_part(visit, unsure, "unsure"),
+        others=_part(visit, others, "others"),
+        forgotten=_part(visit, forgotten, "forgotten"),
         working=tuple(_working(found)),
     )
+
+
+def _part(visit: Visit, found: Sequence[Trace], name: str) -> Cut[LearnedCard]:
+    part = cut(visit, found, of="model", size=_SHOWN, name=name, find=lambda trace: trace.model.id)
+    return part.each(_card)
 
 
 @pages.get(f"{PATH}/{{model}}", roles=[Role.PERSON], template="card.html")
@@ -175,7 +189,7 @@ def show_card(visit: Visit) -> CardPage:
     learned = card["learned_from"]
     override = card["override"]
     return CardPage(
-        title=f"{words.family_words(trace.model.family).title}: model card",
+        title=f"{family_words(trace.model.family).title}: model card",
         lead=f"{name} was released on {words.day(text_to_us(card['released']))} for this purpose only: "
         f"{words.purpose_in_words(card['purpose'])}.",
         state=_state(trace),
@@ -189,7 +203,7 @@ def show_card(visit: Visit) -> CardPage:
         rows=tuple(_kept(category, rows) for category, rows in learned["own_rows"].items()),
         override="" if override is None else f"Released beyond its bounds by {override['by']}: {override['why']}",
         found=tuple(_found(finding) for finding in card["findings"]),
-        withheld=card["withheld"],
+        withheld=" ".join([card["withheld"], *_grade(trace)]),
         facts=(
             ("Model", card["digest"]),
             ("Training set", learned["manifest"]),
@@ -231,11 +245,11 @@ def _card(trace: Trace) -> LearnedCard:
     if trace.due_us is not None and trace.refused_us is not None:
         due = (
             f"Since {words.day(trace.refused_us)} {trace.refused:,} of these records may not be used any more. "
-            f"By {words.day(trace.due_us)} it must forget them; it is then replaced by a model that never saw them."
+            f"By {words.day(trace.due_us)} it must forget them; {afterwards(trace.model.forgets)}."
         )
     return LearnedCard(
         model=name,
-        title=words.family_words(trace.model.family).title,
+        title=family_words(trace.model.family).title,
         state=_state(trace),
         detail=tuple(_details(trace)),
         due=due,
@@ -243,6 +257,13 @@ def _card(trace: Trace) -> LearnedCard:
         proof=f"{PATH}/{name}/proof.json",
         weigh=f"{WEIGH}#{anchor(trace.purpose)}",
     )
+
+
+def _grade(trace: Trace) -> Iterator[str]:
+    if trace.model.trained_by == CALLER:
+        yield "The operator's own code trained this model; figures that say so were measured by it."
+    if trace.model.forgets is not None:
+        yield f"It forgets {GRADE_WORDS[trace.model.forgets]}"
 
 
 def _state(trace: Trace) -> Badge:
@@ -257,6 +278,8 @@ def _details(trace: Trace) -> Iterator[str]:
         verb = "concerns" if trace.rows == 1 else "concern"
         had = "learned" if model.forgotten_us is None else "had learned"
         yield f"It {had} from {_records(trace.rows)} that {verb} you: {words.categories(trace.categories)}."
+    elif trace.is_unsure:
+        yield "What it learned from cannot be read here at present, so whether it learned from you is not known."
     else:
         yield "It never saw any record that concerns you."
     yield f"Trained on {words.day(model.trained_us)}."
@@ -275,7 +298,7 @@ def _working(traces: list[Trace]) -> Iterator[AtWork]:
     by_family = {trace.model.family: trace for trace in traces if trace.at_work}
     installed = installed_families()
     for family in dict.fromkeys([*installed, *sorted(by_family)]):
-        title, trace = words.family_words(family).title, by_family.get(family)
+        title, trace = family_words(family).title, by_family.get(family)
         if trace is None and installed[family].needs_settings:
             continue  # it is an extra: where none is at work, nobody goes without anything
         if trace is None:
@@ -286,7 +309,7 @@ def _working(traces: list[Trace]) -> Iterator[AtWork]:
 
 
 def _kept(category: str, rows: int) -> CardRow:
-    name = words.CATEGORY[category]
+    name = words.category(category)
     return CardRow(category=name[0].upper() + name[1:], rows=rows)
 
 

@@ -28,11 +28,11 @@ class Answered:
 
     Attributes:
         seq: Number of its ledger entry.
-        at_us: When it was given.
+        at_us: When it was given; of an imported one, as its source says.
         said: Yes or no.
         purposes: To what, in words.
         data: Of which data, in words.
-        covers: How far it reaches, in words.
+        covers: How far it reaches, in words; and of an imported one, who says so and when it was recorded.
         href: Where the receipt is.
     """
 
@@ -53,6 +53,7 @@ class ReceiptsPage:
         title: The page's heading.
         lead: What is shown, in a sentence.
         answers: The person's answers, the newest first.
+        newest: Where the newest ones are; empty on the first page.
         older: Where the older ones are; empty on the last page.
         bundle: Where the proof bundle is; empty where there is nothing to prove.
         bundle_holds: What it holds, in a sentence.
@@ -69,6 +70,7 @@ class ReceiptsPage:
     title: str
     lead: str
     answers: tuple[Answered, ...]
+    newest: str
     older: str
     bundle: str
     bundle_holds: str
@@ -104,6 +106,7 @@ def show(visit: Visit) -> ReceiptsPage:
         "receipts: with one, "
         "anyone can show that the answer was given, without asking us.",
         answers=tuple(_answered(entry) for entry in found[:_SHOWN]),
+        newest=PATH if before is not None else "",
         older=f"{PATH}?before={found[_SHOWN - 1].seq}" if len(found) > _SHOWN else "",
         bundle=f"{PATH}/proofs.json" if has_any else "",
         bundle_holds="For each model that was ever trained here, it proves whether the model learned from you. It "
@@ -165,13 +168,15 @@ def _answered(entry: Entry) -> Answered:
     said = entry.body
     covers = {None: "data from then on", "past": "also data collected before"}.get(said["covers"])
     until = f", until {words.day(text_to_us(said['until']))}" if said.get("until") else ""
+    claim = said.get("claim")
+    according = "" if claim is None else f"; according to {claim['source']}, recorded on {words.day(entry.at_us)}"
     return Answered(
         seq=entry.seq,
-        at_us=entry.at_us,
+        at_us=entry.at_us if claim is None else text_to_us(claim["said"]),
         said=Badge(word="Yes" if said["answer"] == "yes" else "No", is_on=said["answer"] == "yes"),
         purposes=_first(words.spoken(said["purpose"])),
         data=words.spoken_data(said["data"]),
-        covers=(covers or f"data collected since {words.day(text_to_us(said['covers']))}") + until,
+        covers=(covers or f"data collected since {words.day(text_to_us(said['covers']))}") + until + according,
         href=href,
     )
 

@@ -10,9 +10,11 @@ from typing import Final
 from volition.consent.choices import NOTHING, Choices
 from volition.consent.permits import Say
 from volition.errors import ConflictError, InvalidInputError
+from volition.learning.grades import is_exact
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
 from volition.server.web.answering import spoken
+from volition.server.web.lists import Cut, cut
 from volition.server.web.page import EVERYBODY, Badge, Nav, Notice, Pages, Redirect, Visit
 from volition.server.web.person.holdings import may_be
 from volition.server.web.person.settings import party_of
@@ -24,7 +26,8 @@ PATH: Final = "/requests"
 _LINK: Final = "erasure"
 _DAY_US: Final = 24 * 60 * 60 * 1_000_000
 _FOLLOWED_DAYS: Final = 366
-_SHOWN: Final = 30
+_SHOWN: Final = 30  # on one page
+_MODELS: Final = 20  # of one request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class ForgettingModel:
     """A model that a request touches: what it is, how many of the person's rows it learned from, and its progress."""
 
     name: str
-    rows: int
+    rows: int | None
     state: Badge
     when: str
 
@@ -47,7 +50,8 @@ class RequestCard:
         when: When, and by which ledger entry.
         state: Whether everything is done.
         detail: What has happened and what is still to come, a sentence each.
-        models: The models that it touches.
+        models: The models that it touches, those that must still forget first; the first ones of many.
+        total: How many there are.
         done: How many of them have forgotten.
     """
 
@@ -57,6 +61,7 @@ class RequestCard:
     state: Badge
     detail: tuple[str, ...]
     models: tuple[ForgettingModel, ...]
+    total: int
     done: int
 
 
@@ -68,14 +73,12 @@ class RequestsPage:
         title: The page's heading.
         lead: What this is, in a sentence.
         requests: The newest first.
-        more: How many older ones are not shown.
         erase: Where an erasure is requested.
     """
 
     title: str
     lead: str
-    requests: tuple[RequestCard, ...]
-    more: int
+    requests: Cut[RequestCard]
     erase: str
 
 
@@ -133,13 +136,14 @@ def show(visit: Visit) -> RequestsPage:
         "A no is in force at once; models that "
         "learned from "
         f"your data before must forget it within {visit.workspace.due_days} days.",
-        requests=tuple(request_card(request, visit.workspace.now_us, choices) for request in found[:_SHOWN]),
-        more=max(0, len(found) - _SHOWN),
+        requests=cut(visit, found, of="request", size=_SHOWN).each(
+            lambda request: request_card(request, visit.workspace.now_us, choices)
+        ),
         erase=f"{PATH}/erase",
     )
 
 
-@pages.get(f"{PATH}/erase", roles=PEOPLE, template="erase.html")
+@pages.get(f"{PATH}/erase", roles=PEOPLE, template="erase.html", is_final=True)
 def ask(visit: Visit) -> ErasePage:
     """Say what an erasure does."""
     party, _ = party_of(visit)
@@ -159,7 +163,7 @@ def ask(visit: Visit) -> ErasePage:
         ),
         later=(
             f"Models that learned from you must forget within {workspace.due_days} days.{taught}",
-            "Each is replaced by a model that never saw your data, and this can be proved.",
+            _afterwards(workspace),
             "You get a link to follow this without signing in.",
         ),
         stays=(
@@ -174,7 +178,7 @@ def ask(visit: Visit) -> ErasePage:
     )
 
 
-@pages.post(f"{PATH}/erase", roles=PEOPLE)
+@pages.post(f"{PATH}/erase", roles=PEOPLE, is_final=True)
 def erase(visit: Visit) -> Redirect:
     """Erase the visitor, if they have confirmed it, and lead them to where they can follow it."""
     party, _ = party_of(visit)
@@ -229,7 +233,10 @@ def request_card(request: DataRequest, now_us: int, found: Choices = NOTHING) ->
         when=f"{words.moment(request.at_us)}, entry {request.seq:,} of the ledger",
         state=Badge(word=_state(request, found), is_on=request.is_done),
         detail=tuple(_details(request, done, now_us, found)),
-        models=tuple(_line(model) for model in request.models),
+        models=tuple(
+            _line(model) for model in sorted(request.models, key=lambda model: model.forgotten_us is not None)[:_MODELS]
+        ),
+        total=len(request.models),
         done=done,
     )
 
@@ -331,3 +338,11 @@ def _line(model: AffectedModel) -> ForgettingModel:
         state=Badge(word="Forgotten" if forgot else "Must forget", is_on=forgot),
         when=when,
     )
+
+
+def _afterwards(workspace: Workspace) -> str:
+    """Say what becomes of models that learned from somebody: as surely as the least sure of them forgets."""
+    left = (model for model in workspace.models.states().values() if model.forgotten_us is None)
+    if all(is_exact(model.forgets) for model in left):
+        return "Each is replaced by a model that never saw your data, and this can be proved."
+    return "Each is replaced by another or erased. Not each forgets exactly: a model's card says how it does."

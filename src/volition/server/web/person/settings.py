@@ -11,6 +11,7 @@ from typing import Final
 from volition.consent.choices import Choice, ChoiceLine, Choices, Never, PartyAnswer, Standing
 from volition.consent.permits import Permit, Reason, Refusal, Say
 from volition.consent.terms.model import Rule
+from volition.consent.terms.vocabulary import Vocabulary
 from volition.errors import InvalidInputError, RefusedError
 from volition.server.auth import PEOPLE
 from volition.server.notices.reminders import longest_days
@@ -167,7 +168,7 @@ def show(visit: Visit) -> SettingsPage:
         glances=tuple(SwitchGlance(title=card.title, href=f"#{card.name}", state=card.state) for card in cards),
         trains=tuple(trains),
         features=tuple(card for card in cards if card not in trains),
-        never=tuple(_forbidden(never) for never in found.never),
+        never=tuple(_forbidden(never, words.vocabulary()) for never in found.never),
         terms="" if found.terms is None else found.terms.title,
         holds_at=_holds_at(visit, party.removeprefix("person:"), account),
     )
@@ -216,9 +217,10 @@ def take_answer(visit: Visit, *, page: str, path: str) -> Redirect:
         raise InvalidInputError("An answer is either yes or no. Reload the page and try again.")
     covers = "past" if said == "yes" and visit.form.get("covers") == "past" else None
     until = (visit.form.get("until") or None) if said == "yes" else None
-    entry, can_undo = workspace.consent.choose(
-        party, switch, account=account, yes=said == "yes", covers=covers, until=until, via="page"
-    )
+    with visit.settling.collecting():
+        entry, can_undo = workspace.consent.choose(
+            party, switch, account=account, yes=said == "yes", covers=covers, until=until, via="page"
+        )
     undo = Undo(action=f"{path}/{switch}", fields={"undo": str(entry.seq)}, label="Undo") if can_undo else None
     counts = when_it_counts(workspace.consent.choices(party, account=account).of(switch), yes=said == "yes")
     text = f"{title}: your {said} {counts}. It is recorded as entry {entry.seq:,} of the ledger."
@@ -266,7 +268,7 @@ def card_of(
     return SwitchCard(
         name=choice.switch.name,
         title=words.switch_title(choice),
-        does=tuple(words.PURPOSES[purpose].does for purpose in choice.purposes),
+        does=tuple(words.purpose(purpose).does for purpose in choice.purposes),
         answer=PartyAnswer.NOTHING if _is_signalled(choice) else choice.answer,
         answered=f"{_answered(choice)}{_limited(choice, organisation)}",
         state=use_state(choice.lines),
@@ -284,7 +286,7 @@ def card_of(
 def weighs_of(choice: Choice) -> tuple[Link, ...]:
     """Return where each purpose of a switch is weighed."""
     return tuple(
-        Link(label=words.PURPOSES[purpose].title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
+        Link(label=words.purpose(purpose).title, href=f"/weigh#{purpose.replace('/', '-')}", is_here=False)
         for purpose in choice.purposes
     )
 
@@ -343,9 +345,9 @@ def _others(choice: Choice, organisation: str) -> str:
 
 
 def _kind(line: ChoiceLine, organisation: str, *, single: bool) -> CategoryRow:
-    name = words.CATEGORY[line.category]
+    name = words.category(line.category)
     return CategoryRow(
-        category=name[0].upper() + name[1:] if single else f"{words.PURPOSES[line.purpose].title}: {name}",
+        category=name[0].upper() + name[1:] if single else f"{words.purpose(line.purpose).title}: {name}",
         state=line_state(line),
         why="; ".join(filter(None, (_why(line, organisation) + words.more_elsewhere(line), beside(line)))),
     )
@@ -378,8 +380,9 @@ def because(refusal: Refusal, who: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _forbidden(never: Never) -> Forbidden:
-    purpose = words.PURPOSES[never.purpose]
+def _forbidden(never: Never, _: Vocabulary) -> Forbidden:
+    """Say what is never done, in the words of a vocabulary."""
+    purpose = words.purpose(never.purpose)
     return Forbidden(
         title=purpose.title,
         data=f"with {words.categories(never.categories)}",
@@ -390,7 +393,7 @@ def _forbidden(never: Never) -> Forbidden:
 
 
 def _said(rule: Rule) -> str:
-    data = words.listed([words.GROUP.get(name, words.CATEGORY.get(name, name)) for name in rule.data])
-    purposes = words.listed([words.GROUP.get(name) or words.purpose_in_words(name) for name in rule.purpose])
+    data = words.listed([words.category(name) for name in rule.data])
+    purposes = words.spoken(rule.purpose)
     where = f" in {words.listed(rule.region)}" if rule.region else ""
     return f"{data} for {purposes}{where}: never"

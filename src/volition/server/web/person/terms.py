@@ -11,6 +11,7 @@ from volition.consent.terms.model import Terms
 from volition.errors import InvalidInputError
 from volition.server.auth import PEOPLE
 from volition.server.web import labels as words
+from volition.server.web.lists import Cut, cut
 from volition.server.web.markdown import to_html
 from volition.server.web.page import Badge, Nav, Pages, Visit
 from volition.server.web.person.settings import party_of
@@ -72,7 +73,7 @@ class TermsPage:
     changes: tuple[ChangeLine, ...]
     text: Markup
     digest: str
-    versions: tuple[Version, ...]
+    versions: Cut[Version]
 
 
 @pages.get(PATH, roles=PEOPLE, template="terms.html", nav=Nav(label="Terms", place=70))
@@ -103,7 +104,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
             changes=(),
             text=Markup(),
             digest="",
-            versions=(),
+            versions=cut(visit, (), of="version"),
         )
     binding = [terms for start_us, terms in history.bindings.terms_of(account) if start_us <= now_us]
     shown = next((terms for terms in published if terms.id == wanted), None) if wanted else [*published, *binding][-1]
@@ -123,7 +124,7 @@ def _page(visit: Visit, wanted: str | None) -> TermsPage:
         changes=tuple(ChangeLine(text=change.text, loosens=change.loosens) for change in changes),
         text=to_html(workspace.terms.text(shown)),
         digest=shown.text_digest,
-        versions=tuple(versions),
+        versions=cut(visit, versions, of="version"),
     )
 
 

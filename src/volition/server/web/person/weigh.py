@@ -1,18 +1,21 @@
 """Weigh: what a yes gives and what it costs, measured, beside the way to the switch. It comes before the choice.
 
-The same page for a person, about their own data, and for an account's administrator, about the account's. Every figure
-is one that an audit found, with its interval and what it was measured on; what was not measured says so. Nothing is
+The same page for a person, about their own data, and for an account's administrator, about the account's. For each
+purpose the verdict comes first, in a sentence that follows from the figures (see `transparency.verdicts`), then a
+chart, and every figure by its technical name for those who open them. What was not measured says so. No model is
 measured while the page is made, and nothing is chosen on it: each purpose leads to its switch.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from volition.consent.choices import Choice, ChoiceLine
 from volition.consent.history import BEGINNING_US
 from volition.consent.permits import Permit, Refusal, Say
 from volition.errors import RefusedError
+from volition.learning.families.installed import family_words
+from volition.learning.families.spec import FamilyWords
 from volition.server.auth import Role
 from volition.server.web import labels as words
 from volition.server.web.charts.bars import Interval, IntervalChart
@@ -20,6 +23,7 @@ from volition.server.web.page import Badge, Link, Nav, Pages, Visit
 from volition.server.web.person import settings
 from volition.server.web.standing import use_state
 from volition.transparency.figures import WHEN_ASKED, MeasuredFigure
+from volition.transparency.verdicts import OWN_RISKS, of_own_risk
 from volition.transparency.weigh import LearnedModel, SwitchEffect, WeighedPurpose
 
 pages = Pages()
@@ -29,24 +33,24 @@ ACCOUNT_SETTINGS: Final = "/account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """Figures that are of one thing.
+class FigureLine:
+    """One figure as audits call it, for those who open the table.
 
     Attributes:
-        chart: The figures with their intervals.
-        means: What is measured and which way is good, in a sentence.
-        sample: On what it was measured, in a sentence.
+        what: What was measured, and by which measure.
+        whose: Whose figure it is.
+        value: The figure, or "not measured".
+        interval: Its 95 % interval; empty where there is none.
+        sample: On what it was measured; empty where it was not.
         bound: Its bound for a release, and whether it is met; empty where none is set.
-        how: How each figure was measured, or why it was not.
-        is_measured: Whether there is any figure.
     """
 
-    chart: IntervalChart
-    means: str
+    what: str
+    whose: str
+    value: str
+    interval: str
     sample: str
     bound: str
-    how: tuple[str, ...]
-    is_measured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +71,14 @@ class WeighCard:
         does: What it is for, in a sentence.
         state: Whether it is used.
         stands: Whether it is allowed and why, a sentence for each party.
-        gains: What a yes gives; empty for a feature.
-        costs: What it costs in measured risk; empty likewise.
+        verdict: What a yes gives, in sentences, the first to be read first; empty for a feature.
+        risks: What it costs whoever says it, in sentences; empty likewise.
+        drawn: The gain for the reader alone, drawn; none where it was not measured.
+        charts: What was measured, drawn: the gain, and the risks that are the reader's own.
+        figures: Every figure by its technical name.
+        how: What each measure means, how it was measured, or why it was not.
+        saved: What the feature saved the account, in sentences; empty for training.
+        unsaved: What of that was not measured, and why.
         a_no: What a no does, sentence by sentence.
         withdrawing: What withdrawing later does.
         models: The models that would have to forget.
@@ -82,25 +92,20 @@ class WeighCard:
     does: str
     state: Badge
     stands: tuple[str, ...]
-    gains: tuple[Measured, ...]
-    costs: tuple[Measured, ...]
+    verdict: tuple[str, ...]
+    risks: tuple[str, ...]
+    drawn: IntervalChart | None
+    charts: tuple[IntervalChart, ...]
+    figures: tuple[FigureLine, ...]
+    how: tuple[str, ...]
+    saved: tuple[str, ...]
+    unsaved: tuple[str, ...]
     a_no: tuple[str, ...]
     withdrawing: str
     models: tuple[ToForget, ...]
     stays: tuple[str, ...]
     switches: tuple[Link, ...]
     has_say: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeighGlance:
-    """One line of the overview: a purpose of training, whether it is used, a gain, how many risks were measured."""
-
-    title: str
-    href: str
-    state: Badge
-    gain: str
-    risks: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +117,8 @@ class WeighPage:
         lead: What is shown, in a sentence.
         sides: For whom it is shown, where somebody may see both sides; empty otherwise.
         empty: Why there is nothing to weigh; empty where there is.
-        glances: The purposes of training at a glance.
-        trains: Purposes of training.
+        trains: Purposes of training of which something was measured.
+        unmeasured: Purposes of training of which nothing was.
         features: Purposes of features.
     """
 
@@ -121,8 +126,8 @@ class WeighPage:
     lead: str
     sides: tuple[Link, ...]
     empty: str
-    glances: tuple[WeighGlance, ...]
     trains: tuple[WeighCard, ...]
+    unmeasured: tuple[WeighCard, ...]
     features: tuple[WeighCard, ...]
 
 
@@ -145,17 +150,15 @@ def show(visit: Visit) -> WeighPage:
         one.purpose: _card(one, lines[one.purpose], switches[one.purpose], organisation, is_account=is_account)
         for one in weighed
     }
+    training = [card for purpose, card in cards.items() if purpose.startswith("train/")]
     whose = organisation if is_account else "you"
-    trains = tuple(card for purpose, card in cards.items() if purpose.startswith("train/"))
     return WeighPage(
         title="Weigh",
-        lead=f"What {whose} would gain from a yes, what it costs in measured risk, and what a no does. Read "
-        "first, then "
-        "choose; you cannot choose anything on this page.",
+        lead=f"What a yes gives {whose}, what it costs, and what a no does.",
         sides=_sides(visit, organisation, is_account=is_account),
         empty="" if cards else "No terms that allow anything have been published yet, so there is nothing to weigh.",
-        glances=tuple(_glance(card) for card in trains),
-        trains=trains,
+        trains=tuple(card for card in training if card.charts),
+        unmeasured=tuple(card for card in training if not card.charts),
         features=tuple(card for purpose, card in cards.items() if not purpose.startswith("train/")),
     )
 
@@ -163,20 +166,6 @@ def show(visit: Visit) -> WeighPage:
 def anchor(purpose: str) -> str:
     """Return the anchor of a purpose on this page."""
     return purpose.replace("/", "-")
-
-
-def _glance(card: WeighCard) -> WeighGlance:
-    row, chart = next(((row, each.chart) for each in card.gains for row in each.chart.rows), (None, None))
-    measured = sum(each.is_measured for each in card.costs)
-    return WeighGlance(
-        title=card.title,
-        href=f"#{card.name}",
-        state=card.state,
-        gain="not measured"
-        if row is None or chart is None or row.value is None
-        else f"{chart.text(row.value)} ({row.name}, {words.counted(row.units, chart.of)})",
-        risks=f"{measured} of {len(card.costs)} measured" if measured else "not measured",
-    )
 
 
 def _of(visit: Visit) -> tuple[str, str]:
@@ -207,21 +196,24 @@ def _card(
     *,
     is_account: bool,
 ) -> WeighCard:
-    purpose = words.PURPOSES[weighing.purpose]
+    purpose = words.purpose(weighing.purpose)
     here = ACCOUNT_SETTINGS if is_account else settings.PATH
+    charts = tuple(_charts(weighing, organisation, is_account=is_account))
+    gain = next((chart for chart in charts if not chart.is_risk), None)
     return WeighCard(
         name=anchor(weighing.purpose),
         title=purpose.title,
         does=purpose.does,
         state=use_state(lines),
         stands=tuple(_stands(lines, organisation, is_account=is_account)),
-        gains=tuple(_measured(weighing, weighing.gains, organisation, is_account=is_account, is_risk=False)),
-        costs=tuple(
-            sorted(
-                _measured(weighing, weighing.costs, organisation, is_account=is_account, is_risk=True),
-                key=lambda measured: not measured.is_measured,
-            )
-        ),
+        verdict=weighing.verdict,
+        risks=weighing.own_risks,
+        drawn=None if gain is None else replace(gain, rows=gain.rows[:1]),
+        charts=charts,
+        figures=tuple(_figure(one, organisation, is_account=is_account) for one in (*weighing.gains, *weighing.costs)),
+        how=tuple(dict.fromkeys(_how(one) for one in (*weighing.gains, *weighing.costs))),
+        saved=tuple(one.says for one in weighing.saved if one.value is not None),
+        unsaved=tuple(one.says for one in weighing.saved if one.value is None),
         a_no=(weighing.a_no, *(_off(off, weighing.purpose) for off in weighing.switches)),
         withdrawing=weighing.withdrawing,
         models=tuple(_to_forget(model, organisation, is_account=is_account) for model in weighing.models),
@@ -275,75 +267,112 @@ def _off(off: SwitchEffect, purpose: str) -> str:
 def _to_forget(model: LearnedModel, organisation: str, *, is_account: bool) -> ToForget:
     held = f"records of {organisation} in it" if is_account else "records in it that concern you"
     work = "in use" if model.at_work else "not in use"
-    rows = (
-        "not shown, since the number would say something about single people"
-        if model.rows is None
-        else f"{model.rows:,}"
-    )
+    if model.is_unsure:
+        rows = "not known, since what it learned from cannot be read here"
+    elif model.rows is None:
+        rows = "not shown, since the number would say something about single people"
+    else:
+        rows = f"{model.rows:,}"
     beyond = ""
     if model.overridden is not None:
         beyond = f" Released beyond its bounds by {model.overridden['by']}: {model.overridden['why']}"
     return ToForget(name=model.model, detail=f"{work}; {held}: {rows}.{beyond}")
 
 
-def _measured(
-    weighing: WeighedPurpose, figures: Sequence[MeasuredFigure], organisation: str, *, is_account: bool, is_risk: bool
-) -> Iterator[Measured]:
-    """Put the figures of one thing into one chart, those of the visitor first."""
-    together: dict[tuple[str, str, str | None], list[MeasuredFigure]] = {}
-    for figure in figures:
-        together.setdefault((figure.what, figure.metric if is_risk else "", figure.model), []).append(figure)
-    families = {model.rpartition("-")[0] for _, _, model in together if model is not None}
-    for (what, _, model), several in together.items():
-        measure = words.MEASURE[what]
-        metric = next((figure.metric for figure in several if figure.metric != "none"), "")
-        family = weighing.purpose.removeprefix("train/") if model is None else model.rpartition("-")[0]
-        of = measure.of or words.family_words(family).units
-        title = f"{words.family_words(family).title}, {measure.title.lower()}" if len(families) > 1 else measure.title
-        names = {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everyone"}
-        rows = tuple(
-            Interval(
-                name=names[figure.about],
-                value=figure.value,
-                low=figure.low,
-                high=figure.high,
-                units=figure.units,
-                is_yours=figure.about != "everybody",
-            )
-            for figure in several
-        )
-        known = [(names[figure.about], figure.units) for figure in several if figure.value is not None]
-        bound = next((figure for figure in several if figure.bound is not None and figure.value is not None), None)
-        yield Measured(
-            chart=IntervalChart(
-                title=f"{title}: {metric}" if metric else title,
+def _charts(weighing: WeighedPurpose, organisation: str, *, is_account: bool) -> Iterator[IntervalChart]:
+    """Draw what was measured: for each model the gain, then the reader's own risks beside what a guess would give."""
+    benefits: dict[str | None, list[MeasuredFigure]] = {}
+    for figure in weighing.gains:
+        if figure.what == "benefit" and figure.value is not None:
+            benefits.setdefault(figure.model, []).append(figure)
+    for model, several in benefits.items():
+        yield _gain_chart(family_words((model or "").rpartition("-")[0]), several, organisation, is_account=is_account)
+    for risk in OWN_RISKS:
+        for figure in of_own_risk(weighing.costs, risk):
+            measure = words.MEASURE[risk]
+            scale = 100.0 if risk == "attack" else 1.0
+            row = _row(figure, (figure.value, figure.low, figure.high), scale, organisation, is_account=is_account)
+            yield IntervalChart(
+                title=measure.drawn,
                 unit="",
-                of=of,
-                rows=rows,
-                is_risk=is_risk,
-                digits=3,
-            ),
-            means=measure.means,
-            sample=_sample(known, of, has_bars=any(figure.low is not None for figure in several)),
-            bound="" if bound is None else _bound(bound, is_risk=is_risk),
-            how=tuple(dict.fromkeys(_how(figure) for figure in several)),
-            is_measured=bool(known),
+                of=measure.of,
+                rows=(replace(row, chance=None if figure.chance is None else figure.chance * scale),),
+                is_risk=True,
+                digits=1,
+            )
+
+
+def _gain_chart(
+    family: FamilyWords, several: Sequence[MeasuredFigure], organisation: str, *, is_account: bool
+) -> IntervalChart:
+    """Draw a gain in what people count where the family says what that is, otherwise by its measure."""
+    counts = bool(family.first) and all(figure.first is not None for figure in several)
+    scale = 100.0 if counts or family.score else 1.0
+    rows = [
+        _row(
+            figure,
+            (figure.first.value, figure.first.low, figure.first.high)
+            if counts and figure.first is not None
+            else (figure.value, figure.low, figure.high),
+            scale,
+            organisation,
+            is_account=is_account,
         )
+        for figure in several
+    ]
+    of = f"of 100 {family.units}" if counts else "points of 100" if family.score else "by its measure"
+    title = f"How much better with training, {of}"
+    return IntervalChart(title=title, unit="", of=family.units, rows=tuple(rows), digits=1 if scale > 1 else 3)
 
 
-def _sample(known: Sequence[tuple[str, int]], of: str, *, has_bars: bool) -> str:
-    if not known:
-        return "Not measured."
-    bars = " Bars: 95 % intervals." if has_bars else " There is too little data for an interval."
-    return f"Measured on {words.listed([f'{words.counted(units, of)} ({name})' for name, units in known])}.{bars}"
+def _row(
+    figure: MeasuredFigure,
+    drawn: tuple[float | None, float | None, float | None],
+    scale: float,
+    organisation: str,
+    *,
+    is_account: bool,
+) -> Interval:
+    value, low, high = (None if end is None else end * scale for end in drawn)
+    return Interval(
+        name=_whose(figure, organisation, is_account=is_account),
+        value=value,
+        low=low,
+        high=high,
+        units=figure.units,
+        is_yours=figure.about != "everybody",
+    )
+
+
+def _whose(figure: MeasuredFigure, organisation: str, *, is_account: bool) -> str:
+    return {"you": organisation if is_account else "You", "your account": organisation, "everybody": "Everyone"}[
+        figure.about
+    ]
+
+
+def _figure(figure: MeasuredFigure, organisation: str, *, is_account: bool) -> FigureLine:
+    measure = words.MEASURE[figure.what]
+    family = family_words((figure.model or "").rpartition("-")[0]) if figure.model else None
+    of = measure.of or (family.units if family else "units")
+    title = f"{family.title}, {measure.title.lower()}" if family else measure.title
+    return FigureLine(
+        what=title if figure.metric == "none" else f"{title}: {figure.metric}",
+        whose=_whose(figure, organisation, is_account=is_account),
+        value="not measured" if figure.value is None else f"{figure.value:,.3f}",
+        interval="" if figure.low is None else f"{figure.low:,.3f} to {figure.high:,.3f}",
+        sample="" if figure.value is None else words.counted(figure.units, of),
+        bound="" if figure.bound is None or figure.value is None else _bound(figure),
+    )
 
 
 def _how(figure: MeasuredFigure) -> str:
-    if figure.how == f"Not measured. {WHEN_ASKED}":
-        return "Not measured. It takes minutes, so it is not done on a page; ask the operator to measure it."
-    return figure.how
+    measure = words.MEASURE[figure.what]
+    how = figure.how
+    if how == f"Not measured. {WHEN_ASKED}":
+        how = "Not measured. It takes minutes, so it is not done on a page; ask the operator to measure it."
+    return f"{measure.title}. {measure.means} {how}"
 
 
-def _bound(figure: MeasuredFigure, *, is_risk: bool) -> str:
-    held = "met" if figure.verdict == "pass" else "not met"
-    return f"To be released, a model needs at {'most' if is_risk else 'least'} {figure.bound:g}: {held}."
+def _bound(figure: MeasuredFigure) -> str:
+    held = "met" if figure.verdict == "pass" else "missed"
+    return f"at {'most' if figure.what != 'benefit' else 'least'} {figure.bound:g}: {held}"

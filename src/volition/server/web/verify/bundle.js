@@ -44,8 +44,13 @@
     if (unpacked === null) return report;
     const bundle = { members: unpacked.members, key, report };
     if (!(await checkLog(bundle, kept))) return report;
+    const imported = bundle.log.entries.filter((entry) => entry.kind === "decision" && "claim" in entry.body).length;
+    if (imported) report.claimed.push(`answers: when and where ${imported} were given, as whoever imported them says`);
     await checkKept(bundle, kept);
     await report.check("terms", () => checkPublications(bundle));
+    if (bundle.isReadable && volition.namesSeveral(bundle.log.entries)) {
+      await report.check("identities", () => volition.checkIdentities(bundle.log.entries));
+    }
     await checkAccess(bundle);
     const found = await report.check("models", () => readModels(bundle));
     if (found === null) return report;
@@ -122,7 +127,7 @@
 
   /** Read every entry: a publication at fault fails, and what it would change is not passed over; the replay goes on. */
   async function checkPublications(bundle) {
-    const history = new volition.History();
+    const history = new volition.History(), binds = new Map();
     let total = 0, fault = null;
     for (const entry of bundle.log.entries) {
       if (entry.kind === "terms") {
@@ -133,11 +138,30 @@
         total += 1;
       }
       history.read(entry);
+      const { kind, body, seq } = entry;
+      if (kind === "terms" && !binds.has(body.terms.id)) binds.set(body.terms.id, volition.looseUs(body.binds));
+      if (kind === "notice" && binds.get(body.terms) !== volition.looseUs(body.ends)) {
+        fault ??= `Entry ${seq} is notice of terms that do not bind then, or were not published before it.`;
+      }
       await volition.breathe();
     }
+    warnOfNotices(bundle);
     bundle.isReadable = true;
     need(fault === null, fault);
     return { sentence: `${total} published, each once, none binding from the past or before its notice period ended.` };
+  }
+
+  /** Of which version accounts that had accepted terms before were given no notice. */
+  function warnOfNotices(bundle) {
+    const accepted = new Set(), owed = new Map();
+    for (const { kind, body, seq } of bundle.log.entries) {
+      if (kind === "acceptance") accepted.add(body.account);
+      else if (kind === "terms" && !owed.has(body.terms.id)) owed.set(body.terms.id, { seq, accounts: new Set(accepted) });
+      else if (kind === "notice") owed.get(body.terms)?.accounts.delete(body.account);
+    }
+    for (const [name, { seq, accounts }] of owed) {
+      if (accounts.size) bundle.report.warnings.push(`Without notice: of the terms ${name} (entry ${seq}) no notice is recorded for ${accounts.size} that had accepted terms.`);
+    }
   }
 
   async function checkAccess(bundle) {
@@ -176,7 +200,7 @@
       else {
         const model = standing(models, body.model, `Entry ${seq} (${kind})`);
         if (kind === "release") model.releases.push(entry);
-        else readForgetting(models, model, entry);
+        else readForgetting(bundle, models, model, entry);
       }
     }
     const all = [...models.values()], standingModels = all.filter((model) => model.forgotten === null);
@@ -195,9 +219,9 @@
   function readModel(snapshots, models, entry) {
     const { body, seq } = entry;
     need(isText(body.snapshot) && snapshots.has(body.snapshot), `Entry ${seq}: the model ${body.model} names a snapshot that no earlier entry froze.`);
-    need(isText(body.family) && isDigest(body.digest), `Entry ${seq}: the model ${body.model} has no family and digest.`);
+    need(isText(body.family) && body.family && isDigest(body.digest), `Entry ${seq}: the model ${body.model} has no family and digest.`);
     need(!models.get(body.model)?.forgotten, `Entry ${seq}: the model ${body.model} was forgotten before.`);
-    keepFirst(models, body.model, entry, { snapshot: body.snapshot, releases: [], forgotten: null });
+    keepFirst(models, body.model, entry, { snapshot: body.snapshot, releases: [], succeeding: new Map(), replacing: [], forgotten: null });
   }
 
   function standing(models, name, what) {
@@ -207,13 +231,16 @@
     return model;
   }
 
-  function readForgetting(models, model, entry) {
+  function readForgetting(bundle, models, model, entry) {
     const { successor, parties } = entry.body, what = `Entry ${entry.seq} (forgetting)`;
     need(successor === null || isText(successor), `${what} says nothing of a successor.`);
-    need(Array.isArray(parties) && parties.every(isText), `${what} names no parties.`);
+    need(Array.isArray(parties) && parties.every(volition.isParty), `${what} names somebody who is no party.`);
     if (successor !== null) {
       need(successor !== model.name, `${what}: a model succeeds itself.`);
-      standing(models, successor, what);
+      const next = standing(models, successor, what), step = bundle.log.entries.slice(Math.max(0, entry.seq - 2), entry.seq);
+      const made = step.filter((one) => one.body.model === successor).map((one) => one.kind).join(" ");
+      if (made === "model release" && model.releases.length > 0) step.forEach((one) => next.succeeding.set(one, model.snapshot));
+      else next.replacing.push(entry);
     }
     model.forgotten = entry;
   }
@@ -253,7 +280,7 @@
       if (manifest?.files?.["collected.parquet"] !== undefined) expected.add(`${folder}/collected.parquet`);
     }
     for (const model of bundle.working.models.filter((one) => one.releases.length)) {
-      for (const file of ["card.json", "card.md", "attestation.json"]) expected.add(`releases/${model.name}/${file}`);
+      for (const file of volition.releaseFiles(bundle.members, model.name)) expected.add(`releases/${model.name}/${file}`);
     }
     for (const name of bundle.members.keys()) need(expected.has(name), `The bundle also has ${name}, of which the log says nothing.`);
     for (const name of expected) need(bundle.members.has(name), `The bundle lacks ${name}.`);

@@ -71,6 +71,20 @@
       ...items.map(([item, value]) => `| ${item} | ${value} |`), "\nNot covered:\n", ...claimed.not_covered.map((what) => `- ${what}`), ""];
   }
 
+  const GRADES = {
+    "exact": "exactly: the model that takes its place has the same bytes as one that never saw them.",
+    "exact-predictions": "exactly by predictions: the model that takes its place predicts as one that never saw them.",
+    "retrained": "by a command of the operator's, which trains another model without them; that it learns from nothing else is claimed.",
+    "approximate": "approximately: traces of them may stay. A membership attack looks for them, and where it sees more than the bound, nothing counts as forgotten.",
+    "retired": "by being retired: no model takes its place by itself.",
+  };
+
+  function byCaller(card) {
+    if (card.trained_by !== "caller") return [];
+    return ["## How it was trained\n", "By code of the operator's own. That it learned from the rows of the snapshot and from nothing else is",
+      "claimed, and so is every figure that says it was measured by the caller.\n"];
+  }
+
   function cardMarkdown(card) {
     const learned = card.learned_from, accounts = Object.keys(learned.accounts).length;
     const lines = [`# ${card.model}\n`, `A \`${card.family}\` model, released ${card.released}, for \`${card.purpose}\` and nothing else.\n`,
@@ -81,14 +95,15 @@
       const { read, kept, dropped } = learned.rows[category];
       lines.push(`| ${category} | ${read} | ${kept} | ${keysOf(dropped).map((reason) => `${reason}: ${dropped[reason]}`).join(", ") || "none"} |`);
     }
-    lines.push("", ...privacy(card.base, card.privacy), ...measured(card.findings), "## What to know before using it\n");
+    lines.push("", ...byCaller(card), ...privacy(card.base, card.privacy), ...measured(card.findings), "## What to know before using it\n");
     if (card.override !== null) {
       lines.push(`- **Released beyond its bounds by ${card.override.by}**, because: ${card.override.why}`, ...card.override.missed.map((reason) => `  - ${reason}`));
     }
     const without = [...new Set(card.findings.filter((one) => one.value === null).map((one) => `${one.audit} (${one.metric})`))].sort(volition.byCodePoint);
     if (without.length) lines.push(`- Not measured: ${without.join(", ")}.`);
-    lines.push("- What this card does not name was not measured.",
-      "- When somebody it learned from says no, it must forget them by the due date that `volition owed` shows.\n",
+    lines.push("- What this card does not name was not measured.");
+    if ((card.forgets ?? null) !== null) lines.push(`- It forgets ${GRADES[card.forgets]}`);
+    lines.push("- When somebody it learned from says no, it must forget them by the due date that `volition owed` shows.\n",
       `## Evidence\n\n- model digest \`${card.digest}\`\n- manifest digest \`${learned.manifest}\``, `- terms: ${card.terms.join(", ") || "none"}`,
       "- `attestation.json` beside this card is signed (DSSE, in-toto Statement v1); `volition prove` bundles all.");
     lines.push("- `model.sig` signs the model's files (OpenSSF model signing) with the key in `model.pub`, which is:\n",
@@ -96,5 +111,5 @@
     return [...lines, ""].join("\n");
   }
 
-  Object.assign(volition, { fixed, general, cardMarkdown });
+  Object.assign(volition, { fixed, general, cardMarkdown, GRADES });
 })((globalThis.volition ??= {}));

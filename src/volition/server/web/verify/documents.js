@@ -135,12 +135,15 @@
     }
     need(Array.isArray(batch.leaves) && batch.leaves.length > 0, "A batch shows no leaves.");
     const found = new Set();
-    let before = -1;
+    let before = -1, last = null;
     for (const shown of batch.leaves) {
       exactly(shown, ["index", "leaf", "path"], "A leaf");
       need(isText(shown.leaf) && isCount(shown.index) && shown.index > before, "The leaves are not in order.");
       before = shown.index;
-      const people = readRecord(parseCanonical(shown.leaf, "A leaf"));
+      const leaf = parseCanonical(shown.leaf, "A leaf"), people = readRecord(leaf), record = volition.hex(encode(leaf[1]));
+      need(last === null || last < record, "A record is there twice, or the records are not in their order.");
+      need(BigInt(leaf[5]) <= entry.us + volition.WRITING, "A record is from after the entry that enters it.");
+      last = record;
       included(leafHash(encode(shown.leaf)), shown.index, entry.body.records, shown.path, entry.body.root, `record ${shown.index}`);
       const theirs = people.filter((alias) => aliases.has(alias));
       need(theirs.length > 0, "A leaf concerns somebody else.");
@@ -154,7 +157,7 @@
     need(Array.isArray(leaf) && leaf.length === 7, "A leaf is not of seven values.");
     const [salt, id, account, people, category, collected, conversation] = leaf;
     need(isPseudonym(salt) && isText(id) && isText(account) && Array.isArray(people) && people.every(isDigest), "A leaf is not of its form.");
-    need(volition.CATEGORIES.includes(category) && volition.isWhole(collected) && (conversation === null || isText(conversation)), "A leaf is not of its form.");
+    need(volition.isName(category) && volition.isWhole(collected) && (conversation === null || isText(conversation)), "A leaf is not of its form.");
     return people;
   }
 

@@ -6,9 +6,16 @@
 
   const CATEGORIES = ("service/usage service/telemetry service/diagnostics content/audio content/video content/chat"
     + " content/transcript content/files").split(" ");
-  const PURPOSES = ("train/search train/recommend train/summary train/compose train/diagnose feature/search feature/recommend"
-    + " feature/summary feature/compose feature/diagnose advertising tracking").split(" ");
+  const PURPOSES = ("train/search train/recommend train/summary train/compose train/diagnose train/speech feature/search"
+    + " feature/recommend feature/summary feature/compose feature/diagnose feature/transcribe advertising tracking").split(" ");
   const EEA = new Set("AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK".split(" "));
+  const COUNTRIES = new Set([...EEA, ...("AD AE AF AG AI AL AM AO AQ AR AS AU AW AX AZ BA BB BD BF BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY"
+    + " BZ CA CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX DJ DM DO DZ EC EG EH ER ET FJ FK FM FO GA GB"
+    + " GD GE GF GG GH GI GL GM GN GP GQ GS GT GU GW GY HK HM HN HT ID IL IM IN IO IQ IR JE JM JO JP KE KG"
+    + " KH KI KM KN KP KR KW KY KZ LA LB LC LK LR LS LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS MU"
+    + " MV MW MX MY MZ NA NC NE NF NG NI NP NR NU NZ OM PA PE PF PG PH PK PM PN PR PS PW PY QA RE RS RU RW"
+    + " SA SB SC SD SG SH SJ SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW"
+    + " TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW").split(" ")]);
   const DAY = 86_400_000_000n, WRITING = 60_000_000n;
   const BEGINNING = -(2n ** 62n);
 
@@ -17,6 +24,33 @@
   const ascending = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
   const covers = (name, leaf) => leaf === name || leaf.startsWith(`${name}/`);
   const asList = (words) => (isText(words) ? [words] : words ?? []);
+
+  const isName = (name) => isText(name) && /^[a-z][a-z0-9_-]{0,31}(\/[a-z0-9][a-z0-9_-]{0,31})?$/.test(name);
+  const rootOf = (name) => name.split("/", 1)[0];
+
+  const naming = new WeakMap();
+
+  /** The leaves that the rules of a version can name: of the kind "category", or "purpose". */
+  function nameable(version, kind) {
+    if (!naming.has(version)) naming.set(version, {});
+    const known = naming.get(version);
+    if (!known[kind]) {
+      const own = (version[kind] ?? []).map((one) => one.name);
+      const single = own.filter((name) => !own.some((other) => other.startsWith(`${name}/`)));
+      known[kind] = [...(kind === "category" ? CATEGORIES : PURPOSES), ...single];
+    }
+    return known[kind];
+  }
+
+  /** What a no reaches, of all leaves after a version was read, where it reached `said` of those before. */
+  function widened(said, before, after) {
+    const roots = new Set(before.map(rootOf));
+    for (const leaf of before) if (!said.has(leaf)) roots.delete(rootOf(leaf));
+    const every = before.every((leaf) => said.has(leaf));
+    return new Set([...said, ...after.filter((leaf) => !before.includes(leaf) && (every || roots.has(rootOf(leaf))))]);
+  }
+
+  const isRegion = (text) => /^[A-Z]{2}(-[A-Z0-9]{1,3})?$/.test(text) && COUNTRIES.has(text.slice(0, 2));
 
   function leaves(names, universe, what) {
     need((Array.isArray(names) && names.length > 0 && names.every(isText)), `${what} names nothing.`);
@@ -41,7 +75,23 @@
       this.exclusions = [];
       this.erased = new Map();
       this.namesakes = new Map();
+      this.categories = CATEGORIES; // known so far
+      this.purposes = PURPOSES;
+      this.content = new Set(CATEGORIES.filter((leaf) => covers("content", leaf)));
       this.forget();
+    }
+
+    /** What a version declares is known from now on, and each no reaches what is new. */
+    declare(version) {
+      const categories = [...new Set([...this.categories, ...nameable(version, "category")])];
+      const purposes = [...new Set([...this.purposes, ...nameable(version, "purpose")])];
+      const noes = [...this.decisions.values()].flat().filter((one) => !one.yes);
+      for (const one of [...noes, ...new Set([...this.limits.values()].flat()), ...this.exclusions]) {
+        one.purpose = widened(one.purpose, this.purposes, purposes);
+        if (one.data) one.data = widened(one.data, this.categories, categories);
+      }
+      [this.categories, this.purposes] = [categories, purposes];
+      for (const one of version.category ?? []) if (one.content && categories.includes(one.name)) this.content.add(one.name);
     }
 
     /** Forget what was computed from fewer entries. */
@@ -71,20 +121,34 @@
     }
   }
 
-  const isParty = (value) => isText(value) && /^(account:.+|person:([0-9a-f]{32}|unknown))$/s.test(value);
+  const isAccount = (value) => isText(value) && /^[^\x00-\x20](?:[^\x00-\x1f]*[^\x00-\x20])?$/s.test(value);
+  const isParty = (value) => isText(value) && (value.startsWith("account:") ? isAccount(value.slice(8)) : /^person:([0-9a-f]{32}|unknown)$/.test(value));
   const isPersons = (value) => Array.isArray(value) && value.every((one) => isParty(one) && one.startsWith("person:"));
   const isBoolean = (value) => typeof value === "boolean";
   const isNames = (value) => Array.isArray(value) && value.length > 0 && value.every(isText);
-  const OPTIONAL = new Set(["until", "namesake", "same_as"]);
+  const isTexts = (value) => Array.isArray(value) && value.every(isText);
+  const CONVERSATIONS = ["meeting", "channel", "file", "written", "written-to-all"];
+  const ACTS = ["alias", "rename", "merge", "apart", "move", "leave"];
+  const isHex = (value, length) => isText(value) && value.length === length && /^[0-9a-f]*$/.test(value);
+  const CLAIM = { said: isText, by: (value) => value === "operator" || isParty(value), source: (value) => isText(value) && /^[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,99}$/.test(value),
+    id: (value) => isHex(value, 32), wording: (value) => isHex(value, 64) };
+  const isClaim = (value) => isObject(value) && ["said", "by", "source"].every((key) => Object.hasOwn(value, key))
+    && Object.entries(value).every(([key, one]) => Object.hasOwn(CLAIM, key) && CLAIM[key](one));
+  const OPTIONAL = new Set(["until", "claim", "namesake", "same_as"]);
   const FIELDS = {
     terms: { terms: isObject, binds: isText },
-    acceptance: { account: isText, terms: isText },
+    acceptance: { account: isAccount, terms: isText },
     decision: { party: isParty, answer: (value) => value === "yes" || value === "no", data: isNames, purpose: isNames,
-      covers: (value) => value === null || isText(value), until: isText, namesake: isParty, same_as: isParty },
+      covers: (value) => value === null || isText(value), until: isText, claim: isClaim, namesake: isParty, same_as: isParty },
     signal: { party: isParty, signal: (value) => value === "gpc", namesake: isParty, same_as: isParty },
-    region: { party: isParty, region: (value) => isText(value) && /^[A-Z]{2}(-[A-Z0-9]{1,3})?$/.test(value) },
-    limit: { account: isText, group: isText, data: isNames, purpose: isNames, limited: isBoolean, people: isPersons },
-    exclusion: { account: isText, conversation: (value) => isText(value) && /^([0-9a-f]{16}){1,2}$/.test(value), party: isParty, purpose: isNames, excluded: isBoolean, namesake: isParty },
+    region: { party: isParty, region: (value) => isText(value) && isRegion(value) },
+    limit: { account: isAccount, group: isText, data: isNames, purpose: isNames, limited: isBoolean, people: isPersons },
+    sharing: { account: isAccount, conversation: (value) => CONVERSATIONS.includes(value), source: isText, shared: isBoolean,
+      by: (value) => value === "operator" || value === "source" || isParty(value), with: (value) => Array.isArray(value) && value.every(isParty) },
+    identity: { act: (value) => ACTS.includes(value), people: isPersons, by: (value) => value === "operator" || isParty(value) },
+    notice: { account: isAccount, terms: isText, ends: isText },
+    collect: { records: (value) => volition.isCount(value) && value > 0, root: volition.isDigest },
+    exclusion: { account: isAccount, conversation: (value) => isText(value) && /^([0-9a-f]{16}){1,2}$/.test(value), party: isParty, purpose: isNames, excluded: isBoolean, namesake: isParty, same_as: isParty },
     erasure: { party: isParty, same_as: isParty },
   };
   const READ = {
@@ -92,6 +156,7 @@
       const version = body.terms;
       if (!h.published.has(version.id)) {
         h.published.set(version.id, { version, binds: later(looseUs(body.binds), at), at, order: h.published.size });
+        h.declare(version);
       }
     },
     acceptance(h, body, at, what) {
@@ -100,10 +165,13 @@
     },
     decision(h, body, at, what) {
       const yes = body.answer === "yes";
+      const until = "until" in body ? looseUs(body.until) : null;
       const back = body.covers === null ? null : body.covers === "past" ? BEGINNING : looseUs(body.covers);
+      const said = "claim" in body ? looseUs(body.claim.said) : at;
+      need(!("claim" in body) || (said >= 0n && said <= at && back === null), `${what} was said in the future, long ago, or reaches back.`);
       push(h.decisions, body.party, {
-        yes, at, covers: back, data: leaves(body.data, CATEGORIES, what), purpose: leaves(body.purpose, PURPOSES, what),
-        until: yes && "until" in body ? looseUs(body.until) : null, copy: "namesake" in body,
+        yes, at: said, recorded: at, covers: back, data: leaves(body.data, h.categories, what), purpose: leaves(body.purpose, h.purposes, what),
+        until: yes ? until : null, copy: "namesake" in body,
       });
     },
     signal(h, body, at) {
@@ -119,12 +187,22 @@
       if (!h.members.has(name)) h.members.set(name, new Set());
       const members = h.members.get(name);
       for (const one of group ? (limited ? people : []) : [`account:${account}`]) members.add(one);
-      const said = { account, group, limited, at, data: leaves(body.data, CATEGORIES, what), purpose: leaves(body.purpose, PURPOSES, what) };
+      const said = { account, group, limited, at, data: leaves(body.data, h.categories, what), purpose: leaves(body.purpose, h.purposes, what) };
       for (const party of people.length ? new Set(people) : members) push(h.limits, party, said);
     },
     exclusion(h, body, at, what) {
       h.exclusions.push({ account: body.account, conversation: body.conversation, party: body.party, at,
-        purpose: leaves(body.purpose, PURPOSES, what), excluded: body.excluded, by: body.namesake ?? body.party });
+        purpose: leaves(body.purpose, h.purposes, what), excluded: body.excluded, by: body.namesake ?? body.party });
+    },
+    sharing() {}, // it bears on who may read, never on permission
+    identity(h, { act, people }, at, what) {
+      need(act !== "merge" || (people.length === 2 && people[0] !== people[1] && !people.includes("person:unknown")), `${what} merges not two people.`);
+    },
+    notice(h, body) {
+      looseUs(body.ends);
+    },
+    collect(h, body, at, what) {
+      volition.exactly(body, ["records", "root"], what);
     },
     erasure(h, body, at) {
       if (!h.erased.has(body.party)) h.erased.set(body.party, at);
@@ -155,7 +233,8 @@
     const known = governing.get(version), name = `${category} ${purpose} ${region}`;
     if (!known.has(name)) {
       let best = null, most = -1;
-      for (const rule of version.rule) {
+      const isKnown = nameable(version, "category").includes(category) && nameable(version, "purpose").includes(purpose);
+      for (const rule of isKnown ? version.rule : []) {
         const here = rank(rule, category, purpose, region);
         if (here !== null && here > most) [best, most] = [rule, here];
       }
@@ -189,7 +268,9 @@
     if (!known.has(old)) {
       const named = new Set([old, now].flatMap((one) => (one ? one.rule.flatMap((rule) => asList(rule.region)) : [])));
       const places = [null, ...new Set([...named, ...(named.has("EEA") ? EEA : [])])].filter((one) => one !== "EEA");
-      known.set(old, CATEGORIES.some((category) => PURPOSES.some((purpose) => places.some((place) => loosens(old, now, category, purpose, place)))));
+      const all = (kind) => [...new Set([...(old ? nameable(old, kind) : []), ...nameable(now, kind)])];
+      const isSooner = old !== null && (now.notice_days ?? 30) < (old.notice_days ?? 30);
+      known.set(old, isSooner || all("category").some((category) => all("purpose").some((purpose) => places.some((place) => loosens(old, now, category, purpose, place)))));
     }
     return known.get(old);
   }
@@ -279,10 +360,12 @@
     return { version, rules: whose.map((one) => ruleOf(version, use.category, use.purpose, region(h, one, use.account, at))) };
   }
 
-  function answers(h, use) {
+  /** The decisions and signals of a party that bear on a use, as far as they were recorded when it is asked. */
+  function answers(h, use, asked) {
     const own = use.role === "alternate";
     return {
-      said: (h.decisions.get(use.party) ?? []).filter((one) => !(own && one.copy) && one.data.has(use.category) && one.purpose.has(use.purpose)),
+      said: (h.decisions.get(use.party) ?? []).filter((one) => one.recorded <= asked && !(own && one.copy)
+        && one.data.has(use.category) && one.purpose.has(use.purpose)),
       signals: (h.signals.get(use.party) ?? []).filter((one) => !(own && one.copy)),
     };
   }
@@ -307,7 +390,7 @@
     const askedOf = Math.max(...rules.map((rule) => say(rule, use.role)));
     if (!askedOf) return null;
     if (use.party === "person:unknown") return "unknown-party";
-    const { said, signals } = answers(h, use);
+    const { said, signals } = answers(h, use, asked);
     const heard = signalsFor(version, use.purpose);
     const yes = said.filter((one) => one.yes && one.at <= at);
     const noes = [...said.filter((one) => !one.yes && one.at <= at), ...signals.filter((one) => one.at <= at && heard.includes(one.name))];
@@ -328,7 +411,7 @@
   // The permit.
 
   function changes(h, use, at) {
-    const { said, signals } = answers(h, use);
+    const { said, signals } = answers(h, use, at);
     const found = new Set([BEGINNING, ...binding(h, use.account).map((one) => one.start)]);
     const ages = new Set([...h.published.values()].flatMap(({ version }) => version.rule.map((rule) => age(rule, "max_yes_age"))));
     for (const one of said) {
@@ -356,7 +439,7 @@
       if (allowed(h, use, instant, at) !== null) break;
       since = instant;
     }
-    const back = answers(h, use).said.filter((one) => one.yes && one.covers !== null && since <= one.at && one.at <= at).map((one) => one.covers);
+    const back = answers(h, use, at).said.filter((one) => one.yes && one.covers !== null && since <= one.at && one.at <= at).map((one) => one.covers);
     return { reason: null, since: earlier(since, ...back), oldest: age(rulesAt(h, use, at, at).rules[0], "max_age") };
   }
 
@@ -365,7 +448,7 @@
     const where = record.conversation;
     if (where === "") return null;
     const ofAccount = h.exclusions.filter((one) => one.account === record.account);
-    const could = (one) => one.conversation === where || (where === null && record.category.startsWith("content/"));
+    const could = (one) => one.conversation === where || (where === null && h.content.has(record.category));
     for (const party of [`account:${record.account}`, ...record.people]) {
       const standing = new Map();
       for (const one of ofAccount) {
@@ -392,7 +475,7 @@
   /** null if every row of a group may be used at `at`, else the reason. A record has its earliest and latest instant. */
   function may(h, record, purpose, at) {
     if (!record.people.length) return { reason: "unknown-party", party: `account:${record.account}` };
-    if (!CATEGORIES.includes(record.category) || !PURPOSES.includes(purpose)) return { reason: "never", party: `account:${record.account}` };
+    if (!h.categories.includes(record.category) || !h.purposes.includes(purpose)) return { reason: "never", party: `account:${record.account}` };
     const asked = uses(h, record, purpose, at).map((use) => ({ use, ...permit(h, use, at) }));
     for (const { reason, use } of asked) if (reason !== null) return { reason, party: use.party };
     const out = leftOut(h, record, purpose, at);
@@ -420,7 +503,7 @@
   }
 
   Object.assign(volition, {
-    CATEGORIES, PURPOSES, EEA, DAY, WRITING, History, covers, asList, ruleOf, rank, say, age, later, earlier, ascending, signalsFor,
-    changes, permit, leftOut, uses, may, binding, publicationFault, isParty, leaves,
+    CATEGORIES, PURPOSES, isName, nameable, rootOf, EEA, DAY, WRITING, History, covers, asList, ruleOf, rank, say, age, later, earlier, ascending, signalsFor,
+    changes, permit, leftOut, uses, may, binding, publicationFault, isParty, isRegion, leaves,
   });
 })((globalThis.volition ??= {}));

@@ -26,10 +26,12 @@
   /** Read a trust policy: {logs, parts (witnesses and groups by name), quorum}. */
   async function readPolicy(text) {
     need(text.endsWith("\n"), "The policy's last line does not end with a newline.");
+    const lines = text.slice(0, -1).split("\n"), grouped = new Set();
+    need(!/[\x00-\x08\x0b-\x1f\x7f]/.test(text) && lines.length <= 1000, "The policy has control characters, or more than 1,000 lines.");
     const policy = { logs: [], parts: new Map(), quorum: null };
     const name = (word) => need(word !== undefined && word !== "none" && !policy.parts.has(word), `The policy names ${word} twice, or not as one may.`);
-    for (const line of text.slice(0, -1).split("\n")) {
-      const [what, ...words] = line.trim().split(/[ \t]+/);
+    for (const line of lines) {
+      const [what, ...words] = line.replace(/^[ \t]+|[ \t]+$/g, "").split(/[ \t]+/);
       if (what === "" || what.startsWith("#")) continue;
       if (what === "log" && words.length >= 1 && words.length <= 2) policy.logs.push(words[0]);
       else if (what === "witness" && words.length >= 2 && words.length <= 3) {
@@ -39,6 +41,8 @@
         const [called, word, ...members] = words;
         name(called);
         need(new Set(members).size === members.length && members.every((one) => policy.parts.has(one)), `The policy's group ${called} has a member twice, or one that is not there.`);
+        need(!members.some((one) => grouped.has(one)), `A member of the policy's group ${called} is in another one, too.`);
+        for (const one of members) grouped.add(one);
         policy.parts.set(called, { name: called, members, asked: threshold(word, members.length, called) });
       } else {
         need(what === "quorum" && words.length === 1 && policy.quorum === null, `The policy has a line that is none: ${line}`);

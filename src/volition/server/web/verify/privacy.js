@@ -1,5 +1,5 @@
 "use strict";
-/* What a card claims of differential privacy, held against its own figures; and the key that signs the model. Written from
+/* What a card claims of differential privacy, held against its own figures; and the signature of the model's files. Written from
    docs/formats/release.md, "Privacy". */
 (function (volition) {
   const { need, isText, exactly } = volition;
@@ -67,16 +67,17 @@
     need(base !== null, "The card claims privacy of a model that has no base.");
     exactly(privacy, CLAIM, "The card's claim of privacy");
     const { multiplier, rate, steps, delta, epsilon, clipping, not_covered: uncovered } = privacy;
-    need([multiplier, rate, delta, epsilon].every(isPositive) && typeof clipping === "number" && rate <= 1 && delta < 1 && volition.isCount(steps) && steps > 0,
+    need([multiplier, rate, delta, epsilon, clipping].every(isPositive) && rate <= 1 && delta < 1 && volition.isCount(steps) && steps > 0,
       "The card's claim of privacy has no figures.");
+    need(typeof privacy.secure_generator === "boolean", "The card's claim of privacy does not say how noise was drawn.");
     need(TEXTS.every((key) => isText(privacy[key])) && Array.isArray(uncovered) && uncovered.every(isText), "The card's claim of privacy does not say of what.");
     const least = leastEpsilon(multiplier, rate, steps, delta);
     need(epsilon >= least - ROUNDING * Math.max(1, least),
       `The card claims an epsilon of ${epsilon}, and with its noise, sampling and steps it is at least ${least.toFixed(3)}.`);
   }
 
-  /** Refuse what is not a P-256 key in the one spelling of PEM. */
-  async function checkSigningKey(pem) {
+  /** Return a P-256 key from its one spelling as PEM. */
+  async function signingKey(pem) {
     const what = "The card's signing key";
     const parts = isText(pem) ? /^-----BEGIN PUBLIC KEY-----\n((?:[A-Za-z0-9+/=]{1,64}\n)+)-----END PUBLIC KEY-----\n$/.exec(pem) : null;
     need(parts, `${what} is no key in PEM.`);
@@ -85,11 +86,54 @@
     const der = volition.unbase64(lines.join(""), what);
     need(der.length === 91, `${what} is not one of P-256.`);
     try {
-      await crypto.subtle.importKey("spki", der, { name: "ECDSA", namedCurve: "P-256" }, true, ["verify"]);
+      return await crypto.subtle.importKey("spki", der, { name: "ECDSA", namedCurve: "P-256" }, true, ["verify"]);
     } catch {
-      need(false, `${what} is not one of P-256.`);
+      throw new volition.Refused(`${what} is not one of P-256.`);
     }
   }
 
-  Object.assign(volition, { checkPrivacy, checkSigningKey, leastEpsilon });
+  /** The two numbers of an ECDSA signature in DER, each of 32 bytes: WebCrypto asks for them so. */
+  function numbersOf(der) {
+    const what = "The signature of the model", found = new Uint8Array(64);
+    need(der.length >= 8 && der[0] === 0x30 && der[1] === der.length - 2 && der[1] < 128, `${what} is not in DER.`);
+    let at = 2;
+    for (const end of [32, 64]) {
+      const size = der[at + 1], from = at + 2, number = der.subarray(from, from + size);
+      need(der[at] === 2 && size > 0 && size <= 33 && from + size <= der.length, `${what} is not in DER.`);
+      need(number[0] < 128 && !(size > 1 && number[0] === 0 && number[1] < 128) && !(size === 33 && number[0] !== 0), `${what} is not in DER.`);
+      found.set(number.subarray(Math.max(0, size - 32)), end - Math.min(size, 32));
+      at = from + size;
+    }
+    need(at === der.length, `${what} is not in DER.`);
+    return found;
+  }
+
+  /** The card's key signed exactly the model's files: an OpenSSF model signature in its one form. */
+  async function checkSignature(written, card) {
+    const what = "The signature of the model", { files, signing_key: pem } = card, kind = "application/vnd.in-toto+json";
+    const key = await signingKey(pem), names = Object.keys(files).sort(volition.byCodePoint);
+    const statement = {
+      _type: "https://in-toto.io/Statement/v1",
+      subject: [{ name: card.model, digest: { sha256: volition.digest(volition.join(...names.map((name) => volition.unhex(files[name])))) } }],
+      predicateType: "https://model_signing/signature/v1.0",
+      predicate: {
+        serialization: { method: "files", hash_type: "sha256", allow_symlinks: false, ignore_paths: [] },
+        resources: names.map((name) => ({ name, algorithm: "sha256", digest: files[name] })),
+      },
+    };
+    const payload = volition.encode(volition.canonical(statement));
+    const sig = volition.parseCanonical(written, what).dsseEnvelope?.signatures?.[0]?.sig;
+    need(isText(sig), `${what} is no Sigstore bundle with one signature.`);
+    const form = {
+      mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+      verificationMaterial: { publicKey: { hint: volition.digest(pem) }, tlogEntries: [] },
+      dsseEnvelope: { payload: volition.base64(payload), payloadType: kind, signatures: [{ sig, keyid: "" }] },
+    };
+    need(written === volition.canonical(form), `${what} is of other files than the card names, by another key, or in another form.`);
+    const signed = volition.join(volition.encode(`DSSEv1 ${kind.length} ${kind} ${payload.length} `), payload);
+    const holds = await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, numbersOf(volition.unbase64(sig, what)), signed);
+    need(holds, `${what} is not by the key that the card names.`);
+  }
+
+  Object.assign(volition, { checkPrivacy, checkSignature, leastEpsilon });
 })((globalThis.volition ??= {}));

@@ -18,13 +18,13 @@
     const found = { "@id": `urn:volition:purpose:${name}`, "@type": "dpv:Purpose", "dct:title": name };
     const broader = BROADER[name] ?? BROADER[name.split("/")[0]];
     if (broader) found["skos:broader"] = { "@id": broader };
-    if (name.startsWith("train")) found["dpv:hasProcessing"] = { "@id": "ai:ModelTraining" };
+    if (volition.rootOf(name) === "train") found["dpv:hasProcessing"] = { "@id": "ai:ModelTraining" };
     return found;
   }
 
   function dataOf(name) {
     const found = { "@id": `urn:volition:category:${name}`, "@type": "dpv:PersonalData", "dct:title": name };
-    if (name.startsWith("content")) found["skos:broader"] = { "@id": "pd:Communication" };
+    if (volition.rootOf(name) === "content") found["skos:broader"] = { "@id": "pd:Communication" };
     return found;
   }
 
@@ -103,14 +103,17 @@
     if ("jurisdiction" in controller) record["dpv:hasJurisdiction"] = location(controller.jurisdiction);
     if (region !== null) record["dpv:hasDataSubject"]["dpv:hasLocation"] = location(region);
     if ("language" in controller && terms !== null) record["dpv:hasNotice"]["dct:language"] = controller.language;
-    let categories = volition.CATEGORIES, purposes = [];
+    const known = (kind) => (version ? volition.nameable(version, kind) : []);
+    const covered = (names, kind) => known(kind).filter((leaf) => names.some((name) => volition.covers(name, leaf)));
+    let categories = known("category"), purposes = [];
     if (answer.kind === "decision") {
       record["dpv:hasConsentStatus"]["dpv:hasIndicationMethod"] = VIA[said.via] ?? "not recorded";
-      categories = [...volition.leaves(said.data, volition.CATEGORIES, "The answer")];
-      purposes = [...volition.leaves(said.purpose, volition.PURPOSES, "The answer")];
+      if ("claim" in said) Object.assign(record["dpv:hasConsentStatus"], claimed(answer));
+      categories = covered(said.data, "category"); // what only another version declares, this one has no rule for
+      purposes = covered(said.purpose, "purpose");
     } else if (version) {
-      purposes = volition.PURPOSES.filter((one) => volition.signalsFor(version, one).includes(said.signal));
-      if (purposes.length) record["dpv:hasProcess"] = process(purposes, ["content", "service"]);
+      purposes = known("purpose").filter((one) => volition.signalsFor(version, one).includes(said.signal));
+      if (purposes.length) record["dpv:hasProcess"] = process(purposes, [...new Set(categories.map(volition.rootOf))].sort());
     }
     const processed = record["dpv:hasProcess"];
     if (processed) {
@@ -123,6 +126,15 @@
       }
     }
     return record;
+  }
+
+  /** What the status of an imported answer says of when and where it was given. */
+  function claimed(answer) {
+    const { claim } = answer.body;
+    const told = { "dct:source": claim.source, "dct:publisher": claim.by, "volition:recorded": timeOf(answer) };
+    for (const key of ["id", "wording"]) if (key in claim) told[`volition:${key}`] = claim[key];
+    return { "dpv:isIndicatedAtTime": { "@type": "xsd:dateTime", "@value": claim.said },
+      "dpv:hasIndicationMethod": `imported: given elsewhere, according to ${claim.source}`, "volition:claim": told };
   }
 
   function receiptOf(record, answer) {
@@ -142,9 +154,11 @@
     need([terms, ...rest].every((one) => one === null || one.seq <= answer.seq), "The receipt shows an entry from after the answer.");
     const own = rest.filter((one) => one.body.party === answer.body.party), others = rest.filter((one) => !own.includes(one));
     need(own.length <= 1 && others.length <= 1 && others.every((one) => isText(one.body.party) && one.body.party.startsWith("account:")),
-      "The receipt shows regions of others.");
+      "The receipt shows two regions of one party, or regions of others.");
     const region = (own[0] ?? others[0])?.body.region ?? null;
     if (terms !== null) volition.checkTerms(terms.body.terms);
+    const history = new volition.History();
+    for (const entry of [...entries].sort((one, other) => one.seq - other.seq)) history.read(entry);
     return { answer, terms, region };
   }
 
@@ -171,8 +185,10 @@
       need(same(document.receipt, receiptOf(record, answer)), "The receipt says otherwise than its record.");
       if (Object.keys(document.controller).length) report.claimed.push("who the operator is.");
     }
-    const { party, answer: said, signal } = answer.body;
-    return { whose: [party], sentence: `${party} ${signal ? `sent the signal ${signal}` : `said ${said}`}, recorded ${answer.at} as entry ${answer.seq}`
+    const { party, answer: said, signal, claim } = answer.body;
+    if (claim) report.claimed.push("when and where it was given.");
+    const given = claim ? ` on ${claim.said} according to ${claim.source}` : "";
+    return { whose: [party], sentence: `${party} ${signal ? `sent the signal ${signal}` : `said ${said}`}${given}, recorded ${answer.at} as entry ${answer.seq}`
       + `${terms === null ? "" : `, under the terms ${terms.body.terms.id}`}.` };
   }
 

@@ -12,12 +12,14 @@
   async function checkRelease(bundle, model) {
     const { members, log, key } = bundle, snapshot = bundle.snapshots.get(model.snapshot);
     const entry = model.releases[model.releases.length - 1], folder = `releases/${model.name}`;
-    for (const file of ["card.json", "card.md", "attestation.json"]) need(members.has(`${folder}/${file}`), `The bundle lacks ${folder}/${file}.`);
+    for (const file of releaseFiles(members, model.name)) {
+      need(members.has(`${folder}/${file}`), `The bundle lacks ${folder}/${file}. An earlier version wrote it, or somebody took that out: a new one has it.`);
+    }
     const raw = members.get(`${folder}/card.json`), attestation = members.get(`${folder}/attestation.json`);
     const card = parseCanonical(decode(raw, "The card"), "The card");
     need(isText(card.format) && /^volition\/card\/[1-9]\d*$/.test(card.format), "The card has no form.");
-    volition.know(card.format === "volition/card/4", `The card is of the form ${card.format}.`);
-    exactly(card, CARD, "The card");
+    volition.know(["volition/card/4", "volition/card/5"].includes(card.format), `The card is of the form ${card.format}.`);
+    exactly(card, card.format === "volition/card/4" ? CARD : [...CARD, "trained_by", "forgets"], "The card");
     checkBody(entry, card, digest(raw), digest(attestation), model.name);
     const checkpoint = await volition.readCheckpoint(card.checkpoint, key, "The card's checkpoint");
     volition.beginning(log, checkpoint, "The card's checkpoint");
@@ -36,18 +38,46 @@
     checkFindings(card, snapshot.manifest);
     checkMissed(card);
     volition.checkPrivacy(card);
-    await volition.checkSigningKey(card.signing_key);
+    checkSettings(members.get(`${folder}/settings.json`), card);
+    await volition.checkSignature(decode(members.get(`${folder}/model.sig`), "The model's signature"), card);
     need(decode(members.get(`${folder}/card.md`), "card.md") === volition.cardMarkdown(card), "card.md says otherwise than card.json.");
     await checkAttestation(decode(attestation, "The attestation"), card, digest(raw), key);
     tellCard(bundle.report, card);
     return { sentence: `Every statement of the card that can be checked follows from the log, the rows and the findings; the log's key signed it. Released ${card.released}.` };
   }
 
+  /** Which files a bundle has of a release: a signature where the card names a key for it. */
+  function releaseFiles(members, model) {
+    const files = ["card.json", "card.md", "attestation.json", "settings.json"], raw = members.get(`releases/${model}/card.json`);
+    try {
+      const card = JSON.parse(decode(raw, "The card"));
+      return isObject(card) && Object.hasOwn(card, "signing_key") ? [...files, "model.sig"] : files;
+    } catch {
+      return files; // what is no card fails under the release's name
+    }
+  }
+
+  /** The settings are a file of the model, and say what the card says of its training. */
+  function checkSettings(raw, card) {
+    need(card.files["settings.json"] === digest(raw), "settings.json is not the file of the model that the card names.");
+    const { family, settings } = parseCanonical(decode(raw, "settings.json"), "settings.json");
+    need(same(family ?? null, card.family), "settings.json is of another family than the card.");
+    need(isObject(settings), "settings.json says nothing of the model's settings.");
+    for (const key of ["base", "privacy"]) {
+      need(same(Object.hasOwn(settings, key) ? settings[key] : null, card[key]), `The card says another ${key} than the model's own settings.`);
+    }
+  }
+
+  /** One line of text, without blanks at its ends. */
+  function isLine(text, most) {
+    return isText(text) && Array.from(text).length <= most && /^[^\x00-\x20](?:[^\x00-\x1f]*[^\x00-\x20])?$/.test(text);
+  }
+
   function checkBody(entry, card, cardDigest, attestation, name) {
     const body = { model: name, card: cardDigest, attestation };
     if (card.override !== null) {
       exactly(card.override, ["by", "why", "missed"], "The card's override");
-      need(isText(card.override.by) && isText(card.override.why), "The card's override says not by whom and why.");
+      need(isLine(card.override.by, 100) && isLine(card.override.why, 500), "The card's override says not by whom and why.");
       body.override = { by: card.override.by, why: card.override.why };
     }
     need(same(entry.body, body), `The release's entry ${entry.seq} tells of another card, attestation or override.`);
@@ -61,12 +91,23 @@
       purpose: manifest.purpose, rows, snapshot: name };
     need(model.name === `${card.family}-${digest(canonical(named)).slice(0, 12)}`, `The name ${model.name} does not follow from what it learned from.`);
     need(card.family === body.family && card.digest === body.digest, "The card says another family or digest than the log.");
+    checkGrade(card, body);
     need(card.purpose === manifest.purpose, "The card says another purpose than the manifest.");
     need(isObject(card.files) && Object.values(card.files).every(isDigest) && digest(canonical(card.files)) === card.digest, "The card's files are not those of its digest.");
     const learned = card.learned_from;
     exactly(learned, ["snapshot", "manifest", "at", "rows", "people", "accounts"], `"learned_from" of the card`);
     const due = { snapshot: name, manifest: manifestDigest, at: manifest.at, rows: manifest.rows, people: learned.people, accounts: manifest.accounts };
     for (const key of keysOf(due)) need(same(learned[key], due[key]), `The card says other ${key} of what it learned from than the manifest.`);
+  }
+
+  /** Who trained the model and how it forgets is what its entry says; a card that cannot say it is not enough. */
+  function checkGrade(card, body) {
+    const by = Object.hasOwn(body, "trained_by") ? body.trained_by : "family", forgets = Object.hasOwn(body, "forgets") ? body.forgets : null;
+    need(by === "family" || by === "caller", "The model's entry does not say who trained it.");
+    need(forgets === null || (isText(forgets) && Object.hasOwn(volition.GRADES, forgets)), "The model's entry does not say how it forgets.");
+    if (card.format === "volition/card/4") {
+      need(!Object.hasOwn(body, "trained_by") && !Object.hasOwn(body, "forgets"), "The card is of a form that says less than the log.");
+    } else need(same([card.trained_by, card.forgets], [by, forgets]), "The card says another training or another forgetting than the log.");
   }
 
   /** People who were merged count once. */
@@ -121,14 +162,16 @@
       "The card requires audits that there are not, or one twice.");
   }
 
-  function verdictOf({ audit, value, bound }) {
+  function verdictOf({ audit, value, low, high, bound, detail }) {
     if (value === null) return "not measured";
     if (bound === null) return "no bound";
-    return (audit === "benefit" ? value >= bound : value <= bound) ? "pass" : "fail";
+    const sure = detail.surely === true;
+    return (audit === "benefit" ? (sure ? high ?? value : value) >= bound : (sure ? low ?? value : value) <= bound) ? "pass" : "fail";
   }
 
   function checkFinding(one, what, manifest) {
     const { audit, value, low, high } = one;
+    need(one.detail.surely === undefined || (one.detail.surely === true && one.bound !== null), `${what} does not say how it is held against its bound.`);
     need(one.verdict === verdictOf(one), `${what} has the verdict "${one.verdict}", and "${verdictOf(one)}" follows.`);
     if (value === null) {
       need(low === null && high === null && one.units === 0 && same(one.detail, {}), `${what} was not measured, and has figures.`);
@@ -216,7 +259,7 @@
     need(await key.verify(volition.unbase64(sig, "Its signature"), signed), `${what} is not signed by the log's key.`);
     const due = {
       _type: "https://in-toto.io/Statement/v1",
-      subject: keysOf(card.files).map((name) => ({ name, digest: { sha256: card.files[name] } })),
+      subject: Object.keys(card.files).sort(volition.byCodePoint).map((name) => ({ name, digest: { sha256: card.files[name] } })),
       predicateType: "urn:volition:release:2",
       predicate: { model: card.model, digest: card.digest, checkpoint: card.checkpoint, terms: card.terms, findings: card.findings,
         snapshot: card.learned_from.snapshot, manifest: card.learned_from.manifest, card: cardDigest },
@@ -226,7 +269,8 @@
 
   function tellCard(report, card) {
     report.claimed.push(`${card.model}: what the audits measured, by what method and against what bounds, and which of them the settings required`
-      + `${card.base ? "; from which base model and with how much privacy it was trained" : ""}; that the card's signing key signed the model's files.`);
+      + `${card.base ? "; that it was trained as its own settings say, from that base model and with that much privacy" : ""}`
+      + `${card.trained_by === "caller" ? "; that the operator's own code learned from these rows alone" : ""}.`);
   }
 
   function tellClaims(report, name, manifest) {
@@ -239,5 +283,5 @@
       + ` permit; what the records say${manifest.encoder === null ? "" : "; the sentence encoder"}.`);
   }
 
-  Object.assign(volition, { checkRelease, tellClaims });
+  Object.assign(volition, { checkRelease, releaseFiles, tellClaims });
 })((globalThis.volition ??= {}));

@@ -44,10 +44,15 @@
       put(entry, `permits of ${name}, entered`, snapshot, judgedInstant(entries, entry, snapshot), "The snapshot is dated back: when it was entered");
     }
     for (const model of working.models.filter((one) => snapshots.has(one.snapshot))) {
-      const snapshot = snapshots.get(model.snapshot);
-      put(model.entry, `permits of ${model.name}, trained`, snapshot, judgedInstant(entries, model.entry, snapshot), "A stale model was recorded as trained");
-      for (const release of model.releases) {
+      const snapshot = snapshots.get(model.snapshot), { within } = snapshot.manifest;
+      if (within === null || model.succeeding.get(model.entry) !== within) {
+        put(model.entry, `permits of ${model.name}, trained`, snapshot, judgedInstant(entries, model.entry, snapshot), "A stale model was recorded as trained");
+      }
+      for (const release of model.releases.filter((one) => within === null || model.succeeding.get(one) !== within)) {
         put(release, `permits of ${model.name}, released`, snapshot, judgedInstant(entries, release, snapshot), "This is the release of a stale model");
+      }
+      for (const forgetting of model.replacing) {
+        put(forgetting, `permits of ${model.name}, succeeding`, snapshot, judgedInstant(entries, forgetting, snapshot), "The successor saw what is refused");
       }
     }
     questions.sort((one, other) => one.seq - other.seq);
@@ -68,7 +73,7 @@
 
   async function checkForgetting(bundle, history, model, snapshot) {
     const days = model.entry.body.due_days ?? 30, last = bundle.last.us;
-    need(volition.isCount(days), `What ${model.name} promises, due_days, is no whole number of days.`);
+    need(volition.isCount(days) && days <= 36_500, `What ${model.name} promises, due_days, is no whole number of days up to 36,500.`);
     let since = null;
     const whose = new Set();
     for (const group of snapshot.groups) {

@@ -13,7 +13,7 @@
     const what = `The manifest of ${S}`;
     exactly(manifest, MANIFEST, what, ["collected"]);
     need(manifest.format === "volition/snapshot/1", `${what} is of the form ${manifest.format}, which there is not.`);
-    need(volition.PURPOSES.includes(manifest.purpose), `${what} has no purpose.`);
+    need(volition.isName(manifest.purpose), `${what} has no purpose.`);
     need(us(manifest.collected_until) <= us(manifest.at), `${what} takes what was collected after it was frozen.`);
     need(manifest.within === null || isText(manifest.within), `${what} is within nothing that has a name.`);
     need(manifest.encoder === null || isDigest(manifest.encoder), `${what} names an encoder by no digest.`);
@@ -48,6 +48,9 @@
     const raw = members.get(`${folder}/manifest.json`), manifestDigest = digest(raw);
     const manifest = parseCanonical(decode(raw, "The manifest"), "The manifest");
     checkManifest(manifest, S);
+    const terms = log.entries.slice(0, entry.seq).filter((one) => one.kind === "terms").map((one) => one.body.terms);
+    const known = [...volition.PURPOSES, ...terms.flatMap((version) => volition.nameable(version, "purpose"))];
+    need(known.includes(manifest.purpose), `Nobody could be asked about the purpose ${manifest.purpose}.`);
     const body = { snapshot: S, purpose: manifest.purpose, at: manifest.at, manifest: manifestDigest };
     need(same(entry.body, body), `The log's entry ${entry.seq} tells of another manifest than ${S} has.`);
     need(S === `${manifest.purpose.replaceAll("/", "-")}-${manifestDigest.slice(0, 12)}`, `The name ${S} does not follow from purpose and digest.`);
@@ -141,7 +144,8 @@
     need(members.has(path), `The bundle lacks ${path}.`);
     need(digest(members.get(path)) === manifest.files["collected.parquet"], "collected.parquet is not the file that the manifest tells of.");
     const table = await volition.readCollected(members.get(path));
-    const seen = new Uint8Array(keys.length);
+    const seen = new Uint8Array(keys.length), firsts = new Map();
+    for (const { kind, body, seq } of log.entries) if (kind === "collect" && !firsts.has(body.root)) firsts.set(body.root, seq);
     let before = 0;
     for (let place = 0; place < table.length; place += 1) {
       const batch = Object.fromEntries(["entry", "people_key", "rows", "indexes", "salts", "leaves"].map((key) => [key, table[key][place]]));
@@ -153,7 +157,7 @@
         seen[row] = 1;
       }
       if (batch.entry === null) before = checkEarly(batch, speaks, keys);
-      else await checkBatch(log, entry.seq, batch, keys);
+      else await checkBatch(log, entry.seq, batch, keys, firsts);
     }
     need(seen.every(Boolean), "A row is of no batch.");
     const batches = table.entry.filter((one) => one !== null).length;
@@ -169,7 +173,7 @@
     return batch.rows.length;
   }
 
-  async function checkBatch(log, limit, batch, keys) {
+  async function checkBatch(log, limit, batch, keys, firsts) {
     const seq = Number(batch.entry), entry = log.entries[seq], what = `Batch ${seq}`;
     need(seq >= 0 && seq < limit && entry.kind === "collect", `${what} names no earlier entry of what was collected.`);
     need(batch.people_key?.length === 32 && batch.salts !== null && batch.leaves !== null, `${what} lacks its key, salts or leaves.`);
@@ -178,6 +182,7 @@
     const leaves = Array.from({ length: batch.leaves.length / 32 }, (_, at) => batch.leaves.subarray(32 * at, 32 * at + 32));
     const tree = await volition.Tree.of(leaves);
     need(same(entry.body, { records: leaves.length, root: tree.root() }), `${what} has other leaves than the log's entry says.`);
+    need(firsts.get(entry.body.root) === seq, `${what} enters once more what entry ${firsts.get(entry.body.root)} entered.`);
     need(new Set(batch.indexes).size === batch.indexes.length, `${what} has one place for two rows.`);
     const aliases = new Map();
     const alias = (pseudonym) => {
@@ -190,6 +195,7 @@
         Number(keys.collected_us[row]), keys.conversation[row]]);
       const there = leaves[batch.indexes[at]];
       need(there && volition.equalBytes(volition.leafHash(volition.encode(leaf)), there), `The row ${keys.record_id[row]} is not as it was collected.`);
+      need(keys.collected_us[row] <= entry.us + volition.WRITING, `The row ${keys.record_id[row]} is from after entry ${seq}, which enters it.`);
       await volition.breathe();
     }
   }

@@ -1,7 +1,7 @@
 "use strict";
 /* The form of a terms version. Written from docs/formats/entries.md, "terms". */
 (function (volition) {
-  const { need, isText, isObject, CATEGORIES, PURPOSES, EEA, asList, covers } = volition;
+  const { need, isText, isObject, CATEGORIES, PURPOSES, EEA, asList, covers, nameable, rootOf } = volition;
 
   /** Refuse a list of words that holds an unknown one, or one twice, or nothing. */
   function words(value, known, what) {
@@ -11,9 +11,35 @@
     need(new Set(list).size === list.length, `${what} has a word twice.`);
   }
 
-  const category = (name) => CATEGORIES.some((leaf) => covers(name, leaf));
-  const purpose = (name) => PURPOSES.some((leaf) => covers(name, leaf));
-  const place = (name) => name === "EEA" || /^[A-Z]{2}(-[A-Z0-9]{1,3})?$/.test(name);
+  const among = (leaves) => (name) => leaves.some((leaf) => covers(name, leaf));
+
+  const KEYS = { category: ["name", "words", "content", "briefly"], purpose: ["name", "title", "does", "without", "briefly"] };
+  const TAKEN = ["account", "person", "signal", "advertising", "tracking"];
+  const isLine = (value) => isText(value) && value.trim() !== "" && Array.from(value).length <= 200 && !/[\r\n]/.test(value);
+
+  /** Refuse a declared name of another form, or one that is taken. */
+  function checkDeclared(version, what) {
+    const kinds = new Map([...CATEGORIES.map((leaf) => [rootOf(leaf), "category"]), ...PURPOSES.map((leaf) => [rootOf(leaf), "purpose"])]);
+    const names = new Set([...CATEGORIES, ...PURPOSES, ...kinds.keys()]), built = names.size;
+    let count = 0;
+    for (const [kind, keys] of Object.entries(KEYS)) {
+      need(Array.isArray(version[kind] ?? []), `"${kind}" of ${what} is no list.`);
+      for (const one of version[kind] ?? []) {
+        volition.exactly(one, keys, `a ${kind} of ${what}`);
+        need(volition.isName(one.name), `${what} declare what is no name.`);
+        need(keys.every((key) => key === "content" ? typeof one[key] === "boolean" : isLine(one[key])), `"${one.name}" of ${what} is not of its form.`);
+        const root = rootOf(one.name);
+        need(!TAKEN.includes(root) && (kinds.get(root) ?? kind) === kind && !names.has(one.name), `"${one.name}" of ${what} is taken.`);
+        kinds.set(root, kind);
+        names.add(one.name);
+        need(!["service", "content"].includes(root) || one.content === (root === "content"), `"${one.name}" of ${what} contradicts its root.`);
+        count += 1;
+      }
+    }
+    for (const one of version.category ?? []) need(one.name.includes("/") || !nameable(version, "category").includes(one.name), `"${one.name}" of ${what} has nothing below it.`);
+    need(count <= 100 && names.size === built + count, `${what} declare too much.`);
+  }
+  const place = (name) => name === "EEA" || volition.isRegion(name);
   const role = (name) => ["account", "person", "everyone"].includes(name);
 
   function checkAge(rule, key, what) {
@@ -21,7 +47,7 @@
     need(isText(rule[key]) && /^[1-9]\d*(d|us)$/.test(rule[key]), `${key} of ${what} is no age.`);
   }
 
-  function checkRule(rule, what) {
+  function checkRule(rule, what, category, purpose) {
     volition.exactly(rule, ["data", "purpose", "basis"], what, ["region", "asks", "refusable_by", "max_age", "max_yes_age", "scrub"]);
     words(rule.data, category, `"data" of ${what}`);
     words(rule.purpose, purpose, `"purpose" of ${what}`);
@@ -43,7 +69,7 @@
     const named = new Set(version.rule.flatMap((rule) => asList(rule.region)));
     const places = [null, ...named, ...(named.has("EEA") ? EEA : [])].filter((one) => one !== "EEA");
     const winning = new Set();
-    for (const data of CATEGORIES) for (const use of PURPOSES) for (const where of new Set(places)) {
+    for (const data of nameable(version, "category")) for (const use of nameable(version, "purpose")) for (const where of new Set(places)) {
       const ranked = version.rule.map((rule) => [volition.rank(rule, data, use, where), rule]).filter(([rank]) => rank !== null);
       if (!ranked.length) continue;
       const most = Math.max(...ranked.map(([rank]) => rank));
@@ -54,7 +80,7 @@
     need(winning.size === version.rule.length, `A rule of ${what} wins nowhere.`);
   }
 
-  function checkSwitch(one, what) {
+  function checkSwitch(one, what, purpose) {
     volition.exactly(one, ["name", "title", "off"], what);
     need(isText(one.name) && isText(one.title), `${what} has no name and title.`);
     volition.exactly(one.off, ["refuses"], what, ["disables"]);
@@ -67,17 +93,19 @@
   function checkTerms(version) {
     need(isObject(version) && isText(version.id) && /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(version.id), "The terms have no id of the right form.");
     const what = `the terms ${version.id}`;
-    volition.exactly(version, ["id", "title", "effective", "acceptance", "text_digest", "rule"], what, ["notice_days", "switch", "signal"]);
+    volition.exactly(version, ["id", "title", "effective", "acceptance", "text_digest", "rule"], what, ["notice_days", "switch", "signal", "category", "purpose"]);
     need(isText(version.title) && Array.from(version.title).length <= 200 && !/[\r\n]/.test(version.title), `The title of ${what} is not one line.`);
     volition.looseUs(version.effective);
     need(["continued-use", "explicit"].includes(version.acceptance), `${what} come to bind in an unknown way.`);
     need(volition.isDigest(version.text_digest), `The digest of the text of ${what} is none.`);
     const days = version.notice_days ?? 30;
     need(volition.isCount(days) && days <= 3650, `The notice period of ${what} is not 0 to 3650 days.`);
+    checkDeclared(version, what);
+    const category = among(nameable(version, "category")), purpose = among(nameable(version, "purpose"));
     need(Array.isArray(version.rule) && version.rule.length > 0, `${what} have no rules.`);
-    version.rule.forEach((rule, number) => checkRule(rule, `rule ${number + 1} of ${what}`));
+    version.rule.forEach((rule, number) => checkRule(rule, `rule ${number + 1} of ${what}`, category, purpose));
     need("switch" in version ? Array.isArray(version.switch) : true, `The switches of ${what} are no list.`);
-    for (const one of version.switch ?? []) checkSwitch(one, `a switch of ${what}`);
+    for (const one of version.switch ?? []) checkSwitch(one, `a switch of ${what}`, purpose);
     if ("signal" in version) {
       volition.exactly(version.signal, [], `"signal" of ${what}`, ["gpc"]);
       for (const heard of Object.values(version.signal)) {

@@ -1,0 +1,46 @@
+"""Where a person's answers are listed, an imported one says when it was given, who says so, and when it was recorded."""
+
+import pytest
+from starlette.testclient import TestClient
+
+from volition.consent.claims import ClaimMapping
+from volition.server.app import Server
+from volition.server.auth import Role
+
+MAPPING = ClaimMapping(
+    source="our old CRM",
+    columns={name: name for name in ("party", "answer", "said")},
+    data=("content",),
+    purpose=("train",),
+)
+
+
+@pytest.fixture
+def server(world):
+    server = Server(world, is_demo=True)
+    yield server
+    server.close()
+
+
+def page_of(server, role, path):
+    client = TestClient(server, base_url="http://centre.example")
+    client.cookies.set("volition", server.access.sessions.begin(f"demo-{role}"))
+    return " ".join(client.get(path).text.split())
+
+
+@pytest.mark.parametrize(("role", "path"), [(Role.PERSON, "/receipts"), (Role.GUEST, "/guest")])
+def test_an_imported_answer_says_so_where_it_is_listed(server, role, path):
+    with server.workspaces.borrow() as workspace:
+        guest = workspace.parties.guest("acme", "Zoe Guest").id
+        row = {"party": "ada" if role is Role.PERSON else guest, "answer": "no", "said": "2025-03-07T09:00:00Z"}
+        assert workspace.consent.import_([row], MAPPING).new == 1
+    page = page_of(server, role, path)
+    assert "7 March 2025" in page
+    assert ("according to our old CRM, recorded on" in page) == (role is Role.PERSON)
+    assert ("imported, recorded on" in page) == (role is Role.GUEST)
+
+
+def test_an_answer_of_another_person_is_on_nobody_elses_page(server):
+    with server.workspaces.borrow() as workspace:
+        workspace.consent.import_([{"party": "ada", "answer": "no", "said": "2025-03-07T09:00:00Z"}], MAPPING)
+    assert "our old CRM" not in page_of(server, "stranger", "/receipts")
