@@ -22,9 +22,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", help="the benchmark; without it, they are listed")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--data", metavar="DIR", help="the folder of real data, for benchmarks that need it")
-    parser.add_argument(
-        "--report", metavar="DIR", help="measure on the meetings in this folder (default: those in val)"
-    )
+    parser.add_argument("--report", metavar="DIR", help="measure on the meetings or the chat in this folder (quality)")
     parser.add_argument("--only", metavar="FAMILY", help="measure one family alone (quality)")
     parser.add_argument("--cache", metavar="DIR", help="keep what is slow to compute here, for the next run")
     parser.add_argument("--meetings", metavar="N", type=int, help="take only so many meetings (road)")

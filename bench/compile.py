@@ -36,8 +36,9 @@ from volition.consent.history import (
 )
 from volition.consent.permits import Panel, PartyRole, Permits
 from volition.consent.references import PartyRef
-from volition.consent.terms.model import CATEGORIES, PURPOSES, leaves
+from volition.consent.terms.model import CATEGORIES, PURPOSES
 from volition.consent.terms.terms_file import load_profile
+from volition.consent.terms.vocabulary import leaves
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer

@@ -74,16 +74,25 @@ def read_meetings(folder: Path) -> list[Meeting]:
     Raises:
         InvalidInputError: The folder or its gold file is not there, or a transcript has cues that cannot be read.
     """
-    gold_file = folder.with_name(f"{folder.name}.gold.jsonl")
-    if not gold_file.is_file() or not folder.is_dir():
-        msg = f"{folder} and {gold_file} are not both there. Give the folder of transcripts; its gold file lies beside."
-        raise InvalidInputError(msg)
-    lines = [json.loads(line) for line in gold_file.read_text(encoding="utf-8").splitlines()]
+    lines = [json.loads(line) for line in check_meetings(folder).read_text(encoding="utf-8").splitlines()]
     golds = sorted(lines, key=lambda gold: str(gold["meeting"]))
     return [
         Meeting(name=gold["meeting"], gold=gold, segments=tuple(_segments(folder / f"{gold['meeting']}.vtt")))
         for gold in golds
     ]
+
+
+def check_meetings(folder: Path) -> Path:
+    """Return the gold file of a folder of meetings.
+
+    Raises:
+        InvalidInputError: The folder or its gold file is not there.
+    """
+    gold_file = folder.with_name(f"{folder.name}.gold.jsonl")
+    if not gold_file.is_file() or not folder.is_dir():
+        msg = f"{folder} and {gold_file} are not both there. Give the folder of transcripts; its gold file lies beside."
+        raise InvalidInputError(msg)
+    return gold_file
 
 
 def _segments(path: Path) -> Iterator[Row]:

@@ -1,8 +1,9 @@
 """How long checking takes: a bundle of many rows, proofs of people among many. `python -m bench proof`.
 
 The log and the snapshot are made up and bound together as an operator would: everybody answers, and the rows are spread
-over accounts, people and conversations as in a service. The bundle is verified in a process of its own, whose time and
-peak memory the operating system counts. Proofs, compressed as a server sends them, are of a snapshot with as many
+over accounts, people and conversations as in a service. The bundle is verified in a process of its own; its time and
+its peak memory, and those of the process that it starts, the operating system counts. Then its checks are made one
+after the other, to see where the time goes. Proofs, compressed as a server sends them, are of a snapshot with as many
 people as there are rows in ten.
 """
 
@@ -14,18 +15,22 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from bench.meetings import machine
 from volition.canonical import canonical_json, digest, us_to_text
+from volition.consent.history import check_publications
 from volition.consent.terms.model import Basis, Rule, Terms
 from volition.files import write_folder
 from volition.ledger import merkle
@@ -33,7 +38,14 @@ from volition.ledger.entry import NewEntry
 from volition.ledger.log import Ledger
 from volition.ledger.signing import Signer, VerifierKey
 from volition.ledger.stores.memory import MemoryStore
-from volition.records.commitment import CollectedBatch, Fact, commit_batch, people_key, salt_of, write_collected
+from volition.records.commitment import (
+    CollectedBatch,
+    Fact,
+    commit_batch,
+    people_key,
+    salt_of,
+    write_collected,
+)
 from volition.records.snapshot import (
     COLLECTED,
     FORMAT,
@@ -45,20 +57,41 @@ from volition.records.snapshot import (
     rows_commitment,
 )
 from volition.transparency.prove import prove_person, write_bundle
+from volition.transparency.verify.archive import read_archive
 from volition.transparency.verify.bundle import verify_bundle
+from volition.transparency.verify.collected import check_roots, check_rows, logged_before
+from volition.transparency.verify.keys import Keys
+from volition.transparency.verify.log import read_log
+from volition.transparency.verify.models import read_models
 from volition.transparency.verify.people import verify_person
+from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
+from volition.transparency.verify.rows import RowFile
+from volition.transparency.verify.snapshots import read_evidence
+
+_Found = TypeVar("_Found")
 
 ROWS: Final = 10_000_000
 PEOPLE: Final = 1_000_000
 _PER_PERSON: Final = 200  # rows that concern a person of the bundle, about
 _PER_ACCOUNT: Final = 50  # people
+_GROUP: Final = 5  # people who meet
 _AT_ONCE: Final = 1_000_000  # rows written together
 _BATCH: Final = 20_000  # rows that were collected together
 _PURPOSE: Final = "train/search"
 _CATEGORIES: Final = ("content/chat", "content/transcript", "service/usage")
 _SIGNER: Final = Signer.from_seed("log.example/bench", bytes(range(32)))
+_PLAIN: Final[Mapping[str, Any]] = {
+    "compression": "none",
+    "use_dictionary": ["account", "people.list.element", "category", "conversation"],
+    "version": "2.6",
+    "data_page_version": "1.0",
+    "write_statistics": False,
+    "store_schema": False,
+}
+"""How a snapshot's keys are written."""
 _ASKED: Final = 200  # proofs of each kind
 _START_US: Final = 1_700_000_000_000_000
+_TO_MB: Final = 1e-6 if sys.platform == "darwin" else 1024e-6  # bytes there, kibibytes elsewhere
 _GOAL_S: Final = 60
 _GOAL_MB: Final = 2000
 _GOAL_MS: Final = 1
@@ -93,19 +126,26 @@ def _goal(name: str, value: float, bound: float) -> dict[str, Any]:
 
 
 def _bundle(folder: Path, rows: int) -> dict[str, Any]:
-    """Write a bundle of so many rows, and verify it in a process of its own."""
-    people = max(1, rows // _PER_PERSON)
+    """Write a bundle of so many rows, and verify it in processes of their own: as anyone would, and part by part."""
+    people = max(_GROUP, rows // _PER_PERSON // _GROUP * _GROUP)
     ledger = _answered(people)
     print(f"{ledger.size:,} entries; writing {rows:,} rows", file=sys.stderr)
     snapshot = _freeze(folder / "snapshots", ledger, _written(rows, people))
     body = {"model": "m", "family": "search", "snapshot": snapshot.id, "digest": "0" * 64, "due_days": 30}
     ledger.append(NewEntry(kind="model", body=body))
     path = folder / "evidence.zip"
-    write_bundle(path, ledger=ledger, snapshots=folder / "snapshots", releases=folder / "releases")
+    snapshots, models, releases = (folder / name for name in ("snapshots", "models", "releases"))
+    write_bundle(path, ledger=ledger, snapshots=snapshots, models=models, releases=releases)
+    asked = (path, _SIGNER.key.to_text())
+    about = {"rows": rows, "people": people, "entries": ledger.size, "mb": round(path.stat().st_size / 1e6, 1)}
+    del ledger, snapshot
     print("verifying", file=sys.stderr)
     with get_context("spawn").Pool(1) as pool:
-        found = pool.apply(_verified, (path, _SIGNER.key.to_text()))
-    return {"rows": rows, "people": people, "entries": ledger.size, "mb": round(path.stat().st_size / 1e6, 1), **found}
+        found = pool.apply(_verified, asked)
+    print("verifying part by part, in one process", file=sys.stderr)
+    with get_context("spawn").Pool(1) as pool:
+        parts = pool.apply(_parts, asked)
+    return {**about, **found, "cpu_s": parts}
 
 
 def _verified(path: Path, key: str) -> dict[str, Any]:
@@ -114,11 +154,60 @@ def _verified(path: Path, key: str) -> dict[str, Any]:
     took = time.perf_counter() - start
     if not verified.holds:
         raise RuntimeError([check for check in verified.checks if not check.holds])
-    to_mb = 1e-6 if sys.platform == "darwin" else 1024e-6  # bytes there, kibibytes elsewhere
+    used = [resource.getrusage(which) for which in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    peaks_mb = [_peak_mb(), round(used[1].ru_maxrss * _TO_MB, 1)]
     return {
         "verify_s": round(took, 2),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * to_mb, 1),
+        "verify_cpu_s": round(sum(one.ru_utime + one.ru_stime for one in used), 2),
+        "peak_mb": round(sum(peaks_mb), 1),  # as if both came at one time
+        "peaks_mb": peaks_mb,
     }
+
+
+def _peak_mb() -> float:
+    """Return the most memory that this process had; on Linux not what the one that started it had before."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        [peak] = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        return round(int(peak) * _TO_MB, 1)
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _TO_MB, 1)
+
+
+def _parts(path: Path, key: str) -> dict[str, float]:
+    """Make the checks one after the other; return the CPU seconds of each part, the largest first."""
+    took: dict[str, float] = {}
+
+    def measured(name: str, part: Callable[[], _Found]) -> _Found:
+        start = time.process_time()
+        found = part()
+        took[name] = round(time.process_time() - start, 2)
+        return found
+
+    archive = read_archive(path)
+    log = measured("entries, their form and tree", lambda: read_log(archive, VerifierKey.from_text(key)))
+    measured("publications of terms", lambda: check_publications(log.entries))
+    [model] = read_models(log.entries).working
+    folder = f"snapshots/{model.snapshot}"
+    files = [f"{folder}/{name}" for name in ("keys.parquet", COLLECTED)]
+    measured("digests of files", lambda: [archive.digest(name) for name in files])
+    with archive.open(files[0]) as opened:
+        next(RowFile(opened).batches())  # what is loaded at the first call is no part of it
+    with archive.open(files[0]) as opened:
+        measured("rows: reading and grouping", lambda: Keys(opened))
+    evidence = measured("snapshot", lambda: read_evidence(archive, model.snapshot, log))
+    took["people: counts and tree"] = round(
+        took.pop("snapshot") - took["digests of files"] - took["rows: reading and grouping"], 2
+    )
+    replay, seq = Replay(log.entries), evidence.entry.seq
+    measured("replay: reading entries", lambda: replay.read_to(seq))
+    measured("replay: permits, also by the reference", lambda: replay_permits(evidence, replay.history, seq))
+    measured("replay: stale by then", lambda: check_not_stale(evidence, replay, evidence.entry, what="stale"))
+    logged = logged_before(log.entries, seq)
+    with archive.open(files[1]) as collected:
+        measured("collection: roots of batches", lambda: check_roots(collected, logged))
+    with archive.open(files[0]) as keys, archive.open(files[1]) as collected:
+        measured("collection: leaves of rows", lambda: check_rows(keys, collected, logged))
+    return dict(sorted(took.items(), key=lambda one: -one[1]))
 
 
 def _answered(people: int) -> Ledger:
@@ -144,48 +233,88 @@ def _pseudonym(number: int) -> str:
     return digest(str(number).encode())[:32]
 
 
-def _written(rows: int, people: int) -> Iterator[pa.Table]:
-    """Yield rows in tables: each concerns one to four people of an account, in one of its conversations."""
-    names = np.array([_pseudonym(number) for number in range(people)])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """Rows that were made up, as a table, and the numbers that they were made from.
+
+    Attributes:
+        table: As in `keys.parquet`.
+        speaker: The first person of each row, by number.
+        others: How many of their group are there beside.
+        category: Which of `_CATEGORIES`.
+        people: How often each person is in a row, by number.
+    """
+
+    table: pa.Table
+    speaker: NDArray[np.int64]
+    others: NDArray[np.int64]
+    category: NDArray[np.int64]
+    people: NDArray[np.int64]
+
+
+def _written(rows: int, people: int) -> Iterator[_Made]:
+    """Yield rows, many at a time: each concerns one to four people of an account, in one of its conversations."""
+    names = pa.array([_pseudonym(number) for number in range(people)])
     rng = np.random.default_rng(1)
     for first in range(0, rows, _AT_ONCE):
         count = min(_AT_ONCE, rows - first)
-        speakers = np.sort(rng.integers(0, people, count))
+        speaker = np.sort(rng.integers(0, people, count))
         others = rng.integers(0, 4, count)  # how many beside: the same ones of a group of five
         category = rng.integers(0, len(_CATEGORIES), count)
-        listed = [
-            [names[min(people - 1, (one // 5) * 5 + (one + step) % 5)] for step in range(min(many, people - 1) + 1)]
-            for one, many in zip(speakers.tolist(), others.tolist(), strict=True)
-        ]
+        ends = np.cumsum(others + 1)
+        step = np.arange(ends[-1]) - np.repeat(ends - others - 1, others + 1)
+        one = np.repeat(speaker, others + 1)
+        member = one // _GROUP * _GROUP + (one + step) % _GROUP
+        offsets = pa.array(np.append(0, ends), pa.int32())
         columns = {
-            "record_id": pa.array([f"{first + number:032x}" for number in range(count)]),
-            "account": pa.array([f"account-{one // _PER_ACCOUNT}" for one in speakers.tolist()]),
-            "people": pa.array([list(dict.fromkeys(one)) for one in listed], pa.list_(pa.string())),
-            "category": pa.array([_CATEGORIES[one] for one in category.tolist()]),
+            "record_id": _identities(first, count),
+            "account": _words("account-", people // _PER_ACCOUNT + 1).take(pa.array(speaker // _PER_ACCOUNT)),
+            "people": pa.ListArray.from_arrays(offsets, names.take(pa.array(member))),
+            "category": pa.array(_CATEGORIES).take(pa.array(category)),
             "collected_us": pa.array(_START_US - rng.integers(1, 10**12, count)),
-            "conversation": pa.array([f"c{one // 5}" for one in speakers.tolist()]),
+            "conversation": _words("c", people // _GROUP + 1).take(pa.array(speaker // _GROUP)),
         }
-        yield pa.table(columns, schema=KEYS_SCHEMA)
+        yield _Made(
+            table=pa.table(columns, schema=KEYS_SCHEMA),
+            speaker=speaker,
+            others=others,
+            category=category,
+            people=np.bincount(member, minlength=people),
+        )
 
 
-def _freeze(snapshots: Path, ledger: Ledger, tables: Iterator[pa.Table]) -> Snapshot:
+def _words(start: str, count: int) -> pa.Array:
+    return pa.array([f"{start}{number}" for number in range(count)])
+
+
+def _identities(first: int, count: int) -> pa.Array:
+    """Return the numbers from `first` on in 32 hexadecimal digits."""
+    shifts = np.arange(124, -4, -4, dtype=np.uint64)
+    numbers = np.arange(first, first + count, dtype=np.uint64)[:, None]
+    digits = np.where(shifts < 64, numbers >> np.minimum(shifts, 63), 0) & 15
+    written = np.frombuffer(b"0123456789abcdef", np.uint8)[digits]
+    offsets = np.arange(0, 32 * count + 1, 32, dtype=np.int32)
+    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(offsets), pa.py_buffer(written)])
+
+
+def _freeze(snapshots: Path, ledger: Ledger, made: Iterator[_Made]) -> Snapshot:
     """Write a snapshot of these rows, without their content, and enter it."""
-    counts: dict[str, dict[str, int]] = {"people": {}, "account": {}, "category": {}}
+    counts: dict[str, Counter[str]] = {"people": Counter(), "account": Counter(), "category": Counter()}
     sink = pa.BufferOutputStream()
     batches: list[CollectedBatch] = []
-    with pq.ParquetWriter(sink, KEYS_SCHEMA, compression="NONE") as writer:
-        for table in tables:
-            writer.write_table(table)
-            batches += _collected(ledger, table, first=sum(len(batch.rows) for batch in batches))
-            for name, found in counts.items():
-                column = table.column(name).combine_chunks()
-                for one in (column.flatten() if name == "people" else column).value_counts().to_pylist():
-                    found[one["values"]] = found.get(one["values"], 0) + one["counts"]
+    with pq.ParquetWriter(sink, KEYS_SCHEMA, **_PLAIN) as writer:
+        for some in made:
+            writer.write_table(some.table)
+            batches += _collected(ledger, some, first=sum(len(batch.rows) for batch in batches))
+            counts["people"].update({_pseudonym(one): total for one, total in enumerate(some.people.tolist()) if total})
+            for name in ("account", "category"):
+                found = some.table.column(name).value_counts().to_pylist()
+                counts[name].update({one["values"]: one["counts"] for one in found})
     at_us = next(ledger.entries(ledger.size - 1)).at_us
     at = us_to_text(at_us)
     leaves = _leaves(counts["people"], at)
-    files = {
-        "keys.parquet": sink.getvalue().to_pybytes(),
+    files: dict[str, bytes | memoryview] = {
+        "keys.parquet": memoryview(sink.getvalue()),
         "people.json": canonical_json(leaves),
         COLLECTED: write_collected(batches),
     }
@@ -210,13 +339,20 @@ def _freeze(snapshots: Path, ledger: Ledger, tables: Iterator[pa.Table]) -> Snap
     return _entered(snapshots, ledger, manifest, files, at_us)
 
 
-def _collected(ledger: Ledger, table: pa.Table, *, first: int) -> Iterator[CollectedBatch]:
-    """Enter the rows of a table as collected, batch by batch; they are in the order of their ids already."""
-    rows = zip(*(table.column(name).to_pylist() for name in KEYS_SCHEMA.names), strict=True)
-    while facts := [
-        Fact(identity, account, tuple(people), category, at_us, conversation)
-        for identity, account, people, category, at_us, conversation in islice(rows, _BATCH)
-    ]:
+def _collected(ledger: Ledger, made: _Made, *, first: int) -> Iterator[CollectedBatch]:
+    """Enter rows as collected, batch by batch; they are in the order of their ids already."""
+    groups: dict[tuple[int, int], tuple[str, ...]] = {}
+    identities, instants = (made.table.column(name).to_pylist() for name in ("record_id", "collected_us"))
+    rows = zip(identities, instants, *(one.tolist() for one in (made.speaker, made.others, made.category)), strict=True)
+    while some := [*islice(rows, _BATCH)]:
+        facts = []
+        for identity, at_us, one, others, category in some:
+            people = groups.get((one, others))
+            if people is None:
+                together = (one // _GROUP * _GROUP + (one + step) % _GROUP for step in range(others + 1))
+                people = groups[one, others] = tuple(map(_pseudonym, together))
+            account, conversation = f"account-{one // _PER_ACCOUNT}", f"c{one // _GROUP}"
+            facts.append(Fact(identity, account, people, _CATEGORIES[category], at_us, conversation))
         key = digest(str(first).encode())[:32].encode()
         body, leaves = commit_batch(facts, key)
         [entry] = ledger.append(NewEntry(kind="collect", body=body))
@@ -243,7 +379,7 @@ def _tree(leaves: list[list[str]]) -> dict[str, Any]:
 
 
 def _entered(
-    snapshots: Path, ledger: Ledger, manifest: dict[str, Any], files: dict[str, bytes], at_us: int
+    snapshots: Path, ledger: Ledger, manifest: dict[str, Any], files: Mapping[str, bytes | memoryview], at_us: int
 ) -> Snapshot:
     data = canonical_json(manifest)
     folder = snapshots / f"{_PURPOSE.replace('/', '-')}-{digest(data)[:12]}"

@@ -7,9 +7,12 @@ words' digests, so that neither making nor comparing them is measured with a net
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +21,14 @@ from numpy.typing import NDArray
 
 from bench.meetings import machine, tell
 from bench.talk import talk
+from volition.learning.encoder import Encoder
+from volition.records.audience import ConversationKind
 from volition.workspace import Workspace
 
-ROWS: Final = 50_000
-_SEARCHES: Final = 5
+ROWS: Final = 72_000
+"""Of which some 50,000 are turns of meetings; the others are messages, which are not collected."""
+_SEARCHES: Final = 100
+_WITHIN: Final = 5
 _QUERY: Final = "what did they say about the contract and the server"
 _DRAWN: Final = 384
 
@@ -43,23 +50,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure.
 
     Args:
-        args: `rows`, about how many turns; none for 50,000.
+        args: `rows`, of which seven in ten are turns; none for 50,000 turns.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _drawn_encoder():
         path = Path(folder) / "workspace"
         turns = _fill(path, args.rows or ROWS)
         with Workspace.open(path) as workspace:
-            setattr(workspace, "encoder", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
-            workspace.features.search(_QUERY, person="asker")  # embeds
+            workspace.features.index(progress=tell())
         with Workspace.open(path) as workspace:
-            setattr(workspace, "encoder", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
             first = _seconds(lambda: workspace.features.search(_QUERY, person="asker"))
-            again = sorted(
-                _seconds(lambda: workspace.features.search(_QUERY, person="asker")) for _ in range(_SEARCHES)
-            )
+            again = sorted(_seconds(partial(workspace.features.search, query, person="asker")) for query in _queries())
             within = sorted(
                 _seconds(lambda: workspace.features.search(_QUERY, person="asker", meeting="meeting-1"))
-                for _ in range(_SEARCHES)
+                for _ in range(_WITHIN)
             )
             someone = next(person.id for person in workspace.parties.people() if person.id != "asker")
             workspace.consent.decide(f"person:{someone}", yes=False, data=["content"], purpose=["feature/search"])
@@ -68,18 +71,30 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "turns": turns,
         "the first search, seconds": round(first, 3),
         "a search after it, seconds": round(again[len(again) // 2], 4),
+        "a search after it, 99th percentile, seconds": round(again[-len(again) // 100 - 1], 4),
         "a search within a meeting after it, seconds": round(within[len(within) // 2], 4),
         "the search after somebody's no, seconds": round(after_no, 4),
         "a search after it against the first, ratio": round(again[len(again) // 2] / first, 4),
     }
-    seconds = round(again[len(again) // 2], 4)
-    goal = {"name": "a search after the first, seconds", "value": seconds, "at_most": 1.0}
+    seconds = round(again[-len(again) // 100 - 1], 4)
+    goal = {"name": "a search after the first, 99th percentile, seconds", "value": seconds, "at_most": 0.3}
     return {
         "bench": "search",
         "figures": figures,
-        "goals": [{**goal, "met": seconds <= 1.0}],
+        "goals": [{**goal, "met": seconds <= 0.3}],
         "machine": machine(),
     }
+
+
+@contextmanager
+def _drawn_encoder() -> Iterator[None]:
+    """Let whoever loads the sentence encoder have the drawn one."""
+    load = Encoder.load
+    setattr(Encoder, "load", DrawnEncoder)  # noqa: B010 - a method gives way to what takes no time
+    try:
+        yield
+    finally:
+        setattr(Encoder, "load", load)  # noqa: B010
 
 
 def _fill(folder: Path, rows: int) -> int:
@@ -103,9 +118,18 @@ def _fill(folder: Path, rows: int) -> int:
             progress("collecting", done, len(meetings))
             path = folder.with_name(f"{meeting}.vtt")
             path.write_text("\n".join(cues), encoding="utf-8")
-            stored += workspace.records.collect_webvtt(path, account="acme", started=started).stored
+            collected = workspace.records.collect_webvtt(path, account="acme", started=started).stored
+            stored += collected
+            if collected:
+                workspace.audiences.share(meeting, kind=ConversationKind.MEETING, account="acme", with_account=True)
         workspace.records.compact()
     return stored
+
+
+def _queries() -> list[str]:
+    """Return as many queries as are measured: some words of the talk each, so that no two are the same."""
+    words = sorted({word for row in islice(talk(400), 400) for word in row.payload.get("text", "").split()})
+    return [" ".join(words[(7 * number + 3 * place) % len(words)] for place in range(5)) for number in range(_SEARCHES)]
 
 
 def _seconds(work: Callable[[], object]) -> float:

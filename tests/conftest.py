@@ -15,7 +15,7 @@ from volition.records.engines.spark import check_installed, own_session
 _UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
 
 settings.register_profile("quick", deadline=None, max_examples=30, suppress_health_check=_UNHURRIED)
-settings.register_profile("thorough", deadline=None, max_examples=100, suppress_health_check=_UNHURRIED)
+settings.register_profile("thorough", deadline=None, max_examples=45, suppress_health_check=_UNHURRIED)
 settings.register_profile(  # one failure is enough there, and the same inputs for each mutant
     "mutants",
     deadline=None,

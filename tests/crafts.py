@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from volition.canonical import datetime_to_us
+from volition.canonical import datetime_to_us, now_us, us_to_datetime
 from volition.workspace import Workspace
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -52,10 +52,12 @@ def write_usage(folder, account, people, at, *, items=16, each=7, seed=5, extra=
 
 
 def build(folder, clock, *, accounts, profile="granular"):
-    """Make a workspace in which everybody said yes and worked for a day; accounts: id -> number of people."""
-    workspace = Workspace.create(
-        folder, origin="log.example/crafts", clock=clock, profile=profile, public_items=("feature", "document")
-    )
+    """Make a workspace in which everybody said yes and worked for a day; accounts: id -> number of people.
+
+    So few people differ a lot from account to account, so its bounds are those from before most audits had one.
+    """
+    public = ("feature", "document")
+    workspace = create_unbound(folder, origin="log.example/crafts", clock=clock, profile=profile, public_items=public)
     for account, size in accounts.items():
         workspace.people.add_account(account, account.title(), region="US")
         for number in range(size):
@@ -72,12 +74,39 @@ def build(folder, clock, *, accounts, profile="granular"):
     return workspace
 
 
+def create_unbound(folder, *, clock=now_us, **options):
+    """Make a workspace whose audits have the bounds of before most had one: what so little data gives may miss any.
+
+    It takes what `Workspace.create` takes.
+    """
+    Workspace.create(folder, clock=clock, **options).close()
+    set_bounds(folder)
+    return Workspace.open(folder, clock=clock)
+
+
 def set_bounds(folder, **bounds):
-    """Put bounds in the place of those of a new workspace: audit -> (bound, required)."""
+    """Put bounds in the place of all those of a new workspace: audit -> (bound, required)."""
     path = folder / "volition.toml"
-    before = path.read_text().partition("[audit.")[0]
+    before = path.read_text().partition("[audit")[0]
     tables = [
         f"[audit.{audit}]\nbound = {bound}\nrequired = {str(required).lower()}\n"
         for audit, (bound, required) in bounds.items()
     ]
     path.write_text(before + "\n".join(tables))
+
+
+class WallClock:
+    """The clock on the wall, which other processes read as well; what is `ahead_us` may be put forward or back."""
+
+    def __init__(self, ahead_us=0):
+        self.ahead_us = ahead_us
+
+    def __call__(self):
+        return now_us() + self.ahead_us
+
+    @property
+    def now(self):
+        return us_to_datetime(self())
+
+    def wait(self, *, hours):
+        self.ahead_us += hours * 3_600_000_000

@@ -12,6 +12,7 @@ from msgspec import structs
 from simulator import SIGNER
 from volition.canonical import canonical_json, digest, text_to_us
 from volition.learning.card import card_markdown
+from volition.learning.model_signature import sign_model
 from volition.learning.release import PAYLOAD_TYPE
 from volition.learning.train import name_of, record_of
 from volition.ledger import merkle
@@ -35,6 +36,7 @@ class Forger:
         manifests: By the snapshot's name: called with its manifest and its rows, which it may change.
         collected: Called with what a snapshot shows of the batches that were collected; what it returns is shown.
         cards: By the model: called with its card and the attestation's statement, likewise.
+        beside: By the model: called with the files beside its card, its settings and its signature, likewise.
     """
 
     def __init__(self, members):
@@ -43,6 +45,7 @@ class Forger:
         self.entries = [Entry.from_leaf(line) for line in members["entries.jsonl"].splitlines()]
         self.manifests = {}
         self.cards = {}
+        self.beside = {}
         self.collected = lambda batches: batches
 
     def place(self, kind, number=0, **says):
@@ -164,13 +167,27 @@ class Forger:
         data = canonical_json(card)
         statement["predicate"]["card"] = digest(data)
         attestation = canonical_json(sign_envelope(PAYLOAD_TYPE, canonical_json(statement), SIGNER))
+        beside = {"settings.json": self.members[f"{place}/settings.json"], "model.sig": signature(name, card)}
+        if model in self.beside:
+            self.beside[model](beside)
         place = f"releases/{name}"
+        members |= {f"{place}/{one}": of for one, of in beside.items()}
         members |= {
             f"{place}/card.json": data,
             f"{place}/card.md": card_markdown(card).encode(),
             f"{place}/attestation.json": attestation,
         }
         return {**body, "model": name, "card": digest(data), "attestation": digest(attestation)}
+
+
+def signature(name, card):
+    """Return the signature of a model's files as its card has them, whatever it says of them."""
+    files = card.get("files")
+    is_whole = isinstance(files, dict) and all(isinstance(one, str) and len(one) == 64 for one in files.values())
+    try:
+        return sign_model(name, files if is_whole else {}, SIGNER)
+    except ValueError:
+        return sign_model(name, {}, SIGNER)
 
 
 def set_right(manifest, rows, schema):

@@ -21,12 +21,16 @@ from volition.workspace.forgetting import Forgetting
 from volition.workspace.gate import GateQuestions
 from volition.workspace.models import Models
 from volition.workspace.people import People
+from volition.workspace.permit_tables import PermitTables
 from volition.workspace.proofs import Proofs
 from volition.workspace.public_log import PublicLog
+from volition.workspace.recordings import Recordings
 from volition.workspace.records import Records
 from volition.workspace.retraining import Retraining
 from volition.workspace.rights import Rights
 from volition.workspace.snapshots import Snapshots
+from volition.workspace.sources import Sources
+from volition.workspace.summaries import Summaries
 from volition.workspace.terms import PublishedTerms
 from volition.workspace.weigh import Weighing
 
@@ -38,6 +42,8 @@ GROUPS = {
     "gate": GateQuestions,
     "consent": Consent,
     "records": Records,
+    "sources": Sources,
+    "recordings": Recordings,
     "snapshots": Snapshots,
     "models": Models,
     "features": Features,
@@ -51,6 +57,8 @@ GROUPS = {
     "accesses": Accesses,
     "retraining": Retraining,
     "documents": Documents,
+    "summaries": Summaries,
+    "permit_tables": PermitTables,
 }
 
 

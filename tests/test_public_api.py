@@ -23,6 +23,8 @@ ANY = {
     # what has no type to name, and why
     "GateQuestions.judge(questions)": "an Arrow table has no types",
     "GateQuestions.judge(return)": "likewise",
+    "Records.permitted(table)": "a table of one of many packages, none of which need be installed",
+    "Records.permitted(connection)": "DuckDB's, likewise",
     "Terms.from_json(value)": "any JSON value may arrive",
     "verify_person(proof)": "likewise",
 }

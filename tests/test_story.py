@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from volition import RefusedError, Workspace
+from crafts import create_unbound
+from volition import RefusedError
 from volition.canonical import datetime_to_us
 from volition.ledger.signing import VerifierKey
 from volition.transparency.verify.bundle import verify_bundle
@@ -104,7 +105,7 @@ def test_the_road_from_a_decision_to_a_model_and_back(tmp_path):  # noqa: PLR091
     clock = Clock(MONDAY)
     exports = tmp_path / "exports"
     exports.mkdir()
-    with Workspace.create(
+    with create_unbound(
         tmp_path / "workspace", origin="log.example/story", clock=clock, public_items=("feature", "document")
     ) as workspace:
         # Five customers. Four accept the terms; the theatre has not read them yet.

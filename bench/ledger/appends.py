@@ -7,7 +7,9 @@ with one `executemany` a commit, the form that favours it most. Ours starts from
 Both take turns, round by round, in files of their own that go on growing; a round is as many rows for both. A ratio is
 that of one round; the median of the rounds' ratios is what is held to the goal, since a shared disk drifts. What ratio
 can be reached depends on what the disk takes for a commit, which varies; so the processor's time is reported apart, and
-so is what other layouts of the table would cost (see `designs`).
+so is what other layouts of the table would cost (see `designs`), and signing at another moment (see `signed`). What
+the checkpoint's signature takes is told apart, and so is each other step (see `steps`): the goals are for an append as
+it is, and for one without its signature.
 """
 
 import argparse
@@ -21,20 +23,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from bench.ledger.designs import ENTRIES, compare, open_file
+from bench.ledger.designs import ENTRIES, OneRow, compare, open_file
+from bench.ledger.signed import SIGNER, OneStatement, SignedBefore, SignedBeside
+from bench.ledger.steps import Spent, TimedKey, TimedStore, where
 from bench.meetings import machine
 from volition.ledger.entry import Entry, NewEntry
 from volition.ledger.log import Ledger
-from volition.ledger.signing import Signer
 from volition.ledger.stores.sqlite import SqliteStore
 
 ROUNDS: Final = 9
 ROUND_COMMITS: Final = {1: 800, 64: 60}
 """How many commits a round has, by entries a commit."""
-GOALS: Final = {1: 0.75, 64: 0.5}
+GOALS: Final = {1: 0.6, 64: 0.6}
 THREADS: Final = (1, 8, 64)
 THREAD_ENTRIES: Final = 1536
-SIGNER: Final = Signer.from_seed("bench.example/ledger", bytes(range(32)))
 
 
 def draft(number: int) -> NewEntry:
@@ -89,9 +91,14 @@ def run(_args: argparse.Namespace) -> dict[str, Any]:
             layouts = folder / f"layouts-{entries}"
             layouts.mkdir()
             figures[f"the tables alone, {entries} a commit"] = compare(layouts, entries)
-            ratio, bound = told["ratio"]["median"], GOALS[entries]
-            name = f"appends against bare commits, {entries} a commit"
-            goals.append({"name": name, "value": ratio, "at_least": bound, "met": ratio >= bound})
+            signed = folder / f"signed-{entries}"
+            signed.mkdir()
+            ways = (OneRow, SignedBefore, SignedBeside, OneStatement)
+            figures[f"a row and its signature alone, {entries} a commit"] = compare(signed, entries, ways)
+            for apart in ("ratio", "ratio without the signature"):
+                ratio, bound = told[apart]["median"], GOALS[entries]
+                name = f"appends against bare commits, {entries} a commit: {apart}"
+                goals.append({"name": name, "value": ratio, "at_least": bound, "met": ratio >= bound})
         figures["one entry an append, from several threads"] = {
             f"{threads} threads": several_threads(folder / f"threads-{threads}.db", threads) for threads in THREADS
         }
@@ -100,14 +107,15 @@ def run(_args: argparse.Namespace) -> dict[str, Any]:
 
 def against_rival(stem: Path, entries: int, commits: int) -> dict[str, Any]:
     """Let both take turns; return entries a second of each, and ours by theirs."""
-    ours, theirs, ratios, our_cpu, their_cpu = [], [], [], [], []
-    row_bytes = 0
+    ours, theirs, ratios, unsigned, our_cpu, their_cpu = [], [], [], [], [], []
+    row_bytes, key = 0, TimedKey(SIGNER)
     with (
-        closing(SqliteStore.create(stem.with_suffix(".ours"))) as store,
+        closing(TimedStore(SqliteStore.create(stem.with_suffix(".ours")))) as store,
         closing(Rival(stem.with_suffix(".bare"))) as rival,
     ):
-        ledger = Ledger(store, SIGNER)
+        ledger = Ledger(store, key.signer())
         for number in range(ROUNDS + 1):
+            signed_s, stored_s = key.took_s, store.took_s
             first = number * entries * commits
             drafts = [[draft(first + batch * entries + place) for place in range(entries)] for batch in range(commits)]
             gc.collect()
@@ -115,6 +123,8 @@ def against_rival(stem: Path, entries: int, commits: int) -> dict[str, Any]:
             for batch in drafts:
                 ledger.append(*batch)
             our_seconds, our_busy = time.perf_counter() - start, time.process_time() - cpu
+            signed_s, stored_s = key.took_s - signed_s, store.took_s - stored_s
+            sample = drafts[-1]
             del drafts
             stored = store.leaves(first, first + entries * commits)
             row_bytes = sum(map(len, stored)) // len(stored)
@@ -124,9 +134,13 @@ def against_rival(stem: Path, entries: int, commits: int) -> dict[str, Any]:
                 ours.append(entries * commits / our_seconds)
                 theirs.append(entries * commits / their_seconds)
                 ratios.append(their_seconds / our_seconds)
+                unsigned.append(their_seconds / (our_seconds - signed_s))
                 our_cpu.append(our_busy / commits * 1e6)
                 their_cpu.append(their_busy / commits * 1e6)
         ledger.verify()
+    spent = Spent(
+        commits=commits, total_s=our_seconds, signing_s=signed_s, store_s=stored_s, bare_s=their_seconds
+    )  # of the last round
     return {
         "entries": ROUNDS * entries * commits,
         "rounds": ROUNDS,
@@ -136,6 +150,8 @@ def against_rival(stem: Path, entries: int, commits: int) -> dict[str, Any]:
         "ours, us of processor a commit": spread(our_cpu),
         "bare, us of processor a commit": spread(their_cpu),
         "ratio": spread(ratios),
+        "ratio without the signature": spread(unsigned),
+        "us of a commit, in the last round": where(spent, sample, leaves[-1], ROUNDS * entries * commits),
     }
 
 

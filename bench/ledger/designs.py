@@ -1,6 +1,6 @@
 """What the ledger's table costs, apart from hashing and signing: three ways to lay out the same bytes in SQLite.
 
-Every way stores, for each commit, as many bytes as the entries, the hash of every complete subtree of eight leaves or
+Each way stores, for each commit, as many bytes as the entries, the hash of every complete subtree of eight leaves or
 more, and one signed checkpoint have; bare SQLite stores the entries alone. All take turns, round by round, in files of
 their own. Making the rows is timed for all of them. Only the first is what the ledger does: three tables is what it did
 before, and one table with a row an entry was timed here and never built into it.
@@ -68,9 +68,13 @@ class OneRow(Bare):
 
     def insert(self, connection: sqlite3.Connection, first: int, count: int) -> None:
         """Write the row of a commit."""
-        nodes = sum(_completed(size) for size in range(first + 1, first + count + 1))
-        row = (first + count, _NOTE, _HASH * nodes, b"\n".join([_LEAF] * count))
-        connection.execute("INSERT INTO growth VALUES (?, ?, ?, ?)", row)
+        connection.execute("INSERT INTO growth VALUES (?, ?, ?, ?)", row_of(first, count))
+
+
+def row_of(first: int, count: int) -> tuple[int, str, bytes, bytes]:
+    """Return the row of a commit of so many entries from place `first` on."""
+    nodes = sum(_completed(size) for size in range(first + 1, first + count + 1))
+    return first + count, _NOTE, _HASH * nodes, b"\n".join([_LEAF] * count)
 
 
 class ThreeTables(Bare):
@@ -113,10 +117,14 @@ class OneTable(Bare):
         connection.executemany("INSERT INTO leaf VALUES (?, ?, ?, ?)", rows)
 
 
-def compare(folder: Path, entries: int) -> dict[str, Any]:
+LAYOUTS: Final = (OneRow, ThreeTables, OneTable)
+
+
+def compare(folder: Path, entries: int, others: Sequence[type[Bare]] = LAYOUTS) -> dict[str, Any]:
     """Return what a commit of so many entries costs each way: microseconds of processor, and bare's time by its own."""
     commits = ROUND_COMMITS[entries]
-    ways = [way(folder) for way in (Bare, OneRow, ThreeTables, OneTable)]
+    kinds: Sequence[type[Bare]] = (Bare, *others)
+    ways = [kind(folder) for kind in kinds]
     busy: dict[str, list[float]] = {way.name: [] for way in ways}
     took: dict[str, list[float]] = {way.name: [] for way in ways}
     for number in range(ROUNDS + 1):

@@ -1,6 +1,7 @@
 """How good the families are, with and without training, on real data: `bench quality --data DIR`.
 
 search_across   NDCG@10 over all meetings
+search_silence  nonsense that finds something, and what silence costs
 search          NDCG@10 within a meeting
 summary         ROUGE of summaries
 topics          Pk and WindowDiff of topics

@@ -93,9 +93,7 @@ def read_chat(folder: Path, progress: Progress) -> list[Row]:
     Raises:
         InvalidInputError: There is no export in the folder.
     """
-    exports = sorted(folder.glob("*.zip"))
-    if not exports:
-        raise InvalidInputError(f"{folder} holds no Slack export (*.zip). Name the folder above it with --data DIR.")
+    exports = check_chat(folder)
     with tempfile.TemporaryDirectory() as place, Workspace.create(Path(place) / "workspace") as workspace:
         for done, export in enumerate(exports):
             progress("collecting chat", done, len(exports))
@@ -108,6 +106,18 @@ def read_chat(folder: Path, progress: Progress) -> list[Row]:
                     party, yes=True, data=["content/chat"], purpose=["train/compose"], covers="past"
                 )
         return workspace.snapshots.create("train/compose", progress=progress).rows(workspace.parties)
+
+
+def check_chat(folder: Path) -> list[Path]:
+    """Return the exports in a folder.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    exports = sorted(folder.glob("*.zip"))
+    if not exports:
+        raise InvalidInputError(f"{folder} holds no Slack export (*.zip). Name the folder above it with --data DIR.")
+    return exports
 
 
 def split_by_time(rows: Sequence[Row], share: float = SHARE) -> tuple[list[Row], list[Row]]:

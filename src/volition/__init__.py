@@ -3,7 +3,8 @@
     terms + decisions -> ledger -> permits -> gate -> snapshot -> train -> audit -> release -> features
     withdrawal (a decision) -> ledger -> permits close -> gate shuts -> forget -> prove
 
-The house has nine packages in the order of that road, and four leaf files. Each imports only from lines above it.
+The house has nine packages in the order of that road, four leaf files, and a client of the server. Each imports only
+from lines above it.
 
     errors canonical files progress   how an operation fails; one byte form of JSON; files whole or not at all; progress
     ledger/                           the log: entries, Merkle tree, signatures, stores
@@ -14,6 +15,7 @@ The house has nine packages in the order of that road, and four leaf files. Each
     workspace/                        one use case a method, in groups; the only chooser of back ends
     server/                           sign-in, background jobs, the HTTP API, the pages
     cli/                              commands, the demo
+    client/                           asks a server from a product of one's own; knows none of the others
 
 Each package's docstring is a tour of it. `consent.permits` decides; read it first.
 
@@ -29,8 +31,9 @@ Importing the package loads nothing else: each public name is fetched from its m
 
 Public is what `__all__` names, and what those names' own public methods and attributes are: the workspace and its
 groups, the errors, the values that they take and return, and the protocols of what can be put in their place (`Engine`,
-`Family`, `Store`, `Progress`). It changes only with a line in the changelog that says so. Everything else, each module
-included, is private to the package: read it, but do not import it, since it may move in any release.
+`Family`, `Store`, `Progress`); and likewise what `volition.client` names. It changes only with a line in the changelog
+that says so. Everything else, each module included, is private to the package: read it, but do not import it, since it
+may move in any release.
 """
 
 from importlib import import_module
@@ -55,6 +58,8 @@ if TYPE_CHECKING:
     from volition.ledger.signing import VerifierKey
     from volition.ledger.store import Store
     from volition.progress import Progress
+    from volition.records.foreign.judged import PermittedRows, TableCounts
+    from volition.records.foreign.mapping import TableMapping
     from volition.records.ingest.intake import Collected
     from volition.records.lake import Row
     from volition.records.snapshot import Snapshot
@@ -110,6 +115,7 @@ __all__ = [
     "Owed",
     "People",
     "Permits",
+    "PermittedRows",
     "Person",
     "Progress",
     "ProofError",
@@ -125,6 +131,8 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "Store",
+    "TableCounts",
+    "TableMapping",
     "Terms",
     "Trained",
     "Verdict",
@@ -184,6 +192,9 @@ _HOMES: Final = {
     "Collected": "records.ingest.intake",
     "Rows": "records.stream.rows",
     "Row": "records.lake",
+    "TableMapping": "records.foreign.mapping",
+    "PermittedRows": "records.foreign.judged",
+    "TableCounts": "records.foreign.judged",
     "Snapshot": "records.snapshot",
     "Trained": "learning.train",
     "Finding": "learning.audit.finding",

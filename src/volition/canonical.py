@@ -12,7 +12,7 @@ process it is written as RFC 3339 text with microseconds and a `Z`, which also s
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -25,6 +25,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = _EPOCH.replace(tzinfo=None)  # writing a zone takes as long as writing the rest
 _MICROSECOND = timedelta(microseconds=1)
 _SAFE_INTEGER = 2**53 - 1
+_LEAST_PLAIN, _MOST_PLAIN = 1e-4, 1e15  # fractions in between are written without an exponent, shortest form alike
+_CONTAINERS = frozenset((dict, list, tuple))
 _MOST_DIGITS = 18  # so that it fits into 64 bits
 
 
@@ -46,7 +48,8 @@ def canonical_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
 def plain_json(value: object, levels: int = -1) -> bytes | None:
     """Return the RFC 8785 bytes of a value that is plain, at a twentieth of the reference implementation's time.
 
-    A value is plain without a fraction, a large integer, or a key that UTF-16 might sort elsewhere than Unicode does.
+    A value is plain without a large integer, a key that UTF-16 might sort elsewhere than Unicode does, or a number with
+    an exponent or of floating point that is whole, which the two write in their own ways.
 
     Args:
         value: Any value.
@@ -77,22 +80,24 @@ def _is_plain(value: object, levels: int) -> bool:
             ascii_keys = "".join(value).isascii()  # type: ignore[arg-type] # known from its type
         except TypeError:  # a key that is no text
             return False
-        if not ascii_keys:
-            return False
-        inner = value.values()  # type: ignore[attr-defined]
-    elif kind is list or kind is tuple:
-        inner = value
-    elif kind is int:
-        return -_SAFE_INTEGER <= value <= _SAFE_INTEGER  # type: ignore[operator]
-    else:
-        return kind is str or value is None or kind is bool
-    if not levels:
-        return False
-    for item in inner:
+        return ascii_keys and levels != 0 and _are_plain(value.values(), levels - 1)  # type: ignore[attr-defined]
+    if kind is list or kind is tuple:
+        return levels != 0 and _are_plain(value, levels - 1)  # type: ignore[arg-type] # known from its type
+    return _are_plain((value,), 0)
+
+
+def _are_plain(values: Iterable[Any], levels: int) -> bool:
+    for item in values:
         kind = type(item)
         if kind is str or item is None or kind is bool:
             continue
-        if not _is_plain(item, levels - 1):
+        if kind is float:
+            if item.is_integer() or not _LEAST_PLAIN <= abs(item) < _MOST_PLAIN:
+                return False
+        elif kind is int:
+            if not -_SAFE_INTEGER <= item <= _SAFE_INTEGER:
+                return False
+        elif kind not in _CONTAINERS or not _is_plain(item, levels):
             return False
     return True
 

@@ -11,11 +11,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 class VolitionError(Exception):
     """Root of every error that Volition raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how it is made again in another process, whatever its constructor takes."""
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[VolitionError], args: tuple[Any, ...], state: dict[str, Any]) -> VolitionError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidInputError(VolitionError):
@@ -34,8 +44,16 @@ class ConflictError(VolitionError):
     """Somebody else wrote first. Read again and retry."""
 
 
+class BusyError(ConflictError):
+    """Somebody else holds what is needed, or too much waits already. Nothing was changed: wait, and retry."""
+
+
 class BackendError(VolitionError):
     """A store, an engine or an optional package failed or is missing."""
+
+
+class DamagedError(BackendError):
+    """A file that was written whole is lost, or cannot be read as what it was. It is restored, or done without."""
 
 
 class MissingExtraError(BackendError, ImportError):
@@ -43,16 +61,25 @@ class MissingExtraError(BackendError, ImportError):
 
 
 _EXTRAS: Final = {
-    "server": "argon2 authlib fastapi httptools httpx2 jinja2 joserfc limits markdown_it markupsafe prometheus_client "
-    "pydantic starlette uvicorn uvloop",
+    "server": "argon2 authlib fastapi httptools httpx2 jinja2 joserfc markdown_it markupsafe prometheus_client "
+    "pydantic segno starlette uvicorn uvloop",
     "otlp": "google opentelemetry",
     "learn": "httpx lightgbm scipy",
+    "spelling": "spellchecker",
     "search": "onnx onnxruntime safetensors tokenizers",
+    "speech": "av faster_whisper",
     "duckdb": "duckdb",
     "spark": "py4j pyspark",
+    "delta": "deltalake",
+    "iceberg": "pyiceberg",
     "audit": "fairlearn",
+    "tables": "psycopg sqlglot",
     "forms": "datasets pandas polars",
+    "nats": "nats",
+    "kafka": "confluent_kafka",
     "train": "gguf opacus peft torch transformers",
+    "mlflow": "mlflow",
+    "openlineage": "openlineage",
 }
 EXTRA_OF: Final[Mapping[str, str]] = MappingProxyType(
     {package: extra for extra, packages in _EXTRAS.items() for package in packages.split()}

@@ -216,3 +216,59 @@ def test_a_placeholder_gives_way_to_an_attribute_that_names_somebody(tmp_path):
         [party] = world.lake.gate_record(record_id("acme", draft.key)).people
         assert party == world.party("acme-bo")
         assert UNKNOWN not in party
+
+
+VALUES = {
+    "text": {"stringValue": "list"},
+    "no text": {"stringValue": ""},
+    "number": {"intValue": "7"},
+    "bare number": {"intValue": -7},
+    "long number": {"intValue": "9007199254740993"},
+    "too long a number": {"intValue": str(2**63)},
+    "no number": {"intValue": "1 "},
+    "fraction": {"doubleValue": 0.25},
+    "whole": {"doubleValue": 3},
+    "tiny": {"doubleValue": 1e-9},
+    "not a number": {"doubleValue": "NaN"},
+    "truth": {"boolValue": True},
+    "bytes": {"bytesValue": "AAEC"},
+    "list": {"arrayValue": {"values": [{"intValue": "1"}, {"stringValue": "a"}, {"arrayValue": {"values": []}}]}},
+    "pairs": {"kvlistValue": {"values": [{"key": "a", "value": {"doubleValue": 2.0}}]}},
+    "pairs twice": {"kvlistValue": {"values": [{"key": "a", "value": {"intValue": at}} for at in (1, 2)]}},
+    "of two kinds": {"stringValue": "a", "boolValue": True},
+    "of none": {},
+    "null": None,
+    "snake case": {"string_value": "list"},
+}
+FIELDS = {
+    "severity": {"severityNumber": 9, "severityText": "INFO", "flags": 1, "droppedAttributesCount": 2},
+    "no severity": {"severityNumber": 99},
+    "ids": {"traceId": "AB" * 16, "spanId": "cd" * 8},
+    "no ids": {"traceId": "", "spanId": ""},
+    "short id": {"traceId": "abcd"},
+    "id with a blank": {"spanId": "ab ab ab ab ab a"},
+    "no hexadecimal": {"traceId": "xy" * 16},
+    "bare time": {"timeUnixNano": TIME_NS},
+    "time as a fraction": {"timeUnixNano": 1.5e18},
+    "time below zero": {"timeUnixNano": "-1"},
+    "time too large": {"timeUnixNano": str(2**64)},
+    "no time": {"timeUnixNano": "0"},
+    "observed": {"timeUnixNano": "0", "observedTimeUnixNano": str(TIME_NS)},
+    "body": {"body": {"stringValue": "opened"}},
+    "nothing": {"body": {}},
+    "attributes twice": {"attributes": [*attributes(), *attributes()]},
+    "two accounts": {"attributes": [*attributes(), {"key": "volition.account", "value": {"stringValue": "brill"}}]},
+}
+RECORDS = {
+    **{f"value: {name}": record(attributes=[*attributes(), {"key": "x", "value": VALUES[name]}]) for name in VALUES},
+    **{f"field: {name}": record(**FIELDS[name]) for name in FIELDS},
+}
+
+
+@pytest.mark.parametrize("one", RECORDS.values(), ids=RECORDS)
+def test_a_record_is_read_alike_whether_or_not_its_batch_is_written_as_the_specification_has_it(one):
+    def read_beside(other):
+        found, _ = logs(one, other)
+        return found if isinstance(found, Reject) else (found, found.written)
+
+    assert read_beside(record()) == read_beside(record(nobody="knows this field"))

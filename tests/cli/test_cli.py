@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from crafts import set_bounds
 from llm_server import said, serving
 from volition.cli import app, main
 from volition.cli.codes import OUTCOMES
@@ -48,25 +49,28 @@ def paths(command, path=()):
 COMMANDS = {" ".join(path) for path in paths(TREE)}
 
 PROMISED = """
-    log export; log prove; log witness; witness; mail status; mail test; terms deliveries;
-    init; terms publish; terms list; terms show; terms diff; account add; account accept; person add; person list; person show;
-    person alias; person merge; person rename; person move; person leave; collect webvtt;
-    collect file; collect zoom-chat; collect slack; collect otlp; collect summaries; compact; decide; limit; may; exclude; include; share;
+    log export; log prove; log witness; witness; mail status; mail test; settings check; terms deliveries; backup; restore; doctor;
+    init; terms publish; terms list; terms names; terms show; terms diff; account add; account accept; account recordings; person add; person list; person show;
+    person alias; person merge; person rename; person move; person leave; collect webvtt; collect recording;
+    collect file; collect zoom-chat; collect slack; collect otlp; collect table; collect summaries; consume nats; consume kafka; compact; decide; import accounts; import people; import consents; limit; may; gate; permits export; permits sql; exclude; include; share;
     unshare; weigh; snapshot; base; families; train; audit; release; retrain; search;
-    opened; summarize; draft; rewrite;
+    opened; index; summarize; summary list; summary correct; summary send; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; recorded; accesses; requests; prove; verify; publish model; publish snapshot; status; key; demo;
-    serve; user add; user list; user password; user remove; user link; user links; user unlink; token issue; token list; token end
+    mlflow attach; mlflow alias; mlflow sync; lineage; serve; worker; runs; user add; user list; user password; user remove; user reset; user link; user links; user unlink; token issue; token list; token end
 """
 
 EXAMPLES = {
+    "settings check": "settings check",
     "init": "init new",
     "terms publish": "terms publish bundled",
     "terms list": "terms list",
+    "terms names": "terms names",
     "terms show": "terms show granular",
     "terms diff": "terms diff 2023-07-27 2023-08-11",
     "terms deliveries": "terms deliveries --account helio",
     "account add": "account add lantern --name Lantern --region US-CA",
     "account accept": "account accept helio",
+    "account recordings": "account recordings helio --keep",
     "person add": "person add zoe --account helio --name Zoe --alias Zed --email zoe@helio.example --region NL",
     "person list": "person list --account helio --only heard",
     "person show": "person show mara",
@@ -76,15 +80,26 @@ EXAMPLES = {
     "person move": "person move mara --to copper",
     "person leave": "person leave mara",
     "collect webvtt": "collect webvtt {meeting} --account helio --started 2025-06-03T09:00:00Z --meeting other",
+    "collect recording": "collect recording {recording} --account helio --started 2025-06-03T09:00:00Z",
     "collect file": "collect file {plan} --account helio --author mara --written 2025-06-03T09:00:00Z --shared",
     "collect zoom-chat": "collect zoom-chat {saved_chat} --account helio --started 2025-06-03T09:00:00Z",
     "collect slack": "collect slack {slack} --account helio",
     "collect otlp": "collect otlp {usage}",
+    "collect table": "collect table {tickets} --mapping {mapping} --account helio",
     "collect summaries": "collect summaries {summaries} --account helio",
+    "consume nats": "consume nats nats://127.0.0.1:9 --stream chats --durable volition",
+    "consume kafka": "consume kafka 127.0.0.1:9 --topic chats --group volition --until-empty",
     "compact": "compact",
     "decide": "decide no --party account:copper --data service --purpose train",
+    "import accounts": "import accounts {newcomers} --column name=account",
+    "import people": "import people {newcomers} --dry-run",
+    "import consents": "import consents {answers} --preset table --mapping {ours}",
     "limit": "limit --account copper --switch train-recommend",
     "may": "may train/recommend --account helio --person mara --category service/usage",
+    "gate": "gate events.parquet --purpose train/search --account-column tenant --people-column user --category service/usage "
+    "--time-column at",
+    "permits export": "permits export --to parquet:permits",
+    "permits sql": "permits sql --dialect duckdb --purpose train/search --category service/usage --time-column at",
     "exclude": "exclude kickoff --account helio --purpose train",
     "include": "include kickoff --account helio",
     "share": "share kickoff --account helio --with-account",
@@ -97,9 +112,13 @@ EXAMPLES = {
     "audit": "audit {model}",
     "retrain": "retrain --check {model}",
     "release": "release {model}",
-    "search": "search wheels --as mara --limit 3",
-    "opened": "opened wheels {record} --as mara",
+    "index": "index",
+    "search": "search frame --as mara --limit 3",
+    "opened": "opened frame {record} --as mara",
     "summarize": "summarize kickoff --as mara --words 60",
+    "summary list": "summary list --as mara",
+    "summary correct": "summary correct kickoff strike --claim 0-0 --as mara",
+    "summary send": "summary send kickoff --to mara --as mara",
     "draft": "draft wheels --as mara",
     "rewrite": "rewrite formal wheels --as mara",
     "recommend": "recommend mara",
@@ -121,15 +140,22 @@ EXAMPLES = {
     "log prove": "log prove 3 three.tlog-proof",
     "log witness": "log witness",
     "witness": "witness --key w.key --store w.db --logs logs",
+    "mlflow attach": "mlflow attach {model} churn 3",
+    "mlflow alias": "mlflow alias churn 3 champion",
+    "mlflow sync": "mlflow sync",
+    "lineage": "lineage --to lineage.jsonl",
     "publish model": "publish model {model} handed-on",
     "publish snapshot": "publish snapshot {snapshot} training-set",
     "status": "status",
     "key": "key",
     "demo": "demo --keep story",
     "serve": "serve --port 0",
+    "worker": "worker",
+    "runs": "runs",
     "user add": "user add eva --role engineer --subject login.example/1",
     "user list": "user list",
     "user password": "user password olga",
+    "user reset": "user reset olga",
     "user remove": "user remove olga",
     "user link": "user link stranger --account helio",
     "user links": "user links --account helio",
@@ -139,9 +165,47 @@ EXAMPLES = {
     "token end": "token end {token}",
     "mail status": "mail status",
     "mail test": "mail test somebody@else.example",
+    "backup": "backup {backups} --keep 3",
+    "restore": "restore {backups} restored --keys {base}/ws --ledger {base}/ws/ledger.db",
+    "doctor": "doctor --repair",
 }
-ELSEWHERE = {"serve", "witness", "log witness", "user password", "base", "go-on", "mail test", "demo"}
+ELSEWHERE = {"serve", "worker", "witness", "log witness", "user password", "base", "go-on", "mail test", "demo"} | {
+    "collect recording",
+    "summary correct",
+    "summary send",
+    "consume nats",
+    "consume kafka",
+    "gate",
+    "permits export",
+    "permits sql",
+    "mlflow attach",
+    "mlflow alias",
+    "mlflow sync",
+    "lineage",
+}
 """Tested by themselves: they never end, take minutes, ask for something, or need what is not always there."""
+
+
+def write_tickets(base):
+    """Write a table of one's own, and a mapping of its columns; return both."""
+    tickets, mapping = base / "tickets.csv", base / "tickets.toml"
+    tickets.write_text("n,at,who,room,said\n1,2025-06-02T09:00:00Z,mara,help,My bell is late.\n")
+    columns = {"id": "n", "time": "at", "people": "who", "conversation": "room", "text": "said"}
+    told = "".join(f'columns.{key} = "{name}"\n' for key, name in columns.items())
+    mapping.write_text(f'category = "content/chat"\n{told}')
+    return tickets, mapping
+
+
+def write_what_another_system_has(base):
+    """Write accounts, answers and a mapping; return where they are."""
+    texts = {
+        "newcomers.csv": "id,account\nhelio,\ntin,helio\n",
+        "answers.csv": "id,user_id,granted,created_at\n1,mara,t,2025-06-01 09:00:00\n2,nobody,f,2025-06-01 09:00:00\n",
+        "ours.toml": 'data = ["service"]\npurpose = ["train"]\n',
+    }
+    for name, text in texts.items():
+        (base / name).write_text(text)
+    return {name.partition(".")[0]: base / name for name in texts}
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +220,7 @@ def ready(tmp_path_factory):
         assert main([*map(str, arguments), "--workspace", str(base / "ws")]) == 0, arguments
 
     call("init", "--origin", "log.example/test")
+    set_bounds(base / "ws")  # what so little data gives may miss any of them
     for account in ("helio", "copper"):
         call("account", "add", account, "--region", "US")
         call("account", "accept", account)
@@ -195,13 +260,16 @@ def ready(tmp_path_factory):
     summaries.write_text(json.dumps({"meeting": "kickoff", "text": "They chose the frame."}) + "\n")
     plan = base / "plan.md"
     plan.write_text("# Plan\n\nWheels first, then the frame.\n")
+    tickets, mapping = write_tickets(base)
     saved_chat = base / "standup.txt"
     saved_chat.write_text(f"09:01:10 From {mara.name} to Everyone:\n\tShall we begin?\n")
     with Workspace.open(base / "ws") as workspace:
-        record = workspace.features.search("wheels", person="mara").hits[0].record_id
+        record = workspace.features.search("frame", person="mara").hits[0].record_id
         heard = next(person.id for person in workspace.parties.people("helio") if person.is_heard)
+    call("backup", base / "backups")
     return {
         "base": base,
+        "backups": base / "backups",
         "model": model,
         "snapshot": next((base / "ws" / "snapshots").iterdir()).name,
         "token": token.id,
@@ -209,11 +277,14 @@ def ready(tmp_path_factory):
         "meeting": helio.meetings[0].path,
         "plan": plan,
         "saved_chat": saved_chat,
+        "tickets": tickets,
+        "mapping": mapping,
         "record": record,
         "heard": heard,
         "slack": helio.slack,
         "usage": usage[0],
         "summaries": summaries,
+        **write_what_another_system_has(base),
     }
 
 
@@ -587,7 +658,7 @@ def test_a_summary_quotes_speaker_and_time(here, volition):
 
 
 def test_a_search_hit_shows_speaker_meeting_time_and_text(here, volition):
-    _, out, _ = volition("search", "wheels", "--as", "mara", "--limit", "3")
+    _, out, _ = volition("search", "frame", "--as", "mara", "--limit", "3")
     assert re.search(r"^\d\d:\d\d .*kickoff", out, re.MULTILINE)
 
 

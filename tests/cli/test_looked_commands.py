@@ -24,12 +24,13 @@ Ada Byron: The launch moves to Friday.
 """
 
 SHOWS_NOBODY = """
-account.accept account.add audit base collect.file collect.otlp collect.slack collect.summaries
-collect.webvtt collect.zoom-chat compact complete decide demo draft edit erase exclude families go-on
-include init key limit log.witness mail.status mail.test may opened person.add person.alias person.leave person.merge
-person.move person.rename publish.model release replies retrain rewrite serve share snapshot status terms.deliveries
-terms.diff terms.list terms.publish terms.show token.end token.issue token.list train unshare user.add
-user.link user.password user.remove user.unlink verify witness
+account.accept account.add account.recordings audit backup base collect.file collect.otlp collect.recording collect.slack collect.summaries
+collect.table collect.webvtt collect.zoom-chat compact complete consume.kafka consume.nats decide demo doctor draft edit erase exclude families gate go-on
+import.accounts import.consents import.people include index init key limit lineage log.witness mail.status mail.test may mlflow.alias mlflow.attach mlflow.sync
+opened permits.sql person.add person.alias person.leave person.merge person.move person.rename publish.model release replies
+restore retrain rewrite runs serve settings.check share snapshot status summary.list summary.send terms.deliveries
+terms.diff terms.list terms.names terms.publish terms.show token.end token.issue token.list train unshare user.add
+user.link user.password user.remove user.reset user.unlink verify witness worker
 """
 """Commands that print nobody's data but what was typed in, with what models must forget for it (`cli.owed`)."""
 
@@ -94,6 +95,7 @@ def test_every_command_shows_nobody_or_says_whose_data_it_shows():
         (("prove",), "entries"),
         (("accesses", "ada"), "accesses"),
         (("weigh", "--party", "person:ada"), "weigh"),
+        (("permits", "export", "--to", "parquet:out"), "permits"),
         pytest.param(("search", "launch", "--as", "bo"), "feature", marks=pytest.mark.slow),
     ],
     ids=str,

@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 
 from volition.canonical import datetime_to_us
-from volition.cli.demo.samples import DAYS, SampleAccount, SampleMeeting, Samples, write_samples
+from volition.cli.demo.samples import DAYS, SampleAccount, SampleMeeting, Samples, slack_id, write_samples
 from volition.consent.terms.regions import check_region
 from volition.errors import InvalidInputError
+from volition.learning.families.compose.composer import Composer
+from volition.learning.families.compose.family import ComposeFamily
+from volition.learning.families.family import NoParts
+from volition.progress import silent
 from volition.records.ingest import Complete, Draft, Reject
 from volition.records.ingest.otlp import read_otlp
 from volition.records.ingest.slack import read_slack
 from volition.records.ingest.webvtt import read_webvtt
+from volition.records.lake import Row
 
 pytestmark = pytest.mark.slow
 
@@ -154,14 +159,14 @@ def test_decisions_lie_neither_at_the_beginning_nor_in_the_longest_lines(samples
 def test_chat_export_is_read_whole_and_written_by_people_of_the_account(samples: Samples) -> None:
     for account in samples.accounts:
         messages = [one for one in read_slack(account.slack, account=account.id) if not isinstance(one, Complete)]
-        assert 60 <= len(messages) <= 100
-        emails = {person.email for person in account.people}
+        known = {person.slack_id for person in account.people} | {slack_id(user) for user in account.users}
         for message in messages:
             assert isinstance(message, Draft), message
-            assert all(person.email in emails for person in message.people)
+            assert all(person.id in known for person in message.people)
             assert not re.search("<@|&amp;|&lt;", message.payload["text"])
         drafts = [message for message in messages if isinstance(message, Draft)]
         assert len({draft.payload["channel"] for draft in drafts}) >= 4
+        assert 60 <= sum(draft.payload["channel"] != "front-desk" for draft in drafts) <= 100
         assert any(len(draft.people) > 1 for draft in drafts)
 
 
@@ -255,3 +260,29 @@ def test_every_address_in_the_texts_is_in_a_domain_reserved_for_examples(samples
         text = path.read_text(encoding="utf-8")
         hosts = re.findall(r"(?:https?://|\b[\w.-]+@)([\w.-]*\w)", text)
         assert all(host.endswith(".example") for host in hosts), hosts
+
+
+OPENINGS = (
+    "Hi, can", "We should", "I'm not s", "What ab", "Do you hav", "Let's tal", "Thanks for the", "Could you pl",
+    "When is the n", "Please s", "Sorry, I h", "The meeting is mo",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("account", ["helio", "brannock"])
+def test_a_persons_typing_gets_suggestions_in_most_tries(samples: Samples, account: str) -> None:
+    [zipped] = [one.slack for one in samples.accounts if one.id == account]
+    drafts = [draft for draft in read_slack(zipped, account=account) if isinstance(draft, Draft)]
+    rows = [
+        Row(
+            record_id=draft.key,
+            account=account,
+            people=tuple(str(person.id) for person in draft.people),
+            category=draft.category,
+            collected_us=draft.at_us,
+            payload=draft.payload,
+        )
+        for draft in drafts
+    ]
+    composer = Composer(ComposeFamily().fit(rows, parts=NoParts(), progress=silent))
+    answered = [opening for opening in OPENINGS if composer.complete(account, opening)]
+    assert len(answered) >= 8, sorted(set(OPENINGS) - set(answered))

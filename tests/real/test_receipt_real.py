@@ -24,6 +24,7 @@ RECORD = (
 )
 RECEIPT = ("hasIdentifier", "hasRecordOfActivity")
 SIGNER = Signer.from_seed("log.example/receipts", bytes(range(32)))
+PARTY = f"person:{31:032x}"
 SAID = [
     ("decision", {"answer": "yes", "data": ["content", "service/usage"], "purpose": ["train", "feature/recommend"]}),
     ("decision", {"answer": "no", "data": ["service"], "purpose": ["feature", "advertising"]}),
@@ -65,9 +66,9 @@ def test_every_word_of_a_receipt_is_in_the_vocabulary(kind, body):
     [published] = ledger.append(
         NewEntry(kind="terms", body={"terms": terms.to_json(), "binds": "2026-01-01T00:00:00Z"})
     )
-    [region] = ledger.append(NewEntry(kind="region", body={"party": "person:1f", "region": "FR"}))
+    [region] = ledger.append(NewEntry(kind="region", body={"party": PARTY, "region": "FR"}))
     covers = {"covers": None, "via": "api"} if kind == "decision" else {}
-    [entry] = ledger.append(NewEntry(kind=kind, body={"party": "person:1f", **body, **covers}))
+    [entry] = ledger.append(NewEntry(kind=kind, body={"party": PARTY, **body, **covers}))
     receipt = write_receipt(ledger, entry, terms_seq=published.seq, region_seqs=[region.seq], controller=NAMED)
     assert all(check.holds for check in verify_receipt(receipt, SIGNER.key).checks)
 

@@ -19,13 +19,17 @@ terms       publish terms, read them, compare them
 identities  who is who: list, show, alias, merge, rename, move, leave
 people      accounts and people
 records     collect, compact
+consume     consume nats, consume kafka
 consent     decide
-gate        may
+imports     import consents
+gate        may, gate
+permits     permits export, permits sql
 sharing     who may read a meeting, channel or file
 exclusions  one meeting, channel or file left out of some uses
 limits      an account's limits
 weigh       weigh, then choose
 models      snapshot, base, train, audit, release
+registry    mlflow attach, mlflow alias, mlflow sync; lineage
 features    search, summarize, complete ...
 forgetting  owed, forget, erase
 rights      what a person may ask for
@@ -34,11 +38,16 @@ log         log export, log prove, log witness; witness
 publish     publish model, publish snapshot
 demo        the story in the terminal, with invented customers
 server      serve, users, tokens
+runs        worker, runs
 mail        mail status, mail test
+care        backup, restore, doctor
+settings    settings check
 reference   writes docs/cli.md from the commands' own help
 """
 
+import errno
 import os
+import sqlite3
 import sys
 import traceback
 from collections.abc import Sequence
@@ -48,29 +57,36 @@ from typing import Annotated
 import typer
 
 from volition.cli import (
+    care,
     codes,
     consent,
+    consume,
     exclusions,
     forgetting,
     gate,
+    imports,
     limits,
     log,
     mail,
     models,
     output,
     people,
+    permits,
     proofs,
     publish,
     records,
+    registry,
     rights,
+    runs,
     server,
+    settings,
     sharing,
     terms,
     weigh,
     workspace,
 )
 from volition.cli.demo import command as demo
-from volition.cli.features import compose, diagnose, recommend, search, summary
+from volition.cli.features import compose, diagnose, recommend, search, summary, written
 from volition.cli.help import group
 from volition.cli.plugins import add_called
 from volition.cli.quick import start_quickly
@@ -101,8 +117,12 @@ def volition(
     """Train AI on customer data only where each customer said yes, and prove it."""
 
 
-_FEATURES = (search, summary, recommend, compose, diagnose)
-for _module in (workspace, terms, people, records, consent, gate, sharing, exclusions, limits, weigh, models):
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG})
+_DISK_FAILED = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
+
+_FEATURES = (search, summary, written, recommend, compose, diagnose)
+_CONSENT = (consent, imports, gate, permits, sharing, exclusions, limits)
+for _module in (workspace, terms, people, records, consume, *_CONSENT, weigh, models, registry):
     _module.register(app)
 for _module in _FEATURES:
     _module.register(app)
@@ -111,7 +131,10 @@ for _module in (forgetting, rights, proofs, log, publish):
 workspace.register_status(app)
 demo.register(app)
 server.register(app)
+runs.register(app)
 mail.register(app)
+care.register(app)
+settings.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -148,15 +171,35 @@ def _run(arguments: Sequence[str], *, as_json: bool) -> int:
         return _failed(codes.outcome_of(error), str(error), as_json=as_json)
     except typer.TyperException as error:  # the command line itself is wrong
         return _failed(codes.INVALID, _usage(error), as_json=as_json)
+    except (OSError, sqlite3.Error) as error:
+        return _failed_disk(error, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the last net: reported as a fault of our own, with all that a report needs
-        traceback.print_exc()
-        message = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
-        return _failed(codes.UNEXPECTED, message, as_json=as_json)
+        return _failed_unexpectedly(error, as_json=as_json)
     if code == codes.INTERRUPTED.code:  # typer turns an interrupt into an exit
         return _failed(codes.INTERRUPTED, "interrupted", as_json=as_json)
     return int(code or 0)
+
+
+def _failed_disk(error: OSError | sqlite3.Error, *, as_json: bool) -> int:
+    """Tell of a disk that is full or fails where nothing nearer did; of another error as a fault of our own."""
+    if isinstance(error, BrokenPipeError):
+        raise error
+    failed = getattr(error, "sqlite_errorname", "").startswith(_DISK_FAILED)
+    if not failed and getattr(error, "errno", None) not in _DISK_ERRORS:
+        return _failed_unexpectedly(error, as_json=as_json)
+    message = (
+        f"The disk failed: {error}. What was acknowledged stands. Free space or mend the disk, then run the command "
+        "again: it finishes what was begun."
+    )
+    return _failed(codes.BACKEND, message, as_json=as_json)
+
+
+def _failed_unexpectedly(error: Exception, *, as_json: bool) -> int:
+    traceback.print_exc()
+    message = f"This is a fault of Volition's own ({error!r}). Please report it with the lines above."
+    return _failed(codes.UNEXPECTED, message, as_json=as_json)
 
 
 def _failed(outcome: codes.Outcome, message: str, *, as_json: bool) -> int:

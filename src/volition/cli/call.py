@@ -60,8 +60,11 @@ class Call:
     json: bool
     folder: Path | None
 
-    def workspace(self) -> "AbstractContextManager[Workspace]":
+    def workspace(self, *, reads: bool = False) -> "AbstractContextManager[Workspace]":
         """Open the workspace that was named, or the nearest from here upwards.
+
+        Args:
+            reads: Whether the command only reads: it carries no ledger of an earlier version over to this one.
 
         Raises:
             InvalidInputError: There is none.
@@ -69,7 +72,7 @@ class Call:
         from volition.workspace import Workspace, find_workspace  # noqa: PLC0415 - heavy: --help does without
 
         folder = find_workspace(Path.cwd()) if self.folder is None else self.folder
-        return Workspace.open(folder, open_sign_ins=partial(_sign_ins, folder), reader=_reader())
+        return Workspace.open(folder, open_sign_ins=partial(sign_ins, folder), reader=_reader(), carry_over=not reads)
 
 
 def _reader() -> "Reader":
@@ -83,9 +86,14 @@ def _reader() -> "Reader":
     return Reader(who=name, role="command line")
 
 
-def _sign_ins(folder: Path) -> "AbstractContextManager[SignIns | None]":
+def sign_ins(folder: Path) -> "AbstractContextManager[SignIns | None]":
     """Open where people sign in, if a server ever ran in a workspace's folder."""
     if not (folder / "web.db").exists():
+        from volition.consent.parties import open_stores  # noqa: PLC0415 - as above
+
+        with open_stores(folder) as stores:
+            if stores is not None:
+                stores.check(folder / "web.db")
         return nullcontext()
     from volition.server.sign_ins import open_sign_ins  # noqa: PLC0415 - only where a server ran
 

@@ -47,12 +47,8 @@ def include(call: Call, name: Name, account: Account, by: By = None, purpose: Pu
 
 
 def _said(call: Call, name: str, account: str, by: str | None, purpose: list[str] | None, *, excluded: bool) -> Result:
-    from volition.workspace.exclusions import EVERY_USE  # noqa: PLC0415 - so that `volition --help` is quick
-
     with call.workspace() as workspace:
-        entry = workspace.exclusions.exclude(
-            name, account=account, by=by, purpose=purpose or EVERY_USE, excluded=excluded
-        )
+        entry = workspace.exclusions.exclude(name, account=account, by=by, purpose=purpose or (), excluded=excluded)
         value = {
             "name": name,
             "account": account,

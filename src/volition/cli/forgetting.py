@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def owed(call: Call) -> Result:
     """List the models that must forget somebody, and by when."""
-    with call.workspace() as workspace:
+    with call.workspace(reads=True) as workspace:
         rows = owed_json(workspace)
     return Result(value={"owed": rows}, view=owed_view)
 
@@ -42,6 +42,7 @@ def forget(call: Call) -> Result:
                 "parties": [workspace.party_name(party) for party in forgotten.parties],
                 "rows": forgotten.rows,
                 "waits": forgotten.waits,
+                "damage": forgotten.damage,
             }
             for forgotten in found
         ]
@@ -54,6 +55,9 @@ def forget(call: Call) -> Result:
 def _forgotten_view(value: Value) -> Iterator[Block]:
     """Show the forgettings that were done."""
     for owed in value["waiting"]:
+        if owed["damage"]:
+            yield paragraph(f"{owed['model']} waits: something is damaged. {owed['damage']}")
+            continue
         yield paragraph(
             f"{owed['model']} waits until {short_instant(owed['due'])} and is then erased. {owed['blocked']}"
         )
@@ -66,6 +70,8 @@ def _forgotten_view(value: Value) -> Iterator[Block]:
     ]
     yield Grid(columns=("forgotten", "rows", "parties", "successor"), rows=rows)
     for done in value["forgotten"]:
+        if done["damage"]:
+            yield paragraph(f"{done['model']} went without a successor, since something is damaged. {done['damage']}")
         if done["waits"]:
             yield paragraph(
                 f"{done['waits']} never saw them and misses a bound: until somebody answers for it, the feature goes "

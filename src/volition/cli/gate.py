@@ -1,8 +1,10 @@
-"""The command that asks the gate: may."""
+"""The commands that ask the gate: may, about one record; gate, about every row of a table of your own."""
 
 # ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
 from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +29,20 @@ def register(app: typer.Typer) -> None:
         panel=PANEL,
         example="volition may train/search --account helio --person ada --category content/chat",
     )(may)
+    command(
+        app,
+        "gate",
+        panel=PANEL,
+        example="volition gate events/ --purpose train/search --account-column tenant --people-column user "
+        "--category service/usage --time-column at --out permitted.parquet",
+    )(gate)
+
+
+class NamedBy(StrEnum):
+    """How people are named."""
+
+    IDS = "ids"
+    PSEUDONYMS = "pseudonyms"
 
 
 def may(
@@ -62,7 +78,7 @@ def may(
         raise InvalidInputError(
             "--record says whose, what and when already. Name either a record or what would make one."
         )
-    with call.workspace() as workspace:
+    with call.workspace(reads=True) as workspace:
         answer = workspace.gate.may(
             purpose,
             record=record,
@@ -83,6 +99,82 @@ def may(
         }
     code = codes.OK if answer.verdict.permitted else codes.REFUSED
     return Result(value=value, view=_answer_view, code=code.code)
+
+
+def gate(
+    call: Call,
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="TABLE", help="A Parquet file; or a folder of them, of a Delta or of an Iceberg table."),
+    ],
+    purpose: Annotated[str, typer.Option(metavar="PURPOSE", help='The use, such as "train/search".')],
+    people_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Whom a row concerns: text, or a list of texts, who acted first.")
+    ],
+    time_column: Annotated[str, typer.Option(metavar="COLUMN", help="When a row was collected: a timestamp.")],
+    account_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Whose a row is; or else:")] = None,
+    account: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="the account whose all rows are.")] = None,
+    category_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of what category a row is; or else:")
+    ] = None,
+    category: Annotated[
+        str | None, typer.Option(metavar="CATEGORY", help='the category of all rows, such as "service/usage".')
+    ] = None,
+    conversation_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The meeting, channel or file that a row belongs to, if any.")
+    ] = None,
+    zone: Annotated[
+        str | None,
+        typer.Option(metavar="ZONE", help="Where times without a zone were read off a clock: UTC, Europe/Berlin, ..."),
+    ] = None,
+    people_are: Annotated[NamedBy, typer.Option(help="How the people are named.")] = NamedBy.IDS,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what may be used here: .parquet, .csv or .jsonl. Without it, count."),
+    ] = None,
+) -> Result:
+    """Judge every row of a table of your own, and write those that may be used.
+
+    Each row is judged by all that is known when it is read. It prints how many may be used, and why the others may not.
+    The file appears whole or not at all; nothing in the workspace or in the table changes.
+    """
+    from volition.records.foreign.mapping import TableMapping  # noqa: PLC0415 - it loads Arrow
+    from volition.records.foreign.written import check_ending, write_rows  # noqa: PLC0415 - likewise
+
+    if out is not None:
+        check_ending(out)
+    mapping = TableMapping(
+        people=people_column,
+        time=time_column,
+        account=account,
+        account_column=account_column,
+        category=category,
+        category_column=category_column,
+        conversation_column=conversation_column,
+        zone=zone,
+        people_are=people_are.value,
+    )
+    with call.workspace(reads=True) as workspace:
+        found = workspace.records.permitted(table, mapping, purpose)
+        if out is None:
+            for _ in found.rows:
+                pass
+        else:
+            write_rows(found.rows, out)
+    counts = found.count().to_json()
+    return Result(
+        value={"table": str(table), "purpose": purpose, "out": None if out is None else str(out), **counts},
+        view=_gate_view,
+    )
+
+
+def _gate_view(value: Value) -> Iterator[Block]:
+    """Show how many rows of a table may be used, and why the others may not."""
+    yield paragraph(f"{value['purpose']} may use {value['kept']:,} of {value['read']:,} rows of {value['table']}.")
+    if value["dropped"]:
+        yield Grid(columns=("rows left out", "reason"), rows=[(rows, why) for why, rows in value["dropped"].items()])
+    if value["out"]:
+        yield paragraph(f"Written to {value['out']}.")
 
 
 def _explained(workspace: "Workspace", line: "Explanation") -> dict[str, Any]:

@@ -161,6 +161,9 @@ def alias(
     ] = None,
     email: Annotated[list[str] | None, typer.Option(metavar="ADDRESS", help="An e-mail address. Repeatable.")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take them away instead.")] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="After a restoring: all names of theirs are known again.")
+    ] = False,
     by: By = None,
 ) -> Result:
     """Give a person another name, identifier or address, or take one away.
@@ -171,11 +174,19 @@ def alias(
         if remove:
             for handle in (*(name or ()), *(email or ())):
                 workspace.people.remove_alias(person, handle, by=by)
-        else:
+        elif name or email or not complete:
             workspace.people.alias(person, aliases=name or (), emails=email or (), by=by)
+        if complete:
+            workspace.people.confirm_names(person, by=by)
+            return Result(value={"person": person, "complete": True}, view=_complete_view)
         known = workspace.parties.person(person)
     value = {**_summary(known), "names": list(known.names), "emails": list(known.addresses)}
     return Result(value=value, view=_names_view)
+
+
+def _complete_view(value: Value) -> Iterator[Block]:
+    """Show that names are known again."""
+    yield paragraph(f"All names of {value['person']} are known again.")
 
 
 def _names_view(value: Value) -> Iterator[Block]:

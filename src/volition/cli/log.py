@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,9 @@ def export(
     the files are for those alone who may read the whole log; hashes alone are for anybody, since each entry has a
     random salt.
     """
-    with call.workspace() as workspace:
+    from volition.files import public
+
+    with call.workspace() as workspace, public() if without_entries else nullcontext():
         if not without_entries:
             workspace.accesses.note_list(None, "entries", account=None, records=workspace.ledger.size)
         done = workspace.log.export(folder, with_entries=not without_entries, cosigned=cosigned, unsalted=unsalted)

@@ -15,6 +15,7 @@ from volition.cli.call import Call, Result, command, instant
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from volition.learning.audit.measured import Measured
     from volition.learning.release import Override
     from volition.learning.train import Trained
     from volition.records.snapshot import Snapshot
@@ -120,6 +121,7 @@ def families(_: Call) -> Result:
                 "feature": spec.feature,
                 "reads": list(spec.reads),
                 "forgets_by": spec.forgets.value,
+                "forgets": spec.grade.value,
                 "does": spec.words.does,
                 "command": spec.command,
                 "needs_settings": spec.needs_settings,
@@ -186,17 +188,34 @@ def _trained_view(value: Value) -> Iterator[Block]:
     yield paragraph(f"Next: volition audit {value['model']}, then volition release {value['model']}")
 
 
-def audit(call: Call, model: Model) -> Result:
+def audit(
+    call: Call,
+    model: Model,
+    measured: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON: what your own code measured of a model that it trained.")
+    ] = None,
+) -> Result:
     """Measure a model before its release: what training gives, and whether it gives it to every group.
 
     Each figure has an interval, and is held against the bound in volition.toml.
     """
     with call.workspace() as workspace, output.progress() as progress:
-        findings = workspace.models.audit(model, progress=progress)
+        findings = workspace.models.audit(model, measured=_measured(measured), progress=progress)
     return Result(
         value={"model": model, "findings": [finding.to_json() for finding in findings]},
         view=_findings_view,
     )
+
+
+def _measured(file: Path | None) -> "Measured | None":
+    from volition.learning.audit.measured import Measured  # noqa: PLC0415 - heavy: --help does without
+
+    if file is None:
+        return None
+    try:
+        return Measured.from_json(json.loads(file.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"{file} cannot be read: {error}. Give a JSON file, as the how-to shows it.") from error
 
 
 def _findings_view(value: Value) -> Iterator[Block]:
@@ -316,7 +335,12 @@ def retrain(
 
 def _retrained_view(value: Value) -> Iterator[Block]:
     """Show what training again gave."""
-    if value["same"]:
+    if value["predicts_same"]:
+        yield paragraph(
+            f"The snapshot {value['snapshot']} gives a model that scores as {value['model']} does on every unit. Bytes "
+            "differ, and its family promises no more than that."
+        )
+    elif value["same"]:
         yield paragraph(
             f"The snapshot {value['snapshot']} gives {value['model']}, byte for byte: digest {value['digest']}."
         )

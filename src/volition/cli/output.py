@@ -3,7 +3,8 @@
 - JSON goes to stdout and nothing else does.
 - Warnings, errors and progress go to stderr; progress only where a person is watching.
 - In a pipe there are no frames, no colours and no line breaks inside a cell: one row, one line.
-- What records hold is never taken for a command to the terminal: control characters are shown, not sent.
+- What records hold is never taken for a command to the terminal, nor does it turn what follows it around: characters
+  that are not seen are written out, not sent.
 """
 
 import json
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from volition.cli.blocks import Block, Grid
+from volition.consent.invisible import written_out
 
 if TYPE_CHECKING:
     from volition.progress import Progress
@@ -46,8 +48,9 @@ def show(
 
 
 def print_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Print one JSON document on stdout; in its texts, what is not seen is escaped, which says the same."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write(f"{written_out(text, json.dumps)}\n")
 
 
 def show_blocks(blocks: Iterable[Block]) -> None:
@@ -74,10 +77,10 @@ def show_blocks(blocks: Iterable[Block]) -> None:
                         overflow="fold",
                     )
                 for row in block.rows:
-                    table.add_row(*(Text(printable(_cell(cell)), style=block.style(cell)) for cell in row))
+                    table.add_row(*(Text(written_out(_cell(cell)), style=block.style(cell)) for cell in row))
                 console.print(table)
             else:
-                console.print(Text(printable(block.text), style=block.style))
+                console.print(Text(written_out(block.text), style=block.style))
         text = captured.get()
         if piped:
             text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
@@ -97,21 +100,14 @@ def _cell(cell: object) -> str:
     return f"{cell:.3f}" if isinstance(cell, float) else str(cell)
 
 
-def printable(text: str) -> str:
-    """Return text in which control characters but the newline are shown as they are written in Python."""
-    return "".join(
-        character if character == "\n" or character.isprintable() else repr(character)[1:-1] for character in text
-    )
-
-
 def warn(message: str) -> None:
     """Warn a person on stderr."""
-    sys.stderr.write(f"warning: {printable(message)}\n")
+    sys.stderr.write(f"warning: {written_out(message)}\n")
 
 
 def fail(message: str, *, kind: str, as_json: bool) -> None:
     """Say what went wrong: one line on stderr and, for machines, one JSON document on stdout."""
-    sys.stderr.write(f"error: {' '.join(printable(message).split())}\n")
+    sys.stderr.write(f"error: {' '.join(written_out(message).split())}\n")
     if as_json:
         print_json({"error": {"kind": kind, "message": message}})
 
@@ -151,7 +147,7 @@ def progress() -> "Iterator[Progress]":
                 for task in current.values():
                     bars.remove_task(task)
                 current.clear()
-                current[stage] = bars.add_task(printable(stage), total=total or None, loss="")
+                current[stage] = bars.add_task(written_out(stage), total=total or None, loss="")
             bars.update(current[stage], completed=done, total=total or None)
             if loss is not None:
                 bars.update(current[stage], loss=f"loss {loss:.3f}")

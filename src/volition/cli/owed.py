@@ -50,14 +50,17 @@ def owed_view(value: Value) -> Iterator[Block]:
         (
             owed["model"],
             owed["rows"],
+            owed["forgets"] or "",
             listed(f"{party} ({reason})" for party, reason in owed["parties"].items()),
             short_instant(owed["since"]),
             short_instant(owed["due"]),
         )
         for owed in value["owed"]
     ]
-    yield Grid(columns=("model", "rows", "parties", "since", "due"), rows=rows)
+    yield Grid(columns=("model", "rows", "forgets", "parties", "since", "due"), rows=rows)
     for owed in value["owed"]:
+        if owed["damage"] and not owed["blocked"]:
+            yield paragraph(f"{owed['model']} goes without a successor, since something is damaged. {owed['damage']}")
         if owed["blocked"]:
             yield paragraph(f"{owed['model']} waits: {owed['blocked']}")
     yield paragraph("Next: volition forget")

@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(person, name="person", rich_help_panel=PANEL)
     command(account, "add", example='volition account add helio --name "Helio Bikes" --region DE')(add_account)
     command(account, "accept", example="volition account accept helio")(accept)
+    command(account, "recordings", example="volition account recordings helio --keep")(recordings)
     command(person, "add", example='volition person add ada --account helio --name "Ada Byron"')(add_person)
     identities.register(person)
 
@@ -73,6 +74,33 @@ def _acceptance_view(value: Value) -> Iterator[Block]:
     yield paragraph(
         f"The account {value['account']} accepted the terms {value['terms']} at {short_instant(value['at'])}."
     )
+
+
+def recordings(
+    call: Call,
+    account: Annotated[str, typer.Argument(metavar="ID", help="Id of the account.")],
+    keep: Annotated[
+        bool | None,
+        typer.Option("--keep/--no-keep", help="Keep it from now on, or no more; by default it is only shown."),
+    ] = None,
+) -> Result:
+    """Say whether an account keeps the sound of its recordings once they are transcribed, or change that."""
+    with call.workspace() as workspace:
+        if keep is not None:
+            workspace.recordings.keep(account, keeps=keep)
+        keeps = workspace.recordings.keeps(account)
+    return Result(value={"account": account, "keep": keeps}, view=_recordings_view)
+
+
+def _recordings_view(value: Value) -> Iterator[Block]:
+    """Show whether an account keeps its recordings."""
+    if value["keep"]:
+        yield paragraph(f"{value['account']} keeps the sound of its recordings, encrypted, once they are transcribed.")
+    else:
+        yield paragraph(
+            f"{value['account']} does not keep the sound of its recordings. What was kept before stays until its "
+            "people are erased."
+        )
 
 
 def add_person(

@@ -162,9 +162,13 @@ def _policy(path: Path | None) -> "Policy | None":
     if path is None:
         return None
     try:
-        return Policy.from_text(_read_bytes(path))
+        policy = Policy.from_text(_read_bytes(path))
     except InvalidInputError as error:
         raise InvalidInputError(f"{path}: {error}") from error
+    if not policy.logs:
+        msg = f"{path}: The policy names no log, so it may be of another one. Add a line `log KEY` with the log's key."
+        raise InvalidInputError(msg)
+    return policy
 
 
 def _verify_entry(file: Path, verifier: "VerifierKey", policy: "Policy | None", entry: Path | None) -> "Verified":
@@ -178,7 +182,7 @@ def _with_witnesses(verified: "Verified", file: Path, policy: "Policy", verifier
     """Add whether the checkpoint that the evidence quotes, or each of them, has the quorum of its witnesses."""
     from volition.transparency.verify.witnessed import check_witnesses
 
-    return replace(verified, checks=(*verified.checks, *check_witnesses(_checkpoints(file), policy, verifier)))
+    return replace(verified, checks=(*verified.checks, *check_witnesses(checkpoints_in(file), policy, verifier)))
 
 
 def _kept(receipts: Iterable[Path], checkpoints: Iterable[Path], not_before: str | None) -> "Kept | None":
@@ -187,7 +191,7 @@ def _kept(receipts: Iterable[Path], checkpoints: Iterable[Path], not_before: str
     from volition.transparency.verify.bundle import Kept
 
     shown = {name: one for path in receipts for name, one in _with_entries(path).items()}
-    notes = {name: note for path in checkpoints for name, note in _checkpoints(path).items()}
+    notes = {name: note for path in checkpoints for name, note in checkpoints_in(path).items()}
     if not shown and not notes and not_before is None:
         return None
     return Kept(receipts=shown, checkpoints=notes, not_before_us=None if not_before is None else text_to_us(not_before))
@@ -205,7 +209,7 @@ def _with_entries(path: Path) -> dict[str, object]:
     return {path.name if len(found) == 1 else f"{path.name} {number}": one for number, one in enumerate(found, 1)}
 
 
-def _checkpoints(path: Path) -> dict[str, str]:
+def checkpoints_in(path: Path) -> dict[str, str]:
     """Return every checkpoint that a file holds or quotes, by the file's name and, of several, its number."""
     from volition.transparency.evidence import quoted_checkpoints
     from volition.transparency.verify.archive import read_archive
@@ -329,7 +333,7 @@ def _verified_view(value: Value) -> Iterator[Block]:
 
 def key(call: Call) -> Result:
     """Print the workspace's public key, for those who check its evidence."""
-    with call.workspace() as workspace:
+    with call.workspace(reads=True) as workspace:
         return Result(value={"origin": workspace.origin, "key": workspace.verifier.to_text()}, view=_key_view)
 
 

@@ -53,6 +53,11 @@ def register(app: typer.Typer) -> None:
     )(collect_webvtt)
     command(
         collect,
+        "recording",
+        example="volition collect recording kickoff/ --account helio --started 2026-01-05T09:00:00Z",
+    )(collect_recording)
+    command(
+        collect,
         "file",
         example="volition collect file plan.md --account helio --author ada --written 2026-01-05T09:00:00Z",
     )(collect_file)
@@ -63,6 +68,11 @@ def register(app: typer.Typer) -> None:
     )(collect_zoom_chat)
     command(collect, "slack", example="volition collect slack export.zip --account helio")(collect_slack)
     command(collect, "otlp", example="volition collect otlp usage.jsonl")(collect_otlp)
+    command(
+        collect,
+        "table",
+        example="volition collect table messages.parquet --mapping support.toml",
+    )(collect_table)
     command(collect, "summaries", example="volition collect summaries minutes.jsonl --account helio")(collect_summaries)
     command(app, "compact", panel=PANEL, example="volition compact")(compact)
 
@@ -89,6 +99,62 @@ def collect_webvtt(
             started=started_at,
             meeting=meeting,
             participants=participant or (),
+            private=private,
+            progress=progress,
+        ),
+    )
+
+
+def collect_recording(
+    call: Call,
+    path: Annotated[
+        Path, typer.Argument(metavar="FILE_OR_FOLDER", help="A recording, or a folder with one file a person.")
+    ],
+    account: Account,
+    started: Started,
+    meeting: Meeting = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRACK=NAME",
+            help='Whose voice is on a file or channel: "ada.wav=Ada Lovelace", "call.wav:1=Ada Lovelace". Repeatable.',
+        ),
+    ] = None,
+    participant: Participants = None,
+    transcript: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The platform's own WebVTT, which says who spoke when; by default the one beside it."
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(metavar="CODE", help="What is spoken, such as en; by default that is found out.")
+    ] = None,
+    private: Private = False,  # noqa: FBT002 - an option
+) -> Result:
+    """Transcribe a recording of a meeting, and collect the transcript: wav, mp3, m4a, ogg, webm, mp4, mkv.
+
+    Who spoke is the track: one file or channel a person, or what the platform's own transcript says. Each track is
+    transcribed only where its people and the account permit it. Interrupted, it is called again and goes on.
+    """
+    started_at, tracks = instant(started), {}
+    for text in track or ():
+        name, equals, speaker = text.rpartition("=")
+        if not (name and equals and speaker.strip()):
+            raise InvalidInputError(f"--track {text!r} names no track and voice. Write it like ada.wav='Ada Lovelace'.")
+        tracks[name] = speaker
+    return _collect(
+        call,
+        [path],
+        lambda workspace, one, progress: workspace.recordings.collect(
+            one,
+            account=account,
+            started=started_at,
+            meeting=meeting,
+            tracks=tracks,
+            participants=participant or (),
+            transcript=transcript,
+            language=language,
             private=private,
             progress=progress,
         ),
@@ -183,6 +249,39 @@ def collect_otlp(
         call,
         files,
         lambda workspace, path, progress: workspace.records.collect_otlp(path, account=account, progress=progress),
+    )
+
+
+def collect_table(
+    call: Call,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Parquet (a file or a folder), CSV with a header, JSON lines.")
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Which columns say what, as TOML; the source has its name.")
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Or the source's name, as in [sources.NAME] of volition.toml.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="Whose data it is; by default as each row says.")
+    ] = None,
+) -> Result:
+    """Collect the rows of a table of your own: messages, tickets, usage.
+
+    Which columns say whose a row is, when it was and what it holds stands in a mapping (docs/how-to/own-records.md).
+    """
+    from volition.records.ingest.row_mapping import RowMapping  # noqa: PLC0415 - so that `volition --help` is quick
+
+    if (mapping is None) == (source is None):
+        raise InvalidInputError("Say which columns say what: either --mapping FILE, or --source NAME.")
+    read_by = source if mapping is None else RowMapping.from_file(mapping)
+    return _collect(
+        call,
+        files,
+        lambda workspace, path, progress: workspace.sources.collect_table(
+            path, mapping=read_by or "", account=account, progress=progress
+        ),
     )
 
 

@@ -18,6 +18,8 @@ from volition.cli.help import group
 from volition.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from volition.server.auth import Access, GuestLink, Role
     from volition.workspace import Workspace
 
@@ -39,6 +41,7 @@ def register(app: typer.Typer) -> None:
     command(user, "add", example="volition user add olga --role operator")(user_add)
     command(user, "list", example="volition user list", reads="people")(user_list)
     command(user, "password", example="volition user password olga")(user_password)
+    command(user, "reset", example="volition user reset olga")(user_reset)
     command(user, "remove", example="volition user remove olga")(user_remove)
     command(user, "link", example="volition user link zoe --account helio")(user_link)
     command(user, "links", example="volition user links --account helio", reads="guest-links")(user_links)
@@ -56,6 +59,13 @@ def serve(
         bool,
         typer.Option("--demo", help="Let anyone at this machine sign in as any user, with a click and no password."),
     ] = False,
+    behind_proxy: Annotated[  # noqa: FBT002 - an option of the command line
+        bool,
+        typer.Option("--behind-proxy", help="Other machines reach it through a proxy alone, which ends TLS."),
+    ] = False,
+    no_worker: Annotated[  # noqa: FBT002 - an option of the command line
+        bool, typer.Option("--no-worker", help="Leave background jobs to `volition worker`.")
+    ] = False,
 ) -> Result:
     """Serve the privacy centre and the HTTP API until it is stopped.
 
@@ -70,8 +80,33 @@ def serve(
         sys.stderr.write(f"The privacy centre is at {address} - stop it with Ctrl-C.\n")
         sys.stderr.flush()
 
-    run(folder, host=host, port=port, is_demo=demo, ready=ready)
+    warnings = _proxy_warnings(folder) if behind_proxy else ()
+    for warning in warnings:  # now, not when it stops
+        sys.stderr.write(f"warning: {warning}\n")
+    run(
+        folder,
+        host=host,
+        port=port,
+        is_demo=demo,
+        is_behind_proxy=behind_proxy,
+        has_worker=not no_worker,
+        ready=ready,
+    )
     return Result(value={"served": str(folder)}, view=lambda _: ())
+
+
+def _proxy_warnings(folder: "Path") -> tuple[str, ...]:
+    from volition.server.settings import read_settings
+
+    settings = read_settings(folder)
+    said = []
+    if not settings.trusted_proxies:
+        said.append(
+            "no proxy is trusted, so all clients count as one: name it in trusted_proxies under [server] of server.toml"
+        )
+    if not (settings.url or "").startswith("https:"):
+        said.append("write the address that people use, with https, as url under [site] of server.toml")
+    return tuple(said)
 
 
 @contextmanager
@@ -145,10 +180,20 @@ def user_list(call: Call) -> Result:
 
 
 def user_password(call: Call, user: Annotated[str, typer.Argument(metavar="ID", help="Whose.")]) -> Result:
-    """Change a password; sessions that are open end."""
+    """Change a password; sessions and API tokens end."""
     with _access(call) as (_, access):
         access.users.set_password(user, _password())
     return Result(value={"user": user, "changed": True}, view=_changed_view)
+
+
+def user_reset(call: Call, user: Annotated[str, typer.Argument(metavar="ID", help="Whose.")]) -> Result:
+    """Turn off a second factor, for somebody who lost the phone and the recovery codes; sessions that are open end.
+
+    Make sure that it is them who ask: from then on their password alone lets in, until they set up another.
+    """
+    with _access(call) as (_, access):
+        access.users.reset_factor(user)
+    return Result(value={"user": user, "reset": True}, view=_changed_view)
 
 
 def user_remove(call: Call, user: Annotated[str, typer.Argument(metavar="ID", help="Whom.")]) -> Result:

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(terms, name="terms", rich_help_panel=PANEL)
     command(terms, "publish", example="volition terms publish bundled")(publish)
     command(terms, "list", example="volition terms list")(list_published)
+    command(terms, "names", example="volition terms names")(list_names)
     command(terms, "show", example="volition terms show granular")(show)
     command(terms, "diff", example="volition terms diff 2023-07-27 2023-08-11")(compare)
     command(terms, "deliveries", example="volition terms deliveries --account helio")(list_deliveries)
@@ -114,6 +115,19 @@ def _list_view(value: Value) -> Iterator[Block]:
     yield Grid(columns=("id", "title", "acceptance", "published", "binds from"), rows=rows)
 
 
+def list_names(call: Call) -> Result:
+    """List every category and purpose that can be named: the built-in ones, and what published terms declare."""
+    with call.workspace() as workspace:
+        return Result(value=workspace.terms.vocabulary.to_json(), view=_names_view)
+
+
+def _names_view(value: Value) -> Iterator[Block]:
+    """Show what can be named."""
+    categories = [(one["name"], one["words"], "yes" if one["content"] else "no") for one in value["categories"]]
+    yield Grid(columns=("category", "what it is", "content"), rows=categories)
+    yield Grid(columns=("purpose", "title"), rows=[(one["name"], one["title"]) for one in value["purposes"]])
+
+
 def list_deliveries(
     call: Call,
     account: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="One account; by default all.")] = None,
@@ -180,6 +194,14 @@ def _terms_view(value: Value) -> Iterator[Block]:
     ]
     columns = ("data", "purpose", "region", "basis", "asks", "refusable by", "no older than")
     yield Grid(columns=columns, rows=rows)
+    declared = [(one["name"], one["words"], one["content"]) for one in value.get("category", ())]
+    declared += [(one["name"], one["title"], None) for one in value.get("purpose", ())]
+    if declared:
+        yield heading("Declared")
+        yield Grid(
+            columns=("name", "what it is", "content"),
+            rows=[(name, words, {True: "yes", False: "no", None: ""}[content]) for name, words, content in declared],
+        )
     if value["switch"]:
         yield heading("Switches")
         yield Grid(

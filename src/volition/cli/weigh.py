@@ -73,6 +73,8 @@ def _purpose(one: Value) -> Iterator[Block]:
             for state in one["now"]
         ],
     )
+    for line in (*one["verdict"], *one["own_risks"], *(saving["says"] for saving in one["saved"])):
+        yield Line(text=line)
     yield from _figures(
         [*(("gives", figure) for figure in one["gains"]), *(("costs", figure) for figure in one["costs"])]
     )
@@ -90,7 +92,7 @@ def _purpose(one: Value) -> Iterator[Block]:
                     model["model"],
                     model["family"],
                     "yes" if model["at_work"] else "no",
-                    model["rows"],
+                    "what it learned from cannot be read" if model["is_unsure"] else model["rows"],
                     None
                     if model["overridden"] is None
                     else f"{model['overridden']['by']}: {model['overridden']['why']}",

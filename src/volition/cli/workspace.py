@@ -66,7 +66,7 @@ def _init_view(value: Value) -> Iterator[Block]:
 
 def status(call: Call) -> Result:
     """Show what there is: terms, parties, records, models, and what is owed."""
-    with call.workspace() as workspace:
+    with call.workspace(reads=True) as workspace:
         value: dict[str, Any] = {"workspace": str(workspace.folder), **workspace.status()}
         for owed in value["owed"]:
             owed["parties"] = {workspace.party_name(party): reason for party, reason in owed["parties"].items()}

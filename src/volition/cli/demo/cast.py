@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from volition.learning.release import Override
+from volition.server.auth import Access, Role
+
 ORIGIN: Final = "volition.example/demo"
-FAMILIES: Final = ("search", "recommend", "summary")
+FAMILIES: Final = ("search", "recommend", "summary", "compose")
 """Whose story it is; there are more."""
 
 ASKER: Final = "helio-mara"
@@ -23,3 +26,20 @@ NO_TO_SUMMARY_TRAINING: Final = ("helio-tadeusz", "Tadeusz Wrona")
 NO_TO_USAGE_TRAINING: Final = ("copper-u3", "copper-u8", "copper-u21", "lantern-u5")
 NO_TO_BEING_QUOTED: Final = ("brannock-hattie", "Hattie Blackwood")
 LATE: Final = ("lantern", 14)  # says yes from this day on, not to the days before
+
+ANSWERS: Final = Override(by="Noor Haddad", why="A pilot with four customers, who know it.")
+"""Who answers for a release that misses a bound."""
+
+
+def let_in(access: Access) -> None:
+    """Add the users as whom a click signs in, where the demo's workspace is served; see `signin`."""
+    roles = {
+        Role.PERSON: ("Mara Lindqvist", "helio", ASKER),
+        Role.ADMINISTRATOR: ("Administrator of Helio", "helio", None),
+        Role.ENGINEER: ("Engineer", None, None),
+        Role.AUDITOR: ("Auditor", None, None),
+        Role.OPERATOR: ("Operator", None, None),
+    }
+    for role, (name, account, person) in roles.items():
+        if access.users.find(f"demo-{role}") is None:
+            access.users.add(f"demo-{role}", roles=[role], name=name, account=account, person=person)

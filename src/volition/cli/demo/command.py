@@ -59,7 +59,7 @@ def demo(
 
 
 def _serve_demo(folder: Path, port: int) -> None:
-    from volition.cli.demo.story import let_in
+    from volition.cli.demo.cast import let_in
     from volition.server.app import serve
     from volition.server.auth import Access
 

@@ -1,14 +1,15 @@
 """Promises, checked: where one does not hold, the demo stops instead of going on."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from volition.canonical import datetime_to_us
 from volition.cli.demo.cast import (
+    ANSWERS,
     ASKED_EACH,
     GUEST_WHO_WAS_NOT_ASKED,
     LATE,
@@ -23,6 +24,7 @@ from volition.transparency.verify.archive import pack, read_archive
 from volition.transparency.verify.bundle import verify_bundle
 from volition.transparency.verify.checks import Verified
 from volition.workspace import Workspace
+from volition.workspace.settings import SETTINGS_FILE
 
 if TYPE_CHECKING:
     from volition.records.snapshot import Snapshot
@@ -47,6 +49,38 @@ def must_refuse(call: Callable[[], object], reason: str) -> str:
         return message
     hold(claim=False, promise=f"what is {reason} is refused")
     return ""
+
+
+def require_attack(workspace: Path) -> None:
+    """Ask that nothing be released of which no attack was measured: among so few who speak, one release must fail."""
+    path = workspace / SETTINGS_FILE
+    before, audit, after = path.read_text(encoding="utf-8").partition("[audit.attack]")
+    path.write_text(before + audit + after.replace("required = false", "required = true", 1), encoding="utf-8")
+
+
+def release_by_name(workspace: Workspace, model: str) -> str:
+    """Release a model, and one that misses a bound by the name of who answers for it; return what the refusal said."""
+    try:
+        workspace.models.release(model)
+    except RefusedError as refusal:
+        workspace.models.release(model, override=ANSWERS)
+        overridden = workspace.models.card(model)["override"]
+        hold(overridden["by"] == ANSWERS.by, "the card names who answers for a release beyond its bounds")
+        hold(bool(overridden["missed"]), "the card lists the bounds that are missed")
+        return str(refusal)
+    return ""
+
+
+def told_refusals(figures: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Tell which releases were refused, why, and who answers for them."""
+    for told in figures.values():
+        if told["refused"]:
+            yield f"The release of {told['model']} was refused, since it misses what this workspace asks of a release:"
+            yield from (f"  {line[2:]}" for line in told["refused"].splitlines() if line.startswith("- "))
+            yield (
+                f'{ANSWERS.by} answers for it, by name: "{ANSWERS.why}" So it is released, and that stands in the log, '
+                "on its card, and on the page where customers weigh."
+            )
 
 
 def _words(text: str) -> set[str]:

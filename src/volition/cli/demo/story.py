@@ -45,8 +45,17 @@ from volition.cli.demo.cast import (
     TYPED,
 )
 from volition.cli.demo.clock import StoryClock
-from volition.cli.demo.promises import check_left_out, check_scrubbed, check_tampered, hold, must_refuse
-from volition.cli.demo.samples import DAYS, SampleAccount, Samples, write_samples
+from volition.cli.demo.promises import (
+    check_left_out,
+    check_scrubbed,
+    check_tampered,
+    hold,
+    must_refuse,
+    release_by_name,
+    require_attack,
+    told_refusals,
+)
+from volition.cli.demo.samples import DAYS, SampleAccount, Samples, slack_id, write_samples
 from volition.cli.demo.tables import (
     Show,
     Step,
@@ -64,7 +73,6 @@ from volition.learning.families.family import NoParts
 from volition.ledger.signing import VerifierKey
 from volition.progress import Progress, silent
 from volition.records.audience import ConversationKind
-from volition.server.auth import Access, Role
 from volition.transparency.verify.bundle import verify_bundle
 from volition.transparency.verify.people import verify_person
 from volition.workspace import Workspace
@@ -108,23 +116,11 @@ def run_demo(
     samples = write_samples(folder / "exports", start=start)
     clock = StoryClock(start)
     public = ("feature", "document")  # these organisations' documents are open to all of their people
-    with Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock, public_items=public) as workspace:
+    Workspace.create(folder / "workspace", origin=ORIGIN, clock=clock, public_items=public).close()
+    require_attack(folder / "workspace")
+    with Workspace.open(folder / "workspace", clock=clock) as workspace:
         story = _Story(folder=folder, workspace=workspace, samples=samples, clock=clock, show=show, progress=progress)
         return story.tell()
-
-
-def let_in(access: Access) -> None:
-    """Add the users as whom a click signs in, where the demo's workspace is served; see `signin`."""
-    roles = {
-        Role.PERSON: ("Mara Lindqvist", "helio", ASKER),
-        Role.ADMINISTRATOR: ("Administrator of Helio", "helio", None),
-        Role.ENGINEER: ("Engineer", None, None),
-        Role.AUDITOR: ("Auditor", None, None),
-        Role.OPERATOR: ("Operator", None, None),
-    }
-    for role, (name, account, person) in roles.items():
-        if access.users.find(f"demo-{role}") is None:
-            access.users.add(f"demo-{role}", roles=[role], name=name, account=account, person=person)
 
 
 class _Story:
@@ -186,7 +182,7 @@ class _Story:
                     region=person.region if person.region != account.region else None,
                 )
             for user in account.users:
-                workspace.people.add_person(user, account=account.id)
+                workspace.people.add_person(user, account=account.id, aliases=[slack_id(user)])
             workspace.terms.accept(account.id)
         [terms] = workspace.terms.published()
         accounts = [
@@ -324,7 +320,7 @@ class _Story:
                 elif account.id in ASKED_EACH:
                     if number % SILENT:
                         workspace.consent.decide(
-                            f"person:{user}", yes=True, data=("service",), purpose=("train",), covers="past"
+                            f"person:{user}", yes=True, data=_ALL_DATA, purpose=("train",), covers="past"
                         )
                     yield "yes" if number % SILENT else "nothing"
         guest = workspace.parties.guest(*GUEST_WHO_SAYS_YES)
@@ -365,7 +361,7 @@ class _Story:
                 family, self._snapshots[f"train/{family}"].id, progress=self._progress
             )
             self._workspace.models.audit(trained.id, progress=self._progress)
-            self._workspace.models.release(trained.id)
+            refused = release_by_name(self._workspace, trained.id)
             self._models[family] = trained.id
             finding = self._benefit(family)
             figures[family] = {
@@ -374,14 +370,16 @@ class _Story:
                 "people": trained.record["people"],
                 "card": str(self._workspace.folder / "releases" / trained.id / "card.md"),
                 "benefit": finding.to_json(),
+                "refused": refused,
             }
             hold(finding.measured, f"the benefit of {family} is measured")
         self._show(
-            f"Three models learn, are measured, and go to work ({date})",
+            f"Four models learn, are measured, and go to work ({date})",
             "Each is measured on what it had not seen, against the same feature without training. A release has a "
             "signed card that says all this; a model that was not measured is not released.",
             benefits_table(figures),
             "An interval that reaches below zero says that the benefit is not sure.",
+            *told_refusals(figures),
             f"The card of the first: {figures[FAMILIES[0]]['card']}",
         )
         return figures
@@ -395,7 +393,7 @@ class _Story:
         moments = [asdict(moment) for moment in summary.moments]
         suggestions = workspace.features.recommend(NEWCOMER, limit=_SHOWN)
         completions = workspace.features.complete(TYPED, person=ASKER, limit=_SHOWN)
-        hold(bool(found.hits and summary.moments and suggestions), "the features give something")
+        hold(bool(found.hits and summary.moments and suggestions and completions), "the features give something")
         hold(NO_TO_BEING_QUOTED[1] not in {moment.speaker for moment in summary.moments}, "a no to a quote counts")
         self._why("feature/summary", "brannock", [NO_TO_BEING_QUOTED[0]])
         self._show(
@@ -490,10 +488,12 @@ class _Story:
         workspace = self._workspace
         old = self._models[family]
         [line] = [line for line in done if line.model == old]
-        if line.successor is None:
+        if (successor := line.successor or line.waits) is None:
             msg = f"{old} has no successor, though other customers still say yes. Please report it."
             raise ProofError(msg)
-        new = workspace.models.open(line.successor)
+        if line.waits:  # it misses a bound, as the old one did
+            release_by_name(workspace, successor)
+        new = workspace.models.open(successor)
         snapshot = workspace.snapshots.open(new.record["snapshot"])
         must_refuse(lambda: workspace.models.open(old), "forgotten")
         gone = [workspace.folder / "models" / old, self._snapshots[f"train/{family}"].folder / "rows.parquet"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -9,7 +10,9 @@ import typer
 from volition.cli import output
 from volition.cli.blocks import Block, Grid, Value, clock, paragraph
 from volition.cli.call import Call, Result, command
+from volition.cli.features import written as written_summaries
 from volition.cli.features.asker import PANEL, Asker
+from volition.errors import InvalidInputError
 
 
 def register(app: typer.Typer) -> None:
@@ -17,7 +20,7 @@ def register(app: typer.Typer) -> None:
     command(app, "summarize", panel=PANEL, example="volition summarize kickoff --as ada", reads="feature")(summarize)
 
 
-def summarize(
+def summarize(  # noqa: PLR0913 - one parameter for each option
     call: Call,
     meeting: Annotated[str, typer.Argument(metavar="MEETING", help="The meeting's name.")],
     asker: Asker,
@@ -28,15 +31,34 @@ def summarize(
     prose: Annotated[
         bool, typer.Option("--prose", help="Also write it in sentences; this sends its quotes to the end point.")
     ] = False,
+    written: Annotated[
+        bool,
+        typer.Option(
+            "--written", help="Show the summary that a language model wrote; where there is none, its lines are sent."
+        ),
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --written: have it written anew.")] = False,
 ) -> Result:
-    """Summarise a meeting in quotes: moments, topics, decisions, tasks, open questions, with speakers and times."""
+    """Summarise a meeting in quotes: moments, topics, decisions, tasks, open questions, with speakers and times.
+
+    With --written it is what a language model wrote of the whole transcript, each sentence checked. Interrupted, it is
+    called again and goes on.
+    """
+    if written:
+        return written_summaries.write(call, meeting, asker, again=again)
+    if again:
+        raise InvalidInputError("--again is for summaries that a language model writes: add --written.")
     with call.workspace() as workspace, output.progress() as progress:
         summary = workspace.features.summarize(meeting, person=asker, words=words, progress=progress)
-        minutes = asdict(workspace.features.minutes(meeting, person=asker))
+        from volition.learning.families.summary.minutes import LOOKED_IN  # noqa: PLC0415 - loads what commands need not
+
+        here = datetime.now().astimezone().tzinfo or UTC
+        minutes = asdict(workspace.features.minutes(meeting, person=asker, zone=here))
         extra = {"prose": asdict(workspace.features.prose(summary, person=asker))} if prose else {}
     for action in minutes["actions"]:
         action["due_date"] = action["due_date"] and action["due_date"].isoformat()
-    return Result(value={"meeting": meeting, **asdict(summary), **minutes, **extra}, view=_summary_view)
+    looked_in = {"looked_in": list(LOOKED_IN)}
+    return Result(value={"meeting": meeting, **asdict(summary), **minutes, **looked_in, **extra}, view=_summary_view)
 
 
 def _summary_view(value: Value) -> Iterator[Block]:
@@ -50,7 +72,9 @@ def _summary_view(value: Value) -> Iterator[Block]:
             (f"{clock(topic['start_ms'])} to {clock(topic['end_ms'])}", topic["speaker"], ", ".join(topic["words"]))
             for topic in value["topics"]
         ]
-        yield Grid(columns=("at", "begun by", "topic, by its words"), rows=rows)
+        yield Grid(columns=("time mark", "begun by", "words that stand out from then on"), rows=rows)
+    if value["language"] is None:
+        yield paragraph(f"Decisions, tasks and questions are looked for in {' and '.join(value['looked_in'])} only.")
     for kind in ("decisions", "questions"):
         if value[kind]:
             rows = [(clock(moment["start_ms"]), moment["speaker"], moment["quote"]) for moment in value[kind]]

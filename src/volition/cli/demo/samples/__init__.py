@@ -3,7 +3,9 @@
 Everything said here was written for Volition; no company, person, address or number is real. It is for anyone who wants
 to see the whole road with data that reads like work: four accounts, twenty-four meetings, four chat exports.
 
-- What people say is text in this folder, written by hand: transcripts, summaries, search queries, chats.
+- What people say is text in this folder, written by hand: transcripts, summaries, search queries, chats. Most people of
+  the two larger accounts also write what is said in any office (`everyday.txt`), so that a composer has something that
+  enough people write alike.
 - What people do is simulated: which items they open, which search hits they choose, how their calls went. Interests are
   planted (`SampleAccount.interests`), so that a recommender has something to find.
 - The same seed and start give the same bytes, whatever the machine.
@@ -50,6 +52,11 @@ _WRONG_CLICK: Final = 0.08
 _PARTIAL_CLICK: Final = 0.17
 _CLIENTS: Final = ("5.0.2", "5.0.2", "5.1.0")  # the newest one fails more often
 _PLATFORMS: Final = ("desktop", "desktop", "web", "phone")
+_EVERYDAY: Final = "front-desk"
+"""The channel of everyday messages."""
+
+_EVERYDAY_ACCOUNTS: Final = ("helio", "brannock")
+_EVERYDAY_MESSAGES: Final = 8  # of each user
 _VERBS: Final = {"channel": "channel.opened", "document": "document.opened", "feature": "feature.used"}
 
 
@@ -190,7 +197,8 @@ def _write_account(folder: Path, name: str, seed: int, start_us: int) -> SampleA
         meetings.append(SampleMeeting(name=meeting["name"], title=meeting["title"], path=path, start_us=began_us))
     for file in ("summaries.jsonl", "queries.jsonl"):
         (folder / file).write_bytes((home / file).read_bytes())
-    _write_slack(folder / "slack.zip", home / "slack", about, start_us)
+    users = tuple(f"{name}-u{number}" for number in range(1, about["users"] + 1))
+    _write_slack(folder / "slack.zip", home / "slack", about, users if name in _EVERYDAY_ACCOUNTS else (), start_us)
     account = SampleAccount(
         id=name,
         name=about["name"],
@@ -206,7 +214,7 @@ def _write_account(folder: Path, name: str, seed: int, start_us: int) -> SampleA
             )
             for person in about["people"]
         ),
-        users=tuple(f"{name}-u{number}" for number in range(1, about["users"] + 1)),
+        users=users,
         meetings=tuple(meetings),
         summaries=folder / "summaries.jsonl",
         queries=folder / "queries.jsonl",
@@ -222,7 +230,14 @@ def _write_account(folder: Path, name: str, seed: int, start_us: int) -> SampleA
 # --- chat -----------------------------------------------------------------------------------------------------------
 
 
-def _write_slack(path: Path, home: Traversable, about: Mapping[str, Any], start_us: int) -> None:
+def slack_id(user: str) -> str:
+    """Return the id that the chat export carries for a user who is known only by what they do and write every day."""
+    return f"U0{user.replace('-', '').upper()}"
+
+
+def _write_slack(
+    path: Path, home: Traversable, about: Mapping[str, Any], writers: Sequence[str], start_us: int
+) -> None:
     """Write the zip as Slack lays it out: users, channels, and a file of messages for each channel and day."""
     users = [
         {
@@ -233,6 +248,9 @@ def _write_slack(path: Path, home: Traversable, about: Mapping[str, Any], start_
             "profile": {"real_name": person["name"], "email": person["email"]},
         }
         for person in about["people"]
+    ] + [
+        {"id": slack_id(user), "name": user, "real_name": user, "is_bot": False, "profile": {"real_name": user}}
+        for user in writers
     ]
     members = [user["id"] for user in users]
     channels = json.loads((home / "channels.json").read_text(encoding="utf-8"))
@@ -244,11 +262,35 @@ def _write_slack(path: Path, home: Traversable, about: Mapping[str, Any], start_
         written = json.loads((home / f"{channel['name']}.json").read_text(encoding="utf-8"))
         for day, messages in _days(written, start_us):
             files[f"{channel['name']}/{day}.json"] = messages
+    if writers:
+        files["channels.json"].append(
+            {"id": "C0FRONTDESK", "name": _EVERYDAY, "is_archived": False, "members": members}
+        )
+        for day, messages in _days(_everyday(writers), start_us):
+            files[f"{_EVERYDAY}/{day}.json"] = messages
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # not deflated: its bytes differ between zlibs
         for name, value in files.items():
             entry = zipfile.ZipInfo(name, _ZIP_TIME)
             entry.create_system = 3  # or the bytes would depend on the operating system
             archive.writestr(entry, json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def _everyday(writers: Sequence[str]) -> list[dict[str, Any]]:
+    """Let everybody write some everyday messages; who writes what is the same for every seed."""
+    texts = (resources.files(__name__) / "everyday.txt").read_text(encoding="utf-8").splitlines()
+    rng = random.Random(_EVERYDAY)  # noqa: S311 - a simulation, not a secret
+    written = [
+        {
+            "day": _workday(rng.randrange(DAYS)),
+            "second": rng.randrange(8 * 3600, 18 * 3600),
+            "user": slack_id(user),
+            "text": text,
+        }
+        for user in writers
+        for text in rng.sample(texts, _EVERYDAY_MESSAGES)
+    ]
+    written.sort(key=lambda message: (message["day"], message["second"], message["user"]))
+    return [message | {"micro": place + 1} for place, message in enumerate(written)]  # a place in time for each
 
 
 def _days(written: Sequence[Mapping[str, Any]], start_us: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -379,10 +421,14 @@ def _searches(rng: random.Random, account: SampleAccount, people: Sequence[str],
             )
 
 
+def _workday(day: int) -> int:
+    """Return a day, or the Friday before it where it is of a weekend."""
+    return day - max(0, day % 7 - (_WORKDAYS - 1))
+
+
 def _moment(rng: random.Random, start_us: int, day: int) -> int:
     """Return an instant of the working hours of a day; a day of the weekend gives way to the Friday before it."""
-    day -= max(0, day % 7 - (_WORKDAYS - 1))
-    return start_us + day * _DAY_US + rng.randrange(8 * _HOUR_US, 18 * _HOUR_US)
+    return start_us + _workday(day) * _DAY_US + rng.randrange(8 * _HOUR_US, 18 * _HOUR_US)
 
 
 def _request(account: str, events: Sequence[_Event]) -> dict[str, Any]:
