@@ -111,6 +111,21 @@ def write_folder(folder: Path, files: Mapping[str, bytes | memoryview]) -> None:
         flush(folder.parent)
 
 
+def adopt_folder(aside: Path, folder: Path) -> None:
+    """Put a folder that was made aside, on the same disk, in its place; one that is there already is left as it is.
+
+    Raises:
+        OSError: The disk is full or cannot be written; no folder appears.
+    """
+    for path in (*aside.rglob("*"), aside):
+        flush(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with turn(folder.parent):
+        if not folder.exists():
+            aside.replace(folder)
+            flush(folder.parent)
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed writers have left aside in a folder."""
     with turn(folder):

@@ -17,4 +17,5 @@ scrub        personal identifiers inside content, replaced
 snapshot     a frozen, listed training set
 croissant    what a snapshot is, for tools that load data sets
 freeze       how a snapshot is made
+listed       how a snapshot of a table that others keep is made: its rows are listed, not copied
 """

@@ -10,6 +10,13 @@ A snapshot is a folder of five files, named by the digest of its manifest:
     collected.parquet   what shows that every row is as it was collected (`commitment`); snapshots of earlier versions
                         have none
 
+A snapshot of a table that others keep lists rows and copies none (`listed`). In the place of `rows.parquet` it has
+
+    places.parquet      where each row is in its file, in the order of the keys
+    sources.json        the table's data files in order: name, digests, and how many rows of each are listed
+
+and its manifest says which table, at which version. Rows are read from there, each file compared with its digest first.
+
 The tree's leaves are sorted by tag, so presence is shown by one leaf and absence by two neighbours (a non-inclusion
 proof), without revealing anyone else: a tag is a digest that only somebody who knows the pseudonym can compute, and a
 leaf commits to the number of rows without revealing it.
@@ -22,13 +29,14 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from volition.canonical import canonical_json, digest
 from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
@@ -36,10 +44,19 @@ from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import DamagedError, InvalidInputError, ProofError
+from volition.records.commitment import in_hand
 from volition.records.lake import Row, is_sealed
+
+if TYPE_CHECKING:
+    from volition.records.foreign.places import Source
 
 FORMAT: Final = "volition/snapshot/1"
 COLLECTED: Final = "collected.parquet"
+LISTED_FORMAT: Final = "volition/table-snapshot/1"
+"""Of a snapshot of a table that others keep."""
+
+PLACES: Final = "places.parquet"
+SOURCES: Final = "sources.json"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet", COLLECTED)
 _AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
 _KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
@@ -54,6 +71,7 @@ KEYS_SCHEMA: Final = pa.schema(
         ("conversation", pa.string()),  # not there in snapshots of earlier versions
     ]
 )
+PLACES_SCHEMA: Final = pa.schema([("position", pa.int64())])
 ROWS_SCHEMA: Final = pa.schema([("record_id", pa.string()), ("payload", pa.binary()), ("embedding", pa.binary())])
 
 
@@ -159,25 +177,7 @@ class Snapshot:
     @staticmethod
     def read_keys(data: bytes) -> "tuple[Key, ...]":
         """Read the bytes of a `keys.parquet`."""
-        found: list[Key] = []
-        shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
-        # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
-        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
-            columns = batch.to_pydict()
-            columns.setdefault("conversation", [None] * len(batch))
-            for identity, account, people, category, at_us, conversation in zip(
-                *(columns[name] for name in KEYS_SCHEMA.names), strict=True
-            ):
-                key = Key(
-                    record_id=identity,
-                    account=sys.intern(account),
-                    people=shared.setdefault(tuple(people), tuple(people)),
-                    category=sys.intern(category),
-                    collected_us=at_us,
-                    conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
-                )
-                found.append(key)
-        return tuple(found)
+        return tuple(_keys_in(data))
 
     def rows(
         self,
@@ -200,6 +200,8 @@ class Snapshot:
             RefusedError: An account in it was erased.
             ProofError: A file is not the one that was frozen.
         """
+        if self.is_listed:
+            return [*self.iter_listed(parties, without=without, of=of, merged=merged)]
         if not self.has_content:
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
@@ -223,6 +225,79 @@ class Snapshot:
             )
             for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
         ]
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it lists rows of a table that others keep."""
+        return "table" in self.manifest
+
+    def iter_listed(
+        self,
+        parties: Parties,
+        *,
+        without: Collection[str] = (),
+        of: Collection[tuple[str, tuple[str, ...]]] | None = None,
+        merged: Mapping[str, str] | None = None,
+    ) -> Iterator[Row]:
+        """Yield the rows of a table that are listed, read from there, a batch at a time; as `rows` does.
+
+        A row's payload is the table's row: what JSON has no form for as text. That of an account that was erased is
+        empty.
+
+        Raises:
+            InvalidInputError: The places were erased when its model was retired, or the version is not kept any more.
+            DamagedError: A file of the table is gone, or cannot be read.
+            ProofError: A file of the table, or of the snapshot, is not the one that it was.
+        """
+        from volition.records.foreign.places import payloads  # noqa: PLC0415 - what reads tables is seldom needed
+
+        withheld = {*without, *parties.erased_accounts()}
+        merged = parties.changes.merged_pseudonyms() if merged is None else merged
+        rows = (payload for batch in self.listed_batches() for payload in payloads(batch))
+        for key, payload in zip(self.iter_keys(), rows, strict=True):
+            if of is None or (key.account, key.people[:1]) in of:
+                yield Row(
+                    record_id=key.record_id,
+                    account=key.account,
+                    people=key.people,
+                    category=key.category,
+                    collected_us=key.collected_us,
+                    payload={} if key.account in withheld else payload,
+                    embedding=None,
+                    conversation=key.conversation,
+                    merged={one: merged[one] for one in key.people if one in merged} or None,
+                )
+
+    def listed_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of the table that are listed, with the table's columns, in order. Raises as `iter_listed`."""
+        from volition.records.foreign.places import rows_at  # noqa: PLC0415 - as above
+        from volition.records.foreign.version import reopen_version  # noqa: PLC0415
+
+        if not self.has_content:
+            msg = f"Where the rows of snapshot {self.id} lie was erased when its model was forgotten. Take a new one."
+            raise InvalidInputError(msg)
+        table = self.manifest["table"]
+        version = reopen_version(table["form"], table["uri"], table["version"])
+        yield from rows_at(version, self.sources(), self.iter_places())
+
+    def sources(self) -> "list[Source]":
+        """Return the files of the table whose rows are listed, in order. Raises ProofError as `keys`."""
+        from volition.records.foreign.places import Source  # noqa: PLC0415 - as above
+
+        return [Source.of(**one) for one in json.loads(self._read(SOURCES))]
+
+    def iter_places(self) -> Iterator[NDArray[np.int64]]:
+        """Yield where the rows are in their files, in the order of the keys. Raises ProofError as `keys`."""
+        self._check(PLACES)
+        with (self.folder / PLACES).open("rb") as file:
+            for batch in pq.ParquetFile(in_hand(file)).iter_batches(batch_size=_AT_A_TIME, use_threads=False):
+                yield batch.column(0).to_numpy()
+
+    def iter_keys(self) -> Iterator[Key]:
+        """Yield every row without its content, a batch at a time. Raises ProofError as `keys`."""
+        self._check("keys.parquet")
+        with (self.folder / "keys.parquet").open("rb") as file:
+            yield from _keys_in(file)
 
     def count_people(self, merged: Mapping[str, str]) -> int:
         """Return how many people its rows concern; whoever has several identities (`merged`, as in `rows`) is one."""
@@ -249,6 +324,8 @@ class Snapshot:
         Returns:
             An account and the first of a row's people, for each such row.
         """
+        if self.is_listed:  # what files say does not change, or they are not read
+            return set()
         before, after = self.content_digests(), later.content_digests()
         return {
             (key.account, key.people[:1])
@@ -290,20 +367,33 @@ class Snapshot:
         Raises:
             ProofError: A file was changed, or is missing.
         """
-        for name in FILES:
-            known = name != COLLECTED or name in self.manifest["files"]
-            if known and (name != "rows.parquet" or (self.folder / name).exists()):
-                self._read(name)
+        for name in self.manifest["files"]:
+            if name != self._content or self.has_content:
+                self._check(name)
+
+    def _check(self, name: str) -> None:
+        """Compare a file with the manifest's digest, piece by piece. Raises ProofError."""
+        try:
+            with (self.folder / name).open("rb") as file:
+                found = file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ProofError(self._unreadable(name, error)) from error
+        if found != self.manifest["files"][name]:
+            raise ProofError(self._changed(name))
+
+    def _unreadable(self, name: str, error: OSError) -> str:
+        return f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
+
+    def _changed(self, name: str) -> str:
+        return f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
 
     def _read(self, name: str) -> bytes:
         try:
             data = (self.folder / name).read_bytes()
         except OSError as error:
-            msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
-            raise ProofError(msg) from error
+            raise ProofError(self._unreadable(name, error)) from error
         if digest(data) != self.manifest["files"][name]:
-            msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
-            raise ProofError(msg)
+            raise ProofError(self._changed(name))
         return data
 
     def people_leaves(self) -> list[bytes]:
@@ -313,12 +403,36 @@ class Snapshot:
 
     @property
     def has_content(self) -> bool:
-        """Whether the rows' content is there: nobody has erased it."""
-        return (self.folder / "rows.parquet").exists()
+        """Whether the rows' content is there, or where it lies: nobody has erased it."""
+        return (self.folder / self._content).exists()
+
+    @property
+    def _content(self) -> str:
+        return PLACES if self.is_listed else "rows.parquet"
 
     def erase_content(self) -> None:
         """Erase the rows' content. The manifest, keys and tree stay: they prove what the retired model learned from."""
-        (self.folder / "rows.parquet").unlink(missing_ok=True)
+        (self.folder / self._content).unlink(missing_ok=True)
+
+
+def _keys_in(source: bytes | BinaryIO) -> Iterator[Key]:
+    """Read a `keys.parquet`, a few rows at a time."""
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
+    # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
+    for batch in pq.ParquetFile(in_hand(source)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
+        columns = batch.to_pydict()
+        columns.setdefault("conversation", [None] * len(batch))
+        for identity, account, people, category, at_us, conversation in zip(
+            *(columns[name] for name in KEYS_SCHEMA.names), strict=True
+        ):
+            yield Key(
+                record_id=identity,
+                account=sys.intern(account),
+                people=shared.setdefault(tuple(people), tuple(people)),
+                category=sys.intern(category),
+                collected_us=at_us,
+                conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
+            )
 
 
 class LazyRows(Sequence[Row]):

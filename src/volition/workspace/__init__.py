@@ -52,6 +52,8 @@ records      ways in; and what may be used, as a stream
 sources      tables, rows and events of one's own, collected by a mapping
 consumers    what message brokers send, collected
 recordings   recordings of meetings, transcribed track by track
+run_folders   folders of runs that go on, swept once nobody holds them
+listed       training sets that list rows of tables that others keep
 snapshots    training sets, frozen
 training     a training of one's own: any code, from a snapshot to a model in the ledger
 forget_command   the command of one's own that trains again without some rows

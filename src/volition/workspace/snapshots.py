@@ -7,7 +7,7 @@ ledger names it is not opened.
 import shutil
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from volition.canonical import datetime_to_us, text_to_us
 from volition.consent.parties import lost
@@ -19,8 +19,12 @@ from volition.progress import Progress, silent
 from volition.records.freeze import freeze
 from volition.records.snapshot import Snapshot
 from volition.workspace.gate import GateQuestions
+from volition.workspace.listed import list_table, list_within
 from volition.workspace.opened import Opened
 from volition.workspace.records import Records
+
+if TYPE_CHECKING:
+    from volition.records.foreign.mapping import TableMapping
 
 
 class Snapshots:
@@ -47,6 +51,45 @@ class Snapshots:
         permits = self._gate.permits(purpose)
         until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
         return self.freeze(permits, until_us, None, progress)
+
+    def create_from(  # noqa: PLR0913 - a table, and how it is judged
+        self,
+        table: Any,  # noqa: ANN401 - of packages that may be missing
+        mapping: "TableMapping",
+        purpose: str,
+        *,
+        version: str | int | None = None,
+        until: datetime | None = None,
+        progress: Progress = silent,
+    ) -> Snapshot:
+        """List what may be used now of a table that others keep; its rows stay where they are, and are not copied.
+
+        The table must be kept at that version for as long as anybody trains from the snapshot.
+
+        Args:
+            table: A Delta or Iceberg table; or the path of a Parquet file, or of a folder with Parquet files, a Delta
+                or an Iceberg table.
+            mapping: Which of its columns say whose a row is, about whom, of what kind, and when it was collected.
+            purpose: A leaf of the purposes that there are.
+            version: The number of a Delta version, or the id of an Iceberg snapshot; by default the one at which a
+                table was opened, or the newest.
+            until: Leave out what was collected later.
+            progress: Called with how far it has come.
+
+        Raises:
+            InvalidInputError: There is no such purpose, the table or its version is not there, cannot be listed, or a
+                column is not as it must be.
+            DamagedError: A file of the table is gone, or cannot be read.
+            MissingExtraError: What reads the table is not installed.
+            BackendError: The disk is full or cannot be written; no snapshot appears.
+            RefusedError: Somebody said no while it was listed.
+        """
+        permits = self._gate.permits(purpose)
+        until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
+        listed = list_table(
+            self._opened, permits, table, mapping, version=version, until_us=until_us, progress=progress
+        )
+        return self._enter(listed)
 
     def open(self, snapshot: str) -> Snapshot:
         """Open a snapshot by its id.
@@ -90,6 +133,8 @@ class Snapshots:
 
     def freeze(self, permits: Permits, until_us: int, within: Snapshot | None, progress: Progress) -> Snapshot:
         """Freeze what permits let through, within what another snapshot holds where one is given."""
+        if within is not None and within.is_listed:
+            return self._enter(list_within(self._opened, permits, within, until_us=until_us, progress=progress))
         # A snapshot made within an earlier one loses only refused rows, even where a family that brought a category
         # is not installed any more.
         before = () if within is None else (key.category for key in within.keys)
@@ -108,6 +153,10 @@ class Snapshots:
             encoder_id=None if encoder is None else encoder.id,
             progress=progress,
         )
+        return self._enter(snapshot)
+
+    def _enter(self, snapshot: Snapshot) -> Snapshot:
+        """Enter a snapshot in the ledger, unless somebody has said no meanwhile."""
         body = {
             "snapshot": snapshot.id,
             "purpose": snapshot.purpose,

@@ -14,19 +14,17 @@ What it guarantees:
 - A no that comes while it learns is asked about again when it has learnt: then there is no model.
 """
 
-import fcntl
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from volition.canonical import canonical_json
 from volition.errors import BackendError, InvalidInputError, RefusedError
-from volition.files import turn, write_file
+from volition.files import write_file
 from volition.learning.audit.finding import FAIL, Finding
 from volition.learning.audit.groups import regions_on_record
 from volition.learning.audit.measured import Floats, Measured, attack_on_losses, measured_findings
@@ -45,6 +43,7 @@ from volition.workspace.audiences import Audiences
 from volition.workspace.gate import GateQuestions
 from volition.workspace.opened import Opened
 from volition.workspace.records import Records
+from volition.workspace.run_folders import run_folder
 from volition.workspace.snapshots import Snapshots
 from volition.workspace.training_settings import RETIRED
 
@@ -226,7 +225,7 @@ class OwnTrainings:
         if held_out is None:
             held_out = 0 if earlier is None else int(earlier.model.settings["held_out"])
         # Its end is the snapshot's name: what erases a stale snapshot erases what was made of it, too.
-        with _run_folder(self._opened.folder / "runs", f"{_RUN}{name}-", f"-{frozen.id}") as folder:
+        with run_folder(self._opened.folder / "runs", _RUN, f"{name}-", f"-{frozen.id}") as folder:
             run = Run(self._opened, self._records, frozen, folder, held_out=held_out)
             if earlier is not None and self._grade(name) == Grade.APPROXIMATE:
                 run.unlearning = self._unlearning(run, earlier, frozen)
@@ -349,6 +348,9 @@ def frozen_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
     opened: Opened, judge: Judge, snapshot: Snapshot, held_out: int, batch_rows: int, share: int, shares: int
 ) -> Iterator[Any]:
     """Yield one share of a snapshot's rows to learn from, each judged when it is handed out."""
+    if snapshot.is_listed:  # of any size: a batch at a time
+        learnt = (row for row in snapshot.iter_listed(opened.parties) if not split([row], held_out)[1])
+        return judged(islice(learnt, share, None, shares), judge, batch_rows=batch_rows)
     rows = split(snapshot.rows(opened.parties), held_out)[0]
     own = rows[share::shares]  # some of each account: shares are as large as one another
     return judged(own, judge, batch_rows=batch_rows)
@@ -372,30 +374,3 @@ def _reopened_judge(folder: Path, purpose: str) -> Judge:
 
 def _records(opened: Opened) -> Records:
     return Records(opened, GateQuestions(opened), Audiences(opened))
-
-
-@contextmanager
-def _run_folder(runs: Path, prefix: str, suffix: str) -> Iterator[Path]:
-    """Make a folder for a run and hold it for as long as that goes on, as the kernel knows it; then remove it."""
-    with turn(runs):
-        _sweep(runs)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=runs))
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(descriptor)
-
-
-def _sweep(runs: Path) -> None:
-    """Remove what killed trainings have left: folders of runs that nobody holds."""
-    for folder in runs.glob(f"{_RUN}*"):
-        with suppress(OSError):
-            descriptor = os.open(folder, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(descriptor)

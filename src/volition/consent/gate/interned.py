@@ -107,6 +107,10 @@ class InternedGate:
         """
         return self._folded(self._numbered(asked), asked, np.arange(len(asked)))
 
+    def meant(self, asked: Asked) -> tuple[Texts, Texts]:
+        """Return who is meant: accounts as ids, and people as parties; empty texts where nobody is."""
+        return self._accounts.meant(asked.account), self._people.meant(asked.people)
+
     def _folded(self, rows: "_Rows", asked: Asked, which: NDArray[np.int64]) -> Folded:
         """Fold rows, which are some of those asked about: their places are `which`."""
         since_us = self._latest(rows, lambda column: column.since_us)
@@ -292,6 +296,14 @@ class _Interned:
 
     def numbers(self, texts: Texts) -> NDArray[np.int32]:
         """Return the number of each row's text."""
+        return self._known(texts).take(texts.number)
+
+    def meant(self, texts: Texts) -> Texts:
+        """Return whom each row's text means; an empty text where nobody is meant."""
+        return Texts(texts.number, [self.members.meant[number] for number in self._known(texts).tolist()])
+
+    def _known(self, texts: Texts) -> NDArray[np.int32]:
+        """Return the number of each different text; those not met before get one."""
         known = self._number
         fresh = [one for one in dict.fromkeys(texts.values) if one not in known]
         if fresh:
@@ -303,5 +315,4 @@ class _Interned:
                 ["" if isinstance(one, Unnamed) else one for one in found],
                 [REASON_CODES[one.reason] if isinstance(one, Unnamed) else 0 for one in found],
             )
-        of_values = np.fromiter(map(known.__getitem__, texts.values), np.int32, len(texts.values))
-        return of_values.take(texts.number)
+        return np.fromiter(map(known.__getitem__, texts.values), np.int32, len(texts.values))

@@ -23,4 +23,8 @@ relation   DuckDB
 frame      Spark and Spark Connect
 forms      which of these forms a table has
 written    what may be used, written to a file that appears whole or not at all
+version    a table at one version: its data files, their rows and digests
+answers    what every row gets at one instant, and whom it names, from the gate or from a table of party sets
+part       which rows of one data file may be used, without a byte of what they say
+places     rows of a table at a version, read back by where they are in its files
 """

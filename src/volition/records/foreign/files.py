@@ -39,12 +39,21 @@ def permitted_path(judge: RowJudge, path: Path) -> pa.RecordBatchReader:
         from deltalake import DeltaTable  # noqa: PLC0415 - an extra
 
         return permitted_delta(judge, DeltaTable(str(path)))
-    metadata = path if path.name.endswith(".metadata.json") else _newest_metadata(path)
+    metadata = path if path.name.endswith(".metadata.json") else newest_metadata(path)
     if metadata is not None:
         require_extra("pyiceberg", what="Reading an Iceberg table")
         from pyiceberg.table import StaticTable  # noqa: PLC0415 - an extra
 
         return permitted_iceberg(judge, StaticTable.from_metadata(str(metadata)))
+    return permitted_dataset(judge, open_dataset(path))
+
+
+def open_dataset(path: Path) -> "Dataset":
+    """Open a Parquet file, or a folder of them, as a dataset.
+
+    Raises:
+        InvalidInputError: There is nothing, or nothing of these.
+    """
     import pyarrow.dataset as ds  # noqa: PLC0415 - not where no file is read
 
     if not path.exists():
@@ -59,7 +68,7 @@ def permitted_path(judge: RowJudge, path: Path) -> pa.RecordBatchReader:
     if not found.files:
         msg = f"{path} holds no Parquet files, and no Delta or Iceberg table."
         raise InvalidInputError(msg)
-    return permitted_dataset(judge, found)
+    return found
 
 
 def permitted_delta(judge: RowJudge, table: "DeltaTable") -> pa.RecordBatchReader:
@@ -88,7 +97,7 @@ def permitted_iceberg(judge: RowJudge, table: Any) -> pa.RecordBatchReader:  # n
     return pa.RecordBatchReader.from_batches(reader.schema, _read(permitted_batches(judge, reader)))
 
 
-def _newest_metadata(folder: Path) -> Path | None:
+def newest_metadata(folder: Path) -> Path | None:
     """Return the newest metadata of an Iceberg table in a folder: the one with the highest number in front."""
     found = list((folder / "metadata").glob("*.metadata.json")) if folder.is_dir() else []
     return max(

@@ -1,7 +1,7 @@
 """Which columns of a table say whose each row is, whom it concerns, of what kind it is, and when it was collected."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -25,6 +25,8 @@ class TableMapping:
         category_column: Column of the category.
         conversation_column: Column of what each row's meeting, channel or file is called, empty where it is of none.
             Without it, what could be of a conversation that was left out is refused.
+        record_column: Column of what identifies a row, each another one; none where its place in its file does. Only
+            snapshots use it.
         zone: Where the times of a column without a time zone were read off a clock, such as "UTC", "Europe/Berlin".
             Of an hour that came twice the first is meant.
         people_are: Whether people are named by registered ids, or by pseudonyms. A name with "person:" or
@@ -38,6 +40,7 @@ class TableMapping:
     category: str | None = None
     category_column: str | None = None
     conversation_column: str | None = None
+    record_column: str | None = None
     zone: str | None = None
     people_are: Literal["ids", "pseudonyms"] = "ids"
 
@@ -60,13 +63,32 @@ class TableMapping:
         named = (self.account_column, self.people, self.category_column, self.time, self.conversation_column)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
+    @property
+    def listed_columns(self) -> tuple[str, ...]:
+        """The columns that decide, and the one that identifies a row, each once."""
+        return tuple(dict.fromkeys((*self.columns, *([] if self.record_column is None else [self.record_column]))))
+
+    def record_keys(self, batch: pa.RecordBatch) -> pa.Array | None:
+        """Return what identifies each row as text, null where nothing does; none where no column says it.
+
+        Raises:
+            InvalidInputError: The column is missing, or holds neither texts nor whole numbers.
+        """
+        if self.record_column is None:
+            return None
+        _check_once((self.record_column,), batch.schema.names)
+        column = _as_text(_sound(batch[self.record_column], self.record_column), self.record_column)
+        column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        return column.cast(pa.large_string())
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as a JSON object; `TableMapping(**mapping.to_json()) == mapping`."""
+        found = {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: value for name, value in found.items() if value is not None}
+
     def check(self, columns: Sequence[str]) -> None:
         """Check that a table has the columns, each once. Raises InvalidInputError."""
-        for name in self.columns:
-            if list(columns).count(name) != 1:
-                how_many = "no" if name not in columns else "more than one"
-                msg = f"The table has {how_many} column {name!r}. Its columns are: {', '.join(map(str, columns))}."
-                raise InvalidInputError(msg)
+        _check_once(self.columns, columns)
 
     def asked(self, batch: pa.RecordBatch) -> Asked:
         """Return what a batch with at least the columns asks, row by row.
@@ -106,6 +128,14 @@ class TableMapping:
             )
             raise InvalidInputError(msg)
         return _zoned(column, self.zone)
+
+
+def _check_once(wanted: Sequence[str], columns: Sequence[str]) -> None:
+    for name in wanted:
+        if list(columns).count(name) != 1:
+            how_many = "no" if name not in columns else "more than one"
+            msg = f"The table has {how_many} column {name!r}. Its columns are: {', '.join(map(str, columns))}."
+            raise InvalidInputError(msg)
 
 
 def _said(found: dict[str, pa.Array], column: str | None, value: str | None, rows: int) -> Texts:
