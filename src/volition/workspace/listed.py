@@ -14,6 +14,8 @@ from volition.workspace.opened import Opened
 from volition.workspace.run_folders import run_folder
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from volition.records.foreign.mapping import TableMapping
     from volition.records.listed import Listing
     from volition.records.snapshot import Snapshot
@@ -29,6 +31,7 @@ def list_table(  # noqa: PLR0913 - a table, and how it is judged
     *,
     version: str | int | None,
     until_us: int,
+    session: "SparkSession | None" = None,
     progress: Progress,
 ) -> "Snapshot":
     """List what may be used of a table for the permits' purpose at their instant.
@@ -40,6 +43,7 @@ def list_table(  # noqa: PLR0913 - a table, and how it is judged
         mapping: Which columns decide.
         version: Of the table; by default the one at which it was opened, or the newest.
         until_us: Leave out what was collected later.
+        session: Of Spark, or Spark Connect, which reads the table; by default this process does.
         progress: Called as it advances.
 
     Raises:
@@ -62,7 +66,14 @@ def list_table(  # noqa: PLR0913 - a table, and how it is judged
         version=found, mapping=mapping, permits=permits, checkpoint=_checkpoint(opened), until_us=until_us
     )
     with run_folder(opened.folder / "runs", _KIND, "") as folder:
-        parts = list_files(found, mapping, answers, folder, until_us=until_us, progress=progress)
+        if session is None:
+            parts = list_files(found, mapping, answers, folder, until_us=until_us, progress=progress)
+        else:
+            from volition.records.foreign.cluster import list_files_on  # noqa: PLC0415
+
+            parts = list_files_on(
+                session, found, mapping, answers, folder, at_us=permits.at_us, until_us=until_us, progress=progress
+            )
         return join_parts(opened.folder / "snapshots", _aside(folder), listing, parts, progress=progress)
 
 

@@ -24,6 +24,8 @@ from volition.workspace.opened import Opened
 from volition.workspace.records import Records
 
 if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
     from volition.records.foreign.mapping import TableMapping
 
 
@@ -60,6 +62,7 @@ class Snapshots:
         *,
         version: str | int | None = None,
         until: datetime | None = None,
+        session: "SparkSession | None" = None,
         progress: Progress = silent,
     ) -> Snapshot:
         """List what may be used now of a table that others keep; its rows stay where they are, and are not copied.
@@ -74,6 +77,8 @@ class Snapshots:
             version: The number of a Delta version, or the id of an Iceberg snapshot; by default the one at which a
                 table was opened, or the newest.
             until: Leave out what was collected later.
+            session: Of Spark, or Spark Connect: its executors read the table, and the snapshot is the same, byte for
+                byte. By default this process reads it.
             progress: Called with how far it has come.
 
         Raises:
@@ -87,7 +92,14 @@ class Snapshots:
         permits = self._gate.permits(purpose)
         until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
         listed = list_table(
-            self._opened, permits, table, mapping, version=version, until_us=until_us, progress=progress
+            self._opened,
+            permits,
+            table,
+            mapping,
+            version=version,
+            until_us=until_us,
+            session=session,
+            progress=progress,
         )
         return self._enter(listed)
 

@@ -87,9 +87,9 @@ class GateAnswers:
         account, people = self._gate.meant(asked)
         pseudonyms = Texts(people.number, [one and one.removeprefix(_PERSON) for one in people.values])
         return Named(
-            account=_column(account),
-            people=_lists(_column(pseudonyms), asked.lengths),
-            category=_column(asked.category),
+            account=column_of(account),
+            people=lists_of(column_of(pseudonyms), asked.lengths),
+            category=column_of(asked.category),
             conversation=self._conversations_of(account, asked.conversation),
         )
 
@@ -218,12 +218,13 @@ def _keys(asked: Asked, rows: NDArray[np.int64]) -> Iterator[SetKey]:
         yield account, category, conversation, tuple(people[start:end])
 
 
-def _column(texts: Texts) -> pa.Array:
+def column_of(texts: Texts) -> pa.Array:
     """Return a column as plain text: what a dictionary holds beside it would be written, too."""
     return pa.array(texts.values, pa.string()).take(pa.array(texts.number))
 
 
-def _lists(values: pa.Array, lengths: NDArray[np.int64]) -> pa.Array:
+def lists_of(values: pa.Array, lengths: NDArray[np.int64]) -> pa.Array:
+    """Return lists of values that lie one after the other, so many in each."""
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), values)
 
