@@ -187,10 +187,9 @@ def test_groups_of_a_part_do_not_hang_on_how_rows_come():
     found = []
     for size in (1000, GROUP_ROWS + 10):
         sink = io.BytesIO()
-        writer = GroupWriter(sink, batch.schema, compression="zstd")
-        for start in range(0, batch.num_rows, size):
-            writer.write(batch.slice(start, size))
-        writer.close()
+        with GroupWriter(sink, batch.schema, compression="zstd") as writer:
+            for start in range(0, batch.num_rows, size):
+                writer.write(batch.slice(start, size))
         found.append(sink.getvalue())
     assert found[0] == found[1]
     assert pq.read_metadata(io.BytesIO(found[0])).num_row_groups == 2

@@ -34,7 +34,7 @@ from volition_formats.release import (
     release_files,
 )
 from volition_formats.report import NotEvidenceError, RefusedError, Report, demand
-from volition_formats.snapshot import Snapshot, check_manifest, check_people, check_rows, records
+from volition_formats.snapshot import Snapshot, check_manifest, check_people, check_rows, claims, records
 from volition_formats.spellings import (
     MALFORMED,
     Json,
@@ -298,11 +298,9 @@ class Bundle:
             within is None or self.first.get(("snapshot", within), snapshot.seq) < snapshot.seq,
             "It is within no earlier snapshot.",
         )
-        for name, digest in manifest["files"].items():
-            if name != "rows.parquet":
-                demand(
-                    digest_of(self.members[f"{folder}/{name}"]) == digest, f"{name} is not the file of the manifest."
-                )
+        for name in {"keys.parquet", "people.json", "collected.parquet"} & set(manifest["files"]):
+            there = digest_of(self.members[f"{folder}/{name}"])
+            demand(there == manifest["files"][name], f"{name} is not the file of the manifest.")
         snapshot.rows = read_keys(self.members[f"{folder}/keys.parquet"])
         check_rows(manifest, snapshot.rows, until)
         check_people(manifest, snapshot.rows, self.members[f"{folder}/people.json"])
@@ -316,10 +314,7 @@ class Bundle:
             early, late = snapshot.groups.get(group, (row["collected_us"], row["collected_us"]))
             snapshot.groups[group] = (min(early, row["collected_us"]), max(late, row["collected_us"]))
         snapshot.holds = True
-        self.report.claimed.append(
-            f"snapshot {snapshot.name}: how many records were read and dropped for which reason, that none was left out"
-            " that had a permit, what the records say, and the encoder"
-        )
+        self.report.claimed.append(claims(snapshot))
         return f"{len(snapshot.rows)} rows of {manifest['people']['size']} people, frozen as of {manifest['at']}."
 
     def judged(self, seq: int, snapshot: Snapshot) -> int:
@@ -530,7 +525,7 @@ class Bundle:
         if self.readable:
             self.replay()
         for snapshot in self.snapshots.values():
-            if snapshot.holds:
+            if snapshot.holds and "table" not in snapshot.manifest:
                 self.report.check(f"collection of {snapshot.name}", partial(self.collection, snapshot))
         for model, seq, snapshot in working:
             if model in self.releases and snapshot.holds:

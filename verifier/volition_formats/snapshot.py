@@ -35,17 +35,25 @@ KEYS_SCHEMA = {
 }
 
 
+PLACES_SCHEMA = {"position": "int64"}
+
+
 ROWS_SCHEMA = {"embedding": "binary", "payload": "binary", "record_id": "string"}
 
 
 def check_manifest(manifest: Object) -> None:
     """The manifest has its form."""
-    files = manifest["files"]
-    collected = {"collected"} if "collected.parquet" in files else set()
+    files, form = manifest["files"], "volition/snapshot/1"
+    further = {"collected"} if "collected.parquet" in files else set()
     known = {"keys.parquet", "people.json", "rows.parquet"}
-    demand(set(manifest) == MANIFEST | collected, "The manifest has other keys.")
+    if "table" in manifest:
+        further, form = {"table"}, "volition/table-snapshot/1"
+        known = {"keys.parquet", "people.json", "places.parquet", "sources.json"}
+        check_table(manifest["table"])
+        demand("collected.parquet" not in files and manifest["encoder"] is None, "Rows of a table have neither.")
+    demand(set(manifest) == MANIFEST | further, "The manifest has other keys.")
     demand(
-        manifest["format"] == "volition/snapshot/1"
+        manifest["format"] == form
         and re.fullmatch("[a-z][a-z0-9_-]{0,31}(/[a-z0-9][a-z0-9_-]{0,31})?", text(manifest["purpose"])),
         "The manifest has another form.",
     )
@@ -70,6 +78,21 @@ def check_manifest(manifest: Object) -> None:
     demand(all(map(is_count, manifest["accounts"].values())), "Rows by account have another form.")
 
 
+def check_table(table: Object) -> None:
+    """What the manifest says of a table that others keep has its form."""
+    demand(set(table) == {"form", "uri", "version", "mapping"}, "Its table has other keys.")
+    for one in (table["form"], table["uri"], table["version"], *dict(table["mapping"]).values()):
+        text(one)
+
+
+def claims(snapshot: Snapshot) -> str:
+    """What its manifest says and nobody can check offline."""
+    told = f"snapshot {snapshot.name}: how many records were read and dropped for which reason, that none was left out"
+    if "table" in snapshot.manifest:
+        return f"{told} that had a permit, and that the rows are the table's: the log says nothing of their collection"
+    return f"{told} that had a permit, what the records say, and the encoder"
+
+
 def check_rows(manifest: Object, rows: list[Object], until: int) -> None:
     """The rows are those that the manifest counts."""
     kept = {name: counts["kept"] for name, counts in manifest["rows"].items() if counts["kept"]}
@@ -84,7 +107,8 @@ def check_rows(manifest: Object, rows: list[Object], until: int) -> None:
     older = {key: kind for key, kind in KEYS_SCHEMA.items() if key != "conversation"}
     lacking = manifest["schema"].get("keys.parquet") == older
     demand(not lacking or all(row["conversation"] is None for row in rows), "The schema is another one.")
-    schema = {"keys.parquet": older if lacking else KEYS_SCHEMA, "rows.parquet": ROWS_SCHEMA}
+    content = {"places.parquet": PLACES_SCHEMA} if "table" in manifest else {"rows.parquet": ROWS_SCHEMA}
+    schema = {"keys.parquet": older if lacking else KEYS_SCHEMA, **content}
     demand(same(manifest["schema"], schema), "The schema is another one.")
 
 

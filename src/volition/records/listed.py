@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -137,14 +137,14 @@ def join_parts(
         ProofError: A part is not of the form that `list_part` gives it, or holds other rows than were counted.
     """
     try:
-        with ExitStack() as open_files:
+        with ExitStack() as opened:
             joined = _Joined(
-                *(open_files.enter_context((aside / name).open("wb")) for name in ("keys.parquet", PLACES))
+                opened.enter_context(_writer(aside / "keys.parquet", KEYS_SCHEMA, opened, PLAIN)),
+                opened.enter_context(_writer(aside / PLACES, PLACES_SCHEMA, opened, {"compression": "zstd"})),
             )
             for part in parts:
                 joined.add(part)
                 progress("listing", joined.rows, 0)
-            joined.close()
         manifest = listing.manifest() | {
             "rows": PartCounts.sum(joined.counts).rows,
             "accounts": dict(sorted(joined.accounts.items())),
@@ -166,16 +166,20 @@ def join_parts(
     return Snapshot.open(snapshots / name)
 
 
+def _writer(path: Path, schema: pa.Schema, opened: ExitStack, options: Mapping[str, Any]) -> GroupWriter:
+    return GroupWriter(opened.enter_context(path.open("wb")), schema, **options)
+
+
 class _Joined:
     """The rows of all parts, written one after the other, and counted."""
 
-    def __init__(self, keys: BinaryIO, places: BinaryIO) -> None:
+    def __init__(self, keys: GroupWriter, places: GroupWriter) -> None:
         self.sources: list[Source] = []
         self.counts: list[PartCounts] = []
         self.accounts: Counter[str] = Counter()
         self.rows = 0
-        self._keys = GroupWriter(keys, KEYS_SCHEMA, **PLAIN)
-        self._places = GroupWriter(places, PLACES_SCHEMA, compression="zstd")
+        self._keys = keys
+        self._places = places
         self._people: list[pa.Table] = []
         self._waiting = 0
 
@@ -210,11 +214,6 @@ class _Joined:
         counted = pa.concat_tables([empty, *self._people])
         summed = counted.group_by("person", use_threads=False).aggregate([("rows", "sum")])
         return summed.rename_columns(["person", "rows"])
-
-    def close(self) -> None:
-        """Write the ends of both files."""
-        self._keys.close()
-        self._places.close()
 
 
 def list_files(  # noqa: PLR0913 - what a list hangs on
@@ -260,13 +259,11 @@ def narrow(before: Snapshot, permits: Permits, aside: Path, *, until_us: int) ->
     path = aside / "part"
     for source in before.sources():
         counts: dict[str, dict[str, Any]] = {}
-        with path.open("wb") as sink:
-            writer = GroupWriter(sink, PART_SCHEMA, compression="zstd")
+        with path.open("wb") as sink, GroupWriter(sink, PART_SCHEMA, compression="zstd") as writer:
             rows = islice(zip(places, keys, strict=False), source.rows)
             while some := [*islice(rows, _AT_A_TIME)]:
                 left = [(place, key) for place, key in some if _counted(counts, key, earliest.refusal(key), until_us)]
                 writer.write(_batch_of(left))
-            writer.close()
         yield ListedPart(name=source.name, digests=source.digests, path=path, counts=PartCounts(rows=counts))
 
 

@@ -175,6 +175,12 @@ class Models:
             if snapshot is None
             else self._snapshots.open(snapshot)
         )
+        if frozen.is_listed:
+            msg = (
+                f"Snapshot {frozen.id} lists rows of a table, of which no family knows the columns. Train from it by "
+                "code of your own: `workspace.models.training(...)`."
+            )
+            raise InvalidInputError(msg)
         self.check_fresh(frozen)
         trained = train(
             learner,

@@ -10,10 +10,12 @@ table, a task for each file, and `records.listed` joins them.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -110,17 +112,16 @@ def list_part(  # noqa: PLR0913 - all that a part hangs on
         InvalidInputError: A column is missing or of another type.
     """
     counted, prefix, first = _Counted(answers.categories), file_tag(file), 0
-    writer = GroupWriter(sink, PART_SCHEMA, compression="zstd")
-    for batch in _small(batches):
-        asked = mapping.asked(batch)
-        codes = answers.codes(asked)
-        codes = np.where((codes == 0) & (asked.collected_us > until_us), np.int8(_LEFT_OUT), codes)
-        counted.add(asked, codes)
-        rows = np.flatnonzero(codes == 0)
-        if len(rows):
-            writer.write(_listed(asked.take(rows), mapping.record_keys(batch), rows, first, prefix, answers))
-        first += batch.num_rows
-    writer.close()
+    with GroupWriter(sink, PART_SCHEMA, compression="zstd") as writer:
+        for batch in _small(batches):
+            asked = mapping.asked(batch)
+            codes = answers.codes(asked)
+            codes = np.where((codes == 0) & (asked.collected_us > until_us), np.int8(_LEFT_OUT), codes)
+            counted.add(asked, codes)
+            rows = np.flatnonzero(codes == 0)
+            if len(rows):
+                writer.write(_listed(asked.take(rows), mapping.record_keys(batch), rows, first, prefix, answers))
+            first += batch.num_rows
     return counted.counts()
 
 
@@ -205,8 +206,18 @@ class GroupWriter:
             rest = table.slice(GROUP_ROWS)
             self._waiting, self._there = rest.to_batches(), rest.num_rows
 
-    def close(self) -> None:
-        """Write what is left, and the end of the file; the sink stays open."""
+    def __enter__(self) -> Self:
+        """Write in a `with` block; the sink stays open."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what is left, and the end of the file; after an error it is no file that anybody reads."""
+        if error is not None:
+            with suppress(pa.ArrowException, OSError, ValueError):
+                self._writer.close()
+            return
         if self._there:
             table = pa.Table.from_batches(self._waiting, self._schema)
             self._writer.write_table(table.combine_chunks(), row_group_size=GROUP_ROWS)

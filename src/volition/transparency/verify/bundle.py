@@ -13,7 +13,8 @@
 - *snapshot S*: the manifest and the files are those that the log names, the manifest's checkpoint is a prefix of this
   very log from before the snapshot, and every statement of the manifest follows from the rows or is told as claimed.
 - *collection of S*: each row is as an entry from before the snapshot says that it was collected; of rows that are older
-  than such entries it is told that it is not known.
+  than such entries it is told that it is not known. Of rows of a table that others keep the log says nothing: there is
+  no such check, and it is told as claimed.
 - *permits of S*: for each row, the log as it was before the snapshot's entry gives everyone concerned a permit at the
   snapshot's instant, by the reference in `permits`; *permits of S, entered*: and still when it was entered.
 - *permits of M, trained* and *released*: no row was refused when a model was recorded, and whenever it was released;
@@ -56,7 +57,7 @@ from volition.transparency.verify.looked import check_access_entries
 from volition.transparency.verify.models import Models, read_models
 from volition.transparency.verify.releases import CheckedRelease, card_in, check_release, release_files
 from volition.transparency.verify.replay import Replay, check_not_stale, replay_permits
-from volition.transparency.verify.snapshots import CLAIMED, EVIDENCE, Evidence, evidence_of, read_evidence
+from volition.transparency.verify.snapshots import EVIDENCE, Evidence, evidence_of, lists_table, read_evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +146,8 @@ def _of_models(
 ) -> Iterator[Check]:
     """Check what the working models learned from, and their releases."""
     snapshots = [*dict.fromkeys(model.snapshot for model in models.working)]
-    logged = {name: logged_before(log.entries, log.named("snapshot", name).seq) for name in snapshots}
+    collected = [name for name in snapshots if not lists_table(archive, name)]
+    logged = {name: logged_before(log.entries, log.named("snapshot", name).seq) for name in collected}
     with collections_of(archive, logged) as collections:
         evidences: dict[str, Evidence] = {}
         for snapshot in snapshots:
@@ -153,11 +155,12 @@ def _of_models(
             yield check
             if evidence is not None:
                 evidences[snapshot] = evidence
-                told.claimed.append(f"snapshot {snapshot}: {CLAIMED}")
+                told.claimed.append(f"snapshot {snapshot}: {evidence.claimed}")
         if unreadable is None:  # of a log that cannot be read, nothing can be asked
             yield from _replays(log, models, evidences, told)
-        for snapshot in evidences:
-            yield collections.check(snapshot)
+        for snapshot, evidence in evidences.items():
+            if not evidence.lists_table:
+                yield collections.check(snapshot)
     for model in models.working:
         if model.released_us is not None and model.snapshot in evidences:
             release = partial(check_release, archive, model, evidences[model.snapshot], log, unreadable)

@@ -10,7 +10,18 @@ from volition.consent.terms.vocabulary import BUILT_IN
 from volition.errors import ProofError
 from volition.ledger import merkle
 from volition.ledger.entry import Entry
-from volition.records.snapshot import COLLECTED, FORMAT, ROWS_SCHEMA, person_leaf, person_tag, rows_commitment
+from volition.records.snapshot import (
+    COLLECTED,
+    FORMAT,
+    LISTED_FORMAT,
+    PLACES,
+    PLACES_SCHEMA,
+    ROWS_SCHEMA,
+    SOURCES,
+    person_leaf,
+    person_tag,
+    rows_commitment,
+)
 from volition.transparency.verify import forms
 from volition.transparency.verify.archive import Archive
 from volition.transparency.verify.keys import Keys
@@ -24,6 +35,12 @@ CLAIMED: Final = (
     "records say (rows.parquet), and with which encoder vectors were made"
 )
 """What a manifest says and nobody can check without the records."""
+
+CLAIMED_OF_TABLE: Final = (
+    "how many rows were read and dropped for which reason, that none was left out that had a permit, and that the rows "
+    "are the table's, of whom and of when they say: the log does not say how they were collected"
+)
+"""What a manifest says of a table that others keep, and nobody can check without it."""
 
 _MANIFEST: Final = (
     "format",
@@ -41,6 +58,8 @@ _MANIFEST: Final = (
 )
 _FILES: Final = ("keys.parquet", "people.json", "rows.parquet")
 _LATER: Final = "collected"  # not in manifests of earlier versions
+_TABLE: Final = "table"  # in those of snapshots that list rows of a table
+_TABLE_FILES: Final = ("keys.parquet", "people.json", PLACES, SOURCES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +81,16 @@ class Evidence:
     manifest: Mapping[str, Any]
     keys: Keys
     entry: Entry
+
+    @property
+    def lists_table(self) -> bool:
+        """Whether its rows lie in a table that others keep."""
+        return _TABLE in self.manifest
+
+    @property
+    def claimed(self) -> str:
+        """What its manifest says and nobody can check."""
+        return CLAIMED_OF_TABLE if self.lists_table else CLAIMED
 
     def __str__(self) -> str:
         """Say what was found."""
@@ -102,15 +131,48 @@ def evidence_of(manifest: Mapping[str, Any]) -> tuple[str, ...]:
 
 def read_manifest(data: bytes) -> Mapping[str, Any]:
     """Read a manifest: in its one form, and with no statement that no reader knows."""
-    manifest = forms.fields(forms.read_canonical(data, "The manifest"), "The manifest", _MANIFEST, (_LATER,))
+    written = forms.read_canonical(data, "The manifest")
+    if isinstance(written, Mapping) and _TABLE in written:
+        manifest = forms.fields(written, "The manifest", (*_MANIFEST, _TABLE))
+        _check_table(manifest)
+    else:
+        manifest = forms.fields(written, "The manifest", _MANIFEST, (_LATER,))
+        forms.fields(manifest["files"], "The manifest's files", (*_FILES, COLLECTED) if _LATER in manifest else _FILES)
     forms.fields(manifest["people"], "The manifest's people", ("size", "root"))
-    forms.fields(manifest["files"], "The manifest's files", (*_FILES, COLLECTED) if _LATER in manifest else _FILES)
-    forms.fields(manifest["schema"], "The manifest's schema", ("keys.parquet", "rows.parquet"))
+    forms.fields(manifest["schema"], "The manifest's schema", _schema(manifest))
     if manifest["encoder"] is not None:
         forms.from_hex(manifest["encoder"], "The manifest's encoder")
     for name, value in manifest["files"].items():
         forms.from_hex(value, f"The manifest's digest of {name}")
     return manifest
+
+
+def _check_table(manifest: Mapping[str, Any]) -> None:
+    """Check what a manifest says of a table that others keep."""
+    forms.fields(manifest["files"], "The manifest's files", _TABLE_FILES)
+    table = forms.fields(manifest[_TABLE], "The manifest's table", ("form", "uri", "version", "mapping"))
+    for name in ("form", "uri", "version"):
+        forms.text(table[name], f"The table's {name}")
+    if not isinstance(table["mapping"], Mapping):
+        raise ProofError("The table's mapping is no object.")
+    for name, value in table["mapping"].items():
+        forms.text(value, f"The {name} of the table's mapping")
+    if manifest["encoder"] is not None:
+        raise ProofError("The manifest names an encoder, and rows of a table have no vectors.")
+
+
+def _schema(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the columns of the file that stands for the content."""
+    name, schema = (PLACES, PLACES_SCHEMA) if _TABLE in manifest else ("rows.parquet", ROWS_SCHEMA)
+    return {"keys.parquet": {}, name: {field.name: str(field.type) for field in schema}}
+
+
+def lists_table(archive: Archive, snapshot: str) -> bool:
+    """Say whether a snapshot's manifest says that its rows lie in a table; nothing of it was checked."""
+    try:
+        return _TABLE in read_manifest(archive[f"snapshots/{snapshot}/manifest.json"])
+    except ProofError:
+        return False
 
 
 def _purposes(log: Log, entry: Entry) -> tuple[str, ...]:
@@ -121,8 +183,9 @@ def _purposes(log: Log, entry: Entry) -> tuple[str, ...]:
 
 def _check_claims(manifest: Mapping[str, Any], snapshot: str, entry: Entry, log: Log) -> None:
     """Check what a manifest says of itself: its form, its name, its purpose, its instant, and its place in the log."""
-    if manifest["format"] != FORMAT:
-        raise ProofError(f"The manifest has the format {manifest['format']!r}, not {FORMAT!r}.")
+    known = LISTED_FORMAT if _TABLE in manifest else FORMAT
+    if manifest["format"] != known:
+        raise ProofError(f"The manifest has the format {manifest['format']!r}, not {known!r}.")
     if forms.text(manifest["purpose"], "The manifest's purpose") not in _purposes(log, entry):
         raise ProofError(f"The manifest's purpose {manifest['purpose']!r} is none that anybody could be asked about.")
     if snapshot != f"{manifest['purpose'].replace('/', '-')}-{entry.body['manifest'][:12]}":
@@ -166,7 +229,7 @@ def _check_rows(manifest: Mapping[str, Any], keys: Keys) -> None:
             kept[category] = counts["kept"]
     if not forms.same(kept, keys.categories()) or not forms.same(manifest["accounts"], keys.accounts()):
         raise ProofError("The counts in the manifest are not those of the rows.")
-    schema = {"keys.parquet": keys.schema, "rows.parquet": {field.name: str(field.type) for field in ROWS_SCHEMA}}
+    schema = _schema(manifest) | {"keys.parquet": keys.schema}
     if not forms.same(manifest["schema"], schema):
         raise ProofError("The columns that the manifest names are not those of the rows.")
     if len(keys) and keys.span_us()[1] > text_to_us(manifest["collected_until"]):

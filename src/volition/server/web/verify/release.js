@@ -280,7 +280,7 @@
       return `${category}: ${read} read${why ? `, dropped ${why}` : ""}`;
     });
     report.claimed.push(`${name}: how many records were read and dropped for which reason (${counts.join("; ") || "none"}); that none was left out that had a`
-      + ` permit; what the records say${manifest.encoder === null ? "" : "; the sentence encoder"}.`);
+      + ` permit; ${"table" in manifest ? "that the rows are the table's, of which the log says nothing" : "what the records say"}${manifest.encoder === null ? "" : "; the sentence encoder"}.`);
   }
 
   Object.assign(volition, { checkRelease, releaseFiles, tellClaims });

@@ -5,20 +5,23 @@
   const { need, same, isText, isObject, isCount, isDigest, exactly, parseCanonical, decode, digest, canonical, us } = volition;
 
   const SCHEMA = { account: "string", category: "string", collected_us: "int64", conversation: "string", people: "list<item: string>", record_id: "string" };
+  const PLACES = { position: "int64" };
   const ROWS = { embedding: "binary", payload: "binary", record_id: "string" };
   const MANIFEST = ["format", "purpose", "at", "collected_until", "within", "checkpoint", "encoder", "rows", "accounts", "people", "schema", "files"];
 
   /** Refuse a manifest that is not of the form of the page. */
   function checkManifest(manifest, S) {
     const what = `The manifest of ${S}`;
-    exactly(manifest, MANIFEST, what, ["collected"]);
-    need(manifest.format === "volition/snapshot/1", `${what} is of the form ${manifest.format}, which there is not.`);
+    const listed = isObject(manifest) && "table" in manifest;
+    exactly(manifest, listed ? [...MANIFEST, "table"] : MANIFEST, what, listed ? [] : ["collected"]);
+    need(manifest.format === (listed ? "volition/table-snapshot/1" : "volition/snapshot/1"), `${what} is of the form ${manifest.format}, which there is not.`);
     need(volition.isName(manifest.purpose), `${what} has no purpose.`);
     need(us(manifest.collected_until) <= us(manifest.at), `${what} takes what was collected after it was frozen.`);
     need(manifest.within === null || isText(manifest.within), `${what} is within nothing that has a name.`);
     need(manifest.encoder === null || isDigest(manifest.encoder), `${what} names an encoder by no digest.`);
     const { files, people, rows, accounts } = manifest;
-    exactly(files, ["keys.parquet", "people.json", "rows.parquet"], `"files" of the manifest`, ["collected.parquet"]);
+    if (listed) checkTable(manifest, what);
+    else exactly(files, ["keys.parquet", "people.json", "rows.parquet"], `"files" of the manifest`, ["collected.parquet"]);
     need(Object.values(files).every(isDigest), `${what} has a file without a digest.`);
     exactly(people, ["size", "root"], `"people" of the manifest`);
     need(isCount(people.size) && isDigest(people.root), `${what} has no tree of people.`);
@@ -30,6 +33,14 @@
     need(isObject(accounts) && Object.values(accounts).every(isCount), `${what} has no numbers of rows by account.`);
     need(isObject(rows), `${what} has no numbers of rows by category.`);
     for (const [category, counts] of Object.entries(rows)) checkCounts(category, counts);
+  }
+
+  /** Rows of a table that others keep: which one, and by which of its columns. */
+  function checkTable({ files, table, encoder }, what) {
+    exactly(files, ["keys.parquet", "people.json", "places.parquet", "sources.json"], `"files" of the manifest`);
+    exactly(table, ["form", "uri", "version", "mapping"], `"table" of the manifest`);
+    need(isObject(table.mapping) && [table.form, table.uri, table.version, ...Object.values(table.mapping)].every(isText), `${what} names a table in another form.`);
+    need(encoder === null, `${what} names an encoder, and rows of a table have no vectors.`);
   }
 
   function checkCounts(category, counts) {
@@ -87,7 +98,7 @@
     need(same(count(keys.account), manifest.accounts), "The rows are not as many by account as the manifest says.");
     const schema = { ...SCHEMA };
     if (!keys.spoken) delete schema.conversation;
-    need(same(manifest.schema, { "keys.parquet": schema, "rows.parquet": ROWS }), "The manifest says another schema than the files have.");
+    need(same(manifest.schema, { "keys.parquet": schema, ...("table" in manifest ? { "places.parquet": PLACES } : { "rows.parquet": ROWS }) }), "The manifest says another schema than the files have.");
     const until = us(manifest.collected_until);
     need(keys.collected_us.every((one) => one <= until), "A row was collected after the manifest's collected_until.");
   }
