@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -424,6 +425,8 @@ def _start(cores: int | None) -> "SparkSession":
     from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
+    # Python functions run in processes of their own, which need what is installed here.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     conf = SparkConf(loadDefaults=False)
     conf.setMaster("local[*]" if cores is None else f"local[{cores}]").setAll(list(_LOCAL.items()))
     # Spark's own default, one gigabyte, is too little for a bucket's effective permits where there are a million of

@@ -81,30 +81,28 @@ def list_files_on(  # noqa: PLR0913 - a table, and how it is judged
         progress: Called with how many rows were read.
 
     Raises:
-        InvalidInputError: A column is missing or of another type; or an executor cannot open the table.
+        BackendError: Spark cannot: its executors have not what is needed, or do not find the table.
+        InvalidInputError: A column is missing or of another type.
         DamagedError: A file is gone, or cannot be read.
     """
     mapping.check(version.columns)
     if not version.files:
         return
+    from pyspark.errors import PySparkException  # noqa: PLC0415 - an extra: it is there, since the session is
+
     files = _Files(version.form, version.uri, version.version, mapping)
     names = _names(session, version)
-    progress("reading who is concerned", 0, 0)
-    sets = names.mapInArrow(_Sets(files), _SETS_SQL).distinct().toArrow()
-    for failed in sets["failed"].drop_null().to_pylist():
-        raise _told(failed)
-    judged = SetAnswers.of(answers, _asked(sets), at_us=at_us)
-    made: dict[str, ListedPart] = {}
-    read = 0
-    for row in names.mapInArrow(_Parts(files, judged, until_us), _PARTS_SQL).toLocalIterator():
-        if row["failed"] is not None:
-            raise _told(row["failed"])
-        path = aside / f"part-{len(made)}"
-        path.write_bytes(row["part"])
-        counts = PartCounts(rows=json.loads(row["counts"]))
-        made[row["name"]] = ListedPart(name=row["name"], digests=tuple(row["digests"]), path=path, counts=counts)
-        read += counts.read
-        progress("reading rows", read, 0)
+    try:
+        progress("reading who is concerned", 0, 0)
+        judged = SetAnswers.of(answers, _asked(_sets(names, files)), at_us=at_us)
+        made = _made(names, _ToParts(files, judged, until_us), aside, progress)
+    except PySparkException as error:
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        msg = (
+            f"Spark could not list {version.uri}: {said[-1]} Its executors need this version of volition and what "
+            "reads the table, and must find the table there."
+        )
+        raise BackendError(msg) from error
     for file in version.files:
         if file.name not in made:
             raise BackendError(f"Spark returned no list of the table's file {file.name}. Take the snapshot again.")
@@ -116,6 +114,30 @@ def _names(session: "SparkSession", version: TableVersion) -> "DataFrame":
     """Return a frame of the names of the files, in as many partitions, up to a limit."""
     table = pa.table({"name": [file.name for file in version.files]})
     return session.createDataFrame(table).repartition(min(len(version.files), _MOST_TASKS))
+
+
+def _sets(names: "DataFrame", files: "_Files") -> pa.Table:
+    """Return the different party sets of all files."""
+    sets = names.mapInArrow(_ToSets(files), _SETS_SQL).distinct().toArrow()
+    for failed in sets["failed"].drop_null().to_pylist():
+        raise _told(failed)
+    return sets
+
+
+def _made(names: "DataFrame", parts: "_ToParts", aside: Path, progress: Progress) -> dict[str, ListedPart]:
+    """Fetch the parts of all files, as they are made, into a folder; return them by the names of their files."""
+    made: dict[str, ListedPart] = {}
+    read = 0
+    for row in names.mapInArrow(parts, _PARTS_SQL).toLocalIterator():
+        if row["failed"] is not None:
+            raise _told(row["failed"])
+        path = aside / f"part-{len(made)}"
+        path.write_bytes(row["part"])
+        counts = PartCounts(rows=json.loads(row["counts"]))
+        made[row["name"]] = ListedPart(name=row["name"], digests=tuple(row["digests"]), path=path, counts=counts)
+        read += counts.read
+        progress("reading rows", read, 0)
+    return made
 
 
 def _asked(sets: pa.Table) -> Iterator[Asked]:
@@ -153,7 +175,7 @@ class _Files:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sets:
+class _ToSets:
     """Tells apart the party sets of files."""
 
     files: _Files
@@ -171,7 +193,7 @@ class _Sets:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class _ToParts:
     """Makes the parts of files."""
 
     files: _Files
