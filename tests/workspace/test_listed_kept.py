@@ -16,12 +16,16 @@ from test_own_training import good, with_command
 import volition_verify
 from crafts import WallClock, build
 from volition import TableMapping
+from volition.canonical import canonical_json
 from volition.errors import BackendError, DamagedError, InvalidInputError, ProofError, RefusedError
 from volition.learning.forget import DAY_US
 from volition.records.lake import Row
 from volition.transparency.verify.bundle import verify_bundle
 from volition.transparency.verify.people import verify_person
+from volition.transparency.verify.snapshots import read_manifest
 from volition.workspace import Workspace
+from volition_formats import snapshot as formats
+from volition_formats.spellings import MALFORMED
 
 ACCOUNTS = {"acme": 4, "brill": 3}
 TRAIN, DATA = "train/recommend", ["service/usage"]
@@ -134,6 +138,27 @@ def test_a_no_afterwards_makes_it_stale_and_owed_until_a_day(workspace, events, 
     check_bundle(workspace, tmp_path)
 
 
+def test_what_a_manifest_says_of_a_table_is_of_one_form(workspace, events):
+    manifest = workspace.snapshots.create_from(events, MAPPING, TRAIN).manifest
+    read_manifest(canonical_json(manifest))
+    formats.check_manifest(manifest)
+    table, files = manifest["table"], manifest["files"]
+    for wrong in (
+        {"table": {**table, "more": "x"}},
+        {"table": {**table, "version": 3}},
+        {"table": {**table, "mapping": {"people": 3}}},
+        {"table": None},
+        {"files": {**files, "rows.parquet": "0" * 64}},
+        {"files": {name: one for name, one in files.items() if name != "places.parquet"}},
+        {"collected": {"batches": 0, "before": 0}},
+        {"encoder": "0" * 64},
+    ):
+        with pytest.raises(ProofError):
+            read_manifest(canonical_json(manifest | wrong))
+        with pytest.raises((*MALFORMED, ValueError, TypeError, AssertionError)):
+            formats.check_manifest(manifest | wrong)
+
+
 @pytest.mark.slow
 def test_what_is_left_of_it_is_listed_without_reading_the_table_for_the_model_that_never_saw_them(
     workspace, events, tmp_path, clock
@@ -243,7 +268,11 @@ def test_killed_while_it_is_listed_there_is_none_and_the_next_one_sweeps(workspa
 import os
 from pathlib import Path
 from volition import TableMapping
+from volition.canonical import canonical_json
+from volition.transparency.verify.snapshots import read_manifest
 from volition.workspace import Workspace
+from volition_formats import snapshot as formats
+from volition_formats.spellings import MALFORMED
 mapping = TableMapping(people="user", time="at", account_column="tenant", category={DATA[0]!r}, record_column="id")
 def progress(stage, done, total, loss=None):
     if stage == "listing":

@@ -8,13 +8,17 @@ import hashlib
 import json
 import random
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forging import Forger
 from simulator import DAY_US, SIGNER, TERMS, world_in
+from volition import TableMapping
 from volition.canonical import us_to_text
 from volition.consent.claims import ClaimMapping
 from volition.errors import InvalidInputError
@@ -345,6 +349,30 @@ def test_the_page_reads_an_imported_answer_as_the_software_does(checking, honest
     assert any("when and where it was given" in one for one in report["claimed"])
     receipt["record"]["dpv:hasConsentStatus"]["volition:claim"]["dct:source"] = "another"
     assert failing(checking(receipt, key)) != []
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("browser")
+def test_a_snapshot_that_lists_rows_of_a_table_is_checked_and_what_it_says_of_the_table_is_told(checking, tmp_path):
+    with Workspace.create(tmp_path / "w") as workspace:
+        workspace.people.add_account("acme", "Acme")
+        workspace.terms.accept("acme")
+        workspace.people.add_person("ada", account="acme", name="Ada")
+        for party in ("account:acme", "person:ada"):
+            workspace.consent.decide(party, yes=True, data=["service"], purpose=["train/search"], covers="past")
+        columns = {"user": ["ada", "ada"], "at": [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2)]}
+        pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+        mapping = TableMapping(people="user", time="at", account="acme", category="service/usage")
+        snapshot = workspace.snapshots.create_from(tmp_path / "rows.parquet", mapping, "train/search")
+        with workspace.models.training("churn", snapshot=snapshot.id) as run:
+            (run.folder / "count").write_text(str(len(run.rows())))
+        workspace.proofs.bundle(tmp_path / "evidence.zip")
+        proofs, key = workspace.proofs.person("ada"), workspace.verifier.to_text()
+    report = checking((tmp_path / "evidence.zip").read_bytes(), key)
+    assert failing(report) == [], [one for one in report["checks"] if not one["holds"]]
+    assert not any(check["name"].startswith("collection") for check in report["checks"])
+    assert any("that the rows are the table's" in one for one in report["claimed"])
+    assert failing(checking(proofs[0], key)) == []
 
 
 def fill(page, data):

@@ -215,7 +215,7 @@
     while (done < about[5]) {
       const head = thriftStruct(reader);
       const at = reader.at, end = at + head[2];
-      need(head[2] > 0 && end <= data.length, "A page of the Parquet file is malformed.");
+      need(head[2] >= 0 && end <= data.length, "A page of the Parquet file is malformed.");
       if (head[1] === 2) words = plain(data, at, head[7][1], kind);
       else if (head[1] === 0) {
         const { repeated, defined, values } = page(data, at, end, head[5], kind, isList, words);
