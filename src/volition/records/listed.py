@@ -32,7 +32,7 @@ from volition.ledger import merkle
 from volition.progress import Progress
 from volition.records.foreign.answers import RowAnswers
 from volition.records.foreign.mapping import TableMapping
-from volition.records.foreign.part import PART_SCHEMA, GroupWriter, PartCounts, list_part, read_part
+from volition.records.foreign.part import PART_SCHEMA, GroupWriter, ListedPart, PartCounts, list_part, read_part
 from volition.records.foreign.places import Source
 from volition.records.foreign.version import TableVersion
 from volition.records.snapshot import (
@@ -61,23 +61,6 @@ _COUNTED_AT_ONCE: Final = 1_000_000  # people of batches, before those who are t
 _COUNTS_APART: Final = 1000
 _PIECE_BYTES: Final = 1 << 20
 _LEAVES_AT_ONCE: Final = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListedPart:
-    """The part of one of a table's files, made here or elsewhere.
-
-    Attributes:
-        name: The file, as `TableVersion.files` names it.
-        digests: SHA-256 of everything that its rows hang on, as `DataFile.digests` gives them.
-        path: Where the part lies; it is not needed any more once it was joined.
-        counts: What `list_part` has counted.
-    """
-
-    name: str
-    digests: tuple[str, ...]
-    path: Path
-    counts: PartCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

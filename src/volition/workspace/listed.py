@@ -14,8 +14,6 @@ from volition.workspace.opened import Opened
 from volition.workspace.run_folders import run_folder
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from volition.records.foreign.mapping import TableMapping
     from volition.records.listed import Listing
     from volition.records.snapshot import Snapshot
@@ -31,7 +29,7 @@ def list_table(  # noqa: PLR0913 - a table, and how it is judged
     *,
     version: str | int | None,
     until_us: int,
-    session: "SparkSession | None" = None,
+    session: Any = None,  # noqa: ANN401 - of a package that may be missing
     progress: Progress,
 ) -> "Snapshot":
     """List what may be used of a table for the permits' purpose at their instant.

@@ -24,8 +24,6 @@ from volition.workspace.opened import Opened
 from volition.workspace.records import Records
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
     from volition.records.foreign.mapping import TableMapping
 
 
@@ -62,7 +60,7 @@ class Snapshots:
         *,
         version: str | int | None = None,
         until: datetime | None = None,
-        session: "SparkSession | None" = None,
+        session: Any = None,  # noqa: ANN401 - of a package that may be missing
         progress: Progress = silent,
     ) -> Snapshot:
         """List what may be used now of a table that others keep; its rows stay where they are, and are not copied.

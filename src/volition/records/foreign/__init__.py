@@ -26,5 +26,6 @@ written    what may be used, written to a file that appears whole or not at all
 version    a table at one version: its data files, their rows and digests
 answers    what every row gets at one instant, and whom it names, from the gate or from a table of party sets
 part       which rows of one data file may be used, without a byte of what they say
+cluster    parts of a snapshot made by Spark or Spark Connect
 places     rows of a table at a version, read back by where they are in its files
 """

@@ -23,9 +23,8 @@ from volition.errors import BackendError, DamagedError, InvalidInputError, Proof
 from volition.progress import Progress
 from volition.records.foreign.answers import GateAnswers, SetAnswers, column_of, lists_of
 from volition.records.foreign.mapping import TableMapping
-from volition.records.foreign.part import PartCounts, list_part
+from volition.records.foreign.part import ListedPart, PartCounts, list_part
 from volition.records.foreign.version import DataFile, TableVersion, reopen_version
-from volition.records.listed import ListedPart
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

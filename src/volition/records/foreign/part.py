@@ -86,6 +86,23 @@ class PartCounts:
         return cls(rows=dict(sorted(found.items())))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPart:
+    """The part of one of a table's files, made here or elsewhere.
+
+    Attributes:
+        name: The file, as `TableVersion.files` names it.
+        digests: SHA-256 of everything that its rows hang on, as `DataFile.digests` gives them.
+        path: Where the part lies; it is not needed any more once it was joined.
+        counts: What `list_part` has counted.
+    """
+
+    name: str
+    digests: tuple[str, ...]
+    path: Path
+    counts: PartCounts
+
+
 def list_part(  # noqa: PLR0913 - all that a part hangs on
     batches: Iterable[pa.RecordBatch],
     mapping: TableMapping,
