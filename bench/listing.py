@@ -31,6 +31,7 @@ from volition.records.listed import Listing, join_parts, list_files
 SIZES: Final = (1_000_000, 10_000_000)
 LARGE: Final = 100_000_000
 FILE_ROWS: Final = 1_000_000
+DIFFERENT_ROWS: Final = 10_000_000
 LEAST_A_SECOND: Final = 200_000
 MOST_MB: Final = 1_000
 _MAPPINGS: Final = {
@@ -85,8 +86,12 @@ def _write(folder: Path, rows: int) -> None:
     folder.mkdir()
     facts = tables.make_facts()
     for number in range(0, rows, FILE_ROWS):
+        path = folder / f"{number:010}.parquet"
+        if number >= DIFFERENT_ROWS:  # the same files again, under other names
+            path.hardlink_to(folder / f"{number % DIFFERENT_ROWS:010}.parquet")
+            continue
         table = tables.make_rows(facts, min(FILE_ROWS, rows - number), several=False)
-        pq.write_table(table, folder / f"{number:010}.parquet", compression="zstd")
+        pq.write_table(table, path, compression="zstd")
 
 
 def _in_a_process(data: Path, column: str | None) -> dict[str, Any]:
