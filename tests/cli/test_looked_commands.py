@@ -28,7 +28,7 @@ account.accept account.add account.recordings audit backup base collect.file col
 collect.table collect.webvtt collect.zoom-chat compact complete consume.kafka consume.nats decide demo doctor draft edit erase exclude families gate go-on
 import.accounts import.consents import.people include index init key limit lineage log.witness mail.status mail.test may mlflow.alias mlflow.attach mlflow.sync
 opened permits.sql person.add person.alias person.leave person.merge person.move person.rename publish.model release replies
-restore retrain rewrite runs serve settings.check share snapshot status summary.list summary.send terms.deliveries
+restore retrain rewrite runs serve settings.check share snapshot snapshot-table status summary.list summary.send terms.deliveries
 terms.diff terms.list terms.names terms.publish terms.show token.end token.issue token.list train unshare user.add
 user.link user.password user.remove user.reset user.unlink verify witness worker
 """

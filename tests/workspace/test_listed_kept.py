@@ -201,8 +201,16 @@ def test_a_file_that_is_changed_or_gone_is_told_and_never_taken_for_empty(worksp
     pq.write_table(pq.read_table(events / "a.parquet"), events / "c.parquet")  # what came later is not of it
     assert len(snapshot.rows(workspace.parties)) == ROWS
     shutil.rmtree(events)
-    with pytest.raises(InvalidInputError, match="There is no"):
+    with pytest.raises(DamagedError, match="not as it was: There is no"):
         snapshot.rows(workspace.parties)
+
+
+def test_it_is_handed_on_as_what_it_is(workspace, events, tmp_path):
+    snapshot = workspace.snapshots.create_from(events, MAPPING, TRAIN)
+    workspace.documents.publish_snapshot(snapshot.id, tmp_path / "published")
+    told = json.loads((tmp_path / "published" / "croissant.json").read_bytes())
+    assert any("kept elsewhere" in one for one in told["rai:dataLimitations"])
+    assert [one["name"] for one in told["distribution"]] == ["keys.parquet"]
 
 
 def test_a_place_or_a_key_that_was_changed_is_told(workspace, events):

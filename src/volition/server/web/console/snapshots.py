@@ -115,7 +115,7 @@ def one(visit: Visit) -> SnapshotPage:
     facts = [
         ManifestFact(name="People in it", value=f"{manifest['people']['size']:,}"),
         ManifestFact(name="Collected until", value=words.moment(text_to_us(manifest["collected_until"]))),
-        ManifestFact(name="Made from", value=manifest["within"] or "the lake"),
+        ManifestFact(name="Made from", value=_made_from(manifest)),
         ManifestFact(name="Sentence encoder", value=manifest["encoder"] or "none"),
         ManifestFact(name="Manifest digest", value=found.digest),
         ManifestFact(name="Merkle root of the people in it", value=manifest["people"]["root"]),
@@ -175,6 +175,17 @@ def _opened(visit: Visit, name: str) -> Snapshot | SnapshotLine:
             people=None,
             damage=str(error),
         )
+
+
+def _made_from(manifest: Mapping[str, Any]) -> str:
+    if manifest["within"]:
+        return str(manifest["within"])
+    if "table" not in manifest:
+        return "the lake"
+    table = manifest["table"]
+    return (
+        f"{table['uri']} ({table['form']}{', version ' if table['version'] else ''}{table['version']}), without a copy"
+    )
 
 
 def _purpose(snapshot: Snapshot) -> str:
