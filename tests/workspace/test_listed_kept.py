@@ -276,11 +276,7 @@ def test_killed_while_it_is_listed_there_is_none_and_the_next_one_sweeps(workspa
 import os
 from pathlib import Path
 from volition import TableMapping
-from volition.canonical import canonical_json
-from volition.transparency.verify.snapshots import read_manifest
 from volition.workspace import Workspace
-from volition_formats import snapshot as formats
-from volition_formats.spellings import MALFORMED
 mapping = TableMapping(people="user", time="at", account_column="tenant", category={DATA[0]!r}, record_column="id")
 def progress(stage, done, total, loss=None):
     if stage == "listing":
