@@ -2,8 +2,8 @@
 
 Rows of one person each, of 100,000 people, in files of a million rows, are read, judged, listed and joined to one, each
 size in a process of its own: rows for each second of the processor, and memory at most. `--rows 100000000` measures a
-hundred million (3 GB of disk; beyond ten million, files come again under other names). Looking names up in the directory
-of a workspace is not measured: here a dictionary does it.
+hundred million (3 GB of disk; beyond ten million, files come again under other names). Looking names up in a directory
+of people is not measured: here a dictionary does it.
 """
 
 import argparse
