@@ -1,9 +1,9 @@
 """A snapshot of a table of others, listed from Parquet files: `python -m bench listing`.
 
 Rows of one person each, of 100,000 people, in files of a million rows, are read, judged, listed and joined to one, each
-size in a process of its own: rows for each second of the processor, and memory at most. What is needed for a row
-more is the difference of two sizes; with it and the size of memory at 10 million rows, that at 100 million is told, as
-an extrapolation. Looking names up in a workspace's directory is not measured: here a dictionary does it.
+size in a process of its own: rows for each second of the processor, and memory at most. `--rows 100000000` measures a
+hundred million (3 GB of disk; beyond ten million, files come again under other names). Looking names up in a directory
+of people is not measured: here a dictionary does it.
 """
 
 import argparse
@@ -29,10 +29,9 @@ from volition.records.foreign.version import open_version
 from volition.records.listed import Listing, join_parts, list_files
 
 SIZES: Final = (1_000_000, 10_000_000)
-LARGE: Final = 100_000_000
 FILE_ROWS: Final = 1_000_000
 DIFFERENT_ROWS: Final = 10_000_000
-LEAST_A_SECOND: Final = 200_000
+LEAST: Final = 200_000
 MOST_MB: Final = 1_000
 _MAPPINGS: Final = {
     "rows identified by their places": None,
@@ -54,32 +53,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             for name, column in _MAPPINGS.items():
                 found = _in_a_process(data, column)
                 figures[f"{rows:,} {name}"] = found
-                rate = found["rows for each second of the processor"]
-                goals.append(
-                    {
-                        "name": f"{rows:,} {name}, rows/s a core",
-                        "value": rate,
-                        "at_least": LEAST_A_SECOND,
-                        "met": rate >= LEAST_A_SECOND,
-                    }
-                )
-        if len(sizes) > 1:
-            goals.append(_extrapolated(figures, sizes))
+                rate, memory = found["rows for each second of the processor"], found["memory at most, MB"]
+                goals += [
+                    {"name": f"{rows:,} {name}, rows/s a core", "value": rate, "at_least": LEAST, "met": rate >= LEAST},
+                    {"name": f"{rows:,} {name}, MB", "value": memory, "at_most": MOST_MB, "met": memory <= MOST_MB},
+                ]
     return {"bench": "listing", "figures": figures, "goals": goals, "machine": machine()}
-
-
-def _extrapolated(figures: dict[str, Any], sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Tell what memory 100 million rows would take, if it grows from size to size as it did."""
-    [name, *_] = _MAPPINGS
-    small, large = (figures[f"{rows:,} {name}"]["memory at most, MB"] for rows in (sizes[0], sizes[-1]))
-    by_row = max(0.0, (large - small) / (sizes[-1] - sizes[0]))
-    value = large + by_row * (LARGE - sizes[-1])
-    return {
-        "name": f"{LARGE:,} rows, memory at most, MB (extrapolated)",
-        "value": value,
-        "at_most": MOST_MB,
-        "met": value <= MOST_MB,
-    }
 
 
 def _write(folder: Path, rows: int) -> None:

@@ -24,6 +24,8 @@ ANY = {
     "GateQuestions.judge(questions)": "an Arrow table has no types",
     "GateQuestions.judge(return)": "likewise",
     "Records.permitted(table)": "a table of one of many packages, none of which need be installed",
+    "Snapshots.create_from(table)": "likewise",
+    "Snapshots.listing(table)": "likewise",
     "Records.permitted(connection)": "DuckDB's, likewise",
     "Terms.from_json(value)": "any JSON value may arrive",
     "verify_person(proof)": "likewise",

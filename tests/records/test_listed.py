@@ -13,9 +13,11 @@ from volition import TableMapping, Workspace
 from volition.consent.gate.interned import InternedGate
 from volition.consent.names import Names
 from volition.consent.permits import Permits
+from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.records.foreign.answers import GateAnswers, SetAnswers
 from volition.records.foreign.part import GROUP_ROWS, PART_SCHEMA, GroupWriter, list_part
+from volition.records.listed import ListedPart
 from volition.records.snapshot import KEYS_SCHEMA, person_leaf, person_tag, rows_commitment
 
 PURPOSE = "train/search"
@@ -180,6 +182,32 @@ def test_a_part_has_the_same_bytes_however_rows_are_cut_and_whoever_answers(work
             assert part_of(rows().to_batches(size), each) == (whole, counts)
     nobody = SetAnswers.of(answers, [], at_us=at_us)
     assert part_of(rows().to_batches(), nobody)[1].kept == 0, "who was not asked about is refused"
+
+
+def test_parts_that_are_made_elsewhere_are_joined_to_the_same_list_and_none_may_be_missing(workspace, tmp_path):
+    folder = tmp_path / "table"
+    folder.mkdir()
+    here = workspace.snapshots.create_from(parquet(folder), BY_ID, PURPOSE)
+    with workspace.snapshots.listing(folder, BY_ID, PURPOSE) as listing:
+        asked = [BY_ID.asked(batch) for file in listing.version.files for batch in file.batches()]
+        answers = pickle.loads(pickle.dumps(SetAnswers.of(listing.answers, asked, at_us=listing.at_us)))  # noqa: S301
+        parts = []
+        for file in listing.version.files:
+            path = tmp_path / f"{len(parts)}.part"
+            with path.open("wb") as sink:
+                batches = file.batches(BY_ID.listed_columns)
+                counts = list_part(batches, BY_ID, answers, file=file.name, until_us=listing.until_us, sink=sink)
+            parts.append(ListedPart(name=file.name, digests=tuple(file.digests()), path=path, counts=counts))
+        for wrong in (parts[1:], parts[:-1], parts[::-1], [*parts, parts[0]]):
+            with pytest.raises(InvalidInputError, match="one part for each"):
+                listing.join(wrong)
+        with pytest.raises(ProofError, match="other rows than were counted"):
+            listing.join([replace(parts[0], path=parts[1].path), *parts[1:]])
+        there = listing.join(parts)
+    for name in ("keys.parquet", "places.parquet", "sources.json"):
+        assert there.manifest["files"][name] == here.manifest["files"][name]
+    assert there.manifest["rows"] == here.manifest["rows"]
+    assert len({key.record_id for key in here.keys}) == len(here.keys)
 
 
 def test_groups_of_a_part_do_not_hang_on_how_rows_come():

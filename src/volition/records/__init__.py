@@ -14,6 +14,7 @@ tables       files of rows, as other systems hand them over: CSV, JSON lines, Pa
 ingest       readers of transcripts, chat exports, files, telemetry
 stream       permitted rows, judged again batch by batch
 scrub        personal identifiers inside content, replaced
+table_rows   rows of a table that others keep, identifiers replaced, as a training sees them
 snapshot     a frozen, listed training set
 croissant    what a snapshot is, for tools that load data sets
 freeze       how a snapshot is made

@@ -30,6 +30,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest, sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, overload
 
@@ -241,34 +242,36 @@ class Snapshot:
     ) -> Iterator[Row]:
         """Yield the rows of a table that are listed, read from there, a batch at a time; as `rows` does.
 
-        A row's payload is the table's row: what JSON has no form for as text. That of an account that was erased is
-        empty.
+        A row's payload is the table's row, identifiers of people replaced (`table_rows`). That of an account that was
+        erased is empty.
 
         Raises:
             InvalidInputError: The places were erased when its model was retired.
             DamagedError: The version, or a file of the table, is not kept any more, or cannot be read.
             ProofError: A file of the table, or of the snapshot, is not the one that it was.
         """
-        from volition.records.foreign.places import payloads  # noqa: PLC0415 - what reads tables is seldom needed
+        from volition.records.table_rows import TableRows  # noqa: PLC0415 - what reads tables is seldom needed
 
         withheld = {*without, *parties.erased_accounts()}
         merged = parties.changes.merged_pseudonyms() if merged is None else merged
-        rows = (payload for batch in self.listed_batches() for payload in payloads(batch))
-        for key, payload in zip(self.iter_keys(), rows, strict=True):
-            if of is None or (key.account, key.people[:1]) in of:
-                yield Row(
-                    record_id=key.record_id,
-                    account=key.account,
-                    people=key.people,
-                    category=key.category,
-                    collected_us=key.collected_us,
-                    payload={} if key.account in withheld else payload,
-                    embedding=None,
-                    conversation=key.conversation,
-                    merged={one: merged[one] for one in key.people if one in merged} or None,
-                )
+        keys, table = self.iter_keys(), TableRows(parties, self.manifest["table"]["mapping"])
+        for batch in self._listed_batches():
+            some = [*islice(keys, batch.num_rows)]
+            for key, payload in zip(some, table.payloads(batch, (key.people for key in some)), strict=True):
+                if of is None or (key.account, key.people[:1]) in of:
+                    yield Row(
+                        record_id=key.record_id,
+                        account=key.account,
+                        people=key.people,
+                        category=key.category,
+                        collected_us=key.collected_us,
+                        payload={} if key.account in withheld else payload,
+                        embedding=None,
+                        conversation=key.conversation,
+                        merged={one: merged[one] for one in key.people if one in merged} or None,
+                    )
 
-    def listed_batches(self) -> Iterator[pa.RecordBatch]:
+    def _listed_batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the table that are listed, with the table's columns, in order. Raises as `iter_listed`."""
         from volition.records.foreign.places import rows_at  # noqa: PLC0415 - as above
         from volition.records.foreign.version import reopen_version  # noqa: PLC0415

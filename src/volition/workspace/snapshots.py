@@ -5,7 +5,8 @@ ledger names it is not opened.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from volition.progress import Progress, silent
 from volition.records.freeze import freeze
 from volition.records.snapshot import Snapshot
 from volition.workspace.gate import GateQuestions
-from volition.workspace.listed import list_table, list_within
+from volition.workspace.listed import TableListing, list_table, list_within
 from volition.workspace.opened import Opened
 from volition.workspace.records import Records
 
@@ -87,19 +88,31 @@ class Snapshots:
             BackendError: The disk is full or cannot be written; no snapshot appears.
             RefusedError: Somebody said no while it was listed.
         """
+        with self.listing(table, mapping, purpose, version=version, until=until) as listing:
+            parts = listing.parts(progress) if session is None else listing.parts_on(session, progress)
+            return listing.join(parts, progress)
+
+    @contextmanager
+    def listing(
+        self,
+        table: Any,  # noqa: ANN401 - of packages that may be missing
+        mapping: "TableMapping",
+        purpose: str,
+        *,
+        version: str | int | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[TableListing]:
+        """List a table as `create_from` does, whose parts others make, such as the tasks of a cluster.
+
+        Every row is judged as of the beginning of the block, so what is joined in it is one snapshot. Takes and raises
+        what `create_from` does.
+        """
         permits = self._gate.permits(purpose)
         until_us = permits.at_us if until is None else min(permits.at_us, datetime_to_us(until))
-        listed = list_table(
-            self._opened,
-            permits,
-            table,
-            mapping,
-            version=version,
-            until_us=until_us,
-            session=session,
-            progress=progress,
-        )
-        return self._enter(listed)
+        with list_table(
+            self._opened, permits, table, mapping, version=version, until_us=until_us, enter=self._enter
+        ) as listing:
+            yield listing
 
     def open(self, snapshot: str) -> Snapshot:
         """Open a snapshot by its id.

@@ -154,7 +154,8 @@ class Run:
         folder, purpose = self._opened.folder.absolute(), self.snapshot.purpose
         which = (self.snapshot.id, self.held_out_of)
         merged = self._opened.parties.changes.merged_pseudonyms()
-        first = ((key.people[0] if key.people else key.record_id) for key in self.snapshot.keys)
+        keys = self.snapshot.iter_keys() if self.snapshot.is_listed else self.snapshot.keys
+        first = ((key.people[0] if key.people else key.record_id) for key in keys)
         size = sum(not is_held_out(merged.get(one, one), self.held_out_of) for one in first)
         return Rows(
             partial(frozen_batches, self._opened, self._judge, self.snapshot, self.held_out_of, batch_rows),

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from volition.consent.gate.asked import is_text
 from volition.errors import ProofError
 from volition.records.foreign.judged import chosen
 from volition.records.foreign.version import DataFile, TableVersion
@@ -60,25 +59,14 @@ def rows_at(
             yield from _rows_of(file, places.next(source.rows))
 
 
-def payloads(batch: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Return rows as JSON objects: instants by RFC 3339, bytes as hexadecimal, what else JSON has not as text."""
-    rows: list[dict[str, Any]] = batch.to_pylist()
-    plain = all(_is_plain(field.type) for field in batch.schema)
-    return rows if plain else [{name: _value(one) for name, one in row.items()} for row in rows]
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
-    return bool(is_number or is_text(kind) or pa.types.is_null(kind))
-
-
-def _value(value: Any) -> Any:  # noqa: ANN401 - what a table holds
+def plain_value(value: Any) -> Any:  # noqa: ANN401 - what a table holds
+    """Return a value as JSON: instants by RFC 3339, bytes as hexadecimal, what else JSON has no form for as text."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, list | tuple):
-        return [_value(one) for one in value]
+        return [plain_value(one) for one in value]
     if isinstance(value, dict):
-        return {str(name): _value(one) for name, one in value.items()}
+        return {str(name): plain_value(one) for name, one in value.items()}
     if isinstance(value, bytes):
         return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
