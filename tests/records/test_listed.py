@@ -16,8 +16,7 @@ from volition.consent.permits import Permits
 from volition.errors import InvalidInputError, ProofError
 from volition.ledger import merkle
 from volition.records.foreign.answers import GateAnswers, SetAnswers
-from volition.records.foreign.part import GROUP_ROWS, PART_SCHEMA, GroupWriter, list_part
-from volition.records.listed import ListedPart
+from volition.records.foreign.part import GROUP_ROWS, PART_SCHEMA, GroupWriter, ListedPart, list_part
 from volition.records.snapshot import KEYS_SCHEMA, person_leaf, person_tag, rows_commitment
 
 PURPOSE = "train/search"

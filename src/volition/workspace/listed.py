@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from volition.records.foreign.answers import GateAnswers
     from volition.records.foreign.mapping import TableMapping
+    from volition.records.foreign.part import ListedPart
     from volition.records.foreign.version import TableVersion
-    from volition.records.listed import ListedPart, Listing
+    from volition.records.listed import Listing
     from volition.records.snapshot import Snapshot
 
 _KIND: Final = "list-"
