@@ -51,6 +51,14 @@ settings.register_profile(  # one failure is enough there, and the same inputs f
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
+def pytest_collection_modifyitems(items):
+    """Let one worker run all tests that share what a module made for them, so that it is made once."""
+    for item in items:
+        used = (definitions[-1] for definitions in item._fixtureinfo.name2fixturedefs.values())
+        if any(one.scope == "module" for one in used) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say once, not once a test, why tests were skipped."""
     skipped = terminalreporter.stats.get("skipped", [])
