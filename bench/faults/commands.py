@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +69,7 @@ def write_inputs(folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), folder / "desk.parquet")
 
 
-def _write_table(path: Path, columns: list[str], rows: list[tuple[object, ...]]) -> None:
+def _write_table(path: Path, columns: list[str], rows: Sequence[tuple[object, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -216,6 +216,11 @@ def story() -> list[Command]:
         Command(
             name="permits export",
             line=_out("permits", "export", "--to", "parquet:OUT/permits", "--purpose", "train"),
+            is_public=True,
+        ),
+        Command(
+            name="permits export duckdb",
+            line=_out("permits", "export", "--to", "duckdb:OUT/permits.duckdb", "--purpose", "train"),
             is_public=True,
         ),
         Command(

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -169,6 +170,7 @@ class Story:
                     return f"afterwards {wrong}"
                 if ended.code == command.done and (wrong := checks.is_after(now, after, grows=command.grows)):
                     return f"it said that it was done, but {wrong}"
+            _age(self.out)
             again = self.run(command, "kill", -1)
             if again.code not in command.again and not (command.name == "init" and _is_made(again)):
                 return f"run again, it ended with {again.code}: {again.text.strip()[-300:]}"
@@ -205,6 +207,13 @@ def _told(ended: Ended, command: Command) -> str:
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+
+
+def _age(folder: Path) -> None:
+    """Let an hour go by for what was published: what somebody may still be reading is kept for a while."""
+    before_s = time.time() - 3600
+    for path in folder.rglob("*"):
+        os.utime(path, (before_s, before_s))
 
 
 def _settle(path: Path) -> None:

@@ -3,9 +3,11 @@
 # ruff: noqa: S608, PLC0415 - texts of this file's own, as queries; and packages that may be missing
 
 import importlib.util
+import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 
 import duckdb
@@ -130,6 +132,19 @@ def test_each_identity_of_a_merged_person_has_lines_and_a_guest_of_no_account_ha
     where = {(line["account"], line["party"]) for line in read(target)[0] if line["part"] == "other"}
     assert {("acme", "gil"), ("brill", "gil"), ("acme", "ada")} <= where
     assert ("brill", "ada") not in where
+
+
+def test_what_a_killed_writer_left_aside_goes_once_nobody_can_be_writing_it(workspace, tmp_path):
+    target = target_in(tmp_path, "parquet")
+    workspace.permit_tables.export(target)
+    left = {".old.parquet.part": 3600, "old.parquet": 3600, "early.parquet.part": 3600, ".new.parquet.part": 0}
+    for name, age_s in left.items():
+        path = tmp_path / "p" / TABLE / name
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - age_s,) * 2)
+    workspace.permit_tables.export(target)
+    assert left.keys() & {path.name for path in (tmp_path / "p" / TABLE).iterdir()} == {".new.parquet.part"}
+    assert names(target), "and whoever reads the folder passes over what is being written"
 
 
 def test_it_is_written_down_who_had_the_table(tmp_path, workspace):
