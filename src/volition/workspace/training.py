@@ -17,6 +17,7 @@ What it guarantees:
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -118,7 +119,7 @@ class Run:
         folder: Whatever the training writes here is kept with the model. It is empty at the beginning.
         snapshot: What it learns from.
         unlearning: Where it takes rows out of an earlier model, what it needs for that; otherwise none.
-        model: The model's id, once the training has ended well; none before.
+        model: The model's id, once the training has ended well; none before, and in other processes than the first.
     """
 
     def __init__(self, opened: Opened, records: Records, snapshot: Snapshot, folder: Path, *, held_out: int) -> None:
@@ -208,6 +209,9 @@ class OwnTrainings:
     ) -> Iterator[Run]:
         """Train a model by code of one's own, in the block; at its end the model is in the ledger.
 
+        Where a training runs in several processes (`torch.distributed`), each goes through the block, and the first
+        alone makes the model: what the others write is thrown away.
+
         Args:
             name: What is trained, such as "churn": a-z, 0-9 and _, a letter first, and no family's name.
             snapshot: Id of the snapshot to learn from; it was frozen for a purpose of training.
@@ -231,7 +235,10 @@ class OwnTrainings:
             if earlier is not None and self._grade(name) == Grade.APPROXIMATE:
                 run.unlearning = self._unlearning(run, earlier, frozen)
             yield run
-            run.model = self._end(name, run, frozen, instead_of).id
+            if _is_first():
+                run.model = self._end(name, run, frozen, instead_of).id
+            else:  # another process makes the model; this one has heard as much of a no as that
+                self._check_fresh(frozen)
 
     def audit(self, trained: Trained, measured: Measured) -> list[Finding]:
         """Keep what the caller measured of a model as its audit.
@@ -324,6 +331,15 @@ class OwnTrainings:
         rows = snapshot.rows(self._opened.parties)
         regions = regions_on_record(self._opened.history(), rows, at_us=self._opened.now_us)
         return measured_findings(measured, rows, regions=regions, bounds=self._opened.settings.bounds)
+
+
+def _is_first() -> bool:
+    """Say whether this is the first process of a training, or the only one; torch is asked only where it is in use."""
+    if "torch" not in sys.modules:
+        return True
+    from volition.records.stream.torch import part_of  # noqa: PLC0415 - torch is not for everybody
+
+    return part_of().rank == 0
 
 
 def keep_findings(opened: Opened, folder: Path, findings: Sequence[Finding]) -> None:
