@@ -188,7 +188,7 @@ def erase(visit: Visit) -> Redirect:
     workspace = visit.workspace
     ledger_name = workspace.party(party)
     try:
-        workspace.forgetting.erase(party)
+        workspace.forgetting.erase(party, tables=False)  # a worker walks tables elsewhere
     except ConflictError:
         if workspace.history().party(ledger_name).erased_us is None:
             raise
