@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from volition.cli import app
+from volition.consent.parties import ErasedError
 from volition.errors import InvalidInputError
 from volition.workspace import Workspace
 from volition.workspace.erasing_tables import TableErasureError
@@ -103,7 +104,7 @@ def test_a_table_out_of_reach_keeps_the_key_until_somebody_reaches_it(folder, ta
         assert left(away) == {"bo", "person:cy", "cy", None}
         assert "ada" in left(table)
         assert workspace.erasures_are_finished
-        with pytest.raises(InvalidInputError):
+        with pytest.raises(ErasedError):
             workspace.parties.person("ada")
         assert [one["table"] for one in removals(workspace)] == ["hits", "more"]
 
