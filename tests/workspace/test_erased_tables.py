@@ -1,6 +1,7 @@
 """An erasure takes the rows out of the tables that the settings list, and says so; what is not reached is not forgotten."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from volition.cli import app
 from volition.consent.parties import ErasedError
 from volition.errors import InvalidInputError
+from volition.files import turn
 from volition.workspace import Workspace
 from volition.workspace.erasing_tables import TableErasureError
 from volition.workspace.settings import read_settings
@@ -96,6 +98,8 @@ def test_a_table_out_of_reach_keeps_the_key_until_somebody_reaches_it(folder, ta
         assert not workspace.erasures_are_finished
         workspace.finish_erasures(tables=False)
         assert not workspace.erasures_are_finished
+        [request] = workspace.rights.requests(workspace.party("person:ada"))
+        assert (request.tables, request.is_done) == (1, False)
         with pytest.raises(TableErasureError):
             workspace.forgetting.forget()
         hits(table, ["ada"])  # what comes later is the writer's: the table was done
@@ -107,6 +111,19 @@ def test_a_table_out_of_reach_keeps_the_key_until_somebody_reaches_it(folder, ta
         with pytest.raises(ErasedError):
             workspace.parties.person("ada")
         assert [one["table"] for one in removals(workspace)] == ["hits", "more"]
+
+
+def test_processes_take_turns_and_who_comes_later_finds_it_done(folder, table, monkeypatch):
+    with Workspace.open(folder) as one, Workspace.open(folder) as other:
+        one.forgetting.erase("person:ada", tables=False)
+        monkeypatch.setattr("volition.files.PATIENCE_S", 0.05)
+        with turn(folder / "leases"), pytest.raises(TableErasureError, match="Another process"):
+            other.forgetting.forget()
+        with ThreadPoolExecutor() as both:
+            monkeypatch.setattr("volition.files.PATIENCE_S", 60.0)
+            assert [*both.map(lambda workspace: workspace.forgetting.forget(), (one, other))] == [[], []]
+        assert left(table) == {"bo", "person:cy", "cy", None}
+        assert len(removals(one)) == 1
 
 
 def test_an_account_goes_from_the_tables_that_name_accounts(folder, tmp_path):

@@ -12,12 +12,12 @@ reach, so a server does not wait for them: a worker does, by forgetting.
 """
 
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from volition.consent.parties import Person
+from volition.consent.parties import ErasedError, Person
 from volition.consent.references import account_ref, person_ref
 from volition.errors import DamagedError
 from volition.ledger.entry import NewEntry
@@ -138,7 +138,8 @@ class Erasing:
         return Erased(records=records, set_aside=set_aside)
 
     def _end_account(self, account: str) -> None:
-        self._opened.parties.destroy_account_key(account)
+        with suppress(ErasedError):  # another process was at it, too
+            self._opened.parties.destroy_account_key(account)
 
     def _erase_person(self, person: Person) -> Erased:
         self._note(person_ref(person.pseudonym))  # somebody may have been merged into them since
@@ -152,7 +153,8 @@ class Erasing:
         return Erased(records=records, set_aside=set_aside)
 
     def _end_person(self, person: Person) -> None:
-        self._opened.parties.destroy_person(person.id)
+        with suppress(ErasedError):  # likewise
+            self._opened.parties.destroy_person(person.id)
 
     def _note(self, party: str) -> bool:
         """Record that a party is erased, under every name that the ledger has for it; return whether that was new."""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from volition.consent.names import Names
 from volition.consent.parties import Person
 from volition.consent.references import account_ref, person_ref
-from volition.errors import ConflictError, InvalidInputError, VolitionError
+from volition.errors import BusyError, ConflictError, InvalidInputError, VolitionError
+from volition.files import turn
 from volition.ledger.entry import NewEntry
-from volition.workspace.opened import Opened
+from volition.workspace.opened import LEASES, Opened
 from volition.workspace.table_settings import TableSettings
 
 if TYPE_CHECKING:
@@ -78,19 +79,35 @@ class ErasingTables:
     def erase(self, parties: Sequence[str]) -> tuple[list[TableErased], list[str]]:
         """Take the rows of parties, as the ledger names them, out of each table from which they were not taken yet.
 
+        Processes take turns: two that end a table's older versions at once would take files from each other.
+
         Returns:
             What was done, and for each table that is not done, why.
         """
-        done, problems = [], []
+        done, problems = list[TableErased](), list[str]()
+        if not any(map(self.waiting, parties)):
+            return done, problems
+        (self._opened.folder / LEASES).mkdir(exist_ok=True)  # where nobody else takes turns
+        try:
+            with turn(self._opened.folder / LEASES):
+                self._erase_in_turn(parties, done, problems)
+        except BusyError as error:
+            problems.append(f"Another process is at it: {error}")
+        return done, problems
+
+    def _erase_in_turn(self, parties: Sequence[str], done: list[TableErased], problems: list[str]) -> None:
         for settings in self._opened.settings.tables.values():
-            left = [party for party in parties if settings.name in self.waiting(party)]
-            if not left:
-                continue
+            left = [party for party in parties if settings.name in self.waiting(party) and self._is_known(party)]
             try:
-                done.append(self._erase_in(settings, left))
+                if left:
+                    done.append(self._erase_in(settings, left))
             except VolitionError as error:
                 problems.append(f"The table {settings.name}: {error}")
-        return done, problems
+
+    def _is_known(self, party: str) -> bool:
+        """Return whether a party can still be named; otherwise another process has ended all since."""
+        kind, _, name = party.partition(":")
+        return kind == "account" or self._opened.parties.person_by_pseudonym(name) is not None
 
     def waiting(self, party: str) -> list[str]:
         """Return the tables from which a party's rows, as the ledger names it, were not taken yet."""

@@ -409,6 +409,11 @@ class Workspace:
         return self._opened.settings.mail
 
     @property
+    def tables_elsewhere(self) -> tuple[str, ...]:
+        """The tables elsewhere, by the names of the settings, from which an erasure takes rows."""
+        return tuple(self._opened.settings.tables)
+
+    @property
     def schedule(self) -> "ScheduleSettings":
         """What a server or worker does by itself, and when."""
         return self._opened.settings.schedule
