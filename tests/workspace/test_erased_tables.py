@@ -117,6 +117,7 @@ def test_processes_take_turns_and_who_comes_later_finds_it_done(folder, table, m
     with Workspace.open(folder) as one, Workspace.open(folder) as other:
         one.forgetting.erase("person:ada", tables=False)
         monkeypatch.setattr("volition.files.PATIENCE_S", 0.05)
+        (folder / "leases").mkdir(exist_ok=True)
         with turn(folder / "leases"), pytest.raises(TableErasureError, match="Another process"):
             other.forgetting.forget()
         with ThreadPoolExecutor() as both:
