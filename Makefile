@@ -137,6 +137,7 @@ lock: ## Make the locks anew, with hashes and without any host's name; UPGRADE="
 	$(BIN)/uv pip compile pyproject.toml $(addprefix --extra ,$(INSTALLED)) --group dev $(filter-out --no-annotate,$(LOCKED)) -o requirements.lock
 	$(BIN)/uv pip compile $(addprefix --group ,$(EXTRAS)) --constraints requirements.lock $(LOCKED) -o extras.lock
 	$(BIN)/uv pip compile --group docs --constraints requirements.lock $(LOCKED) -o docs.lock
+	$(BIN)/uv pip compile --group dbt $(LOCKED) -o dbt.lock
 	$(BIN)/uv pip compile --group mutants --constraints requirements.lock $(LOCKED) -o mutants.lock
 	echo 'torch ; python_version < "3"' > $(VENV)/without-torch.txt
 	$(BIN)/uv pip compile pyproject.toml --extra train --constraints requirements.lock --override $(VENV)/without-torch.txt $(LOCKED) -o train.lock

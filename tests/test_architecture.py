@@ -81,7 +81,7 @@ HOMES = {  # a package that is not Python's own, and the modules and folders tha
     "prometheus_client": "server.metrics",
     "pyarrow": "consent.gate.asked consent.gate.batch consent.gate.pairs consent.permit_tables records server.api transparency.holdings transparency.verify",
     "pydantic": "server.api",
-    "pyiceberg": "records.foreign",
+    "pyiceberg": "consent.permit_tables.targets records.foreign",
     "pyspark": "records.engines records.foreign",
     "rfc8785": "canonical",
     "rich": "cli",

@@ -26,7 +26,13 @@ from volition.workspace import Workspace
 pytest.importorskip("sqlglot")
 
 USE = {"data": ["content"], "purpose": ["train"]}
-TARGETS = ["parquet", "duckdb", "sqlite", "delta"]
+TARGETS = ["parquet", "duckdb", "sqlite", "delta", pytest.param("iceberg", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(autouse=True)
+def catalogue(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYICEBERG_CATALOG__HERE__URI", f"sqlite:///{tmp_path}/catalog.db")
+    monkeypatch.setenv("PYICEBERG_CATALOG__HERE__WAREHOUSE", f"file://{tmp_path}/warehouse")
 
 
 @pytest.fixture
@@ -45,6 +51,10 @@ def workspace(tmp_path):
 def target_in(folder, kind):
     if kind == "delta" and importlib.util.find_spec("deltalake") is None:
         pytest.skip("there is no deltalake here")
+    if kind == "iceberg":
+        pytest.importorskip("pyiceberg.catalog.sql")
+        (folder / "warehouse").mkdir(exist_ok=True)
+        return "iceberg:here.consent"
     return f"{kind}:{folder / {'sqlite': 'p.db', 'duckdb': 'p.duckdb'}.get(kind, 'p')}"
 
 
@@ -60,6 +70,8 @@ def read(target):
     elif kind == "duckdb":
         with duckdb.connect(place, read_only=True) as connection:
             lines, states = (connection.sql(f"FROM {name}").to_arrow_table().to_pylist() for name in (TABLE, STATE))
+    elif kind == "iceberg":
+        lines, states = (iceberg_table(name).scan().to_arrow().to_pylist() for name in (TABLE, STATE))
     elif kind == "parquet":
         lines, states = (pq.read_table(f"{place}/{name}").to_pylist() for name in (TABLE, STATE))
     else:
@@ -70,6 +82,13 @@ def read(target):
         )
     [state] = states
     return [line for line in lines if line["generation"] == state["generation"]], state
+
+
+def iceberg_table(name):
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.utils.config import Config
+
+    return load_catalog("here", **Config().get_catalog_config("here")).load_table(f"consent.{name}")
 
 
 def names(target, part="first"):
@@ -111,6 +130,27 @@ def test_what_is_said_later_is_in_the_table_at_the_next_refresh(workspace, tmp_p
     kept.shut()
     assert read(target)[1]["good_until_us"] == 0
     kept.close()
+
+
+@pytest.mark.slow
+def test_older_versions_of_an_iceberg_table_go_with_their_files(workspace, tmp_path, monkeypatch):
+    from volition.consent.permit_tables.targets import lakehouse
+
+    monkeypatch.setattr(lakehouse, "_ICEBERG_KEPT_S", 0.0)
+    monkeypatch.setattr(lakehouse, "_ICEBERG_TIDIED_EVERY", 2)
+    kept = workspace.permit_tables.keep(target_in(tmp_path, "iceberg"), purposes=["train/search"], ids=True)
+    kept.bring_up_to_date()
+    with settling(workspace):
+        workspace.forgetting.erase("person:ada")
+    for _ in range(5):
+        kept.bring_up_to_date()
+        kept.shut()
+    assert len(iceberg_table(STATE).metadata.snapshots) < 4
+    files = {path for path in (tmp_path / "warehouse").rglob("*.parquet") if f"/{STATE}/" in str(path)}
+    assert len(files) < 4
+    assert names("iceberg:here.consent") == {"bo", "zoe"}
+    with pytest.raises(InvalidInputError, match="the namespace"):
+        workspace.permit_tables.export("iceberg:here")
 
 
 def settling(workspace):

@@ -25,7 +25,7 @@ from volition_formats.spellings import (
 KINDS = set(
     words(
         "terms acceptance decision region identity signal limit sharing exclusion collect access mapping"
-        " notice form snapshot model release forgetting erasure"
+        " notice form snapshot model release forgetting erasure removal"
     )
 )
 

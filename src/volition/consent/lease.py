@@ -77,7 +77,7 @@ _GLANCE_S: Final = 0.0003  # many times as long as a writer holds the lock that 
 _WIDENING: Final = frozenset(
     {
         *("notice", "identity", "sharing", "collect", "access", "mapping", "form"),
-        *("snapshot", "model", "release", "forgetting"),
+        *("snapshot", "model", "release", "forgetting", "removal"),
     }
 )
 

@@ -86,6 +86,7 @@ class DataRequest:
         spared: How many more had learned from what it covers and need not forget: a later yes reached back to all of
             it. What a later no asks of them is asked by that no alone.
         conversation: What was left out, as entries of the ledger name it; none for anything but an exclusion.
+        tables: How many tables elsewhere may still have rows of whom is erased; 0 for anything but an erasure.
     """
 
     kind: RequestKind
@@ -97,6 +98,7 @@ class DataRequest:
     models: tuple[AffectedModel, ...]
     spared: int = 0
     conversation: ConversationRef | None = None
+    tables: int = 0
 
     @property
     def due_us(self) -> int | None:
@@ -106,7 +108,7 @@ class DataRequest:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
-        return self.due_us is None
+        return self.due_us is None and not self.tables
 
     def to_json(self) -> dict[str, Any]:
         """Return the request as a JSON object with instants as text."""

@@ -86,7 +86,7 @@ def _read_entry(history: History, entry: Entry) -> None:  # noqa: C901 - one cas
         case "erasure":
             history.erase(body["party"], at_us=entry.at_us, seq=entry.seq)
             history.events.append(entry)
-        case "mapping" | "snapshot" | "model" | "release" | "forgetting" | "identity":
+        case "mapping" | "snapshot" | "model" | "release" | "forgetting" | "removal" | "identity":
             history.events.append(entry)
 
 

@@ -243,6 +243,10 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
             return f"Model {body['model']} was forgotten for {detail}; {after}."
         case "erasure":
             return f"{who} was erased."
+        case "removal":
+            count = len(body["parties"])
+            whose = "an erased party" if count == 1 else f"{count:,} erased parties"
+            return f"Of {whose}, {words.count(body['rows'], 'row')} went from the table {body['table']}."
     return entry.kind
 
 
