@@ -17,32 +17,35 @@ leaf commits to the number of rows without revealing it.
 
 import json
 import sys
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from volition.canonical import canonical_json, digest
-from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
+from volition.consent.gate import Gate, Record, Verdict, effective_permit_of
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import DamagedError, InvalidInputError, ProofError
+from volition.records.commitment import in_hand
 from volition.records.lake import Row, is_sealed
+from volition.records.numbered import number_keys, places, values_of
+from volition.records.spilled import in_blocks
 
 FORMAT: Final = "volition/snapshot/1"
 COLLECTED: Final = "collected.parquet"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet", COLLECTED)
-_AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
-_KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
+_AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time
+_KEYS_AT_A_TIME: Final = 4096  # few, so that a command that only asks what is owed stays small
 
 KEYS_SCHEMA: Final = pa.schema(
     [
@@ -147,6 +150,11 @@ class Snapshot:
         """SHA-256 of the manifest, hexadecimal."""
         return digest((self.folder / "manifest.json").read_bytes())
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of its rows."""
+        return tuple(category for category, told in self.manifest["rows"].items() if told["kept"])
+
     @cached_property
     def keys(self) -> tuple[Key, ...]:
         """Every row without its content, in the snapshot's order.
@@ -154,30 +162,21 @@ class Snapshot:
         Raises:
             ProofError: The file is not the one that was frozen.
         """
-        return self.read_keys(self._read("keys.parquet"))
+        return _all_keys(self.key_batches())
+
+    def key_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every row without its content, in columns of `KEYS_SCHEMA`, in the snapshot's order.
+
+        Raises:
+            ProofError: The file is not the one that was frozen.
+        """
+        with self._checked("keys.parquet") as file:
+            yield from _key_batches(file)
 
     @staticmethod
     def read_keys(data: bytes) -> "tuple[Key, ...]":
         """Read the bytes of a `keys.parquet`."""
-        found: list[Key] = []
-        shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
-        # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
-        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
-            columns = batch.to_pydict()
-            columns.setdefault("conversation", [None] * len(batch))
-            for identity, account, people, category, at_us, conversation in zip(
-                *(columns[name] for name in KEYS_SCHEMA.names), strict=True
-            ):
-                key = Key(
-                    record_id=identity,
-                    account=sys.intern(account),
-                    people=shared.setdefault(tuple(people), tuple(people)),
-                    category=sys.intern(category),
-                    collected_us=at_us,
-                    conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
-                )
-                found.append(key)
-        return tuple(found)
+        return _all_keys(_key_batches(pa.BufferReader(data)))
 
     def rows(
         self,
@@ -187,7 +186,18 @@ class Snapshot:
         of: Collection[tuple[str, tuple[str, ...]]] | None = None,
         merged: Mapping[str, str] | None = None,
     ) -> list[Row]:
-        """Return every row, decrypted, in the snapshot's order: account, instant of collection, record id.
+        """Return every row, decrypted; see `stream`, which does not hold all of them in memory."""
+        return list(self.stream(parties, without=without, of=of, merged=merged))
+
+    def stream(
+        self,
+        parties: Parties,
+        *,
+        without: Collection[str] = (),
+        of: Collection[tuple[str, tuple[str, ...]]] | None = None,
+        merged: Mapping[str, str] | None = None,
+    ) -> Iterator[Row]:
+        """Yield every row, decrypted, in the snapshot's order: account, instant of collection, record id.
 
         Args:
             parties: Decrypts the content.
@@ -203,43 +213,39 @@ class Snapshot:
         if not self.has_content:
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
-        chosen = [place for place, key in enumerate(self.keys) if of is None or (key.account, key.people[:1]) in of]
-        keys = [self.keys[place] for place in chosen]
-        payloads, embeddings = self._encrypted(chosen)
-        payloads = _decrypted(parties, keys, payloads, b"/snapshot", without)
-        embeddings = _decrypted(parties, keys, embeddings, b"/snapshot-embedding", without)
         merged = parties.changes.merged_pseudonyms() if merged is None else merged
-        return [
-            Row(
-                record_id=key.record_id,
-                account=key.account,
-                people=key.people,
-                category=key.category,
-                collected_us=key.collected_us,
-                payload=json.loads(payload or b"{}"),
-                embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
-                conversation=key.conversation,
-                merged={one: merged[one] for one in key.people if one in merged} or None,
-            )
-            for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
-        ]
+        with self._checked("rows.parquet") as file:
+            content = pq.ParquetFile(file).iter_batches(batch_size=_AT_A_TIME, use_threads=False)
+            for batch, stored in zip(
+                in_blocks(self.key_batches(), KEYS_SCHEMA, _AT_A_TIME),
+                in_blocks(content, ROWS_SCHEMA, _AT_A_TIME),
+                strict=True,
+            ):
+                keys = _keys_of(batch, {})
+                chosen = [place for place, key in enumerate(keys) if of is None or (key.account, key.people[:1]) in of]
+                keys = [keys[place] for place in chosen]
+                columns = stored.take(pa.array(chosen, pa.int64())).to_pydict()
+                payloads = _decrypted(parties, keys, columns["payload"], b"/snapshot", without)
+                embeddings = _decrypted(parties, keys, columns["embedding"], b"/snapshot-embedding", without)
+                for key, payload, vector in zip(keys, payloads, embeddings, strict=True):
+                    yield Row(
+                        record_id=key.record_id,
+                        account=key.account,
+                        people=key.people,
+                        category=key.category,
+                        collected_us=key.collected_us,
+                        payload=json.loads(payload or b"{}"),
+                        embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+                        conversation=key.conversation,
+                        merged={one: merged[one] for one in key.people if one in merged} or None,
+                    )
 
     def count_people(self, merged: Mapping[str, str]) -> int:
         """Return how many people its rows concern; whoever has several identities (`merged`, as in `rows`) is one."""
-        return len({merged.get(one, one) for key in self.keys for one in key.people})
-
-    def _encrypted(self, chosen: Sequence[int]) -> tuple[list[bytes | None], list[bytes | None]]:
-        """Return the payloads and embeddings of the rows at some places, in order; no others are kept in memory."""
-        payloads: list[bytes | None] = []
-        embeddings: list[bytes | None] = []
-        first = 0
-        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
-            own = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(batch))]
-            columns = batch.take(pa.array([place - first for place in own], pa.int64())).to_pydict()
-            payloads += columns["payload"]
-            embeddings += columns["embedding"]
-            first += len(batch)
-        return payloads, embeddings
+        people: set[str] = set()
+        for batch in self.key_batches():
+            people.update(batch.column("people").flatten().unique().to_pylist())
+        return len({merged.get(one, one) for one in people})
 
     def rewritten_in(self, later: "Snapshot") -> set[tuple[str, tuple[str, ...]]]:
         """Return whose rows a later snapshot within this one holds with other content, such as another name scrubbed.
@@ -259,9 +265,10 @@ class Snapshot:
     def content_digests(self) -> dict[str, bytes]:
         """Return a digest of each row's content as it is stored, by record; nothing is decrypted."""
         found: dict[str, bytes] = {}
-        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
-            for record, *content in zip(*batch.to_pydict().values(), strict=True):
-                found[record] = sha256(b"\0".join(part or b"" for part in content)).digest()
+        with self._checked("rows.parquet") as file:
+            for batch in pq.ParquetFile(file).iter_batches(batch_size=_AT_A_TIME, use_threads=False):
+                for record, *content in zip(*batch.to_pydict().values(), strict=True):
+                    found[record] = sha256(b"\0".join(part or b"" for part in content)).digest()
         return found
 
     def stale(self, permits: Permits) -> list[StaleRow]:
@@ -270,18 +277,26 @@ class Snapshot:
         Args:
             permits: The permits of the snapshot's purpose, now.
         """
-        effective_permits: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], EffectivePermit] = {}
+        gate = Gate(permits)
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        limits_us: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], int] = {}
         found = []
-        for key in self.keys:
-            party_set = (key.account, key.people, key.category, key.conversation)
-            if party_set not in effective_permits:
-                question = key.question()
-                effective_permits[party_set] = effective_permit_of(
-                    permits, question.account, question.people, question.category, question.conversation
-                )
-            effective_permit = effective_permits[party_set]
-            if key.collected_us < max(effective_permit.since_us, effective_permit.oldest_us):
-                found.append(StaleRow(key=key, verdict=decide(permits, key.question())))
+        for batch in self.key_batches():
+            numbers, firsts = number_keys(batch)
+            needed_us = []
+            for key in _keys_of(batch.take(places(firsts)), shared):
+                alike = (key.account, key.people, key.category, key.conversation)
+                if alike not in limits_us:
+                    question = key.question()
+                    effective_permit = effective_permit_of(
+                        permits, question.account, question.people, question.category, question.conversation
+                    )
+                    limits_us[alike] = max(effective_permit.since_us, effective_permit.oldest_us)
+                needed_us.append(limits_us[alike])
+            refused = values_of(batch.column("collected_us"), np.int64) < np.array(needed_us, np.int64)[numbers]
+            if refused.any():
+                keys = _keys_of(batch.filter(pa.array(refused)), shared)
+                found += [StaleRow(key=key, verdict=gate.decide(key.question())) for key in keys]
         return found
 
     def check(self) -> None:
@@ -306,6 +321,20 @@ class Snapshot:
             raise ProofError(msg)
         return data
 
+    @contextmanager
+    def _checked(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file once its digest was seen to be the manifest's; it is not read into memory."""
+        try:
+            with (self.folder / name).open("rb") as file:
+                if file_digest(file, "sha256").hexdigest() != self.manifest["files"][name]:
+                    msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
+                    raise ProofError(msg)
+                file.seek(0)
+                yield file
+        except OSError as error:
+            msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
+            raise ProofError(msg) from error
+
     def people_leaves(self) -> list[bytes]:
         """Return the leaves of the sorted tree of people, in order."""
         leaves = json.loads(self._read("people.json"))
@@ -319,6 +348,40 @@ class Snapshot:
     def erase_content(self) -> None:
         """Erase the rows' content. The manifest, keys and tree stay: they prove what the retired model learned from."""
         (self.folder / "rows.parquet").unlink(missing_ok=True)
+
+
+def _key_batches(source: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
+    """Yield the rows of a `keys.parquet` with all columns, also where it is of a version that named no conversation."""
+    # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
+    for batch in pq.ParquetFile(in_hand(source)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
+        columns = [
+            batch.column(field.name) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+            for field in KEYS_SCHEMA
+        ]
+        yield pa.record_batch(columns, schema=KEYS_SCHEMA)
+
+
+def _all_keys(batches: Iterable[pa.RecordBatch]) -> tuple[Key, ...]:
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
+    return tuple(key for batch in batches for key in _keys_of(batch, shared))
+
+
+def _keys_of(batch: pa.RecordBatch, shared: dict[tuple[str, ...], tuple[str, ...]]) -> list[Key]:
+    """Return rows, which are in columns of `KEYS_SCHEMA`, as objects; those of the same people share them."""
+    columns = batch.to_pydict()
+    return [
+        Key(
+            record_id=identity,
+            account=sys.intern(account),
+            people=shared.setdefault(tuple(people), tuple(people)),
+            category=sys.intern(category),
+            collected_us=at_us,
+            conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
+        )
+        for identity, account, people, category, at_us, conversation in zip(
+            *(columns[name] for name in KEYS_SCHEMA.names), strict=True
+        )
+    ]
 
 
 class LazyRows(Sequence[Row]):
