@@ -2,14 +2,13 @@
 
 Usage events, each of one person, are appended to a lake of this project in batches, so that the ledger has an entry of
 each batch; then a process of its own freezes them, another one judges the frozen rows anew after somebody's no, and a
-third one reads the rows to learn from them. Each one's peak memory is the operating system's figure, less what an
-idle process with the same modules has.
+third one reads the rows to learn from them. The peak memory of each is the operating system's figure; beside it is
+what the process had before it began.
 """
 
 import argparse
 import gc
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -19,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
-from bench.meetings import machine
+from bench.meetings import machine, peak_mb
 from volition.canonical import us_to_text
 from volition.consent.history import read_history
 from volition.consent.parties import NewPerson, Parties
@@ -43,7 +42,6 @@ _BATCH: Final = 20_000
 _PURPOSE: Final = "train/recommend"
 _CATEGORY: Final = "service/usage"
 _START_US: Final = 1_700_000_000_000_000
-_TO_MB: Final = 1e-6 if sys.platform == "darwin" else 1024e-6  # bytes there, kibibytes elsewhere
 _GOAL_US: Final = 5  # 200,000 rows a second on one core
 _GOAL_MB: Final = 1000
 _RULE: Final = Rule(
@@ -133,15 +131,14 @@ def _measured(step: Callable[[Path, int], Callable[[], None]], folder: Path, row
     """Prepare a step, and measure it: the processor's microseconds a row, and how far memory grew."""
     measured = step(folder, rows)
     gc.collect()
-    idle_mb, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _TO_MB, time.process_time()
+    idle_mb, start = peak_mb(), time.process_time()
     measured()
     took = time.process_time() - start
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _TO_MB
     return {
         "us_a_row": round(took / rows * 1e6, 2),
         "rows_a_s": round(rows / took),
-        "peak_mb": round(peak_mb, 1),
-        "idle_mb": round(idle_mb, 1),
+        "peak_mb": peak_mb(),
+        "idle_mb": idle_mb,
     }
 
 
@@ -191,7 +188,7 @@ def _read(folder: Path, rows: int) -> Callable[[], None]:
     snapshot, parties = Snapshot.open(path), Parties.open(folder)
 
     def measured() -> None:
-        if sum(1 for _ in snapshot.rows(parties)) != rows:
+        if sum(1 for _ in snapshot.stream(parties)) != rows:
             raise RuntimeError
 
     return measured

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from volition.canonical import canonical_json, digest, us_to_text
@@ -35,6 +34,7 @@ from volition.records.snapshot import (
     FORMAT,
     KEYS_SCHEMA,
     ROWS_SCHEMA,
+    RowsBeside,
     Snapshot,
     person_leaf,
     person_tag,
@@ -215,27 +215,16 @@ def _people(rows_of: Mapping[str, int], permits: Permits) -> list[list[str]]:
 
 def _only_within(rows: PermittedRows, within: Snapshot) -> Iterator[pa.RecordBatch]:
     """Yield what of some rows is in an earlier snapshot, too; both are in the same order."""
-
-    def key(batch: pa.RecordBatch, place: int, account: str) -> tuple[str, int, str]:
-        return account, batch.column("collected_us")[place].as_py(), batch.column("record_id")[place].as_py()
-
-    earlier = within.key_batches()
-    near: list[pa.RecordBatch] = []  # batches of the earlier snapshot that may hold rows from here on
-    last = ("", -1, "")
+    beside = RowsBeside(within.key_batches())
     for batch in rows:
-        if not len(batch):
-            continue
-        first, until = (
-            key(batch, place, rows.groups.of(batch.column("group")[place].as_py()).account)
-            for place in (0, len(batch) - 1)
-        )
-        near = [one for one in near if key(one, len(one) - 1, one.column("account")[len(one) - 1].as_py()) >= first]
-        while last < until and (found := next(earlier, None)) is not None:
-            last = key(found, len(found) - 1, found.column("account")[len(found) - 1].as_py())
-            if last >= first:
-                near.append(found)
-        known = pa.chunked_array([one.column("record_id") for one in near], pa.string())
-        yield batch.filter(pc.is_in(batch.column("record_id"), value_set=known.combine_chunks()))
+        if len(batch):
+            first, last = (_place_in_order(batch, row, rows.groups) for row in (0, -1))
+            yield batch.filter(beside.holds(batch.column("record_id"), first, last))
+
+
+def _place_in_order(rows: pa.RecordBatch, row: int, groups: Groups) -> tuple[str, int, str]:
+    group, collected_us, identity = (rows.column(name)[row].as_py() for name in ("group", "collected_us", "record_id"))
+    return groups.of(group).account, collected_us, identity
 
 
 def _tally(

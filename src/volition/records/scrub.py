@@ -69,8 +69,7 @@ class Scrubber:
                         parts.setdefault(part.upper(), label)
         self._whole = _Names(whole, re.IGNORECASE)
         self._parts = _Names(parts, re.NOFLAG)
-        labels = "|".join(map(re.escape, sorted({*_LABELS, *names})))
-        self._labels = re.compile(rf"(\[(?:{labels})\])")
+        self._known = sorted({*_LABELS, *names})
 
     @cached_property
     def hints(self) -> tuple[bytes, ...] | None:
@@ -80,6 +79,10 @@ class Scrubber:
         """
         found = [names.hints for names in (self._whole, self._parts)]
         return None if None in found else tuple({hint.encode(): None for hints in found for hint in hints or ()})
+
+    @cached_property
+    def _labels(self) -> re.Pattern[str]:
+        return re.compile(rf"(\[(?:{'|'.join(map(re.escape, self._known))})\])")
 
     def scrub(self, text: str) -> str:
         """Return the text with every identifier replaced."""

@@ -34,6 +34,7 @@ _UNSCRUBBED_ATTRIBUTES: Final = (
 )
 
 
+_SCRUBBERS_HELD: Final = 20_000
 _SPEAKERS: Final = ("speaker", "author")
 
 
@@ -50,10 +51,11 @@ class Scrubbing:
         self._scrubbers: dict[tuple[str, ...], Scrubber] = {}
         self._scrubs: dict[tuple[str, str], bool] = {}
 
-    def payloads(self, block: pa.RecordBatch) -> list[bytes]:
+    def payloads(self, block: pa.RecordBatch) -> pa.Array:
         """Return the payloads of some rows as canonical JSON, identifiers replaced unless the rule says otherwise."""
         payloads: list[bytes] = block.column("payload").to_pylist()
         groups = block.column("group").to_pylist()
+        self._parties.expect([], [one for number in {*groups} for one in self._rows.groups.of(number).people])
         is_plain = ~may_hold_identifiers(block.column("payload"), (*_SPEAKERS, *_MENTIONING))
         hints = {number: self._hints(self._rows.groups.of(number)) for number in set(groups)}
         for place in np.flatnonzero(is_plain).tolist():
@@ -62,11 +64,13 @@ class Scrubbing:
                 if hint in folded:
                     is_plain[place] = False
                     break
+        if is_plain.all():
+            return block.column("payload")
         for place in np.flatnonzero(~is_plain).tolist():
             group = self._rows.groups.of(groups[place])
             if self._is_scrubbed(group):
                 payloads[place] = self._scrubbed(payloads[place], group)
-        return payloads
+        return pa.array(payloads, pa.binary())
 
     def _hints(self, group: Group) -> tuple[bytes, ...]:
         """Return words of which one stands wherever somebody's name does; the empty one stands everywhere."""
@@ -114,6 +118,8 @@ class Scrubbing:
         """Return what replaces the names of some people."""
         concerned = tuple(sorted(set(people)))
         if concerned not in self._scrubbers:
+            if len(self._scrubbers) >= _SCRUBBERS_HELD:  # rows come account by account
+                self._scrubbers.clear()
             self._scrubbers[concerned] = Scrubber(_names(concerned, self._parties))
         return self._scrubbers[concerned]
 

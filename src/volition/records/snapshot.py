@@ -22,12 +22,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import file_digest, sha256
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from volition.canonical import canonical_json, digest
@@ -44,7 +45,9 @@ from volition.records.spilled import in_blocks
 FORMAT: Final = "volition/snapshot/1"
 COLLECTED: Final = "collected.parquet"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet", COLLECTED)
+_ORDER: Final = ("account", "collected_us", "record_id")  # of a snapshot's rows
 _AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time
+_BUFFER_BYTES: Final = 1 << 20
 _KEYS_AT_A_TIME: Final = 4096  # few, so that a command that only asks what is owed stays small
 
 KEYS_SCHEMA: Final = pa.schema(
@@ -214,31 +217,25 @@ class Snapshot:
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
         merged = parties.changes.merged_pseudonyms() if merged is None else merged
-        with self._checked("rows.parquet") as file:
-            content = pq.ParquetFile(file).iter_batches(batch_size=_AT_A_TIME, use_threads=False)
-            for batch, stored in zip(
-                in_blocks(self.key_batches(), KEYS_SCHEMA, _AT_A_TIME),
-                in_blocks(content, ROWS_SCHEMA, _AT_A_TIME),
-                strict=True,
-            ):
-                keys = _keys_of(batch, {})
-                chosen = [place for place, key in enumerate(keys) if of is None or (key.account, key.people[:1]) in of]
-                keys = [keys[place] for place in chosen]
-                columns = stored.take(pa.array(chosen, pa.int64())).to_pydict()
-                payloads = _decrypted(parties, keys, columns["payload"], b"/snapshot", without)
-                embeddings = _decrypted(parties, keys, columns["embedding"], b"/snapshot-embedding", without)
-                for key, payload, vector in zip(keys, payloads, embeddings, strict=True):
-                    yield Row(
-                        record_id=key.record_id,
-                        account=key.account,
-                        people=key.people,
-                        category=key.category,
-                        collected_us=key.collected_us,
-                        payload=json.loads(payload or b"{}"),
-                        embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
-                        conversation=key.conversation,
-                        merged={one: merged[one] for one in key.people if one in merged} or None,
-                    )
+        for batch, stored in self._blocks():
+            keys = _keys_of(batch, {})
+            chosen = [place for place, key in enumerate(keys) if of is None or (key.account, key.people[:1]) in of]
+            keys = [keys[place] for place in chosen]
+            columns = stored.take(pa.array(chosen, pa.int64())).to_pydict()
+            payloads = _decrypted(parties, keys, columns["payload"], b"/snapshot", without)
+            embeddings = _decrypted(parties, keys, columns["embedding"], b"/snapshot-embedding", without)
+            for key, payload, vector in zip(keys, payloads, embeddings, strict=True):
+                yield Row(
+                    record_id=key.record_id,
+                    account=key.account,
+                    people=key.people,
+                    category=key.category,
+                    collected_us=key.collected_us,
+                    payload=json.loads(payload or b"{}"),
+                    embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+                    conversation=key.conversation,
+                    merged={one: merged[one] for one in key.people if one in merged} or None,
+                )
 
     def count_people(self, merged: Mapping[str, str]) -> int:
         """Return how many people its rows concern; whoever has several identities (`merged`, as in `rows`) is one."""
@@ -255,21 +252,53 @@ class Snapshot:
         Returns:
             An account and the first of a row's people, for each such row.
         """
-        before, after = self.content_digests(), later.content_digests()
-        return {
-            (key.account, key.people[:1])
-            for key in self.keys
-            if after.get(key.record_id, before[key.record_id]) != before[key.record_id]
-        }
-
-    def content_digests(self) -> dict[str, bytes]:
-        """Return a digest of each row's content as it is stored, by record; nothing is decrypted."""
-        found: dict[str, bytes] = {}
-        with self._checked("rows.parquet") as file:
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=_AT_A_TIME, use_threads=False):
-                for record, *content in zip(*batch.to_pydict().values(), strict=True):
-                    found[record] = sha256(b"\0".join(part or b"" for part in content)).digest()
+        found: set[tuple[str, tuple[str, ...]]] = set()
+        others = later.stored()
+        other = next(others, None)
+        for place, people, content in self.stored():
+            while other is not None and other[0] < place:
+                other = next(others, None)
+            if other is not None and other[0] == place and other[2] != content:
+                found.add((place[0], people))
         return found
+
+    def stored(self) -> Iterator[tuple[tuple[str, int, str], tuple[str, ...], tuple[bytes | None, bytes | None]]]:
+        """Yield each row as it is stored: its place in the order, the first of its people, and its content."""
+        for batch, content in self._blocks():
+            columns = batch.select(["account", "collected_us", "record_id", "people"]).to_pydict()
+            places = zip(columns["account"], columns["collected_us"], columns["record_id"], strict=True)
+            stored = zip(content.column("payload").to_pylist(), content.column("embedding").to_pylist(), strict=True)
+            for place, people, one in zip(places, columns["people"], stored, strict=True):
+                yield place, tuple(people[:1]), one
+
+    def _blocks(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """Yield the rows in blocks: without their content, and their content as it is stored."""
+        with self._checked("rows.parquet") as file:
+            content = _read_in_batches(file, _AT_A_TIME)
+            yield from zip(
+                in_blocks(self.key_batches(), KEYS_SCHEMA, _AT_A_TIME),
+                in_blocks(content, ROWS_SCHEMA, _AT_A_TIME),
+                strict=True,
+            )
+
+    def gone_in(self, later: "Snapshot") -> Iterator[Key]:
+        """Yield the rows that a later snapshot within this one does not hold."""
+        beside = RowsBeside(later.key_batches())
+        for batch in self.key_batches():
+            there = beside.holds(batch.column("record_id"), place_in_order(batch, 0), place_in_order(batch, -1))
+            yield from _keys_of(batch.filter(pc.invert(there)), {})
+
+    def examples(self) -> Iterator[Key]:
+        """Yield a row of each account, people, category and conversation that there is; of some, several."""
+        for batch in self.key_batches():
+            _, firsts = number_keys(batch)
+            yield from _keys_of(batch.take(places(firsts)), {})
+
+    def collected_between(self) -> tuple[int, int] | None:
+        """Return when the oldest and the newest row was collected; none where there is none."""
+        instants = [values_of(batch.column("collected_us"), np.int64) for batch in self.key_batches()]
+        ends = [int(end) for some in instants if len(some) for end in (some.min(), some.max())]
+        return (min(ends), max(ends)) if ends else None
 
     def stale(self, permits: Permits) -> list[StaleRow]:
         """Return every row that the gate would no longer let through, with its verdict, in the snapshot's order.
@@ -295,7 +324,7 @@ class Snapshot:
                 needed_us.append(limits_us[alike])
             refused = values_of(batch.column("collected_us"), np.int64) < np.array(needed_us, np.int64)[numbers]
             if refused.any():
-                keys = _keys_of(batch.filter(pa.array(refused)), shared)
+                keys = _keys_of(batch.take(places(np.flatnonzero(refused))), shared)
                 found += [StaleRow(key=key, verdict=gate.decide(key.question())) for key in keys]
         return found
 
@@ -352,13 +381,19 @@ class Snapshot:
 
 def _key_batches(source: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
     """Yield the rows of a `keys.parquet` with all columns, also where it is of a version that named no conversation."""
-    # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
-    for batch in pq.ParquetFile(in_hand(source)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
+    for batch in _read_in_batches(source, _KEYS_AT_A_TIME):
         columns = [
             batch.column(field.name) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
             for field in KEYS_SCHEMA
         ]
         yield pa.record_batch(columns, schema=KEYS_SCHEMA)
+
+
+def _read_in_batches(source: Any, rows: int) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
+    """Yield the rows of a Parquet file, without a whole row group in memory."""
+    # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
+    file = pq.ParquetFile(in_hand(source), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    yield from file.iter_batches(batch_size=rows, use_threads=False)
 
 
 def _all_keys(batches: Iterable[pa.RecordBatch]) -> tuple[Key, ...]:
@@ -382,6 +417,38 @@ def _keys_of(batch: pa.RecordBatch, shared: dict[tuple[str, ...], tuple[str, ...
             *(columns[name] for name in KEYS_SCHEMA.names), strict=True
         )
     ]
+
+
+class RowsBeside:
+    """The rows of a snapshot beside others in the same order: which of those it holds."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        """Take the snapshot's rows, in columns of `KEYS_SCHEMA`."""
+        self._batches = batches
+        self._near: list[pa.RecordBatch] = []  # those that may hold rows from here on
+        self._last = ("", -1, "")
+
+    def holds(self, identities: pa.Array, first: tuple[str, int, str], last: tuple[str, int, str]) -> pa.Array:
+        """Say of the next of the other rows which are there, too.
+
+        Args:
+            identities: Their records.
+            first: The place of the first of them in the order: account, instant, record id.
+            last: The place of the last one.
+        """
+        self._near = [batch for batch in self._near if place_in_order(batch, -1) >= first]
+        while self._last < last and (batch := next(self._batches, None)) is not None:
+            self._last = place_in_order(batch, -1)
+            if self._last >= first:
+                self._near.append(batch)
+        known = pa.chunked_array([batch.column("record_id") for batch in self._near], pa.string())
+        return pc.is_in(identities, value_set=known.combine_chunks())
+
+
+def place_in_order(batch: pa.RecordBatch, row: int) -> tuple[str, int, str]:
+    """Return where a row, in columns of `KEYS_SCHEMA`, stands in the order; -1 is the last one."""
+    account, collected_us, identity = (batch.column(name)[row].as_py() for name in _ORDER)
+    return account, collected_us, identity
 
 
 class LazyRows(Sequence[Row]):

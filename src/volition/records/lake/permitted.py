@@ -44,6 +44,9 @@ OPENED: Final = pa.schema(
 """The columns of permitted records, decrypted."""
 
 
+_GROUPS_HELD: Final = 100_000
+
+
 class Group(NamedTuple):
     """Whom and what records concern: the same for all records of a party set and category.
 
@@ -81,6 +84,8 @@ class Groups:
         """Return whom and what the records of a number concern."""
         found = self._known.get(number)
         if found is None:
+            if len(self._known) >= _GROUPS_HELD:  # rows come account by account
+                self._known.clear()
             place = int(np.searchsorted(self._starts, number, side="right")) - 1
             category, party_sets = self._parts[place]
             own = number - self._starts[place]

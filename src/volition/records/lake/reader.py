@@ -87,6 +87,7 @@ class Reader:
         """Give the records that `permits` lets through, in columns and in one order, however many there are."""
         groups = Groups()
         meetings = Meetings(groups)
+        accounts: dict[int, pa.Array] = {}  # names of those of the bucket at hand, by its first group
         with SpilledSort(SEALED, ORDER_OF_ROWS, scratch) as rows:
             for category in categories:
                 for bucket in self._index.buckets(category):
@@ -94,7 +95,10 @@ class Reader:
                         partial(_effective_permits, permits, category, None), category, bucket, None, permits=permits
                     ):
                         first = groups.add(category, party_sets)
-                        sealed = _sealed(batch, party_sets, first, until_us=until_us, embedded=embedded)
+                        if first not in accounts:
+                            accounts = {first: pa.array(party_sets.accounts, pa.string())}
+                        owners = accounts[first].take(pa.array(party_sets.account[batch.column("circle").to_numpy()]))
+                        sealed = _sealed(batch, owners, first, until_us=until_us, embedded=embedded)
                         meetings.add(sealed)
                         rows.add(sealed)
             yield PermittedRows(self._opened(permits, rows.sorted(), groups), groups, rows.rows, meetings)
@@ -328,24 +332,22 @@ class _AsHeard:
         )
 
 
-def _sealed(
-    batch: pa.RecordBatch, party_sets: PartySets, first: int, *, until_us: int, embedded: bool
-) -> pa.RecordBatch:
+def _sealed(batch: pa.RecordBatch, accounts: pa.Array, first: int, *, until_us: int, embedded: bool) -> pa.RecordBatch:
     """Return an engine's batch in the columns in which rows are sorted, without those collected later."""
-    batch = batch.filter(pc.less_equal(batch.column("collected_us"), until_us))
-    party_set = batch.column("circle").to_numpy().astype(np.int64)
-    accounts = pa.array(party_sets.accounts, pa.string())
     nothing = pa.nulls(len(batch), pa.binary())
     columns = {
-        "account": accounts.take(pa.array(party_sets.account[party_set])),
+        "account": accounts,
         "collected_us": batch.column("collected_us"),
         "record_id": batch.column("record_id"),
-        "group": pa.array(party_set + first),
+        "group": pa.array(batch.column("circle").to_numpy().astype(np.int64) + first),
         "source": batch.column("source"),
         "payload": batch.column("payload"),
         "embedding": batch.column("embedding") if embedded and "embedding" in batch.schema.names else nothing,
     }
-    return pa.record_batch([columns[field.name].cast(field.type) for field in SEALED], schema=SEALED)
+    sealed = pa.record_batch([columns[field.name].cast(field.type) for field in SEALED], schema=SEALED)
+    if pc.max(sealed.column("collected_us")).as_py() > until_us:
+        return sealed.filter(pc.less_equal(sealed.column("collected_us"), until_us))
+    return sealed
 
 
 def _underived(batch: pa.RecordBatch) -> pa.RecordBatch:
