@@ -18,6 +18,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from bench.meetings import machine, peak_mb
 from volition.canonical import us_to_text
 from volition.consent.history import read_history
@@ -130,6 +132,7 @@ def _record(number: int, person: Any, drawn: random.Random) -> NewRecord:  # noq
 def _measured(step: Callable[[Path, int], Callable[[], None]], folder: Path, rows: int) -> dict[str, float]:
     """Prepare a step, and measure it: the processor's microseconds a row, and how far memory grew."""
     measured = step(folder, rows)
+    pa.array([0])  # what Arrow loads at its first call, pandas where it is there, is no part of it
     gc.collect()
     idle_mb, start = peak_mb(), time.process_time()
     measured()

@@ -138,6 +138,11 @@ def test_rows_are_read_as_they_are_asked_for_and_are_the_same(world, monkeypatch
     rows = snapshot.stream(world.parties)
     assert next(rows) == before[0]
     rows.close()
+    rows = snapshot.stream(world.parties)
+    next(rows)
+    os.utime(snapshot.folder / "rows.parquet", ns=(0, 0))  # somebody writes to it meanwhile
+    with pytest.raises(ProofError, match="was changed"):
+        list(rows)
     (snapshot.folder / "rows.parquet").write_bytes(b"another")
     with pytest.raises(ProofError, match="was changed"):
         next(snapshot.stream(world.parties))

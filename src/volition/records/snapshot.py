@@ -16,6 +16,7 @@ leaf commits to the number of rows without revealing it.
 """
 
 import json
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -337,36 +338,35 @@ class Snapshot:
         for name in FILES:
             known = name != COLLECTED or name in self.manifest["files"]
             if known and (name != "rows.parquet" or (self.folder / name).exists()):
-                self._read(name)
-
-    def _read(self, name: str) -> bytes:
-        try:
-            data = (self.folder / name).read_bytes()
-        except OSError as error:
-            msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
-            raise ProofError(msg) from error
-        if digest(data) != self.manifest["files"][name]:
-            msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
-            raise ProofError(msg)
-        return data
+                with self._checked(name):
+                    pass
 
     @contextmanager
     def _checked(self, name: str) -> Iterator[BinaryIO]:
-        """Open a file once its digest was seen to be the manifest's; it is not read into memory."""
+        """Open a file once its digest was seen to be the manifest's; it is not read into memory.
+
+        Raises:
+            ProofError: It is not the one that was frozen, or was written to before the end of the context.
+        """
         try:
             with (self.folder / name).open("rb") as file:
-                if file_digest(file, "sha256").hexdigest() != self.manifest["files"][name]:
+                before = os.fstat(file.fileno())
+                is_as_frozen = file_digest(file, "sha256").hexdigest() == self.manifest["files"][name]
+                file.seek(0)
+                if is_as_frozen:
+                    yield file
+                now = os.fstat(file.fileno())
+                if not is_as_frozen or (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
                     msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
                     raise ProofError(msg)
-                file.seek(0)
-                yield file
         except OSError as error:
             msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
             raise ProofError(msg) from error
 
     def people_leaves(self) -> list[bytes]:
         """Return the leaves of the sorted tree of people, in order."""
-        leaves = json.loads(self._read("people.json"))
+        with self._checked("people.json") as file:
+            leaves = json.load(file)
         return [person_leaf(tag, commitment) for tag, commitment in leaves]
 
     @property
