@@ -343,10 +343,11 @@ def test_inside_the_lake_rows_are_opened_in_one_place_for_the_reader_and_the_era
     assert giving == doors | {"reader.Reader._first_rows", "encryption.RecordCipher.decrypt_rows"}
     callers = {  # of what opens, and of what an engine has let through
         name: {path.stem for path in LAKE for _, called in _calls(path) if called == name}
-        for name in ("decrypt_rows", "open_many", "permitted")
+        for name in ("decrypt_rows", "open_columns", "open_many", "permitted")
     }
     assert callers == {
         "decrypt_rows": {"reader", "erase"},
+        "open_columns": {"reader"},
         "open_many": {"encryption", "quarantine"},
         "permitted": {"reader"},
     }

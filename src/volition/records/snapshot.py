@@ -16,33 +16,40 @@ leaf commits to the number of rows without revealing it.
 """
 
 import json
+import os
 import sys
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from volition.canonical import canonical_json, digest
-from volition.consent.gate import EffectivePermit, Record, Verdict, decide, effective_permit_of
+from volition.consent.gate import Gate, Record, Verdict, effective_permit_of
 from volition.consent.parties import Parties
 from volition.consent.permits import Permits
 from volition.consent.references import ConversationRef, Pseudonym, person_ref
 from volition.errors import DamagedError, InvalidInputError, ProofError
+from volition.records.commitment import in_hand
 from volition.records.lake import Row, is_sealed
+from volition.records.numbered import number_keys, places, values_of
+from volition.records.spilled import in_blocks
 
 FORMAT: Final = "volition/snapshot/1"
 COLLECTED: Final = "collected.parquet"
 FILES: Final = ("keys.parquet", "people.json", "rows.parquet", COLLECTED)
-_AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time when only some are asked for
-_KEYS_AT_A_TIME: Final = 1024  # few, so that a command that only asks what is owed stays small
+_ORDER: Final = ("account", "collected_us", "record_id")  # of a snapshot's rows
+_AT_A_TIME: Final = 16_384  # rows of a snapshot in memory at a time
+_BUFFER_BYTES: Final = 1 << 20
+_KEYS_AT_A_TIME: Final = 4096  # few, so that a command that only asks what is owed stays small
 
 KEYS_SCHEMA: Final = pa.schema(
     [
@@ -147,6 +154,11 @@ class Snapshot:
         """SHA-256 of the manifest, hexadecimal."""
         return digest((self.folder / "manifest.json").read_bytes())
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories of its rows."""
+        return tuple(category for category, told in self.manifest["rows"].items() if told["kept"])
+
     @cached_property
     def keys(self) -> tuple[Key, ...]:
         """Every row without its content, in the snapshot's order.
@@ -154,30 +166,21 @@ class Snapshot:
         Raises:
             ProofError: The file is not the one that was frozen.
         """
-        return self.read_keys(self._read("keys.parquet"))
+        return _all_keys(self.key_batches())
+
+    def key_batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield every row without its content, in columns of `KEYS_SCHEMA`, in the snapshot's order.
+
+        Raises:
+            ProofError: The file is not the one that was frozen.
+        """
+        with self._checked("keys.parquet") as file:
+            yield from _key_batches(file)
 
     @staticmethod
     def read_keys(data: bytes) -> "tuple[Key, ...]":
         """Read the bytes of a `keys.parquet`."""
-        found: list[Key] = []
-        shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
-        # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
-        for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=_KEYS_AT_A_TIME, use_threads=False):
-            columns = batch.to_pydict()
-            columns.setdefault("conversation", [None] * len(batch))
-            for identity, account, people, category, at_us, conversation in zip(
-                *(columns[name] for name in KEYS_SCHEMA.names), strict=True
-            ):
-                key = Key(
-                    record_id=identity,
-                    account=sys.intern(account),
-                    people=shared.setdefault(tuple(people), tuple(people)),
-                    category=sys.intern(category),
-                    collected_us=at_us,
-                    conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
-                )
-                found.append(key)
-        return tuple(found)
+        return _all_keys(_key_batches(pa.BufferReader(data)))
 
     def rows(
         self,
@@ -187,7 +190,18 @@ class Snapshot:
         of: Collection[tuple[str, tuple[str, ...]]] | None = None,
         merged: Mapping[str, str] | None = None,
     ) -> list[Row]:
-        """Return every row, decrypted, in the snapshot's order: account, instant of collection, record id.
+        """Return every row, decrypted; see `stream`, which does not hold all of them in memory."""
+        return list(self.stream(parties, without=without, of=of, merged=merged))
+
+    def stream(
+        self,
+        parties: Parties,
+        *,
+        without: Collection[str] = (),
+        of: Collection[tuple[str, tuple[str, ...]]] | None = None,
+        merged: Mapping[str, str] | None = None,
+    ) -> Iterator[Row]:
+        """Yield every row, decrypted, in the snapshot's order: account, instant of collection, record id.
 
         Args:
             parties: Decrypts the content.
@@ -203,43 +217,33 @@ class Snapshot:
         if not self.has_content:
             msg = f"The content of snapshot {self.id} was erased when its model was forgotten. Take a new snapshot."
             raise InvalidInputError(msg)
-        chosen = [place for place, key in enumerate(self.keys) if of is None or (key.account, key.people[:1]) in of]
-        keys = [self.keys[place] for place in chosen]
-        payloads, embeddings = self._encrypted(chosen)
-        payloads = _decrypted(parties, keys, payloads, b"/snapshot", without)
-        embeddings = _decrypted(parties, keys, embeddings, b"/snapshot-embedding", without)
         merged = parties.changes.merged_pseudonyms() if merged is None else merged
-        return [
-            Row(
-                record_id=key.record_id,
-                account=key.account,
-                people=key.people,
-                category=key.category,
-                collected_us=key.collected_us,
-                payload=json.loads(payload or b"{}"),
-                embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
-                conversation=key.conversation,
-                merged={one: merged[one] for one in key.people if one in merged} or None,
-            )
-            for key, payload, vector in zip(keys, payloads, embeddings, strict=True)
-        ]
+        for batch, stored in self._blocks():
+            keys = _keys_of(batch, {})
+            chosen = [place for place, key in enumerate(keys) if of is None or (key.account, key.people[:1]) in of]
+            keys = [keys[place] for place in chosen]
+            columns = stored.take(pa.array(chosen, pa.int64())).to_pydict()
+            payloads = _decrypted(parties, keys, columns["payload"], b"/snapshot", without)
+            embeddings = _decrypted(parties, keys, columns["embedding"], b"/snapshot-embedding", without)
+            for key, payload, vector in zip(keys, payloads, embeddings, strict=True):
+                yield Row(
+                    record_id=key.record_id,
+                    account=key.account,
+                    people=key.people,
+                    category=key.category,
+                    collected_us=key.collected_us,
+                    payload=json.loads(payload or b"{}"),
+                    embedding=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+                    conversation=key.conversation,
+                    merged={one: merged[one] for one in key.people if one in merged} or None,
+                )
 
     def count_people(self, merged: Mapping[str, str]) -> int:
         """Return how many people its rows concern; whoever has several identities (`merged`, as in `rows`) is one."""
-        return len({merged.get(one, one) for key in self.keys for one in key.people})
-
-    def _encrypted(self, chosen: Sequence[int]) -> tuple[list[bytes | None], list[bytes | None]]:
-        """Return the payloads and embeddings of the rows at some places, in order; no others are kept in memory."""
-        payloads: list[bytes | None] = []
-        embeddings: list[bytes | None] = []
-        first = 0
-        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
-            own = chosen[bisect_left(chosen, first) : bisect_left(chosen, first + len(batch))]
-            columns = batch.take(pa.array([place - first for place in own], pa.int64())).to_pydict()
-            payloads += columns["payload"]
-            embeddings += columns["embedding"]
-            first += len(batch)
-        return payloads, embeddings
+        people: set[str] = set()
+        for batch in self.key_batches():
+            people.update(batch.column("people").flatten().unique().to_pylist())
+        return len({merged.get(one, one) for one in people})
 
     def rewritten_in(self, later: "Snapshot") -> set[tuple[str, tuple[str, ...]]]:
         """Return whose rows a later snapshot within this one holds with other content, such as another name scrubbed.
@@ -249,20 +253,53 @@ class Snapshot:
         Returns:
             An account and the first of a row's people, for each such row.
         """
-        before, after = self.content_digests(), later.content_digests()
-        return {
-            (key.account, key.people[:1])
-            for key in self.keys
-            if after.get(key.record_id, before[key.record_id]) != before[key.record_id]
-        }
-
-    def content_digests(self) -> dict[str, bytes]:
-        """Return a digest of each row's content as it is stored, by record; nothing is decrypted."""
-        found: dict[str, bytes] = {}
-        for batch in pq.ParquetFile(pa.BufferReader(self._read("rows.parquet"))).iter_batches(batch_size=_AT_A_TIME):
-            for record, *content in zip(*batch.to_pydict().values(), strict=True):
-                found[record] = sha256(b"\0".join(part or b"" for part in content)).digest()
+        found: set[tuple[str, tuple[str, ...]]] = set()
+        others = later.stored()
+        other = next(others, None)
+        for place, people, content in self.stored():
+            while other is not None and other[0] < place:
+                other = next(others, None)
+            if other is not None and other[0] == place and other[2] != content:
+                found.add((place[0], people))
         return found
+
+    def stored(self) -> Iterator[tuple[tuple[str, int, str], tuple[str, ...], tuple[bytes | None, bytes | None]]]:
+        """Yield each row as it is stored: its place in the order, the first of its people, and its content."""
+        for batch, content in self._blocks():
+            columns = batch.select(["account", "collected_us", "record_id", "people"]).to_pydict()
+            places = zip(columns["account"], columns["collected_us"], columns["record_id"], strict=True)
+            stored = zip(content.column("payload").to_pylist(), content.column("embedding").to_pylist(), strict=True)
+            for place, people, one in zip(places, columns["people"], stored, strict=True):
+                yield place, tuple(people[:1]), one
+
+    def _blocks(self) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+        """Yield the rows in blocks: without their content, and their content as it is stored."""
+        with self._checked("rows.parquet") as file:
+            content = _read_in_batches(file, _AT_A_TIME)
+            yield from zip(
+                in_blocks(self.key_batches(), KEYS_SCHEMA, _AT_A_TIME),
+                in_blocks(content, ROWS_SCHEMA, _AT_A_TIME),
+                strict=True,
+            )
+
+    def gone_in(self, later: "Snapshot") -> Iterator[Key]:
+        """Yield the rows that a later snapshot within this one does not hold."""
+        beside = RowsBeside(later.key_batches())
+        for batch in self.key_batches():
+            there = beside.holds(batch.column("record_id"), place_in_order(batch, 0), place_in_order(batch, -1))
+            yield from _keys_of(batch.filter(pc.invert(there)), {})
+
+    def examples(self) -> Iterator[Key]:
+        """Yield a row of each account, people, category and conversation that there is; of some, several."""
+        for batch in self.key_batches():
+            _, firsts = number_keys(batch)
+            yield from _keys_of(batch.take(places(firsts)), {})
+
+    def collected_between(self) -> tuple[int, int] | None:
+        """Return when the oldest and the newest row was collected; none where there is none."""
+        instants = [values_of(batch.column("collected_us"), np.int64) for batch in self.key_batches()]
+        ends = [int(end) for some in instants if len(some) for end in (some.min(), some.max())]
+        return (min(ends), max(ends)) if ends else None
 
     def stale(self, permits: Permits) -> list[StaleRow]:
         """Return every row that the gate would no longer let through, with its verdict, in the snapshot's order.
@@ -270,18 +307,26 @@ class Snapshot:
         Args:
             permits: The permits of the snapshot's purpose, now.
         """
-        effective_permits: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], EffectivePermit] = {}
+        gate = Gate(permits)
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        limits_us: dict[tuple[str, tuple[str, ...], str, ConversationRef | None], int] = {}
         found = []
-        for key in self.keys:
-            party_set = (key.account, key.people, key.category, key.conversation)
-            if party_set not in effective_permits:
-                question = key.question()
-                effective_permits[party_set] = effective_permit_of(
-                    permits, question.account, question.people, question.category, question.conversation
-                )
-            effective_permit = effective_permits[party_set]
-            if key.collected_us < max(effective_permit.since_us, effective_permit.oldest_us):
-                found.append(StaleRow(key=key, verdict=decide(permits, key.question())))
+        for batch in self.key_batches():
+            numbers, firsts = number_keys(batch)
+            needed_us = []
+            for key in _keys_of(batch.take(places(firsts)), shared):
+                alike = (key.account, key.people, key.category, key.conversation)
+                if alike not in limits_us:
+                    question = key.question()
+                    effective_permit = effective_permit_of(
+                        permits, question.account, question.people, question.category, question.conversation
+                    )
+                    limits_us[alike] = max(effective_permit.since_us, effective_permit.oldest_us)
+                needed_us.append(limits_us[alike])
+            refused = values_of(batch.column("collected_us"), np.int64) < np.array(needed_us, np.int64)[numbers]
+            if refused.any():
+                keys = _keys_of(batch.take(places(np.flatnonzero(refused))), shared)
+                found += [StaleRow(key=key, verdict=gate.decide(key.question())) for key in keys]
         return found
 
     def check(self) -> None:
@@ -293,22 +338,35 @@ class Snapshot:
         for name in FILES:
             known = name != COLLECTED or name in self.manifest["files"]
             if known and (name != "rows.parquet" or (self.folder / name).exists()):
-                self._read(name)
+                with self._checked(name):
+                    pass
 
-    def _read(self, name: str) -> bytes:
+    @contextmanager
+    def _checked(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file once its digest was seen to be the manifest's; it is not read into memory.
+
+        Raises:
+            ProofError: It is not the one that was frozen, or was written to before the end of the context.
+        """
         try:
-            data = (self.folder / name).read_bytes()
+            with (self.folder / name).open("rb") as file:
+                before = os.fstat(file.fileno())
+                is_as_frozen = file_digest(file, "sha256").hexdigest() == self.manifest["files"][name]
+                file.seek(0)
+                if is_as_frozen:
+                    yield file
+                now = os.fstat(file.fileno())
+                if not is_as_frozen or (now.st_mtime_ns, now.st_size) != (before.st_mtime_ns, before.st_size):
+                    msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
+                    raise ProofError(msg)
         except OSError as error:
             msg = f"{name} of snapshot {self.id} cannot be read: {error}. Restore it from a backup, or take a new one."
             raise ProofError(msg) from error
-        if digest(data) != self.manifest["files"][name]:
-            msg = f"{name} of snapshot {self.id} was changed after it was frozen. Do not train from it."
-            raise ProofError(msg)
-        return data
 
     def people_leaves(self) -> list[bytes]:
         """Return the leaves of the sorted tree of people, in order."""
-        leaves = json.loads(self._read("people.json"))
+        with self._checked("people.json") as file:
+            leaves = json.load(file)
         return [person_leaf(tag, commitment) for tag, commitment in leaves]
 
     @property
@@ -319,6 +377,78 @@ class Snapshot:
     def erase_content(self) -> None:
         """Erase the rows' content. The manifest, keys and tree stay: they prove what the retired model learned from."""
         (self.folder / "rows.parquet").unlink(missing_ok=True)
+
+
+def _key_batches(source: Any) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
+    """Yield the rows of a `keys.parquet` with all columns, also where it is of a version that named no conversation."""
+    for batch in _read_in_batches(source, _KEYS_AT_A_TIME):
+        columns = [
+            batch.column(field.name) if field.name in batch.schema.names else pa.nulls(len(batch), field.type)
+            for field in KEYS_SCHEMA
+        ]
+        yield pa.record_batch(columns, schema=KEYS_SCHEMA)
+
+
+def _read_in_batches(source: Any, rows: int) -> Iterator[pa.RecordBatch]:  # noqa: ANN401 - what Arrow reads from
+    """Yield the rows of a Parquet file, without a whole row group in memory."""
+    # Not `read_table`, which loads pandas where it is installed; and one thread, whose memory is given back.
+    file = pq.ParquetFile(in_hand(source), buffer_size=_BUFFER_BYTES, pre_buffer=False)
+    yield from file.iter_batches(batch_size=rows, use_threads=False)
+
+
+def _all_keys(batches: Iterable[pa.RecordBatch]) -> tuple[Key, ...]:
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}  # people, of whom the same are in many rows
+    return tuple(key for batch in batches for key in _keys_of(batch, shared))
+
+
+def _keys_of(batch: pa.RecordBatch, shared: dict[tuple[str, ...], tuple[str, ...]]) -> list[Key]:
+    """Return rows, which are in columns of `KEYS_SCHEMA`, as objects; those of the same people share them."""
+    columns = batch.to_pydict()
+    return [
+        Key(
+            record_id=identity,
+            account=sys.intern(account),
+            people=shared.setdefault(tuple(people), tuple(people)),
+            category=sys.intern(category),
+            collected_us=at_us,
+            conversation=None if conversation is None else ConversationRef(sys.intern(conversation)),
+        )
+        for identity, account, people, category, at_us, conversation in zip(
+            *(columns[name] for name in KEYS_SCHEMA.names), strict=True
+        )
+    ]
+
+
+class RowsBeside:
+    """The rows of a snapshot beside others in the same order: which of those it holds."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        """Take the snapshot's rows, in columns of `KEYS_SCHEMA`."""
+        self._batches = batches
+        self._near: list[pa.RecordBatch] = []  # those that may hold rows from here on
+        self._last = ("", -1, "")
+
+    def holds(self, identities: pa.Array, first: tuple[str, int, str], last: tuple[str, int, str]) -> pa.Array:
+        """Say of the next of the other rows which are there, too.
+
+        Args:
+            identities: Their records.
+            first: The place of the first of them in the order: account, instant, record id.
+            last: The place of the last one.
+        """
+        self._near = [batch for batch in self._near if place_in_order(batch, -1) >= first]
+        while self._last < last and (batch := next(self._batches, None)) is not None:
+            self._last = place_in_order(batch, -1)
+            if self._last >= first:
+                self._near.append(batch)
+        known = pa.chunked_array([batch.column("record_id") for batch in self._near], pa.string())
+        return pc.is_in(identities, value_set=known.combine_chunks())
+
+
+def place_in_order(batch: pa.RecordBatch, row: int) -> tuple[str, int, str]:
+    """Return where a row, in columns of `KEYS_SCHEMA`, stands in the order; -1 is the last one."""
+    account, collected_us, identity = (batch.column(name)[row].as_py() for name in _ORDER)
+    return account, collected_us, identity
 
 
 class LazyRows(Sequence[Row]):

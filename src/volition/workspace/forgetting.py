@@ -223,14 +223,13 @@ class Forgetting:
 
     def _made_by_command(self, state: ModelState, settings: TrainingSettings, before: Snapshot, after: Snapshot) -> str:
         """Run the command that trains again, and return the model that it has entered in the ledger."""
-        left = {key.record_id for key in after.keys}
         began = self._opened.history().size
         run_forget_command(
             settings,
             workspace=self._opened.folder,
             model=state.id,
             snapshot=after.id,
-            without=[key.record_id for key in before.keys if key.record_id not in left],
+            without=[key.record_id for key in before.gone_in(after)],
             parties=self._opened.parties,
         )
         entered = [

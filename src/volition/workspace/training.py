@@ -22,6 +22,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,16 @@ from volition.learning.families.installed import installed_families
 from volition.learning.families.spec import FAMILY_NAME
 from volition.learning.freshness import check_fresh
 from volition.learning.grades import CALLER, Grade
-from volition.learning.own import Reference, check_own, is_held_out, keep_own, own_model, split, written_in
+from volition.learning.own import (
+    Reference,
+    check_own,
+    is_held_out,
+    is_kept_apart,
+    keep_own,
+    own_model,
+    split,
+    written_in,
+)
 from volition.learning.train import Trained, model_entry
 from volition.ledger.entry import NewEntry
 from volition.records.lake import Row
@@ -365,8 +375,8 @@ def frozen_batches(  # noqa: PLR0913, PLR0917 - bound one after the other
     opened: Opened, judge: Judge, snapshot: Snapshot, held_out: int, batch_rows: int, share: int, shares: int
 ) -> Iterator[Any]:
     """Yield one share of a snapshot's rows to learn from, each judged when it is handed out."""
-    rows = split(snapshot.rows(opened.parties), held_out)[0]
-    own = rows[share::shares]  # some of each account: shares are as large as one another
+    rows = (row for row in snapshot.stream(opened.parties) if not is_kept_apart(row, held_out))
+    own = islice(rows, share, None, shares)  # some of each account: shares are as large as one another
     return judged(own, judge, batch_rows=batch_rows)
 
 
