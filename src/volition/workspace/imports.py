@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from volition.canonical import canonical_json, text_to_us, us_to_text
 from volition.consent.claims import Claim, ClaimMapping, UnclearClaimError
@@ -98,8 +98,7 @@ def rows_of(given: Path | Iterable[Mapping[str, Any]]) -> Iterator[Line]:
         yield from (Line(line, cells) for line, cells in enumerate(given, start=1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     """An answer that is to be recorded: of which line, under which number, and its entry's body."""
 
     line: int
@@ -203,7 +202,9 @@ class AnswerImport:
 
     def _account(self, claim: Claim) -> str | None:
         """Return the account in which a party goes by a name; none where there is none, or it is not known."""
-        found = None if claim.account is None else self._names.account(claim.account)
+        if claim.account is None:
+            return None
+        found = self._names.account(claim.account)
         return None if isinstance(found, Unnamed) else found
 
     def _party(self, claim: Claim) -> PartyRef:
