@@ -218,7 +218,7 @@ class ClaimMapping:
             raise InvalidInputError('`of` in the mapping is "person" or "account": whose answers these are.')
         mapping = cls(
             source=str(told.get("source", "")),
-            columns={name: str(column) for name, column in columns.items()},
+            columns={name: str(column) for name, column in columns.items() if column != ""},
             account=told.get("account"),
             is_account=told.get("of") == "account",
             data=_names(told.get("data", ())),
@@ -272,6 +272,12 @@ class ClaimMapping:
         for purpose in (self.purpose, *(one.purpose for one in self.answers), *self.purpose_names.values()):
             vocabulary.leaves_of_use(purpose)
         return replace(self, vocabulary=vocabulary)
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """All columns that it names, each once: a table has them, or this is not its mapping."""
+        answers, lists = (one.column for one in self.answers), (one.column for one in self.lists)
+        return tuple(dict.fromkeys((*self.columns.values(), *answers, *lists)))
 
     def read(self, row: Mapping[str, Any]) -> Iterator[Claim | UnclearClaimError | None]:
         """Yield what each answer of a row says; or why it is set aside; or none where its cell is blank."""

@@ -33,6 +33,7 @@ _MOST_TOLD: Final = 1000
 """So many rows that are set aside are told one by one; the rest is counted."""
 
 _STAGE: Final = "importing answers"
+_MEND: Final = 'Correct the mapping: of what is in no column, [columns] says so by "", as in id = "".'
 _ERASED: Final = "It is of somebody who was erased."
 _UNKNOWN: Final = "Its party is nobody who is known here, or more than one goes by that name. Add them first."
 
@@ -90,10 +91,16 @@ class ImportReport:
         }
 
 
-def rows_of(given: Path | Iterable[Mapping[str, Any]]) -> Iterator[Line]:
-    """Yield the rows of a file, or those that are given, counted from 1."""
+def rows_of(
+    given: Path | Iterable[Mapping[str, Any]],
+    *,
+    columns: Sequence[str] = (),
+    needed: Sequence[str] = (),
+    mend: str = "Correct the mapping.",
+) -> Iterator[Line]:
+    """Yield the rows of a file, as `read_lines` does, or those that are given, counted from 1."""
     if isinstance(given, Path):
-        yield from read_lines(given)
+        yield from read_lines(given, columns=columns, needed=needed, mend=mend)
     else:
         yield from (Line(line, cells) for line, cells in enumerate(given, start=1))
 
@@ -143,7 +150,7 @@ class AnswerImport:
     ) -> ImportReport:
         """Import rows, batch by batch; raises as `Consent.import_` does."""
         self._report = ImportReport(file=given.name if isinstance(given, Path) else "", dry_run=dry_run)
-        done, coming = 0, rows_of(given)
+        done, coming = 0, rows_of(given, columns=self._mapping.read_columns, mend=_MEND)
         while rows := [*islice(coming, BATCH)]:
             drafts = [*self._drafts(rows)]
             if dry_run:

@@ -14,7 +14,7 @@ from volition.server.api.schemas import (
     ImportOut,
     Limit,
     Listing,
-    SetAsideOut,
+    import_out,
     paged,
 )
 from volition.server.api.security import LanesDep, WorkspaceDep, check_speaks_for, requires
@@ -61,14 +61,7 @@ async def import_decisions(
 
     def imported(workspace: Workspace) -> ImportOut:
         rows = [one.model_dump(exclude_none=True) for one in body.decisions]
-        report = workspace.consent.import_(rows, ClaimMapping.plain(body.source), dry_run=body.dry_run)
-        return ImportOut(
-            dry_run=report.dry_run,
-            new=report.new,
-            known=report.known,
-            set_aside=report.set_aside,
-            rows=[SetAsideOut(line=one.line, why=one.why) for one in report.rows],
-        )
+        return import_out(workspace.consent.import_(rows, ClaimMapping.plain(body.source), dry_run=body.dry_run))
 
     return await lanes.decide(imported)
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
 from volition.transparency.access_log import AccessLine
+from volition.workspace.imports import ImportReport
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
@@ -52,6 +53,13 @@ class AccountIn(Schema):
     region: str | None = None
 
 
+class AccountsIn(Schema):
+    """Accounts to add, many at once."""
+
+    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
+    accounts: list[AccountIn] = Field(min_length=1, max_length=5000)
+
+
 class AccountOut(BaseModel):
     """A customer organisation; `terms` is the version that binds it now."""
 
@@ -75,6 +83,13 @@ class PersonIn(Schema):
     aliases: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=50)] = []
     emails: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=50)] = []
     region: str | None = None
+
+
+class PeopleIn(Schema):
+    """People to add, many at once."""
+
+    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
+    people: list[PersonIn] = Field(min_length=1, max_length=5000)
 
 
 class PersonOut(BaseModel):
@@ -109,7 +124,7 @@ class ClaimsIn(Schema):
 
 
 class SetAsideOut(BaseModel):
-    """An answer that was not taken."""
+    """One of what was given that was not taken."""
 
     line: int = Field(description="Its place in the list, counted from 1.")
     why: str
@@ -119,10 +134,21 @@ class ImportOut(BaseModel):
     """What an import did."""
 
     dry_run: bool
-    new: int = Field(description="How many answers were recorded.")
-    known: int = Field(description="How many were there already, word for word.")
+    new: int = Field(description="How many (answers, people, accounts) were taken.")
+    known: int = Field(description="How many were there already.")
     set_aside: int = Field(description="How many were not taken.")
-    rows: list[SetAsideOut]
+    rows: list[SetAsideOut] = Field(description="Which were not taken, and why; the first thousand of them.")
+
+
+def import_out(report: ImportReport) -> ImportOut:
+    """Return what an import did as the API tells it."""
+    return ImportOut(
+        dry_run=report.dry_run,
+        new=report.new,
+        known=report.known,
+        set_aside=report.set_aside,
+        rows=[SetAsideOut(line=one.line, why=one.why) for one in report.rows],
+    )
 
 
 class DecisionIn(Schema):
