@@ -147,6 +147,9 @@ export interface ProofOut { seq: number; leaf: string; hashes: string[]; checkpo
 /** What data can be used for: its title, what happens with a yes, and what no longer does with a no. */
 export interface PurposeOut { name: string; title: string; does: string; without: string }
 
+/** What a purpose is called, what happens with a yes, and what is no longer done with a no. */
+export interface PurposeWords { title: string; does: string; without: string }
+
 /** Who can open a conversation; members are named to those who were there themselves. */
 export interface ReadersOut { was_there: boolean; members: string[]; openings: OpeningOut[] }
 
@@ -174,8 +177,11 @@ export interface SettingOut { switch: string; title: string; purposes: string[];
 /** The ledger's entry of an answer, and every switch as it stands after it. */
 export interface SettingSaid { entry: number; after: SettingsOut }
 
+/** How the purposes and kinds of data of the switches are called, by name, in the language that was asked for. */
+export interface SettingWords { language: "en" | "de"; purposes: Record<string, PurposeWords>; categories: Record<string, string> }
+
 /** Every switch of a party; `can_refuse_all` says whether one no to everything is on offer. */
-export interface SettingsOut { party: string; account: string; organisation: string; terms: string | null; accepted: boolean; erased: boolean; can_refuse_all: boolean; settings: SettingOut[] }
+export interface SettingsOut { party: string; account: string; organisation: string; terms: string | null; accepted: boolean; erased: boolean; can_refuse_all: boolean; settings: SettingOut[]; words: SettingWords }
 
 /** The number of the ledger entry by which something was opened or closed; null where it was so already. */
 export interface SharedOut { entry: number | null }

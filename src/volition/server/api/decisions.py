@@ -5,18 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from volition.consent.claims import ClaimMapping
+from volition.server.api.import_schemas import ClaimsIn, ImportOut, import_out
 from volition.server.api.ledger import entry_out
-from volition.server.api.schemas import (
-    ClaimsIn,
-    Cursor,
-    DecisionIn,
-    EntryOut,
-    ImportOut,
-    Limit,
-    Listing,
-    import_out,
-    paged,
-)
+from volition.server.api.schemas import Cursor, DecisionIn, EntryOut, Limit, Listing, paged
 from volition.server.api.security import LanesDep, WorkspaceDep, check_speaks_for, requires
 from volition.server.auth import PEOPLE, Principal, Role, Scope, check_guest
 from volition.server.entry_readers import entry_reader

@@ -5,20 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter
 
 from volition.consent.parties import Person
-from volition.server.api.schemas import (
-    AccountIn,
-    AccountOut,
-    AccountsIn,
-    Cursor,
-    ImportOut,
-    Limit,
-    Listing,
-    PeopleIn,
-    PersonIn,
-    PersonOut,
-    import_out,
-    paged,
-)
+from volition.server.api.import_schemas import AccountsIn, ImportOut, PeopleIn, import_out
+from volition.server.api.schemas import AccountIn, AccountOut, Cursor, Limit, Listing, PersonIn, PersonOut, paged
 from volition.server.api.security import LanesDep, WorkspaceDep, requires
 from volition.server.auth import STAFF, Principal, Role, Scope
 from volition.server.reading import NOBODY, note_list

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from volition.canonical import us_to_text
 from volition.errors import InvalidInputError
 from volition.transparency.access_log import AccessLine
-from volition.workspace.imports import ImportReport
 
 _T = TypeVar("_T")
 _Item = TypeVar("_Item")
@@ -53,13 +52,6 @@ class AccountIn(Schema):
     region: str | None = None
 
 
-class AccountsIn(Schema):
-    """Accounts to add, many at once."""
-
-    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
-    accounts: list[AccountIn] = Field(min_length=1, max_length=5000)
-
-
 class AccountOut(BaseModel):
     """A customer organisation; `terms` is the version that binds it now."""
 
@@ -85,13 +77,6 @@ class PersonIn(Schema):
     region: str | None = None
 
 
-class PeopleIn(Schema):
-    """People to add, many at once."""
-
-    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
-    people: list[PersonIn] = Field(min_length=1, max_length=5000)
-
-
 class PersonOut(BaseModel):
     """A person; the ledger, the lake and snapshots know them by `pseudonym`, which an administrator does not get."""
 
@@ -99,56 +84,6 @@ class PersonOut(BaseModel):
     account: str | None
     name: str | None
     pseudonym: str | None
-
-
-class ClaimIn(Schema):
-    """An answer that was given elsewhere."""
-
-    party: str = Field(max_length=320, description='"account:ID", "person:ID", or a name that they go by in `account`.')
-    account: Id | None = Field(default=None, description="The account in which the party goes by that name.")
-    answer: Literal["yes", "no"]
-    data: Annotated[list[str], Field(min_length=1, max_length=20)]
-    purpose: Annotated[list[str], Field(min_length=1, max_length=20)]
-    said: str = Field(max_length=64, description="When it was given: an instant with a time zone, not in the future.")
-    until: str | None = Field(default=None, max_length=64, description="When a yes ends (not included).")
-    wording: str | None = Field(default=None, max_length=65_536, description="The text shown; its digest is kept.")
-    id: str | None = Field(default=None, max_length=500, description="What the source calls it; imported once.")
-
-
-class ClaimsIn(Schema):
-    """Answers that were given elsewhere."""
-
-    source: str = Field(description="Where they were given, as the ledger is to name it.")
-    dry_run: bool = Field(default=False, description="Say what it would do, and do nothing.")
-    decisions: list[ClaimIn] = Field(min_length=1, max_length=5000)
-
-
-class SetAsideOut(BaseModel):
-    """One of what was given that was not taken."""
-
-    line: int = Field(description="Its place in the list, counted from 1.")
-    why: str
-
-
-class ImportOut(BaseModel):
-    """What an import did."""
-
-    dry_run: bool
-    new: int = Field(description="How many (answers, people, accounts) were taken.")
-    known: int = Field(description="How many were there already.")
-    set_aside: int = Field(description="How many were not taken.")
-    rows: list[SetAsideOut] = Field(description="Which were not taken, and why; the first thousand of them.")
-
-
-def import_out(report: ImportReport) -> ImportOut:
-    """Return what an import did as the API tells it."""
-    return ImportOut(
-        dry_run=report.dry_run,
-        new=report.new,
-        known=report.known,
-        set_aside=report.set_aside,
-        rows=[SetAsideOut(line=one.line, why=one.why) for one in report.rows],
-    )
 
 
 class DecisionIn(Schema):
@@ -224,6 +159,25 @@ class SettingOut(BaseModel):
     lines: list[SettingLine]
 
 
+class PurposeWords(BaseModel):
+    """What a purpose is called, what happens with a yes, and what is no longer done with a no."""
+
+    title: str
+    does: str
+    without: str
+
+
+class SettingWords(BaseModel):
+    """How the purposes and kinds of data of the switches are called, by name, in the language that was asked for.
+
+    Of what terms declare, the words are those of the terms.
+    """
+
+    language: Literal["en", "de"]
+    purposes: dict[str, PurposeWords]
+    categories: dict[str, str]
+
+
 class SettingsOut(BaseModel):
     """Every switch of a party; `can_refuse_all` says whether one no to everything is on offer."""
 
@@ -235,6 +189,7 @@ class SettingsOut(BaseModel):
     erased: bool
     can_refuse_all: bool
     settings: list[SettingOut]
+    words: SettingWords
 
 
 class SettingSaid(BaseModel):
