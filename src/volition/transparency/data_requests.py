@@ -86,6 +86,7 @@ class DataRequest:
         spared: How many more had learned from what it covers and need not forget: a later yes reached back to all of
             it. What a later no asks of them is asked by that no alone.
         conversation: What was left out, as entries of the ledger name it; none for anything but an exclusion.
+        claimed_us: When a no was said, as whoever imported it claims; none where it was said when it was recorded.
     """
 
     kind: RequestKind
@@ -97,6 +98,7 @@ class DataRequest:
     models: tuple[AffectedModel, ...]
     spared: int = 0
     conversation: ConversationRef | None = None
+    claimed_us: int | None = None
 
     @property
     def due_us(self) -> int | None:
@@ -216,6 +218,7 @@ def _request(one: _Asked, history: History, learned: "_Learned", due: Mapping[st
         ),
         spared=len(spared | ({model.id for model, _, _ in had} - {model.id for model, _ in left})),
         conversation=None if one.place is None else one.place[1],
+        claimed_us=None if one.said_us == one.at_us else one.said_us,
     )
 
 
