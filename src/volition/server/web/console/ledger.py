@@ -204,8 +204,8 @@ def _said(entry: Entry, names: Mapping[str, str]) -> str:  # noqa: C901, PLR0912
             return "A person gave an answer. It is shown to that person alone."
         case "decision":
             until = f", until {words.day(text_to_us(body['until']))}" if body.get("until") else ""
-            to_what = f"{_named(body['purpose'])}, with {_named(body['data'])}"
-            return f"{who} said {body['answer']} to {to_what}{until}{_elsewhere(body)}."
+            ends = f"{until}{_elsewhere(body)}"
+            return f"{who} said {body['answer']} to {_named(body['purpose'])}, with {_named(body['data'])}{ends}."
         case "region":
             where = "" if kind == "person" else f": {body['region']}"
             return f"{who} has a region on record{where}."
