@@ -269,6 +269,9 @@ def _state(request: DataRequest, found: Choices) -> str:
 
 def _details(request: DataRequest, done: int, now_us: int, found: Choices) -> list[str]:
     detail = _what_it_does(request, found)
+    if request.claimed_us is not None:
+        given = words.day(request.claimed_us)
+        detail.insert(0, f"It was given elsewhere, on {given} according to whoever imported it.")
     total = len(request.models)
     if request.spared:
         had = f"{words.count(request.spared, 'model')} had learned from this data"
