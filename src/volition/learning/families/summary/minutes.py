@@ -17,15 +17,14 @@ from volition.learning.families.summary.languages.phrases import Phrases
 from volition.learning.families.summary.sentences import Moment, in_turn
 from volition.learning.families.summary.shown import before_of, hangs
 from volition.learning.families.summary.spotting import (
-    DECISION,
     LANGUAGES,
-    TASK,
     Line,
     Seen,
     is_spotted,
     language_of,
     see,
 )
+from volition.learning.families.summary.weights import DECISION, TASK
 from volition.records.lake import Row
 
 LOOKED_IN: Final = tuple(phrases.name for phrases in LANGUAGES)

@@ -7,7 +7,8 @@ from volition.learning.families.summary.languages.phrases import Phrases, any_of
 from volition.learning.families.summary.sentences import words_of
 
 _DO: Final = (
-    "add|arrange|ask|book|brief|bring|build|buy|call|cancel|change|check|circulate|clean|collect|compare|contact|"
+    "add|answer|arrange|ask|block|book|brief|bring|build|buy|call|cancel|change|check|circulate|clean|collect|compare|"
+    "come up with|confirm|contact|"
     "copy|"
     "count|create|cut|deliver|deploy|design|document|draft|draw|e-?mail|extend|file|fill|finali[sz]e|find|finish|"
     "fix|"
@@ -113,6 +114,28 @@ ENGLISH: Final = Phrases(
         "own present": any_of(
             rf"(?:^|[,.;:] |\b(?:and|then|so|good|yes|fine) )I(?:'m)? (?:then |"
             rf"also )?(?:{_DO})(?:ing)? (?!it's\b)\w+"
+        ),
+        "own will": any_of(
+            r"\b(?:I'll|I will|I'm going to|I am going to|I'm gonna|I shall) (?:also |then |just |quickly |gladly )?"
+            r"(?!be\b|never|not\b|need|have to|tell you|say\b|admit|bet|let you|see\b|wait|believe|miss|die|cry|"
+            r"remember|think|live|know|love|hate|try not|get used|go first|start with|stop|explain)[a-z]+\b"
+        ),
+        "own going": any_of(
+            r"\bI'm (?:\w+ly )?(?!going|thinking|trying|asking|saying|looking|hoping|being|kidding|telling|talking|"
+            r"wondering|doing fine|starting to|hearing|having|feeling|getting|not)\w+ing\b|"
+            r"(?:^|[,.;] )(?:yes, |okay, )?(?:doing|booking|sending|calling|ordering|writing) (?:it|that|them|him|her) "
+            r"(?:now|today|tonight|tomorrow)"
+        ),
+        "you'll have": any_of(r"\byou(?:'ll| will) (?:have|get) (?:it|them|that|the|a)\b"),
+        "it is so": any_of(
+            r"^(?:(?:okay|ok|all right|right|good|fine|yes|yeah|so),? )?(?:[\w'-]+ ){1,5}it is\b|"
+            r"\b(?!he|she|who|there|what)\w+(?:'s| is|'re| are) (?:in|out|off|closed|shut|cut|approved|gone|enough)\b"
+            r"|\b(?:we|that's) (?:a )?(?:lose|keep|drop|skip|scrap|leave|need no)\b"
+        ),
+        "a verb": any_of(
+            r"\b(?:is|are|was|were|be|been|am|has|have|had|do|does|did|can|could|will|would|should|must|may|might|"
+            r"shall|I|we|you|he|she|they|it|that|what|who|how|why|when|where|\w+'(?:s|re|ll|ve|d|m|t)|yes|yeah|no|"
+            r"oh|thanks|thank|okay|right|good|fine|sorry|hello|morning)\b"
         ),
         "told to": any_of(rf"^{_LEAD}(?:(?:so|then|and|so then),? )?(?:please,? )?(?:{_DO})\b (?!it's)\w+"),
         "you do": any_of(

@@ -102,6 +102,26 @@ GERMAN: Final = Phrases(
             rf"age|ange|eibe|icke|echte|"
             rf"eiche|erde|inge|ühre|ändere))\b|\b(?:(?:{_DO})e) ich\b"
         ),
+        "own will": any_of(
+            r"\bich (?:\w+ ){0,1}(?!habe|hätte|glaube|denke|finde|würde|könnte|möchte|wäre|brauche|sage|meine|werde|"
+            r"hoffe|kenne|verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|liebe|hasse|wette|komme|stehe|"
+            r"sitze|gebe zu|nehme an|frage mich|musste|konnte|heiße|warte|lebe)[a-zäöüß]+e\b"
+        ),
+        "own going": any_of(
+            r"\b(?!habe|hätte|glaube|denke|finde|würde|könnte|möchte|wäre|brauche|sage|meine|werde|hoffe|kenne|"
+            r"verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|komme|stehe|musste|konnte|warte)"
+            r"[a-zäöüß]+e? ich\b"
+        ),
+        "you'll have": any_of(r"\b(?:du|ihr) (?:hast|habt|bekommst|bekommt|kriegst|kriegt) (?:es|sie|den|die|das|ein)"),
+        "it is so": any_of(
+            r"\b(?!er|sie|wer|da|was)\w+ (?:ist|sind) (?:drin|raus|dabei|weg|zu|geschlossen|gestrichen|genehmigt|"
+            r"freiwillig)\b|\b(?:scheidet|fällt|entfällt|kommt|kommen|bleibt|bleiben|gilt|gelten)\b"
+        ),
+        "a verb": any_of(
+            r"\b(?:ist|sind|war|waren|hat|haben|hatte|habe|wird|werden|würde|kann|können|könnte|soll|sollen|muss|"
+            r"müssen|darf|will|wollen|ich|wir|du|er|sie|ihr|es|das|man|was|wer|wie|warum|wann|wo|ja|nein|danke|gut|"
+            r"okay|genau|stimmt|hallo|morgen|nicht)\b"
+        ),
         "told to": any_of(
             rf"^{_LEAD}(?:(?:also|dann|und),? )?(?:bitte )?(?:{_DO})e?t? (?!ich|wir|er|sie|es|das nicht)\w+"
         ),
