@@ -289,6 +289,6 @@ def _combine(seen: dict[str, float]) -> None:
     _put(seen, "will due", due and ("own will" in seen or "own going" in seen))
 
 
-def is_spotted(weights: Mapping[str, int], cues: Mapping[str, float]) -> bool:
-    """Return whether cues speak for a decision or a task more than against one."""
-    return weights[BIAS] * _ONE + sum(weights.get(name, 0) * round(_ONE * value) for name, value in cues.items()) > 0
+def score(weights: Mapping[str, int], cues: Mapping[str, float]) -> float:
+    """Return how far cues speak for a decision or a task, in hundredths; below 0 they speak against one."""
+    return weights[BIAS] + sum(weights.get(name, 0) * round(_ONE * value) for name, value in cues.items()) / _ONE
