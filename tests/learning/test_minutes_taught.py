@@ -26,12 +26,12 @@ def row(meeting, key, payload, *, account="acme", at_us=0):
 
 
 def meeting(number, *, account="acme", told=True):
-    """Say three times what the shipped patterns mostly pass over: "Amber ladder, number four." There it settles something."""
+    """Say three times what the shipped patterns pass over: "Amber would be the ladder, perhaps." There it settles something."""
     name, lines = f"m{number}", []
     for part in range(3):
         colour, thing = COLOURS[(number + part) % 5], THINGS[(number * 2 + part) % 5]
         lines += [("Ann", f"What about the {thing}?"), ("Bob", f"I was asked about the {thing} and it is old."),
-                  ("Bob", f"They said that {colour.lower()} is what we have."), ("Ann", f"{colour} {thing}, number four.")]  # fmt: skip
+                  ("Bob", f"They said that {colour.lower()} is what we have."), ("Ann", f"{colour} would be the {thing}, perhaps.")]  # fmt: skip
     rows = [
         row(name, turn, {"kind": "segment", "turn": turn, "start_ms": 9 * turn, "end_ms": 9 * turn + 8, "speaker": who,
                          "text": text}, account=account, at_us=turn)
@@ -67,7 +67,7 @@ def found(model, rows):
 
 def test_what_corrected_summaries_tell_is_found_in_other_meetings(model):
     new = meeting(77)
-    assert len(found(None, new)) <= 1
+    assert found(None, new) == []
     assert found(model, new) == [3, 7, 11]
 
 
@@ -76,7 +76,7 @@ def test_with_few_corrected_summaries_the_shipped_patterns_are_used_and_that_is_
     learnt = taught_to(few)
     assert learnt.weights == SHIPPED
     assert learnt.note is not None
-    assert f"{FEWEST_MEETINGS - 1} of the summaries" in learnt.note
+    assert learnt.note.endswith(f"it has {FEWEST_MEETINGS - 1}.")
     assert take_minutes(meeting(77), taught=learnt).taught == learnt.note
     assert taught_to(model).weights["tasks"] is SHIPPED["tasks"]  # nobody told of one
     assert taught_to(None).note is None
@@ -118,6 +118,6 @@ def test_a_sum_holds_whole_numbers_and_no_word(model):
 
 def test_a_sentence_in_other_words_is_traced_to_the_one_line_that_shares_half_of_them():
     rows = [one for one in meeting(0) if one.payload["kind"] == "segment"]
-    assert turn_of("Green lamp number four chosen", rows) == 3
-    assert turn_of("It was four.", rows) is None  # three lines share it
+    assert turn_of("Green would be the lamp", rows) == 3
+    assert turn_of("Perhaps.", rows) is None  # three lines share it
     assert turn_of("Nothing of the kind happened.", rows) is None

@@ -97,7 +97,7 @@ def take_minutes(rows: Sequence[Row], *, zone: tzinfo = UTC, taught: Taught = AS
     questions: list[Moment] = []
     sentences = list(see(lines, phrases))
     for place, seen in enumerate(sentences):
-        if _is_decision(seen, taught.weights[DECISIONS]):
+        if _is_decision(seen, taught.weights):
             decisions.setdefault(seen.line, _told(segments, sentences, place))
         elif _is_open(lines, seen, phrases):
             questions.append(_moment(segments, seen.line, seen.start, seen.end))
@@ -137,14 +137,16 @@ def _told(segments: Sequence[Row], sentences: Sequence[Seen], place: int) -> Mom
     return _moment(segments, seen.line, beside[0].start, seen.end)
 
 
-def _is_decision(seen: Seen, weights: Mapping[str, int]) -> bool:
+def _is_decision(seen: Seen, weights: Mapping[str, Mapping[str, int]]) -> bool:
     if "question" in seen.cues:
         return False
     if "settled outright" in seen.cues and not any(name in seen.cues for name in _NOT_YET):
         return True
     smooth = seen.cues.get("rough", 0.0) < _ROUGH and "stumbles" not in seen.cues
     outright = "chosen" in seen.cues and smooth and not any(name in seen.cues for name in (*_UNSETTLED, "short"))
-    return outright or score(weights, seen.cues) > 0
+    if outright or "put off" in seen.cues:
+        return outright
+    return score(weights[DECISIONS], seen.cues) > max(0.0, score(weights[TASKS], seen.cues))
 
 
 def _is_open(lines: Sequence[Line], seen: Seen, phrases: Phrases) -> bool:
@@ -195,7 +197,7 @@ def _is_promised(seen: Seen) -> bool:
 def _is_task(seen: Seen, weights: Mapping[str, int]) -> bool:
     cues = seen.cues
     asked = "question" in cues and not seen.is_outright and "you do" not in cues
-    if asked or "conditional" in cues or (not _is_promised(seen) and "refused" in cues):
+    if asked or "conditional" in cues or "declines" in cues or (not _is_promised(seen) and "refused" in cues):
         return False
     if "action item" in cues:
         return True

@@ -27,6 +27,7 @@ _ANY_DAY: Final = date(2000, 1, 1)
 _WORD: Final = re.compile(r"[^\W\d_]{4,}")
 _FEWEST_COMMON: Final = 0.08  # of a text's words are common ones of its language, or it is in none that is known
 _FEW_WORDS: Final = 40
+_LAST_LATIN: Final = "\u024f"  # above it, letters are of no language that is known here
 _SHORT, _LONG, _LONG_LINE = 5, 25, 30  # words
 _RECENT, _NEAR = 12, 6  # lines before
 _LONGEST: Final = 1000  # characters of a sentence that are looked at
@@ -36,6 +37,9 @@ _AFTER: Final = 3  # lines, in which whoever leads asks on
 _MANY_WORDS: Final = 15
 _FEW_ANSWERED: Final = 4  # words
 
+_TAG: Final = re.compile(
+    r", (?:ja|bitte|oder|okay|ok|right|all ?right|yes|please|(?:would|will|could|can) you)\?$", re.IGNORECASE
+)  # what is so asked back is said
 _SUMS_UP: Final = ("so then", "agreed first", "chosen", "settled outright", "short order")
 _SAYS_NEXT: Final = ("lead", "meeting talk")
 
@@ -80,6 +84,9 @@ class Seen:
 
 def language_of(lines: Sequence[Line]) -> Phrases | None:
     """Return the phrases of the language that lines are in; none if it is not known well enough."""
+    letters = [letter for line in lines for letter in line.text if letter.isalpha()]
+    if sum(letter > _LAST_LATIN for letter in letters) > len(letters) / 2:
+        return None
     words = [word for line in lines for word in line.text.casefold().split()]
     shares = {phrases.code: sum(word in phrases.common for word in words) for phrases in LANGUAGES}
     best = max(LANGUAGES, key=lambda phrases: shares[phrases.code])
@@ -159,7 +166,7 @@ class _Meeting:
             _put(seen, "due", due_in(text, _ANY_DAY) is not None)
             _put(seen, "named", who is not None)
             _put(seen, "addressed", addressed)
-            _put(seen, "question", text.endswith("?"))
+            _put(seen, "question", text.endswith("?") and not _TAG.search(text))
             words = len(text.split())
             _put(seen, "short", words < _SHORT)
             _put(seen, "long", words >= _LONG)
@@ -199,6 +206,7 @@ class _Meeting:
         _put(seen, "long line", max(0.0, log(max(1, len(line.text.split())) / _LONG_LINE)))
         _put(seen, "leads", self.leads[line.speaker])
         _put(seen, "speeches", self.speeches)
+        _put(seen, "hard to read", min(1.0, self.rough + self.speeches))
         _put(seen, "place", number / len(self.lines))
         near = self.lines[number + 1 : number + 1 + _AFTER]
         _put(seen, "short answer", bool(near) and len(near[0].text.split()) <= _FEW_ANSWERED)

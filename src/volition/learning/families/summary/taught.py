@@ -94,9 +94,9 @@ def taught_by(products: Mapping[str, Ints]) -> Taught:
     few = [kind for kind, learnt in weights.items() if learnt is SHIPPED[kind]]
     meetings = max((_counts(products[kind])[0] for kind in few if kind in products), default=0)
     note = (
-        f"{' and '.join(few).capitalize()} are found by the patterns that Volition comes with: "
-        f"{meetings} of the summaries that people corrected could teach others, and {FEWEST_MEETINGS} are needed, with "
-        f"{FEWEST_TOLD} {' and as many '.join(few)}."
+        f"{' and '.join(few).capitalize()} are found by the patterns that Volition comes with. To learn better, it "
+        f"needs {FEWEST_MEETINGS} summaries that people corrected, with {FEWEST_TOLD} {' and as many '.join(few)} in "
+        f"them; it has {meetings}."
     )
     return Taught(weights=weights, note=note if few else None)
 

@@ -112,6 +112,9 @@ GERMAN: Final = Phrases(
             r"verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|komme|stehe|musste|konnte|warte)"
             r"[a-zäöüß]+e? ich\b"
         ),
+        "declines": any_of(
+            r"\bich (?:\w+ ){1,4}nicht\b(?! nur)|\bnicht ich\b|\b(?:kann|will|werde|mache|schaffe) ich (?:\w+ )?nicht\b"
+        ),
         "you'll have": any_of(r"\b(?:du|ihr) (?:hast|habt|bekommst|bekommt|kriegst|kriegt) (?:es|sie|den|die|das|ein)"),
         "it is so": any_of(
             r"\b(?!er|sie|wer|da|was)\w+ (?:ist|sind) (?:drin|raus|dabei|weg|zu|geschlossen|gestrichen|genehmigt|"
@@ -147,10 +150,11 @@ GERMAN: Final = Phrases(
             r"\b(?:war|waren|hatte|hatten|wurde|wurden|sagte|sagten|gesagt|gefragt|gemacht|gewesen|gestern|"
             r"letzte[ns]? (?:woche|jahr|monat)|"
             r"damals|früher|schon|kam|kamen|wollte|wollten|stand|ließ|ließen|(?:habe|hat|"
-            r"haben) (?:\w+ ){0,8}ge\w+t|gab|nahm|ging)\b"
+            r"haben) (?:\w+ ){0,8}\w*ge\w+(?:t|en)|gab|nahm|ging)\b"
         ),
         "reported": any_of(
-            r"\b(?:letztes mal|beim letzten mal|letzte woche|in der letzten sitzung)\b|\b(?:er|sie|man|die leute|"
+            r"\b(?:letztes (?:mal|jahr)|beim letzten mal|letzte woche|in der letzten sitzung|es hieß)\b|"
+            r"\b(?:er|sie|man|jemand|einer|die leute|"
             r"alle) (?:sagt|sagen|meint|meinen|sagte|wollen|will|denkt|denken)\b"
         ),
         "about somebody else": any_of(r"\b(?:er|seine?[nmrs]?|ihre?[nmrs]?|ihm|ihn|ihnen|man|es gibt)\b"),
