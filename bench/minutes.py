@@ -46,7 +46,7 @@ _STRENGTH: Final = 4.0  # of the ridge; chosen by cross-validation over the meet
 _ROUNDS: Final = 3
 _SEEDS: Final = 5
 _T: Final = 2.776  # of Student's distribution, for a 95 % interval over five seeds
-_BOUND: Final = -0.6  # likewise
+_BOUNDS: Final[Mapping[str, float]] = {"decisions": -0.6, "tasks": -0.4}  # likewise
 _HARD, _HARDER = "hard to read", 0.8  # likewise: where people stumble or read out, cues mislead, and more is asked
 
 
@@ -230,7 +230,7 @@ def fit_weights(meetings: Sequence[Labelled], kind: str) -> dict[str, int]:
                 best[key] = int(place)
         counts = np.array([not told[place] or best[keys[place]] == place for place in range(len(keys))], dtype=float)
         weights = _logistic(table, wanted, counts)
-    weights[-1] -= _BOUND
+    weights[-1] -= _BOUNDS[kind]
     weights[:-1] -= _HARDER * np.array([name == _HARD for name in names])
     return {
         name: whole

@@ -33,6 +33,13 @@ _WHEN: Final = (
     r"august|september|oktober|november|dezember|(?:der|dem) \w+|nächste[rnm]? \w+|kommende[rnm]? \w+)"
 )
 
+_NO_PROMISE: Final = (  # "ich glaube" and the like
+    "habe|hätte|glaube|denke|finde|würde|könnte|möchte|wäre|brauche|sage|meine|werde|hoffe|"
+    "kenne|verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|liebe|hasse|wette|"
+    "komme|stehe|sitze|nehme an|musste|konnte|heiße|warte|lebe|heute|gerne|hatte|durfte|"
+    "bitte|alle|viele|beide"
+)
+
 GERMAN: Final = Phrases(
     code="de",
     name="German",
@@ -102,16 +109,8 @@ GERMAN: Final = Phrases(
             rf"age|ange|eibe|icke|echte|"
             rf"eiche|erde|inge|ühre|ändere))\b|\b(?:(?:{_DO})e) ich\b"
         ),
-        "own will": any_of(
-            r"\bich (?:\w+ ){0,1}(?!habe|hätte|glaube|denke|finde|würde|könnte|möchte|wäre|brauche|sage|meine|werde|"
-            r"hoffe|kenne|verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|liebe|hasse|wette|komme|stehe|"
-            r"sitze|gebe zu|nehme an|frage mich|musste|konnte|heiße|warte|lebe)[a-zäöüß]+e\b"
-        ),
-        "own going": any_of(
-            r"\b(?!habe|hätte|glaube|denke|finde|würde|könnte|möchte|wäre|brauche|sage|meine|werde|hoffe|kenne|"
-            r"verstehe|sehe|höre|wollte|sollte|müsste|hatte|wusste|dachte|komme|stehe|musste|konnte|warte)"
-            r"[a-zäöüß]+e? ich\b"
-        ),
+        "own will": any_of(rf"\bich (?!(?:{_NO_PROMISE})\b)[a-zäöüß]+e\b"),
+        "own going": any_of(rf"\b(?:(?!(?:{_NO_PROMISE})\b)[a-zäöüß]+e|{_DO}) ich\b|\bich (?:{_DO})\b"),
         "declines": any_of(
             r"\bich (?:\w+ ){1,4}nicht\b(?! nur)|\bnicht ich\b|\b(?:kann|will|werde|mache|schaffe) ich (?:\w+ )?nicht\b"
         ),
