@@ -112,7 +112,7 @@ GERMAN: Final = Phrases(
         "own will": any_of(rf"\bich (?!(?:{_NO_PROMISE})\b)[a-zäöüß]+e\b"),
         "own going": any_of(rf"\b(?:(?!(?:{_NO_PROMISE})\b)[a-zäöüß]+e|{_DO}) ich\b|\bich (?:{_DO})\b"),
         "declines": any_of(
-            r"\bich (?:\w+ ){1,4}nicht\b(?! nur)|\bnicht ich\b|\b(?:kann|will|werde|mache|schaffe) ich (?:\w+ )?nicht\b"
+            r"\bich (?:\w+ ){1,8}nicht\b(?! nur)|\bnicht ich\b|\b(?:kann|will|werde|mache|schaffe) ich (?:\w+ )?nicht\b"
         ),
         "you'll have": any_of(r"\b(?:du|ihr) (?:hast|habt|bekommst|bekommt|kriegst|kriegt) (?:es|sie|den|die|das|ein)"),
         "it is so": any_of(
